@@ -1,0 +1,293 @@
+//! Time is an integer of nanoseconds, and people read and write it with units.
+//!
+//! An [`Instant`] is a point on the true time line of a run, which starts at zero; a [`Duration`] is a length of it.
+//! There is no conversion from floating point that does not say how it rounds.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+/// A point in simulated time, in nanoseconds since the start of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+/// A length of simulated time, in nanoseconds.
+///
+/// ```
+/// use sim_core::Duration;
+/// assert_eq!("1.5s".parse(), Ok(Duration::from_millis(1500)));
+/// assert_eq!(Duration::from_millis(1500).to_string(), "1.5s");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Duration(u64);
+
+/// What is wrong with a text that should be a duration.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DurationError {
+    /// A number without a unit.
+    #[error("{0} has no unit; write \"{0}ms\" or another of ns, us, ms, s, m, h, d")]
+    NoUnit(String),
+    /// Not a number followed by a unit.
+    #[error("\"{0}\" is not a duration; write a number and a unit, such as \"250ms\" or \"1.5s\"")]
+    NotADuration(String),
+    /// More than about 584 years.
+    #[error("\"{0}\" is longer than a run can be, 584 years")]
+    TooLong(String),
+}
+
+const UNITS: [(&str, u64); 7] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+];
+
+impl Instant {
+    /// The start of the run.
+    pub const ZERO: Instant = Instant(0);
+    /// Later than anything that can happen.
+    pub const NEVER: Instant = Instant(u64::MAX);
+
+    /// The instant that many nanoseconds after the start.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Instant(nanos)
+    }
+
+    /// Nanoseconds since the start.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds since the start, for showing: nothing is decided by a float.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// The length from `earlier` to here; zero when `earlier` is later.
+    pub const fn since(self, earlier: Instant) -> Duration {
+        Duration(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This instant moved by a signed number of nanoseconds, kept inside the time line.
+    pub const fn shifted(self, nanos: i64) -> Self {
+        Instant(self.0.saturating_add_signed(nanos))
+    }
+}
+
+impl Duration {
+    /// No time at all.
+    pub const ZERO: Duration = Duration(0);
+    /// Longer than any run.
+    pub const FOREVER: Duration = Duration(u64::MAX);
+
+    /// That many nanoseconds.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Duration(nanos)
+    }
+
+    /// That many microseconds, at most the longest length there is.
+    pub const fn from_micros(micros: u64) -> Self {
+        Duration(micros.saturating_mul(1_000))
+    }
+
+    /// That many milliseconds, at most the longest length there is.
+    pub const fn from_millis(millis: u64) -> Self {
+        Duration(millis.saturating_mul(1_000_000))
+    }
+
+    /// That many seconds, at most the longest length there is.
+    pub const fn from_secs(secs: u64) -> Self {
+        Duration(secs.saturating_mul(1_000_000_000))
+    }
+
+    /// The nearest whole number of nanoseconds; negative and not-a-number become zero, the too large the longest.
+    pub fn from_nanos_f64(nanos: f64) -> Self {
+        // `as` saturates and maps NaN to zero, the same on every platform.
+        Duration((nanos + 0.5) as u64)
+    }
+
+    /// Its nanoseconds.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Its seconds, for showing.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// Its milliseconds, for showing.
+    pub fn as_millis_f64(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// Whether it is no time at all.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The sum, or the longest length there is.
+    pub const fn saturating_add(self, other: Duration) -> Self {
+        Duration(self.0.saturating_add(other.0))
+    }
+
+    /// The product, or the longest length there is.
+    pub const fn saturating_mul(self, factor: u64) -> Self {
+        Duration(self.0.saturating_mul(factor))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+    fn add(self, length: Duration) -> Instant {
+        Instant(self.0.saturating_add(length.0))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, length: Duration) {
+        *self = *self + length;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Instant;
+    fn sub(self, length: Duration) -> Instant {
+        Instant(self.0.saturating_sub(length.0))
+    }
+}
+
+impl FromStr for Duration {
+    type Err = DurationError;
+
+    fn from_str(text: &str) -> Result<Self, DurationError> {
+        let unit_at = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+        let (number, unit) = text.split_at(unit_at);
+        let not_one = || DurationError::NotADuration(text.to_owned());
+        if number.is_empty() {
+            return Err(not_one());
+        }
+        if unit.is_empty() {
+            return Err(DurationError::NoUnit(text.to_owned()));
+        }
+        let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(not_one)?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
+            return Err(not_one());
+        }
+        let (nanos, exact) = scaled(whole, fraction, *scale).ok_or_else(|| DurationError::TooLong(text.to_owned()))?;
+        if exact { Ok(Duration(nanos)) } else { Err(not_one()) }
+    }
+}
+
+/// The decimal number `whole.fraction` times `scale`, and whether that is a whole number; `None` when it is too large.
+fn scaled(whole: &str, fraction: &str, scale: u64) -> Option<(u64, bool)> {
+    const DIGITS: u32 = 12;
+    let one = 10u128.pow(DIGITS);
+    let exact = fraction.trim_end_matches('0').len() <= DIGITS as usize;
+    let fraction = fraction.bytes().chain(std::iter::repeat(b'0')).take(DIGITS as usize);
+    let fraction = fraction.fold(0u128, |sum, digit| sum * 10 + u128::from(digit - b'0'));
+    let total = (u128::from(whole.parse::<u64>().ok()?) * one + fraction) * u128::from(scale);
+    Some((u64::try_from(total / one).ok()?, exact && total.is_multiple_of(one)))
+}
+
+impl fmt::Display for Duration {
+    /// Writes the shortest form that reads back as the same length: `250ms`, `1.5s`, `10m`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = self.0;
+        if nanos == 0 {
+            return out.write_str("0s");
+        }
+        let whole = |scale: u64| nanos.is_multiple_of(scale);
+        let day = UNITS[6].1;
+        let (name, scale) = if nanos >= day && whole(day) {
+            UNITS[6]
+        } else if nanos >= UNITS[5].1 && whole(UNITS[5].1) {
+            UNITS[5]
+        } else if nanos >= 600 * UNITS[3].1 && whole(UNITS[4].1) {
+            UNITS[4]
+        } else {
+            *UNITS[..4].iter().rev().find(|(_, scale)| nanos >= *scale).unwrap_or(&UNITS[0])
+        };
+        let fraction = nanos % scale;
+        if fraction == 0 {
+            return write!(out, "{}{name}", nanos / scale);
+        }
+        let digits = format!("{:0width$}", fraction, width = scale.ilog10() as usize);
+        write!(out, "{}.{}{name}", nanos / scale, digits.trim_end_matches('0'))
+    }
+}
+
+impl fmt::Display for Instant {
+    /// Writes the distance from the start, as a [`Duration`] does.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Duration(self.0), out)
+    }
+}
+
+impl FromStr for Instant {
+    type Err = DurationError;
+    fn from_str(text: &str) -> Result<Self, DurationError> {
+        text.parse::<Duration>().map(|length| Instant(length.0))
+    }
+}
+
+macro_rules! serde_as_text {
+    ($name:ident) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(input)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+serde_as_text!(Instant);
+serde_as_text!(Duration);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations_are_written_as_people_write_them() {
+        for text in ["0s", "1ns", "250ms", "1.5s", "90s", "10m", "2h", "365d", "1.000000001s", "100.5us", "300s"] {
+            let length: Duration = text.parse().unwrap();
+            let expected = if text == "300s" { "300s" } else { text };
+            assert_eq!(length.to_string(), expected);
+        }
+        assert_eq!("1h".parse::<Duration>().unwrap(), "60m".parse().unwrap());
+    }
+
+    #[test]
+    fn what_is_no_duration_says_what_would_be() {
+        let message = |text: &str| text.parse::<Duration>().unwrap_err().to_string();
+        assert_eq!(message("1000"), "1000 has no unit; write \"1000ms\" or another of ns, us, ms, s, m, h, d");
+        assert!(message("fast").contains("is not a duration"));
+        assert!(message("1.s").contains("is not a duration"));
+        assert!(message(".5s").contains("is not a duration"));
+        assert!(message("1.5ns").contains("is not a duration"));
+        assert!(message("99999999d").contains("584 years"));
+        assert!(message("").contains("is not a duration"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(nanos in any::<u64>()) {
+            let length = Duration::from_nanos(nanos);
+            prop_assert_eq!(length.to_string().parse::<Duration>(), Ok(length));
+        }
+    }
+}
