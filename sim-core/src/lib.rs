@@ -1,6 +1,36 @@
 //! The world and its laws: a deterministic, single-threaded, discrete-event kernel for distributed systems.
+pub mod actor;
+pub mod clock;
+mod context;
+mod dice;
+pub mod digest;
+pub mod disk;
+pub mod dist;
+pub mod fault;
+pub mod names;
+pub mod network;
+pub mod pattern;
+pub mod queue;
 pub mod ratio;
+mod schedule;
+pub mod seed;
+pub mod sim;
+pub mod system;
 pub mod time;
 
+pub use actor::{Actor, DiskError, Effect, Event, Kind, Message, NodeId, Sync, Timer, Unanswered};
+pub use clock::Clock;
+pub use context::Context;
+pub use dice::{Answer, Draw, Rest};
+pub use digest::Digest;
+pub use disk::Files;
+pub use dist::{Dist, DistError};
+pub use fault::{Fault, FaultError};
+pub use names::Names;
+pub use network::{Fate, Link};
+pub use pattern::Pattern;
 pub use ratio::{Ratio, RatioError};
+pub use seed::{Cause, Class, Operation, Purpose, Seed};
+pub use sim::{Entry, Happening, Panic, Sim, Step};
+pub use system::{Prepared, System};
 pub use time::{Duration, DurationError, Instant};

@@ -1,0 +1,169 @@
+//! What an actor may read and ask while it handles one event.
+
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::actor::{Effect, Message, NodeId, Sync, Timer};
+use crate::dice::Dice;
+use crate::dist::Dist;
+use crate::names::Names;
+use crate::ratio::Ratio;
+use crate::seed::{Cause, Class, Purpose, name_hash};
+use crate::time::{Duration, Instant};
+
+/// One handling, as the actor sees it.
+///
+/// Reads are answered at once; what is asked for is kept as [`Effect`]s and performed in order afterwards.
+pub struct Context<'a, M: Message> {
+    pub(crate) node: NodeId,
+    pub(crate) life: u32,
+    pub(crate) now: Instant,
+    pub(crate) wall: Instant,
+    pub(crate) cause: Cause,
+    pub(crate) names: &'a Names,
+    pub(crate) kind_keys: &'a [u64],
+    pub(crate) dice: &'a mut Dice,
+    pub(crate) effects: &'a mut Vec<Effect<M>>,
+    pub(crate) notes: &'a mut Vec<M::Note>,
+    pub(crate) shared: &'a mut M::Shared,
+}
+
+impl<M: Message> Context<'_, M> {
+    /// The node this runs on.
+    pub fn id(&self) -> NodeId {
+        self.node
+    }
+
+    /// Which life of the node this is, from 1: a restart begins the next.
+    pub fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// The node's monotonic clock: drifts as the node's clock does, and never steps. Timeouts are measured on it.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The node's wall clock, as a distance from the start of the run: may be wrong, may step.
+    pub fn wall(&self) -> Instant {
+        self.wall
+    }
+
+    /// The names of nodes, kinds and classes.
+    pub fn names(&self) -> &Names {
+        self.names
+    }
+
+    /// Why this happens. Keep it beside what is put off, and go on with it by [`because`](Self::because).
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// Goes on with an earlier cause: what follows in this handling is done for that.
+    pub fn because(&mut self, cause: Cause) {
+        self.cause = cause;
+    }
+
+    /// Begins an operation, such as order 17: what follows in this handling, and all that comes of it, is done for that.
+    pub fn begin(&mut self, class: Class, number: u64) -> Cause {
+        self.cause = self.names.begin(class, number);
+        self.cause
+    }
+
+    /// A length of time, drawn for this purpose and cause.
+    pub fn draw(&mut self, purpose: Purpose, dist: &Dist) -> Duration {
+        self.dice.length(self.node, self.cause, purpose, dist)
+    }
+
+    /// Whether something of this chance happens, drawn for this purpose and cause.
+    pub fn chance(&mut self, purpose: Purpose, ratio: Ratio) -> bool {
+        self.dice.chance(self.node, self.cause, purpose, ratio)
+    }
+
+    /// One of these nodes, all alike, drawn for this purpose and cause; `None` when there is none.
+    pub fn pick(&mut self, purpose: Purpose, among: &[NodeId]) -> Option<NodeId> {
+        if among.is_empty() {
+            return None;
+        }
+        let names = self.names;
+        Some(self.dice.pick(self.node, self.cause, purpose, among, |node| names.node(node)))
+    }
+
+    /// A stream of numbers for foreign code, of this handling only.
+    pub fn rng(&mut self, purpose: Purpose) -> ChaCha8Rng {
+        self.dice.stream(self.node, self.cause, purpose)
+    }
+
+    /// Puts an envelope on the link to `to`.
+    #[inline]
+    pub fn send(&mut self, to: NodeId, msg: M) {
+        let kind = msg.kind();
+        let key = self.kind_keys.get(kind.0 as usize).copied().unwrap_or(u64::from(kind.0));
+        let cause = self.dice.envelope(self.cause, self.node, to, key);
+        self.effects.push(Effect::Send { to, msg, cause });
+    }
+
+    /// Sets a timer, a length on the monotonic clock from now: drift stretches it, a step of the wall clock does not. One that is
+    /// already set is set anew.
+    #[inline]
+    pub fn set(&mut self, timer: Timer, after: Duration) {
+        let cause = self.dice.later(self.cause, self.node, timer.0);
+        self.effects.push(Effect::Set { timer, after, cause });
+    }
+
+    /// Stops a timer; one that is not set stays so.
+    #[inline]
+    pub fn cancel(&mut self, timer: Timer) {
+        self.effects.push(Effect::Cancel { timer });
+    }
+
+    /// Lets a timer of a node go off now, if it is set and the node still lives that life: how a change of
+    /// [`shared`](Self::shared) state wakes who waits for it.
+    pub fn ring(&mut self, node: NodeId, life: u32, timer: Timer) {
+        let cause = self.cause;
+        self.effects.push(Effect::Ring { node, life, timer, cause });
+    }
+
+    /// Writes one record behind the others of a file. It survives a crash, and a power loss once a sync covers it.
+    pub fn append(&mut self, file: impl Into<Arc<str>>, record: impl Into<Arc<[u8]>>) {
+        self.effects.push(Effect::Append { file: file.into(), record: record.into() });
+    }
+
+    /// Writes a file anew with one record, all at once.
+    pub fn replace(&mut self, file: impl Into<Arc<str>>, record: impl Into<Arc<[u8]>>) {
+        self.effects.push(Effect::Replace { file: file.into(), record: record.into() });
+    }
+
+    /// Makes durable what was written so far; [`Event::Synced`](crate::Event::Synced) says when.
+    pub fn sync(&mut self, sync: Sync) {
+        let cause = self.dice.later(self.cause, self.node, !sync.0);
+        self.effects.push(Effect::Sync { sync, cause });
+    }
+
+    /// Tells the judge something about the world.
+    #[inline]
+    pub fn note(&mut self, note: M::Note) {
+        self.notes.push(note);
+    }
+
+    /// Names a point of the program, for the trace and for faults that strike there.
+    pub fn mark(&mut self, name: &'static str) {
+        self.effects.push(Effect::Mark(name));
+    }
+
+    /// What several nodes share and no crash takes.
+    pub fn shared(&self) -> &M::Shared {
+        self.shared
+    }
+
+    /// What several nodes share and no crash takes, to change it.
+    pub fn shared_mut(&mut self) -> &mut M::Shared {
+        self.shared
+    }
+}
+
+/// The number by which a kind enters lineages: its name, so that another kind more changes nothing.
+pub(crate) fn kind_key(name: &str) -> u64 {
+    name_hash(name)
+}

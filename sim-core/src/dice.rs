@@ -1,0 +1,321 @@
+//! Who answers a random question: the seed, calm, or a line of the case.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use serde::{Deserialize, Serialize};
+
+use crate::actor::{Kind, NodeId};
+use crate::dist::Dist;
+use crate::ratio::Ratio;
+use crate::seed::{Cause, Operation, Ordinals, Purpose, Seed, mix, name_hash};
+use crate::time::Duration;
+
+/// What answers the questions that no line of the case answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rest {
+    /// Every number is drawn from the seed.
+    #[default]
+    Seed,
+    /// Every number drawn is one half: a distribution gives its median, a chance of at most 50 % does not happen.
+    Calm,
+}
+
+/// Nodes whose dice are one: the replicas of a service, or a node alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Group(pub(crate) u32);
+
+/// One question that was answered, for the trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// What it was for.
+    pub purpose: Purpose,
+    /// Why it was asked.
+    pub cause: Cause,
+    /// The how-manieth with this purpose and cause in one handling, from 0.
+    pub nth: u32,
+    /// The 64 bits that answered it; 2⁶³ under calm.
+    pub bits: u64,
+    /// What came of them.
+    pub answer: Answer,
+}
+
+/// What a question was answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A length of time.
+    Length(Duration),
+    /// Whether it happens.
+    Chance(bool),
+    /// One of several nodes.
+    Node(NodeId),
+}
+
+/// What a line of the case says to one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ruling {
+    Drop,
+    Late(Duration),
+    Twice(Duration),
+    Keep,
+    Length(Duration),
+    Chance(bool),
+    Name(String),
+}
+
+type Addressed<K> = BTreeMap<K, Vec<(u32, usize)>>;
+type SendKey = (Group, Group, Kind, Operation);
+type DrawKey = (Group, u64, Operation);
+
+/// The decisions of a case by what they are about, and how often each of those came up.
+#[derive(Clone, Debug, Default)]
+struct Rulings {
+    all: Arc<[Ruling]>,
+    sends: Addressed<SendKey>,
+    draws: Addressed<DrawKey>,
+    sent: BTreeMap<SendKey, u32>,
+    drawn: BTreeMap<DrawKey, u32>,
+    applied: Vec<bool>,
+}
+
+/// A ruling, and the ordinal and key it answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Addressee {
+    Send(Group, Group, Kind, Operation, u32),
+    Draw(Group, u64, Operation, u32),
+}
+
+/// The dice of one run.
+#[derive(Debug)]
+pub(crate) struct Dice {
+    rest: Rest,
+    /// By node: which dice are its own.
+    groups: Arc<[Group]>,
+    /// By group: a hash of its name, which enters lineages, and its key under the seed, which enters answers.
+    names: Arc<[u64]>,
+    keys: Arc<[u64]>,
+    ordinals: Ordinals,
+    rulings: Option<Box<Rulings>>,
+    pub(crate) record: Option<Vec<Draw>>,
+}
+
+impl Clone for Dice {
+    fn clone(&self) -> Self {
+        Dice {
+            rest: self.rest,
+            groups: self.groups.clone(),
+            names: self.names.clone(),
+            keys: self.keys.clone(),
+            ordinals: Ordinals::default(),
+            rulings: self.rulings.clone(),
+            record: self.record.clone(),
+        }
+    }
+}
+
+const TIMER: u64 = name_hash("timer");
+
+impl Dice {
+    pub(crate) fn new(
+        seed: Seed,
+        rest: Rest,
+        groups: Arc<[Group]>,
+        names: &[String],
+        rulings: &[(Addressee, Ruling)],
+    ) -> Self {
+        let hashes: Arc<[u64]> = names.iter().map(|name| name_hash(name)).collect();
+        let keys = hashes.iter().map(|hash| seed.key(*hash)).collect();
+        let rulings = (!rulings.is_empty()).then(|| Box::new(Rulings::new(rulings)));
+        Dice { rest, groups, names: hashes, keys, ordinals: Ordinals::default(), rulings, record: None }
+    }
+
+    /// A new handling begins: the how-manieth starts from zero.
+    #[inline]
+    pub(crate) fn restart(&mut self) {
+        self.ordinals.restart();
+    }
+
+    /// Which lines of the case have been asked for so far, by their order in the case.
+    pub(crate) fn applied(&self) -> &[bool] {
+        self.rulings.as_ref().map_or(&[], |rulings| &rulings.applied)
+    }
+
+    #[inline]
+    fn group(&self, node: NodeId) -> Group {
+        self.groups[node.0 as usize]
+    }
+
+    #[inline]
+    fn numbered(&mut self, base: u64) -> u64 {
+        match self.ordinals.next(base) {
+            0 => base,
+            n => mix(base, u64::from(n)),
+        }
+    }
+
+    /// The cause of an envelope: its parent's, mixed with who, to whom, what, and the how-manieth of those.
+    #[inline]
+    pub(crate) fn envelope(&mut self, parent: Cause, from: NodeId, to: NodeId, kind_key: u64) -> Cause {
+        let (from, to) = (self.group(from), self.group(to));
+        let link = self.names[from.0 as usize] ^ self.names[to.0 as usize].rotate_left(32);
+        let base = mix(parent.lineage, link ^ kind_key);
+        Cause { lineage: self.numbered(base), operation: parent.operation }
+    }
+
+    /// The cause of what a node tells itself later: a timer, a wait for the disk.
+    #[inline]
+    pub(crate) fn later(&mut self, parent: Cause, node: NodeId, what: u32) -> Cause {
+        let name = self.names[self.group(node).0 as usize];
+        let base = mix(parent.lineage, name ^ TIMER ^ (u64::from(what) << 32));
+        Cause { lineage: self.numbered(base), operation: parent.operation }
+    }
+
+    /// 64 bits about one envelope on its link: the same for every strength of the same fault.
+    #[inline]
+    pub(crate) fn about_envelope(&self, from: NodeId, to: NodeId, cause: Cause, purpose: Purpose, fault: u64) -> u64 {
+        match self.rest {
+            Rest::Calm => 1 << 63,
+            Rest::Seed => {
+                let key = self.keys[self.group(from).0 as usize] ^ self.keys[self.group(to).0 as usize].rotate_left(32);
+                mix(cause.lineage, key ^ purpose.key() ^ fault)
+            }
+        }
+    }
+
+    /// 64 bits about a fault of the schedule, whatever else happens.
+    pub(crate) fn about_fault(&self, seed_key: u64, lineage: u64, purpose: Purpose) -> u64 {
+        match self.rest {
+            Rest::Calm => 1 << 63,
+            Rest::Seed => mix(lineage, seed_key ^ purpose.key()),
+        }
+    }
+
+    /// What the case says of this envelope, which is counted.
+    #[inline]
+    pub(crate) fn rule_envelope(&mut self, from: NodeId, to: NodeId, kind: Kind, of: Operation) -> Option<Ruling> {
+        let (from, to) = (self.group(from), self.group(to));
+        self.rulings.as_mut()?.send((from, to, kind, of)).cloned()
+    }
+
+    fn bits(&mut self, node: NodeId, cause: Cause, purpose: Purpose) -> (u32, u64) {
+        let base = mix(cause.lineage, purpose.key() ^ self.keys[self.group(node).0 as usize]);
+        let nth = self.ordinals.next(base);
+        let bits = match (self.rest, nth) {
+            (Rest::Calm, _) => 1 << 63,
+            (Rest::Seed, 0) => base,
+            (Rest::Seed, n) => mix(base, u64::from(n)),
+        };
+        (nth, bits)
+    }
+
+    fn rule_draw(&mut self, node: NodeId, cause: Cause, purpose: Purpose) -> Option<&Ruling> {
+        let group = self.group(node);
+        self.rulings.as_mut()?.draw((group, purpose.key(), cause.operation))
+    }
+
+    #[inline]
+    fn note(&mut self, purpose: Purpose, cause: Cause, (nth, bits): (u32, u64), answer: Answer) {
+        if let Some(record) = &mut self.record {
+            record.push(Draw { purpose, cause, nth, bits, answer });
+        }
+    }
+
+    pub(crate) fn length(&mut self, node: NodeId, cause: Cause, purpose: Purpose, dist: &Dist) -> Duration {
+        let ruled = match self.rule_draw(node, cause, purpose) {
+            Some(Ruling::Length(length)) => Some(*length),
+            _ => None,
+        };
+        if let (Dist::Constant(length), None) = (dist, ruled) {
+            return *length;
+        }
+        let drawn = self.bits(node, cause, purpose);
+        let length = ruled.unwrap_or_else(|| dist.sample(drawn.1));
+        self.note(purpose, cause, drawn, Answer::Length(length));
+        length
+    }
+
+    pub(crate) fn chance(&mut self, node: NodeId, cause: Cause, purpose: Purpose, ratio: Ratio) -> bool {
+        let ruled = match self.rule_draw(node, cause, purpose) {
+            Some(Ruling::Chance(yes)) => Some(*yes),
+            _ => None,
+        };
+        let drawn = self.bits(node, cause, purpose);
+        let yes = ruled.unwrap_or_else(|| ratio.hit(drawn.1));
+        self.note(purpose, cause, drawn, Answer::Chance(yes));
+        yes
+    }
+
+    /// One of several nodes; `name` tells what a line of the case calls each.
+    pub(crate) fn pick<'n>(
+        &mut self,
+        node: NodeId,
+        cause: Cause,
+        purpose: Purpose,
+        among: &[NodeId],
+        name: impl Fn(NodeId) -> &'n str,
+    ) -> NodeId {
+        let ruled = match self.rule_draw(node, cause, purpose) {
+            Some(Ruling::Name(wanted)) => among.iter().copied().find(|one| name(*one) == wanted),
+            _ => None,
+        };
+        let drawn = self.bits(node, cause, purpose);
+        let at = ((u128::from(drawn.1) * among.len() as u128) >> 64) as usize;
+        let one = ruled.unwrap_or(among[at]);
+        self.note(purpose, cause, drawn, Answer::Node(one));
+        one
+    }
+
+    pub(crate) fn stream(&mut self, node: NodeId, cause: Cause, purpose: Purpose) -> ChaCha8Rng {
+        let (_, bits) = self.bits(node, cause, purpose);
+        ChaCha8Rng::seed_from_u64(bits)
+    }
+
+    #[inline]
+    pub(crate) fn has_rulings(&self) -> bool {
+        self.rulings.is_some()
+    }
+}
+
+impl Rulings {
+    fn new(rulings: &[(Addressee, Ruling)]) -> Self {
+        let mut new = Rulings {
+            all: rulings.iter().map(|(_, ruling)| ruling.clone()).collect(),
+            applied: vec![false; rulings.len()],
+            ..Rulings::default()
+        };
+        for (index, (addressee, _)) in rulings.iter().enumerate() {
+            match *addressee {
+                Addressee::Send(from, to, kind, of, n) => {
+                    new.sends.entry((from, to, kind, of)).or_default().push((n, index));
+                }
+                Addressee::Draw(group, purpose, of, n) => {
+                    new.draws.entry((group, purpose, of)).or_default().push((n, index));
+                }
+            }
+        }
+        new
+    }
+
+    fn send(&mut self, key: SendKey) -> Option<&Ruling> {
+        let wanted = self.sends.get(&key)?;
+        let index = counted(self.sent.entry(key).or_default(), wanted)?;
+        self.applied[index] = true;
+        Some(&self.all[index])
+    }
+
+    fn draw(&mut self, key: DrawKey) -> Option<&Ruling> {
+        let wanted = self.draws.get(&key)?;
+        let index = counted(self.drawn.entry(key).or_default(), wanted)?;
+        self.applied[index] = true;
+        Some(&self.all[index])
+    }
+}
+
+/// Counts one more, and finds the line for that ordinal; the last of several lines for one ordinal wins.
+fn counted(count: &mut u32, wanted: &[(u32, usize)]) -> Option<usize> {
+    *count += 1;
+    wanted.iter().rev().find(|(n, _)| *n == *count).map(|(_, index)| *index)
+}

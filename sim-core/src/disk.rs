@@ -1,0 +1,140 @@
+//! What survives: files of records, of which a power loss takes what was not made durable.
+//!
+//! The disk has never heard of messages; it sees file names, records and syncs. A crash of the process keeps everything that
+//! was written (the operating system still has it), a power loss keeps what a finished sync covers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// The files that a node finds when it starts: for each its records, in the order in which they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Files(BTreeMap<Arc<str>, Vec<Arc<[u8]>>>);
+
+/// The disk of one node.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Disk {
+    written: Files,
+    durable: Files,
+    /// What each sync under way will make durable, by the number the kernel gave it.
+    syncing: BTreeMap<u64, Files>,
+}
+
+impl Files {
+    /// The records of a file; none when there is no such file.
+    pub fn records(&self, file: &str) -> impl Iterator<Item = &[u8]> {
+        self.0.get(file).into_iter().flatten().map(|record| &record[..])
+    }
+
+    /// The names of the files, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|name| &**name)
+    }
+
+    fn append(&mut self, file: Arc<str>, record: Arc<[u8]>) {
+        self.0.entry(file).or_default().push(record);
+    }
+
+    fn replace(&mut self, file: Arc<str>, record: Arc<[u8]>) {
+        self.0.insert(file, vec![record]);
+    }
+}
+
+impl Disk {
+    pub(crate) fn append(&mut self, file: Arc<str>, record: Arc<[u8]>) {
+        self.written.append(file, record);
+    }
+
+    pub(crate) fn replace(&mut self, file: Arc<str>, record: Arc<[u8]>) {
+        self.written.replace(file, record);
+    }
+
+    /// Begins to make durable what is written now.
+    pub(crate) fn begin_sync(&mut self, number: u64) {
+        self.syncing.insert(number, self.written.clone());
+    }
+
+    /// A sync has finished. Syncs finish in any order; a later one covers an earlier one.
+    pub(crate) fn end_sync(&mut self, number: u64) {
+        if let Some(files) = self.syncing.remove(&number) {
+            self.durable = files;
+            self.syncing = self.syncing.split_off(&number);
+        }
+    }
+
+    /// What a new life finds after the process died.
+    pub(crate) fn after_crash(&mut self) -> Files {
+        self.syncing.clear();
+        self.written.clone()
+    }
+
+    /// The machine lost its power: what was not durable is gone. Says how many records that were.
+    pub(crate) fn lose_power(&mut self) -> u64 {
+        let count = |files: &Files| files.0.values().map(|records| records.len() as u64).sum::<u64>();
+        let lost = count(&self.written).saturating_sub(count(&self.durable));
+        self.syncing.clear();
+        self.written = self.durable.clone();
+        lost
+    }
+
+    /// Everything is gone, as on a new machine.
+    pub(crate) fn wipe(&mut self) {
+        *self = Disk::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(records: &[&str]) -> Disk {
+        let mut disk = Disk::default();
+        for record in records {
+            disk.append("log".into(), record.as_bytes().into());
+        }
+        disk
+    }
+
+    fn check(files: &Files, expected: &[&str]) {
+        let found: Vec<_> = files.records("log").map(|r| String::from_utf8_lossy(r).into_owned()).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_crash_keeps_what_was_written() {
+        check(&disk(&["a", "b"]).after_crash(), &["a", "b"]);
+    }
+
+    #[test]
+    fn a_power_loss_keeps_what_a_finished_sync_covers() {
+        let mut disk = disk(&["a"]);
+        disk.begin_sync(1);
+        disk.append("log".into(), b"b"[..].into());
+        disk.begin_sync(2);
+        disk.end_sync(1);
+        assert_eq!(disk.lose_power(), 1);
+        check(&disk.after_crash(), &["a"]);
+    }
+
+    #[test]
+    fn a_late_earlier_sync_does_not_take_back_a_later_one() {
+        let mut disk = disk(&["a"]);
+        disk.begin_sync(1);
+        disk.append("log".into(), b"b"[..].into());
+        disk.begin_sync(2);
+        disk.end_sync(2);
+        disk.end_sync(1);
+        disk.lose_power();
+        check(&disk.after_crash(), &["a", "b"]);
+    }
+
+    #[test]
+    fn a_replaced_file_has_one_record() {
+        let mut disk = disk(&["a", "b"]);
+        disk.replace("log".into(), b"c"[..].into());
+        check(&disk.after_crash(), &["c"]);
+        disk.wipe();
+        check(&disk.after_crash(), &[]);
+    }
+}

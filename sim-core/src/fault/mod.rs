@@ -1,0 +1,474 @@
+//! Faults are data with a beginning and an end, so that they can be written, drawn, shrunk and compared.
+//!
+//! One grammar serves case files, scenario files, the command line and Rust. Nothing here knows a network or a node: it
+//! says what shall happen, by name, and other files carry it out. The verbs stand in one table, [`VERBS`].
+//!
+//! How time is read:
+//! - a fault holds from the beginning of its [`When`] to its end; `for` ends it sooner, and is how long each holds;
+//! - with `every`, a length of peace comes first, then one of trouble, and so on inside the [`When`];
+//! - an instant alone is for what has no end. Every verb built so far holds for a while, so `5s crash db` is an error
+//!   that asks for `5s..` or for a length, `5s crash db for 10s`.
+
+mod error;
+mod parse;
+mod print;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroU64;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use error::{FaultError, FaultErrorKind};
+pub use table::{TRIGGERS, VERBS, VerbEntry};
+
+use crate::pattern::{Label, Name, NameRange, Pattern, nearest};
+use crate::ratio::Ratio;
+use crate::time::{Duration, Instant};
+
+/// One line of a schedule: trouble that holds for some time, or the answer to a single decision.
+///
+/// It prints as it is written, and is text in JSON. Whoever builds one by hand keeps what the grammar promises (an
+/// interval not reversed, `every` with a length): printing and parsing it again is the check.
+///
+/// ```
+/// use sim_core::Fault;
+/// let fault: Fault = "1s..4s partition orders | payments db".parse().unwrap();
+/// assert_eq!(fault.to_string(), "1s..4s partition orders | payments db");
+/// assert!(fault.check_names(&["orders", "payments-1", "payments-2", "db"]).is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Trouble with a beginning and an end.
+    Timed(Timed),
+    /// An answer to one question that the seed would answer otherwise.
+    Decision(Decision),
+}
+
+/// Trouble that holds for some time, perhaps again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// The window in which it may hold.
+    pub when: When,
+    /// What it does while it holds.
+    pub verb: Verb,
+    /// The length of peace before each time it holds; without it, it holds once, from the beginning of the window.
+    pub every: Option<Pace>,
+    /// How long it holds each time, at most to the end of the window; without it, to that end.
+    pub length: Option<Pace>,
+}
+
+/// The window of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Nothing is written: from the start of the run, for ever.
+    Always,
+    /// `5s`: begins there; what holds needs a length, `for 10s`.
+    At(Instant),
+    /// `10s..`: begins there and never ends.
+    From(Instant),
+    /// `1s..4s`: holds at the first instant and no more at the second; off when they are equal.
+    Between(Instant, Instant),
+}
+
+/// A length of time, of peace or of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// `5m`: always that long.
+    Exactly(Duration),
+    /// `~5m`: drawn each time from an exponential distribution with that mean.
+    About(Duration),
+}
+
+/// What a fault does while it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `partition a b | c d`: groups do not hear each other; a node in no group keeps its links.
+    Partition {
+        /// The groups that are cut from each other.
+        groups: Groups,
+        /// What becomes of envelopes already on the way between them.
+        flight: Flight,
+    },
+    /// `cut a->b`: nothing sent on the links arrives.
+    Cut {
+        /// The links, one way unless written `a<->b`.
+        link: LinkPattern,
+        /// What becomes of envelopes already on the way there.
+        flight: Flight,
+    },
+    /// `loss a->b charge 20%`: each envelope is lost with that chance.
+    Loss {
+        /// The links it happens on.
+        link: LinkPattern,
+        /// The kind of message it happens to; all kinds when absent.
+        kind: Option<Label>,
+        /// The chance.
+        ratio: Ratio,
+    },
+    /// `delay a->b +200ms ~50ms`: each envelope takes that much longer.
+    Delay {
+        /// The links it happens on.
+        link: LinkPattern,
+        /// The kind of message it happens to; all kinds when absent.
+        kind: Option<Label>,
+        /// How much longer in the middle.
+        more: Duration,
+        /// How far, uniformly, above and below the middle; below no delay at all counts as none.
+        spread: Duration,
+    },
+    /// `duplicate a->b 5%`: each envelope arrives twice with that chance.
+    Duplicate {
+        /// The links it happens on.
+        link: LinkPattern,
+        /// The kind of message it happens to; all kinds when absent.
+        kind: Option<Label>,
+        /// The chance.
+        ratio: Ratio,
+    },
+    /// `crash db`: the process is gone; it starts again at the end, with what it had written.
+    Crash {
+        /// The nodes.
+        target: Target,
+        /// What becomes of what they had written.
+        disk: Disk,
+    },
+    /// `power-loss db`: like a crash, and what was written and not synced is gone.
+    PowerLoss {
+        /// The nodes.
+        target: Target,
+    },
+}
+
+/// What becomes of envelopes that were on the way when a link was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flight {
+    /// They arrive: a link is cut where one sends.
+    Arrives,
+    /// `cutting flight`: they are lost.
+    Cut,
+}
+
+/// What a crashed node finds when it starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// All that it had written.
+    Kept,
+    /// `wiping disk`: nothing.
+    Wiped,
+}
+
+/// Directed links between the nodes that two patterns cover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkPattern {
+    /// Who sends.
+    pub from: Pattern,
+    /// Who receives.
+    pub to: Pattern,
+    /// `a<->b`: also the links the other way.
+    pub both: bool,
+}
+
+/// Two groups of nodes or more, no pattern written twice; `*` means all the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Groups(Vec<Vec<Pattern>>);
+
+/// Which nodes a fault strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `worker`: all of them, together.
+    All(Nodes),
+    /// `one of worker`: one, drawn anew each time.
+    One(Nodes),
+    /// `each of s1..s10`: all of them, each with its own dice.
+    Each(Nodes),
+}
+
+/// Some nodes, by pattern or by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nodes {
+    /// `worker`, `db*`.
+    Like(Pattern),
+    /// `s1..s10`, both included.
+    Range(NameRange),
+}
+
+/// The answer to one question of a run, in place of the seed's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// What becomes of one envelope.
+    Envelope {
+        /// What becomes of it.
+        ruling: Ruling,
+        /// The link it is sent on.
+        link: LinkName,
+        /// The kind of its message.
+        kind: Label,
+        /// Which one of that kind on that link.
+        nth: Nth,
+    },
+    /// What one draw of a node gives.
+    Draw {
+        /// The node that draws.
+        node: Name,
+        /// What for: `work`, `wait`, `latency`, or a purpose of the actor's own.
+        purpose: Label,
+        /// Which one of that purpose on that node.
+        nth: Nth,
+        /// The answer.
+        value: Value,
+    },
+}
+
+/// What becomes of one envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// `drop`: it is lost.
+    Drop,
+    /// `late … 1.4s`: it takes that long.
+    Late(Duration),
+    /// `twice … 12ms`: it arrives, and a copy takes that long.
+    Twice(Duration),
+    /// `keep`: it arrives, whatever a fault or the seed would have.
+    Keep,
+}
+
+/// One directed link between two nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkName {
+    /// Who sends.
+    pub from: Name,
+    /// Who receives.
+    pub to: Name,
+}
+
+/// Which one: the n-th, of an operation where there is one. Lost and cut envelopes count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nth {
+    /// `order/17`: only what was caused by this operation counts.
+    pub operation: Option<OperationName>,
+    /// `#2`: the second; they count from 1.
+    pub ordinal: NonZeroU64,
+}
+
+/// What a client wants done, as people write it: `order/17`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationName {
+    /// The class, or the client: `order`.
+    pub class: Name,
+    /// Its number: 17; at most [`OperationName::LAST`].
+    pub number: u64,
+}
+
+/// What a draw gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A length of time, for a distribution.
+    Length(Duration),
+    /// `yes`: the chance comes true.
+    Yes,
+    /// `no`: it does not.
+    No,
+    /// The one that is chosen of several.
+    Choice(Name),
+}
+
+impl Fault {
+    /// Whether it can do nothing: a strength of zero, an empty interval or no length at all.
+    ///
+    /// Settings make such faults; they are left out without a word, unlike a fault that had no effect.
+    pub fn is_off(&self) -> bool {
+        match self {
+            Fault::Timed(timed) => timed.is_off(),
+            Fault::Decision(_) => false,
+        }
+    }
+
+    /// Every node name or pattern it mentions, in the order of writing; a range gives each of its names.
+    pub fn names(&self) -> Vec<Pattern> {
+        match self {
+            Fault::Timed(timed) => timed.verb.names(),
+            Fault::Decision(decision) => decision.names(),
+        }
+    }
+
+    /// Finds a name that none of the known nodes has.
+    ///
+    /// # Errors
+    /// Names the first such name, the nearest known one, and the nodes there are.
+    pub fn check_names(&self, known: &[&str]) -> Result<(), FaultError> {
+        let is_known = |name: &Pattern| name.is_all() || known.iter().any(|node| name.covers(node));
+        match self.names().iter().find(|name| !is_known(name)) {
+            Some(name) => Err(self.unknown(name, known)),
+            None => Ok(()),
+        }
+    }
+
+    fn unknown(&self, name: &Pattern, known: &[&str]) -> FaultError {
+        let text = self.to_string();
+        let (at, word) = parse::place_of(&text, name.as_str());
+        let message = format!("no node \"{name}\"");
+        let error = FaultError::new(FaultErrorKind::UnknownNode, &text, at, word, message);
+        error.suggest(nearest(name.as_str(), known.iter().copied()).map(str::to_owned)).advise(listed(known))
+    }
+}
+
+/// The known nodes in one line that stays readable.
+fn listed(known: &[&str]) -> String {
+    const SHOWN: usize = 20;
+    match known.len() {
+        0 => "there are no nodes".to_owned(),
+        all if all <= SHOWN => format!("nodes are {}", known.join(", ")),
+        all => format!("nodes are {} and {} more", known[..SHOWN].join(", "), all - SHOWN),
+    }
+}
+
+impl Timed {
+    fn is_off(&self) -> bool {
+        self.when.is_empty() || self.length.is_some_and(Pace::is_zero) || self.verb.has_no_strength()
+    }
+}
+
+impl When {
+    /// Whether no instant is inside.
+    pub fn is_empty(self) -> bool {
+        matches!(self, When::Between(from, to) if from >= to)
+    }
+
+    /// The first instant inside.
+    pub fn begin(self) -> Instant {
+        match self {
+            When::Always => Instant::ZERO,
+            When::At(from) | When::From(from) | When::Between(from, _) => from,
+        }
+    }
+
+    /// The first instant no longer inside; `None` when it has no end of its own.
+    pub fn end(self) -> Option<Instant> {
+        match self {
+            When::Always | When::At(_) | When::From(_) => None,
+            When::Between(_, to) => Some(to),
+        }
+    }
+}
+
+impl Pace {
+    /// The length, or its mean when it is drawn.
+    pub fn mean(self) -> Duration {
+        match self {
+            Pace::Exactly(length) | Pace::About(length) => length,
+        }
+    }
+
+    fn is_zero(self) -> bool {
+        self.mean().is_zero()
+    }
+}
+
+impl Verb {
+    fn has_no_strength(&self) -> bool {
+        match self {
+            Verb::Loss { ratio, .. } | Verb::Duplicate { ratio, .. } => ratio.is_zero(),
+            Verb::Delay { more, spread, .. } => more.is_zero() && spread.is_zero(),
+            Verb::Partition { .. } | Verb::Cut { .. } | Verb::Crash { .. } | Verb::PowerLoss { .. } => false,
+        }
+    }
+
+    fn names(&self) -> Vec<Pattern> {
+        match self {
+            Verb::Partition { groups, .. } => groups.iter().flatten().cloned().collect(),
+            Verb::Cut { link, .. }
+            | Verb::Loss { link, .. }
+            | Verb::Delay { link, .. }
+            | Verb::Duplicate { link, .. } => vec![link.from.clone(), link.to.clone()],
+            Verb::Crash { target, .. } | Verb::PowerLoss { target } => target.nodes().names(),
+        }
+    }
+}
+
+impl Decision {
+    fn names(&self) -> Vec<Pattern> {
+        match self {
+            Decision::Envelope { link, .. } => vec![link.from.clone().into(), link.to.clone().into()],
+            Decision::Draw { node, .. } => vec![node.clone().into()],
+        }
+    }
+}
+
+impl OperationName {
+    /// The largest number; a run keeps class and number in 64 bits.
+    pub const LAST: u64 = (1 << 48) - 1;
+}
+
+impl LinkPattern {
+    /// Whether the link between the two nodes is one of these.
+    pub fn covers(&self, from: &str, to: &str) -> bool {
+        let one_way = |from, to| self.from.covers(from) && self.to.covers(to);
+        one_way(from, to) || self.both && one_way(to, from)
+    }
+}
+
+impl Groups {
+    /// Two groups or more; `None` when there are fewer, one is empty, or a pattern stands twice.
+    pub fn new(groups: Vec<Vec<Pattern>>) -> Option<Groups> {
+        let mut seen: Vec<&Pattern> = groups.iter().flatten().collect();
+        let all = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        let sound = groups.len() >= 2 && groups.iter().all(|group| !group.is_empty()) && seen.len() == all;
+        sound.then_some(Groups(groups))
+    }
+
+    /// The groups, in the order of writing.
+    pub fn iter(&self) -> impl Iterator<Item = &Vec<Pattern>> {
+        self.0.iter()
+    }
+
+    /// The group a node belongs to, by its place; `None` when it keeps its links.
+    ///
+    /// A `*` has only whom no other pattern covers; of two other patterns the first has the node.
+    pub fn group_of(&self, name: &str) -> Option<usize> {
+        let named = |pattern: &Pattern| !pattern.is_all() && pattern.covers(name);
+        let place = |wanted: &dyn Fn(&Pattern) -> bool| self.0.iter().position(|group| group.iter().any(wanted));
+        place(&named).or_else(|| place(&Pattern::is_all))
+    }
+}
+
+impl Target {
+    /// The nodes among which it strikes.
+    pub fn nodes(&self) -> &Nodes {
+        match self {
+            Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) => nodes,
+        }
+    }
+}
+
+impl Nodes {
+    /// Whether the node is one of them.
+    pub fn covers(&self, name: &str) -> bool {
+        match self {
+            Nodes::Like(pattern) => pattern.covers(name),
+            Nodes::Range(range) => range.names().any(|member| Pattern::from(member).covers(name)),
+        }
+    }
+
+    fn names(&self) -> Vec<Pattern> {
+        match self {
+            Nodes::Like(pattern) => vec![pattern.clone()],
+            Nodes::Range(range) => range.names().map(Pattern::from).collect(),
+        }
+    }
+}
+
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fault {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
+    }
+}

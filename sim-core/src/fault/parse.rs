@@ -1,0 +1,676 @@
+//! Reads a fault word by word, so that a mistake is told where it stands and with what would be right.
+//!
+//! Words come first: a text falls into names, numbers, signs and junk without error. Each rule then takes the words it
+//! knows, and a word that no rule wants is the mistake.
+
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+use super::table::Grammar;
+use super::{
+    Decision, Disk, Fault, FaultError, FaultErrorKind, Flight, Groups, LinkName, LinkPattern, Nodes, Nth,
+    OperationName, Pace, Ruling, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
+};
+use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
+use crate::ratio::{Ratio, RatioError};
+use crate::time::{Duration, DurationError, Instant};
+
+type Read<T> = Result<T, FaultError>;
+
+/// A piece of the text and the byte where it begins.
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    text: &'a str,
+    at: usize,
+    shape: Shape,
+}
+
+/// What a word can be, as far as its characters tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// A name, a pattern or a word of the grammar.
+    Name,
+    /// Begins with a digit: a duration, a ratio.
+    Number,
+    /// A number behind `+`, `~` or `#`.
+    Marked,
+    /// `->`, `<->`, `..` or `|`.
+    Sign,
+    /// What no rule wants.
+    Junk,
+    /// Nothing more.
+    End,
+}
+
+const SIGNS: [&str; 4] = ["<->", "->", "..", "|"];
+
+/// The words that may follow a complete verb, to suggest when something else does.
+const CLAUSES: [&str; 7] = ["after", "at", "before", "cutting", "every", "for", "wiping"];
+
+/// Cuts a text into words; every character but blanks is part of one.
+fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += text[at..].len() - text[at..].trim_start().len();
+        let rest = &text[at..];
+        let (shape, length) = first_word(rest)?;
+        let word = Word { text: &rest[..length], at, shape };
+        at += length;
+        Some(word)
+    })
+}
+
+/// The shape and length in bytes of the word at the start of the text; `None` when there is no text.
+fn first_word(text: &str) -> Option<(Shape, usize)> {
+    let first = text.chars().next()?;
+    if let Some(sign) = SIGNS.iter().find(|sign| text.starts_with(**sign)) {
+        return Some((Shape::Sign, sign.len()));
+    }
+    Some(match first {
+        '0'..='9' => (Shape::Number, number_length(text)),
+        '+' | '~' | '#' => (Shape::Marked, 1 + number_length(&text[1..])),
+        _ => match name_length(text) {
+            0 => (Shape::Junk, text.find(char::is_whitespace).unwrap_or(text.len())),
+            length => (Shape::Name, length),
+        },
+    })
+}
+
+/// The bytes that belong to a number and its unit; two points end it.
+fn number_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let goes_on = |at: &usize| match bytes[*at] {
+        b'.' => bytes.get(at + 1) != Some(&b'.'),
+        b'%' | b'/' | b'_' => true,
+        byte => byte.is_ascii_alphanumeric(),
+    };
+    (0..bytes.len()).find(|at| !goes_on(at)).unwrap_or(bytes.len())
+}
+
+/// Where a printed fault mentions a node: the byte and the word, or the range that includes it.
+pub(super) fn place_of<'a>(text: &'a str, node: &str) -> (usize, &'a str) {
+    let all: Vec<Word<'a>> = words(text).collect();
+    let verb = all.iter().position(|word| word.shape == Shape::Name).unwrap_or(0);
+    let after = all.get(verb + 1..).unwrap_or_default();
+    if let Some(word) = after.iter().find(|word| word.text == node) {
+        return (word.at, word.text);
+    }
+    let range = after.windows(3).find(|three| three[1].text == "..");
+    range.map_or((0, text), |three| (three[0].at, &text[three[0].at..three[2].at + three[2].text.len()]))
+}
+
+/// The words of one text, and how far they are read.
+pub(super) struct Parser<'a> {
+    text: &'a str,
+    words: Vec<Word<'a>>,
+    next: usize,
+    /// The verb that is being read, whose example goes with every complaint.
+    verb: Option<&'static VerbEntry>,
+}
+
+impl<'a> Parser<'a> {
+    /// Reads a whole text by one rule.
+    fn whole<T>(text: &'a str, rule: impl FnOnce(&mut Parser<'a>) -> Read<T>) -> Read<T> {
+        let mut parser = Parser { text, words: words(text).collect(), next: 0, verb: None };
+        let value = rule(&mut parser)?;
+        parser.end()?;
+        Ok(value)
+    }
+
+    // ── The line ──
+
+    fn fault(&mut self) -> Read<Fault> {
+        let first = self.peek();
+        if first.shape == Shape::End {
+            return Err(self.wrong(first, "there is no fault here").advise("write one, such as \"3s..8s crash db\""));
+        }
+        let when = self.when()?;
+        let entry = self.entry()?;
+        match entry.grammar {
+            Grammar::Holds(rule) => self.timed(when, rule).map(Fault::Timed),
+            Grammar::Decides(_) if when != When::Always => Err(self.decision_has_no_time(first, entry)),
+            Grammar::Decides(rule) => self.decided(rule).map(Fault::Decision),
+            Grammar::NotYet => Err(self.not_yet(self.before())),
+        }
+    }
+
+    /// The row of the verb that comes now, which must be there and known.
+    fn entry(&mut self) -> Read<&'static VerbEntry> {
+        let word = self.peek();
+        let entry = VERBS.iter().find(|entry| entry.name == word.text);
+        let entry = entry.ok_or_else(|| self.no_verb(word))?;
+        self.take();
+        self.verb = Some(entry);
+        Ok(entry)
+    }
+
+    fn no_verb(&self, word: Word<'a>) -> FaultError {
+        let names = VERBS.iter().map(|entry| entry.name);
+        let built = VERBS.iter().filter(|entry| entry.is_built()).map(|entry| entry.name).collect::<Vec<_>>();
+        let faults = format!("faults are {}", built.join(", "));
+        if word.shape == Shape::End {
+            return self.wrong(word, "a fault is missing after the time").advise(faults);
+        }
+        let error = self.wrong(word, format!("\"{}\" is not a fault", word.text));
+        match nearest(word.text, names) {
+            Some(name) => error.suggest(Some(name.to_owned())),
+            None => error.advise(faults),
+        }
+    }
+
+    fn verb(&mut self) -> Read<Verb> {
+        match self.entry()?.grammar {
+            Grammar::Holds(rule) => rule(self),
+            Grammar::Decides(_) => Err(self.wrong(self.before(), "a decision stands where a fault that holds should")),
+            Grammar::NotYet => Err(self.not_yet(self.before())),
+        }
+    }
+
+    fn decision(&mut self) -> Read<Decision> {
+        match self.entry()?.grammar {
+            Grammar::Decides(rule) => rule(self),
+            Grammar::Holds(_) => Err(self.wrong(self.before(), "a fault that holds stands where a decision should")),
+            Grammar::NotYet => Err(self.not_yet(self.before())),
+        }
+    }
+
+    // ── Times ──
+
+    fn when(&mut self) -> Read<When> {
+        if self.peek().text == ".." {
+            let message = "an interval needs a beginning";
+            return Err(self.wrong(self.peek(), message).advise("write \"0s..\" for the start of the run"));
+        }
+        if self.peek().shape != Shape::Number {
+            return Ok(When::Always);
+        }
+        let first = self.take();
+        let from = self.instant(first)?;
+        if !self.accept("..") {
+            return Ok(When::At(from));
+        }
+        if self.peek().shape != Shape::Number {
+            return Ok(When::From(from));
+        }
+        let last = self.take();
+        let to = self.instant(last)?;
+        if to < from { Err(self.reversed(first, last)) } else { Ok(When::Between(from, to)) }
+    }
+
+    fn reversed(&self, first: Word<'a>, last: Word<'a>) -> FaultError {
+        let interval = Word { text: &self.text[first.at..last.at + last.text.len()], ..first };
+        let message = format!("\"{}\" ends before it begins", interval.text);
+        self.wrong(interval, message).suggest(Some(format!("{}..{}", last.text, first.text)))
+    }
+
+    fn instant(&self, word: Word<'a>) -> Read<Instant> {
+        word.text.parse().map_err(|error| self.no_duration(word, &error))
+    }
+
+    /// A length of time.
+    pub(super) fn length(&mut self) -> Read<Duration> {
+        if self.peek().shape != Shape::Number {
+            return Err(self.wanted("a length such as 250ms"));
+        }
+        let word = self.take();
+        word.text.parse().map_err(|error| self.no_duration(word, &error))
+    }
+
+    /// The length behind the sign of a word such as `+200ms` or `~5m`.
+    fn marked_length(&mut self) -> Read<Duration> {
+        let word = self.take();
+        word.text[1..].parse().map_err(|error| self.no_duration(word, &error))
+    }
+
+    fn no_duration(&self, word: Word<'a>, error: &DurationError) -> FaultError {
+        self.wrong(word, error.to_string())
+    }
+
+    fn pace(&mut self) -> Read<Pace> {
+        if self.peek_mark('~') { self.marked_length().map(Pace::About) } else { self.length().map(Pace::Exactly) }
+    }
+
+    // ── What holds ──
+
+    fn timed(&mut self, when: When, rule: fn(&mut Parser<'_>) -> Read<Verb>) -> Read<Timed> {
+        let verb = rule(self)?;
+        let (mut every, mut length) = (None, None);
+        loop {
+            match self.peek().text {
+                "every" => self.clause(&mut every)?,
+                "for" => self.clause(&mut length)?,
+                _ => break,
+            }
+        }
+        self.end()?;
+        self.check_lengths(when, every, length)?;
+        Ok(Timed { when, verb, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
+    }
+
+    /// Reads `every` or `for`, which stands once.
+    fn clause(&mut self, slot: &mut Option<(Word<'a>, Pace)>) -> Read<()> {
+        let word = self.take();
+        if slot.is_some() {
+            return Err(self.wrong(word, format!("\"{}\" stands twice", word.text)).advise("keep one of them"));
+        }
+        *slot = Some((word, self.pace()?));
+        Ok(())
+    }
+
+    /// A verb that holds must say until when, and one that comes again how long each time is.
+    fn check_lengths(&self, when: When, every: Option<(Word<'a>, Pace)>, length: Option<(Word<'a>, Pace)>) -> Read<()> {
+        let name = self.verb.map_or("it", |entry| entry.name);
+        let first = self.words[0];
+        match (when, every) {
+            (_, Some((word, pace))) if pace.is_zero() => {
+                let message = format!("\"every {pace}\" leaves no time in between");
+                Err(self.wrong(word, message).advise("write a length above zero"))
+            }
+            (When::At(from), Some((word, _))) => {
+                let message = format!("\"{from}\" is one instant, and \"every\" needs many");
+                Err(self.wrong(word, message).advise(format!("write \"{from}..\" in its place")))
+            }
+            (_, Some((word, pace))) if length.is_none() => {
+                let message = format!("\"every {pace}\" does not say how long each {name} lasts");
+                Err(self.wrong(word, message).advise(format!("write \"every {pace} for 10s\"")))
+            }
+            (When::At(from), None) if length.is_none() => {
+                let message = format!("{name} lasts, and \"{from}\" is an instant");
+                let advice = format!("write \"{from}..\" for ever, or add a length, \"for 10s\"");
+                Err(self.wrong(first, message).advise(advice))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `partition A B | C D [cutting flight]`
+    pub(super) fn partition(&mut self) -> Read<Verb> {
+        Ok(Verb::Partition { groups: self.groups()?, flight: self.flight()? })
+    }
+
+    fn groups(&mut self) -> Read<Groups> {
+        let mut seen = Vec::new();
+        let mut groups = vec![self.group(&mut seen)?];
+        while self.accept("|") {
+            groups.push(self.group(&mut seen)?);
+        }
+        Groups::new(groups).ok_or_else(|| self.wanted("\"|\" and another group of nodes"))
+    }
+
+    fn group(&mut self, seen: &mut Vec<Pattern>) -> Read<Vec<Pattern>> {
+        let mut group = vec![self.pattern("a node")?];
+        self.once(&group[0], seen)?;
+        while let Ok(pattern) = self.peek().text.parse::<Pattern>() {
+            self.take();
+            self.once(&pattern, seen)?;
+            group.push(pattern);
+        }
+        Ok(group)
+    }
+
+    /// A node cannot be cut from itself, so each pattern stands in one group, once.
+    fn once(&self, pattern: &Pattern, seen: &mut Vec<Pattern>) -> Read<()> {
+        if seen.contains(pattern) {
+            let message = format!("\"{pattern}\" stands twice in this partition");
+            return Err(self.wrong(self.before(), message).advise("name it in one group"));
+        }
+        seen.push(pattern.clone());
+        Ok(())
+    }
+
+    fn flight(&mut self) -> Read<Flight> {
+        Ok(if self.accept_pair("cutting", "flight")? { Flight::Cut } else { Flight::Arrives })
+    }
+
+    /// `cut A->B [cutting flight]`
+    pub(super) fn cut(&mut self) -> Read<Verb> {
+        Ok(Verb::Cut { link: self.link()?, flight: self.flight()? })
+    }
+
+    /// `loss A->B [KIND] SHARE`
+    pub(super) fn loss(&mut self) -> Read<Verb> {
+        Ok(Verb::Loss { link: self.link()?, kind: self.kind_if_any()?, ratio: self.ratio()? })
+    }
+
+    /// `duplicate A->B [KIND] SHARE`
+    pub(super) fn duplicate(&mut self) -> Read<Verb> {
+        Ok(Verb::Duplicate { link: self.link()?, kind: self.kind_if_any()?, ratio: self.ratio()? })
+    }
+
+    /// `delay A->B [KIND] +LENGTH [~SPREAD]`
+    pub(super) fn delay(&mut self) -> Read<Verb> {
+        let (link, kind) = (self.link()?, self.kind_if_any()?);
+        let word = self.peek();
+        if word.shape == Shape::Number {
+            let message = format!("\"{}\" does not say that it is added", word.text);
+            return Err(self.wrong(word, message).suggest(Some(format!("+{}", word.text))));
+        }
+        if !self.peek_mark('+') {
+            return Err(self.wanted("a length such as +200ms"));
+        }
+        let more = self.marked_length()?;
+        let spread = if self.peek_mark('~') { self.marked_length()? } else { Duration::ZERO };
+        Ok(Verb::Delay { link, kind, more, spread })
+    }
+
+    /// `crash NODE [wiping disk]`
+    pub(super) fn crash(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let disk = if self.accept_pair("wiping", "disk")? { Disk::Wiped } else { Disk::Kept };
+        Ok(Verb::Crash { target, disk })
+    }
+
+    /// `power-loss NODE`
+    pub(super) fn power_loss(&mut self) -> Read<Verb> {
+        Ok(Verb::PowerLoss { target: self.target()? })
+    }
+
+    fn ratio(&mut self) -> Read<Ratio> {
+        let word = self.peek();
+        if word.shape != Shape::Number {
+            return Err(self.wanted("a share such as 20%"));
+        }
+        self.take();
+        if word.text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let message = format!("{} has no unit", word.text);
+            return Err(self.wrong(word, message).suggest(Some(format!("{}%", word.text))));
+        }
+        word.text.parse().map_err(|error: RatioError| self.wrong(word, error.to_string()))
+    }
+
+    // ── Decisions ──
+
+    fn decided(&mut self, rule: fn(&mut Parser<'_>) -> Read<Decision>) -> Read<Decision> {
+        let decision = rule(self)?;
+        let word = self.peek();
+        if word.text == "every" || word.text == "for" {
+            let message = format!("a decision answers one question and has no \"{}\"", word.text);
+            return Err(self.wrong(word, message).advise("leave it out"));
+        }
+        Ok(decision)
+    }
+
+    fn decision_has_no_time(&self, first: Word<'a>, entry: &VerbEntry) -> FaultError {
+        let message = format!("a decision such as {} answers one question and has no time", entry.name);
+        self.wrong(first, message).advise(format!("begin with \"{}\"", entry.name))
+    }
+
+    /// `drop A->B KIND [OPERATION] #N`, and the like, whose ruling may have a length behind it.
+    pub(super) fn envelope(&mut self, ruling: impl FnOnce(&mut Self) -> Read<Ruling>) -> Read<Decision> {
+        let link = self.plain_link()?;
+        let kind = self.label("a kind of message")?;
+        let nth = self.nth()?;
+        Ok(Decision::Envelope { ruling: ruling(self)?, link, kind, nth })
+    }
+
+    /// `draw NODE PURPOSE [OPERATION] #N VALUE`
+    pub(super) fn draw(&mut self) -> Read<Decision> {
+        let node = self.name("a node")?;
+        let purpose = self.label("a purpose such as work")?;
+        Ok(Decision::Draw { node, purpose, nth: self.nth()?, value: self.value()? })
+    }
+
+    fn nth(&mut self) -> Read<Nth> {
+        let operation = if self.peek().shape == Shape::Name { Some(self.operation()?) } else { None };
+        let word = self.peek();
+        if !self.peek_mark('#') {
+            return Err(self.wanted("an ordinal such as #1"));
+        }
+        self.take();
+        let ordinal = word.text[1..].parse::<NonZeroU64>().map_err(|_| self.no_ordinal(word))?;
+        Ok(Nth { operation, ordinal })
+    }
+
+    fn no_ordinal(&self, word: Word<'a>) -> FaultError {
+        let digits = &word.text[1..];
+        let is_zero = !digits.is_empty() && digits.bytes().all(|byte| byte == b'0');
+        let why = if is_zero { "is before the first" } else { "is not an ordinal" };
+        self.wrong(word, format!("\"{}\" {why}", word.text)).advise("they count from #1")
+    }
+
+    fn operation(&mut self) -> Read<OperationName> {
+        let word = self.peek();
+        let parts = word.text.rsplit_once('/');
+        let operation = parts.and_then(|(class, number)| {
+            let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+            let number = number.parse().ok().filter(|number| digits && *number <= OperationName::LAST)?;
+            Some(OperationName { class: class.parse().ok()?, number })
+        });
+        let operation = operation.ok_or_else(|| {
+            let message = format!("\"{}\" is not an operation", word.text);
+            self.wrong(word, message).advise("write its class and number, such as order/17")
+        })?;
+        self.take();
+        Ok(operation)
+    }
+
+    fn value(&mut self) -> Read<Value> {
+        if self.accept("yes") {
+            return Ok(Value::Yes);
+        }
+        if self.accept("no") {
+            return Ok(Value::No);
+        }
+        match self.peek().shape {
+            Shape::Number => self.length().map(Value::Length),
+            _ => self.name("a value (a length such as 1.4s, yes, no, or a name)").map(Value::Choice),
+        }
+    }
+
+    // ── Names ──
+
+    fn target(&mut self) -> Read<Target> {
+        if self.accept_of("one") {
+            return self.nodes().map(Target::One);
+        }
+        if self.accept_of("each") {
+            return self.nodes().map(Target::Each);
+        }
+        self.nodes().map(Target::All)
+    }
+
+    /// `one of` and `each of`; without the second word the first is a name like others.
+    fn accept_of(&mut self, choice: &str) -> bool {
+        let second = self.words.get(self.next + 1).map(|word| word.text);
+        let both = self.peek().text == choice && second == Some("of");
+        if both {
+            self.next += 2;
+        }
+        both
+    }
+
+    fn nodes(&mut self) -> Read<Nodes> {
+        let first = self.peek();
+        let pattern = self.pattern("a node")?;
+        if !self.accept("..") {
+            return Ok(Nodes::Like(pattern));
+        }
+        let last = self.peek();
+        let range = Word { text: &self.text[first.at..last.at + last.text.len()], ..first };
+        let refuse = |error: NameError| self.wrong(range, error.to_string());
+        let end: Name = last.text.parse().map_err(|_| self.wanted("the last name of the range"))?;
+        let begin: Name = first.text.parse().map_err(refuse)?;
+        let names = NameRange::new(&begin, &end).map_err(refuse)?;
+        self.take();
+        Ok(Nodes::Range(names))
+    }
+
+    fn pattern(&mut self, what: &str) -> Read<Pattern> {
+        let pattern = self.peek().text.parse().map_err(|error| self.no_name(what, &error))?;
+        self.take();
+        Ok(pattern)
+    }
+
+    fn name(&mut self, what: &str) -> Read<Name> {
+        let word = self.peek();
+        if word.shape == Shape::Name && word.text.contains('*') {
+            let message = format!("\"{}\" is a pattern", word.text);
+            return Err(self.wrong(word, message).advise("a decision is about one thing; write its name"));
+        }
+        let name = word.text.parse().map_err(|error| self.no_name(what, &error))?;
+        self.take();
+        Ok(name)
+    }
+
+    fn label(&mut self, what: &str) -> Read<Label> {
+        let label = self.peek().text.parse().map_err(|error| self.no_name(what, &error))?;
+        self.take();
+        Ok(label)
+    }
+
+    fn no_name(&self, what: &str, error: &NameError) -> FaultError {
+        match error {
+            NameError::AnOperation(_) => self.advise_example(self.wrong(self.peek(), error.to_string())),
+            _ => self.wanted(what),
+        }
+    }
+
+    fn kind_if_any(&mut self) -> Read<Option<Label>> {
+        if self.peek().text.parse::<Pattern>().is_err() {
+            return Ok(None);
+        }
+        self.label("a kind of message").map(Some)
+    }
+
+    fn link(&mut self) -> Read<LinkPattern> {
+        let from = self.pattern("a link such as a->b")?;
+        let both = match self.peek().text {
+            "->" => false,
+            "<->" => true,
+            _ => return Err(self.no_link(self.before())),
+        };
+        self.take();
+        Ok(LinkPattern { from, to: self.pattern("the node that receives")?, both })
+    }
+
+    fn plain_link(&mut self) -> Read<LinkName> {
+        let from = self.name("a link such as a->b")?;
+        if self.peek().text == "<->" {
+            let message = "a decision is about one message, which goes one way";
+            return Err(self.wrong(self.peek(), message).suggest(Some("->".to_owned())));
+        }
+        if !self.accept("->") {
+            return Err(self.no_link(self.before()));
+        }
+        Ok(LinkName { from, to: self.name("the node that receives")? })
+    }
+
+    /// `a-b` is a name, and most likely a link of which one sign is missing.
+    fn no_link(&self, word: Word<'a>) -> FaultError {
+        let is_node = |text: &str| text.parse::<Pattern>().is_ok();
+        let sides = |(at, _)| (&word.text[..at], &word.text[at + 1..]);
+        let mut splits = word.text.rmatch_indices('-').map(sides);
+        let link = splits.find(|(from, to)| is_node(from) && is_node(to)).map(|(from, to)| format!("{from}->{to}"));
+        let error = self.wrong(word, format!("\"{}\" is a name, not a link", word.text));
+        if link.is_some() { error.suggest(link) } else { self.advise_example(error) }
+    }
+
+    // ── Words ──
+
+    fn peek(&self) -> Word<'a> {
+        let end = Word { text: "", at: self.text.trim_end().len(), shape: Shape::End };
+        self.words.get(self.next).copied().unwrap_or(end)
+    }
+
+    fn peek_mark(&self, mark: char) -> bool {
+        self.peek().text.starts_with(mark)
+    }
+
+    fn take(&mut self) -> Word<'a> {
+        let word = self.peek();
+        self.next += 1;
+        word
+    }
+
+    /// The word that was taken last.
+    fn before(&self) -> Word<'a> {
+        self.words[self.next.saturating_sub(1).min(self.words.len() - 1)]
+    }
+
+    fn accept(&mut self, text: &str) -> bool {
+        let accepted = self.peek().text == text;
+        if accepted {
+            self.next += 1;
+        }
+        accepted
+    }
+
+    /// Two words of which the second must follow the first.
+    fn accept_pair(&mut self, first: &str, second: &str) -> Read<bool> {
+        if !self.accept(first) {
+            return Ok(false);
+        }
+        if self.accept(second) { Ok(true) } else { Err(self.wanted(&format!("\"{second}\""))) }
+    }
+
+    /// Nothing may be left over.
+    fn end(&self) -> Read<()> {
+        let word = self.peek();
+        if word.shape == Shape::End {
+            return Ok(());
+        }
+        if TRIGGERS.iter().any(|trigger| trigger.name == word.text) {
+            return Err(self.not_yet(word));
+        }
+        let error = self.wrong(word, format!("\"{}\" is one word too many", word.text));
+        match nearest(word.text, CLAUSES).filter(|clause| *clause != word.text) {
+            Some(clause) => Err(error.suggest(Some(clause.to_owned()))),
+            None => Err(self.advise_example(error)),
+        }
+    }
+
+    // ── Complaints ──
+
+    fn wrong(&self, word: Word<'a>, message: impl Into<String>) -> FaultError {
+        FaultError::new(FaultErrorKind::Grammar, self.text, word.at, word.text, message.into())
+    }
+
+    fn not_yet(&self, word: Word<'a>) -> FaultError {
+        let message = format!("\"{}\" is not built yet", word.text);
+        FaultError::new(FaultErrorKind::NotYet, self.text, word.at, word.text, message)
+    }
+
+    /// Something else should stand here.
+    fn wanted(&self, what: &str) -> FaultError {
+        let word = self.peek();
+        let message = match word.shape {
+            Shape::End => format!("{what} is missing at the end"),
+            _ => format!("\"{}\" stands where {what} should", word.text),
+        };
+        self.advise_example(self.wrong(word, message))
+    }
+
+    fn advise_example(&self, error: FaultError) -> FaultError {
+        match self.verb {
+            Some(entry) => error.advise(format!("write it like \"{}\"", entry.example)),
+            None => error,
+        }
+    }
+}
+
+macro_rules! read_by_rule {
+    ($($type:ty: $rule:expr;)*) => {$(
+        impl FromStr for $type {
+            type Err = FaultError;
+
+            fn from_str(text: &str) -> Result<Self, FaultError> {
+                Parser::whole(text, $rule)
+            }
+        }
+    )*};
+}
+read_by_rule! {
+    Fault: |words| words.fault();
+    Verb: |words| words.verb();
+    Decision: |words| words.decision();
+    When: |words| words.when();
+    Pace: |words| words.pace();
+    Groups: |words| words.groups();
+    LinkPattern: |words| words.link();
+    LinkName: |words| words.plain_link();
+    Target: |words| words.target();
+    Nodes: |words| words.nodes();
+    Nth: |words| words.nth();
+    OperationName: |words| words.operation();
+    Value: |words| words.value();
+}

@@ -1,0 +1,190 @@
+//! A fault prints as it would be written, so that a report can be pasted back as a schedule.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::{
+    Decision, Disk, Fault, Flight, Groups, LinkName, LinkPattern, Nodes, Nth, OperationName, Pace, Ruling, Target,
+    Timed, Value, Verb, When,
+};
+use crate::pattern::{Label, Pattern};
+use crate::time::Duration;
+
+impl Display for Fault {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            Fault::Timed(timed) => timed.fmt(out),
+            Fault::Decision(decision) => decision.fmt(out),
+        }
+    }
+}
+
+impl Display for Timed {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        if self.when != When::Always {
+            write!(out, "{} ", self.when)?;
+        }
+        self.verb.fmt(out)?;
+        optional(out, " every ", self.every.as_ref())?;
+        optional(out, " for ", self.length.as_ref())
+    }
+}
+
+/// Writes a clause that may be absent.
+fn optional(out: &mut Formatter<'_>, before: &str, clause: Option<&impl Display>) -> Result {
+    clause.map_or(Ok(()), |clause| write!(out, "{before}{clause}"))
+}
+
+impl Display for When {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            When::Always => Ok(()),
+            When::At(instant) => instant.fmt(out),
+            When::From(from) => write!(out, "{from}.."),
+            When::Between(from, to) => write!(out, "{from}..{to}"),
+        }
+    }
+}
+
+impl Display for Pace {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            Pace::Exactly(length) => length.fmt(out),
+            Pace::About(mean) => write!(out, "~{mean}"),
+        }
+    }
+}
+
+impl Display for Verb {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            Verb::Partition { groups, flight } => write!(out, "partition {groups}{}", flight.clause()),
+            Verb::Cut { link, flight } => write!(out, "cut {link}{}", flight.clause()),
+            Verb::Loss { link, kind, ratio } => envelopes(out, "loss", link, kind.as_ref(), ratio),
+            Verb::Delay { link, kind, more, spread } => {
+                let spread = Some(spread).filter(|spread| !spread.is_zero());
+                envelopes(out, "delay", link, kind.as_ref(), &format_args!("+{more}"))?;
+                optional(out, " ~", spread)
+            }
+            Verb::Duplicate { link, kind, ratio } => envelopes(out, "duplicate", link, kind.as_ref(), ratio),
+            Verb::Crash { target, disk } => write!(out, "crash {target}{}", disk.clause()),
+            Verb::PowerLoss { target } => write!(out, "power-loss {target}"),
+        }
+    }
+}
+
+/// Writes a verb about the envelopes on some links, perhaps of one kind.
+fn envelopes(
+    out: &mut Formatter<'_>,
+    verb: &str,
+    link: &LinkPattern,
+    kind: Option<&Label>,
+    strength: &impl Display,
+) -> Result {
+    write!(out, "{verb} {link}")?;
+    optional(out, " ", kind)?;
+    write!(out, " {strength}")
+}
+
+impl Flight {
+    fn clause(self) -> &'static str {
+        match self {
+            Flight::Arrives => "",
+            Flight::Cut => " cutting flight",
+        }
+    }
+}
+
+impl Disk {
+    fn clause(self) -> &'static str {
+        match self {
+            Disk::Kept => "",
+            Disk::Wiped => " wiping disk",
+        }
+    }
+}
+
+impl Display for LinkPattern {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        write!(out, "{}{}{}", self.from, if self.both { "<->" } else { "->" }, self.to)
+    }
+}
+
+impl Display for Groups {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        let group = |group: &Vec<Pattern>| group.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" ");
+        out.write_str(&self.iter().map(group).collect::<Vec<_>>().join(" | "))
+    }
+}
+
+impl Display for Target {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            Target::All(nodes) => nodes.fmt(out),
+            Target::One(nodes) => write!(out, "one of {nodes}"),
+            Target::Each(nodes) => write!(out, "each of {nodes}"),
+        }
+    }
+}
+
+impl Display for Nodes {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            Nodes::Like(pattern) => pattern.fmt(out),
+            Nodes::Range(range) => range.fmt(out),
+        }
+    }
+}
+
+impl Display for Decision {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            Decision::Envelope { ruling, link, kind, nth } => {
+                let (verb, length) = ruling.words();
+                write!(out, "{verb} {link} {kind} {nth}")?;
+                optional(out, " ", length.as_ref())
+            }
+            Decision::Draw { node, purpose, nth, value } => write!(out, "draw {node} {purpose} {nth} {value}"),
+        }
+    }
+}
+
+impl Ruling {
+    fn words(self) -> (&'static str, Option<Duration>) {
+        match self {
+            Ruling::Drop => ("drop", None),
+            Ruling::Late(length) => ("late", Some(length)),
+            Ruling::Twice(length) => ("twice", Some(length)),
+            Ruling::Keep => ("keep", None),
+        }
+    }
+}
+
+impl Display for LinkName {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        write!(out, "{}->{}", self.from, self.to)
+    }
+}
+
+impl Display for Nth {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        optional(out, "", self.operation.as_ref())?;
+        write!(out, "{}#{}", if self.operation.is_some() { " " } else { "" }, self.ordinal)
+    }
+}
+
+impl Display for OperationName {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        write!(out, "{}/{}", self.class, self.number)
+    }
+}
+
+impl Display for Value {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            Value::Length(length) => length.fmt(out),
+            Value::Yes => out.write_str("yes"),
+            Value::No => out.write_str("no"),
+            Value::Choice(name) => name.fmt(out),
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! What becomes of an envelope on its way.
+//!
+//! The network has never heard of actors; it sees links, kinds, lineages and instants.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::actor::{Kind, NodeId};
+use crate::dice::{Dice, Ruling};
+use crate::dist::Dist;
+use crate::ratio::Ratio;
+use crate::seed::{Cause, Purpose};
+use crate::time::Duration;
+
+/// How a directed link behaves when no fault touches it. Datagrams: what is lost is lost, and delays reorder.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// From sending to arrival; none by default.
+    pub latency: Dist,
+    /// Share of envelopes that never arrive.
+    pub loss: Ratio,
+    /// Share of envelopes that arrive twice, the second with a latency of its own.
+    pub duplicate: Ratio,
+    /// Whether a stopped machine answers with [`Event::Refused`](crate::Event::Refused) and a crashing one with
+    /// [`Event::Reset`](crate::Event::Reset); off by default.
+    pub answers: bool,
+}
+
+impl Link {
+    /// A link without loss.
+    pub fn with_latency(latency: Dist) -> Self {
+        Link { latency, ..Link::default() }
+    }
+}
+
+/// What became of an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives, that long after it was sent.
+    Arrives(Duration),
+    /// It arrives twice.
+    ArrivesTwice(Duration, Duration),
+    /// It is lost.
+    Lost,
+    /// A partition or a cut holds it off.
+    Cut,
+}
+
+pub(crate) const LOSS: Purpose = Purpose::new("loss");
+pub(crate) const LATENCY: Purpose = Purpose::new("latency");
+pub(crate) const DUPLICATE: Purpose = Purpose::new("duplicate");
+pub(crate) const SECOND: Purpose = Purpose::new("second latency");
+pub(crate) const DELAY: Purpose = Purpose::new("delay");
+
+/// The links as the system describes them: one for all, and those that differ.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links {
+    pub(crate) every: Link,
+    own: Vec<BTreeMap<u32, Link>>,
+}
+
+impl Links {
+    pub(crate) fn set(&mut self, from: NodeId, to: NodeId, link: Link) {
+        let from = from.0 as usize;
+        if self.own.len() <= from {
+            self.own.resize_with(from + 1, BTreeMap::new);
+        }
+        self.own[from].insert(to.0, link);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, from: NodeId, to: NodeId) -> &Link {
+        match self.own.get(from.0 as usize) {
+            Some(own) if !own.is_empty() => own.get(&to.0).unwrap_or(&self.every),
+            _ => &self.every,
+        }
+    }
+}
+
+/// A set of small numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Members(Vec<u64>);
+
+impl Members {
+    pub(crate) fn insert(&mut self, member: u32) {
+        let word = member as usize / 64;
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (member % 64);
+    }
+
+    #[inline]
+    pub(crate) fn has(&self, member: u32) -> bool {
+        self.0.get(member as usize / 64).is_some_and(|word| word >> (member % 64) & 1 == 1)
+    }
+}
+
+/// The envelopes that a fault touches: on which links, and of which kinds (`None`: all).
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) from: Members,
+    pub(crate) to: Members,
+    pub(crate) both: bool,
+    pub(crate) kinds: Option<Members>,
+}
+
+impl Reach {
+    fn touches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
+        let along = self.from.has(from.0) && self.to.has(to.0);
+        let against = self.both && self.from.has(to.0) && self.to.has(from.0);
+        (along || against) && self.kinds.as_ref().is_none_or(|kinds| kinds.has(u32::from(kind.0)))
+    }
+}
+
+/// A fault of the network, as the network sees it.
+#[derive(Clone, Debug)]
+pub(crate) enum Disturbance {
+    /// The side each node is on; nodes on different sides do not hear each other, a node on none hears all.
+    Partition {
+        sides: Vec<Option<u8>>,
+        flight: bool,
+    },
+    Cut {
+        reach: Reach,
+        flight: bool,
+    },
+    Loss {
+        reach: Reach,
+        ratio: Ratio,
+    },
+    Delay {
+        reach: Reach,
+        by: Duration,
+        jitter: Duration,
+    },
+    Duplicate {
+        reach: Reach,
+        ratio: Ratio,
+    },
+}
+
+impl Disturbance {
+    /// Whether it keeps apart these two.
+    fn cuts(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
+        match self {
+            Disturbance::Partition { sides, .. } => {
+                let side = |node: NodeId| sides.get(node.0 as usize).copied().flatten();
+                matches!((side(from), side(to)), (Some(a), Some(b)) if a != b)
+            }
+            Disturbance::Cut { reach, .. } => reach.touches(from, to, kind),
+            Disturbance::Loss { .. } | Disturbance::Delay { .. } | Disturbance::Duplicate { .. } => false,
+        }
+    }
+
+    /// Whether it also takes what is already on the way when it begins.
+    pub(crate) fn takes_flight(&self) -> bool {
+        matches!(self, Disturbance::Partition { flight: true, .. } | Disturbance::Cut { flight: true, .. })
+    }
+}
+
+/// A disturbance that holds now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Active {
+    /// Its place in the schedule.
+    pub(crate) fault: u32,
+    /// The root of its lineage, for the dice that only it casts.
+    pub(crate) lineage: u64,
+    /// The number of the event at which it began.
+    pub(crate) since: u64,
+}
+
+/// An envelope as the network sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Envelope {
+    pub(crate) from: NodeId,
+    pub(crate) to: NodeId,
+    pub(crate) kind: Kind,
+    pub(crate) cause: Cause,
+}
+
+/// The faults of the network that hold now, in the order of the schedule.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Weather {
+    pub(crate) active: Vec<Active>,
+    /// How many envelopes each fault of the schedule has touched.
+    pub(crate) touched: Vec<u64>,
+}
+
+impl Weather {
+    /// Decides what becomes of an envelope that is sent now, and which fault of the schedule did it.
+    pub(crate) fn fate(
+        &mut self,
+        of: Envelope,
+        link: &Link,
+        faults: &[Option<Disturbance>],
+        dice: &Dice,
+        ruling: Option<&Ruling>,
+    ) -> (Fate, Option<u32>) {
+        if self.active.is_empty() && ruling.is_none() && link.loss.is_zero() && link.duplicate.is_zero() {
+            return (Fate::Arrives(latency(link, of, dice, LATENCY)), None);
+        }
+        self.troubled_fate(of, link, faults, dice, ruling)
+    }
+
+    fn troubled_fate(
+        &mut self,
+        of: Envelope,
+        link: &Link,
+        faults: &[Option<Disturbance>],
+        dice: &Dice,
+        ruling: Option<&Ruling>,
+    ) -> (Fate, Option<u32>) {
+        if let Some(fault) = self.cut(of, faults) {
+            return (Fate::Cut, Some(fault));
+        }
+        let mut blame = None;
+        match ruling {
+            Some(Ruling::Drop) => return (Fate::Lost, None),
+            Some(Ruling::Late(after)) => return (Fate::Arrives(*after), None),
+            Some(Ruling::Twice(after)) => {
+                let first = self.delayed(of, link, faults, dice, &mut blame);
+                return (Fate::ArrivesTwice(first, *after), blame);
+            }
+            Some(Ruling::Keep) => return (Fate::Arrives(self.delayed(of, link, faults, dice, &mut blame)), blame),
+            Some(Ruling::Length(_) | Ruling::Chance(_) | Ruling::Name(_)) | None => {}
+        }
+        if self.hit(of, LOSS, link.loss, faults, dice, &mut blame) {
+            return (Fate::Lost, blame);
+        }
+        let first = self.delayed(of, link, faults, dice, &mut blame);
+        if self.hit(of, DUPLICATE, link.duplicate, faults, dice, &mut blame) {
+            return (Fate::ArrivesTwice(first, latency(link, of, dice, SECOND)), blame);
+        }
+        (Fate::Arrives(first), blame)
+    }
+
+    fn cut(&mut self, of: Envelope, faults: &[Option<Disturbance>]) -> Option<u32> {
+        let cutting = |active: &&Active| disturbance(faults, active).is_some_and(|d| d.cuts(of.from, of.to, of.kind));
+        let fault = self.active.iter().find(cutting)?.fault;
+        self.touched[fault as usize] += 1;
+        Some(fault)
+    }
+
+    /// Whether a cut that began after event `sent` takes this envelope out of the air.
+    pub(crate) fn takes(&mut self, of: Envelope, sent: u64, faults: &[Option<Disturbance>]) -> bool {
+        let taking = |active: &&Active| {
+            active.since > sent
+                && disturbance(faults, active).is_some_and(|d| d.takes_flight() && d.cuts(of.from, of.to, of.kind))
+        };
+        let Some(fault) = self.active.iter().find(taking).map(|active| active.fault) else { return false };
+        self.touched[fault as usize] += 1;
+        true
+    }
+
+    /// Whether the one number of this purpose falls into the link's chance and those of all faults together; the fault that
+    /// made the difference is counted.
+    fn hit(
+        &mut self,
+        of: Envelope,
+        purpose: Purpose,
+        of_link: Ratio,
+        faults: &[Option<Disturbance>],
+        dice: &Dice,
+        blame: &mut Option<u32>,
+    ) -> bool {
+        let bits = dice.about_envelope(of.from, of.to, of.cause, purpose, 0);
+        let mut chance = of_link;
+        if chance.hit(bits) {
+            return true;
+        }
+        for active in &self.active {
+            let ratio = match (disturbance(faults, active), purpose == LOSS) {
+                (Some(Disturbance::Loss { reach, ratio }), true)
+                | (Some(Disturbance::Duplicate { reach, ratio }), false)
+                    if reach.touches(of.from, of.to, of.kind) =>
+                {
+                    *ratio
+                }
+                _ => continue,
+            };
+            chance = chance.or(ratio);
+            if chance.hit(bits) {
+                self.touched[active.fault as usize] += 1;
+                *blame = Some(active.fault);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn delayed(
+        &mut self,
+        of: Envelope,
+        link: &Link,
+        faults: &[Option<Disturbance>],
+        dice: &Dice,
+        blame: &mut Option<u32>,
+    ) -> Duration {
+        let mut total = latency(link, of, dice, LATENCY);
+        for active in &self.active {
+            if let Some(Disturbance::Delay { reach, by, jitter }) = disturbance(faults, active)
+                && reach.touches(of.from, of.to, of.kind)
+            {
+                let bits = dice.about_envelope(of.from, of.to, of.cause, DELAY, active.lineage);
+                let spread = Dist::Uniform(Duration::ZERO, jitter.saturating_mul(2)).sample(bits);
+                let more = by.nanos().saturating_add(spread.nanos()).saturating_sub(jitter.nanos());
+                total = total.saturating_add(Duration::from_nanos(more));
+                self.touched[active.fault as usize] += 1;
+                *blame = Some(active.fault);
+            }
+        }
+        total
+    }
+}
+
+fn disturbance<'f>(faults: &'f [Option<Disturbance>], active: &Active) -> Option<&'f Disturbance> {
+    faults[active.fault as usize].as_ref()
+}
+
+#[inline]
+fn latency(link: &Link, of: Envelope, dice: &Dice, purpose: Purpose) -> Duration {
+    match &link.latency {
+        Dist::Constant(length) => *length,
+        dist => dist.sample(dice.about_envelope(of.from, of.to, of.cause, purpose, 0)),
+    }
+}

@@ -1,0 +1,221 @@
+//! The pending events, earliest first; at one instant in the order in which they were put in.
+//!
+//! A hierarchical timing wheel with 64 slots a level on integer nanoseconds, after Varghese and Lauck (SOSP 1987): two things
+//! at one instant always meet in one slot, and slots are first-in-first-out lists, so ties need no sequence number.
+//! The tests hold it against a sorted list.
+
+use crate::time::Instant;
+
+const LEVELS: usize = 11;
+const SLOTS: usize = 64;
+const NIL: u32 = u32::MAX;
+
+/// A queue of `T`s by instant. Nothing may be put in before the instant last taken out.
+#[derive(Clone, Debug)]
+pub struct Queue<T> {
+    entries: Vec<Entry<T>>,
+    free: u32,
+    slots: Box<[[Slot; SLOTS]; LEVELS]>,
+    occupied: [u64; LEVELS],
+    levels: u32,
+    now: u64,
+    len: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry<T> {
+    at: u64,
+    next: u32,
+    item: T,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    head: u32,
+    tail: u32,
+}
+
+impl<T: Copy> Queue<T> {
+    /// A queue with nothing in it, at the start of time.
+    pub fn new() -> Self {
+        Queue {
+            entries: Vec::new(),
+            free: NIL,
+            slots: Box::new([[Slot { head: NIL, tail: NIL }; SLOTS]; LEVELS]),
+            occupied: [0; LEVELS],
+            levels: 0,
+            now: 0,
+            len: 0,
+        }
+    }
+
+    /// How many are pending.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is pending.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Puts one in; an instant that is already over counts as now.
+    #[inline]
+    pub fn push(&mut self, at: Instant, item: T) {
+        let at = at.nanos().max(self.now);
+        let entry = Entry { at, next: NIL, item };
+        let index = if self.free == NIL {
+            self.entries.push(entry);
+            (self.entries.len() - 1) as u32
+        } else {
+            let index = self.free;
+            self.free = self.entries[index as usize].next;
+            self.entries[index as usize] = entry;
+            index
+        };
+        self.link(index, at);
+        self.len += 1;
+    }
+
+    /// Takes out the first one that is due before `limit`, if there is one.
+    #[inline]
+    pub fn pop_before(&mut self, limit: Instant) -> Option<(Instant, T)> {
+        let limit = limit.nanos();
+        while self.levels != 0 {
+            let level = self.levels.trailing_zeros() as usize;
+            let slot = self.occupied[level].trailing_zeros() as usize;
+            let head = self.slots[level][slot].head;
+            let Entry { at, next, item } = self.entries[head as usize];
+            if level == 0 || next == NIL {
+                if at >= limit {
+                    return None;
+                }
+                self.slots[level][slot].head = next;
+                if next == NIL {
+                    self.vacate(level, slot);
+                }
+                self.now = at;
+                self.entries[head as usize].next = self.free;
+                self.free = head;
+                self.len -= 1;
+                return Some((Instant::from_nanos(at), item));
+            }
+            let start = at >> (6 * level) << (6 * level);
+            if start >= limit {
+                return None;
+            }
+            self.vacate(level, slot);
+            self.now = start;
+            self.spread(head);
+        }
+        None
+    }
+
+    /// Moves a list of one slot to the finer slots that it now belongs to, in its order.
+    fn spread(&mut self, mut index: u32) {
+        while index != NIL {
+            let Entry { at, next, .. } = self.entries[index as usize];
+            self.link(index, at);
+            index = next;
+        }
+    }
+
+    #[inline]
+    fn link(&mut self, index: u32, at: u64) {
+        let level = ((63 - ((at ^ self.now) | 1).leading_zeros()) / 6) as usize;
+        let slot = ((at >> (6 * level)) & 63) as usize;
+        let place = &mut self.slots[level][slot];
+        if self.occupied[level] >> slot & 1 == 0 {
+            place.head = index;
+            self.occupied[level] |= 1 << slot;
+            self.levels |= 1 << level;
+        } else {
+            self.entries[place.tail as usize].next = index;
+        }
+        place.tail = index;
+        self.entries[index as usize].next = NIL;
+    }
+
+    #[inline]
+    fn vacate(&mut self, level: usize, slot: usize) {
+        self.occupied[level] &= !(1 << slot);
+        if self.occupied[level] == 0 {
+            self.levels &= !(1 << level);
+        }
+    }
+}
+
+impl<T: Copy> Default for Queue<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// The same queue, plainly: what stands first by instant and by number of arrival.
+    #[derive(Default)]
+    struct Plain {
+        pending: BTreeMap<(u64, u64), u32>,
+        arrivals: u64,
+    }
+
+    impl Plain {
+        fn push(&mut self, at: u64, item: u32) {
+            self.pending.insert((at, self.arrivals), item);
+            self.arrivals += 1;
+        }
+        fn pop_before(&mut self, limit: u64) -> Option<(u64, u32)> {
+            let (&(at, arrival), &item) = self.pending.first_key_value()?;
+            (at < limit).then(|| {
+                self.pending.remove(&(at, arrival));
+                (at, item)
+            })
+        }
+    }
+
+    fn distance() -> impl Strategy<Value = u64> {
+        prop_oneof![Just(0), 0..4u64, 0..200u64, 0..100_000u64, 0..u64::MAX / 4, Just(64), Just(4096)]
+    }
+
+    proptest! {
+        #[test]
+        fn the_wheel_is_a_sorted_list(ops in prop::collection::vec((any::<bool>(), distance(), distance()), 0..400)) {
+            let (mut wheel, mut plain, mut now) = (Queue::new(), Plain::default(), 0u64);
+            for (n, (push, ahead, limit)) in ops.into_iter().enumerate() {
+                if push {
+                    let at = now.saturating_add(ahead);
+                    wheel.push(Instant::from_nanos(at), n as u32);
+                    plain.push(at, n as u32);
+                } else {
+                    let limit = now.saturating_add(limit);
+                    let got = wheel.pop_before(Instant::from_nanos(limit)).map(|(at, item)| (at.nanos(), item));
+                    prop_assert_eq!(got, plain.pop_before(limit));
+                    // Whoever asked "before the limit" goes on from there when nothing was due.
+                    now = got.map_or(now.max(limit), |(at, _)| at);
+                }
+                prop_assert_eq!(wheel.len(), plain.pending.len());
+            }
+            while let Some((at, item)) = wheel.pop_before(Instant::NEVER) {
+                prop_assert_eq!(Some((at.nanos(), item)), plain.pop_before(u64::MAX));
+            }
+            prop_assert!(plain.pending.keys().all(|(at, _)| *at == u64::MAX));
+        }
+    }
+
+    #[test]
+    fn a_copy_goes_its_own_way() {
+        let mut queue = Queue::new();
+        for n in 0..100 {
+            queue.push(Instant::from_nanos(n * 37 % 50), n);
+        }
+        let mut copy = queue.clone();
+        copy.push(Instant::from_nanos(0), 1000);
+        let rest = |mut q: Queue<u64>| std::iter::from_fn(move || q.pop_before(Instant::NEVER)).count();
+        assert_eq!((rest(queue), rest(copy)), (100, 101));
+    }
+}

@@ -1,0 +1,368 @@
+//! The faults of a system as a plan for one run: a sorted list with a cursor.
+//!
+//! Faults are not events in the queue: they go first at their instant, and what repeats is unrolled only as far as time has come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::actor::NodeId;
+use crate::dice::{Addressee, Dice, Group, Ruling};
+use crate::dist::Dist;
+use crate::fault::{Decision, Disk, Fault, FaultError, Flight, Pace, Ruling as Said, Target, Timed, Value, Verb, When};
+use crate::names::Names;
+use crate::network::{Disturbance, Members, Reach};
+use crate::pattern::{Label, Pattern};
+use crate::seed::{Cause, Operation, Purpose, mix, name_hash};
+use crate::time::{Duration, Instant};
+
+const GAP: Purpose = Purpose::new("gap");
+const LENGTH: Purpose = Purpose::new("length");
+const PICK: Purpose = Purpose::new("pick");
+
+/// What a fault does to nodes while it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blow {
+    Crash,
+    CrashWiping,
+    PowerLoss,
+}
+
+/// One fault, ready to run.
+#[derive(Clone, Debug)]
+struct Planned {
+    /// Its place in the schedule as written.
+    fault: u32,
+    /// The root of its dice: verb and targets, and the how-manieth of those.
+    lineage: u64,
+    begin: Instant,
+    end: Instant,
+    every: Option<Pace>,
+    length: Option<Pace>,
+    /// The nodes it may strike, and whether one is drawn each time; none for faults of the network.
+    victims: Option<(Vec<NodeId>, bool, Blow)>,
+}
+
+/// The timed faults of a system, and what they mean for its network.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    planned: Vec<Planned>,
+    /// By place in the schedule.
+    pub(crate) disturbances: Vec<Option<Disturbance>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    // Begins come first at one instant, so that two faults that touch hold as one.
+    Begin,
+    End,
+}
+
+/// How far a run has come in its plan.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cursor {
+    pending: BTreeSet<(Instant, Phase, u32)>,
+    /// By place in the plan: which time it holds, and whom it has struck.
+    turns: Vec<(u64, Vec<NodeId>)>,
+    seed_key: u64,
+}
+
+/// What a fault does at an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    DisturbanceBegins { lineage: u64 },
+    DisturbanceEnds,
+    Strike(Vec<NodeId>, Blow),
+    Release(Vec<NodeId>),
+}
+
+/// A system's names, as the faults see them.
+pub(crate) struct Known<'a> {
+    pub(crate) names: &'a Names,
+    pub(crate) groups: &'a [Group],
+    pub(crate) group_names: &'a [String],
+}
+
+impl Plan {
+    /// Adds one timed fault; `twins` is how many faults of the same verb and targets stand before it.
+    fn add(&mut self, index: u32, timed: &Timed, twins: u64, known: &Known<'_>) {
+        let (begin, end) = window(timed.when);
+        let root = |name: &str| Cause::root("fault", name, twins).lineage;
+        let name = identity(&timed.verb);
+        let mut plan = |lineage, victims| {
+            let (every, length) = (timed.every, timed.length);
+            self.planned.push(Planned { fault: index, lineage, begin, end, every, length, victims });
+        };
+        match victims(&timed.verb, known) {
+            None => plan(root(&name), None),
+            Some((Target::Each(_), nodes, blow)) => {
+                for node in nodes {
+                    plan(root(&format!("{name} {}", known.names.node(node))), Some((vec![node], false, blow)));
+                }
+            }
+            Some((target, nodes, blow)) => {
+                plan(root(&name), Some((nodes, matches!(target, Target::One(_)), blow)));
+            }
+        }
+    }
+
+    fn planned(&self, index: u32) -> &Planned {
+        &self.planned[index as usize]
+    }
+}
+
+impl Cursor {
+    pub(crate) fn new(plan: &Plan, seed_key: u64, dice: &Dice) -> Self {
+        let turns = plan.planned.iter().map(|_| (0, Vec::new())).collect();
+        let mut cursor = Cursor { pending: BTreeSet::new(), turns, seed_key };
+        for index in 0..plan.planned.len() as u32 {
+            let planned = plan.planned(index);
+            cursor.plan_begin(planned, index, planned.begin, dice);
+        }
+        cursor
+    }
+
+    /// When the next fault begins or ends; never, when none does.
+    #[inline]
+    pub(crate) fn next(&self) -> Instant {
+        self.pending.first().map_or(Instant::NEVER, |(at, ..)| *at)
+    }
+
+    /// Whether all that is left is the return of faults that return for ever: nothing will come of that by itself.
+    pub(crate) fn is_spent(&self, plan: &Plan) -> bool {
+        self.pending.iter().all(|(_, phase, index)| {
+            let planned = plan.planned(*index);
+            *phase == Phase::Begin && planned.every.is_some() && planned.end == Instant::NEVER
+        })
+    }
+
+    /// The end of the last fault that ends, as far as it is known now; what never ends is not waited for.
+    pub(crate) fn last_end(&self, plan: &Plan, dice: &Dice) -> Instant {
+        let ends = plan.planned.iter().map(|planned| match planned.every {
+            Some(_) => planned.end,
+            None => self.end_of(planned, planned.begin, 0, dice),
+        });
+        ends.filter(|end| *end != Instant::NEVER).max().unwrap_or(Instant::ZERO)
+    }
+
+    /// Takes the next change out of the list: its place in the schedule, and what it does.
+    pub(crate) fn advance(&mut self, plan: &Plan, dice: &Dice) -> Option<(u32, Change)> {
+        let (at, phase, index) = self.pending.pop_first()?;
+        let planned = plan.planned(index);
+        let change = match phase {
+            Phase::Begin => self.begin(planned, index, at, dice),
+            Phase::End => self.end(planned, index, at, dice),
+        };
+        Some((planned.fault, change))
+    }
+
+    fn begin(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
+        let turn = self.turns[index as usize].0;
+        let end = self.end_of(planned, at, turn, dice);
+        if end != Instant::NEVER {
+            self.pending.insert((end, Phase::End, index));
+        }
+        let Some((nodes, one, blow)) = &planned.victims else {
+            return Change::DisturbanceBegins { lineage: planned.lineage };
+        };
+        let struck = if *one { vec![self.drawn(nodes, planned, turn, dice)] } else { nodes.clone() };
+        self.turns[index as usize].1.clone_from(&struck);
+        Change::Strike(struck, *blow)
+    }
+
+    fn end(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
+        self.turns[index as usize].0 += 1;
+        if planned.every.is_some() {
+            self.plan_begin(planned, index, at, dice);
+        }
+        match planned.victims {
+            None => Change::DisturbanceEnds,
+            Some(_) => Change::Release(std::mem::take(&mut self.turns[index as usize].1)),
+        }
+    }
+
+    /// Puts the next beginning into the list, after the peace that starts at `from`, if it still falls into the window.
+    fn plan_begin(&mut self, planned: &Planned, index: u32, from: Instant, dice: &Dice) {
+        let turn = self.turns[index as usize].0;
+        let begin = match planned.every {
+            None => from,
+            Some(pace) => from + self.paced(pace, planned, turn, GAP, dice),
+        };
+        if begin < planned.end {
+            self.pending.insert((begin, Phase::Begin, index));
+        }
+    }
+
+    fn end_of(&self, planned: &Planned, begin: Instant, turn: u64, dice: &Dice) -> Instant {
+        match planned.length {
+            None => planned.end,
+            Some(pace) => (begin + self.paced(pace, planned, turn, LENGTH, dice)).min(planned.end),
+        }
+    }
+
+    fn bits(&self, planned: &Planned, turn: u64, purpose: Purpose, dice: &Dice) -> u64 {
+        dice.about_fault(self.seed_key, mix(planned.lineage, turn), purpose)
+    }
+
+    fn paced(&self, pace: Pace, planned: &Planned, turn: u64, purpose: Purpose, dice: &Dice) -> Duration {
+        match pace {
+            Pace::Exactly(length) => length,
+            // Never nothing: what repeats must go on.
+            Pace::About(mean) => {
+                Dist::Exponential(mean).sample(self.bits(planned, turn, purpose, dice)).max(Duration::from_nanos(1))
+            }
+        }
+    }
+
+    fn drawn(&self, nodes: &[NodeId], planned: &Planned, turn: u64, dice: &Dice) -> NodeId {
+        let bits = self.bits(planned, turn, PICK, dice);
+        nodes[((u128::from(bits) * nodes.len() as u128) >> 64) as usize]
+    }
+}
+
+/// Sorts a schedule into what happens by the clock and what answers a die, checking each name against the system.
+pub(crate) fn compile(faults: &[Fault], known: &Known<'_>) -> Result<(Plan, Vec<(Addressee, Ruling)>), FaultError> {
+    let nodes: Vec<&str> = known.names.nodes().iter().map(String::as_str).collect();
+    let mut plan = Plan::default();
+    let mut rulings = Vec::new();
+    let mut twins: BTreeMap<String, u64> = BTreeMap::new();
+    for (index, fault) in faults.iter().enumerate() {
+        match fault {
+            Fault::Timed(timed) => {
+                fault.check_names(&nodes)?;
+                let count = twins.entry(identity(&timed.verb)).or_default();
+                plan.disturbances.push(disturbance(&timed.verb, known));
+                if !fault.is_off() {
+                    plan.add(index as u32, timed, *count, known);
+                }
+                *count += 1;
+            }
+            Fault::Decision(decision) => {
+                plan.disturbances.push(None);
+                // A line about what this system does not have (after a change of it) simply does not apply.
+                rulings.push(ruling(decision, known));
+            }
+        }
+    }
+    Ok((plan, rulings))
+}
+
+fn window(when: When) -> (Instant, Instant) {
+    match when {
+        When::Always => (Instant::ZERO, Instant::NEVER),
+        When::At(at) | When::From(at) => (at, Instant::NEVER),
+        When::Between(begin, end) => (begin, end),
+    }
+}
+
+/// What a fault is about, without its times and strengths: the root of its lineage.
+fn identity(verb: &Verb) -> String {
+    let on = |word: &str, link: &dyn std::fmt::Display, kind: &Option<Label>| match kind {
+        Some(kind) => format!("{word} {link} {}", kind.as_str()),
+        None => format!("{word} {link}"),
+    };
+    match verb {
+        Verb::Partition { groups, .. } => {
+            let group = |g: &Vec<Pattern>| g.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" ");
+            format!("partition {}", groups.iter().map(group).collect::<Vec<_>>().join(" | "))
+        }
+        Verb::Cut { link, .. } => on("cut", link, &None),
+        Verb::Loss { link, kind, .. } => on("loss", link, kind),
+        Verb::Delay { link, kind, .. } => on("delay", link, kind),
+        Verb::Duplicate { link, kind, .. } => on("duplicate", link, kind),
+        Verb::Crash { target, .. } => format!("crash {target}"),
+        Verb::PowerLoss { target } => format!("power-loss {target}"),
+    }
+}
+
+fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
+    let reach = |link: &crate::fault::LinkPattern, kind: &Option<Label>| Reach {
+        from: covered(&link.from, known),
+        to: covered(&link.to, known),
+        both: link.both,
+        kinds: kind.as_ref().map(|kind| kinds(kind, known)),
+    };
+    Some(match verb {
+        Verb::Partition { groups, flight } => Disturbance::Partition {
+            sides: known.names.nodes().iter().map(|name| groups.group_of(name).map(|side| side as u8)).collect(),
+            flight: *flight == Flight::Cut,
+        },
+        Verb::Cut { link, flight } => Disturbance::Cut { reach: reach(link, &None), flight: *flight == Flight::Cut },
+        Verb::Loss { link, kind, ratio } => Disturbance::Loss { reach: reach(link, kind), ratio: *ratio },
+        Verb::Delay { link, kind, more, spread } => {
+            Disturbance::Delay { reach: reach(link, kind), by: *more, jitter: *spread }
+        }
+        Verb::Duplicate { link, kind, ratio } => Disturbance::Duplicate { reach: reach(link, kind), ratio: *ratio },
+        Verb::Crash { .. } | Verb::PowerLoss { .. } => return None,
+    })
+}
+
+fn covered(pattern: &Pattern, known: &Known<'_>) -> Members {
+    let mut members = Members::default();
+    for (index, _) in known.names.nodes().iter().enumerate().filter(|(_, name)| pattern.covers(name)) {
+        members.insert(index as u32);
+    }
+    members
+}
+
+fn kinds(label: &Label, known: &Known<'_>) -> Members {
+    let mut members = Members::default();
+    if let Some(kind) = known.names.find_kind(label.as_str()) {
+        members.insert(u32::from(kind.0));
+    }
+    members
+}
+
+fn victims<'v>(verb: &'v Verb, known: &Known<'_>) -> Option<(&'v Target, Vec<NodeId>, Blow)> {
+    let (target, blow) = match verb {
+        Verb::Crash { target, disk: Disk::Kept } => (target, Blow::Crash),
+        Verb::Crash { target, disk: Disk::Wiped } => (target, Blow::CrashWiping),
+        Verb::PowerLoss { target } => (target, Blow::PowerLoss),
+        Verb::Partition { .. } | Verb::Cut { .. } | Verb::Loss { .. } | Verb::Delay { .. } | Verb::Duplicate { .. } => {
+            return None;
+        }
+    };
+    let all = known.names.nodes().iter().enumerate();
+    let nodes = all.filter(|(_, name)| target.nodes().covers(name)).map(|(index, _)| NodeId(index as u32)).collect();
+    Some((target, nodes, blow))
+}
+
+/// The number of the dice that a name in a decision stands for: a group's, or those of the group a node belongs to.
+fn group_of(name: &str, known: &Known<'_>) -> Group {
+    let by_name = known.group_names.iter().position(|group| group == name).map(|at| Group(at as u32));
+    let by_node = || known.names.find_node(name).map(|node| known.groups[node.0 as usize]);
+    by_name.or_else(by_node).unwrap_or(Group(u32::MAX))
+}
+
+fn ruling(decision: &Decision, known: &Known<'_>) -> (Addressee, Ruling) {
+    let operation = |nth: &crate::fault::Nth| match &nth.operation {
+        None => Operation::NONE,
+        Some(operation) => match known.names.find_class(operation.class.as_str()) {
+            Some(class) => Operation::new(class, operation.number),
+            // Of a class that this system does not know: an operation that nothing is done for.
+            None => Operation::new(crate::seed::Class(u16::MAX), u64::MAX - 1),
+        },
+    };
+    let ordinal = |nth: &crate::fault::Nth| u32::try_from(nth.ordinal.get()).unwrap_or(u32::MAX);
+    match decision {
+        Decision::Envelope { ruling, link, kind, nth } => {
+            let (from, to) = (group_of(link.from.as_str(), known), group_of(link.to.as_str(), known));
+            let kind = known.names.find_kind(kind.as_str()).unwrap_or(crate::actor::Kind(u16::MAX));
+            let ruling = match ruling {
+                Said::Drop => Ruling::Drop,
+                Said::Late(after) => Ruling::Late(*after),
+                Said::Twice(after) => Ruling::Twice(*after),
+                Said::Keep => Ruling::Keep,
+            };
+            (Addressee::Send(from, to, kind, operation(nth), ordinal(nth)), ruling)
+        }
+        Decision::Draw { node, purpose, nth, value } => {
+            let ruling = match value {
+                Value::Length(length) => Ruling::Length(*length),
+                Value::Yes => Ruling::Chance(true),
+                Value::No => Ruling::Chance(false),
+                Value::Choice(name) => Ruling::Name(name.as_str().to_owned()),
+            };
+            let key = name_hash(purpose.as_str());
+            (Addressee::Draw(group_of(node.as_str(), known), key, operation(nth), ordinal(nth)), ruling)
+        }
+    }
+}

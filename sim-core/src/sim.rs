@@ -1,0 +1,873 @@
+//! One run: a system, a seed, and everything that follows from them, one event at a time.
+//!
+//! A step takes the next fault or the next pending event, lets a node handle it, performs the effects it asked for, and folds
+//! all of that into the digest. It prints nothing, judges nothing and keeps no history: recording, judging and drawing are
+//! callers. A copy of a run is a fork of it.
+
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::actor::{Actor, Effect, Event, Kind, Message, NodeId, Sync, Timer};
+use crate::context::Context;
+use crate::dice::{Dice, Draw};
+use crate::digest::{Digest, Fold};
+use crate::disk::Disk;
+use crate::names::Names;
+use crate::network::{Active, Envelope, Fate, Weather};
+use crate::queue::Queue;
+use crate::schedule::{Blow, Change, Cursor};
+use crate::seed::{Cause, Purpose, Seed, name_hash};
+use crate::system::{Ground, Program};
+use crate::time::{Duration, Instant};
+
+/// A run under way.
+pub struct Sim<M: Message> {
+    ground: Arc<Ground<M>>,
+    seed: Seed,
+    now: Instant,
+    number: u64,
+    queue: Queue<Pending>,
+    letters: Letters<M>,
+    nodes: Vec<Node<M>>,
+    dice: Dice,
+    weather: Weather,
+    cursor: Cursor,
+    syncs: u64,
+    shared: M::Shared,
+    digest: Digest,
+    notes: Vec<M::Note>,
+    effects: Vec<Effect<M>>,
+    log: Option<Vec<Entry>>,
+    panic: Option<Panic>,
+}
+
+/// What one step did: the event, where and when it happened, and what led to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The number of the event, from 1.
+    pub number: u64,
+    /// When, in true time.
+    pub at: Instant,
+    /// What.
+    pub what: Happening,
+    /// Why: the cause that its handler started with.
+    pub cause: Cause,
+    /// The event that was handled before on the same node.
+    pub before: Option<u64>,
+    /// The event in which the message was sent, the timer set, the restart caused.
+    pub by: Option<u64>,
+}
+
+/// The kinds of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// A node came up.
+    Started {
+        /// Which.
+        node: NodeId,
+        /// For the how-manieth time, from 1.
+        life: u32,
+    },
+    /// An envelope was handled.
+    Delivered {
+        /// Its sender.
+        from: NodeId,
+        /// The node that handled it.
+        to: NodeId,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// An envelope came to a node that is down.
+    Undelivered {
+        /// Its sender.
+        from: NodeId,
+        /// The node that is down.
+        to: NodeId,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// A node learnt that nothing listens on a machine it sent to.
+    Refused {
+        /// The machine.
+        by: NodeId,
+        /// The node that learns it.
+        to: NodeId,
+        /// The kind of its envelope.
+        kind: Kind,
+    },
+    /// A node learnt that a machine crashed which had its request.
+    Reset {
+        /// The machine.
+        by: NodeId,
+        /// The node that learns it.
+        to: NodeId,
+        /// The kind of its request.
+        kind: Kind,
+    },
+    /// A timer was handled.
+    Fired {
+        /// On which node.
+        node: NodeId,
+        /// Which.
+        timer: Timer,
+    },
+    /// The disk answered.
+    Synced {
+        /// On which node.
+        node: NodeId,
+        /// The number of the wait.
+        sync: Sync,
+    },
+    /// A fault began to hold.
+    FaultBegan {
+        /// Its place in the schedule.
+        fault: u32,
+    },
+    /// A fault holds no more.
+    FaultEnded {
+        /// Its place in the schedule.
+        fault: u32,
+    },
+}
+
+/// What a step did beside the event itself; kept only while [`Sim::record`] is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// An envelope was sent.
+    Sent {
+        /// By whom.
+        from: NodeId,
+        /// To whom.
+        to: NodeId,
+        /// Its kind.
+        kind: Kind,
+        /// Its own cause.
+        cause: Cause,
+        /// What becomes of it.
+        fate: Fate,
+        /// The fault of the schedule that did that to it, if one did.
+        fault: Option<u32>,
+    },
+    /// A timer was set.
+    Set {
+        /// On which node.
+        node: NodeId,
+        /// Which.
+        timer: Timer,
+        /// When it is due, in true time.
+        due: Instant,
+    },
+    /// A timer was stopped.
+    Cancelled {
+        /// On which node.
+        node: NodeId,
+        /// Which.
+        timer: Timer,
+    },
+    /// A random question was answered.
+    Drew {
+        /// For which node.
+        node: NodeId,
+        /// The question and its answer.
+        draw: Draw,
+    },
+    /// A point of the program was passed.
+    Marked {
+        /// On which node.
+        node: NodeId,
+        /// Its name.
+        name: &'static str,
+    },
+    /// A node went down.
+    Down {
+        /// Which.
+        node: NodeId,
+    },
+}
+
+/// An actor panicked: a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panic {
+    /// In which event.
+    pub event: u64,
+    /// On which node.
+    pub node: NodeId,
+    /// What it said.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    cause: Cause,
+    sent: u64,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Start { node: NodeId, life: u32 },
+    Letter { from: NodeId, to: NodeId, letter: u32, form: Form },
+    Timer { node: NodeId, timer: Timer },
+    Synced { node: NodeId, life: u32, sync: Sync, number: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Message,
+    Refused,
+    Reset,
+}
+
+/// The messages on their way, apart from the small events that carry their numbers.
+#[derive(Clone, Debug)]
+struct Letters<M> {
+    slots: Vec<Option<M>>,
+    free: Vec<u32>,
+}
+
+impl<M> Letters<M> {
+    #[inline]
+    fn put(&mut self, msg: M) -> u32 {
+        if let Some(index) = self.free.pop() {
+            self.slots[index as usize] = Some(msg);
+            return index;
+        }
+        self.slots.push(Some(msg));
+        (self.slots.len() - 1) as u32
+    }
+
+    #[inline]
+    fn take(&mut self, index: u32) -> Option<M> {
+        self.free.push(index);
+        self.slots[index as usize].take()
+    }
+}
+
+/// A node in this run.
+struct Node<M: Message> {
+    actor: Box<dyn Program<M>>,
+    life: u32,
+    /// How many faults hold it down.
+    down: u32,
+    timers: Vec<TimerSlot>,
+    disk: Disk,
+    last: u64,
+}
+
+impl<M: Message> Clone for Node<M> {
+    fn clone(&self) -> Self {
+        Node {
+            actor: self.actor.boxed(),
+            life: self.life,
+            down: self.down,
+            timers: self.timers.clone(),
+            disk: self.disk.clone(),
+            last: self.last,
+        }
+    }
+}
+
+/// A timer: when it is due, and which entry of the queue stands for it. A timer that is set anew to a later instant keeps its
+/// entry, which is put in again when it pops; an entry whose instant is not the one noted here is stale.
+#[derive(Clone, Copy, Debug)]
+struct TimerSlot {
+    due: Instant,
+    queued: Instant,
+    cause: Cause,
+    set: u64,
+}
+
+const UNSET: TimerSlot = TimerSlot {
+    due: Instant::NEVER,
+    queued: Instant::NEVER,
+    cause: Cause { lineage: 0, operation: crate::seed::Operation::NONE },
+    set: 0,
+};
+
+/// The largest number a timer may have: the table of timers is as long as that.
+pub const TIMER_MAX: u32 = (1 << 24) - 1;
+
+const PICKS: u64 = name_hash("faults of the schedule");
+const ANSWER: u64 = name_hash("answer of a machine");
+
+impl<M: Message> Clone for Sim<M> {
+    fn clone(&self) -> Self {
+        Sim {
+            ground: self.ground.clone(),
+            seed: self.seed,
+            now: self.now,
+            number: self.number,
+            queue: self.queue.clone(),
+            letters: self.letters.clone(),
+            nodes: self.nodes.clone(),
+            dice: self.dice.clone(),
+            weather: self.weather.clone(),
+            cursor: self.cursor.clone(),
+            syncs: self.syncs,
+            shared: self.shared.clone(),
+            digest: self.digest,
+            notes: self.notes.clone(),
+            effects: Vec::new(),
+            log: self.log.clone(),
+            panic: self.panic.clone(),
+        }
+    }
+}
+
+impl<M: Message> Sim<M> {
+    pub(crate) fn new(ground: Arc<Ground<M>>, seed: Seed) -> Self {
+        let system = &ground.system;
+        let dice = Dice::new(seed, ground.rest, system.groups.as_slice().into(), &system.group_names, &ground.rulings);
+        let cursor = Cursor::new(&ground.plan, seed.key(PICKS), &dice);
+        let fresh = |machine: &crate::system::Machine<M>| Node {
+            actor: machine.pristine.boxed(),
+            life: 1,
+            down: 0,
+            timers: Vec::new(),
+            disk: Disk::default(),
+            last: 0,
+        };
+        let mut sim = Sim {
+            seed,
+            now: Instant::ZERO,
+            number: 0,
+            queue: Queue::new(),
+            letters: Letters { slots: Vec::new(), free: Vec::new() },
+            nodes: system.nodes.iter().map(fresh).collect(),
+            dice,
+            weather: Weather { active: Vec::new(), touched: vec![0; system.faults().len()] },
+            cursor,
+            syncs: 0,
+            shared: system.shared.clone(),
+            digest: Digest::default(),
+            notes: Vec::new(),
+            effects: Vec::new(),
+            log: None,
+            panic: None,
+            ground,
+        };
+        for index in 0..sim.nodes.len() {
+            sim.begin_life(NodeId(index as u32));
+        }
+        sim
+    }
+
+    /// Lets the next thing happen; `None` when nothing ever will, or after a panic of an actor.
+    pub fn step(&mut self) -> Option<Step> {
+        self.step_before(Instant::NEVER)
+    }
+
+    /// Lets the next thing happen that happens before `limit`; `None` when nothing does.
+    pub fn step_before(&mut self, limit: Instant) -> Option<Step> {
+        self.notes.clear();
+        if let Some(log) = &mut self.log {
+            log.clear();
+        }
+        if self.panic.is_some() {
+            return None;
+        }
+        loop {
+            let fault_at = self.cursor.next();
+            if let Some((at, pending)) = self.queue.pop_before(limit.min(fault_at)) {
+                self.now = at;
+                if let Some(step) = self.happen(pending) {
+                    return Some(step);
+                }
+            } else if fault_at < limit && !(self.queue.is_empty() && self.cursor.is_spent(&self.ground.plan)) {
+                self.now = fault_at;
+                return self.turn_of_fault();
+            } else {
+                return None;
+            }
+        }
+    }
+
+    /// True time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How many events have happened.
+    pub fn events(&self) -> u64 {
+        self.number
+    }
+
+    /// How many events are pending, stale timers included.
+    pub fn pending(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The seed this run follows from.
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// The names of nodes, kinds and classes.
+    pub fn names(&self) -> &Names {
+        &self.ground.system.names
+    }
+
+    /// What the last step's handler told the judge.
+    pub fn notes(&self) -> &[M::Note] {
+        &self.notes
+    }
+
+    /// What the last step did beside the event itself; empty unless [`record`](Self::record) is on.
+    pub fn log(&self) -> &[Entry] {
+        self.log.as_deref().unwrap_or(&[])
+    }
+
+    /// Keeps for each step what it did, or stops keeping it. Changes nothing of the run.
+    pub fn record(&mut self, on: bool) {
+        self.log = on.then(Vec::new);
+        self.dice.record = on.then(Vec::new);
+    }
+
+    /// What several nodes share.
+    pub fn shared(&self) -> &M::Shared {
+        &self.shared
+    }
+
+    /// The panic of an actor that ended this run.
+    pub fn panic(&self) -> Option<&Panic> {
+        self.panic.as_ref()
+    }
+
+    /// Whether a node is up.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.nodes[node.0 as usize].down == 0
+    }
+
+    /// The actor of a node, if it is an `A`.
+    pub fn actor<A: Actor<M> + 'static>(&self, node: NodeId) -> Option<&A> {
+        self.nodes.get(node.0 as usize)?.actor.as_any().downcast_ref()
+    }
+
+    /// The state of a node's actor, as its `Serialize` shows it.
+    ///
+    /// # Errors
+    /// When the state does not serialise to JSON.
+    pub fn state(&self, node: NodeId) -> Result<serde_json::Value, serde_json::Error> {
+        self.nodes[node.0 as usize].actor.state()
+    }
+
+    /// How many times each fault of the schedule did something, by its place: envelopes lost, cut, delayed, doubled; nodes
+    /// struck. A decision counts as one when its question came up.
+    pub fn touched(&self) -> Vec<u64> {
+        let mut touched = self.weather.touched.clone();
+        let mut applied = self.dice.applied().iter();
+        for (fault, count) in self.ground.system.faults().iter().zip(&mut touched) {
+            if matches!(fault, crate::fault::Fault::Decision(_)) {
+                *count = applied.next().map_or(0, |applied| u64::from(*applied));
+            }
+        }
+        touched
+    }
+
+    /// The end of the last fault of the schedule that ends; [`Instant::ZERO`] when none does.
+    pub fn last_fault_end(&self) -> Instant {
+        self.cursor.last_end(&self.ground.plan, &self.dice)
+    }
+
+    /// The rolling digest: every event so far and its effects.
+    #[inline]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The rolling digest together with the state of all nodes and what they share.
+    ///
+    /// # Errors
+    /// When a state does not serialise to JSON.
+    pub fn checkpoint(&self) -> Result<Digest, serde_json::Error> {
+        let mut fold = Fold::from(self.digest);
+        for node in &self.nodes {
+            fold.word(node.actor.fingerprint()?);
+            fold.word(crate::digest::state_fingerprint(&node.disk)?);
+        }
+        fold.word(crate::digest::state_fingerprint(&self.shared)?);
+        Ok(fold.digest())
+    }
+
+    fn system(&self) -> &crate::system::System<M> {
+        &self.ground.system
+    }
+
+    /// Folds one event into the digest and numbers it.
+    #[inline]
+    fn count(&mut self, tag: u64, what: u64) {
+        self.number += 1;
+        let mut fold = Fold::from(self.digest);
+        fold.word(self.now.nanos() ^ tag.rotate_right(4));
+        fold.word(what);
+        self.digest = fold.digest();
+    }
+
+    #[inline]
+    fn stepped(&mut self, node: Option<NodeId>, what: Happening, pending: Pending) -> Step {
+        let before = node.and_then(|node| {
+            let last = &mut self.nodes[node.0 as usize].last;
+            let before = (*last > 0).then_some(*last);
+            *last = self.number;
+            before
+        });
+        let by = (pending.sent > 0).then_some(pending.sent);
+        Step { number: self.number, at: self.now, what, cause: pending.cause, before, by }
+    }
+
+    fn happen(&mut self, pending: Pending) -> Option<Step> {
+        match pending.what {
+            What::Letter { from, to, letter, form } => self.letter_arrives(pending, from, to, letter, form),
+            What::Timer { node, timer } => self.timer_due(pending, node, timer),
+            What::Start { node, life } => self.node_starts(pending, node, life),
+            What::Synced { node, life, sync, number } => self.disk_answers(pending, node, life, sync, number),
+        }
+    }
+
+    fn letter_arrives(&mut self, pending: Pending, from: NodeId, to: NodeId, letter: u32, form: Form) -> Option<Step> {
+        let msg = self.letters.take(letter)?;
+        let kind = msg.kind();
+        if !self.weather.active.is_empty() {
+            let envelope = Envelope { from, to, kind, cause: pending.cause };
+            if self.weather.takes(envelope, pending.sent, &self.ground.plan.disturbances) {
+                return None;
+            }
+        }
+        self.count(1 + form as u64, u64::from(from.0) << 32 | u64::from(to.0) | u64::from(kind.0) << 48);
+        if self.nodes[to.0 as usize].down > 0 {
+            let step = self.stepped(None, Happening::Undelivered { from, to, kind }, pending);
+            if form == Form::Message {
+                self.refuse(from, to, msg, pending.cause);
+            }
+            return Some(step);
+        }
+        let (what, event) = match form {
+            Form::Message => (Happening::Delivered { from, to, kind }, Event::Message { from, msg }),
+            Form::Refused => (Happening::Refused { by: from, to, kind }, Event::Refused { by: from, msg }),
+            Form::Reset => (Happening::Reset { by: from, to, kind }, Event::Reset { by: from, msg }),
+        };
+        let step = self.stepped(Some(to), what, pending);
+        self.handle(to, event, pending.cause);
+        Some(step)
+    }
+
+    fn timer_due(&mut self, pending: Pending, node: NodeId, timer: Timer) -> Option<Step> {
+        let slot = self.nodes[node.0 as usize].timers.get_mut(timer.0 as usize)?;
+        if slot.queued != self.now {
+            return None;
+        }
+        slot.queued = Instant::NEVER;
+        if slot.due == Instant::NEVER {
+            return None;
+        }
+        if slot.due > self.now {
+            slot.queued = slot.due;
+            self.queue.push(slot.due, pending);
+            return None;
+        }
+        slot.due = Instant::NEVER;
+        let pending = Pending { cause: slot.cause, sent: slot.set, ..pending };
+        self.count(4, u64::from(node.0) << 32 | u64::from(timer.0));
+        let step = self.stepped(Some(node), Happening::Fired { node, timer }, pending);
+        self.handle(node, Event::Timer(timer), pending.cause);
+        Some(step)
+    }
+
+    fn node_starts(&mut self, pending: Pending, node: NodeId, life: u32) -> Option<Step> {
+        let this = &mut self.nodes[node.0 as usize];
+        if this.life != life || this.down > 0 {
+            return None;
+        }
+        let files = this.disk.after_crash();
+        self.count(5, u64::from(node.0) << 32 | u64::from(life));
+        let step = self.stepped(Some(node), Happening::Started { node, life }, pending);
+        self.handle(node, Event::Start(files), pending.cause);
+        Some(step)
+    }
+
+    fn disk_answers(&mut self, pending: Pending, node: NodeId, life: u32, sync: Sync, number: u64) -> Option<Step> {
+        let this = &mut self.nodes[node.0 as usize];
+        if this.life != life || this.down > 0 {
+            return None;
+        }
+        this.disk.end_sync(number);
+        self.count(6, u64::from(node.0) << 32 | u64::from(sync.0));
+        let step = self.stepped(Some(node), Happening::Synced { node, sync }, pending);
+        self.handle(node, Event::Synced(sync, Ok(())), pending.cause);
+        Some(step)
+    }
+
+    fn handle(&mut self, node: NodeId, event: Event<M>, cause: Cause) {
+        self.dice.restart();
+        let ground = &*self.ground;
+        let clock = ground.system.nodes[node.0 as usize].clock;
+        let this = &mut self.nodes[node.0 as usize];
+        let mut cx = Context {
+            node,
+            life: this.life,
+            now: clock.monotonic(self.now),
+            wall: clock.wall(self.now),
+            cause,
+            names: &ground.system.names,
+            kind_keys: &ground.kind_keys,
+            dice: &mut self.dice,
+            effects: &mut self.effects,
+            notes: &mut self.notes,
+            shared: &mut self.shared,
+        };
+        let actor = &mut this.actor;
+        // The state may be torn after a panic; nothing looks at it again, since the run ends here.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx))) {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            let message = text.unwrap_or_else(|| "an actor panicked with something that is no text".to_owned());
+            self.panic = Some(Panic { event: self.number, node, message });
+            self.effects.clear();
+            return;
+        }
+        self.log_draws(node);
+        self.fold_notes();
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            self.perform(node, effect);
+        }
+        self.effects = effects;
+    }
+
+    fn log_draws(&mut self, node: NodeId) {
+        if let (Some(log), Some(draws)) = (&mut self.log, &mut self.dice.record) {
+            log.extend(draws.drain(..).map(|draw| Entry::Drew { node, draw }));
+        }
+    }
+
+    #[inline]
+    fn fold_notes(&mut self) {
+        if !self.notes.is_empty() {
+            let mut fold = Fold::from(self.digest);
+            self.notes.hash(&mut fold);
+            self.digest = fold.digest();
+        }
+    }
+
+    #[inline]
+    fn fold(&mut self, word: u64) {
+        let mut fold = Fold::from(self.digest);
+        fold.word(word);
+        self.digest = fold.digest();
+    }
+
+    fn perform(&mut self, node: NodeId, effect: Effect<M>) {
+        match effect {
+            Effect::Send { to, msg, cause } => self.send(node, to, msg, cause, Form::Message),
+            Effect::Set { timer, after, cause } => self.set(node, timer, after, cause),
+            Effect::Cancel { timer } => {
+                self.fold(0xC0_0000_0000 | u64::from(timer.0));
+                if let Some(slot) = self.nodes[node.0 as usize].timers.get_mut(timer.0 as usize) {
+                    slot.due = Instant::NEVER;
+                }
+                self.log_entry(|| Entry::Cancelled { node, timer });
+            }
+            Effect::Ring { node, life, timer, cause } => self.ring(node, life, timer, cause),
+            Effect::Append { file, record } => {
+                self.fold_record(&file, &record);
+                self.nodes[node.0 as usize].disk.append(file, record);
+            }
+            Effect::Replace { file, record } => {
+                self.fold_record(&file, &record);
+                self.nodes[node.0 as usize].disk.replace(file, record);
+            }
+            Effect::Sync { sync, cause } => self.sync(node, sync, cause),
+            Effect::Mark(name) => {
+                self.fold(name_hash(name));
+                self.log_entry(|| Entry::Marked { node, name });
+            }
+        }
+    }
+
+    fn fold_record(&mut self, file: &str, record: &[u8]) {
+        let mut fold = Fold::from(self.digest);
+        (file, record).hash(&mut fold);
+        self.digest = fold.digest();
+    }
+
+    #[inline]
+    fn log_entry(&mut self, entry: impl FnOnce() -> Entry) {
+        if let Some(log) = &mut self.log {
+            log.push(entry());
+        }
+    }
+
+    fn send(&mut self, from: NodeId, to: NodeId, msg: M, cause: Cause, form: Form) {
+        let ground = &*self.ground;
+        assert!((to.0 as usize) < self.nodes.len(), "node {} sends to node {}, which is not there", from.0, to.0);
+        let kind = msg.kind();
+        let mut fold = Fold::from(self.digest);
+        fold.word(u64::from(to.0) << 8 | form as u64);
+        msg.hash(&mut fold);
+        let ruling = if self.dice.has_rulings() && form == Form::Message {
+            self.dice.rule_envelope(from, to, kind, cause.operation)
+        } else {
+            None
+        };
+        let link = ground.system.links.get(from, to);
+        let envelope = Envelope { from, to, kind, cause };
+        let disturbances = &ground.plan.disturbances;
+        let (fate, fault) = self.weather.fate(envelope, link, disturbances, &self.dice, ruling.as_ref());
+        let pending = |letter| Pending { cause, sent: self.number, what: What::Letter { from, to, letter, form } };
+        match fate {
+            Fate::Arrives(after) => {
+                fold.word(after.nanos());
+                self.queue.push(self.now + after, pending(self.letters.put(msg)));
+            }
+            Fate::ArrivesTwice(first, second) => {
+                fold.word(first.nanos() ^ second.nanos().rotate_left(32) ^ 2);
+                self.queue.push(self.now + first, pending(self.letters.put(msg.clone())));
+                self.queue.push(self.now + second, pending(self.letters.put(msg)));
+            }
+            Fate::Lost => fold.word(u64::MAX),
+            Fate::Cut => fold.word(u64::MAX - 1),
+        }
+        self.digest = fold.digest();
+        self.log_entry(|| Entry::Sent { from, to, kind, cause, fate, fault });
+    }
+
+    /// A stopped machine answers an envelope, if the link back brings answers.
+    fn refuse(&mut self, asker: NodeId, machine: NodeId, msg: M, cause: Cause) {
+        if self.system().links.get(machine, asker).answers {
+            self.send(machine, asker, msg, cause.then(ANSWER), Form::Refused);
+        }
+    }
+
+    fn set(&mut self, node: NodeId, timer: Timer, after: Duration, cause: Cause) {
+        assert!(timer.0 <= TIMER_MAX, "timer {} is above {TIMER_MAX}; number timers from 0", timer.0);
+        let clock = self.system().nodes[node.0 as usize].clock;
+        // The last instant is "never", which is when nothing happens.
+        let due = (self.now + clock.true_length(after)).min(Instant::NEVER - Duration::from_nanos(1));
+        self.fold(due.nanos() ^ u64::from(timer.0).rotate_right(16));
+        self.arm(node, timer, due, cause);
+        self.log_entry(|| Entry::Set { node, timer, due });
+    }
+
+    fn arm(&mut self, node: NodeId, timer: Timer, due: Instant, cause: Cause) {
+        let set = self.number;
+        let timers = &mut self.nodes[node.0 as usize].timers;
+        if timers.len() <= timer.0 as usize {
+            timers.resize(timer.0 as usize + 1, UNSET);
+        }
+        let slot = &mut timers[timer.0 as usize];
+        // A timer that is stopped and set again stands in line anew; one that is only moved back keeps its place.
+        let keeps_entry = slot.due != Instant::NEVER && slot.queued <= due;
+        slot.due = due;
+        slot.cause = cause;
+        slot.set = set;
+        if !keeps_entry {
+            slot.queued = due;
+            self.queue.push(due, Pending { cause, sent: set, what: What::Timer { node, timer } });
+        }
+    }
+
+    fn ring(&mut self, node: NodeId, life: u32, timer: Timer, cause: Cause) {
+        self.fold(0xB0_0000_0000 | u64::from(timer.0) ^ u64::from(node.0) << 40);
+        let Some(there) = self.nodes.get(node.0 as usize) else { return };
+        let set = there.timers.get(timer.0 as usize).is_some_and(|slot| slot.due != Instant::NEVER);
+        if there.life == life && there.down == 0 && set {
+            self.arm(node, timer, self.now, cause);
+        }
+    }
+
+    fn sync(&mut self, node: NodeId, sync: Sync, cause: Cause) {
+        const LENGTH: Purpose = Purpose::new("sync");
+        self.syncs += 1;
+        let number = self.syncs;
+        let dist = self.system().nodes[node.0 as usize].sync.clone();
+        self.dice.restart();
+        let after = self.dice.length(node, cause, LENGTH, &dist);
+        self.log_draws(node);
+        self.fold(after.nanos());
+        let this = &mut self.nodes[node.0 as usize];
+        this.disk.begin_sync(number);
+        let what = What::Synced { node, life: this.life, sync, number };
+        self.queue.push(self.now + after, Pending { cause, sent: self.number, what });
+    }
+
+    fn turn_of_fault(&mut self) -> Option<Step> {
+        let ground = self.ground.clone();
+        let (fault, change) = self.cursor.advance(&ground.plan, &self.dice)?;
+        let begins = matches!(change, Change::DisturbanceBegins { .. } | Change::Strike(..));
+        self.count(if begins { 7 } else { 8 }, u64::from(fault));
+        let what = if begins { Happening::FaultBegan { fault } } else { Happening::FaultEnded { fault } };
+        let cause = Cause::root("fault", "step", self.number);
+        let pending = Pending { cause, sent: 0, what: What::Start { node: NodeId(0), life: 0 } };
+        let step = self.stepped(None, what, pending);
+        match change {
+            Change::DisturbanceBegins { lineage } => {
+                let active = Active { fault, lineage, since: self.number };
+                let at = self.weather.active.partition_point(|other| other.fault <= fault);
+                self.weather.active.insert(at, active);
+            }
+            Change::DisturbanceEnds => {
+                if let Some(at) = self.weather.active.iter().position(|active| active.fault == fault) {
+                    self.weather.active.remove(at);
+                }
+            }
+            Change::Strike(nodes, blow) => {
+                for node in nodes {
+                    self.strike(node, blow, fault);
+                }
+            }
+            Change::Release(nodes) => {
+                for node in nodes {
+                    self.release(node);
+                }
+            }
+        }
+        Some(step)
+    }
+
+    /// Takes a node down; what it owed is reset, what it remembered is gone.
+    fn strike(&mut self, node: NodeId, blow: Blow, fault: u32) {
+        self.weather.touched[fault as usize] += 1;
+        let ground = self.ground.clone();
+        let this = &mut self.nodes[node.0 as usize];
+        this.down += 1;
+        match blow {
+            Blow::Crash => {}
+            Blow::CrashWiping => this.disk.wipe(),
+            Blow::PowerLoss => {
+                this.disk.lose_power();
+            }
+        }
+        if this.down > 1 {
+            return;
+        }
+        this.life += 1;
+        this.last = self.number;
+        this.timers.fill(UNSET);
+        let owed = this.actor.unanswered();
+        this.actor = ground.system.nodes[node.0 as usize].pristine.boxed();
+        self.log_entry(|| Entry::Down { node });
+        for owed in owed {
+            if ground.system.links.get(node, owed.from).answers {
+                self.send(node, owed.from, owed.msg, owed.cause.then(ANSWER), Form::Reset);
+            }
+        }
+    }
+
+    /// Lets a node up again, once nothing holds it down.
+    fn release(&mut self, node: NodeId) {
+        let this = &mut self.nodes[node.0 as usize];
+        this.down -= 1;
+        if this.down == 0 {
+            this.last = self.number;
+            self.begin_life(node);
+        }
+    }
+
+    fn begin_life(&mut self, node: NodeId) {
+        let life = self.nodes[node.0 as usize].life;
+        let cause = Cause::root("life", self.names().node(node), u64::from(life));
+        let sent = self.number;
+        self.queue.push(self.now, Pending { cause, sent, what: What::Start { node, life } });
+    }
+}

@@ -1,0 +1,291 @@
+//! A system before it runs: which nodes there are, what links them, what goes wrong.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::actor::{Actor, Context, Event, Message, NodeId, Unanswered};
+use crate::clock::Clock;
+use crate::context::kind_key;
+use crate::dice::{Addressee, Group, Rest, Ruling};
+use crate::digest::state_fingerprint;
+use crate::dist::Dist;
+use crate::fault::{Fault, FaultError};
+use crate::names::Names;
+use crate::network::{Link, Links};
+use crate::schedule::{Known, Plan, compile};
+use crate::seed::{Class, Seed};
+use crate::sim::Sim;
+
+/// Nodes, links and faults, from which any number of runs can be started.
+///
+/// ```
+/// use sim_core::*;
+/// # #[derive(Clone, Hash, serde::Serialize)] struct Hello;
+/// # impl Message for Hello {
+/// #     type Note = (); type Shared = ();
+/// #     const KINDS: &'static [&'static str] = &["hello"];
+/// #     fn kind(&self) -> Kind { Kind(0) }
+/// # }
+/// #[derive(Clone, serde::Serialize)]
+/// struct Greeter { peer: NodeId, greeted: u32 }
+/// impl Actor<Hello> for Greeter {
+///     fn handle(&mut self, event: Event<Hello>, cx: &mut Context<'_, Hello>) {
+///         match event {
+///             Event::Start(_) => cx.send(self.peer, Hello),
+///             Event::Message { .. } => self.greeted += 1,
+///             _ => {}
+///         }
+///     }
+/// }
+/// let mut system = System::new();
+/// let (a, b) = (NodeId(0), NodeId(1));
+/// system.node("a", Greeter { peer: b, greeted: 0 });
+/// system.node("b", Greeter { peer: a, greeted: 0 });
+/// system.network(Link::with_latency(Dist::Constant(Duration::from_millis(1))));
+/// system.fault("0s..2ms cut a->b".parse().unwrap());
+/// let mut sim = system.start(Seed(1)).unwrap();
+/// while sim.step().is_some() {}
+/// assert_eq!(sim.actor::<Greeter>(a).unwrap().greeted, 1);
+/// assert_eq!(sim.actor::<Greeter>(b).unwrap().greeted, 0);
+/// ```
+#[derive(Clone)]
+pub struct System<M: Message> {
+    pub(crate) names: Names,
+    pub(crate) nodes: Vec<Machine<M>>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) group_names: Vec<String>,
+    pub(crate) links: Links,
+    pub(crate) shared: M::Shared,
+    faults: Vec<Fault>,
+    rest: Rest,
+}
+
+/// A node before it runs.
+#[derive(Clone)]
+pub(crate) struct Machine<M: Message> {
+    pub(crate) pristine: Arc<dyn Program<M>>,
+    pub(crate) clock: Clock,
+    pub(crate) sync: Dist,
+}
+
+/// What a run needs of its system and never changes.
+pub(crate) struct Ground<M: Message> {
+    pub(crate) system: System<M>,
+    pub(crate) plan: Plan,
+    pub(crate) kind_keys: Vec<u64>,
+    pub(crate) rulings: Vec<(Addressee, Ruling)>,
+    pub(crate) rest: Rest,
+}
+
+/// An actor whose type is forgotten: nodes of different types live in one list.
+pub(crate) trait Program<M: Message>: Send + Sync {
+    fn handle(&mut self, event: Event<M>, cx: &mut Context<'_, M>);
+    fn unanswered(&self) -> Vec<Unanswered<M>>;
+    fn boxed(&self) -> Box<dyn Program<M>>;
+    fn state(&self) -> Result<serde_json::Value, serde_json::Error>;
+    fn fingerprint(&self) -> Result<u64, serde_json::Error>;
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<M: Message, A: Actor<M> + Clone + Serialize + Send + Sync + 'static> Program<M> for A {
+    fn handle(&mut self, event: Event<M>, cx: &mut Context<'_, M>) {
+        Actor::handle(self, event, cx);
+    }
+    fn unanswered(&self) -> Vec<Unanswered<M>> {
+        Actor::unanswered(self)
+    }
+    fn boxed(&self) -> Box<dyn Program<M>> {
+        Box::new(self.clone())
+    }
+    fn state(&self) -> Result<serde_json::Value, serde_json::Error> {
+        serde_json::to_value(self)
+    }
+    fn fingerprint(&self) -> Result<u64, serde_json::Error> {
+        state_fingerprint(self)
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl<M: Message> System<M> {
+    /// A system without nodes, whose links are perfect.
+    pub fn new() -> Self {
+        let mut names = Names::default();
+        for kind in M::KINDS {
+            names.kind(kind);
+        }
+        System {
+            names,
+            nodes: Vec::new(),
+            groups: Vec::new(),
+            group_names: Vec::new(),
+            links: Links::default(),
+            shared: M::Shared::default(),
+            faults: Vec::new(),
+            rest: Rest::Seed,
+        }
+    }
+
+    /// Adds a node; its name keys its dice, so that another node more changes none of them. Nodes are numbered from 0.
+    pub fn node(&mut self, name: &str, actor: impl Actor<M> + Clone + Serialize + Send + Sync + 'static) -> NodeId {
+        self.replica(name, name, actor)
+    }
+
+    /// Adds a node that casts the dice of its group: whichever replica does a piece of work, the work takes as long.
+    pub fn replica(
+        &mut self,
+        name: &str,
+        group: &str,
+        actor: impl Actor<M> + Clone + Serialize + Send + Sync + 'static,
+    ) -> NodeId {
+        let at = self.group_names.iter().position(|known| known == group).unwrap_or_else(|| {
+            self.group_names.push(group.to_owned());
+            self.group_names.len() - 1
+        });
+        self.groups.push(Group(at as u32));
+        self.nodes.push(Machine { pristine: Arc::new(actor), clock: Clock::default(), sync: Dist::ZERO });
+        self.names.add_node(name)
+    }
+
+    /// Sets the clocks of a node.
+    pub fn clock(&mut self, node: NodeId, clock: Clock) {
+        self.nodes[node.0 as usize].clock = clock;
+    }
+
+    /// Sets how long a sync of a node's disk takes; no time by default.
+    pub fn disk(&mut self, node: NodeId, sync: Dist) {
+        self.nodes[node.0 as usize].sync = sync;
+    }
+
+    /// Sets how every link behaves that is not set by itself.
+    pub fn network(&mut self, link: Link) {
+        self.links.every = link;
+    }
+
+    /// Sets one directed link.
+    pub fn link(&mut self, from: NodeId, to: NodeId, link: Link) {
+        self.links.set(from, to, link);
+    }
+
+    /// How a directed link behaves when no fault touches it.
+    pub fn link_between(&self, from: NodeId, to: NodeId) -> &Link {
+        self.links.get(from, to)
+    }
+
+    /// Gives the kinds of messages other names than [`Message::KINDS`].
+    pub fn kinds<'n>(&mut self, kinds: impl IntoIterator<Item = &'n str>) {
+        let mut names = Names::default();
+        for node in self.names.nodes() {
+            names.add_node(node);
+        }
+        for class in self.names.classes() {
+            names.class(class);
+        }
+        for kind in kinds {
+            names.kind(kind);
+        }
+        self.names = names;
+    }
+
+    /// Declares a class of operations, such as `order`.
+    pub fn class(&mut self, name: &str) -> Class {
+        self.names.class(name)
+    }
+
+    /// Sets the shared state that a run begins with.
+    pub fn share(&mut self, shared: M::Shared) {
+        self.shared = shared;
+    }
+
+    /// Adds a fault or a decision. Its names are checked at the start of a run.
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// The schedule so far.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Says what answers the questions that no decision answers; the seed by default.
+    pub fn rest(&mut self, rest: Rest) {
+        self.rest = rest;
+    }
+
+    /// The names of nodes, kinds and classes.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Checks each fault by itself: a name that no node has is said of the first fault that uses it.
+    ///
+    /// # Errors
+    /// The place of the fault in the schedule, and what is wrong with it.
+    pub fn check(&self) -> Result<(), (usize, FaultError)> {
+        let nodes: Vec<&str> = self.names.nodes().iter().map(String::as_str).collect();
+        let timed = self.faults.iter().enumerate().filter(|(_, fault)| matches!(fault, Fault::Timed(_)));
+        for (index, fault) in timed {
+            fault.check_names(&nodes).map_err(|error| (index, error))?;
+        }
+        Ok(())
+    }
+
+    /// Starts one run.
+    ///
+    /// # Errors
+    /// A fault that names a node which is not there.
+    pub fn start(&self, seed: Seed) -> Result<Sim<M>, FaultError> {
+        Ok(self.ground()?.start(seed))
+    }
+
+    /// Works out once what all runs of this system share.
+    ///
+    /// # Errors
+    /// A fault that names a node which is not there.
+    pub fn prepare(&self) -> Result<Prepared<M>, FaultError> {
+        self.ground()
+    }
+
+    fn ground(&self) -> Result<Prepared<M>, FaultError> {
+        let known = Known { names: &self.names, groups: &self.groups, group_names: &self.group_names };
+        let (plan, rulings) = compile(&self.faults, &known)?;
+        let kind_keys = self.names.kinds().iter().map(|name| kind_key(name)).collect();
+        let system = self.clone();
+        Ok(Prepared(Arc::new(Ground { system, plan, kind_keys, rulings, rest: self.rest })))
+    }
+}
+
+impl<M: Message> Default for System<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A checked system, cheap to start any number of runs from.
+pub struct Prepared<M: Message>(pub(crate) Arc<Ground<M>>);
+
+impl<M: Message> Clone for Prepared<M> {
+    fn clone(&self) -> Self {
+        Prepared(self.0.clone())
+    }
+}
+
+impl<M: Message> Prepared<M> {
+    /// Starts one run.
+    pub fn start(&self, seed: Seed) -> Sim<M> {
+        Sim::new(self.0.clone(), seed)
+    }
+
+    /// The names of nodes, kinds and classes.
+    pub fn names(&self) -> &Names {
+        &self.0.system.names
+    }
+
+    /// The schedule.
+    pub fn faults(&self) -> &[Fault] {
+        &self.0.system.faults
+    }
+}
