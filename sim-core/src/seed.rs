@@ -68,6 +68,31 @@ impl Seed {
     }
 }
 
+impl std::str::FromStr for Seed {
+    type Err = String;
+
+    /// Reads a decimal number or, after `0x`, a hexadecimal one.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = |t: &str, radix| match t.starts_with('+') {
+            true => None,
+            false => u64::from_str_radix(t, radix).ok(),
+        };
+        let number = match text.strip_prefix("0x") {
+            Some(hexadecimal) => digits(hexadecimal, 16),
+            None => digits(text, 10),
+        };
+        let error =
+            || format!("\"{text}\" is not a seed; a seed is a number below 2^64, decimal or after 0x hexadecimal");
+        number.map(Seed).ok_or_else(error)
+    }
+}
+
+impl std::fmt::Display for Seed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}", self.0)
+    }
+}
+
 impl Operation {
     /// Not done for anyone: elections, heartbeats, compaction.
     pub const NONE: Operation = Operation(u64::MAX);

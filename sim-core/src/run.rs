@@ -1,0 +1,176 @@
+//! Runs a simulation to its end, under a judge, inside limits.
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::actor::Message;
+use crate::digest::Digest;
+use crate::judge::{Judge, Judged, Verdict, verdict};
+use crate::sim::{Panic, Sim, Step};
+use crate::time::{Duration, Instant};
+use crate::trail::Trail;
+
+/// What ends a run that would not end by itself; each has a default, and is named when it strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Events in all; 2 × 10⁹ by default.
+    pub events: u64,
+    /// Events at one instant: a loop without delay; 2 × 10⁶ by default.
+    pub events_at_one_instant: u64,
+    /// Events pending; 2 × 10⁷ by default.
+    pub pending: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { events: 2_000_000_000, events_at_one_instant: 2_000_000, pending: 20_000_000 }
+    }
+}
+
+/// A limit that ended a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitHit {
+    /// [`Limits::events`].
+    Events(u64),
+    /// [`Limits::events_at_one_instant`].
+    EventsAtOneInstant(u64),
+    /// [`Limits::pending`].
+    Pending(usize),
+}
+
+impl fmt::Display for LimitHit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LimitHit::Events(n) => write!(out, "the limit of {n} events"),
+            LimitHit::EventsAtOneInstant(n) => write!(out, "the limit of {n} events at one instant"),
+            LimitHit::Pending(n) => write!(out, "the limit of {n} pending events"),
+        }
+    }
+}
+
+/// When a run stops before its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stop<'a> {
+    /// Only at its end.
+    #[default]
+    AtEnd,
+    /// At the first violation of any `always` property, as a hunt does.
+    AtViolation,
+    /// At the first violation of this one, as a replay does.
+    AtViolationOf(&'a str),
+}
+
+/// How far and how a run goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Course<'a> {
+    /// The last instant that still happens.
+    pub until: Instant,
+    /// When it stops before that.
+    pub stop: Stop<'a>,
+    /// What ends it when it would not end by itself.
+    pub limits: Limits,
+}
+
+impl Default for Course<'_> {
+    /// To the end of everything, with the default limits.
+    fn default() -> Self {
+        let until = Instant::NEVER - Duration::from_nanos(1);
+        Course { until, stop: Stop::AtEnd, limits: Limits::default() }
+    }
+}
+
+/// How a run came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What is said of the whole run.
+    pub verdict: Verdict,
+    /// What is said of each property.
+    pub properties: Vec<Judged>,
+    /// How many events happened.
+    pub events: u64,
+    /// The instant of the last of them, or the end that was asked for, if the run came so far.
+    pub end: Instant,
+    /// The digest over all events and the final states.
+    pub digest: Digest,
+    /// How the digest grew.
+    pub trail: Trail,
+    /// The panic of an actor that ended it.
+    pub panic: Option<Panic>,
+    /// The limit that ended it.
+    pub limit: Option<LimitHit>,
+    /// The `always` property whose violation ended it.
+    pub stopped_at: Option<String>,
+    /// Whether whoever watched ended it.
+    pub interrupted: bool,
+}
+
+/// Runs to the end of the course; `watch` sees each step and may end it there.
+pub fn run<M: Message, J: Judge<M>>(
+    sim: &mut Sim<M>,
+    judge: &mut J,
+    course: &Course<'_>,
+    mut watch: impl FnMut(&Sim<M>, &Step) -> ControlFlow<()>,
+) -> Outcome {
+    let mut trail = Trail::default();
+    let (mut limit, mut stopped_at, mut interrupted) = (None, None, false);
+    let mut crowd = (Instant::ZERO, 0);
+    // `until` itself still happens; `step_before` excludes its limit.
+    let end = course.until + Duration::from_nanos(1);
+    while let Some(step) = sim.step_before(end) {
+        trail.push(sim.digest());
+        let broken = judge.after(&step, sim);
+        let stops = match (course.stop, broken) {
+            (Stop::AtViolation, Some(_)) => true,
+            (Stop::AtViolationOf(wanted), Some(name)) => wanted == name,
+            _ => false,
+        };
+        if stops {
+            stopped_at = broken.map(str::to_owned);
+        }
+        if watch(sim, &step).is_break() {
+            interrupted = true;
+            break;
+        }
+        if stops {
+            break;
+        }
+        crowd = if step.at == crowd.0 { (step.at, crowd.1 + 1) } else { (step.at, 1) };
+        limit = hit(&course.limits, sim, crowd.1);
+        if limit.is_some() {
+            break;
+        }
+    }
+    let properties = judge.finish(sim);
+    let panic = sim.panic().cloned();
+    let verdict = match (&panic, limit) {
+        (Some(_), _) => Verdict::Panicked,
+        (None, Some(_)) => Verdict::OutOfLimits,
+        (None, None) => verdict(&properties),
+    };
+    // A state that does not serialise cannot be compared; the rolling digest still can.
+    let digest = sim.checkpoint().unwrap_or_else(|_| sim.digest());
+    let (events, end) = (sim.events(), sim.now());
+    Outcome { verdict, properties, events, end, digest, trail, panic, limit, stopped_at, interrupted }
+}
+
+fn hit<M: Message>(limits: &Limits, sim: &Sim<M>, at_one_instant: u64) -> Option<LimitHit> {
+    if sim.events() >= limits.events {
+        Some(LimitHit::Events(limits.events))
+    } else if at_one_instant >= limits.events_at_one_instant {
+        Some(LimitHit::EventsAtOneInstant(limits.events_at_one_instant))
+    } else if sim.pending() >= limits.pending {
+        Some(LimitHit::Pending(limits.pending))
+    } else {
+        None
+    }
+}
+
+impl Outcome {
+    /// The property that decided the verdict, if one did.
+    pub fn culprit(&self) -> Option<&Judged> {
+        self.properties.iter().find(|judged| judged.verdict == self.verdict && self.verdict != Verdict::Held)
+    }
+}

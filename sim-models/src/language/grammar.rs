@@ -1,0 +1,571 @@
+//! The scenario language, version 1, as tables: every field, verb, clause and kind, with its shape, its default and one line of
+//! explanation. What language.md has and this program has not yet is here as [`Built::NotYet`], so that using it is an error.
+
+use super::shape::{Built, Field, Keys, Kind, Kinds, Object, Shape, Verb, Verbs};
+use crate::expr::Arithmetic;
+
+/// The version of the language that this program reads.
+pub const VERSION: i64 = 1;
+
+const COUNT: Shape = Shape::Int { min: 0, max: i64::MAX };
+const COUNT_FROM_1: Shape = Shape::Int { min: 1, max: i64::MAX };
+const NUMBER: Shape = Shape::Float { min: f64::MIN };
+const CONDITION: Shape = Shape::Expr(Arithmetic::Integers);
+const FORMULA: Shape = Shape::Expr(Arithmetic::Floats);
+const UNLIMITED: Shape = Shape::Choice { now: &["unlimited"], later: &[] };
+const WORKERS: Shape = Shape::OneOf(&[COUNT_FROM_1, UNLIMITED]);
+const QUEUE: Shape = Shape::OneOf(&[COUNT, UNLIMITED]);
+const VALUE: Shape = Shape::OneOf(&[Shape::Value, Shape::Null]);
+const VALUES: Shape = Shape::MapOf(Keys::Names, &VALUE);
+const NAMES: Shape = Shape::ListOf(&Shape::Name);
+
+/// A list of steps.
+pub static STEPS: Shape = Shape::ListOf(&Shape::Verbs(&STEP));
+
+/// The whole file.
+pub static SCENARIO: Object = Object {
+    what: "a scenario",
+    fields: &[
+        Field::new("faultline", COUNT_FROM_1, "The version of the language.").required(),
+        Field::new("kind", Shape::Choice { now: &["scenario"], later: &[] }, "That it is not a case.").or("scenario"),
+        Field::new("name", Shape::Text, "What the scenario is called on the command line.").required(),
+        Field::new("title", Shape::Text, "What it is called in a list."),
+        Field::new("until", Shape::Duration, "When the run ends; needed when something would go on for ever."),
+        Field::new("settings", SETTINGS, "Knobs: --set timeout=2s."),
+        Field::new("network", Shape::Object(&LINK), "What holds for every link."),
+        Field::new("links", Shape::MapOf(Keys::Links, &Shape::Object(&LINK)), "What holds for these links: a->b, or a<->b for both ways."),
+        Field::new("policies", Shape::Any, "Clauses with a name, for \"policy\".").not_yet(),
+        Field::new("nodes", Shape::MapOf(Keys::Names, &Shape::Kinds(&NODE)), "Who there is.").required(),
+        Field::new("workload", Shape::MapOf(Keys::Names, &Shape::Object(&WORKLOAD)), "Who asks for what, and how often."),
+        Field::new("faults", Shape::ListOf(&Shape::Fault), "What goes wrong, one line each."),
+        Field::new("nemesis", Shape::Object(&NEMESIS), "What may go wrong when asked for with --nemesis."),
+        Field::new("tolerates", Shape::Object(&TOLERANCE), "What the nemesis stays inside."),
+        Field::new("metrics", Shape::MapOf(Keys::Names, &Shape::Verbs(&METRIC)), "What is counted and measured."),
+        Field::new("properties", Shape::MapOf(Keys::Free, &Shape::Verbs(&PROPERTY)), "What must hold."),
+        Field::new("expect", EXPECT, "What the metrics come to."),
+        Field::new("remedies", Shape::MapOf(Keys::Free, &Shape::Object(&REMEDY)), "Settings that cure it."),
+        Field::new("variants", Shape::MapOf(Keys::Free, &Shape::Object(&REMEDY)), "Settings that show something, and claim no cure."),
+    ],
+    any_of: &[],
+};
+
+const SETTINGS: Shape = Shape::MapOf(Keys::Names, &Shape::Object(&SETTING));
+
+/// A knob.
+pub static SETTING: Object = Object {
+    what: "a setting",
+    fields: &[
+        Field::new("default", Shape::Any, "Its value when nothing else is said; its type is the setting's.").required(),
+        Field::new("min", Shape::Any, "The smallest value."),
+        Field::new("max", Shape::Any, "The largest value."),
+        Field::new("choices", Shape::Any, "Its values: a list, or names each with any JSON value."),
+        Field::new("unit", Shape::Text, "What it is counted in."),
+    ],
+    any_of: &[],
+};
+
+/// A link of the network.
+pub static LINK: Object = Object {
+    what: "a link",
+    fields: &[
+        Field::new("latency", Shape::Dist, "How long a message is on its way.").or("0s"),
+        Field::new("loss", Shape::Ratio, "The share of messages that never arrive.").or("0%"),
+        Field::new("bandwidth", Shape::Text, "How much fits through.").or("unlimited").not_yet(),
+        Field::new("stream", Shape::Any, "Behave as TCP does: in order, loss becomes delay.").not_yet(),
+    ],
+    any_of: &[],
+};
+
+/// The kinds of nodes.
+pub static NODE: Kinds = Kinds {
+    what: "a node",
+    kinds: &[
+        Kind {
+            name: "service",
+            doc: "Answers requests by running steps.",
+            object: Object { what: "a service", fields: SERVICE, any_of: &[] },
+            built: Built::Now,
+        },
+        Kind {
+            name: "store",
+            doc: "Keeps maps of values, each operation atomic.",
+            object: Object { what: "a store", fields: STORE, any_of: &[] },
+            built: Built::Now,
+        },
+        Kind {
+            name: "queue",
+            doc: "Keeps messages until a consumer has handled them, at least once.",
+            object: Object { what: "a queue", fields: MESSAGE_QUEUE, any_of: &[] },
+            built: Built::NotYet,
+        },
+        Kind {
+            name: "log",
+            doc: "Keeps messages in order, by partition.",
+            object: Object { what: "a log", fields: LOG, any_of: &[] },
+            built: Built::NotYet,
+        },
+    ],
+};
+
+const CONTENTS: Shape = Shape::MapOf(Keys::Names, &Shape::MapOf(Keys::Free, &Shape::OneOf(&[Shape::Literal, Shape::Null])));
+const ORDERS: Shape = Shape::Choice { now: &["fifo"], later: &["lifo", "adaptive-lifo"] };
+const DROPS: Shape =
+    Shape::OneOf(&[Shape::Choice { now: &["none", "expired"], later: &["codel"] }, Shape::Object(&CODEL)]);
+const BALANCES: Shape = Shape::Choice { now: &["random", "round-robin", "least-request", "two-choices"], later: &[] };
+
+const SERVICE: &[Field] = &[
+    Field::new("replicas", COUNT_FROM_1, "How many processes share the name.").or("1"),
+    Field::new("balance", BALANCES, "How a caller picks a replica.").or("round-robin"),
+    Field::new("workers", WORKERS, "Requests that one replica works on at once.").or("unlimited"),
+    Field::new("queue", QUEUE, "Requests that wait for a worker, at most; 0 refuses at once.").or("unlimited"),
+    Field::new("order", ORDERS, "Who is next in line.").or("fifo"),
+    Field::new("drop", DROPS, "Who is dropped when the turn comes.").or("none"),
+    Field::new("async", Shape::Bool, "Hold a worker during work only, not while waiting for others.").or("false"),
+    Field::new("honours_cancel", Shape::Bool, "Stop at the next step when the caller says so.").or("false"),
+    Field::new("version", Shape::Text, "What $version is before the first deploy.").or("v1"),
+    Field::new("discovery", Shape::Duration, "How late callers learn that a replica left or came back.").or("0s").not_yet(),
+    Field::new("startup", Shape::Duration, "Time from start to first request.").or("0s").not_yet(),
+    Field::new("restart", Shape::Duration, "Time down after a crash at a step.").or("for ever").not_yet(),
+    Field::new("stop", Shape::Object(&STOP), "What happens to requests when a replica is told to stop.").not_yet(),
+    Field::new("liveness", Shape::Object(&PROBE), "A probe that restarts the replica.").not_yet(),
+    Field::new("readiness", Shape::Object(&PROBE), "A probe that takes the replica off the list.").not_yet(),
+    Field::new("maps", CONTENTS, "Durable maps that the replicas share, reached in no time."),
+    Field::new("memory", CONTENTS, "Maps of one replica each, lost in a crash."),
+    Field::new("endpoints", Shape::MapOf(Keys::Names, &ENDPOINT_OR_STEPS), "What it does, by name.").required(),
+];
+
+static ENDPOINT_OR_STEPS: Shape = Shape::OneOf(&[Shape::ListOf(&Shape::Verbs(&STEP)), Shape::Object(&ENDPOINT)]);
+
+/// An endpoint that is more than a list of steps.
+pub static ENDPOINT: Object = Object {
+    what: "an endpoint",
+    fields: &[
+        Field::new("do", Shape::ListOf(&Shape::Verbs(&STEP)), "Its steps.").required(),
+        Field::new("every", Shape::Duration, "Runs that often on replica 1, never two at once."),
+        Field::new("at_start", Shape::Bool, "Runs after each start.").or("false"),
+        Field::new("from", Shape::Name, "Consumes this queue or log.").not_yet(),
+        Field::new("ack", Shape::Choice { now: &["after", "before"], later: &[] }, "When a message is done.").or("after").not_yet(),
+        Field::new("heartbeat", Shape::Duration, "How often a busy consumer extends its claim.").not_yet(),
+        Field::new("batch", COUNT_FROM_1, "Messages taken at once.").or("1").not_yet(),
+        Field::new("retry", RETRY_OR_TRIES, "Tries of one message.").not_yet(),
+        Field::new(
+            "on_failure",
+            Shape::Choice { now: &["redeliver", "block", "dead_letter", "skip"], later: &[] },
+            "What becomes of a message that failed.",
+        )
+        .not_yet(),
+    ],
+    any_of: &[],
+};
+
+static CODEL: Object = Object {
+    what: "codel",
+    fields: &[
+        Field::new("target", Shape::Duration, "Waiting that is no congestion.").or("5ms").not_yet(),
+        Field::new("interval", Shape::Duration, "How long it must last.").or("100ms").not_yet(),
+    ],
+    any_of: &[],
+};
+
+static STOP: Object = Object {
+    what: "a stop",
+    fields: &[
+        Field::new("pre_stop", Shape::Duration, "Waits before it begins.").or("0s"),
+        Field::new("then", Shape::Choice { now: &["exit", "drain"], later: &[] }, "Drops what runs, or finishes it.").or("exit"),
+        Field::new("grace", Shape::Duration, "How long it may take.").or("30s"),
+    ],
+    any_of: &[],
+};
+
+static PROBE: Object = Object {
+    what: "a probe",
+    fields: &[
+        Field::new("call", Shape::Name, "The endpoint asked.").required(),
+        Field::new("every", Shape::Duration, "How often.").required(),
+        Field::new("timeout", Shape::Duration, "How long it waits for an answer."),
+        Field::new("failures", COUNT_FROM_1, "How many in a row count.").or("1"),
+    ],
+    any_of: &[],
+};
+
+const STORE: &[Field] = &[
+    Field::new("maps", CONTENTS, "Its maps and what they hold at the start.").required(),
+    Field::new("read", Shape::Dist, "How long a read takes.").or("0s"),
+    Field::new("set", Shape::Dist, "How long a set takes.").or("0s"),
+    Field::new("delete", Shape::Dist, "How long a delete takes.").or("0s"),
+    Field::new("commit", Shape::Dist, "How long a commit takes.").or("0s"),
+    Field::new("workers", WORKERS, "Operations at once.").or("unlimited"),
+    Field::new("volatile", Shape::Bool, "Forgets everything in a crash.").or("false"),
+    Field::new("ttl", Shape::Duration, "How long a value stays after its set.").or("for ever").not_yet(),
+    Field::new("capacity", COUNT_FROM_1, "How many cells it keeps, the last used ones.").or("unlimited").not_yet(),
+    Field::new("replication", Shape::Any, "Copies on other nodes, and how they agree.").not_yet(),
+];
+
+const MESSAGE_QUEUE: &[Field] = &[
+    Field::new("visibility", Shape::Duration, "How long a received message stays hidden.").or("for ever"),
+    Field::new("max_receives", COUNT_FROM_1, "Deliveries before it is a dead letter.").or("unlimited"),
+    Field::new("dead_letter", Shape::Name, "The queue for dead letters."),
+    Field::new("delay", Shape::Duration, "How long a message is hidden at first.").or("0s"),
+    Field::new("retention", Shape::Duration, "How long a message is kept.").or("for ever"),
+    Field::new("dispatch", BALANCES, "How a consumer is picked.").or("round-robin"),
+];
+
+const LOG: &[Field] = &[
+    Field::new("partitions", COUNT_FROM_1, "How many orders there are.").or("1"),
+    Field::new("retention", Shape::Duration, "How long a message is kept.").or("for ever"),
+];
+
+/// Who asks.
+pub static WORKLOAD: Object = Object {
+    what: "a workload",
+    fields: &[
+        Field::new("rate", Shape::Rate, "Requests come that often, whoever still waits: open."),
+        Field::new("spacing", Shape::Choice { now: &["poisson", "even"], later: &[] }, "How they are spread.").or("poisson"),
+        Field::new("users", COUNT_FROM_1, "So many ask one thing after the other: closed."),
+        Field::new("think", Shape::Dist, "What a user waits between two requests.").or("0s"),
+        Field::new("stages", Shape::ListOf(&Shape::Object(&STAGE)), "One rate after the other."),
+        Field::new("limit", COUNT, "So many requests in all.").or("unlimited"),
+        Field::new("for", Shape::Duration, "For so long.").or("for ever"),
+        Field::new("start", Shape::Duration, "From then on.").or("0s"),
+        Field::new("each", Shape::Name, "The name of a request's key: 1, 2, 3 …").required(),
+        Field::new("do", Shape::ListOf(&Shape::Verbs(&STEP)), "Its steps; their outcome is the request's.").required(),
+    ],
+    any_of: &["rate", "users", "stages"],
+};
+
+static STAGE: Object = Object {
+    what: "a stage",
+    fields: &[
+        Field::new("for", Shape::Duration, "For so long.").required(),
+        Field::new("rate", Shape::Rate, "Requests come that often.").required(),
+    ],
+    any_of: &[],
+};
+
+/// What may go wrong.
+pub static NEMESIS: Object = Object {
+    what: "a nemesis",
+    fields: &[
+        Field::new("draws", Shape::ListOf(&Shape::Fault), "Faults to pick from; a..b in them is drawn.").required(),
+        Field::new("faults", Shape::OneOf(&[COUNT, Shape::IntRange]), "How many.").or("1"),
+        Field::new("between", Shape::DurationRange, "When they begin."),
+    ],
+    any_of: &[],
+};
+
+static TOLERANCE: Object = Object {
+    what: "a tolerance",
+    fields: &[
+        Field::new("down", Shape::MapOf(Keys::Names, &COUNT), "Replicas of a node that may be down at once."),
+        Field::new("loss", Shape::Ratio, "Messages that may be lost."),
+        Field::new("clock", Shape::Duration, "How wrong a clock may be."),
+    ],
+    any_of: &[],
+};
+
+/// Settings under one name.
+pub static REMEDY: Object = Object {
+    what: "a remedy",
+    fields: &[
+        Field::new(
+            "set",
+            Shape::MapOf(Keys::Names, &Shape::OneOf(&[NUMBER, Shape::Bool, Shape::Text])),
+            "The settings that it changes.",
+        )
+        .required(),
+        Field::new("expect", EXPECT, "What the metrics come to with it."),
+    ],
+    any_of: &[],
+};
+
+const EXPECT: Shape = Shape::MapOf(Keys::Names, &Shape::OneOf(&[NUMBER, Shape::PairOf(&NUMBER), Shape::Null]));
+
+/// Steps.
+pub static STEP: Verbs = Verbs {
+    what: "a step",
+    word: "verb",
+    verbs: &[
+        verb("work", Shape::Dist, "Takes time on a worker; slower under a slow fault.", ID),
+        verb("wait", Shape::Dist, "Takes time and holds the worker; not slowed.", ID),
+        verb("call", Shape::Target, "Sends a request to one replica of a service.", &[CALL, OUTCOME, ANY_STEP]),
+        verb("read", Shape::Cells, "Reads a cell, or the keys of a map.", &[READ, OUTCOME, ANY_STEP]),
+        verb("set", Shape::Cell, "Changes a cell, atomically with its condition.", &[SET, OUTCOME, ANY_STEP]),
+        not_yet(verb("publish", Shape::Name, "Gives a message to a queue or log.", &[PUBLISH, OUTCOME, ANY_STEP])),
+        verb("try", STEPS_HERE, "Groups steps, so that clauses apply to all of them.", &[OUTCOME, ANY_STEP]),
+        verb("transaction", STEPS_HERE, "All or nothing, on one store.", &[TRANSACTION, OUTCOME, ANY_STEP]),
+        verb("once", VALUE, "Does it at most once per key, and remembers the outcome.", &[ONCE, OUTCOME, ANY_STEP]),
+        not_yet(verb("saga", SAGA_HERE, "Steps with undos, run backwards when one fails.", &[SAGA, OUTCOME, ANY_STEP])),
+        verb("parallel", Shape::ListOf(&STEPS_HERE), "All at once.", &[PARALLEL, OUTCOME, ANY_STEP]),
+        verb("background", STEPS_HERE, "Starts steps nobody waits for; holds no worker.", ID),
+        verb("record", Shape::Name, "States a fact about the world.", FACT),
+        verb("undo", Shape::Name, "Takes a fact back.", FACT),
+        verb("reply", VALUE, "Ends the endpoint: ok, with one value.", ID),
+        verb("fail", Shape::Name, "Ends the endpoint: error, with a reason.", ID),
+        Verb { any_of: &["then", "else"], ..verb("if", CONDITION, "Steps under a condition.", &[THEN, ANY_STEP]) },
+        verb("switch", VALUE, "Steps by equality with a case name, or \"else\".", &[SWITCH, ANY_STEP]),
+        Verb { any_of: &["then", "else"], ..verb("chance", Shape::Ratio, "A die.", &[THEN, ANY_STEP]) },
+        verb("for_each", Shape::Name, "Steps for each key of a list read before, in order.", &[FOR_EACH, ANY_STEP]),
+    ],
+};
+
+const STEPS_HERE: Shape = Shape::ListOf(&Shape::Verbs(&STEP));
+const SAGA_HERE: Shape = Shape::ListOf(&Shape::Object(&SAGA_PART));
+const ID: &[&[Field]] = &[ANY_STEP];
+const FACT: &[&[Field]] = &[RECORD, ANY_STEP];
+
+const fn verb(name: &'static str, value: Shape, doc: &'static str, clauses: &'static [&'static [Field]]) -> Verb {
+    Verb { name, value, doc, clauses, any_of: &[], built: Built::Now }
+}
+
+const fn not_yet(verb: Verb) -> Verb {
+    Verb { built: Built::NotYet, ..verb }
+}
+
+const ANY_STEP: &[Field] = &[Field::new("id", Shape::Name, "Its name for faults and dice.")];
+
+/// Clauses of every step that has an outcome.
+const OUTCOME: &[Field] = &[
+    Field::new("timeout", Shape::Duration, "How long one try may take.").or("for ever"),
+    Field::new("deadline", Shape::Duration, "How long all tries may take; passed on.").or("for ever"),
+    Field::new("retry", RETRY_OR_TRIES, "How often it is tried, and when again.").or("1"),
+    Field::new("breaker", Shape::Any, "Stops asking who fails.").not_yet(),
+    Field::new("bulkhead", Shape::Any, "How many may wait for it at once.").not_yet(),
+    Field::new("limiter", Shape::Any, "How many may ask in a time.").not_yet(),
+    Field::new("hedge", Shape::Any, "Asks a second one when the first is slow.").not_yet(),
+    Field::new("order", Shape::Any, "Which policy stands around which.").not_yet(),
+    Field::new("cancel", Shape::Bool, "Tells the callee when giving up.").or("false"),
+    Field::new("policy", Shape::Name, "A set of clauses by name.").not_yet(),
+    Field::new("as", Shape::Name, "The name of its result."),
+    Field::new("on", OUTCOMES_HERE, "Steps by reason, then by ok, error or unknown, then else."),
+];
+
+const OUTCOMES_HERE: Shape = Shape::MapOf(Keys::Names, &STEPS_HERE);
+const RETRY_OR_TRIES: Shape = Shape::OneOf(&[COUNT_FROM_1, Shape::Object(&RETRY)]);
+
+/// How often, and when again.
+pub static RETRY: Object = Object {
+    what: "a retry",
+    fields: &[
+        Field::new(
+            "tries",
+            Shape::OneOf(&[COUNT_FROM_1, Shape::Choice { now: &["forever"], later: &[] }]),
+            "Tries in all, the first included.",
+        )
+        .required(),
+        Field::new("wait", Shape::Duration, "Before the first retry.").or("0s"),
+        Field::new("factor", Shape::Float { min: 1.0 }, "By which the wait grows each time.").or("1"),
+        Field::new("max_wait", Shape::Duration, "The longest wait.").or("unlimited"),
+        Field::new(
+            "jitter",
+            Shape::Choice { now: &["none", "full", "equal", "decorrelated"], later: &[] },
+            "How the wait is drawn.",
+        )
+        .or("none"),
+        Field::new("on", NAMES, "The reasons to try again.").or("unknown, refused, overloaded, unavailable"),
+        Field::new(
+            "budget",
+            Shape::OneOf(&[Shape::Ratio, Shape::Object(&BUDGET), UNLIMITED]),
+            "Retries allowed, as a share of first tries.",
+        )
+        .or("unlimited"),
+        Field::new("profile", Shape::Text, "The names and defaults of a library.").not_yet(),
+    ],
+    any_of: &[],
+};
+
+static BUDGET: Object = Object {
+    what: "a budget",
+    fields: &[
+        Field::new("ratio", Shape::Ratio, "Gained by each first try.").required(),
+        Field::new("burst", COUNT, "Held at the start and at most.").or("10"),
+    ],
+    any_of: &[],
+};
+
+const CALL: &[Field] = &[Field::new("with", VALUES, "Values carried along; evaluated at each try.")];
+
+const READ: &[Field] = &[
+    Field::new("when", CONDITION, "Waits at the store until it holds."),
+    Field::new("where", CONDITION, "Of a whole map, only these keys."),
+    Field::new("limit", COUNT_FROM_1, "Of a whole map, only so many keys.").or("unlimited"),
+    Field::new("from", Shape::Choice { now: &["replica"], later: &[] }, "Asks a replica, which may be behind.").not_yet(),
+    VIA,
+];
+
+const SET: &[Field] = &[
+    Field::new("to", VALUE, "The new value; null deletes.").required(),
+    Field::new("where", CONDITION, "Only if it holds; else the outcome is error unmet."),
+    VIA,
+];
+
+const VIA: Field = Field::new("via", NAMES, "The replicas it may ask.").not_yet();
+
+const PUBLISH: &[Field] = &[
+    Field::new("with", VALUES, "Values carried along."),
+    Field::new("key", Shape::Value, "Picks the partition."),
+];
+
+const TRANSACTION: &[Field] = &[
+    Field::new("isolation", Shape::Choice { now: &["read-committed", "serializable"], later: &[] }, "Whether reads lock.")
+        .or("read-committed"),
+    Field::new("protocol", Shape::Text, "How several stores agree: 2pc, 2pc-cooperative, 3pc, xa.").not_yet(),
+    Field::new("in_doubt", Shape::Duration, "How long a participant keeps its promise.").or("for ever").not_yet(),
+];
+
+const ONCE: &[Field] = &[
+    Field::new("in", Shape::Map, "The map that remembers.").required(),
+    Field::new("do", STEPS_HERE, "What is done once.").required(),
+    Field::new(
+        "in_flight",
+        Shape::Choice { now: &["conflict", "wait", "ignore"], later: &[] },
+        "What the next one gets while the first still runs.",
+    )
+    .or("conflict"),
+    Field::new("lock", Shape::Duration, "After that long the next comer takes a running key over.").or("90s"),
+    Field::new("ttl", Shape::Duration, "How long an outcome is remembered.").or("for ever"),
+    Field::new(
+        "keep",
+        Shape::ListOf(&Shape::Choice { now: &["ok", "error"], later: &[] }),
+        "The outcomes that are remembered.",
+    )
+    .or("ok, error"),
+];
+
+static SAGA_PART: Object = Object {
+    what: "a part of a saga",
+    fields: &[
+        Field::new("do", STEPS_HERE, "What is done.").required(),
+        Field::new("undo", STEPS_HERE, "What takes it back."),
+        Field::new("pivot", Shape::Bool, "From here on there is no way back.").or("false"),
+    ],
+    any_of: &[],
+};
+
+const SAGA: &[Field] = &[
+    Field::new("register", Shape::Choice { now: &["before", "after"], later: &[] }, "When an undo is noted.").or("before"),
+    Field::new("log", Shape::Map, "The map that keeps its state."),
+    Field::new("undo_retry", RETRY_OR_TRIES, "Tries of an undo.").or("1"),
+];
+
+const PARALLEL: &[Field] = &[Field::new(
+    "need",
+    Shape::OneOf(&[COUNT, Shape::Choice { now: &["all"], later: &[] }]),
+    "How many must be ok; the rest is abandoned.",
+)
+.or("all")];
+
+const RECORD: &[Field] = &[Field::new("key", Shape::Value, "Whose fact it is.").or("the key known here")];
+
+const THEN: &[Field] = &[
+    Field::new("then", STEPS_HERE, "When it holds."),
+    Field::new("else", STEPS_HERE, "When it does not."),
+];
+
+const SWITCH: &[Field] = &[Field::new("cases", CASES_HERE, "Steps by case name.").required()];
+const CASES_HERE: Shape = Shape::MapOf(Keys::Free, &STEPS_HERE);
+
+const FOR_EACH: &[Field] = &[
+    Field::new("in", Shape::Value, "The list, \"$name\".").required(),
+    Field::new("do", STEPS_HERE, "The steps for each.").required(),
+    Field::new("at_once", COUNT_FROM_1, "How many at the same time.").or("1"),
+];
+
+/// Metrics.
+pub static METRIC: Verbs = Verbs {
+    what: "a metric",
+    word: "kind",
+    verbs: &[
+        verb("count", CONDITION, "Keys for which it holds.", &[SHOWN]),
+        verb("sum", FORMULA, "Its sum over the keys.", &[WHERE, SHOWN]),
+        verb("max", FORMULA, "Its largest value over the keys.", &[WHERE, SHOWN]),
+        verb("mean", FORMULA, "Its mean over the keys.", &[WHERE, SHOWN]),
+        verb("p50", FORMULA, "Its median over the keys.", &[WHERE, SHOWN]),
+        verb("p99", FORMULA, "Its 99th percentile over the keys.", &[WHERE, SHOWN]),
+        verb("value", FORMULA, "A formula over counters and other metrics.", &[DURING, SHOWN]),
+        verb("rate", Shape::Counter, "A counter, per second.", &[DURING, SHOWN]),
+        verb("first", FORMULA, "The instant at which it first holds, in seconds.", &[SHOWN]),
+        verb("peak", Shape::Counter, "The highest value of a gauge.", &[DURING, SHOWN]),
+        verb("gap", Shape::Name, "The longest time without this fact.", &[DURING, SHOWN]),
+        not_yet(verb("stale", Shape::Map, "Times a cache held an old value.", &[STALE, SHOWN])),
+    ],
+};
+
+const SHOWN: &[Field] = &[Field::new("unit", Shape::Text, "What it is counted in.")];
+const WHERE: &[Field] = &[Field::new("where", CONDITION, "Only over keys for which it holds.")];
+const DURING: &[Field] = &[Field::new("during", Shape::DurationRange, "Only what happened then.").or("the whole run")];
+const STALE: &[Field] = &[
+    Field::new("of", Shape::Map, "What it is a copy of.").required(),
+    Field::new("longer", Shape::Duration, "Only episodes longer than that.").or("0s"),
+    Field::new("take", Shape::Choice { now: &["count", "max"], later: &[] }, "How many, or how long.").or("count"),
+];
+
+/// Properties.
+pub static PROPERTY: Verbs = Verbs {
+    what: "a property",
+    word: "kind",
+    verbs: &[
+        verb("at_most_once", Shape::Name, "The fact is stated at most once for a key.", &[]),
+        verb("always", CONDITION, "Holds whenever something it names changes.", &[]),
+        verb("never", CONDITION, "Never holds.", &[]),
+        verb("never_negative", Shape::Map, "No cell of the map is below zero.", &[]),
+        verb("eventually", CONDITION, "Holds once in time.", &[WITHIN, AFTER]),
+        verb("all_or_nothing", NAMES, "All of the facts stand in time, or none.", &[WITHIN]),
+        verb("conserved", CONDITION, "The same at the end as at the start.", &[AT]),
+        verb("availability", Shape::Name, "The share of a workload's requests that are ok.", &[AT_LEAST, DURING]),
+        Verb {
+            any_of: &["p50", "p90", "p99", "p999", "max"],
+            ..verb("latency", Shape::Name, "How long a workload's requests take.", &[LATENCY, DURING])
+        },
+        verb("at_end", FORMULA, "Holds of metrics at the end.", &[]),
+        verb("sometimes", CONDITION, "Was ever true, over a whole hunt.", &[]),
+        not_yet(verb("consistent", Shape::Map, "The history of reads and sets is as strong as that.", &[AS_STRONG])),
+        not_yet(verb("fresh", Shape::Map, "No value is old for long.", &[FRESH])),
+    ],
+};
+
+const WITHIN: &[Field] = &[Field::new("within", Shape::Duration, "In so long.").required()];
+const AFTER: &[Field] = &[Field::new("after", CONDITION, "From when this first holds.").or("requested")];
+const AT: &[Field] =
+    &[Field::new("at", Shape::Choice { now: &["end", "commit"], later: &[] }, "When it is asked.").or("end")];
+const AT_LEAST: &[Field] = &[Field::new("at_least", Shape::Ratio, "The least share.").required()];
+const LATENCY: &[Field] = &[
+    Field::new("p50", Shape::Duration, "The longest median."),
+    Field::new("p90", Shape::Duration, "The longest 90th percentile."),
+    Field::new("p99", Shape::Duration, "The longest 99th percentile."),
+    Field::new("p999", Shape::Duration, "The longest 99.9th percentile."),
+    Field::new("max", Shape::Duration, "The longest of all."),
+];
+const AS_STRONG: &[Field] = &[Field::new(
+    "as",
+    Shape::Choice { now: &["linearizable", "sequential", "read-your-writes", "monotonic-reads"], later: &[] },
+    "How strong.",
+)
+.required()];
+const FRESH: &[Field] = &[
+    Field::new("of", Shape::Map, "What it is a copy of.").required(),
+    Field::new("within", Shape::Duration, "How old it may be.").required(),
+];
+
+/// What a distribution can be, beside a fixed length.
+pub static DIST: Verbs = Verbs {
+    what: "a distribution",
+    word: "kind",
+    verbs: &[
+        verb("uniform", Shape::PairOf(&Shape::Duration), "Anything from one to the other.", &[]),
+        verb("exponential", Shape::Duration, "Memoryless, by its mean.", &[]),
+        verb("lognormal", Shape::Object(&LOGNORMAL), "By median and sigma, or by p50 and p99.", &[]),
+        verb("table", Shape::MapOf(Keys::Ratios, &Shape::Duration), "By quantiles, linear between them.", &[]),
+        verb("mix", Shape::MapOf(Keys::Ratios, &Shape::Dist), "One of several, by share.", &[]),
+    ],
+};
+
+static LOGNORMAL: Object = Object {
+    what: "a lognormal",
+    fields: &[
+        Field::new("median", Shape::Duration, "Half are shorter."),
+        Field::new("sigma", Shape::Float { min: 0.0 }, "The standard deviation of the logarithm."),
+        Field::new("p50", Shape::Duration, "Half are shorter."),
+        Field::new("p99", Shape::Duration, "Of a hundred, one is longer."),
+    ],
+    any_of: &["median", "p50"],
+};
