@@ -1,1 +1,3 @@
-//! x
+//! What several tests share: small systems of ordinary actors.
+
+pub mod world;

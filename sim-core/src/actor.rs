@@ -27,6 +27,11 @@ pub struct Kind(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timer(pub u32);
 
+impl Timer {
+    /// The largest number a timer may have.
+    pub const LAST: Timer = Timer((1 << 24) - 1);
+}
+
 /// A wait for the disk, by a number of the actor's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Sync(pub u32);

@@ -38,7 +38,8 @@ impl Clock {
     }
 
     fn gained(self, nanos: u64) -> i64 {
-        (i128::from(nanos) * i128::from(self.drift_ppb) / 1_000_000_000) as i64
+        let gained = i128::from(nanos) * i128::from(self.drift_ppb) / 1_000_000_000;
+        gained.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 
 use crate::actor::{Effect, Message, NodeId, Sync, Timer};
-use crate::dice::Dice;
+use crate::dice::{Dice, RING, SYNC, TIMER};
 use crate::dist::Dist;
 use crate::names::Names;
 use crate::ratio::Ratio;
@@ -22,6 +22,7 @@ pub struct Context<'a, M: Message> {
     pub(crate) wall: Instant,
     pub(crate) cause: Cause,
     pub(crate) names: &'a Names,
+    pub(crate) up: &'a [bool],
     pub(crate) kind_keys: &'a [u64],
     pub(crate) dice: &'a mut Dice,
     pub(crate) effects: &'a mut Vec<Effect<M>>,
@@ -29,7 +30,7 @@ pub struct Context<'a, M: Message> {
     pub(crate) shared: &'a mut M::Shared,
 }
 
-impl<M: Message> Context<'_, M> {
+impl<'a, M: Message> Context<'a, M> {
     /// The node this runs on.
     pub fn id(&self) -> NodeId {
         self.node
@@ -51,8 +52,13 @@ impl<M: Message> Context<'_, M> {
     }
 
     /// The names of nodes, kinds and classes.
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &'a Names {
         self.names
+    }
+
+    /// Whether a node is up, as a registry of services that learns of everything at once would say.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.up.get(node.0 as usize).is_some_and(|up| *up)
     }
 
     /// Why this happens. Keep it beside what is put off, and go on with it by [`because`](Self::because).
@@ -61,6 +67,9 @@ impl<M: Message> Context<'_, M> {
     }
 
     /// Goes on with an earlier cause: what follows in this handling is done for that.
+    ///
+    /// Two handlings that go on with one cause and do the same cast the same dice; [`Cause::then`] tells them apart, such as
+    /// one try from the next.
     pub fn because(&mut self, cause: Cause) {
         self.cause = cause;
     }
@@ -96,6 +105,9 @@ impl<M: Message> Context<'_, M> {
     }
 
     /// Puts an envelope on the link to `to`.
+    ///
+    /// # Panics
+    /// When there is no such node; like every panic of an actor, a finding.
     #[inline]
     pub fn send(&mut self, to: NodeId, msg: M) {
         let kind = msg.kind();
@@ -105,10 +117,16 @@ impl<M: Message> Context<'_, M> {
     }
 
     /// Sets a timer, a length on the monotonic clock from now: drift stretches it, a step of the wall clock does not. One that is
-    /// already set is set anew.
+    /// already set is set anew. [`Duration::FOREVER`] waits for a [`ring`](Self::ring).
+    ///
+    /// The number of a timer enters no dice: a free one may be taken from a list.
+    ///
+    /// # Panics
+    /// When the number is above [`Timer::LAST`]; like every panic of an actor, a finding.
     #[inline]
     pub fn set(&mut self, timer: Timer, after: Duration) {
-        let cause = self.dice.later(self.cause, self.node, timer.0);
+        assert!(timer <= Timer::LAST, "timer {} is above {}; number timers from 0", timer.0, Timer::LAST.0);
+        let cause = self.dice.later(self.cause, self.node, TIMER);
         self.effects.push(Effect::Set { timer, after, cause });
     }
 
@@ -121,7 +139,7 @@ impl<M: Message> Context<'_, M> {
     /// Lets a timer of a node go off now, if it is set and the node still lives that life: how a change of
     /// [`shared`](Self::shared) state wakes who waits for it.
     pub fn ring(&mut self, node: NodeId, life: u32, timer: Timer) {
-        let cause = self.cause;
+        let cause = self.dice.later(self.cause, node, RING);
         self.effects.push(Effect::Ring { node, life, timer, cause });
     }
 
@@ -137,7 +155,7 @@ impl<M: Message> Context<'_, M> {
 
     /// Makes durable what was written so far; [`Event::Synced`](crate::Event::Synced) says when.
     pub fn sync(&mut self, sync: Sync) {
-        let cause = self.dice.later(self.cause, self.node, !sync.0);
+        let cause = self.dice.later(self.cause, self.node, SYNC);
         self.effects.push(Effect::Sync { sync, cause });
     }
 

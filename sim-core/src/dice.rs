@@ -116,7 +116,9 @@ impl Clone for Dice {
     }
 }
 
-const TIMER: u64 = name_hash("timer");
+pub(crate) const TIMER: u64 = name_hash("timer");
+pub(crate) const SYNC: u64 = name_hash("sync");
+pub(crate) const RING: u64 = name_hash("ring");
 
 impl Dice {
     pub(crate) fn new(
@@ -145,7 +147,10 @@ impl Dice {
 
     #[inline]
     fn group(&self, node: NodeId) -> Group {
-        self.groups[node.0 as usize]
+        match self.groups.get(node.0 as usize) {
+            Some(group) => *group,
+            None => nobody(node, self.groups.len()),
+        }
     }
 
     #[inline]
@@ -165,11 +170,11 @@ impl Dice {
         Cause { lineage: self.numbered(base), operation: parent.operation }
     }
 
-    /// The cause of what a node tells itself later: a timer, a wait for the disk.
+    /// The cause of what a node is told without an envelope: a timer, a wait for the disk. The numbers that an actor gives them
+    /// stay out: a free one of a list depends on what else is under way.
     #[inline]
-    pub(crate) fn later(&mut self, parent: Cause, node: NodeId, what: u32) -> Cause {
-        let name = self.names[self.group(node).0 as usize];
-        let base = mix(parent.lineage, name ^ TIMER ^ (u64::from(what) << 32));
+    pub(crate) fn later(&mut self, parent: Cause, node: NodeId, what: u64) -> Cause {
+        let base = mix(parent.lineage, self.names[self.group(node).0 as usize] ^ what);
         Cause { lineage: self.numbered(base), operation: parent.operation }
     }
 
@@ -228,9 +233,6 @@ impl Dice {
             Some(Ruling::Length(length)) => Some(*length),
             _ => None,
         };
-        if let (Dist::Constant(length), None) = (dist, ruled) {
-            return *length;
-        }
         let drawn = self.bits(node, cause, purpose);
         let length = ruled.unwrap_or_else(|| dist.sample(drawn.1));
         self.note(purpose, cause, drawn, Answer::Length(length));
@@ -277,6 +279,11 @@ impl Dice {
     pub(crate) fn has_rulings(&self) -> bool {
         self.rulings.is_some()
     }
+}
+
+#[cold]
+fn nobody(node: NodeId, nodes: usize) -> ! {
+    panic!("there is no node {}; nodes are numbered from 0, and there are {nodes}", node.0)
 }
 
 impl Rulings {

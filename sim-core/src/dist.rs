@@ -158,7 +158,7 @@ fn as_point(&(share, length): &(Ratio, Duration)) -> (f64, f64) {
 
 /// The whole number of nanoseconds between two lengths that the bits stand for.
 fn between(low: Duration, high: Duration, bits: u64) -> Duration {
-    let width = u128::from(high.nanos() - low.nanos()) + 1;
+    let width = u128::from(high.nanos().saturating_sub(low.nanos())) + 1;
     Duration::from_nanos(low.nanos() + ((u128::from(bits) * width) >> 64) as u64)
 }
 
@@ -273,7 +273,7 @@ const FAR: [[f64; 8]; 2] = [
         1.487_536_129_085_061_5e-2,
         7.868_691_311_456_133e-4,
         1.846_318_317_510_054_8e-5,
-        1.421_511_758_316_445_9e-7,
+        1.421_511_758_316_446e-7,
         2.044_263_103_389_939_8e-15,
     ],
 ];

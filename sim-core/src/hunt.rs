@@ -55,7 +55,7 @@ impl Tally {
         tally.failing = u64::from(outcome.verdict.is_failure());
         tally.out_of_limits = u64::from(outcome.verdict == Verdict::OutOfLimits);
         if outcome.verdict.is_failure() || outcome.verdict == Verdict::OutOfLimits {
-            let property = outcome.culprit().map_or_else(String::new, |judged| judged.name.clone());
+            let property = outcome.property().unwrap_or_default().to_owned();
             let signature = Signature { verdict: outcome.verdict, property };
             tally.failures.insert(signature, Failure { seed: seed.0, count: 1 });
         }

@@ -10,7 +10,7 @@ use crate::actor::{Kind, NodeId};
 use crate::dice::{Dice, Ruling};
 use crate::dist::Dist;
 use crate::ratio::Ratio;
-use crate::seed::{Cause, Purpose};
+use crate::seed::{Cause, Purpose, name_hash};
 use crate::time::Duration;
 
 /// How a directed link behaves when no fault touches it. Datagrams: what is lost is lost, and delays reorder.
@@ -50,8 +50,10 @@ pub enum Fate {
 pub(crate) const LOSS: Purpose = Purpose::new("loss");
 pub(crate) const LATENCY: Purpose = Purpose::new("latency");
 pub(crate) const DUPLICATE: Purpose = Purpose::new("duplicate");
-pub(crate) const SECOND: Purpose = Purpose::new("second latency");
 pub(crate) const DELAY: Purpose = Purpose::new("delay");
+
+/// By which the second of two copies differs in lineage: what comes of it has dice of its own.
+pub(crate) const COPY: u64 = name_hash("copy");
 
 /// The links as the system describes them: one for all, and those that differ.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +121,7 @@ impl Reach {
 pub(crate) enum Disturbance {
     /// The side each node is on; nodes on different sides do not hear each other, a node on none hears all.
     Partition {
-        sides: Vec<Option<u8>>,
+        sides: Vec<Option<u32>>,
         flight: bool,
     },
     Cut {
@@ -143,7 +145,7 @@ pub(crate) enum Disturbance {
 
 impl Disturbance {
     /// Whether it keeps apart these two.
-    fn cuts(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
+    pub(crate) fn cuts(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
         match self {
             Disturbance::Partition { sides, .. } => {
                 let side = |node: NodeId| sides.get(node.0 as usize).copied().flatten();
@@ -167,8 +169,6 @@ pub(crate) struct Active {
     pub(crate) fault: u32,
     /// The root of its lineage, for the dice that only it casts.
     pub(crate) lineage: u64,
-    /// The number of the event at which it began.
-    pub(crate) since: u64,
 }
 
 /// An envelope as the network sees it.
@@ -199,7 +199,7 @@ impl Weather {
         ruling: Option<&Ruling>,
     ) -> (Fate, Option<u32>) {
         if self.active.is_empty() && ruling.is_none() && link.loss.is_zero() && link.duplicate.is_zero() {
-            return (Fate::Arrives(latency(link, of, dice, LATENCY)), None);
+            return (Fate::Arrives(latency(link, of, dice)), None);
         }
         self.troubled_fate(of, link, faults, dice, ruling)
     }
@@ -212,10 +212,8 @@ impl Weather {
         dice: &Dice,
         ruling: Option<&Ruling>,
     ) -> (Fate, Option<u32>) {
-        if let Some(fault) = self.cut(of, faults) {
-            return (Fate::Cut, Some(fault));
-        }
         let mut blame = None;
+        // A line of the case answers first: what it keeps arrives across a cut.
         match ruling {
             Some(Ruling::Drop) => return (Fate::Lost, None),
             Some(Ruling::Late(after)) => return (Fate::Arrives(*after), None),
@@ -226,12 +224,16 @@ impl Weather {
             Some(Ruling::Keep) => return (Fate::Arrives(self.delayed(of, link, faults, dice, &mut blame)), blame),
             Some(Ruling::Length(_) | Ruling::Chance(_) | Ruling::Name(_)) | None => {}
         }
+        if let Some(fault) = self.cut(of, faults) {
+            return (Fate::Cut, Some(fault));
+        }
         if self.hit(of, LOSS, link.loss, faults, dice, &mut blame) {
             return (Fate::Lost, blame);
         }
         let first = self.delayed(of, link, faults, dice, &mut blame);
         if self.hit(of, DUPLICATE, link.duplicate, faults, dice, &mut blame) {
-            return (Fate::ArrivesTwice(first, latency(link, of, dice, SECOND)), blame);
+            let copy = Envelope { cause: of.cause.then(COPY), ..of };
+            return (Fate::ArrivesTwice(first, self.delayed(copy, link, faults, dice, &mut blame)), blame);
         }
         (Fate::Arrives(first), blame)
     }
@@ -241,17 +243,6 @@ impl Weather {
         let fault = self.active.iter().find(cutting)?.fault;
         self.touched[fault as usize] += 1;
         Some(fault)
-    }
-
-    /// Whether a cut that began after event `sent` takes this envelope out of the air.
-    pub(crate) fn takes(&mut self, of: Envelope, sent: u64, faults: &[Option<Disturbance>]) -> bool {
-        let taking = |active: &&Active| {
-            active.since > sent
-                && disturbance(faults, active).is_some_and(|d| d.takes_flight() && d.cuts(of.from, of.to, of.kind))
-        };
-        let Some(fault) = self.active.iter().find(taking).map(|active| active.fault) else { return false };
-        self.touched[fault as usize] += 1;
-        true
     }
 
     /// Whether the one number of this purpose falls into the link's chance and those of all faults together; the fault that
@@ -298,7 +289,7 @@ impl Weather {
         dice: &Dice,
         blame: &mut Option<u32>,
     ) -> Duration {
-        let mut total = latency(link, of, dice, LATENCY);
+        let mut total = latency(link, of, dice);
         for active in &self.active {
             if let Some(Disturbance::Delay { reach, by, jitter }) = disturbance(faults, active)
                 && reach.touches(of.from, of.to, of.kind)
@@ -320,9 +311,9 @@ fn disturbance<'f>(faults: &'f [Option<Disturbance>], active: &Active) -> Option
 }
 
 #[inline]
-fn latency(link: &Link, of: Envelope, dice: &Dice, purpose: Purpose) -> Duration {
+fn latency(link: &Link, of: Envelope, dice: &Dice) -> Duration {
     match &link.latency {
         Dist::Constant(length) => *length,
-        dist => dist.sample(dice.about_envelope(of.from, of.to, of.cause, purpose, 0)),
+        dist => dist.sample(dice.about_envelope(of.from, of.to, of.cause, LATENCY, 0)),
     }
 }

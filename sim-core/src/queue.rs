@@ -111,6 +111,15 @@ impl<T: Copy> Queue<T> {
         None
     }
 
+    /// Everything pending, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let slots = self.slots.iter().zip(self.occupied).flat_map(|(slots, occupied)| {
+            slots.iter().enumerate().filter(move |(at, _)| occupied >> at & 1 == 1).map(|(_, slot)| slot.head)
+        });
+        let entry = |index: u32| self.entries.get(index as usize);
+        slots.flat_map(move |head| std::iter::successors(entry(head), move |e| entry(e.next))).map(|entry| &entry.item)
+    }
+
     /// Moves a list of one slot to the finer slots that it now belongs to, in its order.
     fn spread(&mut self, mut index: u32) {
         while index != NIL {
@@ -205,6 +214,18 @@ mod tests {
             }
             prop_assert!(plain.pending.keys().all(|(at, _)| *at == u64::MAX));
         }
+    }
+
+    #[test]
+    fn everything_pending_can_be_looked_at() {
+        let mut queue = Queue::new();
+        for n in 0..100u64 {
+            queue.push(Instant::from_nanos(n * n * n), n);
+        }
+        (0..40).for_each(|_| _ = queue.pop_before(Instant::NEVER));
+        let mut pending: Vec<u64> = queue.iter().copied().collect();
+        pending.sort_unstable();
+        assert_eq!(pending, (40..100).collect::<Vec<_>>());
     }
 
     #[test]

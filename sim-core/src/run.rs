@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::Message;
 use crate::digest::Digest;
-use crate::judge::{Judge, Judged, Verdict, verdict};
+use crate::judge::{Judge, Judged, PropertyKind, Verdict, verdict};
 use crate::sim::{Panic, Sim, Step};
 use crate::time::{Duration, Instant};
 use crate::trail::Trail;
@@ -143,7 +143,10 @@ pub fn run<M: Message, J: Judge<M>>(
             break;
         }
     }
-    let properties = judge.finish(sim);
+    let mut properties = judge.finish(sim);
+    if stopped_at.is_some() || interrupted || limit.is_some() {
+        excuse(&mut properties);
+    }
     let panic = sim.panic().cloned();
     let verdict = match (&panic, limit) {
         (Some(_), _) => Verdict::Panicked,
@@ -154,6 +157,16 @@ pub fn run<M: Message, J: Judge<M>>(
     let digest = sim.checkpoint().unwrap_or_else(|_| sim.digest());
     let (events, end) = (sim.events(), sim.now());
     Outcome { verdict, properties, events, end, digest, trail, panic, limit, stopped_at, interrupted }
+}
+
+/// What is only known at the end is not judged when a run was cut before it.
+fn excuse(properties: &mut [Judged]) {
+    let unripe = |kind| matches!(kind, PropertyKind::AtEnd | PropertyKind::Eventually);
+    for judged in properties.iter_mut().filter(|judged| unripe(judged.kind) && judged.verdict != Verdict::Held) {
+        judged.verdict = Verdict::Held;
+        judged.detail = "not judged: the run was cut before its end".to_owned();
+        (judged.event, judged.at) = (None, None);
+    }
 }
 
 fn hit<M: Message>(limits: &Limits, sim: &Sim<M>, at_one_instant: u64) -> Option<LimitHit> {
@@ -169,7 +182,12 @@ fn hit<M: Message>(limits: &Limits, sim: &Sim<M>, at_one_instant: u64) -> Option
 }
 
 impl Outcome {
-    /// The property that decided the verdict, if one did.
+    /// The name of the property that decided the verdict: the one whose violation ended the run, else the first in order.
+    pub fn property(&self) -> Option<&str> {
+        self.stopped_at.as_deref().or_else(|| self.culprit().map(|judged| judged.name.as_str()))
+    }
+
+    /// The first property, in order, that has the verdict of the run.
     pub fn culprit(&self) -> Option<&Judged> {
         self.properties.iter().find(|judged| judged.verdict == self.verdict && self.verdict != Verdict::Held)
     }

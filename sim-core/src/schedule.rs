@@ -51,9 +51,18 @@ pub(crate) struct Plan {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    // Begins come first at one instant, so that two faults that touch hold as one.
-    Begin,
-    End,
+    // At one instant links go before nodes, and begins before ends: two faults that touch hold as one, and what a crash sends
+    // back meets the links as they are from then on, whichever line comes first in the schedule.
+    LinksBegin,
+    LinksEnd,
+    NodesBegin,
+    NodesEnd,
+}
+
+impl Phase {
+    fn begins(self) -> bool {
+        matches!(self, Phase::LinksBegin | Phase::NodesBegin)
+    }
 }
 
 /// How far a run has come in its plan.
@@ -130,7 +139,7 @@ impl Cursor {
     pub(crate) fn is_spent(&self, plan: &Plan) -> bool {
         self.pending.iter().all(|(_, phase, index)| {
             let planned = plan.planned(*index);
-            *phase == Phase::Begin && planned.every.is_some() && planned.end == Instant::NEVER
+            phase.begins() && planned.every.is_some() && planned.end == Instant::NEVER
         })
     }
 
@@ -147,10 +156,8 @@ impl Cursor {
     pub(crate) fn advance(&mut self, plan: &Plan, dice: &Dice) -> Option<(u32, Change)> {
         let (at, phase, index) = self.pending.pop_first()?;
         let planned = plan.planned(index);
-        let change = match phase {
-            Phase::Begin => self.begin(planned, index, at, dice),
-            Phase::End => self.end(planned, index, at, dice),
-        };
+        let change =
+            if phase.begins() { self.begin(planned, index, at, dice) } else { self.end(planned, index, at, dice) };
         Some((planned.fault, change))
     }
 
@@ -158,7 +165,8 @@ impl Cursor {
         let turn = self.turns[index as usize].0;
         let end = self.end_of(planned, at, turn, dice);
         if end != Instant::NEVER {
-            self.pending.insert((end, Phase::End, index));
+            let phase = if planned.victims.is_none() { Phase::LinksEnd } else { Phase::NodesEnd };
+            self.pending.insert((end, phase, index));
         }
         let Some((nodes, one, blow)) = &planned.victims else {
             return Change::DisturbanceBegins { lineage: planned.lineage };
@@ -187,7 +195,8 @@ impl Cursor {
             Some(pace) => from + self.paced(pace, planned, turn, GAP, dice),
         };
         if begin < planned.end {
-            self.pending.insert((begin, Phase::Begin, index));
+            let phase = if planned.victims.is_none() { Phase::LinksBegin } else { Phase::NodesBegin };
+            self.pending.insert((begin, phase, index));
         }
     }
 
@@ -282,7 +291,7 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
     };
     Some(match verb {
         Verb::Partition { groups, flight } => Disturbance::Partition {
-            sides: known.names.nodes().iter().map(|name| groups.group_of(name).map(|side| side as u8)).collect(),
+            sides: known.names.nodes().iter().map(|name| groups.group_of(name).map(|side| side as u32)).collect(),
             flight: *flight == Flight::Cut,
         },
         Verb::Cut { link, flight } => Disturbance::Cut { reach: reach(link, &None), flight: *flight == Flight::Cut },

@@ -4,6 +4,8 @@
 //! all of that into the digest. It prints nothing, judges nothing and keeps no history: recording, judging and drawing are
 //! callers. A copy of a run is a fork of it.
 
+use std::any::Any;
+use std::collections::VecDeque;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use crate::dice::{Dice, Draw};
 use crate::digest::{Digest, Fold};
 use crate::disk::Disk;
 use crate::names::Names;
-use crate::network::{Active, Envelope, Fate, Weather};
+use crate::network::{Active, COPY, Envelope, Fate, Weather};
 use crate::queue::Queue;
 use crate::schedule::{Blow, Change, Cursor};
 use crate::seed::{Cause, Purpose, Seed, name_hash};
@@ -28,8 +30,12 @@ pub struct Sim<M: Message> {
     now: Instant,
     number: u64,
     queue: Queue<Pending>,
+    /// Nodes that come up at this instant, before anything else that is due at it.
+    starting: VecDeque<Starting>,
     letters: Letters<M>,
     nodes: Vec<Node<M>>,
+    /// By node: whether it is up, apart from the nodes so that handlers can be shown it.
+    up: Vec<bool>,
     dice: Dice,
     weather: Weather,
     cursor: Cursor,
@@ -206,10 +212,16 @@ struct Pending {
 
 #[derive(Clone, Copy, Debug)]
 enum What {
-    Start { node: NodeId, life: u32 },
     Letter { from: NodeId, to: NodeId, letter: u32, form: Form },
     Timer { node: NodeId, timer: Timer },
     Synced { node: NodeId, life: u32, sync: Sync, number: u64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Starting {
+    node: NodeId,
+    life: u32,
+    sent: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,8 +297,8 @@ const UNSET: TimerSlot = TimerSlot {
     set: 0,
 };
 
-/// The largest number a timer may have: the table of timers is as long as that.
-pub const TIMER_MAX: u32 = (1 << 24) - 1;
+/// When a timer is due that is set for ever: it is set, and only a ring lets it go off.
+const FOREVER: Instant = Instant::from_nanos(u64::MAX - 1);
 
 const PICKS: u64 = name_hash("faults of the schedule");
 const ANSWER: u64 = name_hash("answer of a machine");
@@ -299,8 +311,10 @@ impl<M: Message> Clone for Sim<M> {
             now: self.now,
             number: self.number,
             queue: self.queue.clone(),
+            starting: self.starting.clone(),
             letters: self.letters.clone(),
             nodes: self.nodes.clone(),
+            up: self.up.clone(),
             dice: self.dice.clone(),
             weather: self.weather.clone(),
             cursor: self.cursor.clone(),
@@ -333,8 +347,10 @@ impl<M: Message> Sim<M> {
             now: Instant::ZERO,
             number: 0,
             queue: Queue::new(),
+            starting: VecDeque::new(),
             letters: Letters { slots: Vec::new(), free: Vec::new() },
             nodes: system.nodes.iter().map(fresh).collect(),
+            up: vec![true; system.nodes.len()],
             dice,
             weather: Weather { active: Vec::new(), touched: vec![0; system.faults().len()] },
             cursor,
@@ -369,12 +385,19 @@ impl<M: Message> Sim<M> {
         }
         loop {
             let fault_at = self.cursor.next();
-            if let Some((at, pending)) = self.queue.pop_before(limit.min(fault_at)) {
-                self.now = at;
+            let before = limit.min(fault_at);
+            if !self.starting.is_empty() && self.now < before {
+                if let Some(step) = self.node_starts() {
+                    return Some(step);
+                }
+            } else if let Some((at, pending)) = self.queue.pop_before(before) {
+                let last = std::mem::replace(&mut self.now, at);
                 if let Some(step) = self.happen(pending) {
                     return Some(step);
                 }
-            } else if fault_at < limit && !(self.queue.is_empty() && self.cursor.is_spent(&self.ground.plan)) {
+                // What is stale is no event: time stands where the last one left it.
+                self.now = last;
+            } else if fault_at < limit && !(self.pending() == 0 && self.cursor.is_spent(&self.ground.plan)) {
                 self.now = fault_at;
                 return self.turn_of_fault();
             } else {
@@ -395,7 +418,7 @@ impl<M: Message> Sim<M> {
 
     /// How many events are pending, stale timers included.
     pub fn pending(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.starting.len()
     }
 
     /// The seed this run follows from.
@@ -484,7 +507,7 @@ impl<M: Message> Sim<M> {
         let mut fold = Fold::from(self.digest);
         for node in &self.nodes {
             fold.word(node.actor.fingerprint()?);
-            fold.word(crate::digest::state_fingerprint(&node.disk)?);
+            fold.word(node.disk.fingerprint());
         }
         fold.word(crate::digest::state_fingerprint(&self.shared)?);
         Ok(fold.digest())
@@ -505,40 +528,34 @@ impl<M: Message> Sim<M> {
     }
 
     #[inline]
-    fn stepped(&mut self, node: Option<NodeId>, what: Happening, pending: Pending) -> Step {
+    fn stepped(&mut self, node: Option<NodeId>, what: Happening, cause: Cause, sent: u64) -> Step {
         let before = node.and_then(|node| {
             let last = &mut self.nodes[node.0 as usize].last;
             let before = (*last > 0).then_some(*last);
             *last = self.number;
             before
         });
-        let by = (pending.sent > 0).then_some(pending.sent);
-        Step { number: self.number, at: self.now, what, cause: pending.cause, before, by }
+        let by = (sent > 0).then_some(sent);
+        Step { number: self.number, at: self.now, what, cause, before, by }
     }
 
     fn happen(&mut self, pending: Pending) -> Option<Step> {
         match pending.what {
             What::Letter { from, to, letter, form } => self.letter_arrives(pending, from, to, letter, form),
             What::Timer { node, timer } => self.timer_due(pending, node, timer),
-            What::Start { node, life } => self.node_starts(pending, node, life),
             What::Synced { node, life, sync, number } => self.disk_answers(pending, node, life, sync, number),
         }
     }
 
     fn letter_arrives(&mut self, pending: Pending, from: NodeId, to: NodeId, letter: u32, form: Form) -> Option<Step> {
+        let Pending { cause, sent, .. } = pending;
         let msg = self.letters.take(letter)?;
         let kind = msg.kind();
-        if !self.weather.active.is_empty() {
-            let envelope = Envelope { from, to, kind, cause: pending.cause };
-            if self.weather.takes(envelope, pending.sent, &self.ground.plan.disturbances) {
-                return None;
-            }
-        }
         self.count(1 + form as u64, u64::from(from.0) << 32 | u64::from(to.0) | u64::from(kind.0) << 48);
         if self.nodes[to.0 as usize].down > 0 {
-            let step = self.stepped(None, Happening::Undelivered { from, to, kind }, pending);
+            let step = self.stepped(None, Happening::Undelivered { from, to, kind }, cause, sent);
             if form == Form::Message {
-                self.refuse(from, to, msg, pending.cause);
+                self.refuse(from, to, msg, cause);
             }
             return Some(step);
         }
@@ -547,8 +564,8 @@ impl<M: Message> Sim<M> {
             Form::Refused => (Happening::Refused { by: from, to, kind }, Event::Refused { by: from, msg }),
             Form::Reset => (Happening::Reset { by: from, to, kind }, Event::Reset { by: from, msg }),
         };
-        let step = self.stepped(Some(to), what, pending);
-        self.handle(to, event, pending.cause);
+        let step = self.stepped(Some(to), what, cause, sent);
+        self.handle(to, event, cause);
         Some(step)
     }
 
@@ -563,26 +580,30 @@ impl<M: Message> Sim<M> {
         }
         if slot.due > self.now {
             slot.queued = slot.due;
-            self.queue.push(slot.due, pending);
+            if slot.due < FOREVER {
+                self.queue.push(slot.due, pending);
+            }
             return None;
         }
         slot.due = Instant::NEVER;
-        let pending = Pending { cause: slot.cause, sent: slot.set, ..pending };
+        let TimerSlot { cause, set, .. } = *slot;
         self.count(4, u64::from(node.0) << 32 | u64::from(timer.0));
-        let step = self.stepped(Some(node), Happening::Fired { node, timer }, pending);
-        self.handle(node, Event::Timer(timer), pending.cause);
+        let step = self.stepped(Some(node), Happening::Fired { node, timer }, cause, set);
+        self.handle(node, Event::Timer(timer), cause);
         Some(step)
     }
 
-    fn node_starts(&mut self, pending: Pending, node: NodeId, life: u32) -> Option<Step> {
+    fn node_starts(&mut self) -> Option<Step> {
+        let Starting { node, life, sent } = self.starting.pop_front()?;
         let this = &mut self.nodes[node.0 as usize];
         if this.life != life || this.down > 0 {
             return None;
         }
         let files = this.disk.after_crash();
+        let cause = Cause::root("life", self.names().node(node), u64::from(life));
         self.count(5, u64::from(node.0) << 32 | u64::from(life));
-        let step = self.stepped(Some(node), Happening::Started { node, life }, pending);
-        self.handle(node, Event::Start(files), pending.cause);
+        let step = self.stepped(Some(node), Happening::Started { node, life }, cause, sent);
+        self.handle(node, Event::Start(files), cause);
         Some(step)
     }
 
@@ -593,7 +614,7 @@ impl<M: Message> Sim<M> {
         }
         this.disk.end_sync(number);
         self.count(6, u64::from(node.0) << 32 | u64::from(sync.0));
-        let step = self.stepped(Some(node), Happening::Synced { node, sync }, pending);
+        let step = self.stepped(Some(node), Happening::Synced { node, sync }, pending.cause, pending.sent);
         self.handle(node, Event::Synced(sync, Ok(())), pending.cause);
         Some(step)
     }
@@ -610,6 +631,7 @@ impl<M: Message> Sim<M> {
             wall: clock.wall(self.now),
             cause,
             names: &ground.system.names,
+            up: &self.up,
             kind_keys: &ground.kind_keys,
             dice: &mut self.dice,
             effects: &mut self.effects,
@@ -617,22 +639,27 @@ impl<M: Message> Sim<M> {
             shared: &mut self.shared,
         };
         let actor = &mut this.actor;
-        // The state may be torn after a panic; nothing looks at it again, since the run ends here.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx))) {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            let message = text.unwrap_or_else(|| "an actor panicked with something that is no text".to_owned());
-            self.panic = Some(Panic { event: self.number, node, message });
-            self.effects.clear();
-            return;
-        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx)));
         self.log_draws(node);
+        if let Err(panic) = outcome {
+            self.effects.clear();
+            return self.found(node, &*panic);
+        }
         self.fold_notes();
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             self.perform(node, effect);
         }
         self.effects = effects;
+    }
+
+    /// Ends the run: the state may be torn after a panic, and nothing acts on it again.
+    #[cold]
+    fn found(&mut self, node: NodeId, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let message = text.unwrap_or_else(|| "an actor panicked with something that is no text".to_owned());
+        self.panic = Some(Panic { event: self.number, node, message });
     }
 
     fn log_draws(&mut self, node: NodeId) {
@@ -700,7 +727,7 @@ impl<M: Message> Sim<M> {
 
     fn send(&mut self, from: NodeId, to: NodeId, msg: M, cause: Cause, form: Form) {
         let ground = &*self.ground;
-        assert!((to.0 as usize) < self.nodes.len(), "node {} sends to node {}, which is not there", from.0, to.0);
+        debug_assert!((to.0 as usize) < self.nodes.len(), "the context refuses nodes that are not there");
         let kind = msg.kind();
         let mut fold = Fold::from(self.digest);
         fold.word(u64::from(to.0) << 8 | form as u64);
@@ -723,7 +750,8 @@ impl<M: Message> Sim<M> {
             Fate::ArrivesTwice(first, second) => {
                 fold.word(first.nanos() ^ second.nanos().rotate_left(32) ^ 2);
                 self.queue.push(self.now + first, pending(self.letters.put(msg.clone())));
-                self.queue.push(self.now + second, pending(self.letters.put(msg)));
+                let copy = Pending { cause: cause.then(COPY), ..pending(self.letters.put(msg)) };
+                self.queue.push(self.now + second, copy);
             }
             Fate::Lost => fold.word(u64::MAX),
             Fate::Cut => fold.word(u64::MAX - 1),
@@ -740,10 +768,8 @@ impl<M: Message> Sim<M> {
     }
 
     fn set(&mut self, node: NodeId, timer: Timer, after: Duration, cause: Cause) {
-        assert!(timer.0 <= TIMER_MAX, "timer {} is above {TIMER_MAX}; number timers from 0", timer.0);
         let clock = self.system().nodes[node.0 as usize].clock;
-        // The last instant is "never", which is when nothing happens.
-        let due = (self.now + clock.true_length(after)).min(Instant::NEVER - Duration::from_nanos(1));
+        let due = (self.now + clock.true_length(after)).min(FOREVER);
         self.fold(due.nanos() ^ u64::from(timer.0).rotate_right(16));
         self.arm(node, timer, due, cause);
         self.log_entry(|| Entry::Set { node, timer, due });
@@ -763,7 +789,9 @@ impl<M: Message> Sim<M> {
         slot.set = set;
         if !keeps_entry {
             slot.queued = due;
-            self.queue.push(due, Pending { cause, sent: set, what: What::Timer { node, timer } });
+            if due < FOREVER {
+                self.queue.push(due, Pending { cause, sent: set, what: What::Timer { node, timer } });
+            }
         }
     }
 
@@ -798,13 +826,12 @@ impl<M: Message> Sim<M> {
         self.count(if begins { 7 } else { 8 }, u64::from(fault));
         let what = if begins { Happening::FaultBegan { fault } } else { Happening::FaultEnded { fault } };
         let cause = Cause::root("fault", "step", self.number);
-        let pending = Pending { cause, sent: 0, what: What::Start { node: NodeId(0), life: 0 } };
-        let step = self.stepped(None, what, pending);
+        let step = self.stepped(None, what, cause, 0);
         match change {
             Change::DisturbanceBegins { lineage } => {
-                let active = Active { fault, lineage, since: self.number };
                 let at = self.weather.active.partition_point(|other| other.fault <= fault);
-                self.weather.active.insert(at, active);
+                self.weather.active.insert(at, Active { fault, lineage });
+                self.take_flight(fault);
             }
             Change::DisturbanceEnds => {
                 if let Some(at) = self.weather.active.iter().position(|active| active.fault == fault) {
@@ -825,6 +852,28 @@ impl<M: Message> Sim<M> {
         Some(step)
     }
 
+    /// Loses what is already on the way where a fault that says so begins to cut, whether or not it still cuts when that would
+    /// have arrived.
+    fn take_flight(&mut self, fault: u32) {
+        let Some(disturbance) = &self.ground.plan.disturbances[fault as usize] else { return };
+        if !disturbance.takes_flight() {
+            return;
+        }
+        let mut taken = 0;
+        for pending in self.queue.iter() {
+            if let What::Letter { from, to, letter, .. } = pending.what
+                && let slot = &mut self.letters.slots[letter as usize]
+                && slot.as_ref().is_some_and(|msg| disturbance.cuts(from, to, msg.kind()))
+            {
+                // Its entry in the queue finds nothing when it pops.
+                *slot = None;
+                taken += 1;
+            }
+        }
+        self.weather.touched[fault as usize] += taken;
+        self.fold(taken);
+    }
+
     /// Takes a node down; what it owed is reset, what it remembered is gone.
     fn strike(&mut self, node: NodeId, blow: Blow, fault: u32) {
         self.weather.touched[fault as usize] += 1;
@@ -841,12 +890,23 @@ impl<M: Message> Sim<M> {
         if this.down > 1 {
             return;
         }
+        self.up[node.0 as usize] = false;
         this.life += 1;
         this.last = self.number;
         this.timers.fill(UNSET);
-        let owed = this.actor.unanswered();
+        let nodes = ground.system.nodes.len();
+        let owed = catch_unwind(AssertUnwindSafe(|| {
+            let owed = this.actor.unanswered();
+            let stranger = owed.iter().find(|owed| owed.from.0 as usize >= nodes);
+            assert!(stranger.is_none(), "an unanswered request of a node that is not there");
+            owed
+        }));
         this.actor = ground.system.nodes[node.0 as usize].pristine.boxed();
         self.log_entry(|| Entry::Down { node });
+        let owed = match owed {
+            Ok(owed) => owed,
+            Err(panic) => return self.found(node, &*panic),
+        };
         for owed in owed {
             if ground.system.links.get(node, owed.from).answers {
                 self.send(node, owed.from, owed.msg, owed.cause.then(ANSWER), Form::Reset);
@@ -859,6 +919,7 @@ impl<M: Message> Sim<M> {
         let this = &mut self.nodes[node.0 as usize];
         this.down -= 1;
         if this.down == 0 {
+            self.up[node.0 as usize] = true;
             this.last = self.number;
             self.begin_life(node);
         }
@@ -866,8 +927,6 @@ impl<M: Message> Sim<M> {
 
     fn begin_life(&mut self, node: NodeId) {
         let life = self.nodes[node.0 as usize].life;
-        let cause = Cause::root("life", self.names().node(node), u64::from(life));
-        let sent = self.number;
-        self.queue.push(self.now, Pending { cause, sent, what: What::Start { node, life } });
+        self.starting.push_back(Starting { node, life, sent: self.number });
     }
 }

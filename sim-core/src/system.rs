@@ -224,6 +224,7 @@ impl<M: Message> System<M> {
     ///
     /// # Errors
     /// The place of the fault in the schedule, and what is wrong with it.
+    #[expect(clippy::result_large_err, reason = "made once, when a schedule is wrong")]
     pub fn check(&self) -> Result<(), (usize, FaultError)> {
         let nodes: Vec<&str> = self.names.nodes().iter().map(String::as_str).collect();
         let timed = self.faults.iter().enumerate().filter(|(_, fault)| matches!(fault, Fault::Timed(_)));

@@ -86,6 +86,16 @@ impl Source {
         &self.root
     }
 
+    /// The place of a stretch of the text of the value at `span`; of all the value when it was not written as it is now.
+    pub fn inside(&self, span: Span, text: &str, inside: Span) -> Span {
+        let written =
+            self.text.get(span.start..span.end).and_then(|quoted| quoted.strip_prefix('"')?.strip_suffix('"'));
+        if written != Some(text) {
+            return span;
+        }
+        Span::new(span.start + 1 + inside.start, span.start + 1 + inside.end)
+    }
+
     /// The problem that stands at `span`; its path is that of the innermost value or key there.
     pub fn problem(&self, severity: Severity, span: Span, message: impl Into<String>) -> Problem {
         let Place { line, column } = Place::of(&self.text, span.start);
@@ -182,6 +192,15 @@ impl Problems {
         let (shown, caret) = window(text, *column);
         write!(out, "\n  {shown}\n  {:caret$}^", "")
     }
+}
+
+/// `; did you mean "retry"?`, or nothing when no known word is near.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let near = known.into_iter().map(|known| (strsim::damerau_levenshtein(word, known), known));
+    let near = near.filter(|(distance, known)| *distance <= 2 && *distance < known.len().min(word.len()));
+    near.min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| format!("; did you mean \"{known}\"?"))
+        .unwrap_or_default()
 }
 
 /// The part of a line around a column that fits a terminal, and how far in it the column is.

@@ -174,63 +174,73 @@ fn int(value: &Value) -> Result<i64, EvalError> {
 }
 
 fn integers(op: Op, left: &Value, right: &Value) -> Result<Value, EvalError> {
-    let order = || match (left, right) {
-        (Value::Null, _) | (_, Value::Null) => Ok(None),
-        (Value::Int(_), Value::Text(_)) | (Value::Text(_), Value::Int(_)) => Err(EvalError::Order),
-        _ => Ok(Some(left.cmp(right))),
-    };
-    let arithmetic = |result: fn(i64, i64) -> Option<i64>| {
-        result(int(left)?, int(right)?).map(Value::Int).ok_or(EvalError::Overflow)
-    };
-    let nonzero = || if int(right)? == 0 { Err(EvalError::DivisionByZero) } else { Ok(()) };
     match op {
         Op::Equal => Ok(Value::from(left == right)),
         Op::NotEqual => Ok(Value::from(left != right)),
-        Op::Less | Op::LessOrEqual | Op::Greater | Op::GreaterOrEqual => Ok(Value::from(holds(op, order()?))),
-        Op::Add => arithmetic(i64::checked_add),
-        Op::Subtract => arithmetic(i64::checked_sub),
-        Op::Multiply => arithmetic(i64::checked_mul),
-        Op::Divide => nonzero().and_then(|()| arithmetic(i64::checked_div)),
-        Op::Remainder => nonzero().and_then(|()| arithmetic(i64::checked_rem)),
-        Op::Min => arithmetic(|a, b| Some(a.min(b))),
-        Op::Max => arithmetic(|a, b| Some(a.max(b))),
-        Op::And | Op::Or => unreachable!("decided before both sides are known"),
+        Op::Less | Op::LessOrEqual | Op::Greater | Op::GreaterOrEqual => match (left, right) {
+            (Value::Null, _) | (_, Value::Null) => Ok(Value::from(false)),
+            (Value::Int(left), Value::Int(right)) => Ok(Value::from(holds(op, left.cmp(right)))),
+            (Value::Text(left), Value::Text(right)) => Ok(Value::from(holds(op, left.cmp(right)))),
+            (Value::Int(_), Value::Text(_)) | (Value::Text(_), Value::Int(_)) => Err(EvalError::Order),
+        },
+        _ => integer_arithmetic(op, int(left)?, int(right)?),
     }
+}
+
+fn integer_arithmetic(op: Op, left: i64, right: i64) -> Result<Value, EvalError> {
+    let result = match op {
+        Op::Add => left.checked_add(right),
+        Op::Subtract => left.checked_sub(right),
+        Op::Multiply => left.checked_mul(right),
+        Op::Divide | Op::Remainder if right == 0 => return Err(EvalError::DivisionByZero),
+        Op::Divide => left.checked_div(right),
+        Op::Remainder => left.checked_rem(right),
+        Op::Min => Some(left.min(right)),
+        Op::Max => Some(left.max(right)),
+        _ => unreachable!("{} is no arithmetic", op.text()),
+    };
+    result.map(Value::Int).ok_or(EvalError::Overflow)
 }
 
 fn floats(op: Op, left: &Number, right: &Number) -> Result<Number, EvalError> {
     let truth = |truth: bool| Ok(Number::Float(f64::from(u8::from(truth))));
-    let order = || match (left, right) {
-        (Number::Null, _) | (_, Number::Null) => Ok(None),
-        (Number::Float(left), Number::Float(right)) => Ok(left.partial_cmp(right)),
-        (Number::Text(left), Number::Text(right)) => Ok(Some(left.cmp(right))),
-        (Number::Float(_), Number::Text(_)) | (Number::Text(_), Number::Float(_)) => Err(EvalError::Order),
-    };
-    let arithmetic = |result: fn(f64, f64) -> f64| Ok(Number::Float(result(left.number()?, right.number()?)));
-    let nonzero = || if right.number()? == 0.0 { Err(EvalError::DivisionByZero) } else { Ok(()) };
     match op {
         Op::Equal => truth(left == right),
         Op::NotEqual => truth(left != right),
-        Op::Less | Op::LessOrEqual | Op::Greater | Op::GreaterOrEqual => truth(holds(op, order()?)),
-        Op::Add => arithmetic(|a, b| a + b),
-        Op::Subtract => arithmetic(|a, b| a - b),
-        Op::Multiply => arithmetic(|a, b| a * b),
-        Op::Divide => nonzero().and_then(|()| arithmetic(|a, b| a / b)),
-        Op::Remainder => nonzero().and_then(|()| arithmetic(|a, b| a % b)),
-        Op::Min => arithmetic(f64::min),
-        Op::Max => arithmetic(f64::max),
-        Op::And | Op::Or => unreachable!("decided before both sides are known"),
+        Op::Less | Op::LessOrEqual | Op::Greater | Op::GreaterOrEqual => match (left, right) {
+            (Number::Null, _) | (_, Number::Null) => truth(false),
+            (Number::Float(left), Number::Float(right)) => {
+                truth(left.partial_cmp(right).is_some_and(|order| holds(op, order)))
+            }
+            (Number::Text(left), Number::Text(right)) => truth(holds(op, left.cmp(right))),
+            (Number::Float(_), Number::Text(_)) | (Number::Text(_), Number::Float(_)) => Err(EvalError::Order),
+        },
+        _ => float_arithmetic(op, left.number()?, right.number()?),
     }
 }
 
-/// `<` and its kin; false without an order, which is when a side is null.
-fn holds(op: Op, order: Option<Ordering>) -> bool {
-    order.is_some_and(|order| match op {
+fn float_arithmetic(op: Op, left: f64, right: f64) -> Result<Number, EvalError> {
+    Ok(Number::Float(match op {
+        Op::Add => left + right,
+        Op::Subtract => left - right,
+        Op::Multiply => left * right,
+        Op::Divide | Op::Remainder if right == 0.0 => return Err(EvalError::DivisionByZero),
+        Op::Divide => left / right,
+        Op::Remainder => left % right,
+        Op::Min => left.min(right),
+        Op::Max => left.max(right),
+        _ => unreachable!("{} is no arithmetic", op.text()),
+    }))
+}
+
+/// Whether `<` or one of its kin holds of two values in this order.
+fn holds(op: Op, order: Ordering) -> bool {
+    match op {
         Op::Less => order.is_lt(),
         Op::LessOrEqual => order.is_le(),
         Op::Greater => order.is_gt(),
         _ => order.is_ge(),
-    })
+    }
 }
 
 #[cfg(test)]

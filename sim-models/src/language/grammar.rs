@@ -19,8 +19,8 @@ const VALUE: Shape = Shape::OneOf(&[Shape::Value, Shape::Null]);
 const VALUES: Shape = Shape::MapOf(Keys::Names, &VALUE);
 const NAMES: Shape = Shape::ListOf(&Shape::Name);
 
-/// A list of steps.
-pub static STEPS: Shape = Shape::ListOf(&Shape::Verbs(&STEP));
+/// What [`Shape::Steps`] is.
+pub(super) static STEPS: Shape = Shape::ListOf(&Shape::Verbs(&STEP));
 
 /// The whole file.
 pub static SCENARIO: Object = Object {
@@ -33,10 +33,18 @@ pub static SCENARIO: Object = Object {
         Field::new("until", Shape::Duration, "When the run ends; needed when something would go on for ever."),
         Field::new("settings", SETTINGS, "Knobs: --set timeout=2s."),
         Field::new("network", Shape::Object(&LINK), "What holds for every link."),
-        Field::new("links", Shape::MapOf(Keys::Links, &Shape::Object(&LINK)), "What holds for these links: a->b, or a<->b for both ways."),
+        Field::new(
+            "links",
+            Shape::MapOf(Keys::Links, &Shape::Object(&LINK)),
+            "What holds for these links: a->b, or a<->b for both ways.",
+        ),
         Field::new("policies", Shape::Any, "Clauses with a name, for \"policy\".").not_yet(),
         Field::new("nodes", Shape::MapOf(Keys::Names, &Shape::Kinds(&NODE)), "Who there is.").required(),
-        Field::new("workload", Shape::MapOf(Keys::Names, &Shape::Object(&WORKLOAD)), "Who asks for what, and how often."),
+        Field::new(
+            "workload",
+            Shape::MapOf(Keys::Names, &Shape::Object(&WORKLOAD)),
+            "Who asks for what, and how often.",
+        ),
         Field::new("faults", Shape::ListOf(&Shape::Fault), "What goes wrong, one line each."),
         Field::new("nemesis", Shape::Object(&NEMESIS), "What may go wrong when asked for with --nemesis."),
         Field::new("tolerates", Shape::Object(&TOLERANCE), "What the nemesis stays inside."),
@@ -44,7 +52,11 @@ pub static SCENARIO: Object = Object {
         Field::new("properties", Shape::MapOf(Keys::Free, &Shape::Verbs(&PROPERTY)), "What must hold."),
         Field::new("expect", EXPECT, "What the metrics come to."),
         Field::new("remedies", Shape::MapOf(Keys::Free, &Shape::Object(&REMEDY)), "Settings that cure it."),
-        Field::new("variants", Shape::MapOf(Keys::Free, &Shape::Object(&REMEDY)), "Settings that show something, and claim no cure."),
+        Field::new(
+            "variants",
+            Shape::MapOf(Keys::Free, &Shape::Object(&REMEDY)),
+            "Settings that show something, and claim no cure.",
+        ),
     ],
     any_of: &[],
 };
@@ -107,7 +119,8 @@ pub static NODE: Kinds = Kinds {
     ],
 };
 
-const CONTENTS: Shape = Shape::MapOf(Keys::Names, &Shape::MapOf(Keys::Free, &Shape::OneOf(&[Shape::Literal, Shape::Null])));
+const CONTENTS: Shape =
+    Shape::MapOf(Keys::Names, &Shape::MapOf(Keys::Free, &Shape::OneOf(&[Shape::Literal, Shape::Null])));
 const ORDERS: Shape = Shape::Choice { now: &["fifo"], later: &["lifo", "adaptive-lifo"] };
 const DROPS: Shape =
     Shape::OneOf(&[Shape::Choice { now: &["none", "expired"], later: &["codel"] }, Shape::Object(&CODEL)]);
@@ -123,7 +136,9 @@ const SERVICE: &[Field] = &[
     Field::new("async", Shape::Bool, "Hold a worker during work only, not while waiting for others.").or("false"),
     Field::new("honours_cancel", Shape::Bool, "Stop at the next step when the caller says so.").or("false"),
     Field::new("version", Shape::Text, "What $version is before the first deploy.").or("v1"),
-    Field::new("discovery", Shape::Duration, "How late callers learn that a replica left or came back.").or("0s").not_yet(),
+    Field::new("discovery", Shape::Duration, "How late callers learn that a replica left or came back.")
+        .or("0s")
+        .not_yet(),
     Field::new("startup", Shape::Duration, "Time from start to first request.").or("0s").not_yet(),
     Field::new("restart", Shape::Duration, "Time down after a crash at a step.").or("for ever").not_yet(),
     Field::new("stop", Shape::Object(&STOP), "What happens to requests when a replica is told to stop.").not_yet(),
@@ -134,17 +149,19 @@ const SERVICE: &[Field] = &[
     Field::new("endpoints", Shape::MapOf(Keys::Names, &ENDPOINT_OR_STEPS), "What it does, by name.").required(),
 ];
 
-static ENDPOINT_OR_STEPS: Shape = Shape::OneOf(&[Shape::ListOf(&Shape::Verbs(&STEP)), Shape::Object(&ENDPOINT)]);
+const ENDPOINT_OR_STEPS: Shape = Shape::OneOf(&[Shape::Steps, Shape::Object(&ENDPOINT)]);
 
 /// An endpoint that is more than a list of steps.
 pub static ENDPOINT: Object = Object {
     what: "an endpoint",
     fields: &[
-        Field::new("do", Shape::ListOf(&Shape::Verbs(&STEP)), "Its steps.").required(),
+        Field::new("do", Shape::Steps, "Its steps.").required(),
         Field::new("every", Shape::Duration, "Runs that often on replica 1, never two at once."),
         Field::new("at_start", Shape::Bool, "Runs after each start.").or("false"),
         Field::new("from", Shape::Name, "Consumes this queue or log.").not_yet(),
-        Field::new("ack", Shape::Choice { now: &["after", "before"], later: &[] }, "When a message is done.").or("after").not_yet(),
+        Field::new("ack", Shape::Choice { now: &["after", "before"], later: &[] }, "When a message is done.")
+            .or("after")
+            .not_yet(),
         Field::new("heartbeat", Shape::Duration, "How often a busy consumer extends its claim.").not_yet(),
         Field::new("batch", COUNT_FROM_1, "Messages taken at once.").or("1").not_yet(),
         Field::new("retry", RETRY_OR_TRIES, "Tries of one message.").not_yet(),
@@ -171,7 +188,8 @@ static STOP: Object = Object {
     what: "a stop",
     fields: &[
         Field::new("pre_stop", Shape::Duration, "Waits before it begins.").or("0s"),
-        Field::new("then", Shape::Choice { now: &["exit", "drain"], later: &[] }, "Drops what runs, or finishes it.").or("exit"),
+        Field::new("then", Shape::Choice { now: &["exit", "drain"], later: &[] }, "Drops what runs, or finishes it.")
+            .or("exit"),
         Field::new("grace", Shape::Duration, "How long it may take.").or("30s"),
     ],
     any_of: &[],
@@ -220,7 +238,8 @@ pub static WORKLOAD: Object = Object {
     what: "a workload",
     fields: &[
         Field::new("rate", Shape::Rate, "Requests come that often, whoever still waits: open."),
-        Field::new("spacing", Shape::Choice { now: &["poisson", "even"], later: &[] }, "How they are spread.").or("poisson"),
+        Field::new("spacing", Shape::Choice { now: &["poisson", "even"], later: &[] }, "How they are spread.")
+            .or("poisson"),
         Field::new("users", COUNT_FROM_1, "So many ask one thing after the other: closed."),
         Field::new("think", Shape::Dist, "What a user waits between two requests.").or("0s"),
         Field::new("stages", Shape::ListOf(&Shape::Object(&STAGE)), "One rate after the other."),
@@ -228,7 +247,7 @@ pub static WORKLOAD: Object = Object {
         Field::new("for", Shape::Duration, "For so long.").or("for ever"),
         Field::new("start", Shape::Duration, "From then on.").or("0s"),
         Field::new("each", Shape::Name, "The name of a request's key: 1, 2, 3 …").required(),
-        Field::new("do", Shape::ListOf(&Shape::Verbs(&STEP)), "Its steps; their outcome is the request's.").required(),
+        Field::new("do", Shape::Steps, "Its steps; their outcome is the request's.").required(),
     ],
     any_of: &["rate", "users", "stages"],
 };
@@ -290,13 +309,19 @@ pub static STEP: Verbs = Verbs {
         verb("call", Shape::Target, "Sends a request to one replica of a service.", &[CALL, OUTCOME, ANY_STEP]),
         verb("read", Shape::Cells, "Reads a cell, or the keys of a map.", &[READ, OUTCOME, ANY_STEP]),
         verb("set", Shape::Cell, "Changes a cell, atomically with its condition.", &[SET, OUTCOME, ANY_STEP]),
-        not_yet(verb("publish", Shape::Name, "Gives a message to a queue or log.", &[PUBLISH, OUTCOME, ANY_STEP])),
-        verb("try", STEPS_HERE, "Groups steps, so that clauses apply to all of them.", &[OUTCOME, ANY_STEP]),
-        verb("transaction", STEPS_HERE, "All or nothing, on one store.", &[TRANSACTION, OUTCOME, ANY_STEP]),
+        Verb {
+            built: Built::NotYet,
+            ..verb("publish", Shape::Name, "Gives a message to a queue or log.", &[PUBLISH, OUTCOME, ANY_STEP])
+        },
+        verb("try", Shape::Steps, "Groups steps, so that clauses apply to all of them.", &[OUTCOME, ANY_STEP]),
+        verb("transaction", Shape::Steps, "All or nothing, on one store.", &[TRANSACTION, OUTCOME, ANY_STEP]),
         verb("once", VALUE, "Does it at most once per key, and remembers the outcome.", &[ONCE, OUTCOME, ANY_STEP]),
-        not_yet(verb("saga", SAGA_HERE, "Steps with undos, run backwards when one fails.", &[SAGA, OUTCOME, ANY_STEP])),
-        verb("parallel", Shape::ListOf(&STEPS_HERE), "All at once.", &[PARALLEL, OUTCOME, ANY_STEP]),
-        verb("background", STEPS_HERE, "Starts steps nobody waits for; holds no worker.", ID),
+        Verb {
+            built: Built::NotYet,
+            ..verb("saga", SAGA_PARTS, "Steps with undos, run backwards when one fails.", &[SAGA, OUTCOME, ANY_STEP])
+        },
+        verb("parallel", Shape::ListOf(&Shape::Steps), "All at once.", &[PARALLEL, OUTCOME, ANY_STEP]),
+        verb("background", Shape::Steps, "Starts steps nobody waits for; holds no worker.", ID),
         verb("record", Shape::Name, "States a fact about the world.", FACT),
         verb("undo", Shape::Name, "Takes a fact back.", FACT),
         verb("reply", VALUE, "Ends the endpoint: ok, with one value.", ID),
@@ -308,8 +333,7 @@ pub static STEP: Verbs = Verbs {
     ],
 };
 
-const STEPS_HERE: Shape = Shape::ListOf(&Shape::Verbs(&STEP));
-const SAGA_HERE: Shape = Shape::ListOf(&Shape::Object(&SAGA_PART));
+const SAGA_PARTS: Shape = Shape::ListOf(&Shape::Object(&SAGA_PART));
 const ID: &[&[Field]] = &[ANY_STEP];
 const FACT: &[&[Field]] = &[RECORD, ANY_STEP];
 
@@ -317,14 +341,10 @@ const fn verb(name: &'static str, value: Shape, doc: &'static str, clauses: &'st
     Verb { name, value, doc, clauses, any_of: &[], built: Built::Now }
 }
 
-const fn not_yet(verb: Verb) -> Verb {
-    Verb { built: Built::NotYet, ..verb }
-}
-
 const ANY_STEP: &[Field] = &[Field::new("id", Shape::Name, "Its name for faults and dice.")];
 
 /// Clauses of every step that has an outcome.
-const OUTCOME: &[Field] = &[
+pub(super) const OUTCOME: &[Field] = &[
     Field::new("timeout", Shape::Duration, "How long one try may take.").or("for ever"),
     Field::new("deadline", Shape::Duration, "How long all tries may take; passed on.").or("for ever"),
     Field::new("retry", RETRY_OR_TRIES, "How often it is tried, and when again.").or("1"),
@@ -336,10 +356,10 @@ const OUTCOME: &[Field] = &[
     Field::new("cancel", Shape::Bool, "Tells the callee when giving up.").or("false"),
     Field::new("policy", Shape::Name, "A set of clauses by name.").not_yet(),
     Field::new("as", Shape::Name, "The name of its result."),
-    Field::new("on", OUTCOMES_HERE, "Steps by reason, then by ok, error or unknown, then else."),
+    Field::new("on", OUTCOMES, "Steps by reason, then by ok, error or unknown, then else."),
 ];
 
-const OUTCOMES_HERE: Shape = Shape::MapOf(Keys::Names, &STEPS_HERE);
+const OUTCOMES: Shape = Shape::MapOf(Keys::Names, &Shape::Steps);
 const RETRY_OR_TRIES: Shape = Shape::OneOf(&[COUNT_FROM_1, Shape::Object(&RETRY)]);
 
 /// How often, and when again.
@@ -388,7 +408,8 @@ const READ: &[Field] = &[
     Field::new("when", CONDITION, "Waits at the store until it holds."),
     Field::new("where", CONDITION, "Of a whole map, only these keys."),
     Field::new("limit", COUNT_FROM_1, "Of a whole map, only so many keys.").or("unlimited"),
-    Field::new("from", Shape::Choice { now: &["replica"], later: &[] }, "Asks a replica, which may be behind.").not_yet(),
+    Field::new("from", Shape::Choice { now: &["replica"], later: &[] }, "Asks a replica, which may be behind.")
+        .not_yet(),
     VIA,
 ];
 
@@ -398,23 +419,25 @@ const SET: &[Field] = &[
     VIA,
 ];
 
-const VIA: Field = Field::new("via", NAMES, "The replicas it may ask.").not_yet();
+const VIA: Field = Field::new("via", Shape::ListOf(&Shape::Text), "The replicas it may ask.").not_yet();
 
-const PUBLISH: &[Field] = &[
-    Field::new("with", VALUES, "Values carried along."),
-    Field::new("key", Shape::Value, "Picks the partition."),
-];
+const PUBLISH: &[Field] =
+    &[Field::new("with", VALUES, "Values carried along."), Field::new("key", Shape::Value, "Picks the partition.")];
 
 const TRANSACTION: &[Field] = &[
-    Field::new("isolation", Shape::Choice { now: &["read-committed", "serializable"], later: &[] }, "Whether reads lock.")
-        .or("read-committed"),
+    Field::new(
+        "isolation",
+        Shape::Choice { now: &["read-committed", "serializable"], later: &[] },
+        "Whether reads lock.",
+    )
+    .or("read-committed"),
     Field::new("protocol", Shape::Text, "How several stores agree: 2pc, 2pc-cooperative, 3pc, xa.").not_yet(),
     Field::new("in_doubt", Shape::Duration, "How long a participant keeps its promise.").or("for ever").not_yet(),
 ];
 
 const ONCE: &[Field] = &[
     Field::new("in", Shape::Map, "The map that remembers.").required(),
-    Field::new("do", STEPS_HERE, "What is done once.").required(),
+    Field::new("do", Shape::Steps, "What is done once.").required(),
     Field::new(
         "in_flight",
         Shape::Choice { now: &["conflict", "wait", "ignore"], later: &[] },
@@ -434,15 +457,16 @@ const ONCE: &[Field] = &[
 static SAGA_PART: Object = Object {
     what: "a part of a saga",
     fields: &[
-        Field::new("do", STEPS_HERE, "What is done.").required(),
-        Field::new("undo", STEPS_HERE, "What takes it back."),
+        Field::new("do", Shape::Steps, "What is done.").required(),
+        Field::new("undo", Shape::Steps, "What takes it back."),
         Field::new("pivot", Shape::Bool, "From here on there is no way back.").or("false"),
     ],
     any_of: &[],
 };
 
 const SAGA: &[Field] = &[
-    Field::new("register", Shape::Choice { now: &["before", "after"], later: &[] }, "When an undo is noted.").or("before"),
+    Field::new("register", Shape::Choice { now: &["before", "after"], later: &[] }, "When an undo is noted.")
+        .or("before"),
     Field::new("log", Shape::Map, "The map that keeps its state."),
     Field::new("undo_retry", RETRY_OR_TRIES, "Tries of an undo.").or("1"),
 ];
@@ -456,17 +480,15 @@ const PARALLEL: &[Field] = &[Field::new(
 
 const RECORD: &[Field] = &[Field::new("key", Shape::Value, "Whose fact it is.").or("the key known here")];
 
-const THEN: &[Field] = &[
-    Field::new("then", STEPS_HERE, "When it holds."),
-    Field::new("else", STEPS_HERE, "When it does not."),
-];
+const THEN: &[Field] =
+    &[Field::new("then", Shape::Steps, "When it holds."), Field::new("else", Shape::Steps, "When it does not.")];
 
-const SWITCH: &[Field] = &[Field::new("cases", CASES_HERE, "Steps by case name.").required()];
-const CASES_HERE: Shape = Shape::MapOf(Keys::Free, &STEPS_HERE);
+const SWITCH: &[Field] = &[Field::new("cases", CASES, "Steps by case name.").required()];
+const CASES: Shape = Shape::MapOf(Keys::Free, &Shape::Steps);
 
 const FOR_EACH: &[Field] = &[
     Field::new("in", Shape::Value, "The list, \"$name\".").required(),
-    Field::new("do", STEPS_HERE, "The steps for each.").required(),
+    Field::new("do", Shape::Steps, "The steps for each.").required(),
     Field::new("at_once", COUNT_FROM_1, "How many at the same time.").or("1"),
 ];
 
@@ -486,7 +508,7 @@ pub static METRIC: Verbs = Verbs {
         verb("first", FORMULA, "The instant at which it first holds, in seconds.", &[SHOWN]),
         verb("peak", Shape::Counter, "The highest value of a gauge.", &[DURING, SHOWN]),
         verb("gap", Shape::Name, "The longest time without this fact.", &[DURING, SHOWN]),
-        not_yet(verb("stale", Shape::Map, "Times a cache held an old value.", &[STALE, SHOWN])),
+        Verb { built: Built::NotYet, ..verb("stale", Shape::Map, "Times a cache held an old value.", &[STALE, SHOWN]) },
     ],
 };
 
@@ -518,8 +540,11 @@ pub static PROPERTY: Verbs = Verbs {
         },
         verb("at_end", FORMULA, "Holds of metrics at the end.", &[]),
         verb("sometimes", CONDITION, "Was ever true, over a whole hunt.", &[]),
-        not_yet(verb("consistent", Shape::Map, "The history of reads and sets is as strong as that.", &[AS_STRONG])),
-        not_yet(verb("fresh", Shape::Map, "No value is old for long.", &[FRESH])),
+        Verb {
+            built: Built::NotYet,
+            ..verb("consistent", Shape::Map, "The history of reads and sets is as strong as that.", &[AS_STRONG])
+        },
+        Verb { built: Built::NotYet, ..verb("fresh", Shape::Map, "No value is old for long.", &[FRESH]) },
     ],
 };
 

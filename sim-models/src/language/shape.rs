@@ -64,6 +64,8 @@ pub enum Shape {
     Fault,
     /// `null`, which is then a value and not the same as nothing written.
     Null,
+    /// A list of steps; a word of its own, because steps hold steps.
+    Steps,
     /// An object with known fields.
     Object(&'static Object),
     /// An object whose fields depend on its `kind`.
@@ -251,12 +253,17 @@ impl Shape {
             Shape::Dist => "a length of time, such as \"250ms\" or {\"exponential\": \"50ms\"}".to_owned(),
             Shape::Target => "an endpoint, such as \"gateway.charge\"".to_owned(),
             Shape::Cell => "a cell, such as \"orders.status[$order]\"".to_owned(),
-            Shape::Cells => "a cell, such as \"orders.status[$order]\", or a whole map, \"orders.status[*]\"".to_owned(),
+            Shape::Cells => {
+                "a cell, such as \"orders.status[$order]\", or a whole map, \"orders.status[*]\"".to_owned()
+            }
             Shape::Map => "a map, such as \"orders.status\"".to_owned(),
             Shape::Fault => "a fault, such as \"10s..20s crash db\"".to_owned(),
             Shape::Null => "null".to_owned(),
-            Shape::Object(Object { what, .. }) | Shape::Kinds(Kinds { what, .. }) | Shape::Verbs(Verbs { what, .. }) => {
-                format!("{what} in {{}}")
+            Shape::Steps => "a list of steps, such as [{\"work\": \"5ms\"}]".to_owned(),
+            Shape::Object(Object { what, .. })
+            | Shape::Kinds(Kinds { what, .. })
+            | Shape::Verbs(Verbs { what, .. }) => {
+                format!("{what} {{…}}")
             }
             Shape::MapOf(_, inner) => format!("an object of names, each with {}", inner.words()),
             Shape::ListOf(inner) => format!("a list, each {}", inner.words()),
@@ -282,5 +289,12 @@ pub(crate) fn listed(words: impl IntoIterator<Item = String>, joint: &str) -> St
         None => "none".to_owned(),
         Some((last, [])) => last.clone(),
         Some((last, rest)) => format!("{} {joint} {last}", rest.join(", ")),
+    }
+}
+
+impl Verbs {
+    /// The verb of that name.
+    pub fn verb(&self, name: &str) -> Option<&'static Verb> {
+        self.verbs.iter().find(|verb| verb.name == name)
     }
 }

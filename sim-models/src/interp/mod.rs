@@ -1,0 +1,64 @@
+//! Runs a compiled scenario on the kernel: each replica an actor, each step an effect.
+
+mod exec;
+mod service;
+mod store;
+mod thread;
+mod workload;
+
+use std::sync::Arc;
+
+use sim_core::{FaultError, Link, NodeId, Prepared, Ratio, System};
+
+pub use service::Service;
+pub use store::Store;
+
+use crate::message::Msg;
+use crate::program::{LinkDef, Program, Role};
+use crate::shelf::Shelves;
+
+/// The system that a program describes, with the program's faults in it.
+pub fn system(program: &Arc<Program>) -> System<Msg> {
+    let mut system = System::new();
+    system.kinds(program.kinds.iter().map(String::as_str));
+    for class in &program.classes {
+        system.class(class);
+    }
+    for (index, (node, number)) in program.replicas.iter().enumerate() {
+        let name = program.replica_name(NodeId(index as u32));
+        let group = &program.node(*node).name;
+        match &program.node(*node).role {
+            Role::Store(_) => system.replica(&name, group, Store::new(program.clone(), *node)),
+            Role::Service(_) | Role::Workload(_) => {
+                system.replica(&name, group, Service::new(program.clone(), *node, *number))
+            }
+        };
+    }
+    system.share(Shelves::new(program));
+    system.network(link(&program.network));
+    for (from, to, def) in &program.links {
+        for from in &program.node(*from).replicas {
+            for to in &program.node(*to).replicas {
+                system.link(*from, *to, link(def));
+            }
+        }
+    }
+    for fault in &program.faults {
+        system.fault(fault.clone());
+    }
+    system
+}
+
+/// The system of a program, checked and ready to start runs from.
+///
+/// # Errors
+/// A fault that names a node which is not there.
+pub fn prepare(program: &Arc<Program>) -> Result<Prepared<Msg>, FaultError> {
+    system(program).prepare()
+}
+
+/// Links of a scenario also bring back that nobody is there, or that whoever was there has crashed.
+fn link(def: &LinkDef) -> Link {
+    Link { latency: def.latency.clone(), loss: def.loss, duplicate: Ratio::ZERO, answers: true }
+}
+

@@ -1,0 +1,431 @@
+//! A service or a workload: takes requests, gives them workers, and answers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::Serialize;
+use sim_core::{Actor, Cause, Context, Event, Instant, NodeId, Purpose, Timer, Unanswered};
+
+use super::thread::{Alarm, Env, Origin, Pending, Request, Thread};
+use super::workload::Generator;
+use crate::message::{Carried, Counted, Msg, Note, Outcome, Tone};
+use crate::program::{EndpointRef, NodeRef, Program, Reason, Role, ServiceDef};
+use crate::shelf::Cells;
+use crate::slab::{Key, Slab};
+use crate::value::Value;
+
+pub(super) const WORK: Purpose = Purpose::new("work");
+pub(super) const WAIT: Purpose = Purpose::new("wait");
+pub(super) const CHANCE: Purpose = Purpose::new("chance");
+pub(super) const JITTER: Purpose = Purpose::new("jitter");
+pub(super) const PICK: Purpose = Purpose::new("pick");
+
+/// The context of the scenario's nodes.
+pub(super) type Cx<'a> = Context<'a, Msg>;
+
+/// One replica of a service, or a workload.
+#[derive(Clone, Serialize)]
+pub struct Service {
+    #[serde(skip)]
+    pub(super) program: Arc<Program>,
+    pub(super) me: NodeRef,
+    /// Which replica, from 1.
+    pub(super) number: u32,
+    pub(super) requests: Slab<Request>,
+    pub(super) threads: Slab<Thread>,
+    pub(super) alarms: Slab<Alarm>,
+    pub(super) pending: Slab<Pending>,
+    /// Workers that are taken.
+    pub(super) busy: u32,
+    line: VecDeque<Waiting>,
+    /// Maps that a crash takes, by place in the program's list.
+    pub(super) memory: Vec<(u16, Cells)>,
+    /// For each node called: whose turn it is.
+    pub(super) turns: Vec<u32>,
+    /// For each retry budget: what it holds, in parts per 10¹² of a retry.
+    pub(super) budgets: Vec<Option<u64>>,
+    pub(super) txns: u32,
+    /// Endpoints that run by themselves and do so now.
+    clocks: Vec<EndpointRef>,
+    ticks: u64,
+    pub(super) generator: Option<Generator>,
+}
+
+/// Who waits for a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) enum Waiting {
+    /// A request, for its first step.
+    Request(Key),
+    /// A thread of an `async` service, for its work.
+    Work(Key),
+}
+
+impl Service {
+    /// A replica before its first start.
+    pub(super) fn new(program: Arc<Program>, me: NodeRef, number: u32) -> Self {
+        let memory = program.node(me).maps.iter().filter(|map| program.map(**map).memory);
+        let memory = memory.map(|map| (map.0, Cells::new(&program.map(*map).initial))).collect();
+        let generator = match &program.node(me).role {
+            Role::Workload(workload) => Some(Generator::new(workload)),
+            Role::Service(_) | Role::Store(_) => None,
+        };
+        Service {
+            turns: vec![0; program.nodes.len()],
+            program,
+            me,
+            number,
+            requests: Slab::default(),
+            threads: Slab::default(),
+            alarms: Slab::default(),
+            pending: Slab::default(),
+            busy: 0,
+            line: VecDeque::new(),
+            memory,
+            budgets: Vec::new(),
+            txns: 0,
+            clocks: Vec::new(),
+            ticks: 0,
+            generator,
+        }
+    }
+
+    pub(super) fn def<'p>(&self, program: &'p Program) -> Option<&'p ServiceDef> {
+        program.service(self.me)
+    }
+
+    /// Sets a timer for something.
+    pub(super) fn alarm(&mut self, cx: &mut Cx<'_>, after: sim_core::Duration, what: Alarm) -> Key {
+        let key = self.alarms.insert(what);
+        cx.set(Timer(key.place), after);
+        key
+    }
+
+    /// Stops a timer and frees its place.
+    pub(super) fn disarm(&mut self, cx: &mut Cx<'_>, key: Key) {
+        if self.alarms.remove(key).is_some() {
+            cx.cancel(Timer(key.place));
+        }
+    }
+
+    pub(super) fn count(&self, cx: &mut Cx<'_>, what: Counted) {
+        if self.generator.is_none() {
+            cx.note(Note::Count(self.me, what));
+        }
+    }
+
+    fn gauge(&self, cx: &mut Cx<'_>, program: &Program, busy: i32, waiting: i32) {
+        if program.node(self.me).gauged {
+            cx.note(Note::Gauge { node: self.me, busy, waiting });
+        }
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        if let Some(generator) = &mut self.generator {
+            let first = generator.first(program, self.me, cx);
+            for (after, alarm) in first {
+                self.alarm(cx, after, alarm);
+            }
+        }
+        let Some(def) = self.def(program) else { return };
+        if self.number != 1 {
+            return;
+        }
+        for endpoint in &def.endpoints {
+            let Some(clock) = program.endpoint(*endpoint).clock else { continue };
+            if clock.at_start {
+                self.tick(cx, program, *endpoint);
+            }
+            if let Some(every) = clock.every {
+                self.alarm(cx, every, Alarm::Clock { endpoint: *endpoint });
+            }
+        }
+    }
+
+    /// Runs an endpoint by the clock, unless its last run is not over.
+    fn tick(&mut self, cx: &mut Cx<'_>, program: &Program, endpoint: EndpointRef) {
+        if self.clocks.contains(&endpoint) {
+            return;
+        }
+        self.clocks.push(endpoint);
+        self.ticks += 1;
+        let life = Cause::root("clock", &program.endpoint(endpoint).name, u64::from(cx.life()));
+        let request = Request {
+            from: None,
+            endpoint,
+            kind: program.endpoint(endpoint).kind,
+            cause: life.then(self.ticks),
+            env: Env::empty(program),
+            expires: Instant::NEVER,
+            deadline: Instant::NEVER,
+            since: cx.now(),
+            operation: None,
+            cancelled: false,
+            holds_worker: false,
+            done: false,
+            threads: 0,
+            visits: Vec::new(),
+        };
+        let key = self.requests.insert(request);
+        self.admit(cx, program, key, true);
+    }
+
+    fn clock_due(&mut self, cx: &mut Cx<'_>, program: &Program, endpoint: EndpointRef) {
+        if let Some(every) = program.endpoint(endpoint).clock.and_then(|clock| clock.every) {
+            self.alarm(cx, every, Alarm::Clock { endpoint });
+        }
+        self.tick(cx, program, endpoint);
+    }
+
+    /// Begins an operation of a workload.
+    pub(super) fn begin_operation(&mut self, cx: &mut Cx<'_>, program: &Program, number: u64, user: Option<u32>) {
+        let Role::Workload(workload) = &program.node(self.me).role else { return };
+        let cause = cx.begin(workload.class, number);
+        let mut env = Env::empty(program);
+        env.carry(workload.slot, Value::Int(number as i64));
+        cx.note(Note::Requested { workload: self.me, key: number });
+        let endpoint = workload.endpoint;
+        let request = Request {
+            from: None,
+            endpoint,
+            kind: program.endpoint(endpoint).kind,
+            cause,
+            env,
+            expires: Instant::NEVER,
+            deadline: Instant::NEVER,
+            since: cx.now(),
+            operation: Some((number, user)),
+            cancelled: false,
+            holds_worker: false,
+            done: false,
+            threads: 0,
+            visits: Vec::new(),
+        };
+        let key = self.requests.insert(request);
+        self.begin(cx, program, key);
+    }
+
+    fn receive(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, msg: Msg) {
+        match msg {
+            Msg::Call { id, endpoint, kind, carried, expires, deadline } => {
+                self.count(cx, Counted::Call);
+                let request = Request {
+                    from: Some((from, id)),
+                    endpoint,
+                    kind,
+                    cause: cx.cause(),
+                    env: Env::of(&carried),
+                    expires,
+                    deadline,
+                    since: cx.now(),
+                    operation: None,
+                    cancelled: false,
+                    holds_worker: false,
+                    done: false,
+                    threads: 0,
+                    visits: Vec::new(),
+                };
+                let key = self.requests.insert(request);
+                self.admit(cx, program, key, false);
+            }
+            Msg::Answer { id, outcome, extra, .. } => {
+                let key = Key { place: id.place, turn: id.turn };
+                match self.pending.get(key) {
+                    Some(_) if id.life == cx.life() => self.answered(cx, program, key, outcome, extra),
+                    _ => self.late(cx, program, from),
+                }
+            }
+            Msg::Cancel { id, .. } => self.cancel(from, id),
+            Msg::Ask { id, kind, .. } => {
+                // Only stores are asked; whoever asks a service finds nobody there.
+                let outcome = Outcome::Error(Reason::REFUSED);
+                cx.send(from, Msg::Answer { id, kind, outcome, extra: crate::message::Extra::None });
+            }
+            Msg::Rollback { .. } => {}
+        }
+    }
+
+    /// Gives a request a worker or a place in line, or turns it away. What nobody asked for is never turned away.
+    fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
+        let Some(def) = self.def(program) else { return };
+        let full = def.workers.is_some_and(|workers| self.busy >= workers);
+        if full && !by_clock && def.queue.is_some_and(|places| self.line.len() >= places as usize) {
+            self.count(cx, Counted::Overloaded);
+            self.turn_away(cx, key);
+        } else if def.asynchronous || !full {
+            self.begin(cx, program, key);
+        } else {
+            self.line.push_back(Waiting::Request(key));
+            self.gauge(cx, program, 0, 1);
+        }
+    }
+
+    fn turn_away(&mut self, cx: &mut Cx<'_>, key: Key) {
+        let Some(request) = self.requests.remove(key) else { return };
+        cx.because(request.cause);
+        self.reply(cx, &request, Outcome::Error(Reason::OVERLOADED));
+    }
+
+    fn reply(&self, cx: &mut Cx<'_>, request: &Request, outcome: Outcome) {
+        if let Some((to, id)) = request.from {
+            cx.send(to, Msg::Answer { id, kind: request.kind, outcome, extra: crate::message::Extra::None });
+        }
+    }
+
+    /// The first step of a request.
+    fn begin(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        let Some(request) = self.requests.get_mut(key) else { return };
+        let body = program.endpoint(request.endpoint).body;
+        let asynchronous = program.service(self.me).is_none_or(|def| def.asynchronous);
+        if !asynchronous {
+            request.holds_worker = true;
+            self.busy += 1;
+            self.gauge(cx, program, 1, 0);
+        }
+        let thread = self.spawn(key, Origin::Main, body, None);
+        self.go_on(cx, program, thread);
+    }
+
+    /// Takes a worker for the work of an `async` service; false: it has to wait.
+    pub(super) fn take_worker(&mut self, cx: &mut Cx<'_>, program: &Program, thread: Key) -> bool {
+        let full = program.service(self.me).and_then(|def| def.workers).is_some_and(|workers| self.busy >= workers);
+        if full {
+            self.line.push_back(Waiting::Work(thread));
+            self.gauge(cx, program, 0, 1);
+            return false;
+        }
+        self.busy += 1;
+        self.gauge(cx, program, 1, 0);
+        true
+    }
+
+    /// Gives a worker back, to the next in line.
+    pub(super) fn free_worker(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        self.busy -= 1;
+        self.gauge(cx, program, -1, 0);
+        let workers = program.service(self.me).and_then(|def| def.workers).unwrap_or(u32::MAX);
+        while self.busy < workers {
+            let Some(next) = self.line.pop_front() else { return };
+            self.gauge(cx, program, 0, -1);
+            match next {
+                Waiting::Work(thread) => self.work_now(cx, program, thread),
+                Waiting::Request(key) => self.next_in_line(cx, program, key),
+            }
+        }
+    }
+
+    fn next_in_line(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        let Some(request) = self.requests.get(key) else { return };
+        let drops = program.service(self.me).is_some_and(|def| def.drop_expired);
+        if drops && cx.now() >= request.expires {
+            self.count(cx, Counted::Dropped);
+            self.turn_away(cx, key);
+        } else {
+            self.begin(cx, program, key);
+        }
+    }
+
+    /// Ends a request: its answer goes out and its worker is free; what is background goes on.
+    pub(super) fn finish_request(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome) {
+        let Some(request) = self.requests.get_mut(key) else { return };
+        if request.done {
+            return;
+        }
+        request.done = true;
+        let held = std::mem::take(&mut request.holds_worker);
+        let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
+        cx.because(cause);
+        if let Some(request) = self.requests.get(key) {
+            self.reply(cx, request, outcome.clone());
+        }
+        self.clocks.retain(|running| *running != endpoint);
+        match operation {
+            Some((number, user)) => {
+                cx.note(Note::Finished { workload: self.me, key: number, tone: outcome.tone(), since });
+                self.operation_over(cx, program, user);
+            }
+            None => self.count(
+                cx,
+                match outcome.tone() {
+                    Tone::Ok => Counted::Ok,
+                    Tone::Error => Counted::Error,
+                    Tone::Unknown => Counted::Unknown,
+                },
+            ),
+        }
+        self.forget_if_over(key);
+        if held {
+            self.free_worker(cx, program);
+        }
+    }
+
+    /// Forgets a request that is answered and has nothing left that runs.
+    pub(super) fn forget_if_over(&mut self, key: Key) {
+        if self.requests.get(key).is_some_and(|request| request.done && request.threads == 0) {
+            self.requests.remove(key);
+        }
+    }
+
+    /// A caller has given up and says so.
+    fn cancel(&mut self, from: NodeId, id: crate::message::CallId) {
+        if let Some(request) = self.requests.find_mut(|request| request.from == Some((from, id))) {
+            request.cancelled = true;
+        }
+    }
+
+    /// An answer that nobody waits for any more.
+    fn late(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId) {
+        let callee = program.replicas[from.0 as usize].0;
+        if let Some(edge) = program.edges.iter().position(|edge| *edge == (self.me, callee)) {
+            cx.note(Note::Edge(crate::program::EdgeRef(edge as u16), crate::message::EdgeCounted::Late));
+        }
+    }
+
+    fn alarm_rings(&mut self, cx: &mut Cx<'_>, program: &Program, timer: Timer) {
+        let Some(key) = self.alarms.at(timer.0) else { return };
+        let Some(alarm) = self.alarms.remove(key) else { return };
+        match alarm {
+            Alarm::Try { thread, depth } => self.try_timed_out(cx, program, thread, depth),
+            Alarm::Over { thread } => self.wait_over(cx, program, thread),
+            Alarm::Once { thread } => self.once_again(cx, program, thread),
+            Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
+            Alarm::Arrival => self.arrival(cx, program),
+            Alarm::Thought { user } => self.user_asks(cx, program, user),
+        }
+    }
+
+    /// A machine said that it has nothing listening, or that it crashed with a request of this node.
+    fn bounced(&mut self, cx: &mut Cx<'_>, program: &Program, msg: &Msg, outcome: Outcome) {
+        let (Msg::Call { id, .. } | Msg::Ask { id, .. }) = msg else { return };
+        let key = Key { place: id.place, turn: id.turn };
+        if id.life == cx.life() && self.pending.get(key).is_some() {
+            self.answered(cx, program, key, outcome, crate::message::Extra::None);
+        }
+    }
+}
+
+impl Actor<Msg> for Service {
+    fn handle(&mut self, event: Event<Msg>, cx: &mut Cx<'_>) {
+        let program = self.program.clone();
+        let program = &*program;
+        match event {
+            Event::Start(_) => self.start(cx, program),
+            Event::Message { from, msg } => self.receive(cx, program, from, msg),
+            Event::Timer(timer) => self.alarm_rings(cx, program, timer),
+            Event::Refused { msg, .. } => self.bounced(cx, program, &msg, Outcome::Error(Reason::REFUSED)),
+            Event::Reset { msg, .. } => self.bounced(cx, program, &msg, Outcome::Unknown(Reason::RESET)),
+            Event::Synced(..) => {}
+        }
+    }
+
+    fn unanswered(&self) -> Vec<Unanswered<Msg>> {
+        let empty = Carried { values: Arc::from([]), mask: 0 };
+        let requests = self.requests.iter().filter(|request| !request.done).filter_map(|request| {
+            let (from, id) = request.from?;
+            let (endpoint, kind) = (request.endpoint, request.kind);
+            let (expires, deadline) = (request.expires, request.deadline);
+            let msg = Msg::Call { id, endpoint, kind, carried: empty.clone(), expires, deadline };
+            Some(Unanswered { from, msg, cause: request.cause })
+        });
+        requests.chain(self.open_transactions()).collect()
+    }
+}

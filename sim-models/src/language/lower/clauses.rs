@@ -1,0 +1,165 @@
+//! Writes the clauses that every step with an outcome may have: how long, how often, under which name, and what is caught.
+
+use sim_core::{Duration, Ratio};
+
+use super::Lower;
+use super::names::Local;
+use super::steps::Inside;
+use crate::json::Key;
+use crate::language::View;
+use crate::problem::Problem;
+use crate::program::{BlockRef, BudgetDef, Catch, Clauses, Jitter, Reason, RetryDef};
+
+/// Retries that a budget holds when the file does not say.
+const BURST: u64 = 10;
+
+impl<'a> Lower<'a> {
+    pub(super) fn clauses(&mut self, verb: &str, value: View<'a>, step: View<'a>, inside: Inside) -> Clauses {
+        let timeout = self.told(step.optional("timeout", View::duration)).flatten();
+        let deadline = self.told(step.optional("deadline", View::duration)).flatten();
+        let cancel = self.told(step.or("cancel", false, View::bool)).unwrap_or_default();
+        let retry = step.field("retry").and_then(|retry| {
+            let retry = self.retry(retry, verb, value, step);
+            self.told(retry)
+        });
+        let bind = step.field("as").and_then(|name| {
+            let local = bound_as(verb, value);
+            let slot = name.text().and_then(|text| self.bind(name, text, local));
+            self.told(slot)
+        });
+        Clauses { timeout, deadline, retry, cancel, bind, on: self.on(step, inside) }
+    }
+
+    fn on(&mut self, step: View<'a>, inside: Inside) -> Vec<(Catch, BlockRef)> {
+        let mut on = Vec::new();
+        for (key, steps) in step.members_of("on") {
+            let catch = self.catch(key, &key.name);
+            on.push((catch, self.block(Some(steps), inside)));
+        }
+        on
+    }
+
+    fn catch(&mut self, key: &Key, name: &str) -> Catch {
+        if let Some(catch) = self.catch_word(name) {
+            return catch;
+        }
+        // Under another choice of the settings somebody may fail with it, so that it is no error.
+        let reasons = crate::problem::did_you_mean(name, self.program.reasons.iter().map(String::as_str));
+        self.problems.warn(key.span, format!("nothing fails with \"{name}\"{reasons}"));
+        Catch::Reason(self.reason(name))
+    }
+
+    fn catch_word(&self, name: &str) -> Option<Catch> {
+        match name {
+            "ok" => Some(Catch::Ok),
+            "error" => Some(Catch::Error),
+            "unknown" => Some(Catch::Unknown),
+            "else" => Some(Catch::Else),
+            _ => {
+                let known = self.program.reasons.iter().position(|reason| reason == name);
+                known.map(|index| Catch::Reason(Reason(super::place(index))))
+            }
+        }
+    }
+
+    fn retry(&mut self, retry: View<'a>, verb: &str, value: View<'a>, step: View<'a>) -> Result<RetryDef, Problem> {
+        if !retry.is_object() {
+            let tries = Some(tries(retry.count()?));
+            return Ok(RetryDef { tries, max_wait: Duration::FOREVER, ..no_retry() });
+        }
+        let on = self.retried(retry);
+        Ok(RetryDef {
+            tries: retry.need("tries")?.count_or_word()?.map(tries),
+            wait: retry.or("wait", Duration::ZERO, View::duration)?,
+            factor_ppm: retry.or("factor", 1_000_000, |factor| Ok((factor.float()? * 1e6).round() as u64))?,
+            max_wait: retry.or("max_wait", Duration::FOREVER, View::duration)?,
+            jitter: retry.or("jitter", Jitter::None, jitter)?,
+            on,
+            budget: self.budget(retry, verb, value, step)?,
+        })
+    }
+
+    /// What is tried again, when the file says.
+    fn retried(&mut self, retry: View<'a>) -> Vec<Catch> {
+        let mut on = Vec::new();
+        for reason in retry.steps("on") {
+            let Some(name) = self.told(reason.text()) else { continue };
+            match self.catch_word(name) {
+                Some(Catch::Ok) => self.problems.push(reason.error("what is ok is not tried again; remove \"ok\"")),
+                Some(catch) => on.push(catch),
+                None => {
+                    let near = crate::problem::did_you_mean(name, self.program.reasons.iter().map(String::as_str));
+                    self.problems.push(reason.warning(format!("nothing fails with \"{name}\"{near}")));
+                    on.push(Catch::Reason(self.reason(name)));
+                }
+            }
+        }
+        on
+    }
+
+    fn budget(
+        &mut self,
+        retry: View<'a>,
+        verb: &str,
+        value: View<'a>,
+        step: View<'a>,
+    ) -> Result<Option<BudgetDef>, Problem> {
+        let Some(budget) = retry.field("budget") else { return Ok(None) };
+        let (ratio, burst): (Ratio, u64) = if budget.is_object() {
+            (budget.need("ratio")?.ratio()?, budget.or("burst", BURST, View::count)?)
+        } else if budget.text() == Ok("unlimited") {
+            return Ok(None);
+        } else {
+            (budget.ratio()?, BURST)
+        };
+        let budgets = &mut self.budgets[self.scope.node.0 as usize];
+        let whose = whose_budget(verb, value, step);
+        let index = budgets.iter().position(|known| *known == whose).unwrap_or_else(|| {
+            budgets.push(whose);
+            budgets.len() - 1
+        });
+        Ok(Some(BudgetDef { ratio, burst: u32::try_from(burst).unwrap_or(u32::MAX), index: index as u32 }))
+    }
+}
+
+/// A nameless budget belongs to the node that is asked; a group asks nobody and has its own.
+fn whose_budget(verb: &str, value: View<'_>, step: View<'_>) -> String {
+    let text = value.text().unwrap_or_default();
+    match (verb, text.split_once('.')) {
+        ("call" | "read" | "set", Some((node, _))) => node.to_owned(),
+        _ => format!("step at {}", step.span().start),
+    }
+}
+
+fn tries(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn no_retry() -> RetryDef {
+    RetryDef {
+        tries: Some(1),
+        wait: Duration::ZERO,
+        factor_ppm: 1_000_000,
+        max_wait: Duration::FOREVER,
+        jitter: Jitter::None,
+        on: Vec::new(),
+        budget: None,
+    }
+}
+
+fn jitter(view: View<'_>) -> Result<Jitter, Problem> {
+    match view.text()? {
+        "full" => Ok(Jitter::Full),
+        "equal" => Ok(Jitter::Equal),
+        "decorrelated" => Ok(Jitter::Decorrelated),
+        _ => Ok(Jitter::None),
+    }
+}
+
+fn bound_as(verb: &str, value: View<'_>) -> Local {
+    match (verb, value.text()) {
+        ("read", Ok(text)) if text.ends_with("[*]") => Local::List,
+        ("read", _) => Local::Read,
+        _ => Local::Value,
+    }
+}

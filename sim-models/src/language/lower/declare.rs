@@ -1,0 +1,227 @@
+//! Declares who there is: nodes, their maps and endpoints, workloads, kinds and classes, so that steps can name them.
+
+use sim_core::{Class, Duration, Instant, Kind};
+
+use super::{Lower, at, place};
+use crate::json::Key;
+use crate::language::View;
+use crate::problem::Problem;
+use crate::program::{
+    Balance, BlockRef, ClockDef, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef, Role, ServiceDef, Slot,
+    SlotDef, StoreDef,
+};
+use crate::value::Value;
+
+/// Replicas of one node; more would make every run slow, and is probably a slip.
+const REPLICAS_MAX: u64 = 10_000;
+
+/// What `$try` and its kin mean already.
+const WORDS: [&str; 4] = ["try", "reason", "version", "message"];
+
+impl<'a> Lower<'a> {
+    pub(super) fn declare(&mut self) {
+        self.program.name = self.root.field("name").and_then(|name| name.text().ok()).unwrap_or_default().to_owned();
+        let until = self.root.optional("until", View::duration);
+        self.program.until = self.told(until).flatten().map(|until| Instant::ZERO + until);
+        for (key, node) in self.root.members_of("nodes") {
+            self.node(key, node);
+        }
+        for (key, workload) in self.root.members_of("workload") {
+            self.workload(key, workload);
+        }
+        for kind in ["read", "set", "delete", "commit", "rollback"] {
+            self.kind(kind);
+        }
+        self.program.place();
+    }
+
+    pub(super) fn add_node(&mut self, name: &str, role: Role) -> NodeRef {
+        let node = NodeRef(place(self.program.nodes.len()));
+        let (name, replicas, maps) = (name.to_owned(), Vec::new(), Vec::new());
+        self.program.nodes.push(NodeDef { name, replicas, count: 1, role, maps, gauged: false });
+        self.budgets.push(Vec::new());
+        node
+    }
+
+    fn node(&mut self, key: &Key, view: View<'a>) {
+        let is_store = view.field("kind").is_some_and(|kind| kind.text() == Ok("store"));
+        if is_store {
+            let node = self.add_node(&key.name, Role::Store(StoreDef::default()));
+            let store = store(view);
+            self.set_role(node, store.map(Role::Store));
+            self.maps(node, view, "maps", false);
+        } else {
+            let node = self.add_node(&key.name, Role::Service(ServiceDef::default()));
+            let service = self.service(node, view);
+            self.set_role(node, service.map(Role::Service));
+            self.maps(node, view, "maps", false);
+            self.maps(node, view, "memory", true);
+        }
+    }
+
+    fn set_role(&mut self, node: NodeRef, role: Result<Role, Problem>) {
+        if let Some(role) = self.told(role) {
+            self.program.nodes[node.0 as usize].role = role;
+        }
+    }
+
+    fn service(&mut self, node: NodeRef, view: View<'a>) -> Result<ServiceDef, Problem> {
+        let mut endpoints = Vec::new();
+        for (key, body) in view.members_of("endpoints") {
+            endpoints.push(self.endpoint(node, key, body));
+        }
+        // The endpoints stay even when something beside them is wrong, so that calls of them are not called wrong too.
+        self.program.nodes[node.0 as usize].role =
+            Role::Service(ServiceDef { endpoints: endpoints.clone(), ..ServiceDef::default() });
+        self.program.nodes[node.0 as usize].count = replicas(view)?;
+        Ok(ServiceDef {
+            endpoints,
+            workers: count_of(view, "workers")?,
+            queue: count_of(view, "queue")?,
+            drop_expired: view.or("drop", "none", View::text)? == "expired",
+            asynchronous: view.or("async", false, View::bool)?,
+            honours_cancel: view.or("honours_cancel", false, View::bool)?,
+            balance: view.or("balance", Balance::default(), balance)?,
+            version: view.or("version", Value::Null, |version| version.text().map(Value::from))?,
+        })
+    }
+
+    fn endpoint(&mut self, node: NodeRef, key: &Key, view: View<'a>) -> EndpointRef {
+        if view.is_list() {
+            return self.add_endpoint(node, key, Some(view), None);
+        }
+        let steps = self.told(view.need("do"));
+        let clock = clock(view);
+        let clock = self.told(clock).flatten();
+        if let (Some(ClockDef { every: Some(every), .. }), None) = (clock, self.program.until) {
+            let name = self.node_name(node);
+            let message = format!("{name}.{} runs every {every} for ever; give the scenario an \"until\"", key.name);
+            self.error(key, message);
+        }
+        self.add_endpoint(node, key, steps, clock)
+    }
+
+    pub(super) fn add_endpoint(
+        &mut self,
+        node: NodeRef,
+        key: &Key,
+        steps: Option<View<'a>>,
+        clock: Option<ClockDef>,
+    ) -> EndpointRef {
+        let endpoint = EndpointRef(place(self.program.endpoints.len()));
+        let (name, kind) = (key.name.clone(), self.kind(&key.name));
+        self.program.endpoints.push(Endpoint { name, node, kind, body: BlockRef(0), clock });
+        self.bodies.push(steps);
+        self.places.endpoints.push(at(key));
+        endpoint
+    }
+
+    fn maps(&mut self, owner: NodeRef, view: View<'a>, field: &str, memory: bool) {
+        for (key, contents) in view.members_of(field) {
+            if self.own_map(owner, &key.name).is_some() {
+                self.error(key, format!("\"{}\" is a map already; give one of them another name", key.name));
+                continue;
+            }
+            let initial = contents.members().filter_map(|(key, value)| Some((word_value(&key.name), value.literal().ok()?)));
+            let initial = initial.filter(|(_, value)| !value.is_null()).collect();
+            let map = MapRef(place(self.program.maps.len()));
+            self.program.maps.push(MapDef { name: key.name.clone(), owner, initial, memory, watched: false });
+            self.program.nodes[owner.0 as usize].maps.push(map);
+            self.key_classes.push(std::collections::BTreeSet::new());
+        }
+    }
+
+    /// The map of that name of that node.
+    pub(super) fn own_map(&self, owner: NodeRef, name: &str) -> Option<MapRef> {
+        self.program.node(owner).maps.iter().copied().find(|map| self.program.map(*map).name == name)
+    }
+
+    fn kind(&mut self, name: &str) -> Kind {
+        Kind(index_of(&mut self.program.kinds, name))
+    }
+
+    /// The class of that name, made when it is new.
+    pub(super) fn class(&mut self, name: &str) -> Class {
+        Class(index_of(&mut self.program.classes, name))
+    }
+
+    /// The class of that name, if some `each` declares it.
+    pub(super) fn class_named(&self, name: &str) -> Option<Class> {
+        self.program.classes.iter().position(|class| class == name).map(|index| Class(place(index)))
+    }
+
+    /// The slot of a name, made when it is new.
+    pub(super) fn slot(&mut self, name: &str) -> Slot {
+        let known = self.program.slots.iter().position(|slot| slot.name == name);
+        let index = known.unwrap_or_else(|| {
+            let class = self.class_named(name);
+            self.program.slots.push(SlotDef { name: name.to_owned(), class });
+            self.program.slots.len() - 1
+        });
+        Slot(place(index))
+    }
+}
+
+fn index_of(names: &mut Vec<String>, name: &str) -> u16 {
+    let index = names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    });
+    place(index)
+}
+
+/// Why a name cannot be given to a value.
+pub(super) fn reserved(name: &str) -> Option<String> {
+    WORDS.contains(&name).then(|| format!("\"${name}\" has a meaning already; choose another name"))
+}
+
+/// A word of the file as a value: keys of objects are always text, those of cells may be numbers.
+pub(super) fn word_value(word: &str) -> Value {
+    match word.parse::<i64>() {
+        Ok(number) if number.to_string() == word => Value::Int(number),
+        _ => Value::from(word),
+    }
+}
+
+fn replicas(view: View<'_>) -> Result<u32, Problem> {
+    match view.or("replicas", 1, View::count)? {
+        count if count <= REPLICAS_MAX => Ok(count as u32),
+        _ => Err(view.need("replicas")?.error(format!("a node has at most {REPLICAS_MAX} replicas"))),
+    }
+}
+
+/// How many; none: unlimited. More than fit are as good as unlimited.
+pub(super) fn count_of(view: View<'_>, field: &str) -> Result<Option<u32>, Problem> {
+    let count = view.optional(field, View::count_or_word)?.flatten();
+    Ok(count.and_then(|count| u32::try_from(count).ok()))
+}
+
+fn balance(view: View<'_>) -> Result<Balance, Problem> {
+    match view.text()? {
+        "random" => Ok(Balance::Random),
+        "least-request" => Ok(Balance::LeastRequest),
+        "two-choices" => Ok(Balance::TwoChoices),
+        _ => Ok(Balance::RoundRobin),
+    }
+}
+
+fn store(view: View<'_>) -> Result<StoreDef, Problem> {
+    let dist = |field| view.or(field, sim_core::Dist::default(), View::dist);
+    Ok(StoreDef {
+        workers: count_of(view, "workers")?,
+        read: dist("read")?,
+        set: dist("set")?,
+        delete: dist("delete")?,
+        commit: dist("commit")?,
+        volatile: view.or("volatile", false, View::bool)?,
+    })
+}
+
+fn clock(view: View<'_>) -> Result<Option<ClockDef>, Problem> {
+    let every = view.optional("every", View::duration)?;
+    if every == Some(Duration::ZERO) {
+        return Err(view.need("every")?.error("every 0s lets no time pass; write how often, such as \"30s\""));
+    }
+    let at_start = view.or("at_start", false, View::bool)?;
+    Ok((every.is_some() || at_start).then_some(ClockDef { every, at_start }))
+}

@@ -1,0 +1,70 @@
+//! Reads the lines of `faults`; whom they name must be there, and what settings turn off is left out.
+
+use sim_core::fault::{Decision, Timed, Verb};
+use sim_core::{Fault, FaultError};
+
+use super::{Lower, known};
+use crate::json::Span;
+use crate::language::View;
+use crate::problem::Problem;
+
+impl<'a> Lower<'a> {
+    pub(super) fn schedule(&mut self) {
+        for line in self.root.steps("faults") {
+            let fault = self.fault_line(line);
+            let fault = self.told(fault).filter(|fault| !fault.is_off());
+            self.program.faults.extend(fault);
+        }
+    }
+
+    fn fault_line(&self, line: View<'a>) -> Result<Fault, Problem> {
+        let text = line.text()?;
+        let fault: Fault = text.parse().map_err(|error: FaultError| line.error_at(place_of(&error), error.to_string()))?;
+        let replicas: Vec<String> =
+            (0..self.program.replicas.len()).map(|node| self.program.replica_name(sim_core::NodeId(node as u32))).collect();
+        let names: Vec<&str> = replicas.iter().map(String::as_str).collect();
+        // The fault as it prints may differ from the text, so that the word is looked for again.
+        fault.check_names(&names).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
+        self.check_kind(line, text, &fault)?;
+        Ok(fault)
+    }
+
+    fn check_kind(&self, line: View<'a>, text: &str, fault: &Fault) -> Result<(), Problem> {
+        let Some(kind) = kind_of(fault) else { return Ok(()) };
+        let kinds = || self.program.kinds.iter().map(String::as_str);
+        if kinds().any(|known| known == kind) {
+            return Ok(());
+        }
+        let message = format!("no kind of message \"{kind}\"{}", known("kinds", kind, kinds()));
+        Err(line.error_at(word_in(text, kind), message))
+    }
+}
+
+fn kind_of(fault: &Fault) -> Option<&str> {
+    let kind = match fault {
+        Fault::Timed(Timed { verb: Verb::Loss { kind, .. }, .. })
+        | Fault::Timed(Timed { verb: Verb::Delay { kind, .. }, .. })
+        | Fault::Timed(Timed { verb: Verb::Duplicate { kind, .. }, .. }) => kind.as_ref()?,
+        Fault::Decision(Decision::Envelope { kind, .. }) => kind,
+        _ => return None,
+    };
+    Some(kind.as_str())
+}
+
+/// The stretch of the line, in bytes, that the error is about.
+fn place_of(error: &FaultError) -> Span {
+    let start = error.text.char_indices().nth(error.column - 1).map_or(error.text.len(), |(at, _)| at);
+    Span::new(start, start + error.word.len())
+}
+
+/// Where a word stands alone in a line; the whole line when it is not there as it is.
+fn word_in(text: &str, word: &str) -> Span {
+    let belongs = |c: char| c.is_alphanumeric() || matches!(c, '_' | '*');
+    let alone = |at: &usize| {
+        !text[..*at].ends_with(belongs) && !text[at + word.len()..].starts_with(belongs)
+    };
+    match text.match_indices(word).map(|(at, _)| at).find(alone) {
+        Some(at) => Span::new(at, at + word.len()),
+        None => Span::new(0, text.len()),
+    }
+}

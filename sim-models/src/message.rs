@@ -1,0 +1,316 @@
+//! What the nodes of a scenario say to each other, and what they tell the judge.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use sim_core::{Instant, Kind, Message};
+
+use crate::program::{EdgeRef, EndpointRef, FactRef, MapRef, NodeRef, Reason, StepRef};
+use crate::shelf::Shelves;
+use crate::value::Value;
+
+/// A request of one life of one node, by which its answer is known again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct CallId {
+    /// The life of the caller: answers to an earlier one are nobody's.
+    pub life: u32,
+    /// The place where the caller waits.
+    pub place: u32,
+    /// The how-manieth use of that place.
+    pub turn: u32,
+}
+
+/// A transaction, by who runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct TxnId {
+    /// The kernel node that runs it.
+    pub node: u32,
+    /// The life of that node.
+    pub life: u32,
+    /// Its number in that life.
+    pub number: u32,
+}
+
+/// What becomes of anything that can go wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Outcome {
+    /// Done, with a value.
+    Ok(Value),
+    /// Not done.
+    Error(Reason),
+    /// Nobody knows.
+    Unknown(Reason),
+}
+
+impl Outcome {
+    /// Which of the three it is.
+    pub const fn tone(&self) -> Tone {
+        match self {
+            Outcome::Ok(_) => Tone::Ok,
+            Outcome::Error(_) => Tone::Error,
+            Outcome::Unknown(_) => Tone::Unknown,
+        }
+    }
+
+    /// The reason, unless it is ok.
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Outcome::Ok(_) => None,
+            Outcome::Error(reason) | Outcome::Unknown(reason) => Some(*reason),
+        }
+    }
+}
+
+/// An outcome without its value or reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Tone {
+    /// Done.
+    Ok,
+    /// Not done.
+    Error,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// The named values that travel with a request: one place per slot of the program, and which of them are carried on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Carried {
+    /// By slot.
+    pub values: Arc<[Value]>,
+    /// One bit per slot.
+    pub mask: u64,
+}
+
+/// A change of a fact: which, about whom, by how much.
+pub type FactChange = (FactRef, Value, i64);
+
+/// What is asked of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Operation {
+    /// Read, list or set, as the step says, at this key, with the caller's values where the step uses them.
+    Step {
+        /// The step.
+        step: StepRef,
+        /// The key; null for a list.
+        key: Value,
+        /// The caller's values by slot; empty when the step uses none.
+        values: Arc<[Value]>,
+        /// The transaction it belongs to.
+        txn: Option<TxnId>,
+    },
+    /// The beginning of a `once`, as the step says, at this key.
+    OnceBegin {
+        /// The step.
+        step: StepRef,
+        /// The key.
+        key: Value,
+        /// The transaction it belongs to.
+        txn: Option<TxnId>,
+    },
+    /// The end of a `once`.
+    OnceEnd {
+        /// The step.
+        step: StepRef,
+        /// The key.
+        key: Value,
+        /// What came of it, and whether that ended the whole endpoint.
+        outcome: Outcome,
+        /// Whether it ended the endpoint (`reply`, `fail`).
+        ended: bool,
+        /// The transaction it belongs to.
+        txn: Option<TxnId>,
+    },
+    /// Make a transaction's changes, and its facts.
+    Commit {
+        /// Which.
+        txn: TxnId,
+        /// The facts recorded inside.
+        facts: Arc<[FactChange]>,
+    },
+}
+
+impl Operation {
+    /// The transaction it belongs to, if it waits for locks on behalf of one.
+    pub const fn txn(&self) -> Option<TxnId> {
+        match self {
+            Operation::Step { txn, .. } | Operation::OnceBegin { txn, .. } | Operation::OnceEnd { txn, .. } => *txn,
+            Operation::Commit { txn, .. } => Some(*txn),
+        }
+    }
+}
+
+/// What a store answers beside the outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub enum Extra {
+    /// Nothing.
+    #[default]
+    None,
+    /// The version of the cell.
+    Version(u64),
+    /// The keys that were listed.
+    Keys(Arc<[Value]>),
+    /// A `once` may run now.
+    Run,
+    /// A `once` has run: this outcome is that of the first time, and ended the endpoint then or not.
+    Replayed {
+        /// Whether it ended the endpoint.
+        ended: bool,
+    },
+}
+
+/// The messages.
+#[derive(Clone, Debug, Hash, Serialize)]
+pub enum Msg {
+    /// A request to a service.
+    Call {
+        /// By which the answer is known.
+        id: CallId,
+        /// What is asked.
+        endpoint: EndpointRef,
+        /// Its kind.
+        kind: Kind,
+        /// What travels along.
+        carried: Carried,
+        /// When the caller will have given up on this try; never, if it does not.
+        expires: Instant,
+        /// When no more time is left for it and all it causes; never, without a deadline.
+        deadline: Instant,
+    },
+    /// An operation on a store.
+    Ask {
+        /// By which the answer is known.
+        id: CallId,
+        /// What is asked.
+        operation: Operation,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// The answer to either.
+    Answer {
+        /// Of which request.
+        id: CallId,
+        /// The kind of the request.
+        kind: Kind,
+        /// What came of it.
+        outcome: Outcome,
+        /// What a store says beside.
+        extra: Extra,
+    },
+    /// The caller has given up and says so.
+    Cancel {
+        /// Which request.
+        id: CallId,
+        /// The kind of the request.
+        kind: Kind,
+    },
+    /// Forget a transaction.
+    Rollback {
+        /// Which.
+        txn: TxnId,
+        /// The kind `rollback`.
+        kind: Kind,
+    },
+}
+
+/// What nodes tell the judge.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Note {
+    /// A fact was recorded or undone.
+    Fact(FactRef, Value, i64),
+    /// A cell of a watched map has a new value.
+    Cell {
+        /// The map.
+        map: MapRef,
+        /// The key.
+        key: Value,
+        /// The new value; null: deleted.
+        value: Value,
+    },
+    /// What follows up to [`Note::Together`] is one change.
+    Apart,
+    /// The end of one change.
+    Together,
+    /// A workload begins an operation.
+    Requested {
+        /// The workload.
+        workload: NodeRef,
+        /// The number of the operation.
+        key: u64,
+    },
+    /// An operation has its outcome.
+    Finished {
+        /// The workload.
+        workload: NodeRef,
+        /// The number of the operation.
+        key: u64,
+        /// The outcome.
+        tone: Tone,
+        /// When it was to begin.
+        since: Instant,
+    },
+    /// Something is counted of a node.
+    Count(NodeRef, Counted),
+    /// Something is counted of an edge.
+    Edge(EdgeRef, EdgeCounted),
+    /// Workers busy and requests waiting at a node changed by so many (only of nodes whose gauges are asked for).
+    Gauge {
+        /// The node.
+        node: NodeRef,
+        /// Workers busy, more or fewer.
+        busy: i32,
+        /// Requests in line (of a store: operations waiting for a lock), more or fewer.
+        waiting: i32,
+    },
+    /// An expression of a step had no value: a finding.
+    Trouble {
+        /// Which step.
+        step: StepRef,
+        /// Why not.
+        error: crate::expr::EvalError,
+    },
+}
+
+/// What is counted of services and stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the words of the language, explained in its reference")]
+pub enum Counted {
+    Call,
+    Ok,
+    Error,
+    Unknown,
+    Overloaded,
+    Refused,
+    Dropped,
+    Unmet,
+    Rollback,
+    Deadlock,
+}
+
+/// What is counted of an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EdgeCounted {
+    /// A try was sent.
+    Call,
+    /// It was not the first.
+    Retry,
+    /// A try had this outcome.
+    Outcome(Tone),
+    /// An answer came after its caller had given up: the callee's work was wasted.
+    Late,
+}
+
+impl Message for Msg {
+    type Note = Note;
+    type Shared = Shelves;
+    const KINDS: &'static [&'static str] = &[];
+
+    fn kind(&self) -> Kind {
+        match self {
+            Msg::Call { kind, .. }
+            | Msg::Ask { kind, .. }
+            | Msg::Answer { kind, .. }
+            | Msg::Cancel { kind, .. }
+            | Msg::Rollback { kind, .. } => *kind,
+        }
+    }
+}

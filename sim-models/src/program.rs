@@ -1,0 +1,904 @@
+//! A scenario, ready to run: every name has become a number, every text an expression or a value.
+//!
+//! The lowering pass makes a [`Program`] from a configured file; the interpreter runs it, the judge judges by it. Nothing here
+//! knows JSON, and nothing in here changes while it runs.
+
+use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, NodeId, Ratio};
+
+use crate::expr::Expr;
+use crate::value::Value;
+
+/// A declared node (a service, a store, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct NodeRef(pub u16);
+
+/// A step, by its place in [`Program::steps`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct StepRef(pub u32);
+
+/// A list of steps, by its place in [`Program::blocks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct BlockRef(pub u32);
+
+/// An endpoint, by its place in [`Program::endpoints`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct EndpointRef(pub u16);
+
+/// A name that steps use with a dollar sign, by its place in [`Program::slots`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Slot(pub u16);
+
+/// A fact, by its place in [`Program::facts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct FactRef(pub u16);
+
+/// A map, by its place in [`Program::maps`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct MapRef(pub u16);
+
+/// A caller and a callee, by their place in [`Program::edges`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct EdgeRef(pub u16);
+
+/// Why something was not ok, by its place in [`Program::reasons`]; the first are the system's own, below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Reason(pub u16);
+
+macro_rules! system_reasons {
+    ($($name:ident = $number:literal $text:literal $about:literal;)*) => {
+        impl Reason {
+            $(#[doc = $about] pub const $name: Reason = Reason($number);)*
+        }
+        /// The reasons that the system gives, in the order of their numbers.
+        pub const SYSTEM_REASONS: &[&str] = &[$($text),*];
+    };
+}
+
+system_reasons! {
+    REFUSED = 0 "refused" "Nobody there.";
+    OVERLOADED = 1 "overloaded" "The queue is full, or dropped the request.";
+    UNAVAILABLE = 2 "unavailable" "A `fail` fault.";
+    LIMITED = 3 "limited" "A limiter said no.";
+    OPEN = 4 "open" "A breaker is open.";
+    UNMET = 5 "unmet" "The condition of a set does not hold.";
+    IN_FLIGHT = 6 "in_flight" "Another try with this key still runs.";
+    DEADLOCK = 7 "deadlock" "The youngest in a cycle of waiting transactions.";
+    UNDONE = 8 "undone" "Rolled back because an outcome inside was unknown.";
+    EXPIRED = 9 "expired" "No time left of a deadline.";
+    TIMEOUT = 10 "timeout" "No answer in time.";
+    RESET = 11 "reset" "The machine crashed that had the request.";
+    STUCK = 12 "stuck" "Half undone.";
+}
+
+/// A whole scenario with its settings filled in.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The scenario's name.
+    pub name: String,
+    /// The last instant that happens; none: until nothing is left to happen.
+    pub until: Option<Instant>,
+    /// Declared nodes, in the order of the file, workloads behind the others.
+    pub nodes: Vec<NodeDef>,
+    /// What each kernel node is: its declared node and its number there from 1. Made by [`Program::place`].
+    pub replicas: Vec<(NodeRef, u32)>,
+    /// Endpoints of all services; the steps of a workload are one too.
+    pub endpoints: Vec<Endpoint>,
+    /// Lists of steps.
+    pub blocks: Vec<Vec<StepRef>>,
+    /// Steps of all lists.
+    pub steps: Vec<Step>,
+    /// Names used with a dollar sign; at most 64. `left.version` is a name of its own, where it is used.
+    pub slots: Vec<SlotDef>,
+    /// Facts, in the order of first mention.
+    pub facts: Vec<FactDef>,
+    /// Maps of all owners.
+    pub maps: Vec<MapDef>,
+    /// Who calls whom.
+    pub edges: Vec<(NodeRef, NodeRef)>,
+    /// The system's reasons, then those that the file gives to `fail`.
+    pub reasons: Vec<String>,
+    /// Kinds of messages: endpoint names, then `read set delete commit rollback`, each once.
+    pub kinds: Vec<String>,
+    /// What the operations of each workload are called (`each`), each once.
+    pub classes: Vec<String>,
+    /// Latency and loss of links without their own.
+    pub network: LinkDef,
+    /// Links with their own, by declared nodes.
+    pub links: Vec<(NodeRef, NodeRef, LinkDef)>,
+    /// The faults of the file, those that are off left out.
+    pub faults: Vec<Fault>,
+    /// Metrics, in the order of the file.
+    pub metrics: Vec<MetricDef>,
+    /// Properties, in the order of the file.
+    pub properties: Vec<PropertyDef>,
+    /// What each metric is expected to be, by the file, after remedies.
+    pub expect: Vec<(String, Expected)>,
+}
+
+/// Latency and loss of a link.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinkDef {
+    /// From sending to arrival.
+    pub latency: Dist,
+    /// Share lost.
+    pub loss: Ratio,
+}
+
+/// A declared node.
+#[derive(Clone, Debug)]
+pub struct NodeDef {
+    /// Its name.
+    pub name: String,
+    /// The kernel nodes that are its replicas; filled in by [`Program::place`].
+    pub replicas: Vec<NodeId>,
+    /// How many replicas there are, at least 1.
+    pub count: u32,
+    /// What it is.
+    pub role: Role,
+    /// Its maps, durable ones first.
+    pub maps: Vec<MapRef>,
+    /// Whether properties or metrics ask for its gauges (`busy`, `waiting`, `in_flight`).
+    pub gauged: bool,
+}
+
+/// What a declared node is.
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// Runs endpoints.
+    Service(ServiceDef),
+    /// Keeps maps.
+    Store(StoreDef),
+    /// Sends operations.
+    Workload(WorkloadDef),
+}
+
+/// A service.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceDef {
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointRef>,
+    /// Workers of each replica; none: unlimited.
+    pub workers: Option<u32>,
+    /// Places in line of each replica; none: unlimited.
+    pub queue: Option<u32>,
+    /// Whether waiting requests whose caller has given up are dropped when their turn comes.
+    pub drop_expired: bool,
+    /// Whether a worker is held during work only.
+    pub asynchronous: bool,
+    /// Whether a request that was cancelled stops at its next step.
+    pub honours_cancel: bool,
+    /// How callers choose a replica.
+    pub balance: Balance,
+    /// What `$version` is; null when the file does not say.
+    pub version: Value,
+}
+
+/// How a caller chooses one of several replicas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// One after the other, counted by each replica of the caller.
+    #[default]
+    RoundRobin,
+    /// Any, drawn.
+    Random,
+    /// One with the fewest requests of this caller open; the first of several.
+    LeastRequest,
+    /// The less loaded of two drawn ones (drawn with replacement).
+    TwoChoices,
+}
+
+/// A store.
+#[derive(Clone, Debug, Default)]
+pub struct StoreDef {
+    /// Operations at once; none: unlimited.
+    pub workers: Option<u32>,
+    /// Time of a read.
+    pub read: Dist,
+    /// Time of a set.
+    pub set: Dist,
+    /// Time of a set to null.
+    pub delete: Dist,
+    /// Time of a commit.
+    pub commit: Dist,
+    /// Whether a crash takes the data.
+    pub volatile: bool,
+}
+
+/// A workload.
+#[derive(Clone, Debug)]
+pub struct WorkloadDef {
+    /// Its steps.
+    pub endpoint: EndpointRef,
+    /// What an operation is called: the class, and the slot that holds its number.
+    pub class: Class,
+    /// The slot that holds the number.
+    pub slot: Slot,
+    /// When it begins.
+    pub start: Instant,
+    /// How many operations at most.
+    pub limit: Option<u64>,
+    /// How long operations are begun.
+    pub length: Option<Duration>,
+    /// When operations begin.
+    pub pace: PaceDef,
+}
+
+/// When the operations of a workload begin.
+#[derive(Clone, Debug)]
+pub enum PaceDef {
+    /// At a rate, whatever becomes of earlier ones; the rate of each stage and how long it lasts (the last may be for ever).
+    Open {
+        /// Operations per 10⁹ seconds, and the length of the stage.
+        stages: Vec<(u64, Option<Duration>)>,
+        /// Exactly spaced, or with exponential gaps.
+        even: bool,
+    },
+    /// So many users, each of whom thinks, asks, and thinks again.
+    Closed {
+        /// How many.
+        users: u32,
+        /// How long each thinks before each operation.
+        think: Dist,
+    },
+}
+
+/// An endpoint.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its name.
+    pub name: String,
+    /// Its node.
+    pub node: NodeRef,
+    /// The kind of its requests.
+    pub kind: Kind,
+    /// Its steps.
+    pub body: BlockRef,
+    /// When it runs by itself.
+    pub clock: Option<ClockDef>,
+}
+
+/// An endpoint that runs by itself, on replica 1, never twice at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockDef {
+    /// How often; none: only at the start.
+    pub every: Option<Duration>,
+    /// Whether it runs after each start of the replica.
+    pub at_start: bool,
+}
+
+/// A name used with a dollar sign.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlotDef {
+    /// Without the dollar sign.
+    pub name: String,
+    /// The class of operations whose number it holds, if some `each` declares it.
+    pub class: Option<Class>,
+}
+
+/// A fact that steps record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactDef {
+    /// Its name.
+    pub name: String,
+    /// What its keys are numbers of; none when its keys are given and belong to no `each`.
+    pub class: Option<Class>,
+}
+
+/// A map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapDef {
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub owner: NodeRef,
+    /// What it begins with.
+    pub initial: Vec<(Value, Value)>,
+    /// Whether each replica has one of its own, lost in a crash.
+    pub memory: bool,
+    /// Whether properties or metrics look at it, so that each change is told to the judge.
+    pub watched: bool,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it does.
+    pub verb: Verb,
+    /// Its clauses; only steps with an outcome have any.
+    pub clauses: Clauses,
+    /// Its place as a number that enters the dice: its `id`, else its verb and its ordinal among the same verbs of its endpoint.
+    pub place: u64,
+    /// Whether one request may come here more than once (inside `for_each`, or inside something that is retried).
+    pub repeats: bool,
+    /// Whether its reads lock, as in a serializable transaction.
+    pub locks_reads: bool,
+    /// Its `id`, if it has one, for people.
+    pub id: Option<String>,
+    /// Where it stands in the file: `nodes.shop.endpoints.pay[2]`.
+    pub path: String,
+}
+
+/// The verbs.
+#[derive(Clone, Debug)]
+pub enum Verb {
+    /// Takes time on a worker.
+    Work(Dist),
+    /// Takes time.
+    Wait(Dist),
+    /// Calls an endpoint of a service.
+    Call {
+        /// Which.
+        endpoint: EndpointRef,
+        /// The edge it is counted on.
+        edge: EdgeRef,
+        /// What the request carries beside what it carries anyway.
+        with: Vec<(Slot, Template)>,
+    },
+    /// Reads one cell.
+    Read {
+        /// Of which map.
+        map: MapRef,
+        /// Which cell.
+        key: Template,
+        /// Waits at the store until this holds.
+        when: Option<Expr<Var>>,
+        /// None when the map is the node's own.
+        edge: Option<EdgeRef>,
+        /// Where the version goes that came with the value (`$x.version`), if it is used.
+        version: Option<Slot>,
+    },
+    /// Reads the keys of all cells for which a condition holds.
+    List {
+        /// Of which map.
+        map: MapRef,
+        /// The condition; all when absent.
+        filter: Option<Expr<Var>>,
+        /// At most so many.
+        limit: Option<u64>,
+        /// None when the map is the node's own.
+        edge: Option<EdgeRef>,
+    },
+    /// Sets one cell.
+    Set {
+        /// Of which map.
+        map: MapRef,
+        /// Which cell.
+        key: Template,
+        /// The new value; null deletes. Evaluated at the cell: may use `value`, `version`, `age`, `key`.
+        to: Template,
+        /// Must hold at the cell, else error `unmet`.
+        condition: Option<Expr<Var>>,
+        /// None when the map is the node's own.
+        edge: Option<EdgeRef>,
+    },
+    /// Groups steps.
+    Try(BlockRef),
+    /// All or nothing on one store.
+    Transaction {
+        /// The steps.
+        body: BlockRef,
+        /// The store; none when no step touches one.
+        store: Option<NodeRef>,
+        /// The edge to it.
+        edge: Option<EdgeRef>,
+        /// Whether reads lock too.
+        serializable: bool,
+    },
+    /// At most once per key.
+    Once(OnceDef),
+    /// All branches at once.
+    Parallel {
+        /// The branches.
+        branches: Vec<BlockRef>,
+        /// How many must be ok.
+        need: u32,
+    },
+    /// Starts steps that nobody waits for.
+    Background(BlockRef),
+    /// States a fact, or takes one back.
+    Record {
+        /// Which.
+        fact: FactRef,
+        /// About which key.
+        key: Template,
+        /// +1 or −1.
+        times: i64,
+    },
+    /// Ends the endpoint: ok.
+    Reply(Template),
+    /// Ends the endpoint: error.
+    Fail(Reason),
+    /// One of two.
+    If {
+        /// The condition.
+        condition: Expr<Var>,
+        /// When it holds.
+        then: BlockRef,
+        /// When not.
+        otherwise: BlockRef,
+    },
+    /// One of several.
+    Switch {
+        /// What is compared.
+        on: Template,
+        /// With what, and what then.
+        cases: Vec<(Value, BlockRef)>,
+        /// When none is equal.
+        otherwise: BlockRef,
+    },
+    /// A die.
+    Chance {
+        /// How likely.
+        ratio: Ratio,
+        /// When it happens.
+        then: BlockRef,
+        /// When not.
+        otherwise: BlockRef,
+    },
+    /// For each key of a list.
+    ForEach {
+        /// Holds the key.
+        item: Slot,
+        /// Holds the list.
+        list: Slot,
+        /// What is done.
+        body: BlockRef,
+        /// How many at once, at least 1.
+        at_once: u32,
+    },
+}
+
+/// `once`.
+#[derive(Clone, Debug)]
+pub struct OnceDef {
+    /// The key; null: just do it.
+    pub key: Template,
+    /// Where it is remembered.
+    pub map: MapRef,
+    /// None when the map is the node's own.
+    pub edge: Option<EdgeRef>,
+    /// What is done at most once.
+    pub body: BlockRef,
+    /// What becomes of a second comer while the first still runs.
+    pub in_flight: InFlight,
+    /// After this long a running key is taken over.
+    pub lock: Duration,
+    /// After this long a finished key is forgotten.
+    pub ttl: Option<Duration>,
+    /// Whether outcomes other than ok are remembered.
+    pub keeps_failures: bool,
+}
+
+/// What becomes of a second comer while the first still runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+pub enum InFlight {
+    /// Error `in_flight`.
+    #[default]
+    Conflict,
+    /// Held until the first finishes.
+    Wait,
+    /// Runs too.
+    Ignore,
+}
+
+/// Clauses of a step with an outcome.
+#[derive(Clone, Debug, Default)]
+pub struct Clauses {
+    /// Time for each try.
+    pub timeout: Option<Duration>,
+    /// Time over all tries, passed on.
+    pub deadline: Option<Duration>,
+    /// Trying again.
+    pub retry: Option<RetryDef>,
+    /// Whether the callee is told when the caller gives up.
+    pub cancel: bool,
+    /// Where the value goes (of a list: where the list goes).
+    pub bind: Option<Slot>,
+    /// What is caught, in order of the file.
+    pub on: Vec<(Catch, BlockRef)>,
+}
+
+/// What an `on` catches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Catch {
+    /// This reason.
+    Reason(Reason),
+    /// Ok.
+    Ok,
+    /// Any error.
+    Error,
+    /// Any unknown.
+    Unknown,
+    /// Anything but ok.
+    Else,
+}
+
+/// `retry`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryDef {
+    /// Tries in all; none: for ever.
+    pub tries: Option<u32>,
+    /// Wait before the first retry.
+    pub wait: Duration,
+    /// By how much each wait is longer than the one before, in parts per 10⁶ (2 is 2,000,000).
+    pub factor_ppm: u64,
+    /// The longest wait before jitter.
+    pub max_wait: Duration,
+    /// Jitter.
+    pub jitter: Jitter,
+    /// What is retried; empty: unknown, refused, overloaded, unavailable.
+    pub on: Vec<Catch>,
+    /// Share of first tries that may be retried, and how many at once at most.
+    pub budget: Option<BudgetDef>,
+}
+
+/// A retry budget: starts full, gains `ratio` per first try, costs 1 per retry, never exceeds `burst`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetDef {
+    /// Gain per first try.
+    pub ratio: Ratio,
+    /// The most it holds.
+    pub burst: u32,
+    /// Which budget, by its place in the caller's list: one per policy name, or per node called.
+    pub index: u32,
+}
+
+/// How the wait before a retry is spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Jitter {
+    /// Not at all.
+    #[default]
+    None,
+    /// U(0, w).
+    Full,
+    /// w/2 + U(0, w/2).
+    Equal,
+    /// min(max_wait, U(wait, 3 · previous)).
+    Decorrelated,
+}
+
+/// A value made from others.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Template {
+    /// A value.
+    Constant(Value),
+    /// A name with a dollar sign, alone: its value with its type.
+    Var(Var),
+    /// Text with names in it.
+    Text(Vec<Piece>),
+    /// An expression, after `=`.
+    Expr(Expr<Var>),
+}
+
+/// A piece of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Piece {
+    /// As it is.
+    Literal(String),
+    /// Filled in.
+    Var(Var),
+}
+
+/// A name in an expression of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Var {
+    /// `$order`, `$left.version`: carried or local.
+    Slot(Slot),
+    /// `$try`: the number of this try, from 1.
+    Try,
+    /// `$reason`: of the outcome just caught.
+    Reason,
+    /// `$version`: of this replica.
+    ReplicaVersion,
+    /// `now`, in nanoseconds, on the wall clock of the node.
+    Now,
+    /// `value`: of the cell.
+    Value,
+    /// `version`: of the cell.
+    CellVersion,
+    /// `age`: nanoseconds since the cell was last set; null for a cell that never was.
+    Age,
+    /// `key`: of the cell.
+    Key,
+    /// Another map of the same owner; the name of a [`Kind::Cell`](crate::expr::Kind::Cell).
+    Map(MapRef),
+}
+
+/// A metric.
+#[derive(Clone, Debug)]
+pub struct MetricDef {
+    /// Its name.
+    pub name: String,
+    /// What it measures, for people.
+    pub about: String,
+    /// Its unit, for people; empty when the file does not say.
+    pub unit: String,
+    /// What it is.
+    pub measure: Measure,
+    /// When; none: the whole run. Half open.
+    pub during: Option<(Instant, Instant)>,
+}
+
+/// The kinds of metrics.
+#[derive(Clone, Debug)]
+pub enum Measure {
+    /// The number of keys for which it holds at the end.
+    Count(KeyExpr),
+    /// The sum over keys.
+    Sum(KeyExpr, Option<KeyExpr>),
+    /// The largest over keys.
+    Max(KeyExpr, Option<KeyExpr>),
+    /// The smallest over keys.
+    Min(KeyExpr, Option<KeyExpr>),
+    /// The mean over keys.
+    Mean(KeyExpr, Option<KeyExpr>),
+    /// A percentile over keys: the share, and of what.
+    Percentile(Ratio, KeyExpr, Option<KeyExpr>),
+    /// A formula about the run.
+    Value(Expr<RunVar>),
+    /// A counter or formula, per second of `during` or of the run.
+    Rate(Expr<RunVar>),
+    /// The instant, in seconds, at which it first held; null if never.
+    First(Expr<RunVar>),
+    /// The highest value of a gauge.
+    Peak(Counter),
+    /// The longest time without this fact, edges included, in seconds.
+    Gap(FactRef),
+}
+
+/// An expression about one key.
+#[derive(Clone, Debug)]
+pub struct KeyExpr {
+    /// The expression.
+    pub expr: Expr<KeyVar>,
+    /// Whose keys: all operations of this class, and all keys recorded. None: only keys that were recorded.
+    pub class: Option<Class>,
+    /// The facts it names, whose change asks it anew.
+    pub facts: Vec<FactRef>,
+    /// The maps it names, whose change asks it anew.
+    pub maps: Vec<MapRef>,
+}
+
+/// A name in an expression about one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyVar {
+    /// How often it stands.
+    Fact(FactRef),
+    /// When it was first recorded, in nanoseconds; null if never.
+    First(FactRef),
+    /// When it was last recorded; null if never.
+    Last(FactRef),
+    /// Requests of this key so far.
+    Requested,
+    /// Its requests that ended ok.
+    Ok,
+    /// In error.
+    Error,
+    /// Unknown.
+    Unknown,
+    /// The key itself.
+    Key,
+    /// A cell of this map; the name of a [`Kind::Cell`](crate::expr::Kind::Cell).
+    Map(MapRef),
+}
+
+/// A name in a formula about the run.
+#[derive(Clone, Debug)]
+pub enum RunVar {
+    /// A counter or gauge.
+    Counter(Counter),
+    /// Another metric, by its place; always an earlier one in the order in which they are worked out.
+    Metric(usize),
+    /// `count(…)`: keys for which it holds.
+    Count(KeyExpr),
+    /// `total(fact)`: its count over all keys.
+    Total(FactRef),
+    /// A cell of this map; the name of a [`Kind::Cell`](crate::expr::Kind::Cell).
+    Map(MapRef),
+    /// `now`, in seconds.
+    Now,
+}
+
+/// Something that is counted, and of whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Of a workload, a service or a store.
+    Node(NodeRef, NodeCounter),
+    /// Of calls from one node to another.
+    Edge(EdgeRef, EdgeCounter),
+}
+
+/// What is counted of a node. Those of a workload are about requests, those of a service about calls it received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words of the language, explained in its reference")]
+pub enum NodeCounter {
+    Requests,
+    Ok,
+    Error,
+    Unknown,
+    Unanswered,
+    Availability,
+    P50,
+    P90,
+    P99,
+    P999,
+    Calls,
+    Overloaded,
+    Refused,
+    Dropped,
+    Wasted,
+    Crashes,
+    Unmet,
+    Rollbacks,
+    Deadlocks,
+    Busy,
+    Waiting,
+    InFlight,
+    LockWaiters,
+}
+
+/// What is counted of an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words of the language, explained in its reference")]
+pub enum EdgeCounter {
+    Calls,
+    Retries,
+    Ok,
+    Error,
+    Unknown,
+    Late,
+}
+
+/// A property.
+#[derive(Clone, Debug)]
+pub struct PropertyDef {
+    /// Its name.
+    pub name: String,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// The kinds of properties.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// Holds for each key whenever what it names changes for that key; also `never` (negated) and `at_most_once`.
+    Always(KeyExpr),
+    /// No cell of this map is ever below zero.
+    NeverNegative(MapRef),
+    /// Once `after` holds for a key (none: once it is requested), `holds` does at some instant within this long.
+    Eventually {
+        /// What must hold once.
+        holds: KeyExpr,
+        /// What opens it.
+        after: Option<KeyExpr>,
+        /// How long it may take; none: to the end of the run.
+        within: Option<Duration>,
+    },
+    /// Once one of the facts stands for a key, all or none of them stand this long after.
+    AllOrNothing {
+        /// The facts.
+        facts: Vec<FactRef>,
+        /// How long it may take.
+        within: Option<Duration>,
+    },
+    /// The same at the end as at the start; or, at every change outside transactions.
+    Conserved {
+        /// What is conserved.
+        sum: Expr<RunVar>,
+        /// The facts and maps it names.
+        facts: Vec<FactRef>,
+        /// The maps it names.
+        maps: Vec<MapRef>,
+        /// Whether it is asked at every change.
+        at_commit: bool,
+    },
+    /// The share of a workload's requests that are ok.
+    Availability {
+        /// The workload.
+        workload: NodeRef,
+        /// The least share.
+        at_least: Ratio,
+        /// Of requests sent then; none: all.
+        during: Option<(Instant, Instant)>,
+    },
+    /// A percentile of a workload's latency.
+    Latency {
+        /// The workload.
+        workload: NodeRef,
+        /// Which percentile.
+        share: Ratio,
+        /// The most it may be.
+        at_most: Duration,
+        /// Of requests sent then; none: all.
+        during: Option<(Instant, Instant)>,
+    },
+    /// Holds at the end; about metrics.
+    AtEnd(Expr<RunVar>),
+    /// Is true for some key at some time.
+    Sometimes(KeyExpr),
+    /// A formula about the run is true at some time.
+    SometimesRun(Expr<RunVar>),
+}
+
+/// What a metric is expected to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Expected {
+    /// Exactly this.
+    Exactly(f64),
+    /// Between these, both included.
+    Between(f64, f64),
+    /// It never happens: null.
+    Never,
+}
+
+impl Program {
+    /// Gives each replica its kernel node, in order: services and stores, then workloads.
+    pub fn place(&mut self) {
+        self.replicas.clear();
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            node.replicas.clear();
+            for number in 1..=node.count {
+                node.replicas.push(NodeId(self.replicas.len() as u32));
+                self.replicas.push((NodeRef(index as u16), number));
+            }
+        }
+    }
+
+    /// The declared node.
+    pub fn node(&self, node: NodeRef) -> &NodeDef {
+        &self.nodes[node.0 as usize]
+    }
+
+    /// The step.
+    pub fn step(&self, step: StepRef) -> &Step {
+        &self.steps[step.0 as usize]
+    }
+
+    /// The steps of a list.
+    pub fn block(&self, block: BlockRef) -> &[StepRef] {
+        &self.blocks[block.0 as usize]
+    }
+
+    /// The endpoint.
+    pub fn endpoint(&self, endpoint: EndpointRef) -> &Endpoint {
+        &self.endpoints[endpoint.0 as usize]
+    }
+
+    /// The map.
+    pub fn map(&self, map: MapRef) -> &MapDef {
+        &self.maps[map.0 as usize]
+    }
+
+    /// The kind of that name. Those of store operations stand last.
+    pub fn kind(&self, name: &str) -> Kind {
+        Kind(self.kinds.iter().rposition(|kind| kind == name).map_or(u16::MAX, |at| at as u16))
+    }
+
+    /// The words for a reason.
+    pub fn reason(&self, reason: Reason) -> &str {
+        &self.reasons[reason.0 as usize]
+    }
+
+    /// The service of a declared node, if it is one.
+    pub fn service(&self, node: NodeRef) -> Option<&ServiceDef> {
+        match &self.node(node).role {
+            Role::Service(service) => Some(service),
+            Role::Store(_) | Role::Workload(_) => None,
+        }
+    }
+
+    /// The store of a declared node, if it is one.
+    pub fn store(&self, node: NodeRef) -> Option<&StoreDef> {
+        match &self.node(node).role {
+            Role::Store(store) => Some(store),
+            Role::Service(_) | Role::Workload(_) => None,
+        }
+    }
+
+    /// The name of a kernel node: that of its declared node, numbered when there are several.
+    pub fn replica_name(&self, node: NodeId) -> String {
+        let (node, number) = self.replicas[node.0 as usize];
+        let def = self.node(node);
+        if def.count == 1 { def.name.clone() } else { format!("{}-{number}", def.name) }
+    }
+}

@@ -1,0 +1,380 @@
+//! From a file to runs of it: choose settings, start runs, measure, keep a run as a case, and replay a case.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use serde_json::Value as JsonValue;
+use sim_core::case::{Case, CaseWord, Expectation, VERSION};
+use sim_core::{
+    Course, Fault, FaultError, Instant, Limits, Outcome, Prepared, Rest, Seed, Sim, Step, Stop, System, run,
+};
+
+use crate::interp;
+use crate::judge::ScenarioJudge;
+use crate::language::{Choices, Configured, Document, lower};
+use crate::message::Msg;
+use crate::problem::Problems;
+use crate::program::Program;
+
+/// A scenario file that was read: its settings are known, nothing is chosen yet.
+///
+/// ```
+/// use sim_models::scenario::Scenario;
+/// use sim_models::language::Choices;
+/// use sim_core::{Seed, Stop};
+/// let scenario = sim_models::builtin::scenario("checkout").unwrap().unwrap();
+/// let model = scenario.model(&Choices::none().set("orders", "100")).unwrap();
+/// let run = model.run(Seed(1), Stop::AtEnd);
+/// assert_eq!(run.requests.total, 100);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    document: Document,
+}
+
+/// A scenario with everything chosen, ready to start runs from.
+#[derive(Clone)]
+pub struct Model {
+    program: Arc<Program>,
+    prepared: Prepared<Msg>,
+    faults: Vec<Fault>,
+    rest: Rest,
+    until: Option<Instant>,
+    document: JsonValue,
+    settings: Vec<(String, String)>,
+    changed: Vec<(String, String)>,
+    warnings: Problems,
+}
+
+/// A run of a scenario that is over: its outcome and what was measured.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The seed.
+    pub seed: Seed,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// Requests of all workloads.
+    pub requests: crate::judge::Requests,
+    /// Latency of all workloads.
+    pub latency: crate::judge::Latency,
+    /// The scenario's metrics, in the order of its file; `None` for what has no value.
+    pub metrics: Vec<(String, Option<f64>)>,
+    /// How often each fault of the schedule did something, in its order.
+    pub touched: Vec<u64>,
+    /// Counters of nodes and edges by name.
+    pub counters: Vec<(String, u64)>,
+}
+
+/// What a model is asked to do otherwise than its file says.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Faults beside those of the file.
+    pub faults: Vec<Fault>,
+    /// Another end.
+    pub until: Option<Instant>,
+}
+
+/// Why a case cannot be run.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CaseError {
+    /// The scenario in it is wrong.
+    #[error("{0}")]
+    Scenario(Problems),
+    /// A fault in it names what the scenario does not have.
+    #[error("faults[{0}]: {1}")]
+    Fault(usize, FaultError),
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Scenario {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// All that is wrong with its JSON, or with its settings.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Problems> {
+        Ok(Scenario { document: Document::parse(file, text)? })
+    }
+
+    /// The document behind it: settings, remedies, texts.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The scenario's name; empty when the file gives none.
+    pub fn name(&self) -> String {
+        self.text_of("name")
+    }
+
+    /// A text at the top of the file: `name`, `title`, `about`; empty when it is not there.
+    pub fn text_of(&self, field: &str) -> String {
+        let text = self.document.root().optional(field, |view| view.text().map(str::to_owned));
+        text.ok().flatten().unwrap_or_default()
+    }
+
+    /// Chooses settings and remedies, and makes it ready to run.
+    ///
+    /// # Errors
+    /// All that is wrong with the choices or with the file.
+    pub fn model(&self, choices: &Choices) -> Result<Model, Problems> {
+        self.model_with(choices, &Changes::default()).map_err(|error| match error {
+            ModelError::Problems(problems) => problems,
+            ModelError::Fault(..) => unreachable!("no fault was added"),
+        })
+    }
+
+    /// The same, with more faults or another end than the file says.
+    ///
+    /// # Errors
+    /// All that is wrong with the choices or with the file, or the first added fault that does not fit it.
+    pub fn model_with(&self, choices: &Choices, changes: &Changes) -> Result<Model, ModelError> {
+        let configured = self.document.configure(choices)?;
+        let lowered = lower(&configured)?;
+        let faults = lowered.program.faults.iter().chain(&changes.faults).filter(|fault| !fault.is_off());
+        let faults = faults.cloned().collect();
+        let changed = self.changed(&configured);
+        let until = changes.until.or(lowered.program.until);
+        let pieces = Pieces { document: self.document.to_json(), changed, faults, rest: Rest::Seed, until };
+        Model::new(lowered.program, &configured, lowered.warnings, pieces)
+            .map_err(|(index, error)| ModelError::Fault(index, error))
+    }
+
+    /// The settings that are not at their defaults.
+    fn changed(&self, configured: &Configured) -> Vec<(String, String)> {
+        let default = |name: &str| self.document.settings().get(name).map(|setting| setting.default.as_str());
+        let changed = configured.settings().iter().filter(|(name, text)| default(name) != Some(text));
+        changed.cloned().collect()
+    }
+}
+
+/// Why a scenario cannot be run as asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The choices or the file are wrong.
+    #[error("{0}")]
+    Problems(#[from] Problems),
+    /// A fault does not fit the file: its place among those that are on, and why.
+    #[error("{1}")]
+    Fault(usize, FaultError),
+}
+
+/// What a model is made of beside its program.
+struct Pieces {
+    document: JsonValue,
+    changed: Vec<(String, String)>,
+    faults: Vec<Fault>,
+    rest: Rest,
+    until: Option<Instant>,
+}
+
+impl Model {
+    fn new(
+        program: Program,
+        configured: &Configured,
+        warnings: Problems,
+        pieces: Pieces,
+    ) -> Result<Model, (usize, FaultError)> {
+        let Pieces { document, changed, faults, rest, until } = pieces;
+        let program = Arc::new(Program { faults: Vec::new(), ..program });
+        let mut system: System<Msg> = interp::system(&program);
+        for fault in &faults {
+            system.fault(fault.clone());
+        }
+        system.rest(rest);
+        system.check()?;
+        let prepared = system.prepare().map_err(|error| (0, error))?;
+        let settings = configured.settings().to_vec();
+        Ok(Model { program, prepared, faults, rest, until, document, settings, changed, warnings })
+    }
+
+    /// The compiled scenario.
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// Every setting and its value.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
+    /// The settings that are not at their defaults.
+    pub fn changed(&self) -> &[(String, String)] {
+        &self.changed
+    }
+
+    /// What was found in the file and does not keep it from running.
+    pub fn warnings(&self) -> &Problems {
+        &self.warnings
+    }
+
+    /// The schedule of its runs, without the faults that are off.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// The last instant that happens; none: until nothing is left to happen.
+    pub fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Starts a run and its judge.
+    pub fn start(&self, seed: Seed) -> (Sim<Msg>, ScenarioJudge) {
+        (self.prepared.start(seed), ScenarioJudge::new(self.program.clone()))
+    }
+
+    /// How far a run of it goes.
+    pub fn course<'a>(&self, stop: Stop<'a>, limits: Limits) -> Course<'a> {
+        let course = Course { stop, limits, ..Course::default() };
+        Course { until: self.until.unwrap_or(course.until), ..course }
+    }
+
+    /// One run, from its beginning to its end or to where it is to stop.
+    pub fn run(&self, seed: Seed, stop: Stop<'_>) -> Run {
+        self.run_watched(seed, stop, Limits::default(), |_, _| ControlFlow::Continue(()))
+    }
+
+    /// One run, each step of which somebody sees, who may end it.
+    pub fn run_watched(
+        &self,
+        seed: Seed,
+        stop: Stop<'_>,
+        limits: Limits,
+        watch: impl FnMut(&Sim<Msg>, &Step) -> ControlFlow<()>,
+    ) -> Run {
+        let (mut sim, mut judge) = self.start(seed);
+        let outcome = run(&mut sim, &mut judge, &self.course(stop, limits), watch);
+        self.measured(seed, &sim, &judge, outcome)
+    }
+
+    /// What a run that is over measured.
+    pub fn measured(&self, seed: Seed, sim: &Sim<Msg>, judge: &ScenarioJudge, outcome: Outcome) -> Run {
+        Run {
+            seed,
+            requests: judge.requests(),
+            latency: judge.latency(),
+            metrics: judge.metrics(sim),
+            counters: judge.counters(),
+            touched: sim.touched(),
+            outcome,
+        }
+    }
+
+    /// The faults of the schedule that did nothing in a run: inert faults make green tests that prove nothing.
+    pub fn inert<'m>(&'m self, run: &'m Run) -> impl Iterator<Item = &'m Fault> {
+        self.faults.iter().zip(&run.touched).filter(|(_, touched)| **touched == 0).map(|(fault, _)| fault)
+    }
+
+    /// A run as a case that replays to it.
+    pub fn case(&self, run: &Run) -> Case {
+        let outcome = &run.outcome;
+        let text = |(name, text): &(String, String)| (name.clone(), JsonValue::String(text.clone()));
+        Case {
+            faultline: VERSION,
+            kind: CaseWord::Case,
+            note: None,
+            scenario: self.document.clone(),
+            settings: self.changed.iter().map(text).collect(),
+            seed: run.seed,
+            rest: self.rest,
+            faults: self.faults.clone(),
+            only: None,
+            end: self.until,
+            expect: Some(Expectation {
+                verdict: outcome.verdict,
+                property: outcome.property().map(str::to_owned),
+                digest: outcome.digest,
+                events: outcome.events,
+                trail: Some(outcome.trail.written()),
+            }),
+        }
+    }
+
+    /// The model of a case: the scenario in it, with its settings, its faults, its end.
+    ///
+    /// # Errors
+    /// What is wrong with the case.
+    pub fn of_case(file: &str, case: &Case) -> Result<Model, CaseError> {
+        if case.faultline > VERSION {
+            let newer = case.faultline;
+            return Err(CaseError::Other(format!(
+                "this case is written in format {newer}; this faultline reads {VERSION}"
+            )));
+        }
+        if case.only.is_some() {
+            return Err(CaseError::Other("\"only\" is not built yet".to_owned()));
+        }
+        let document = Document::from_json(file, &case.scenario).map_err(CaseError::Scenario)?;
+        let mut choices = Choices::none();
+        for (name, value) in &case.settings {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            choices = choices.set(name, &text);
+        }
+        let configured = document.configure(&choices).map_err(CaseError::Scenario)?;
+        let lowered = lower(&configured).map_err(CaseError::Scenario)?;
+        let scenario = Scenario { document };
+        let changed = scenario.changed(&configured);
+        let pieces = Pieces {
+            document: scenario.document.to_json(),
+            changed,
+            faults: case.faults.clone(),
+            rest: case.rest,
+            until: case.end.or(lowered.program.until),
+        };
+        Model::new(lowered.program, &configured, lowered.warnings, pieces)
+            .map_err(|(index, error)| CaseError::Fault(index, error))
+    }
+}
+
+/// What a replay found.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The run.
+    pub run: Run,
+    /// Whether verdict, property and digest are as expected.
+    pub reproduced: bool,
+    /// Whether verdict and property are as expected, digest aside.
+    pub same_failure: bool,
+    /// Where it parts from the run that the case was written from.
+    pub divergence: Option<sim_core::trail::Divergence>,
+    /// Decisions of the case whose question came up, and how many there are.
+    pub decisions: (usize, usize),
+}
+
+/// Runs a case again and compares; `None` of the expectation: it is only judged.
+///
+/// # Errors
+/// What is wrong with the case.
+pub fn replay(
+    file: &str,
+    case: &Case,
+    limits: Limits,
+    watch: impl FnMut(&Sim<Msg>, &Step) -> ControlFlow<()>,
+) -> Result<Replay, CaseError> {
+    let model = Model::of_case(file, case)?;
+    let expect = case.expect.as_ref();
+    let stop = match expect.and_then(|expect| expect.property.as_deref()) {
+        Some(property) => Stop::AtViolationOf(property),
+        None => Stop::AtEnd,
+    };
+    let run = model.run_watched(case.seed, stop, limits, watch);
+    let same_failure =
+        expect.is_some_and(|expect| {
+            expect.verdict == run.outcome.verdict && expect.property.as_deref() == run.outcome.property()
+        });
+    let reproduced = same_failure && expect.is_some_and(|expect| expect.digest == run.outcome.digest);
+    let divergence = match expect.and_then(|expect| expect.trail.as_ref().map(|trail| (trail, expect.events))) {
+        Some((trail, events)) => {
+            let trail = sim_core::trail::Trail::read(trail, events).map_err(|error| {
+                CaseError::Other(format!("expect.trail: {error}"))
+            })?;
+            trail.divergence(&run.outcome.trail)
+        }
+        None => None,
+    };
+    let is_decision = |fault: &&Fault| matches!(fault, Fault::Decision(_));
+    let total = case.faults.iter().filter(is_decision).count();
+    let applied = case.faults.iter().zip(&run.touched).filter(|(fault, count)| is_decision(fault) && **count > 0);
+    let decisions = (applied.count(), total);
+    Ok(Replay { run, reproduced, same_failure, divergence, decisions })
+}

@@ -1,0 +1,283 @@
+//! Where values are kept: maps of cells, and what `once` remembers of each key.
+//!
+//! The durable maps of services and stores lie on [`Shelves`], which no crash takes and which all replicas of a service reach at
+//! once. A cell has never heard of requests; it sees values, versions and instants.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use sim_core::{Duration, Instant, NodeId, Timer};
+
+use crate::expr::{EvalError, Expr};
+use crate::keymap::KeyMap;
+use crate::message::Outcome;
+use crate::program::{InFlight, MapRef, OnceDef, Piece, Program, Template, Var};
+use crate::value::Value;
+
+/// One cell of a map.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Cell {
+    /// What it holds.
+    pub value: Value,
+    /// 1 at the first set, one more at each.
+    pub version: u64,
+    /// When it was last set.
+    pub set_at: Instant,
+    /// What came of the `once` whose key this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Box<Kept>>,
+}
+
+/// The outcome that `once` replays.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Kept {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Whether that ended the endpoint (`reply`, `fail`).
+    pub ended: bool,
+}
+
+/// One map.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Cells(KeyMap<Cell>);
+
+/// The durable maps of a scenario.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Shelves {
+    maps: Vec<Cells>,
+    /// Who waits for a running `once`, by its map and key.
+    #[serde(serialize_with = "as_pairs")]
+    holding: BTreeMap<(MapRef, Value), Vec<Waiter>>,
+}
+
+/// A timer that rings when what it waits for has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Waiter {
+    /// Whose.
+    pub node: NodeId,
+    /// In which life.
+    pub life: u32,
+    /// Which.
+    pub timer: Timer,
+}
+
+/// What `once` says to a comer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Admission {
+    /// Run it.
+    Run,
+    /// It has run.
+    Replay(Kept),
+    /// It runs now.
+    InFlight,
+    /// It runs now; wait, at most until then.
+    Hold(Instant),
+}
+
+/// JSON has no keys but text: a map with others is written as a list of pairs.
+pub(crate) fn as_pairs<K: Serialize, V: Serialize, S: serde::Serializer>(
+    map: &BTreeMap<K, V>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    out.collect_seq(map)
+}
+
+static RUNNING: LazyLock<Value> = LazyLock::new(|| Value::from("RUNNING"));
+static DONE: LazyLock<Value> = LazyLock::new(|| Value::from("DONE"));
+static FAILED: LazyLock<Value> = LazyLock::new(|| Value::from("FAILED"));
+
+impl Cells {
+    /// A map with these values in it from the start.
+    pub fn new(initial: &[(Value, Value)]) -> Self {
+        let mut cells = Cells::default();
+        for (key, value) in initial {
+            cells.set(key, value.clone(), Instant::ZERO);
+        }
+        cells
+    }
+
+    /// A cell, if it holds something.
+    pub fn get(&self, key: &Value) -> Option<&Cell> {
+        self.0.get(key)
+    }
+
+    /// What a cell holds; null when nothing.
+    pub fn value(&self, key: &Value) -> Value {
+        self.get(key).map_or(Value::Null, |cell| cell.value.clone())
+    }
+
+    /// Sets a cell; null empties it.
+    pub fn set(&mut self, key: &Value, value: Value, now: Instant) {
+        if value.is_null() {
+            self.0.remove(key);
+            return;
+        }
+        let cell = self.0.entry(key);
+        cell.value = value;
+        cell.version += 1;
+        cell.set_at = now;
+    }
+
+    /// The cells in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (Value, &Cell)> {
+        self.0.iter()
+    }
+
+    /// Asks whether `once` may run for this key, and notes that it does.
+    pub fn once_begin(&mut self, key: &Value, def: &OnceDef, now: Instant) -> Admission {
+        let Some(cell) = self.0.get(key) else { return self.run(key, now) };
+        let age = now.since(cell.set_at);
+        if cell.value != *RUNNING {
+            return match def.ttl {
+                Some(ttl) if age >= ttl => self.run(key, now),
+                _ => Admission::Replay(kept(cell)),
+            };
+        }
+        if age >= def.lock {
+            return self.run(key, now);
+        }
+        match def.in_flight {
+            InFlight::Conflict => Admission::InFlight,
+            InFlight::Wait => Admission::Hold(cell.set_at + def.lock),
+            InFlight::Ignore => Admission::Run,
+        }
+    }
+
+    fn run(&mut self, key: &Value, now: Instant) -> Admission {
+        self.set(key, RUNNING.clone(), now);
+        Admission::Run
+    }
+
+    /// Notes what came of a `once`; an unknown outcome leaves the key running. Whether the cell has changed.
+    pub fn once_end(&mut self, key: &Value, def: &OnceDef, outcome: &Outcome, ended: bool, now: Instant) -> bool {
+        let word = match outcome {
+            Outcome::Unknown(_) => return false,
+            Outcome::Error(_) if !def.keeps_failures => {
+                self.set(key, Value::Null, now);
+                return true;
+            }
+            Outcome::Ok(_) => &*DONE,
+            Outcome::Error(_) => &*FAILED,
+        };
+        self.set(key, word.clone(), now);
+        self.0.entry(key).kept = Some(Box::new(Kept { outcome: outcome.clone(), ended }));
+        true
+    }
+}
+
+/// What a finished key replays; one that was set by hand counts as done.
+pub(crate) fn kept(cell: &Cell) -> Kept {
+    cell.kept.as_deref().cloned().unwrap_or(Kept { outcome: Outcome::Ok(Value::Null), ended: false })
+}
+
+impl Shelves {
+    /// All maps of a program with their first contents; those that are memory stay empty here.
+    pub fn new(program: &Program) -> Self {
+        let fresh = |map: &crate::program::MapDef| if map.memory { Cells::default() } else { Cells::new(&map.initial) };
+        Shelves { maps: program.maps.iter().map(fresh).collect(), holding: BTreeMap::new() }
+    }
+
+    /// One map.
+    pub fn map(&self, map: MapRef) -> &Cells {
+        &self.maps[map.0 as usize]
+    }
+
+    /// One map, to change it.
+    pub fn map_mut(&mut self, map: MapRef) -> &mut Cells {
+        &mut self.maps[map.0 as usize]
+    }
+
+    /// Notes who waits for a running key.
+    pub fn hold(&mut self, map: MapRef, key: &Value, waiter: Waiter) {
+        self.holding.entry((map, key.clone())).or_default().push(waiter);
+    }
+
+    /// Who has waited for this key, in order of coming; they wait no more.
+    pub fn release(&mut self, map: MapRef, key: &Value) -> Vec<Waiter> {
+        if self.holding.is_empty() { Vec::new() } else { self.holding.remove(&(map, key.clone())).unwrap_or_default() }
+    }
+}
+
+/// What an expression at a cell can see.
+pub(crate) struct AtCell<'a> {
+    /// The caller's values, by slot.
+    pub(crate) values: &'a [Value],
+    /// The cell's key.
+    pub(crate) key: &'a Value,
+    /// What it holds.
+    pub(crate) value: Value,
+    /// Its version; 0 when absent.
+    pub(crate) version: u64,
+    /// When it was last set, if it holds something.
+    pub(crate) set_at: Option<Instant>,
+    /// True time at the cell, and the wall clock of its node.
+    pub(crate) now: Instant,
+    pub(crate) wall: Instant,
+}
+
+impl AtCell<'_> {
+    /// A name's value; `map` looks into another map of the same owner.
+    pub(crate) fn var(&self, var: &Var, index: Option<&Value>, map: &dyn Fn(MapRef, &Value) -> Value) -> Value {
+        match var {
+            Var::Slot(slot) => self.values.get(slot.0 as usize).cloned().unwrap_or_default(),
+            Var::Value => self.value.clone(),
+            Var::CellVersion => Value::Int(self.version as i64),
+            Var::Age => self.set_at.map_or(Value::Null, |at| nanos(self.now.since(at))),
+            Var::Key => self.key.clone(),
+            Var::Now => Value::Int(self.wall.nanos() as i64),
+            Var::Map(other) => index.map_or(Value::Null, |index| map(*other, index)),
+            Var::Try | Var::Reason | Var::ReplicaVersion => Value::Null,
+        }
+    }
+
+    /// Whether a condition holds here; none always does.
+    pub(crate) fn holds(
+        &self,
+        condition: Option<&Expr<Var>>,
+        map: &dyn Fn(MapRef, &Value) -> Value,
+    ) -> Result<bool, EvalError> {
+        condition.map_or(Ok(true), |condition| condition.is_true(&mut |var, index| self.var(var, index, map)))
+    }
+}
+
+impl AtCell<'_> {
+    /// What a set makes of the cell; `None` when its condition does not hold.
+    pub(crate) fn next(
+        &self,
+        to: &Template,
+        condition: Option<&Expr<Var>>,
+        map: &dyn Fn(MapRef, &Value) -> Value,
+    ) -> Result<Option<Value>, EvalError> {
+        if !self.holds(condition, map)? {
+            return Ok(None);
+        }
+        fill(to, &mut |var: &Var, index: Option<&Value>| self.var(var, index, map)).map(Some)
+    }
+}
+
+fn nanos(length: Duration) -> Value {
+    Value::Int(length.nanos() as i64)
+}
+
+/// A template's value, given those of its names.
+pub(crate) fn fill(
+    template: &Template,
+    env: &mut impl FnMut(&Var, Option<&Value>) -> Value,
+) -> Result<Value, EvalError> {
+    match template {
+        Template::Constant(value) => Ok(value.clone()),
+        Template::Var(var) => Ok(env(var, None)),
+        Template::Expr(expr) => expr.eval(env),
+        Template::Text(pieces) => {
+            let mut text = String::new();
+            for piece in pieces {
+                match piece {
+                    Piece::Literal(literal) => text.push_str(literal),
+                    Piece::Var(var) => text.push_str(&env(var, None).to_string()),
+                }
+            }
+            Ok(Value::Text(text.into()))
+        }
+    }
+}
