@@ -108,7 +108,7 @@ proptest! {
         let crashes: Vec<String> =
             schedule.into_iter().filter(|fault| fault.contains("crash") || fault.contains("power-loss")).collect();
         prop_assume!(!crashes.is_empty());
-        let all = World { faults: crashes.clone(), ..world.clone() };
+        let all = World { faults: crashes.clone(), ..world };
         let mut fewer = all.clone();
         fewer.faults.remove(out.index(crashes.len()));
         consistent(&all.decisions(seed), &fewer.decisions(seed), |_| true)?;
@@ -138,7 +138,7 @@ proptest! {
     #[test]
     fn a_calm_run_has_medians_and_no_misfortune(world in worlds(Has::Yes), seed in any::<u64>()) {
         let calm = World { rest: Rest::Calm, ..world.clone() }.with_fault("loss *->* 40%");
-        let calm = World { faults: calm.faults, link: Link { loss: Ratio::ZERO, ..world.link.clone() }, ..calm };
+        let calm = World { faults: calm.faults, link: Link { loss: Ratio::ZERO, ..world.link }, ..calm };
         let decisions = calm.decisions(seed);
         let latency = format!("Arrives({:?})", calm.link.latency.median());
         let median = |dist: &Dist| format!("Length({:?})", dist.median());

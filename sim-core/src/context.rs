@@ -90,6 +90,12 @@ impl<'a, M: Message> Context<'a, M> {
         self.dice.chance(self.node, self.cause, purpose, ratio)
     }
 
+    /// A whole number from 0 up to, not including, `bound` (0 when that is 0), all alike, drawn for this purpose and cause.
+    #[inline]
+    pub fn below(&mut self, purpose: Purpose, bound: u64) -> u64 {
+        self.dice.below(self.node, self.cause, purpose, bound)
+    }
+
     /// One of these nodes, all alike, drawn for this purpose and cause; `None` when there is none.
     pub fn pick(&mut self, purpose: Purpose, among: &[NodeId]) -> Option<NodeId> {
         if among.is_empty() {

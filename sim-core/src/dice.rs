@@ -52,6 +52,8 @@ pub enum Answer {
     Chance(bool),
     /// One of several nodes.
     Node(NodeId),
+    /// A whole number.
+    Number(u64),
 }
 
 /// What a line of the case says to one question.
@@ -248,6 +250,16 @@ impl Dice {
         let yes = ruled.unwrap_or_else(|| ratio.hit(drawn.1));
         self.note(purpose, cause, drawn, Answer::Chance(yes));
         yes
+    }
+
+    #[inline]
+    pub(crate) fn below(&mut self, node: NodeId, cause: Cause, purpose: Purpose, bound: u64) -> u64 {
+        // No line of a case answers it, but it counts among the draws of its purpose as any other.
+        let _ = self.rule_draw(node, cause, purpose);
+        let drawn = self.bits(node, cause, purpose);
+        let number = ((u128::from(drawn.1) * u128::from(bound)) >> 64) as u64;
+        self.note(purpose, cause, drawn, Answer::Number(number));
+        number
     }
 
     /// One of several nodes; `name` tells what a line of the case calls each.

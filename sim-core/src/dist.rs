@@ -299,7 +299,8 @@ mod tests {
             Dist::Exponential(ms(50)),
             Dist::log_normal(ms(300), 0.8).unwrap(),
             Dist::table(vec![(percent("50%"), ms(10)), (percent("100%"), ms(2000))]).unwrap(),
-            Dist::mix(vec![(percent("99%"), Dist::Exponential(ms(10))), (percent("1%"), Dist::Constant(ms(1000)))]).unwrap(),
+            Dist::mix(vec![(percent("99%"), Dist::Exponential(ms(10))), (percent("1%"), Dist::Constant(ms(1000)))])
+                .unwrap(),
         ]
     }
 

@@ -27,3 +27,25 @@ pub fn text(name: &str) -> Option<&'static str> {
 pub fn scenario(name: &str) -> Option<Result<Scenario, Problems>> {
     text(name).map(|text| Scenario::parse(&format!("{name}.json"), text))
 }
+
+/// The story that a newcomer is told first: which scenario, how small, over how many seeds, and what cures it.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Story {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Settings that make it small enough to be told.
+    pub settings: std::collections::BTreeMap<String, String>,
+    /// The remedy.
+    pub remedy: String,
+    /// How many seeds are hunted over.
+    pub seeds: u64,
+}
+
+/// The story that a newcomer is told first.
+///
+/// # Errors
+/// None, as long as the embedded file is right, which the tests look after.
+pub fn story() -> Result<Story, serde_json::Error> {
+    serde_json::from_str(include_str!("../scenarios/story.json"))
+}

@@ -1,6 +1,7 @@
 //! What people come to see: the scenario language, its interpreter, the built-in scenarios, statistics.
 pub mod expr;
 pub mod json;
+pub mod judge;
 pub mod keymap;
 pub mod language;
 pub mod problem;
@@ -10,3 +11,6 @@ pub mod message;
 pub mod program;
 pub mod shelf;
 mod slab;
+pub mod builtin;
+pub mod narrate;
+pub mod scenario;

@@ -670,6 +670,8 @@ pub enum KeyVar {
     Last(FactRef),
     /// Requests of this key so far.
     Requested,
+    /// When it was requested (`requested.first`), in nanoseconds; null if never.
+    RequestedAt,
     /// Its requests that ended ok.
     Ok,
     /// In error.

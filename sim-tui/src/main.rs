@@ -1,1 +1,77 @@
-fn main() {}
+//! The program `faultline`: reads the command line, does what it asks, and tells the shell how it came out.
+
+mod cli;
+mod commands;
+mod demo;
+mod hunt;
+mod interrupt;
+mod load;
+mod measures;
+mod quiet;
+mod reference;
+mod replay;
+mod report;
+mod run;
+mod text;
+mod trace;
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command, Workers};
+use crate::report::{Bad, Exit, Report, bad};
+
+fn main() -> ExitCode {
+    quiet::install();
+    let called = commands::program();
+    let Cli { command } = cli::parse(&called);
+    let outcome = carried_out(command.as_ref(), &called).and_then(printed);
+    let exit = outcome.unwrap_or_else(|bad| {
+        // When nobody listens to errors either, the exit code still tells.
+        let _ = writeln!(io::stderr(), "{bad}");
+        Exit::Bad
+    });
+    exit.into()
+}
+
+fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
+    match command {
+        None => tell_demo(Workers { jobs: None }, called),
+        Some(Command::Demo(workers)) => tell_demo(*workers, called),
+        Some(Command::Explore { .. }) => Err(explore(called)),
+        Some(Command::Run(args)) => run::run(args, called),
+        Some(Command::Hunt(args)) => hunt::command(args, called),
+        Some(Command::Replay(args)) => replay::command(args, called),
+        Some(Command::List(output)) => reference::list(*output, called),
+        Some(Command::Show(args)) => reference::show(args, called),
+        Some(Command::New { name }) => reference::new(name, called),
+        Some(Command::Validate { files, output }) => reference::validate(files, *output, called),
+        Some(Command::Schema) => Ok(reference::schema()),
+        Some(Command::Faults(output)) => Ok(reference::faults(*output)),
+        Some(Command::Completions { shell }) => Ok(reference::completions(*shell)),
+        Some(Command::Man { command }) => reference::man(command.as_deref()),
+    }
+}
+
+/// The demo writes as it goes along.
+fn tell_demo(workers: Workers, called: &str) -> Result<Report, Bad> {
+    demo::demo(called, workers.count(), &mut io::stdout().lock())?;
+    Ok(Report::fine(String::new()))
+}
+
+fn explore(called: &str) -> Bad {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        bad!("the explorer is not built yet; `{}` tells the story as text", commands::line(called, ["demo"]))
+    } else {
+        bad!("the explorer needs a terminal; `{}` tells the story as text", commands::line(called, ["demo"]))
+    }
+}
+
+/// Writes to standard output; whoever closes it early has read enough.
+fn printed(report: Report) -> Result<Exit, Bad> {
+    let mut out = io::stdout().lock();
+    match out.write_all(report.text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(bad!("standard output: {error}")),
+        _ => Ok(report.exit),
+    }
+}

@@ -39,6 +39,7 @@ pub struct Configured {
     source: Arc<Source>,
     root: Json,
     settings: Vec<(String, String)>,
+    remedies: Vec<String>,
     warnings: Problems,
 }
 
@@ -95,7 +96,8 @@ impl Document {
         })?;
         let root = check(&self.source, &chosen, &mut problems);
         let warnings = problems.into_result()?;
-        Ok(Configured { source: self.source.clone(), root, settings: chosen.texts(), warnings })
+        let (settings, remedies) = (chosen.texts(), choices.remedies.clone());
+        Ok(Configured { source: self.source.clone(), root, settings, remedies, warnings })
     }
 }
 
@@ -108,6 +110,11 @@ impl Configured {
     /// Every setting and its value, in the order of the file, as a case file keeps them.
     pub fn settings(&self) -> &[(String, String)] {
         &self.settings
+    }
+
+    /// The remedies and variants that were asked for, in that order.
+    pub fn remedies(&self) -> &[String] {
+        &self.remedies
     }
 
     /// What was found and does not keep it from running.

@@ -8,16 +8,19 @@ pub mod shape;
 
 mod check;
 mod document;
+mod lower;
 mod rate;
 mod read;
 mod schema;
 mod settings;
 mod view;
+mod warn;
 
 #[cfg(test)]
 mod tests;
 
 pub use document::{Configured, Document};
+pub use lower::{Lowered, lower};
 pub use rate::{Rate, RateError};
 pub use read::{Cell, Formula, MapName, Piece};
 pub use schema::schema;

@@ -57,6 +57,13 @@ impl Rate {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
+    /// How many in 10⁹ seconds, to the nearest; `None` when those are more than 64 bits hold.
+    pub fn per_giga(self) -> Option<u64> {
+        const GIGA_NANOS: u128 = 1_000_000_000 * 1_000_000_000;
+        let per = u128::from(self.per.nanos()) * u128::from(ONE);
+        u64::try_from((u128::from(self.count) * GIGA_NANOS + per / 2) / per).ok()
+    }
+
     /// Whether it never happens.
     pub const fn is_zero(self) -> bool {
         self.count == 0
@@ -122,6 +129,8 @@ mod tests {
         assert!(rate("61/m") > rate("1/s"));
         assert_eq!(rate("3/s").offset(3_000_000), Duration::from_secs(1_000_000));
         assert_eq!(rate("0/s").interval(), Duration::FOREVER);
+        assert_eq!((rate("6/m").per_giga(), rate("0.5/s").per_giga()), (Some(100_000_000), Some(500_000_000)));
+        assert_eq!((rate("1/m").per_giga(), rate("99999999999/ms").per_giga()), (Some(16_666_667), None));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::Lower;
 use super::names::Local;
 use crate::language::View;
 use crate::problem::did_you_mean;
-use crate::program::{EndpointRef, Reason, Role};
+use crate::program::{EndpointRef, Role, SYSTEM_REASONS};
 
 /// The names that every request of an endpoint carries; none for an endpoint that nobody calls, in which all may be.
 pub(super) type Carried = Option<BTreeSet<String>>;
@@ -21,7 +21,7 @@ pub(super) struct Site {
 
 impl<'a> Lower<'a> {
     pub(super) fn carry(&mut self) {
-        self.program.reasons = Reason::names().iter().map(|name| (*name).to_owned()).collect();
+        self.program.reasons = SYSTEM_REASONS.iter().map(|name| (*name).to_owned()).collect();
         for index in 0..self.bodies.len() {
             if let Some(steps) = self.bodies[index] {
                 self.survey(EndpointRef(super::place(index)), steps, &BTreeSet::new());
@@ -110,7 +110,7 @@ impl<'a> Lower<'a> {
 
     fn callers_without(&self, endpoint: EndpointRef, name: &str) -> String {
         let mut callers: Vec<String> = Vec::new();
-        for site in self.sites.iter().filter(|site| site.callee == endpoint) {
+        for site in self.sites.iter().filter(|site| site.callee == endpoint && site.caller != endpoint) {
             let Some(passed) = self.passed(site).filter(|passed| !passed.contains(name)) else { continue };
             let caller = format!("{}, which carries {}", self.label(site.caller), dollars(&passed));
             if !callers.contains(&caller) {

@@ -7,6 +7,7 @@ use super::{Lower, known};
 use crate::json::Span;
 use crate::language::View;
 use crate::problem::Problem;
+use crate::program::NodeDef;
 
 impl<'a> Lower<'a> {
     pub(super) fn schedule(&mut self) {
@@ -20,13 +21,19 @@ impl<'a> Lower<'a> {
     fn fault_line(&self, line: View<'a>) -> Result<Fault, Problem> {
         let text = line.text()?;
         let fault: Fault = text.parse().map_err(|error: FaultError| line.error_at(place_of(&error), error.to_string()))?;
-        let replicas: Vec<String> =
-            (0..self.program.replicas.len()).map(|node| self.program.replica_name(sim_core::NodeId(node as u32))).collect();
-        let names: Vec<&str> = replicas.iter().map(String::as_str).collect();
+        let names = self.fault_names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // The fault as it prints may differ from the text, so that the word is looked for again.
         fault.check_names(&names).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
         self.check_kind(line, text, &fault)?;
         Ok(fault)
+    }
+
+    /// Each node, and behind it its replicas when there are several.
+    fn fault_names(&self) -> Vec<String> {
+        let numbered = |node: &NodeDef| (1..=node.count).map(|number| format!("{}-{number}", node.name)).collect();
+        let replicas = |node: &NodeDef| if node.count == 1 { Vec::new() } else { numbered(node) };
+        self.program.nodes.iter().flat_map(|node| [vec![node.name.clone()], replicas(node)].concat()).collect()
     }
 
     fn check_kind(&self, line: View<'a>, text: &str, fault: &Fault) -> Result<(), Problem> {

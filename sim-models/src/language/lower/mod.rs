@@ -107,7 +107,7 @@ impl<'a> Lower<'a> {
             budgets: Vec::new(),
             key_classes: Vec::new(),
             metrics: Vec::new(),
-            scope: Scope::default(),
+            scope: Scope::of(NodeRef(0), EndpointRef(0)),
         }
     }
 

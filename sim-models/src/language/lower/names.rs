@@ -11,7 +11,6 @@ use crate::program::{EdgeRef, EndpointRef, MapRef, NodeRef, Piece, Role, Slot, T
 use crate::value::Value;
 
 /// What is known while the steps of one endpoint are written.
-#[derive(Default)]
 pub(super) struct Scope {
     pub node: NodeRef,
     pub endpoint: EndpointRef,
@@ -39,6 +38,12 @@ pub(super) enum At {
     Step,
     /// At a cell of this map.
     Cell(MapRef),
+}
+
+impl Scope {
+    pub(super) fn of(node: NodeRef, endpoint: EndpointRef) -> Self {
+        Scope { node, endpoint, locals: BTreeMap::new(), touched: Vec::new() }
+    }
 }
 
 impl<'a> Lower<'a> {

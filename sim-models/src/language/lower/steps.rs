@@ -12,7 +12,7 @@ use crate::expr::{Arithmetic, Kind, Name};
 use crate::language::{Cell, Formula, View};
 use crate::problem::Problem;
 use crate::program::{
-    BlockRef, Clauses, EdgeRef, EndpointRef, FactDef, FactRef, InFlight, MapRef, NodeRef, OnceDef, Reason, Slot, Step,
+    BlockRef, Clauses, EdgeRef, EndpointRef, FactDef, FactRef, InFlight, MapRef, OnceDef, Reason, Slot, Step,
     StepRef, Template, Var, Verb,
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Inside {
     /// Nobody waits.
     pub background: bool,
     pub transaction: bool,
+    /// That transaction is serializable.
+    pub locks_reads: bool,
 }
 
 /// Words that mean something in `on`, and in conditions about the requests of a key.
@@ -37,7 +39,7 @@ impl<'a> Lower<'a> {
         for index in 0..self.bodies.len() {
             let endpoint = EndpointRef(place(index));
             let node = self.program.endpoint(endpoint).node;
-            self.scope = Scope { node, endpoint, ..Scope::default() };
+            self.scope = Scope::of(node, endpoint);
             let first = self.program.steps.len();
             let body = self.block(self.bodies[index], Inside::default());
             self.program.endpoints[index].body = body;
@@ -59,7 +61,8 @@ impl<'a> Lower<'a> {
         let id = view.field("id").and_then(|id| id.text().ok()).map(str::to_owned);
         let path = view.error("").path;
         let verb = Verb::Reply(Template::Constant(Default::default()));
-        self.program.steps.push(Step { verb, clauses: Clauses::default(), place: 0, repeats: inside.repeats, id, path });
+        let Inside { repeats, locks_reads, .. } = inside;
+        self.program.steps.push(Step { verb, clauses: Clauses::default(), place: 0, repeats, locks_reads, id, path });
         self.places.steps.push(view.span());
         self.verbs.push("");
         let Some((verb, value)) = self.told(view.step()) else { return step };
@@ -211,7 +214,9 @@ impl<'a> Lower<'a> {
             return Err(step.error("a transaction inside a transaction is not supported: all commits at the end of the outer one"));
         }
         let before = std::mem::take(&mut self.scope.touched);
-        let body = self.block(Some(value), Inside { transaction: true, ..retried });
+        let isolation = step.or("isolation", "read-committed", View::text);
+        let serializable = self.told(isolation) == Some("serializable");
+        let body = self.block(Some(value), Inside { transaction: true, locks_reads: serializable, ..retried });
         let mut stores = std::mem::replace(&mut self.scope.touched, before);
         stores.sort_unstable();
         stores.dedup();
@@ -223,7 +228,6 @@ impl<'a> Lower<'a> {
         }
         let store = stores.first().copied();
         let edge = store.map(|store| self.edge_to(store));
-        let serializable = step.or("isolation", "read-committed", View::text)? == "serializable";
         Ok(Verb::Transaction { body, store, edge, serializable })
     }
 
@@ -314,12 +318,14 @@ impl<'a> Lower<'a> {
         let mut names: Vec<String> = self.known_names().filter(each).map(str::to_owned).collect();
         names.sort_unstable();
         names.dedup();
-        if names.is_empty() && self.carried[self.scope.endpoint.0 as usize].is_none() && self.program.classes.len() == 1 {
-            // Nobody calls this endpoint; if somebody did, it would be with this.
+        let nobody_calls = self.carried[self.scope.endpoint.0 as usize].is_none();
+        if names.is_empty() && nobody_calls && self.program.classes.len() == 1 {
+            // If somebody called this endpoint, it would be with this.
             names = self.program.classes.clone();
         }
         match names.as_slice() {
             [name] => Ok(Template::Var(Var::Slot(self.slot(name)))),
+            _ if nobody_calls => Ok(Template::Constant(Default::default())),
             [] => {
                 let classes = joined(self.program.classes.iter().map(String::as_str));
                 let message = format!(
@@ -444,11 +450,4 @@ fn keeps_failures(step: View<'_>) -> Result<bool, Problem> {
         return Err(keep.error("\"keep\" has \"ok\" in it, or nothing would be done only once"));
     }
     Ok(kept.contains(&"error"))
-}
-
-/// A node of which nothing is known yet.
-impl Default for NodeRef {
-    fn default() -> Self {
-        NodeRef(0)
-    }
 }

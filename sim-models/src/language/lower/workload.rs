@@ -28,14 +28,16 @@ impl<'a> Lower<'a> {
         let steps = self.told(view.need("do"));
         let each = view.need("each")?;
         let name = each.text()?;
-        self.check_each(each, name)?;
+        let checked = self.check_each(each, name);
+        self.told(checked);
         let (class, slot) = (self.class(name), self.slot(name));
         self.program.slots[slot.0 as usize].class = Some(class);
         let endpoint = self.add_endpoint(node, key, steps, None);
         let start = Instant::ZERO + view.or("start", sim_core::Duration::ZERO, View::duration)?;
         let limit = view.optional("limit", View::count)?;
         let length = view.optional("for", View::duration)?;
-        Ok(WorkloadDef { endpoint, class, slot, start, limit, length, pace: pace(view)? })
+        let pace = self.told(pace(view)).unwrap_or(PaceDef::Open { stages: Vec::new(), even: false });
+        Ok(WorkloadDef { endpoint, class, slot, start, limit, length, pace })
     }
 
     fn check_each(&self, each: View<'a>, name: &str) -> Result<(), Problem> {

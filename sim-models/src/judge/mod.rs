@@ -1,0 +1,256 @@
+//! The judge of a scenario: whether its properties held, what its metrics are, and what is said about both.
+//!
+//! It reads what the nodes note and never touches the run. What belongs to one change (the notes between [`Note::Apart`] and
+//! [`Note::Together`]) is judged once, when the change is over. What nobody asks about is counted at most.
+//!
+//! Latency runs from when a request was to begin to its outcome, whatever that is; percentiles are nearest-rank over all of them.
+
+mod bench;
+mod finding;
+mod plan;
+mod question;
+mod state;
+mod tally;
+mod verdict;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use sim_core::{Happening, Instant, Judge, Judged, NodeId, Sim};
+
+pub use self::finding::{Reading, Source, Violation};
+use self::plan::Plan;
+use self::state::{Broke, State};
+use self::tally::percentile;
+use self::verdict::{End, Over};
+use crate::message::{Msg, Note};
+use crate::program::{Counter, EdgeCounter, EdgeRef, NodeCounter, NodeRef, Program, Role};
+
+/// The property that no file names: a condition or value that cannot be worked out is a finding.
+pub const HAS_A_VALUE: &str = "every expression has a value";
+
+/// Judges a run of a scenario.
+#[derive(Clone)]
+pub struct ScenarioJudge {
+    program: Arc<Program>,
+    plan: Arc<Plan>,
+    state: State,
+    /// What was found at the end of the run, by property.
+    endings: Vec<Option<Violation>>,
+    /// The metrics at the end, and after how many events that was.
+    worked: Option<(u64, Vec<Option<f64>>)>,
+}
+
+/// What became of the requests of all workloads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Requests {
+    /// Begun.
+    pub total: u64,
+    /// Ended ok.
+    pub ok: u64,
+    /// Ended in error.
+    pub error: u64,
+    /// Ended without anybody knowing.
+    pub unknown: u64,
+    /// Without an outcome at the end of the run; in no rate.
+    pub unanswered: u64,
+    /// The share that is ok of those with an outcome; none when there are none.
+    pub availability: Option<f64>,
+}
+
+/// Latency of the requests of all workloads with an outcome, in milliseconds; none without any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Latency {
+    /// The median.
+    pub p50: Option<f64>,
+    /// 90 % took no longer.
+    pub p90: Option<f64>,
+    /// 99 % took no longer.
+    pub p99: Option<f64>,
+    /// 99.9 % took no longer.
+    pub p999: Option<f64>,
+    /// The longest.
+    pub max: Option<f64>,
+}
+
+impl ScenarioJudge {
+    /// Judges a run of this program, which has been [placed](Program::place).
+    pub fn new(program: Arc<Program>) -> ScenarioJudge {
+        let plan = Arc::new(Plan::new(&program));
+        let state = State::new(&program, &plan);
+        let endings = vec![None; program.properties.len()];
+        ScenarioJudge { program, plan, state, endings, worked: None }
+    }
+
+    /// Takes what one event noted: its number, instant and node. The name of an `always` property that it broke for the first
+    /// time, if it did; the first of several.
+    pub fn take(&mut self, number: u64, at: Instant, handler: Option<NodeId>, notes: &[Note]) -> Option<&str> {
+        self.begin(number, at);
+        for note in notes {
+            self.state.note(&self.program, &self.plan, handler, note);
+        }
+        self.over()
+    }
+
+    fn begin(&mut self, number: u64, at: Instant) {
+        self.state.event(&self.program, &self.plan, number, at);
+    }
+
+    fn over(&mut self) -> Option<&str> {
+        self.state.event_over(&self.program, &self.plan);
+        match self.state.broke? {
+            Broke::Property(property) => Some(&self.program.properties[property].name),
+            Broke::Expression => Some(HAS_A_VALUE),
+        }
+    }
+
+    /// The first violation of each property so far, in the order of the file; those that are judged at the end of the run, after
+    /// [`finish`](Judge::finish).
+    pub fn violations(&self) -> impl Iterator<Item = &Violation> {
+        self.plan.properties.iter().zip(&self.state.standings).zip(&self.endings).filter_map(
+            |((asked, standing), ending)| {
+                let found = standing.found.as_deref().filter(|_| asked.kind != sim_core::PropertyKind::Sometimes);
+                found.map(|(violation, _)| violation).or(ending.as_ref())
+            },
+        )
+    }
+
+    /// The metrics in the order of the file; none when one has no value: nothing to divide by, no keys, never true.
+    ///
+    /// At the end of a run the end is that of the run; earlier it is now.
+    pub fn metrics(&self, sim: &Sim<Msg>) -> Vec<(String, Option<f64>)> {
+        match &self.worked {
+            Some((events, worked)) if *events == self.state.event => self.named(worked),
+            _ => self.named(&self.work_out(self.end(sim)).0),
+        }
+    }
+
+    fn named(&self, worked: &[Option<f64>]) -> Vec<(String, Option<f64>)> {
+        self.program.metrics.iter().map(|metric| metric.name.clone()).zip(worked.iter().copied()).collect()
+    }
+
+    /// What became of the requests so far.
+    pub fn requests(&self) -> Requests {
+        let mut sum = Requests::default();
+        for node in self.workloads() {
+            sum.total += self.node_counter(node, NodeCounter::Requests);
+            sum.ok += self.node_counter(node, NodeCounter::Ok);
+            sum.error += self.node_counter(node, NodeCounter::Error);
+            sum.unknown += self.node_counter(node, NodeCounter::Unknown);
+        }
+        let answered = sum.ok + sum.error + sum.unknown;
+        sum.unanswered = sum.total.saturating_sub(answered);
+        sum.availability = (answered > 0).then(|| sum.ok as f64 / answered as f64);
+        sum
+    }
+
+    /// Latency of the requests so far.
+    pub fn latency(&self) -> Latency {
+        let mut all: Vec<u64> =
+            self.workloads().flat_map(|workload| self.state.tally.latencies(workload, None)).collect();
+        let mut at =
+            |thousandths| percentile(bench::thousandths(thousandths), &mut all).map(|nanos| nanos as f64 / 1e6);
+        Latency { p50: at(500), p90: at(900), p99: at(990), p999: at(999), max: at(1000) }
+    }
+
+    /// What was counted of each node and of each edge: `("gateway.calls", 10751)`, `("shop->gateway.late", 697)`.
+    pub fn counters(&self) -> Vec<(String, u64)> {
+        let program = &*self.program;
+        let mut all = Vec::new();
+        for node in self.nodes() {
+            let shown = words::shown_counters(program, node).iter();
+            all.extend(shown.map(|counter| {
+                (words::counter(program, Counter::Node(node, *counter)), self.node_counter(node, *counter))
+            }));
+        }
+        use EdgeCounter::{Calls, Error, Late, Ok, Retries, Unknown};
+        for edge in (0..program.edges.len()).map(|edge| EdgeRef(edge as u16)) {
+            all.extend([Calls, Retries, Ok, Error, Unknown, Late].map(|counter| {
+                let place = tally::edge_place(program.nodes.len(), edge, counter);
+                (words::counter(program, Counter::Edge(edge, counter)), self.state.tally.counter(place, None))
+            }));
+        }
+        all
+    }
+
+    /// How far a run has come.
+    fn end(&self, sim: &Sim<Msg>) -> End {
+        let now = sim.now();
+        if !self.plan.needs_end {
+            return End { at: now, over: Over::NothingLeft };
+        }
+        let cut = End { at: now, over: Over::Cut };
+        if sim.panic().is_some() {
+            return cut;
+        }
+        // Stale timers are pending too, so a copy has to try.
+        match (sim.clone().step(), self.program.until) {
+            (None, _) => End { at: now, over: Over::NothingLeft },
+            (Some(next), Some(until)) if next.at > until => End { at: until.max(now), over: Over::Until },
+            (Some(_), _) => cut,
+        }
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = NodeRef> + use<> {
+        (0..self.program.nodes.len()).map(|node| NodeRef(node as u16))
+    }
+
+    fn workloads(&self) -> impl Iterator<Item = NodeRef> {
+        self.nodes().filter(|node| matches!(self.program.node(*node).role, Role::Workload(_)))
+    }
+
+    fn node_counter(&self, node: NodeRef, counter: NodeCounter) -> u64 {
+        let count = |counter| tally::node_place(node, counter).map_or(0, |place| self.state.tally.counter(place, None));
+        match counter {
+            NodeCounter::Unanswered => {
+                let answered = [NodeCounter::Ok, NodeCounter::Error, NodeCounter::Unknown].map(count);
+                count(NodeCounter::Requests).saturating_sub(answered.iter().sum())
+            }
+            counter => count(counter),
+        }
+    }
+
+    /// Sees which nodes are up: the node that was at work, and after a fault all of them.
+    #[inline]
+    fn look(&mut self, what: Happening, sim: &Sim<Msg>) -> Option<NodeId> {
+        let (program, plan) = (&*self.program, &*self.plan);
+        let node = match what {
+            Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => {
+                for node in (0..program.replicas.len()).map(|node| NodeId(node as u32)) {
+                    self.state.is_up(program, plan, node, sim.is_up(node));
+                }
+                return None;
+            }
+            Happening::Undelivered { .. } => return None,
+            Happening::Started { node, life } => {
+                self.state.started(program, plan, node, life);
+                node
+            }
+            Happening::Delivered { to, .. } | Happening::Refused { to, .. } | Happening::Reset { to, .. } => to,
+            Happening::Fired { node, .. } | Happening::Synced { node, .. } => node,
+        };
+        Some(node)
+    }
+}
+
+impl Judge<Msg> for ScenarioJudge {
+    fn after(&mut self, step: &sim_core::Step, sim: &Sim<Msg>) -> Option<&str> {
+        self.begin(step.number, step.at);
+        let handler = self.look(step.what, sim);
+        for note in sim.notes() {
+            self.state.note(&self.program, &self.plan, handler, note);
+        }
+        // A fault may strike at a step: what the node noted before that still counts.
+        if let Some(node) = handler {
+            self.state.is_up(&self.program, &self.plan, node, sim.is_up(node));
+        }
+        self.over()
+    }
+
+    fn finish(&mut self, sim: &Sim<Msg>) -> Vec<Judged> {
+        self.close(self.end(sim), sim.last_fault_end())
+    }
+}

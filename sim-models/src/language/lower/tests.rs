@@ -1,0 +1,552 @@
+//! What files become, and what is said about names that mean nothing.
+
+use sim_core::seed::name_hash;
+use sim_core::{Class, Dist, Duration, Instant, Ratio};
+
+use super::{Lowered, label, lower};
+use crate::language::{Choices, Document};
+use crate::problem::{Problem, Problems};
+use crate::program::*;
+use crate::value::Value;
+
+const CHECKOUT: &str = include_str!("../../../scenarios/checkout.json");
+const GATEWAY_TIMEOUT: &str = include_str!("../../../scenarios/gateway-timeout.json");
+const OVERSELL: &str = include_str!("../../../scenarios/oversell.json");
+
+/// Nodes that the steps and conditions of the tests name; the shop's endpoint `pay` is to be filled in.
+fn scenario(pay: &str, fields: &str) -> String {
+    format!(
+        r#"{{"faultline": 1, "name": "x", "until": "1h",
+ "nodes": {{
+  "shop": {{"kind": "service", "maps": {{"seen": {{}}}}, "memory": {{"near": {{}}}}, "endpoints": {{
+   "pay": [{pay}],
+   "sweep": {{"every": "30s", "do": []}}
+  }}}},
+  "bank": {{"kind": "service", "replicas": 2, "maps": {{"keys": {{}}}}, "endpoints": {{
+   "charge": [{{"record": "charged"}}], "refund": [{{"record": "refunded"}}, {{"fail": "no_money"}}]
+  }}}},
+  "db": {{"kind": "store", "maps": {{"status": {{}}, "stock": {{"book": 3, "7": "x", "gone": null}}}}}},
+  "ledger": {{"kind": "store", "maps": {{"sum": {{}}}}}}
+ }},
+ "workload": {{
+  "buyer": {{"rate": "10/s", "limit": 5, "each": "order", "do": [{{"call": "shop.pay"}}]}},
+  "clerk": {{"users": 2, "for": "1m", "each": "visit", "do": [
+   {{"call": "bank.refund"}}, {{"set": "ledger.sum[$visit]", "to": 1}}, {{"set": "db.status[1]", "to": "= value + 1"}}]}}
+ }}{fields}}}"#
+    )
+}
+
+fn lowered(text: &str, choices: &Choices) -> Result<Lowered, Problems> {
+    lower(&Document::parse("x.json", text)?.configure(choices)?)
+}
+
+fn program(text: &str) -> Program {
+    lowered(text, &Choices::none()).unwrap_or_else(|problems| panic!("{problems}")).program
+}
+
+fn said(problems: &Problems) -> Vec<String> {
+    let said = |problem: &Problem| format!("{}: {}", problem.path, problem.message);
+    // The charge is recorded outside "once", and called by some tests only.
+    problems.iter().map(said).filter(|said| !said.ends_with("nobody calls bank.charge")).collect()
+}
+
+fn told(text: &str) -> Vec<String> {
+    match lowered(text, &Choices::none()) {
+        Ok(lowered) => said(&lowered.warnings),
+        Err(problems) => said(&problems),
+    }
+}
+
+/// What is said about steps of `shop.pay`.
+fn check_steps(steps: &str, expected: &[&str]) {
+    let expected: Vec<String> = expected.iter().map(|said| format!("nodes.shop.endpoints.pay{said}")).collect();
+    assert_eq!(told(&scenario(steps, "")), expected, "{steps}");
+}
+
+/// What is said about fields of the scenario.
+fn check_field(field: &str, expected: &[&str]) {
+    assert_eq!(told(&scenario("", &format!(", {field}"))), expected, "{field}");
+}
+
+fn check_metric(metric: &str, expected: &str) {
+    let metrics = format!(r#""metrics": {{"m": {metric}, "calls": {{"value": "shop.calls"}}, "loop": {{"value": "loop + 1"}}}}"#);
+    let circle = "metrics.loop: \"loop\" is worked out from itself: loop from loop";
+    let mut found = told(&scenario("", &format!(", {metrics}")));
+    found.retain(|said| said != circle);
+    assert_eq!(found, if expected.is_empty() { vec![] } else { vec![format!("metrics.m.{expected}")] }, "{metric}");
+}
+
+fn check_property(property: &str, expected: &str) {
+    let found = told(&scenario("", &format!(r#", "properties": {{"p": {property}}}"#)));
+    assert_eq!(found, [format!("properties.p.{expected}")], "{property}");
+}
+
+#[test]
+fn the_scenarios_lower_with_every_remedy_and_without_a_warning() {
+    for text in [CHECKOUT, GATEWAY_TIMEOUT, OVERSELL] {
+        let document = Document::parse("x.json", text).unwrap();
+        assert_eq!(said(&lowered(text, &Choices::none()).unwrap().warnings), [""; 0]);
+        for remedy in document.settings().remedies() {
+            let Lowered { program, warnings } = lowered(text, &Choices::none().remedy(&remedy.name)).unwrap();
+            assert_eq!(said(&warnings), [""; 0]);
+            assert!(!program.expect.is_empty());
+        }
+    }
+}
+
+#[test]
+fn checkout_becomes_numbers() {
+    let program = program(CHECKOUT);
+    let names: Vec<_> = program.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["shop", "inventory", "orders", "gateway", "shopper"]);
+    assert_eq!(program.replicas.len(), 5);
+    assert_eq!(program.kinds, ["checkout", "charge", "shopper", "read", "set", "delete", "commit", "rollback"]);
+    assert_eq!(program.classes, ["order"]);
+    let facts: Vec<_> = program.facts.iter().map(|fact| (fact.name.as_str(), fact.class)).collect();
+    assert_eq!(facts, [("asked", Some(Class(0))), ("charged", Some(Class(0)))]);
+    let slots: Vec<_> = program.slots.iter().map(|slot| (slot.name.as_str(), slot.class)).collect();
+    assert_eq!(slots, [("order", Some(Class(0))), ("key", None)]);
+    let edge = |edge: &(NodeRef, NodeRef)| (program.node(edge.0).name.as_str(), program.node(edge.1).name.as_str());
+    let edges: Vec<_> = program.edges.iter().map(edge).collect();
+    assert_eq!(edges, [("shop", "inventory"), ("shop", "orders"), ("shop", "gateway"), ("shopper", "shop")]);
+    let reasons: Vec<_> = program.reasons.iter().skip(SYSTEM_REASONS.len()).collect();
+    assert_eq!(reasons, ["sold_out", "payment_failed"]);
+    let watched: Vec<_> = program.maps.iter().map(|map| (map.name.as_str(), map.watched)).collect();
+    assert_eq!(watched, [("stock", false), ("status", true), ("keys", false)]);
+    assert!(program.faults.is_empty(), "a loss of 0% is off");
+    let Role::Workload(shopper) = &program.nodes[4].role else { panic!() };
+    assert!(matches!(&shopper.pace, PaceDef::Open { stages, even: false } if *stages == [(10_000_000_000, None)]));
+    assert_eq!((shopper.limit, shopper.class, shopper.slot), (Some(10_000), Class(0), Slot(0)));
+}
+
+#[test]
+fn oversell_knows_the_metric_from_the_fact_and_the_version_that_came_with_a_read() {
+    let program = program(OVERSELL);
+    let version = program.slots.iter().position(|slot| slot.name == "left.version").map(|index| Slot(index as u16));
+    assert!(version.is_some());
+    let reads = program.steps.iter().filter_map(|step| match step.verb {
+        Verb::Read { version, .. } => Some(version),
+        _ => None,
+    });
+    assert!(reads.into_iter().all(|read| read == version));
+    let Measure::Value(oversold) = &program.metrics[2].measure else { panic!() };
+    assert!(format!("{oversold:?}").contains("Metric(1)"), "{oversold:?}");
+    assert!(matches!(&program.properties[2].ask, Ask::Conserved { facts, maps, at_commit: false, .. }
+        if *facts == [FactRef(0)] && *maps == [MapRef(0)]));
+}
+
+#[test]
+fn the_expectations_are_the_remedys_when_one_was_chosen() {
+    let expect = |choices| lowered(GATEWAY_TIMEOUT, &choices).unwrap().program.expect;
+    let own = [
+        ("charged_but_cancelled".to_owned(), Expected::Between(580.0, 744.0)),
+        ("unresolved".to_owned(), Expected::Exactly(0.0)),
+    ];
+    assert_eq!(expect(Choices::none()), own);
+    let slow = Expected::Between(58.0, 120.0);
+    assert_eq!(expect(Choices::none().remedy("wait-2s")), [("charged_but_cancelled".to_owned(), slow)]);
+    assert_eq!(expect(Choices::none().remedy("wait-2s").remedy("reconcile")), own);
+}
+
+#[test]
+fn a_steps_place_is_its_id_or_its_ordinal_among_the_same_verbs_of_the_text() {
+    let program = program(&scenario(
+        r#"{"on": {"ok": [{"work": "1s"}]}, "try": [{"work": "2s"}, {"call": "bank.charge", "id": "pay", "on": {"unknown": [{"work": "3s"}]}}]},
+           {"work": "4s"}, {"call": "bank.charge"}"#,
+        "",
+    ));
+    let place = |wanted: Duration| {
+        let found = program.steps.iter().find(|step| matches!(&step.verb, Verb::Work(Dist::Constant(length)) if *length == wanted));
+        found.map(|step| step.place)
+    };
+    for (length, name) in [(1, "work:1"), (2, "work:2"), (3, "work:3"), (4, "work:4")] {
+        assert_eq!(place(Duration::from_secs(length)), Some(name_hash(name)), "{name}");
+    }
+    let calls: Vec<_> =
+        program.steps.iter().filter(|step| step.path.starts_with("nodes") && matches!(step.verb, Verb::Call { .. })).collect();
+    assert_eq!((calls[0].place, calls[1].place), (name_hash("id:pay"), name_hash("call:2")));
+    assert_eq!(calls[0].path, "nodes.shop.endpoints.pay[0].try[1]");
+    check_steps(
+        r#"{"work": "1s", "id": "a"}, {"wait": "1s", "id": "a"}"#,
+        &["[1]: the id \"a\" is taken in this endpoint; two steps need two, or they share their dice"],
+    );
+}
+
+#[test]
+fn a_step_repeats_inside_a_loop_and_inside_what_is_retried() {
+    let program = program(&scenario(
+        r#"{"try": [{"if": "now > 1s", "then": [{"work": "1s"}]}], "retry": 2, "on": {"else": [{"work": "2s"}]}},
+           {"read": "db.status[*]", "as": "all"},
+           {"for_each": "order", "in": "$all", "do": [{"work": "3s", "id": "x"}]},
+           {"call": "bank.charge", "retry": 3, "on": {"ok": [{"work": "4s"}]}}"#,
+        "",
+    ));
+    let works: Vec<bool> =
+        program.steps.iter().filter(|step| matches!(step.verb, Verb::Work(_))).map(|step| step.repeats).collect();
+    assert_eq!(works, [true, false, true, false]);
+}
+
+#[test]
+fn what_all_callers_carry_is_known_and_nothing_else() {
+    // Both the buyer, by way of the shop, and the clerk call this.
+    let text = r#"{"faultline": 1, "name": "x",
+ "nodes": {
+  "shop": {"kind": "service", "endpoints": {
+   "pay": [{"call": "bank.charge", "with": {"key": "$order", "note": "x"}}],
+   "again": [{"if": "$key == 1", "then": [{"call": "shop.again"}]}, {"reply": "$order"}],
+   "old": [{"reply": "$nothing"}]}},
+  "bank": {"kind": "service", "endpoints": {"charge": [{"call": "shop.again"}, {"reply": "$key/$note"}, {"reply": "$order"}]}}},
+ "workload": {
+  "buyer": {"rate": "1/s", "limit": 1, "each": "order", "do": [{"call": "shop.pay"}]},
+  "clerk": {"rate": "1/s", "limit": 1, "each": "visit", "do": [{"call": "bank.charge", "with": {"key": 1}}]}}}"#;
+    assert_eq!(
+        told(text),
+        [
+            "nodes.shop.endpoints.again[1].reply: $order is not known here: shop.again is called by bank.charge, which carries $key",
+            "nodes.bank.endpoints.charge[1].reply: $note is not known here: bank.charge is called by clerk, which carries $key and $visit",
+            "nodes.bank.endpoints.charge[2].reply: $order is not known here: bank.charge is called by clerk, which carries $key and $visit",
+        ]
+    );
+}
+
+#[test]
+fn what_for_each_binds_travels_and_what_as_binds_does_not() {
+    let sweep = |inner: &str| {
+        format!(
+            r#"{{"faultline": 1, "name": "x", "until": "1h", "nodes": {{
+ "db": {{"kind": "store", "maps": {{"status": {{}}}}}},
+ "shop": {{"kind": "service", "endpoints": {{
+  "sweep": {{"every": "30s", "do": [
+   {{"read": "db.status[*]", "as": "all"}},
+   {{"for_each": "order", "in": "$all", "do": [{{"call": "shop.look", "as": "found"}}]}}, {inner}]}},
+  "look": [{{"record": "looked"}}, {{"reply": "$order"}}]}}}}}},
+ "workload": {{"buyer": {{"rate": "1/s", "limit": 1, "each": "order", "do": []}}}}}}"#
+        )
+    };
+    let program = program(&sweep(r#"{"reply": "$found"}"#));
+    assert_eq!(program.facts[0].class, Some(Class(0)));
+    let here = "nodes.shop.endpoints.sweep.do[2].reply: $order is not known here: \
+                shop.sweep runs by itself and carries nothing; \"as\" and \"for_each\" give names";
+    assert_eq!(told(&sweep(r#"{"reply": "$order"}"#)), [here]);
+    let here = "nodes.shop.endpoints.sweep.do[2].reply: $all is a list; \"for_each\" goes through it";
+    assert_eq!(told(&sweep(r#"{"reply": "$all"}"#)), [here]);
+}
+
+#[test]
+fn a_step_that_names_nothing_is_told_what_there_is() {
+    check_steps(r#"{"call": "bank.charg"}"#, &["[0].call: no endpoint \"bank.charg\"; bank has charge, refund"]);
+    check_steps(r#"{"call": "bnk.charge"}"#, &["[0].call: no node \"bnk\"; did you mean \"bank\"?"]);
+    check_steps(r#"{"call": "db.read"}"#, &["[0].call: db is a store; \"read\" and \"set\" its cells"]);
+    check_steps(r#"{"call": "buyer.x"}"#, &["[0].call: buyer is a workload; it calls and is not called"]);
+    check_steps(
+        r#"{"call": "shop.sweep"}"#,
+        &["[0].call: shop.sweep runs by itself; an endpoint that is called has neither \"every\" nor \"at_start\""],
+    );
+    check_steps(
+        r#"{"reply": "$item"}"#,
+        &["[0].reply: $item is not known here: shop.pay is called by buyer, which carries $order"],
+    );
+    check_steps(
+        r#"{"reply": "$oder"}"#,
+        &["[0].reply: $oder is not known here: shop.pay is called by buyer, which carries $order; did you mean \"$order\"?"],
+    );
+    check_steps(r#"{"read": "db.stats[1]"}"#, &["[0].read: no map \"stats\" in db; it has status, stock"]);
+    check_steps(r#"{"read": "other[1]"}"#, &["[0].read: no map \"other\" in shop; it has seen, near"]);
+    check_steps(
+        r#"{"read": "bank.keys[1]"}"#,
+        &["[0].read: \"keys\" is bank's own map; only steps of bank reach it, so call one of its endpoints"],
+    );
+    check_steps(r#"{"reply": "$left.version"}"#, &["[0].reply: $left.version is not known here; a \"read\" of a cell gives it with \"as\": \"left\""]);
+    check_steps(r#"{"reply": "$message"}"#, &["[0].reply: $message is known only where messages of a queue or log are handled"]);
+    check_steps(r#"{"reply": 1, "id": "x"}, {"read": "seen[1]", "as": "try"}"#, &["[1].as: \"$try\" has a meaning already; choose another name"]);
+    check_steps(
+        r#"{"if": "value > 1", "then": []}"#,
+        &["[0].if: \"value\" is known only at a cell, in \"to\", \"where\" and \"when\"; give what was read a name by \"as\""],
+    );
+    check_steps(r#"{"if": "order > 1", "then": []}"#, &["[0].if: \"order\" is not known here; a name has a dollar sign, \"$order\""]);
+    check_steps(r#"{"if": "seen[1] > 1", "then": []}"#, &["[0].if: a cell is not known here; \"read\" it first and give it a name by \"as\""]);
+    check_steps(r#"{"if": "db.calls > 1", "then": []}"#, &["[0].if: \"db.calls\" is known only to metrics and properties, not to steps"]);
+    check_steps(
+        r#"{"set": "db.stock[1]", "to": "= left - 1"}"#,
+        &["[0].to: \"left\" is not known at a cell; known are value, version, age, key, now, and names with a dollar sign"],
+    );
+    check_steps(
+        r#"{"set": "db.stock[1]", "to": 1, "where": "ledger.sum[1] == 1"}"#,
+        &["[0].where: at a cell only the maps of its own node are known, those of db"],
+    );
+    check_steps(r#"{"set": "db.stock[1]", "to": 1, "where": "status[1] == null && age > 1s"}"#, &[]);
+    check_steps(r#"{"for_each": "x", "in": "$order", "do": []}"#, &["[0].in: $order is no list; \"read\" a whole map, \"store.map[*]\", \"as\": \"order\""]);
+    check_steps(r#"{"for_each": "x", "in": "order", "do": []}"#, &["[0].in: \"in\" should be the name of a list, such as \"$pending\""]);
+    check_steps(r#"{"call": "bank.refund", "with": {"visit": 1}, "on": {"no_mony": []}}"#, &["[0].on.no_mony: nothing fails with \"no_mony\"; did you mean \"no_money\"?"]);
+}
+
+#[test]
+fn steps_that_cannot_be_together_are_told_why() {
+    check_steps(
+        r#"{"transaction": [{"set": "db.stock[1]", "to": 1}, {"set": "ledger.sum[1]", "to": 1}]}"#,
+        &["[0]: this transaction touches db and ledger; name a protocol (\"2pc\", …) or use a saga"],
+    );
+    check_steps(
+        r#"{"transaction": [{"set": "seen[1]", "to": 1}]}"#,
+        &["[0].transaction[0].set: a transaction is on a store; \"seen\" is shop's own map"],
+    );
+    check_steps(
+        r#"{"transaction": [{"transaction": []}, {"parallel": [[]]}, {"background": []}]}"#,
+        &[
+            "[0].transaction[0]: a transaction inside a transaction is not supported: all commits at the end of the outer one",
+            "[0].transaction[1]: \"parallel\" inside a transaction is not supported: its steps would wait for each other's locks",
+            "[0].transaction[2].background: \"background\" inside a transaction is not supported: its steps would outlive the commit",
+        ],
+    );
+    check_steps(
+        r#"{"background": [{"if": "now > 1s", "then": [{"fail": "late"}, {"reply": 1}]}]}"#,
+        &[
+            "[0].background[0].then[0].fail: nobody waits for what runs in the background, so nobody would learn that it failed",
+            "[0].background[0].then[1].reply: nobody waits for what runs in the background, so there is no one to reply to",
+        ],
+    );
+    check_steps(r#"{"parallel": [[], []], "need": 3}"#, &["[0].need: 3 of 2 branches can never be ok; need at most 2"]);
+    check_steps(r#"{"fail": "error"}"#, &["[0].fail: \"error\" is a word of \"on\"; give the reason a name of its own"]);
+    check_steps(r#"{"read": "db.stock[1]", "limit": 2}"#, &["[0].limit: this reads one cell; \"where\" and \"limit\" are for a whole map, \"store.map[*]\""]);
+    check_steps(r#"{"read": "db.stock[*]", "when": "value == 1"}"#, &["[0].when: this reads a whole map; \"when\" waits for one cell"]);
+}
+
+#[test]
+fn a_fact_is_about_the_one_key_known_or_says_whose_it_is() {
+    let program = program(&scenario(r#"{"record": "paid"}, {"record": "noted", "key": "$order/1"}, {"undo": "paid", "key": "$order"}"#, ""));
+    let class = |name: &str| program.facts.iter().find(|fact| fact.name == name).unwrap().class;
+    assert_eq!((class("paid"), class("noted"), class("refunded")), (Some(Class(0)), None, Some(Class(1))));
+    check_steps(
+        r#"{"read": "seen[1]", "as": "visit"}, {"record": "paid"}"#,
+        &["[1].record: whose fact is \"paid\"? $order and $visit are known here; say \"key\", such as \"$order\""],
+    );
+    check_steps(
+        r#"{"record": "paid"}, {"read": "seen[1]", "as": "visit"}, {"record": "paid", "key": "$visit"}"#,
+        &["[2].record: \"paid\" is recorded about $order elsewhere and about $visit here; make it two facts"],
+    );
+    check_steps(r#"{"record": "ok"}"#, &["[0].record: \"ok\" means the requests of a key in conditions; give the fact another name"]);
+    let nobody = scenario("", "").replace(r#""every": "30s", "do": []"#, r#""every": "30s", "do": [{"record": "swept"}]"#);
+    assert_eq!(
+        told(&nobody),
+        ["nodes.shop.endpoints.sweep.do[0].record: whose fact is \"swept\"? no name of an \"each\" (order, visit) is known here; say \"key\", such as \"$name\""]
+    );
+}
+
+#[test]
+fn metrics_and_properties_that_name_nothing_are_told_what_there_is() {
+    check_metric(r#"{"count": "chraged > 1"}"#, "count: nothing records \"chraged\"; facts are charged, refunded");
+    check_metric(r#"{"count": "charged.frist > 1"}"#, "count: \"charged\" has no \"frist\"; a fact has first and last");
+    check_metric(r#"{"count": "db.calls > 1"}"#, "count: \"db.calls\" is about the run; this is asked of one key at a time");
+    check_metric(r#"{"count": "db.status[$ordr] == 1"}"#, "count: no \"each\" is named \"ordr\"; did you mean \"$order\"?");
+    check_metric(r#"{"count": "status[$order] == 1"}"#, "count: whose map is \"status\"? write \"db.status\"");
+    check_metric(r#"{"count": "shop.near[$order] == 1"}"#, "count: shop.near is in memory, another one in each replica; make it one of \"maps\"");
+    check_metric(r#"{"count": "ok == 0"}"#, "count: whose requests? there are order, visit; name a fact, or a cell by \"$name\", of one of them");
+    check_metric(
+        r#"{"count": "refunded > 0 && db.status[$order] == 1"}"#,
+        "count: a condition is about the keys of one \"each\"; refunded belongs to \"visit\" and $order to \"order\"",
+    );
+    check_metric(
+        r#"{"count": "ledger.sum[$order] == 1"}"#,
+        "count: a condition is about the keys of one \"each\"; ledger.sum belongs to \"visit\" and $order to \"order\"",
+    );
+    check_metric(r#"{"value": "refunded"}"#, "value: \"refunded\" is a fact about one key; its count over all keys is \"total(refunded)\"");
+    check_metric(r#"{"value": "cals"}"#, "value: no metric \"cals\"; did you mean \"calls\"?");
+    check_metric(r#"{"value": "db.cals"}"#, "value: no counter \"db.cals\"; db has calls, unmet, rollbacks, deadlocks, lock_waiters");
+    check_metric(r#"{"value": "db.conflicts"}"#, "value: \"db.conflicts\" is not built yet");
+    check_metric(r#"{"value": "shop->db.calls"}"#, "value: shop does not call db; calls are buyer->shop, clerk->bank, clerk->ledger, clerk->db");
+    check_metric(r#"{"value": "clerk->db.call"}"#, "value: no counter \"clerk->db.call\"; clerk->db has calls, retries, ok, error, unknown, late");
+    check_metric(r#"{"value": "$order"}"#, "value: $order is one key, and this is about all; write \"count(…)\" around a condition");
+    check_metric(r#"{"value": "count(refunded / 2)"}"#, "value: inside \"count(…)\" whole numbers decide; there is no \"/\" and no decimal");
+    check_metric(r#"{"value": "total(refund)"}"#, "value: nothing records \"refund\"; facts are charged, refunded");
+    check_metric(r#"{"peak": "shop.calls"}"#, "peak: \"peak\" is about a gauge: busy, waiting, in_flight, lock_waiters; a counter only grows");
+    check_metric(r#"{"rate": "shop.busy"}"#, "rate: this does not add up, so it has no rate; for a gauge there is \"peak\", for others \"value\"");
+    check_metric(r#"{"gap": "chraged"}"#, "gap: nothing records \"chraged\"; facts are charged, refunded");
+    check_property(r#"{"at_most_once": "chraged"}"#, "at_most_once: nothing records \"chraged\"; facts are charged, refunded");
+    check_property(r#"{"never_negative": "db.stok"}"#, "never_negative: no map \"stok\" in db; it has status, stock");
+    check_property(r#"{"availability": "shop", "at_least": "99%"}"#, "availability: no workload \"shop\"; workloads are buyer, clerk");
+    check_property(
+        r#"{"conserved": "shop.calls", "at": "commit"}"#,
+        "conserved: at each commit only cells, \"total(…)\" and \"count(…)\" are known; leave \"at\" out",
+    );
+    check_field(
+        r#""metrics": {"a": {"value": "b + 1"}, "b": {"value": "a"}, "c": {"value": "b"}}"#,
+        &[
+            "metrics.a: \"a\" is worked out from itself: a from b from a",
+            "metrics.b: \"b\" is worked out from itself: b from a from b",
+        ],
+    );
+    check_field(r#""expect": {"x": 1}"#, &["expect.x: no metric \"x\"; metrics are none"]);
+    check_field(
+        r#""metrics": {"a": {"count": "refunded > 0"}}, "remedies": {"r": {"set": {}, "expect": {"a": [2, 1]}}}"#,
+        &["remedies.r.expect.a: this range goes backwards; the smaller comes first"],
+    );
+}
+
+#[test]
+fn a_condition_belongs_to_the_each_of_what_it_names() {
+    let fields = r#", "metrics": {
+ "a": {"count": "refunded > 0 && ok == 0"}, "b": {"count": "db.status[$order] == 1"}, "c": {"sum": "noted", "where": "noted > 1"},
+ "d": {"max": "refunded.first - requested.first"}, "e": {"peak": "shop.waiting"}, "f": {"rate": "clerk->bank.retries"}},
+ "properties": {
+ "always": {"never": "ledger.sum[$visit] == 1"}, "fixed": {"always": "db.stock['book'] >= 0"},
+ "in time": {"eventually": "refunded >= 1", "within": "1m"}, "quick": {"latency": "clerk", "p50": "1s", "max": "2s"},
+ "busy": {"sometimes": "shop.busy > 3"}, "twice": {"sometimes": "noted > 1"}}"#;
+    let program = program(&scenario(r#"{"record": "noted", "key": 7}"#, fields));
+    let class = |index: usize| match &program.metrics[index].measure {
+        Measure::Count(of) | Measure::Sum(of, _) | Measure::Max(of, _) => of.class,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([class(0), class(1), class(2), class(3)], [Some(Class(1)), Some(Class(0)), None, Some(Class(1))]);
+    let gauged: Vec<_> = program.nodes.iter().filter(|node| node.gauged).map(|node| node.name.as_str()).collect();
+    assert_eq!(gauged, ["shop"]);
+    let names: Vec<_> = program.properties.iter().map(|property| property.name.as_str()).collect();
+    assert_eq!(names, ["always", "fixed", "in time", "quick (p50)", "quick (max)", "busy", "twice"]);
+    assert!(matches!(&program.properties[0].ask, Ask::Always(never) if never.class == Some(Class(1)) && never.maps.len() == 1));
+    assert!(matches!(&program.properties[1].ask, Ask::Always(fixed) if fixed.class.is_none() && fixed.facts.is_empty()));
+    assert!(matches!(&program.properties[2].ask, Ask::Eventually { holds, after: None, .. } if holds.class == Some(Class(1))));
+    assert!(matches!(&program.properties[4].ask, Ask::Latency { share, .. } if *share == Ratio::new(1, 1).unwrap()));
+    assert!(matches!(&program.properties[5].ask, Ask::SometimesRun(_)));
+    assert!(matches!(&program.properties[6].ask, Ask::Sometimes(_)));
+}
+
+#[test]
+fn faults_are_read_and_point_at_the_word() {
+    let faults = |lines: &str| format!(r#""faults": [{lines}]"#);
+    check_field(&faults(r#""1s.. crash db", "1s..4s partiton shop | db""#), &["faults[1]: \"partiton\" is not a fault; did you mean \"partition\"?"]);
+    check_field(
+        &faults(r#""0s.. loss shop->bnk 5%""#),
+        &["faults[0]: no node \"bnk\"; did you mean \"bank\"? nodes are shop, bank, bank-1, bank-2, db, ledger, buyer, clerk"],
+    );
+    check_field(&faults(r#""loss shop->bank chrage 5%""#), &["faults[0]: no kind of message \"chrage\"; did you mean \"charge\"?"]);
+    let text = scenario("", &format!(", {}", faults(r#""1s.. cut buyer->bank-3", "cut buyer->shop""#)));
+    let problems = lowered(&text, &Choices::none()).unwrap_err();
+    let problem = problems.iter().find(|problem| problem.path == "faults[0]").unwrap();
+    let line = text.lines().nth(problem.line - 1).unwrap();
+    assert!(line[problem.column - 1..].starts_with("bank-3"), "{problem:?}");
+    let off = program(&scenario("", &format!(", {}", faults(r#""loss shop->bank charge 0%", "5s..5s crash db", "crash one of bank every 5m for 1s""#))));
+    assert_eq!(off.faults.len(), 1);
+}
+
+#[test]
+fn what_is_said_of_few_links_counts_more_than_what_is_said_of_many() {
+    let links = r#", "network": {"latency": "1ms"}, "links": {
+ "shop<->bank": {"loss": "1%"}, "*->bank": {"latency": "5ms", "loss": "2%"}, "buyer->shop": {"latency": "9ms"}}"#;
+    let program = program(&scenario("", links));
+    let link = |from: &str, to: &str| {
+        let is = |node: NodeRef, name: &str| program.node(node).name == name;
+        let found = program.links.iter().find(|(a, b, _)| is(*a, from) && is(*b, to));
+        found.map(|(_, _, link)| (link.latency.median().to_string(), link.loss.to_string()))
+    };
+    let pair = |latency: &str, loss: &str| Some((latency.to_owned(), loss.to_owned()));
+    assert_eq!(link("shop", "bank"), pair("5ms", "1%"));
+    assert_eq!(link("bank", "shop"), pair("1ms", "1%"));
+    assert_eq!(link("clerk", "bank"), pair("5ms", "2%"));
+    assert_eq!(link("buyer", "shop"), pair("9ms", "0%"));
+    assert_eq!(link("shop", "db"), None);
+    check_field(r#""links": {"shop->bnk": {}}"#, &["links[\"shop->bnk\"]: no node \"bnk\"; did you mean \"bank\"?"]);
+    check_field(r#""links": {"bank-2->db": {}}"#, &["links[\"bank-2->db\"]: a link is that of all replicas; write \"bank\" for \"bank-2\""]);
+}
+
+#[test]
+fn what_never_ends_needs_an_end() {
+    let endless = |workload: &str, every: &str| {
+        format!(
+            r#"{{"faultline": 1, "name": "x", "nodes": {{"shop": {{"kind": "service", "endpoints": {{"sweep": {every}}}}}}},
+ "workload": {{"w": {{{workload}, "each": "order", "do": []}}}}}}"#
+        )
+    };
+    let check = |workload: &str, every: &str, expected: &[&str]| assert_eq!(told(&endless(workload, every)), expected);
+    let limited = r#""rate": "1/s", "limit": 1"#;
+    let forever = r#"{"every": "30s", "do": []}"#;
+    check(limited, forever, &["nodes.shop.endpoints.sweep: shop.sweep runs every 30s for ever; give the scenario an \"until\""]);
+    check(
+        limited,
+        r#"{"every": "0s", "do": []}"#,
+        &["nodes.shop.endpoints.sweep.every: every 0s lets no time pass; write how often, such as \"30s\""],
+    );
+    let start = r#"{"at_start": true, "do": []}"#;
+    check(r#""users": 1"#, start, &["workload.w: w goes on for ever; give it a \"limit\" or a \"for\", or the scenario an \"until\""]);
+    check(r#""stages": [{"for": "1s", "rate": "1/s"}]"#, start, &[]);
+    check(
+        r#""users": 1, "rate": "1/s", "limit": 1"#,
+        start,
+        &["workload.w: a workload has one pace; this one has \"rate\" and \"users\""],
+    );
+}
+
+#[test]
+fn two_workloads_have_two_names() {
+    let text = scenario("", "").replace(r#""each": "visit""#, r#""each": "order""#).replace("$visit", "$order");
+    assert_eq!(
+        told(&text),
+        ["workload.clerk.each: \"order\" is the \"each\" of buyer already; two workloads have two names for their keys"]
+    );
+    let text = scenario("", "").replace(r#""clerk""#, r#""db""#);
+    assert_eq!(told(&text), ["workload.db: \"db\" is a node and a workload; give one of them another name"]);
+}
+
+#[test]
+fn what_runs_and_is_probably_not_meant_is_a_warning() {
+    let unsafe_retry = "[0]: bank.charge records \"charged\" and is retried on unknown without \"once\"";
+    check_steps(r#"{"call": "bank.charge", "retry": 3}"#, &[unsafe_retry]);
+    check_steps(r#"{"call": "bank.charge", "retry": 1}"#, &[]);
+    check_steps(r#"{"call": "bank.charge", "retry": {"tries": 2, "on": ["refused"]}}"#, &[]);
+    check_steps(r#"{"try": [{"if": "'a' == 'b'", "then": [{"call": "bank.charge"}]}], "retry": 3}"#, &[]);
+    check_steps(r#"{"try": [{"call": "bank.charge"}], "retry": 3}"#, &[unsafe_retry]);
+    let own = "[0]: shop.pay records \"paid\" and is retried on unknown without \"once\"";
+    check_steps(r#"{"try": [{"record": "paid"}, {"read": "db.stock[1]"}], "retry": 3}"#, &[own]);
+    check_steps(r#"{"try": [{"read": "db.stock[1]"}, {"record": "paid"}], "retry": 3}"#, &[]);
+    check_steps(
+        r#"{"try": [{"transaction": [{"set": "db.stock[1]", "to": 1, "where": "value == null"}, {"record": "paid"}]}, {"read": "db.stock[1]"}], "retry": 3}"#,
+        &[],
+    );
+    check_steps(r#"{"try": [{"once": "$order", "in": "seen", "do": [{"record": "paid"}]}, {"read": "db.stock[1]"}], "retry": 3}"#, &[]);
+    check_steps(r#"{"try": [{"once": null, "in": "seen", "do": [{"record": "paid"}]}, {"read": "db.stock[1]"}], "retry": 3}"#, &[own]);
+    let text = scenario(r#"{"call": "bank.charge", "retry": 3}"#, r#", "properties": {"p": {"sometimes": "charged > 1"}}"#);
+    assert_eq!(told(&text), [""; 0]);
+}
+
+#[test]
+fn calls_that_wait_for_their_own_pool_are_a_warning() {
+    let check = |workers: &str, call: &str, expected: &[&str]| {
+        let text = format!(
+            r#"{{"faultline": 1, "name": "x", "nodes": {{
+ "shop": {{"kind": "service"{workers}, "endpoints": {{"a": [{call}], "b": []}}}},
+ "bank": {{"kind": "service", "endpoints": {{"c": [{{"call": "shop.b"}}]}}}}}},
+ "workload": {{"w": {{"rate": "1/s", "limit": 1, "each": "order", "do": [{{"call": "shop.a"}}, {{"call": "shop.b"}}, {{"call": "bank.c"}}]}}}}}}"#
+        );
+        assert_eq!(told(&text), expected, "{call}");
+    };
+    let direct = "nodes.shop.endpoints.a[0]: shop.a calls shop.b, which needs a worker of the same pool: when a has taken all, they wait for ever";
+    let around = direct.replace("shop.b,", "shop.b by way of bank.c,");
+    check(r#", "workers": 3"#, r#"{"call": "shop.b"}"#, &[direct]);
+    check(r#", "workers": 3"#, r#"{"call": "bank.c"}"#, &[&around]);
+    check("", r#"{"call": "shop.b"}"#, &[]);
+    check(r#", "workers": 3, "async": true"#, r#"{"call": "shop.b"}"#, &[]);
+    check(r#", "workers": 3"#, r#"{"try": [{"call": "shop.b"}], "timeout": "1s"}"#, &[]);
+    check(r#", "workers": 3"#, r#"{"background": [{"call": "shop.b"}]}"#, &[]);
+}
+
+#[test]
+fn clauses_are_written_with_their_defaults() {
+    let steps = r#"{"call": "bank.charge", "retry": {"tries": "forever", "wait": "1s", "factor": 1.5, "jitter": "full", "on": ["error", "no_money"], "budget": "10%"}, "cancel": true},
+ {"call": "bank.refund", "with": {"visit": 1}, "retry": {"tries": 2, "budget": {"ratio": "20%", "burst": 3}}, "timeout": "2s", "deadline": "9s", "as": "x"},
+ {"read": "db.stock[$x]", "retry": {"tries": 2, "budget": "5%"}},
+ {"switch": "$try", "cases": {"1": [], "else": [], "null": []}}"#;
+    let program = program(&scenario(steps, ""));
+    let clauses: Vec<_> = program.steps.iter().map(|step| &step.clauses).collect();
+    let retry = |index: usize| clauses[index].retry.clone().unwrap();
+    let no_money = Reason(SYSTEM_REASONS.len() as u16);
+    assert_eq!(retry(0).on, [Catch::Error, Catch::Reason(no_money)]);
+    assert_eq!((retry(0).tries, retry(0).factor_ppm, retry(0).jitter), (None, 1_500_000, Jitter::Full));
+    assert_eq!((retry(0).max_wait, clauses[0].cancel), (Duration::FOREVER, true));
+    let budgets: Vec<_> = (0..3).map(|index| retry(index).budget.map(|budget| (budget.index, budget.burst))).collect();
+    assert_eq!(budgets, [Some((0, 10)), Some((0, 3)), Some((1, 10))]);
+    assert_eq!((clauses[1].timeout, clauses[1].deadline), (Some(Duration::from_secs(2)), Some(Duration::from_secs(9))));
+    let Verb::Switch { cases, .. } = &program.steps[3].verb else { panic!() };
+    let values: Vec<_> = cases.iter().map(|(value, _)| value.clone()).collect();
+    assert_eq!(values, [Value::Int(1), Value::from("1"), Value::Null, Value::from("null")]);
+    assert_eq!(program.maps[4].initial, [(Value::from("book"), Value::Int(3)), (Value::Int(7), Value::from("x"))]);
+    assert_eq!(program.until, Some(Instant::ZERO + Duration::from_secs(3600)));
+    assert_eq!(label(&program, EndpointRef(0)), "shop.pay");
+}

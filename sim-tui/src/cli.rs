@@ -1,0 +1,335 @@
+//! What may stand on the command line, as types: what got through here is well formed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use sim_core::{Duration, Seed};
+
+/// Runs a whole distributed system inside one thread, breaks it on purpose, and gives the same run back from a seed.
+#[derive(Debug, Parser)]
+#[command(name = "faultline", version, arg_required_else_help = false)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// The commands, in the order in which help lists them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tells the 2 AM checkout from hunt to remedy, as text.
+    Demo(Workers),
+    /// Opens the terminal explorer.
+    Explore {
+        /// A scenario, a scenario file or a case file.
+        #[arg(value_name = "SCENARIO or CASE")]
+        what: Option<String>,
+    },
+    /// Runs a scenario once: verdicts, rates, durations, metrics.
+    Run(RunArgs),
+    /// Runs a scenario with many seeds: the distinct failures, each with a case file.
+    Hunt(HuntArgs),
+    /// Runs a case again and says whether it comes out the same.
+    Replay(ReplayArgs),
+    /// Lists the built-in scenarios.
+    List(Output),
+    /// Shows what a scenario is about: its settings, remedies, properties and metrics.
+    Show(ShowArgs),
+    /// Writes a small scenario file to begin with.
+    New {
+        /// The scenario's name; the file is NAME.json.
+        name: String,
+    },
+    /// Checks scenario and case files without running them.
+    Validate {
+        /// Files, or names of built-in scenarios.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Prints the JSON Schema of scenario files, for editors.
+    Schema,
+    /// Lists the faults that can be written, with an example of each.
+    Faults(Output),
+    /// Prints completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page of the program or of one command.
+    Man {
+        /// The command; the program itself when absent.
+        command: Option<String>,
+    },
+}
+
+/// How the answer is printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Output {
+    /// Prints one JSON document and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How many threads there may be.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Workers {
+    /// Worker threads of a hunt, one run each at a time; all cores by default. The result is the same with any number.
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// A scenario, and what is to be otherwise than its file says.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct What {
+    /// A built-in scenario (see `list`) or a scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: String,
+    /// Turns a knob of the scenario, such as timeout=2s; `show` lists them.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Applies a remedy or a variant that the scenario offers.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remedy: Vec<String>,
+    /// Adds a fault, such as "1s..4s partition shop | gateway"; `faults` lists them.
+    #[arg(long, value_name = "FAULT")]
+    pub(crate) fault: Vec<String>,
+    /// Adds faults drawn from the seed, as the scenario's nemesis says.
+    #[arg(long)]
+    pub(crate) nemesis: bool,
+    /// Ends the run there, such as 30s.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) until: Option<Duration>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// The seed that the whole run follows from, decimal or after 0x hexadecimal.
+    #[arg(long, value_name = "SEED", default_value = "0")]
+    pub(crate) seed: Seed,
+    /// Prints one line per event: number, time, node, what happened, the operation it was done for.
+    #[arg(long)]
+    pub(crate) trace: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) workers: Workers,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HuntArgs {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// The seeds: N is 0..N, and A..B leaves B out.
+    #[arg(long, value_name = "N or A..B", default_value = "100")]
+    pub(crate) seeds: Seeds,
+    /// Only this seed.
+    #[arg(long, value_name = "SEED", conflicts_with = "seeds")]
+    pub(crate) seed: Option<Seed>,
+    /// Only a part of the seeds: seed s is in shard s mod n + 1.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Where the case files go.
+    #[arg(long, value_name = "DIR", default_value = "./faultline-cases")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) workers: Workers,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// A case file, as `hunt` writes them.
+    #[arg(value_name = "CASE")]
+    pub(crate) case: String,
+    /// Judges the case afresh instead of comparing it with what it expects.
+    #[arg(long)]
+    pub(crate) no_expect: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// A built-in scenario (see `list`) or a scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: String,
+    /// Prints the scenario file itself, to copy and change.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) source: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Seeds from one up to, and without, another; at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seeds {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// Every n-th seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    /// Which, from 1.
+    pub(crate) index: u64,
+    /// Of how many.
+    pub(crate) of: u64,
+}
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (from, to) = text.split_once("..").unwrap_or(("0", text));
+        let seeds = Seeds { from: from.parse::<Seed>()?.0, to: to.parse::<Seed>()?.0 };
+        match seeds.from.cmp(&seeds.to) {
+            std::cmp::Ordering::Less => Ok(seeds),
+            std::cmp::Ordering::Equal => Err(format!("no seed is in {seeds}: the last is left out")),
+            std::cmp::Ordering::Greater => Err(format!("{seeds} is reversed; write {}..{}", seeds.to, seeds.from)),
+        }
+    }
+}
+
+impl std::fmt::Display for Seeds {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}..{}", self.from, self.to)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((index, of)) if (1..=of).contains(&index) => Ok(Shard { index, of }),
+            _ => Err(format!("\"{text}\" is not a shard; write i/n with i from 1 to n, such as 1/4")),
+        }
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}/{}", self.index, self.of)
+    }
+}
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| format!("\"{text}\" is not a number of workers; it is a number from 1"))
+}
+
+impl Workers {
+    /// The number asked for, else one per core.
+    pub(crate) fn count(self) -> usize {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.jobs.unwrap_or_else(cores).get()
+    }
+}
+
+const EXITS: &str = "\
+Exit codes:
+  0    it held, or the work is done
+  1    broken, stuck, panicked, or (of a hunt) something that was never seen
+  2    usage or bad input
+  3    a replay came out differently
+  4    out of limits, or unknown
+  130  interrupted";
+
+const JUDGED: &str = "Exit codes: 0 held, 1 broken, stuck or panicked, 2 bad input, 4 out of limits, 130 interrupted";
+
+/// What stands below the help of a command; `{}` is the program as it was called.
+fn afterword(command: &str) -> String {
+    let (examples, exits): (&[&str], &str) = match command {
+        "" => (&["list", "run checkout", "hunt checkout --seeds 200", "show checkout"], EXITS),
+        "demo" => (&["demo"], ""),
+        "explore" => (&["explore checkout"], ""),
+        "run" => (
+            &[
+                "run checkout",
+                "run checkout --seed 7 --set timeout=2s",
+                "run checkout --remedy key-per-order --fault \"10s..20s partition shop | gateway\" --json",
+            ],
+            JUDGED,
+        ),
+        "hunt" => (
+            &["hunt checkout --seeds 1000", "hunt my-scenario.json --seeds 5000..6000 --shard 1/4 --json"],
+            "Exit codes: 0 held, 1 something failed or was never seen, 2 bad input, 4 out of limits, 130 interrupted",
+        ),
+        "replay" => (
+            &["replay faultline-cases/checkout-charged-at-most-once-0.json"],
+            "Exit codes: 0 same verdict, property and digest, 3 otherwise, 2 bad input; with --no-expect those of run",
+        ),
+        "list" => (&["list"], ""),
+        "show" => (&["show checkout", "show checkout --source > mine.json"], ""),
+        "new" => (&["new shop"], ""),
+        "validate" => (&["validate shop.json"], "Exit codes: 0 all can run, warnings or not, 2 one cannot"),
+        "schema" => (&["schema > faultline.schema.json"], ""),
+        "faults" => (&["faults"], ""),
+        "completions" => (&["completions bash"], ""),
+        "man" => (&["man | man -l -", "man run | man -l -"], ""),
+        _ => (&[], ""),
+    };
+    let mut text = String::new();
+    if !examples.is_empty() {
+        text.push_str(if examples.len() == 1 { "Example:\n" } else { "Examples:\n" });
+        text.extend(examples.iter().map(|example| format!("  {{}} {example}\n")));
+    }
+    if !exits.is_empty() {
+        text.push_str(&format!("\n{exits}\n"));
+    }
+    text.trim_end().to_owned()
+}
+
+/// The command line as clap knows it, its examples written with the program's name as it was called.
+pub(crate) fn command(called: &str) -> clap::Command {
+    let called = called.to_owned();
+    let dress = move |command: clap::Command, name: &str| command.after_help(afterword(name).replace("{}", &called));
+    dress(Cli::command(), "").mut_subcommands(|sub| {
+        let name = sub.get_name().to_owned();
+        dress(sub, &name)
+    })
+}
+
+/// Reads the command line; help and mistakes are printed, and end the program.
+pub(crate) fn parse(called: &str) -> Cli {
+    let matches = command(called).bin_name(called).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command("faultline").debug_assert();
+    }
+
+    #[test]
+    fn seeds_are_a_number_or_a_range_that_is_not_empty() {
+        assert_eq!("3".parse(), Ok(Seeds { from: 0, to: 3 }));
+        assert_eq!("0x10..20".parse(), Ok(Seeds { from: 16, to: 20 }));
+        for (text, error) in [
+            ("0", "no seed is in 0..0: the last is left out"),
+            ("5..5", "no seed is in 5..5: the last is left out"),
+            ("7..5", "7..5 is reversed; write 5..7"),
+            ("..5", "\"\" is not a seed; a seed is a number below 2^64, decimal or after 0x hexadecimal"),
+        ] {
+            assert_eq!(text.parse::<Seeds>(), Err(error.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn shards_count_from_one() {
+        assert_eq!("4/4".parse(), Ok(Shard { index: 4, of: 4 }));
+        for text in ["0/4", "5/4", "1", "1/0", "a/b"] {
+            assert!(text.parse::<Shard>().is_err(), "{text}");
+        }
+    }
+}

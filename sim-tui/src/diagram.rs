@@ -1,0 +1,118 @@
+//! Draws one operation of a run as text: nodes as columns, time going down, an arrow for each envelope that arrived.
+
+use sim_core::{Fate, NodeId};
+use sim_models::message::Tone;
+use sim_models::narrate::{Moment, What};
+
+/// Room for the number and the instant of an event.
+const MARGIN: usize = 17;
+
+/// Draws the moments that happen on these nodes, at most `width` characters wide.
+pub(crate) fn diagram(moments: &[Moment], nodes: &[(NodeId, String)], width: usize) -> Vec<String> {
+    let lanes = Lanes::new(nodes, width);
+    let mut lines = vec![lanes.heading(nodes)];
+    for moment in moments {
+        let Some(row) = lanes.row(moment) else { continue };
+        lines.push(format!("{:>6} {:>9} {row}", format!("#{}", moment.event), seconds(moment)).trim_end().to_owned());
+    }
+    lines
+}
+
+/// The instant of a moment, to the millisecond.
+pub(crate) fn seconds(moment: &Moment) -> String {
+    format!("{:.3}s", moment.at.as_secs_f64())
+}
+
+struct Lanes {
+    columns: Vec<(NodeId, usize)>,
+    width: usize,
+}
+
+impl Lanes {
+    fn new(nodes: &[(NodeId, String)], width: usize) -> Self {
+        let room = width.saturating_sub(MARGIN).max(8 * nodes.len());
+        let step = room / nodes.len().max(1);
+        let column = |(index, (node, _)): (usize, &(NodeId, String))| (*node, step / 3 + index * step);
+        Lanes { columns: nodes.iter().enumerate().map(column).collect(), width: room }
+    }
+
+    fn at(&self, node: NodeId) -> Option<usize> {
+        self.columns.iter().find(|(known, _)| *known == node).map(|(_, at)| *at)
+    }
+
+    fn heading(&self, nodes: &[(NodeId, String)]) -> String {
+        let mut row = vec![' '; self.width];
+        for ((_, name), (_, at)) in nodes.iter().zip(&self.columns) {
+            write(&mut row, at.saturating_sub(name.chars().count() / 2), name);
+        }
+        format!("{}{}", " ".repeat(MARGIN), row.into_iter().collect::<String>().trim_end())
+    }
+
+    fn row(&self, moment: &Moment) -> Option<String> {
+        let mut row = vec![' '; self.width];
+        for (_, at) in &self.columns {
+            row[*at] = '│';
+        }
+        let here = self.at(moment.node)?;
+        match &moment.what {
+            What::Arrived { from, word, answer, late } => {
+                let word = if *answer { format!("{word} answered") } else { word.clone() };
+                let word = if *late { format!("{word}, too late") } else { word };
+                arrow(&mut row, self.at(*from)?, here, &word, '▶', '◀');
+            }
+            What::Sent { to, word, fate: Fate::Lost | Fate::Cut, .. } => {
+                arrow(&mut row, here, self.at(*to)?, &format!("{word} lost"), '✕', '✕');
+            }
+            What::Fact { name, count } => label(&mut row, here, &format!("● {name} ({count})")),
+            What::TimedOut { again, .. } => {
+                label(&mut row, here, if *again { "○ no answer: tries again" } else { "○ no answer: gives up" });
+            }
+            What::Outcome(tone) => label(&mut row, here, &format!("= {}", tone_word(*tone))),
+            What::TurnedAway => label(&mut row, here, "✕ turned away"),
+            What::Failed { .. } => label(&mut row, here, "✕ nobody there"),
+            What::Sent { .. } | What::Cell { .. } => return None,
+        }
+        Some(row.into_iter().collect())
+    }
+}
+
+/// What is said of an outcome.
+pub(crate) fn tone_word(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Ok => "ok",
+        Tone::Error => "failed",
+        Tone::Unknown => "nobody knows",
+    }
+}
+
+fn write(row: &mut [char], at: usize, text: &str) {
+    for (cell, letter) in row.iter_mut().skip(at).zip(text.chars()) {
+        *cell = letter;
+    }
+}
+
+/// Writes beside a column: to the right, or to the left where the right has no room.
+fn label(row: &mut [char], at: usize, text: &str) {
+    let length = text.chars().count();
+    if at + 2 + length <= row.len() || at < length + 2 {
+        write(row, at + 2, text);
+    } else {
+        write(row, at - length - 1, text);
+    }
+}
+
+fn arrow(row: &mut [char], from: usize, to: usize, word: &str, right: char, left: char) {
+    let (low, high) = (from.min(to), from.max(to));
+    for cell in row.iter_mut().take(high).skip(low + 1) {
+        *cell = '─';
+    }
+    if to > from {
+        row[to - 1] = right;
+    } else if to < from {
+        row[to + 1] = left;
+    }
+    let room = (high - low).saturating_sub(4);
+    let word: String = word.chars().take(room).collect();
+    let start = low + 2 + (room - word.chars().count()) / 2;
+    write(row, start, &word);
+}

@@ -1,0 +1,181 @@
+//! What a run measured, as JSON and as text.
+
+use serde_json::{Map, Value, json};
+use sim_core::{Judged, Outcome, Verdict};
+use sim_models::program::Expected;
+use sim_models::scenario::{Model, Run};
+
+use crate::text::{self, Side, table};
+
+/// The keys that `run --json` prints and `replay --json` adds to.
+pub(crate) fn json(name: &str, model: &Model, run: &Run, wall: std::time::Duration) -> Map<String, Value> {
+    let outcome = &run.outcome;
+    let texts = |pairs: &[(String, String)]| -> Map<String, Value> {
+        pairs.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect()
+    };
+    let lines = |faults: &mut dyn Iterator<Item = &sim_core::Fault>| -> Vec<String> { faults.map(ToString::to_string).collect() };
+    let document = json!({
+        "scenario": name,
+        "seed": run.seed.to_string(),
+        "settings": texts(model.changed()),
+        "faults": lines(&mut model.faults().iter()),
+        "until_ns": model.until().map(|until| until.nanos()),
+        "events": outcome.events,
+        "sim_seconds": outcome.end.as_secs_f64(),
+        "wall_seconds": wall.as_secs_f64(),
+        "events_per_second": per_second(outcome.events, wall),
+        "digest": outcome.digest.to_string(),
+        "verdict": outcome.verdict,
+        "property": outcome.property(),
+        "properties": outcome.properties,
+        "requests": requests(run),
+        "latency_ms": latency(run),
+        "metrics": run.metrics.iter().map(|(name, value)| (name.clone(), metric(*value))).collect::<Map<_, _>>(),
+        "units": units(model),
+        "inert": lines(&mut model.inert(run)),
+        "counters": run.counters.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>(),
+        "panic": panic(model, outcome),
+        "limit": outcome.limit.map(|limit| limit.to_string()),
+        "interrupted": outcome.interrupted,
+    });
+    match document {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+/// A whole number is written as one.
+fn metric(value: Option<f64>) -> Value {
+    match value {
+        Some(whole) if whole.fract() == 0.0 && whole.abs() < 9e15 => json!(whole as i64),
+        other => json!(other),
+    }
+}
+
+fn requests(run: &Run) -> Value {
+    let of = &run.requests;
+    json!({
+        "total": of.total, "ok": of.ok, "error": of.error, "unknown": of.unknown, "unanswered": of.unanswered,
+        "availability": of.availability,
+    })
+}
+
+fn latency(run: &Run) -> Value {
+    let of = &run.latency;
+    json!({"p50": of.p50, "p90": of.p90, "p99": of.p99, "p999": of.p999, "max": of.max})
+}
+
+fn units(model: &Model) -> Map<String, Value> {
+    let with_unit = model.program().metrics.iter().filter(|metric| !metric.unit.is_empty());
+    with_unit.map(|metric| (metric.name.clone(), json!(metric.unit))).collect()
+}
+
+fn panic(model: &Model, outcome: &Outcome) -> Value {
+    let Some(panic) = &outcome.panic else { return Value::Null };
+    let names = model.start(sim_core::Seed(0)).0;
+    json!({"event": panic.event, "node": names.names().node(panic.node), "message": panic.message})
+}
+
+/// Events a second, for showing.
+pub(crate) fn per_second(events: u64, wall: std::time::Duration) -> f64 {
+    events as f64 / wall.as_secs_f64().max(1e-9)
+}
+
+/// The verdict in a line: `broken: charged at most once`.
+pub(crate) fn headline(model: &Model, outcome: &Outcome) -> String {
+    let why = match (&outcome.panic, outcome.limit, outcome.property()) {
+        (Some(panic), _, _) => {
+            let names = model.start(sim_core::Seed(0)).0;
+            let node = names.names().node(panic.node).to_owned();
+            Some(format!("{node}, event {}: {}", text::count(panic.event), panic.message))
+        }
+        (None, Some(limit), _) => Some(format!("{limit} ended the run")),
+        (None, None, property) => property.map(str::to_owned),
+    };
+    let verdict = if outcome.interrupted { format!("interrupted; {} so far", outcome.verdict) } else { outcome.verdict.to_string() };
+    why.map_or(verdict.clone(), |why| format!("{verdict}: {why}"))
+}
+
+/// A line per property: verdict, name, what was seen, where.
+pub(crate) fn properties(judged: &[Judged]) -> String {
+    let row = |judged: &Judged| {
+        let place = match (judged.event, judged.at) {
+            (Some(event), Some(at)) => format!("event {} at {}", text::count(event), text::length(at)),
+            _ => String::new(),
+        };
+        let detail = [judged.detail.as_str(), &place].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+        vec![judged.verdict.to_string(), judged.name.clone(), detail.join(", ")]
+    };
+    table(&[Side::Left, Side::Left, Side::Left], &judged.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Requests and their latency as two small tables.
+pub(crate) fn traffic(run: &Run) -> String {
+    let of = &run.requests;
+    if of.total == 0 {
+        return String::new();
+    }
+    let head = ["requests", "total", "ok", "error", "unknown", "unanswered", "availability"];
+    let counts = [of.total, of.ok, of.error, of.unknown, of.unanswered].map(text::count);
+    let availability = of.availability.map_or("-".to_owned(), text::percent);
+    let row: Vec<String> = std::iter::once(String::new()).chain(counts).chain([availability]).collect();
+    let requests = columns(&head, row);
+    let of = &run.latency;
+    let head = ["latency", "p50", "p90", "p99", "p99.9", "max"];
+    let shown = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| text::length((ms * 1e6).round() as u64));
+    let row = std::iter::once(String::new()).chain([of.p50, of.p90, of.p99, of.p999, of.max].map(shown)).collect();
+    format!("{requests}{}", columns(&head, row))
+}
+
+fn columns(head: &[&str], row: Vec<String>) -> String {
+    let sides: Vec<Side> = (0..head.len()).map(|column| if column == 0 { Side::Left } else { Side::Right }).collect();
+    table(&sides, &[head.iter().map(|word| (*word).to_owned()).collect(), row])
+}
+
+/// Whether the file's expectations are about this run: they are when nothing but remedies was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expecting {
+    AsTheFileSays,
+    Nothing,
+}
+
+/// A line per metric: name, value, unit, what the file expects, what it is.
+pub(crate) fn metrics(model: &Model, run: &Run, expecting: Expecting) -> String {
+    let program = model.program();
+    let row = |(name, value): &(String, Option<f64>)| {
+        let metric = program.metrics.iter().find(|metric| metric.name == *name);
+        let unit = metric.map_or("", |metric| metric.unit.as_str());
+        let about = metric.map_or("", |metric| metric.about.as_str());
+        let expected = program.expect.iter().find(|(known, _)| known == name).map(|(_, expected)| expected);
+        let expected = expected.filter(|_| expecting == Expecting::AsTheFileSays).map(expectation);
+        vec![
+            name.clone(),
+            value.map_or("-".to_owned(), text::number),
+            unit.to_owned(),
+            expected.unwrap_or_default(),
+            about.to_owned(),
+        ]
+    };
+    let sides = [Side::Left, Side::Right, Side::Left, Side::Left, Side::Left];
+    without_empty_columns(&sides, &run.metrics.iter().map(row).collect::<Vec<_>>())
+}
+
+fn expectation(expected: &Expected) -> String {
+    match expected {
+        Expected::Exactly(value) => format!("expected {}", text::number(*value)),
+        Expected::Between(from, to) => format!("expected {} to {}", text::number(*from), text::number(*to)),
+        Expected::Never => "expected never".to_owned(),
+    }
+}
+
+fn without_empty_columns(sides: &[Side], rows: &[Vec<String>]) -> String {
+    let used: Vec<usize> = (0..sides.len()).filter(|column| rows.iter().any(|row| !row[*column].is_empty())).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| used.iter().map(|column| row[*column].clone()).collect()).collect();
+    table(&used.iter().map(|column| sides[*column]).collect::<Vec<_>>(), &rows)
+}
+
+/// What is said of one property in a hunt or a replay: `broken: charged at most once`.
+pub(crate) fn said(verdict: Verdict, property: Option<&str>) -> String {
+    property.map_or(verdict.to_string(), |property| format!("{verdict}: {property}"))
+}

@@ -1,0 +1,82 @@
+//! What a command comes to: a text for standard output and an exit code, or why it could not do its work.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use sim_core::Verdict;
+
+/// A command that did its work.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// All that goes to standard output, the last newline included.
+    pub(crate) text: String,
+    /// What the shell is told.
+    pub(crate) exit: Exit,
+}
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It held, or the work is done.
+    Held = 0,
+    /// Broken, stuck, panicked, or never seen in a hunt.
+    Failed = 1,
+    /// Usage or bad input.
+    Bad = 2,
+    /// A replay came out differently.
+    Different = 3,
+    /// A limit ended it.
+    OutOfLimits = 4,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// Usage or bad input, in words for standard error.
+#[derive(Debug)]
+pub(crate) struct Bad(pub(crate) String);
+
+impl Report {
+    /// A text, and nothing to complain about.
+    pub(crate) fn fine(text: String) -> Report {
+        Report { text, exit: Exit::Held }
+    }
+
+    /// A JSON document on lines of its own.
+    pub(crate) fn json(value: &serde_json::Value, exit: Exit) -> Report {
+        Report { text: format!("{value:#}\n"), exit }
+    }
+}
+
+impl Exit {
+    /// What a single run comes to: what it did not see is only told.
+    pub(crate) fn of_run(verdict: Verdict) -> Exit {
+        match verdict {
+            Verdict::Panicked | Verdict::Broken | Verdict::Stuck => Exit::Failed,
+            Verdict::OutOfLimits => Exit::OutOfLimits,
+            Verdict::NeverSeen | Verdict::Held => Exit::Held,
+        }
+    }
+
+    /// The same, unless it was interrupted.
+    pub(crate) fn unless(self, interrupted: bool) -> Exit {
+        if interrupted { Exit::Interrupted } else { self }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+impl fmt::Display for Bad {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Shortens `return Err(Bad(format!(…)))`.
+macro_rules! bad {
+    ($($text:tt)*) => { $crate::report::Bad(format!($($text)*)) };
+}
+pub(crate) use bad;

@@ -1,0 +1,121 @@
+//! One line per event, for `run --trace` and for naming the event at which a replay parts.
+
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use sim_core::{Entry, Fate, Fault, Happening, Message, Names, Sim, Step};
+
+/// An event in words.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Line {
+    event: u64,
+    at_ns: u64,
+    /// Where; empty for a fault, which happens to the world.
+    node: String,
+    what: String,
+    /// What it was done for, such as `order/17`.
+    operation: Option<String>,
+    /// What the node did in it, when the run records that.
+    #[serde(rename = "did")]
+    did: Vec<String>,
+    /// The event that sent, set or caused it.
+    by: Option<u64>,
+}
+
+impl Line {
+    /// The step that the run has just made.
+    pub(crate) fn of<M: Message>(sim: &Sim<M>, step: &Step, faults: &[Fault]) -> Line {
+        let names = sim.names();
+        let (node, what) = happened(names, step.what, faults);
+        Line {
+            event: step.number,
+            at_ns: step.at.nanos(),
+            node,
+            what,
+            operation: names.operation(step.cause.operation),
+            did: sim.log().iter().filter_map(|entry| done(names, entry)).collect(),
+            by: step.by,
+        }
+    }
+
+    /// `gateway, charge from shop, for order/17, at 1.2s`
+    pub(crate) fn sentence(&self) -> String {
+        let mut words = vec![self.node.clone(), self.what.clone()];
+        words.extend(self.operation.iter().map(|operation| format!("for {operation}")));
+        words.push(format!("at {}", instant(self.at_ns)));
+        words.retain(|word| !word.is_empty());
+        words.join(", ")
+    }
+}
+
+fn instant(nanos: u64) -> String {
+    format!("{}.{:09}s", nanos / 1_000_000_000, nanos % 1_000_000_000)
+}
+
+fn happened(names: &Names, what: Happening, faults: &[Fault]) -> (String, String) {
+    let at = |node| names.node(node).to_owned();
+    let kind = |kind| names.kind_name(kind);
+    let fault = |index: u32| faults.get(index as usize).map(ToString::to_string).unwrap_or_default();
+    match what {
+        Happening::Started { node, life: 1 } => (at(node), "starts".to_owned()),
+        Happening::Started { node, life } => (at(node), format!("starts, life {life}")),
+        Happening::Delivered { from, to, kind: of } => (at(to), format!("{} from {}", kind(of), names.node(from))),
+        Happening::Undelivered { from, to, kind: of } => {
+            (at(to), format!("is down: {} from {} is lost", kind(of), names.node(from)))
+        }
+        Happening::Refused { by, to, kind: of } => (at(to), format!("{} refused by {}", kind(of), names.node(by))),
+        Happening::Reset { by, to, kind: of } => (at(to), format!("{} reset by {}", kind(of), names.node(by))),
+        Happening::Fired { node, timer } => (at(node), format!("timer {}", timer.0)),
+        Happening::Synced { node, .. } => (at(node), "disk synced".to_owned()),
+        Happening::FaultBegan { fault: index } => (String::new(), format!("begins: {}", fault(index))),
+        Happening::FaultEnded { fault: index } => (String::new(), format!("ends: {}", fault(index))),
+    }
+}
+
+/// What is worth a word; `None` for what the next lines show anyway.
+fn done(names: &Names, entry: &Entry) -> Option<String> {
+    match entry {
+        Entry::Sent { to, kind, fate, .. } => {
+            let sent = format!("{} to {}", names.kind_name(*kind), names.node(*to));
+            Some(match fate {
+                Fate::Arrives(_) => sent,
+                Fate::ArrivesTwice(..) => format!("{sent} twice"),
+                Fate::Lost => format!("{sent}, lost"),
+                Fate::Cut => format!("{sent}, cut"),
+            })
+        }
+        Entry::Down { node } => Some(format!("{} goes down", names.node(*node))),
+        Entry::Marked { name, .. } => Some(format!("passes {name}")),
+        Entry::Set { .. } | Entry::Cancelled { .. } | Entry::Drew { .. } => None,
+    }
+}
+
+/// Writes lines to standard output as they come.
+pub(crate) struct Printer {
+    out: BufWriter<io::StdoutLock<'static>>,
+    alive: bool,
+}
+
+impl Printer {
+    pub(crate) fn new() -> Printer {
+        Printer { out: BufWriter::new(io::stdout().lock()), alive: true }
+    }
+
+    /// Writes one line; breaks when nobody reads.
+    pub(crate) fn print(&mut self, line: &Line) -> ControlFlow<()> {
+        let Line { event, node, what, operation, did, .. } = line;
+        let (at, operation) = (instant(line.at_ns), operation.as_deref().unwrap_or("-"));
+        let node = if node.is_empty() { "-" } else { node };
+        let arrow = if did.is_empty() { String::new() } else { format!(" → {}", did.join("; ")) };
+        let written = writeln!(self.out, "{event:>8}  {at:>16}  {node:<12}  {operation:<12}  {what}{arrow}");
+        self.alive = written.is_ok();
+        if self.alive { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    /// Writes what is still held, and a blank line behind it.
+    pub(crate) fn end(mut self) {
+        // Whoever closed the pipe has read enough.
+        let _ = writeln!(self.out).and_then(|()| self.out.flush());
+    }
+}
