@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::actor::{Effect, Message, NodeId, Sync, Timer};
+use crate::actor::{Effect, Message};
 use crate::dice::{Dice, RING, SYNC, TIMER};
 use crate::dist::Dist;
+use crate::id::{NodeId, Sync, Timer};
 use crate::names::Names;
 use crate::ratio::Ratio;
 use crate::seed::{Cause, Class, Purpose, name_hash};

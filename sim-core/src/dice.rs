@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{Kind, NodeId};
 use crate::dist::Dist;
+use crate::id::{Kind, NodeId};
 use crate::ratio::Ratio;
 use crate::seed::{Cause, Operation, Ordinals, Purpose, Seed, mix, name_hash};
 use crate::time::Duration;

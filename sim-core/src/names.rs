@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{Kind, NodeId};
+use crate::id::{Kind, NodeId};
 use crate::seed::{Cause, Class, Operation};
 
 /// The names behind the numbers of a system: nodes, kinds of messages, classes of operations.

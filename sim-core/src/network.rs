@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{Kind, NodeId};
 use crate::dice::{Dice, Ruling};
 use crate::dist::Dist;
+use crate::id::{Kind, NodeId};
 use crate::ratio::Ratio;
 use crate::seed::{Cause, Purpose, name_hash};
 use crate::time::Duration;

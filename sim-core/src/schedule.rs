@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::actor::NodeId;
 use crate::dice::{Addressee, Dice, Group, Ruling};
 use crate::dist::Dist;
 use crate::fault::{Decision, Disk, Fault, FaultError, Flight, Pace, Ruling as Said, Target, Timed, Value, Verb, When};
+use crate::id::NodeId;
 use crate::names::Names;
 use crate::network::{Disturbance, Members, Reach};
 use crate::pattern::{Label, Pattern};
@@ -354,7 +354,7 @@ fn ruling(decision: &Decision, known: &Known<'_>) -> (Addressee, Ruling) {
     match decision {
         Decision::Envelope { ruling, link, kind, nth } => {
             let (from, to) = (group_of(link.from.as_str(), known), group_of(link.to.as_str(), known));
-            let kind = known.names.find_kind(kind.as_str()).unwrap_or(crate::actor::Kind(u16::MAX));
+            let kind = known.names.find_kind(kind.as_str()).unwrap_or(crate::id::Kind(u16::MAX));
             let ruling = match ruling {
                 Said::Drop => Ruling::Drop,
                 Said::Late(after) => Ruling::Late(*after),

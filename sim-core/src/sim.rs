@@ -10,11 +10,12 @@ use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::actor::{Actor, Effect, Event, Kind, Message, NodeId, Sync, Timer};
+use crate::actor::{Actor, Effect, Event, Message};
 use crate::context::Context;
 use crate::dice::{Dice, Draw};
 use crate::digest::{Digest, Fold};
 use crate::disk::Disk;
+use crate::id::{Kind, NodeId, Sync, Timer};
 use crate::names::Names;
 use crate::network::{Active, COPY, Envelope, Fate, Weather};
 use crate::queue::Queue;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::actor::{Actor, Context, Event, Message, NodeId, Unanswered};
+use crate::actor::{Actor, Context, Event, Message, Unanswered};
 use crate::clock::Clock;
 use crate::context::kind_key;
 use crate::dice::{Addressee, Group, Rest, Ruling};
 use crate::digest::state_fingerprint;
 use crate::dist::Dist;
 use crate::fault::{Fault, FaultError};
+use crate::id::NodeId;
 use crate::names::Names;
 use crate::network::{Link, Links};
 use crate::schedule::{Known, Plan, compile};

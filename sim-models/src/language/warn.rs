@@ -151,7 +151,8 @@ impl Look<'_> {
     }
 
     fn first_record(&self, body: BlockRef, fact: FactRef) -> Option<StepRef> {
-        let records = |step: &StepRef| matches!(self.program.step(*step).verb, Verb::Record { fact: of, .. } if of == fact);
+        let records =
+            |step: &StepRef| matches!(self.program.step(*step).verb, Verb::Record { fact: of, .. } if of == fact);
         self.live_steps(body).into_iter().find(records)
     }
 

@@ -99,7 +99,9 @@ impl<'a> Lower<'a> {
         let here = self.scope.endpoint;
         let label = self.label(here);
         let why = match (&self.program.node(self.scope.node).role, self.program.endpoint(here).clock) {
-            (Role::Workload(_), _) => format!("{label} carries {}", dollars(self.carried[here.0 as usize].iter().flatten())),
+            (Role::Workload(_), _) => {
+                format!("{label} carries {}", dollars(self.carried[here.0 as usize].iter().flatten()))
+            }
             (_, Some(_)) => format!("{label} runs by itself and carries nothing; \"as\" and \"for_each\" give names"),
             (_, None) => format!("{label} is called by {}", self.callers_without(here, name)),
         };

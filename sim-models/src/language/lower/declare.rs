@@ -122,7 +122,8 @@ impl<'a> Lower<'a> {
                 self.error(key, format!("\"{}\" is a map already; give one of them another name", key.name));
                 continue;
             }
-            let initial = contents.members().filter_map(|(key, value)| Some((word_value(&key.name), value.literal().ok()?)));
+            let initial =
+                contents.members().filter_map(|(key, value)| Some((word_value(&key.name), value.literal().ok()?)));
             let initial = initial.filter(|(_, value)| !value.is_null()).collect();
             let map = MapRef(place(self.program.maps.len()));
             self.program.maps.push(MapDef { name: key.name.clone(), owner, initial, memory, watched: false });

@@ -20,7 +20,8 @@ impl<'a> Lower<'a> {
 
     fn fault_line(&self, line: View<'a>) -> Result<Fault, Problem> {
         let text = line.text()?;
-        let fault: Fault = text.parse().map_err(|error: FaultError| line.error_at(place_of(&error), error.to_string()))?;
+        let fault: Fault =
+            text.parse().map_err(|error: FaultError| line.error_at(place_of(&error), error.to_string()))?;
         let names = self.fault_names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // The fault as it prints may differ from the text, so that the word is looked for again.
@@ -67,9 +68,7 @@ fn place_of(error: &FaultError) -> Span {
 /// Where a word stands alone in a line; the whole line when it is not there as it is.
 fn word_in(text: &str, word: &str) -> Span {
     let belongs = |c: char| c.is_alphanumeric() || matches!(c, '_' | '*');
-    let alone = |at: &usize| {
-        !text[..*at].ends_with(belongs) && !text[at + word.len()..].starts_with(belongs)
-    };
+    let alone = |at: &usize| !text[..*at].ends_with(belongs) && !text[at + word.len()..].starts_with(belongs);
     match text.match_indices(word).map(|(at, _)| at).find(alone) {
         Some(at) => Span::new(at, at + word.len()),
         None => Span::new(0, text.len()),

@@ -91,7 +91,9 @@ impl<'a> Lower<'a> {
             Counter::Edge(..) => true,
         };
         if !counts {
-            return Err(value.error("this does not add up, so it has no rate; for a gauge there is \"peak\", for others \"value\""));
+            return Err(value.error(
+                "this does not add up, so it has no rate; for a gauge there is \"peak\", for others \"value\"",
+            ));
         }
         Ok(Expr { span: Span::default(), kind: Kind::Name(RunVar::Counter(counter)) })
     }
@@ -99,7 +101,10 @@ impl<'a> Lower<'a> {
     fn gauge(&mut self, value: View<'a>) -> Written<Counter> {
         match self.counter(value)? {
             gauge @ Counter::Node(_, counter) if is_gauge(counter) => Ok(gauge),
-            _ => Err(value.error("\"peak\" is about a gauge: busy, waiting, in_flight, lock_waiters; a counter only grows")),
+            _ => {
+                Err(value
+                    .error("\"peak\" is about a gauge: busy, waiting, in_flight, lock_waiters; a counter only grows"))
+            }
         }
     }
 
@@ -205,7 +210,9 @@ impl<'a> Lower<'a> {
         let mut named = Named::default();
         let sum = self.run_formula(value, Arithmetic::Integers, &mut named)?;
         if at_commit && (named.counters || !named.metrics.is_empty()) {
-            return Err(value.error("at each commit only cells, \"total(…)\" and \"count(…)\" are known; leave \"at\" out"));
+            return Err(
+                value.error("at each commit only cells, \"total(…)\" and \"count(…)\" are known; leave \"at\" out")
+            );
         }
         Ok(Ask::Conserved { sum, facts: named.facts, maps: named.maps, at_commit })
     }

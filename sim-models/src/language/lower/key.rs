@@ -64,12 +64,7 @@ impl<'a> Lower<'a> {
         Ok(exprs.into_iter().map(made).collect())
     }
 
-    pub(super) fn key_expr(
-        &mut self,
-        view: View<'a>,
-        expr: &Expr,
-        about: &mut About,
-    ) -> Result<Expr<KeyVar>, Problem> {
+    pub(super) fn key_expr(&mut self, view: View<'a>, expr: &Expr, about: &mut About) -> Result<Expr<KeyVar>, Problem> {
         self.count_condition(expr, about).map_err(|(span, message)| view.error_at(span, message))
     }
 
@@ -91,7 +86,9 @@ impl<'a> Lower<'a> {
             ([], _) if !about.requests => Ok(None),
             ([], _) if !about.facts.is_empty() => {
                 let facts = joined(about.facts.iter().map(|fact| self.program.facts[fact.0 as usize].name.as_str()));
-                Err(format!("the keys of {facts} are given and belong to no \"each\", so they are not those of any requests"))
+                Err(format!(
+                    "the keys of {facts} are given and belong to no \"each\", so they are not those of any requests"
+                ))
             }
             ([], 1) => Ok(Some(Class(0))),
             ([], _) => Err(format!(

@@ -31,8 +31,7 @@ impl<'a> Lower<'a> {
         rules.sort_by_key(|rule| std::cmp::Reverse(stars(&rule.from) + stars(&rule.to)));
         let nodes = || (0..self.program.nodes.len()).map(|index| NodeRef(place(index)));
         let pairs = nodes().flat_map(|from| nodes().map(move |to| (from, to)));
-        self.program.links =
-            pairs.filter_map(|(from, to)| Some((from, to, self.link(&rules, from, to)?))).collect();
+        self.program.links = pairs.filter_map(|(from, to)| Some((from, to, self.link(&rules, from, to)?))).collect();
     }
 
     /// What the rules come to for a pair; none when no rule is about it.

@@ -70,7 +70,9 @@ impl<'a> Lower<'a> {
             Role::Store(_) => {
                 return Err(view.error(format!("{node_name} is a store; \"read\" and \"set\" its cells")));
             }
-            Role::Workload(_) => return Err(view.error(format!("{node_name} is a workload; it calls and is not called"))),
+            Role::Workload(_) => {
+                return Err(view.error(format!("{node_name} is a workload; it calls and is not called")));
+            }
         };
         let Some(endpoint) = self.endpoint_named(node, name) else {
             let names = service.endpoints.iter().map(|endpoint| self.program.endpoint(*endpoint).name.as_str());
@@ -78,7 +80,9 @@ impl<'a> Lower<'a> {
             return Err(view.error(message));
         };
         match self.program.endpoint(endpoint).clock {
-            Some(_) => Err(view.error(format!("{node_name}.{name} runs by itself; an endpoint that is called has neither \"every\" nor \"at_start\""))),
+            Some(_) => Err(view.error(format!(
+                "{node_name}.{name} runs by itself; an endpoint that is called has neither \"every\" nor \"at_start\""
+            ))),
             None => Ok(endpoint),
         }
     }
@@ -107,7 +111,9 @@ impl<'a> Lower<'a> {
         let node = self.program.node(owner);
         let names = node.maps.iter().map(|map| self.program.map(*map).name.as_str());
         match &node.role {
-            Role::Workload(_) => format!("{} is a workload and has no maps; name a store, such as \"db.{map}\"", node.name),
+            Role::Workload(_) => {
+                format!("{} is a workload and has no maps; name a store, such as \"db.{map}\"", node.name)
+            }
             Role::Service(_) if node.maps.is_empty() => {
                 format!("{} has no maps of its own; name the store, such as \"db.{map}\"", node.name)
             }
@@ -186,7 +192,9 @@ impl<'a> Lower<'a> {
             (Name::Plain(word), At::Step) if cell_word(word).is_ok() => Err(format!(
                 "\"{word}\" is known only at a cell, in \"to\", \"where\" and \"when\"; give what was read a name by \"as\""
             )),
-            (Name::Plain(word), At::Step) => Err(format!("\"{word}\" is not known here; a name has a dollar sign, \"${word}\"")),
+            (Name::Plain(word), At::Step) => {
+                Err(format!("\"{word}\" is not known here; a name has a dollar sign, \"${word}\""))
+            }
             (Name::Map { .. }, At::Step) => {
                 Err("a cell is not known here; \"read\" it first and give it a name by \"as\"".to_owned())
             }

@@ -71,10 +71,7 @@ const OF_EDGE: Words<EdgeCounter> = &[
 ];
 
 pub(super) const fn is_gauge(counter: NodeCounter) -> bool {
-    matches!(
-        counter,
-        NodeCounter::Busy | NodeCounter::Waiting | NodeCounter::InFlight | NodeCounter::LockWaiters
-    )
+    matches!(counter, NodeCounter::Busy | NodeCounter::Waiting | NodeCounter::InFlight | NodeCounter::LockWaiters)
 }
 
 /// Why a name has no meaning, and perhaps where in its text.
@@ -116,7 +113,9 @@ impl<'a> Lower<'a> {
                 RunVar::Total(fact)
             }),
             Name::Count(condition) => return self.count(condition, named),
-            Name::Local(name) => Err(format!("${name} is one key, and this is about all; write \"count(…)\" around a condition")),
+            Name::Local(name) => {
+                Err(format!("${name} is one key, and this is about all; write \"count(…)\" around a condition"))
+            }
             Name::LocalVersion(_) => Err(format!("\"{name}\" is known only to steps")),
         };
         named.counters |= matches!(found, Ok(RunVar::Counter(_)));
@@ -140,7 +139,10 @@ impl<'a> Lower<'a> {
     /// `count(…)`: its condition is about keys and decides, whatever stands around it.
     fn count(&mut self, condition: &Expr, named: &mut Named) -> Result<RunVar, Refused> {
         if let Some(span) = floating(condition) {
-            return Err((span, "inside \"count(…)\" whole numbers decide; there is no \"/\" and no decimal".to_owned()));
+            return Err((
+                span,
+                "inside \"count(…)\" whole numbers decide; there is no \"/\" and no decimal".to_owned(),
+            ));
         }
         let mut about = About::default();
         let expr = self.count_condition(condition, &mut about)?;

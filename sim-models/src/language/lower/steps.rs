@@ -12,8 +12,8 @@ use crate::expr::{Arithmetic, Kind, Name};
 use crate::language::{Cell, Formula, View};
 use crate::problem::Problem;
 use crate::program::{
-    BlockRef, Clauses, EdgeRef, EndpointRef, FactDef, FactRef, InFlight, MapRef, OnceDef, Reason, Slot, Step,
-    StepRef, Template, Var, Verb,
+    BlockRef, Clauses, EdgeRef, EndpointRef, FactDef, FactRef, InFlight, MapRef, OnceDef, Reason, Slot, Step, StepRef,
+    Template, Var, Verb,
 };
 
 /// What stands around a step.
@@ -92,7 +92,8 @@ impl<'a> Lower<'a> {
             };
             let Some(id) = step.id.clone() else { continue };
             if ids.contains(&id) {
-                let message = format!("the id \"{id}\" is taken in this endpoint; two steps need two, or they share their dice");
+                let message =
+                    format!("the id \"{id}\" is taken in this endpoint; two steps need two, or they share their dice");
                 self.problems.push(self.configured.error(self.places.steps[index], message));
             }
             ids.push(id);
@@ -211,7 +212,9 @@ impl<'a> Lower<'a> {
 
     fn transaction(&mut self, value: View<'a>, step: View<'a>, retried: Inside) -> Written {
         if retried.transaction {
-            return Err(step.error("a transaction inside a transaction is not supported: all commits at the end of the outer one"));
+            return Err(step.error(
+                "a transaction inside a transaction is not supported: all commits at the end of the outer one",
+            ));
         }
         let before = std::mem::take(&mut self.scope.touched);
         let isolation = step.or("isolation", "read-committed", View::text);
@@ -254,12 +257,16 @@ impl<'a> Lower<'a> {
     fn parallel(&mut self, value: View<'a>, step: View<'a>, retried: Inside) -> Written {
         let branches: Vec<BlockRef> = value.items().map(|branch| self.block(Some(branch), retried)).collect();
         if retried.transaction {
-            return Err(step.error("\"parallel\" inside a transaction is not supported: its steps would wait for each other's locks"));
+            return Err(step.error(
+                "\"parallel\" inside a transaction is not supported: its steps would wait for each other's locks",
+            ));
         }
         let all = branches.len() as u64;
         let need = step.optional("need", View::count_or_word)?.flatten().unwrap_or(all);
         if need > all {
-            return Err(step.need("need")?.error(format!("{need} of {all} branches can never be ok; need at most {all}")));
+            return Err(step
+                .need("need")?
+                .error(format!("{need} of {all} branches can never be ok; need at most {all}")));
         }
         Ok(Verb::Parallel { branches, need: need as u32 })
     }
@@ -267,7 +274,9 @@ impl<'a> Lower<'a> {
     fn background(&mut self, value: View<'a>, inside: Inside) -> Written {
         let body = self.block(Some(value), Inside { background: true, ..inside });
         if inside.transaction {
-            return Err(value.error("\"background\" inside a transaction is not supported: its steps would outlive the commit"));
+            return Err(
+                value.error("\"background\" inside a transaction is not supported: its steps would outlive the commit")
+            );
         }
         Ok(Verb::Background(body))
     }
@@ -275,7 +284,8 @@ impl<'a> Lower<'a> {
     fn record(&mut self, value: View<'a>, step: View<'a>, times: i64) -> Written {
         let name = value.text()?;
         if REQUEST_WORDS.contains(&name) {
-            return Err(value.error(format!("\"{name}\" means the requests of a key in conditions; give the fact another name")));
+            return Err(value
+                .error(format!("\"{name}\" means the requests of a key in conditions; give the fact another name")));
         }
         let fact = self.fact(name);
         let key = match step.field("key") {
@@ -337,7 +347,8 @@ impl<'a> Lower<'a> {
                 let names: Vec<String> = names.iter().map(|name| format!("${name}")).collect();
                 let first = names[0].clone();
                 let known = crate::language::shape::listed(names, "and");
-                let message = format!("whose fact is \"{fact}\"? {known} are known here; say \"key\", such as \"{first}\"");
+                let message =
+                    format!("whose fact is \"{fact}\"? {known} are known here; say \"key\", such as \"{first}\"");
                 Err(value.error(message))
             }
         }
@@ -353,7 +364,9 @@ impl<'a> Lower<'a> {
     fn fail(&mut self, value: View<'a>, inside: Inside) -> Written {
         let name = value.text()?;
         if inside.background {
-            return Err(value.error("nobody waits for what runs in the background, so nobody would learn that it failed"));
+            return Err(
+                value.error("nobody waits for what runs in the background, so nobody would learn that it failed")
+            );
         }
         if OUTCOME_WORDS.contains(&name) {
             return Err(value.error(format!("\"{name}\" is a word of \"on\"; give the reason a name of its own")));
@@ -427,7 +440,10 @@ impl<'a> Lower<'a> {
         match self.scope.locals.get(&name) {
             Some(Local::List) => Ok(self.slot(&name)),
             None if !self.is_known(&name) => Err(view.error(self.not_known(&name))),
-            _ => Err(view.error(format!("${name} is no list; \"read\" a whole map, \"store.map[*]\", \"as\": \"{name}\""))),
+            _ => {
+                Err(view
+                    .error(format!("${name} is no list; \"read\" a whole map, \"store.map[*]\", \"as\": \"{name}\"")))
+            }
         }
     }
 }

@@ -59,7 +59,8 @@ impl<'a> Lower<'a> {
     }
 
     fn check_end(&mut self, key: &Key, def: &WorkloadDef) {
-        let staged = matches!(&def.pace, PaceDef::Open { stages, .. } if stages.iter().all(|(_, length)| length.is_some()));
+        let staged =
+            matches!(&def.pace, PaceDef::Open { stages, .. } if stages.iter().all(|(_, length)| length.is_some()));
         if def.limit.is_none() && def.length.is_none() && !staged && self.program.until.is_none() {
             let message = format!(
                 "{} goes on for ever; give it a \"limit\" or a \"for\", or the scenario an \"until\"",
@@ -77,7 +78,8 @@ fn pace(view: View<'_>) -> Result<PaceDef, Problem> {
         return Ok(PaceDef::Closed { users, think: view.or("think", Dist::default(), View::dist)? });
     }
     let even = view.or("spacing", "poisson", View::text)? == "even";
-    let rate = |rate: View<'_>| rate.rate()?.per_giga().ok_or_else(|| rate.error("that is more often than can be counted"));
+    let rate =
+        |rate: View<'_>| rate.rate()?.per_giga().ok_or_else(|| rate.error("that is more often than can be counted"));
     if let Some(constant) = view.field("rate") {
         return Ok(PaceDef::Open { stages: vec![(rate(constant)?, None)], even });
     }
