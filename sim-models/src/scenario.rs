@@ -176,7 +176,7 @@ impl Model {
         pieces: Pieces,
     ) -> Result<Model, (usize, FaultError)> {
         let Pieces { document, changed, faults, rest, until } = pieces;
-        let program = Arc::new(Program { faults: Vec::new(), ..program });
+        let program = Arc::new(Program { faults: Vec::new(), until, ..program });
         let mut system: System<Msg> = interp::system(&program);
         for fault in &faults {
             system.fault(fault.clone());

@@ -51,13 +51,12 @@ fn traced(model: &Model, args: &RunArgs, interrupt: &Interrupt) -> (Run, Vec<Val
     let outcome = quietly(|| {
         to_its_end(&mut sim, &mut judge, &course, |sim, step| {
             let line = trace::Line::of(sim, step, model.faults());
-            match &mut printer {
-                None => lines.push(json!(line)),
-                // When nobody reads on, the rest of the run would be for nothing.
-                Some(printer) if printer.print(&line).is_break() => return ControlFlow::Break(()),
-                Some(_) => {}
-            }
-            interrupt.flow()
+            let Some(printer) = &mut printer else {
+                lines.push(json!(line));
+                return interrupt.flow();
+            };
+            // When nobody reads on, the rest of the run would be for nothing.
+            if printer.print(&line).is_break() { ControlFlow::Break(()) } else { interrupt.flow() }
         })
     });
     if let Some(printer) = printer {

@@ -222,16 +222,16 @@ fn eventually_waits_from_the_request_or_the_last_fault_to_its_deadline() {
     let said = "stuck: 1 of 3 orders not settled in time; first order 2, open since 2s (charged 0); \
                 1 not judged: its deadline lies beyond the end";
     check_end(ask, script, Over::Until, "12s", "0s", said);
-    let said = "held: all 1 order in time; 2 not judged: their deadline lies beyond the end";
+    let said = "held: 1 order, in time; 2 not judged: their deadline lies beyond the end";
     check_end(ask, script, Over::Cut, "12s", "0s", said);
     let said = "held: no order was due; 1 not judged: its deadline lies beyond the end";
     check_end(ask, "1s request 1", Over::Until, "5s", "0s", said);
     // Too late is stuck, but not when a fault ended late.
     let late = "1s request 1\n 12s charged 1";
     check(ask, late, "stuck: 1 of 1 order not settled in time; first order 1, open since 1s (charged 1)");
-    check_end(ask, late, Over::NothingLeft, "100s", "2s", "held: all 1 order in time");
+    check_end(ask, late, Over::NothingLeft, "100s", "2s", "held: 1 order, in time");
     // It may have held before, and once is enough.
-    check(ask, "1s charged 1; request 1\n 2s -charged 1", "held: all 1 order in time");
+    check(ask, "1s charged 1; request 1\n 2s -charged 1", "held: 1 order, in time");
     check(ask, "", "held: was never asked: no order began to wait for it");
 }
 
@@ -249,8 +249,8 @@ fn all_or_nothing_looks_at_the_deadline() {
     let ask = r#"{"all_or_nothing": ["charged", "shipped"], "within": "10s"}"#;
     let said = "stuck: 1 of 2 orders neither all nor none in time; first order 2, open since 2s (charged 1, shipped 0)";
     check(ask, "1s charged 1\n 2s charged 2\n 3s shipped 1", said);
-    check(ask, "1s charged 1\n 3s -charged 1", "held: all 1 order all or none in time");
-    check(ask, "1s apart; charged 1; shipped 1; together", "held: all 1 order all or none in time");
+    check(ask, "1s charged 1\n 3s -charged 1", "held: 1 order, all or none in time");
+    check(ask, "1s apart; charged 1; shipped 1; together", "held: 1 order, all or none in time");
     // What is put right after the deadline was wrong at it; what goes wrong after it was right.
     let said = "stuck: 1 of 2 orders neither all nor none in time; first order 1, open since 1s (charged 1, shipped 1)";
     check(ask, "1s charged 1; charged 2; shipped 2\n 20s shipped 1; -shipped 2", said);
@@ -260,7 +260,7 @@ fn all_or_nothing_looks_at_the_deadline() {
         Over::NothingLeft,
         "100s",
         "15s",
-        "held: all 1 order all or none in time",
+        "held: 1 order, all or none in time",
     );
 }
 

@@ -310,7 +310,10 @@ impl ScenarioJudge {
             let detail = match waited.all {
                 0 => format!("was never asked: no {noun} began to wait for it"),
                 all if all == waited.not_due => format!("no {noun} was due{not_due}"),
-                all => format!("all {} {held}{not_due}", words::counted(all - waited.not_due, noun)),
+                all => match all - waited.not_due {
+                    1 => format!("1 {noun}, {held}{not_due}"),
+                    due => format!("all {} {held}{not_due}", words::counted(due, noun)),
+                },
             };
             return Word::held(detail);
         };

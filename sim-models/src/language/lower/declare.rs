@@ -2,7 +2,7 @@
 
 use sim_core::{Class, Duration, Instant, Kind};
 
-use super::{Lower, at, place};
+use super::{Lower, place};
 use crate::json::Key;
 use crate::language::View;
 use crate::problem::Problem;
@@ -112,7 +112,7 @@ impl<'a> Lower<'a> {
         let (name, kind) = (key.name.clone(), self.kind(&key.name));
         self.program.endpoints.push(Endpoint { name, node, kind, body: BlockRef(0), clock });
         self.bodies.push(steps);
-        self.places.endpoints.push(at(key));
+        self.places.endpoints.push(key.span);
         endpoint
     }
 

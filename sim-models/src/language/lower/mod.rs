@@ -26,7 +26,7 @@ use names::Scope;
 use super::document::Configured;
 use super::view::View;
 use super::warn::{Places, warn};
-use crate::json::{Key, Span};
+use crate::json::Key;
 use crate::problem::{Problem, Problems};
 use crate::program::{EndpointRef, NodeRef, Program, SlotDef, Verb};
 
@@ -197,9 +197,4 @@ fn known<'n>(what: &str, word: &str, names: impl IntoIterator<Item = &'n str>) -
 /// A place in a table; [`Lower::check_size`] refuses tables that it does not fit.
 fn place(index: usize) -> u16 {
     index as u16
-}
-
-/// Where a key stands.
-fn at(key: &Key) -> Span {
-    key.span
 }
