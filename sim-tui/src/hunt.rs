@@ -164,6 +164,7 @@ fn judged(model: &Model, seeds: &SeedList, index: u64, length: u64, interrupt: &
 pub(crate) fn command(args: &HuntArgs, called: &str) -> Result<Report, Bad> {
     let loaded = load::scenario(&args.what.scenario, called)?;
     let model = load::model(&loaded, &args.what)?;
+    loaded.warn(&model);
     let range = match args.seed {
         Some(Seed(u64::MAX)) => return Err(bad!("a hunt leaves out the largest seed; run it")),
         Some(Seed(seed)) => Seeds { from: seed, to: seed + 1 },

@@ -1,7 +1,7 @@
 //! From a word on the command line to a scenario or a case: built-in names, files, and one clear message for all that is neither.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,8 +21,10 @@ use crate::report::{Bad, bad};
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) scenario: Scenario,
-    /// Its own name, or that of its file when it gives none.
+    /// Its own name.
     pub(crate) name: String,
+    /// The file it came from; none for a built-in one.
+    file: Option<String>,
 }
 
 /// The text of a built-in scenario or of a file.
@@ -66,9 +68,9 @@ pub(crate) fn scenario(word: &str, called: &str) -> Result<Loaded, Bad> {
         return Err(bad!("{file} is a case, not a scenario; replay it: {replay}"));
     }
     let scenario = Scenario::parse(&file, &text).map_err(told)?;
-    let stem = || Path::new(&file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let name = Some(scenario.name()).filter(|name| !name.is_empty()).or_else(stem).unwrap_or_default();
-    Ok(Loaded { scenario, name })
+    let name = scenario.name();
+    let file = builtin::text(word).is_none().then_some(file);
+    Ok(Loaded { scenario, name, file })
 }
 
 pub(crate) fn is_case(text: &str) -> bool {
@@ -77,6 +79,18 @@ pub(crate) fn is_case(text: &str) -> bool {
 
 fn kind_of(root: &Json) -> Option<&str> {
     root.get("kind").and_then(Json::as_text)
+}
+
+impl Loaded {
+    /// Tells on standard error what probably does something else than the author of a file wants. The built-in stories are
+    /// about such mistakes, and say so themselves.
+    pub(crate) fn warn(&self, model: &Model) {
+        let Some(file) = &self.file else { return };
+        for Problem { line, column, path, message, .. } in model.warnings().iter() {
+            // Whoever closed standard error does not want to know.
+            let _ = writeln!(io::stderr(), "{file}:{line}:{column}: {path}: warning: {message}");
+        }
+    }
 }
 
 /// All problems, for standard error.

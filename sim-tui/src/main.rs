@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod demo;
+mod diagram;
 mod hunt;
 mod interrupt;
 mod load;

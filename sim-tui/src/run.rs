@@ -21,6 +21,7 @@ use crate::trace;
 pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
     let loaded = load::scenario(&args.what.scenario, called)?;
     let model = load::model(&loaded, &args.what)?;
+    loaded.warn(&model);
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
     let (run, lines) = if args.trace {
@@ -109,9 +110,6 @@ pub(crate) fn title(loaded: &Loaded, model: &Model, what: &What) -> String {
     let until = what.until.map(|until| format!("until {until}"));
     let words: Vec<String> = std::iter::once(loaded.name.clone()).chain(changed).chain(until).collect();
     out += &format!("{}\n", words.join(", "));
-    for warning in model.warnings().iter() {
-        out += &format!("warning: {}:{}: {}\n", warning.line, warning.column, warning.message);
-    }
     out
 }
 

@@ -1,0 +1,396 @@
+//! The command line as a script meets it: what it prints, where, and with which exit code.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program in a folder of its own, called by its plain name so that what it prints does not depend on where it was built.
+struct Shell {
+    folder: TempDir,
+}
+
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Shell {
+    fn new() -> Shell {
+        Shell { folder: TempDir::new().unwrap() }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_faultline"));
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::arg0(&mut command, "faultline");
+        command.args(words).current_dir(self.folder.path());
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Said {
+        Said::of(&self.command(words).output().unwrap())
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        let said = self.run(words);
+        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{words:?}: {error}\n{}{}", said.out, said.err))
+    }
+
+    fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// A case file that `hunt` wrote, and its text.
+    fn hunted(&self) -> (&'static str, Value) {
+        let said = self.run(&["hunt", "checkout", "--set", "orders=100", "--seeds", "3"]);
+        assert_eq!(said.code, 1, "{}", said.err);
+        let name = "faultline-cases/checkout-charged-at-most-once-0.json";
+        (name, serde_json::from_str(&self.file(name)).unwrap())
+    }
+}
+
+impl Said {
+    fn of(output: &Output) -> Said {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Said { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// All of it, without what differs from run to run and from version to version.
+    fn shown(&self) -> String {
+        let redacted = |line: &str| match line {
+            line if line.contains("events/s") => "[speed]".to_owned(),
+            line if line.contains("digest ") => "[digest]".to_owned(),
+            line => line.to_owned(),
+        };
+        let text = |text: &str| text.lines().map(redacted).map(|line| line + "\n").collect::<String>();
+        format!("exit {}\n--- out\n{}--- err\n{}", self.code, text(&self.out), text(&self.err))
+    }
+}
+
+/// The document without timings, and without digests that change with the kernel.
+fn settled(mut json: Value) -> Value {
+    let timings = ["wall_seconds", "events_per_second", "seeds_per_second"];
+    for key in timings.into_iter().chain(["digest", "expected_digest"]) {
+        if let Some(value) = json.get_mut(key) {
+            assert!(value.is_number() || value.as_str().is_some_and(|text| text.len() == 16), "{key} is {value}");
+            *value = Value::from(format!("[{key}]"));
+        }
+    }
+    json
+}
+
+#[test]
+fn help_is_worth_reading() {
+    let shell = Shell::new();
+    for command in ["", "run", "hunt", "replay"] {
+        let words: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+        let name = if command.is_empty() { "help".to_owned() } else { format!("help-{command}") };
+        insta::assert_snapshot!(name, shell.run(&words).shown());
+    }
+}
+
+#[test]
+fn reports_are_for_people() {
+    let shell = Shell::new();
+    insta::assert_snapshot!("run", shell.run(&["run", "checkout", "--set", "orders=100", "--seed", "0x7"]).shown());
+    let inert = ["run", "checkout", "--set", "orders=20", "--until", "1.5s", "--fault", "1h.. crash shop"];
+    insta::assert_snapshot!("run-inert", shell.run(&inert).shown());
+    insta::assert_snapshot!("hunt", shell.run(&["hunt", "checkout", "--set", "orders=100", "--seeds", "3"]).shown());
+    let case = "faultline-cases/checkout-charged-at-most-once-0.json";
+    insta::assert_snapshot!("replay", shell.run(&["replay", case]).shown());
+    insta::assert_snapshot!("show", shell.run(&["show", "checkout"]).shown());
+    insta::assert_snapshot!("new", shell.run(&["new", "my shop"]).shown());
+    insta::assert_snapshot!("validate", shell.run(&["validate", "my shop.json", case]).shown());
+    let trace = shell.run(&["run", "checkout", "--set", "orders=1", "--fault", "0s..1ms crash inventory", "--trace"]);
+    insta::assert_snapshot!("trace", trace.shown());
+}
+
+#[test]
+fn documents_are_for_programs() {
+    let shell = Shell::new();
+    let run = shell.json(&["run", "checkout", "--set", "orders=100", "--json"]);
+    insta::assert_json_snapshot!("run-json", settled(run));
+    let hunt = shell.json(&["hunt", "checkout", "--set", "orders=100", "--seeds", "5..9", "--shard", "2/2", "--json"]);
+    insta::assert_json_snapshot!("hunt-json", settled(hunt));
+    let replay = shell.json(&["replay", "faultline-cases/checkout-charged-at-most-once-5.json", "--json"]);
+    insta::assert_json_snapshot!("replay-json", settled(replay));
+    insta::assert_json_snapshot!("show-json", shell.json(&["show", "checkout", "--json"]));
+    let traced = shell.json(&["run", "checkout", "--set", "orders=1", "--json", "--trace"]);
+    assert_eq!(traced["trace"].as_array().unwrap().len() as u64, traced["events"].as_u64().unwrap());
+    assert!(shell.json(&["list", "--json"]).as_array().unwrap().iter().any(|it| it["name"] == "checkout"));
+    for fault in shell.json(&["faults", "--json"]).as_array().unwrap() {
+        let example = fault["example"].as_str().unwrap();
+        assert_eq!(example.parse::<sim_core::Fault>().is_ok(), fault["built"] == true, "{example}");
+    }
+    assert_eq!(shell.json(&["schema"])["$schema"], "https://json-schema.org/draft/2020-12/schema");
+}
+
+#[test]
+fn exit_codes_are_a_promise() {
+    let shell = Shell::new();
+    let (case, mut edited) = shell.hunted();
+    edited["expect"]["digest"] = Value::from("0123456789abcdef");
+    shell.write("digest.json", &edited.to_string());
+    shell.write(
+        "loop.json",
+        r#"{"faultline": 1, "name": "loop", "nodes": {"a": {"kind": "service", "endpoints": {"go": [{"call": "a.go"}]}}},
+        "workload": {"w": {"rate": "1/s", "limit": 1, "each": "key", "do": [{"call": "a.go"}]}}}"#,
+    );
+    let held = ["run", "checkout", "--set", "orders=50", "--remedy", "key-per-order"];
+    for (words, code) in [
+        (&["list"][..], 0),
+        (&["--help"], 0),
+        (&["--version"], 0),
+        (&["man"], 0),
+        (&["completions", "zsh"], 0),
+        (&["demo"], 0),
+        (&[], 0),
+        (&held, 0),
+        (&["hunt", "checkout", "--set", "orders=50", "--remedy", "key-per-order", "--seeds", "3"], 0),
+        (&["run", "checkout", "--set", "orders=200"], 1),
+        (&["hunt", "checkout", "--set", "orders=200", "--seeds", "3"], 1),
+        (&["run", "loop.json"], 4),
+        (&["hunt", "loop.json", "--seed", "0"], 4),
+        (&["replay", case], 0),
+        (&["replay", case, "--no-expect"], 1),
+        (&["replay", "digest.json"], 3),
+        (&["validate", "checkout", case], 0),
+        (&["explore"], 2),
+        (&["nonsense"], 2),
+        (&["run"], 2),
+        (&["run", "checkout", "--seed", "-1"], 2),
+        (&["run", "checkout", "--nemesis"], 2),
+        (&["hunt", "checkout", "--seeds", "0"], 2),
+        (&["hunt", "checkout", "--seeds", "7..7"], 2),
+        (&["hunt", "checkout", "--seeds", "7..5"], 2),
+        (&["hunt", "checkout", "--jobs", "0"], 2),
+        (&["hunt", "checkout", "--shard", "3/2"], 2),
+    ] {
+        let said = shell.run(words);
+        assert_eq!(said.code, code, "{words:?}\n{}{}", said.out, said.err);
+        assert_eq!(said.err.is_empty(), code != 2, "{words:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn what_is_never_seen_fails_a_hunt_and_not_a_run() {
+    let shell = Shell::new();
+    shell.write(
+        "once.json",
+        r#"{"faultline": 1, "name": "once", "nodes": {"a": {"kind": "service", "endpoints": {"go": [{"record": "fact"}]}}},
+            "workload": {"w": {"rate": "1/s", "limit": 2, "each": "key", "do": [{"call": "a.go"}]}},
+            "properties": {"twice": {"sometimes": "fact > 1"}}}"#,
+    );
+    let run = shell.run(&["run", "once.json"]);
+    assert_eq!((run.code, run.out.contains("never seen")), (0, true), "{}{}", run.out, run.err);
+    let hunt = shell.run(&["hunt", "once.json", "--seeds", "3"]);
+    assert_eq!((hunt.code, hunt.out.contains("never seen  twice")), (1, true), "{}{}", hunt.out, hunt.err);
+}
+
+#[test]
+fn bad_input_is_answered_with_its_place_and_what_would_be_right() {
+    let shell = Shell::new();
+    let (_, case) = shell.hunted();
+    let edited = |name: &str, edit: &dyn Fn(&mut Value)| {
+        let mut case = case.clone();
+        edit(&mut case);
+        shell.write(name, &format!("{case:#}"));
+    };
+    let whole = format!("{case:#}");
+    shell.write("truncated.json", &whole[..whole.len() / 2]);
+    shell.write("malformed.json", "{\"faultline\": 1,, \"kind\": \"case\"}");
+    edited("newer.json", &|case| case["faultline"] = Value::from(2));
+    edited("type.json", &|case| case["seed"] = Value::from(7));
+    edited("node.json", &|case| case["faults"] = Value::from(vec!["1s..2s crash nobody"]));
+    edited("fault.json", &|case| case["faults"] = Value::from(vec!["1s..2s crsh shop"]));
+    edited("setting.json", &|case| case["settings"]["timeout"] = Value::from("90s"));
+    edited("inner.json", &|case| case["scenario"]["nodes"]["gateway"]["kind"] = Value::from("servic"));
+    shell.write("newer-scenario.json", "{\"faultline\": 2, \"verb\": \"from the future\"}");
+    shell.write("scenario.json", "{\"faultline\": 1, \"name\": \"a\", \"nodes\": {\"a\": {\"kind\": \"service\", \"endpoint\": {}}}}");
+    let lines: &[&[&str]] = &[
+        &["replay", "truncated.json"],
+        &["replay", "malformed.json"],
+        &["replay", "newer.json"],
+        &["replay", "type.json"],
+        &["replay", "node.json"],
+        &["replay", "fault.json"],
+        &["replay", "setting.json"],
+        &["replay", "inner.json"],
+        &["replay", "checkout"],
+        &["replay", "missing.json"],
+        &["replay", "."],
+        &["run", "type.json"],
+        &["run", "newer-scenario.json"],
+        &["run", "scenario.json"],
+        &["run", "missing.json"],
+        &["run", "."],
+        &["run", "chekout"],
+        &["run", "checkout", "--fault", "1s..4s partiton shop | gateway"],
+        &["run", "checkout", "--fault", "1s..4s crash gatway"],
+        &["run", "checkout", "--set", "timeout=90s"],
+        &["run", "checkout", "--set", "timeot=1s"],
+        &["run", "checkout", "--set", "timeout"],
+        &["run", "checkout", "--remedy", "key-per-ordr"],
+        &["run", "checkout", "--until", "30"],
+        &["hunt", "checkout", "--seeds", "9..2"],
+    ];
+    let mut all = String::new();
+    for words in lines {
+        let said = shell.run(words);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{words:?}");
+        all += &format!("$ faultline {}\n{}\n", words.join(" "), said.err);
+    }
+    insta::assert_snapshot!("bad-input", all);
+}
+
+#[test]
+fn a_hunt_is_the_same_on_any_number_of_workers() {
+    let shell = Shell::new();
+    let hunt = |jobs: &str| {
+        let words = ["hunt", "checkout", "--set", "orders=12", "--seeds", "100..300", "--out", "out", "--json", "--jobs", jobs];
+        let mut json = shell.json(&words);
+        for key in ["wall_seconds", "seeds_per_second", "events_per_second"] {
+            json.as_object_mut().unwrap().remove(key).unwrap();
+        }
+        let case = json["failures"][0]["case"].as_str().unwrap();
+        (json.to_string(), shell.file(case))
+    };
+    let one = hunt("1");
+    assert_eq!(one, hunt("2"));
+    assert_eq!(one, hunt("5"));
+}
+
+#[test]
+fn shards_together_are_the_whole() {
+    let shell = Shell::new();
+    let hunt = |more: &[&str]| {
+        let words = [&["hunt", "checkout", "--set", "orders=12", "--seeds", "90", "--json"], more].concat();
+        let json = shell.json(&words);
+        ["seeds", "failing", "events"].map(|key| json[key].as_u64().unwrap())
+    };
+    let shards = ["1/4", "2/4", "3/4", "4/4"].map(|shard| hunt(&["--shard", shard]));
+    let sum = shards.iter().fold([0; 3], |sum, shard| std::array::from_fn(|at| sum[at] + shard[at]));
+    assert_eq!(sum, hunt(&[]));
+    assert_eq!(shards.map(|shard| shard[0]), [23, 23, 22, 22]);
+}
+
+#[test]
+fn cases_replay_and_edited_ones_say_where_they_part() {
+    let shell = Shell::new();
+    let (path, case) = shell.hunted();
+    let same = shell.json(&["replay", path, "--json"]);
+    assert_eq!((&same["reproduced"], &same["first_divergence"]), (&Value::Bool(true), &Value::Null));
+    let edited = |edit: &dyn Fn(&mut Value)| {
+        let mut case = case.clone();
+        edit(&mut case);
+        shell.write("edited.json", &case.to_string());
+        let said = shell.run(&["replay", "edited.json"]);
+        assert_eq!(said.code, 3, "{}{}", said.out, said.err);
+        (said.out, shell.json(&["replay", "edited.json", "--json"]))
+    };
+    let (text, json) = edited(&|case| case["expect"]["digest"] = Value::from("0123456789abcdef"));
+    assert!(text.contains("the run follows its trail to the end"), "{text}");
+    assert_eq!((&json["same_failure"], &json["first_divergence"]), (&Value::Bool(true), &Value::Null));
+    let (text, json) = edited(&|case| case["seed"] = Value::from("99"));
+    assert!(text.contains("the two part at event"), "{text}");
+    assert!(json["first_divergence"]["by"].is_u64(), "{json}");
+    let (text, json) = edited(&|case| case["settings"]["key"] = Value::from("per-order"));
+    assert!(text.contains("not reproduced\n"), "{text}");
+    assert_eq!((&json["same_failure"], &json["verdict"]), (&Value::Bool(false), &Value::from("held")));
+    // Afresh, the same file simply holds.
+    assert_eq!(shell.run(&["replay", "edited.json", "--no-expect"]).code, 0);
+}
+
+#[test]
+fn starters_run_and_are_not_overwritten() {
+    let shell = Shell::new();
+    assert_eq!(shell.run(&["new", "shop"]).code, 0);
+    let written = shell.file("shop.json");
+    let again = shell.run(&["new", "shop.json"]);
+    assert_eq!((again.code, again.err.as_str()), (2, "shop.json is already there; it is left as it is\n"));
+    assert_eq!(shell.file("shop.json"), written);
+    assert_eq!(shell.run(&["run", "shop.json"]).code, 1);
+    assert_eq!(shell.run(&["run", "shop.json", "--remedy", "key-per-order"]).code, 0);
+    let source = shell.run(&["show", "checkout", "--source"]).out;
+    shell.write("mine.json", &source);
+    assert_eq!(shell.run(&["validate", "mine.json"]).out, "mine.json: ok\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn printed_commands_work_when_pasted() {
+    let shell = Shell::new();
+    let sh = |line: &str| {
+        let output = Command::new("sh").args(["-c", line]).current_dir(shell.folder.path()).output().unwrap();
+        Said::of(&output)
+    };
+    // Called by a path with a blank, as somebody's home may have one.
+    let folder = shell.folder.path().join("a b");
+    std::fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_faultline"), folder.join("fl")).unwrap();
+    let first = sh("'./a b/fl' run checkout --set orders=30 --fault '1s..2s loss gateway->shop 50%' --seed 3");
+    let line = first.out.lines().find_map(|line| line.strip_prefix("the same again: ")).unwrap();
+    let again = sh(line);
+    let digest = |said: &Said| said.out.lines().find(|line| line.starts_with("digest ")).unwrap()[..23].to_owned();
+    assert_eq!(digest(&first), digest(&again), "{line}");
+    let hunt = sh("'./a b/fl' hunt checkout --set orders=100 --seeds 2 --out 'c d'");
+    let replay = hunt.out.lines().find(|line| line.contains(" replay ")).unwrap();
+    assert_eq!(sh(replay).code, 0, "{replay}");
+}
+
+#[test]
+#[cfg(unix)]
+fn whoever_stops_reading_sees_no_panic() {
+    let shell = Shell::new();
+    for words in ["run checkout --trace", "faults", "schema", "--help", "run checkout --json"] {
+        let line = format!("'{}' {words} | head -c 10", env!("CARGO_BIN_EXE_faultline"));
+        let output = Command::new("sh").args(["-c", &line]).current_dir(shell.folder.path()).output().unwrap();
+        assert_eq!(Said::of(&output).err, "", "{words}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_prints_what_is_there() {
+    use std::process::Stdio;
+    use std::time::Duration;
+    let shell = Shell::new();
+    let interrupted = |words: &[&str]| {
+        let child = shell.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(400));
+        let kill = format!("kill -INT {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let said = Said::of(&child.wait_with_output().unwrap());
+        assert_eq!((said.code, said.err.as_str()), (130, ""), "{words:?}");
+        let json: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(json["interrupted"], Value::Bool(true));
+        json
+    };
+    let remedy = ["--remedy", "key-per-order", "--set", "orders=5000", "--json"];
+    let hunt = interrupted(&[&["hunt", "checkout", "--seeds", "10..1000000", "--jobs", "2"], &remedy[..]].concat());
+    let (done, range) = (hunt["seeds"].as_u64().unwrap(), hunt["seed_range"].as_str().unwrap());
+    assert_eq!(range, format!("10..{}", 10 + done));
+    let run = interrupted(&["run", "checkout", "--set", "orders=1000000", "--json"]);
+    assert!(run["events"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn cases_are_written_whole() {
+    let shell = Shell::new();
+    let (path, case) = shell.hunted();
+    let folder = shell.folder.path().join(Path::new(path).parent().unwrap());
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert_eq!((&case["kind"], &case["rest"]), (&Value::from("case"), &Value::from("seed")));
+    shell.write("taken", "");
+    let said = shell.run(&["hunt", "checkout", "--set", "orders=100", "--seeds", "1", "--out", "taken"]);
+    assert_eq!(said.code, 2, "{}", said.out);
+    assert!(said.err.contains("cannot be written"), "{}", said.err);
+}
