@@ -1,8 +1,13 @@
 //! The same system and seed are the same run, whatever ran before in this process.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use faultline_tests::scenarios::{all_built_in, built_in, over_seeds, remedied};
 use faultline_tests::world::{END, Has, World, schedules, worlds};
 use proptest::prelude::*;
-use sim_core::{Digest, Dist, Duration, Link, Seed};
+use sim_core::{Digest, Dist, Duration, Limits, Link, Outcome, Seed, Stop, Trace};
+use sim_models::scenario::Model;
 
 /// How a run ends: events, rolling digest, states.
 fn end(world: &World, seed: u64) -> (u64, Digest, Digest) {
@@ -39,5 +44,64 @@ proptest! {
         let latency = Dist::Exponential(Duration::from_millis(3));
         let world = World { link: Link { latency, ..world.link.clone() }, ..world };
         prop_assert_ne!(end(&world, seed).1, end(&world, other).1);
+    }
+}
+
+/// The first events of a run of a scenario, and all that came of them.
+fn beginning(model: &Model, seed: u64, record: bool) -> (Outcome, Vec<(String, Option<f64>)>, Vec<(String, u64)>) {
+    let (mut sim, mut judge) = model.start(Seed(seed));
+    sim.record(record);
+    let mut trace = Trace::new();
+    let limits = Limits { events: 20_000, ..Limits::default() };
+    let outcome = sim_core::run(&mut sim, &mut judge, &model.course(Stop::AtEnd, limits), |sim, step| {
+        if record {
+            trace.push(sim, step);
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(trace.steps().len() as u64, if record { outcome.events } else { 0 });
+    let measured = model.measured(Seed(seed), &sim, &judge, outcome);
+    (measured.outcome, measured.metrics, measured.counters)
+}
+
+fn models() -> Vec<(&'static str, Model)> {
+    all_built_in().map(|(name, scenario)| (name, remedied(&scenario, None))).collect()
+}
+
+#[test]
+fn a_scenario_runs_alike_whatever_ran_before_it() {
+    let models = models();
+    for (at, (name, model)) in models.iter().enumerate() {
+        let first = beginning(model, 3, false);
+        assert_eq!(first, beginning(model, 3, false), "{name}");
+        let (other, another) = &models[(at + 1) % models.len()];
+        beginning(another, 3, false);
+        assert_eq!(first, beginning(model, 3, false), "{name} after {other}");
+        let anew = remedied(&built_in(name), None);
+        assert_eq!(first, beginning(&anew, 3, false), "{name}, read anew");
+    }
+}
+
+#[test]
+fn keeping_a_trace_changes_nothing_of_a_scenario() {
+    for (name, model) in models() {
+        assert_eq!(beginning(&model, 5, true), beginning(&model, 5, false), "{name}");
+    }
+}
+
+#[test]
+fn another_seed_is_another_run_of_a_scenario() {
+    for (name, model) in models() {
+        let digests: BTreeSet<Digest> = (0..20).map(|seed| beginning(&model, seed, false).0.digest).collect();
+        assert_eq!(digests.len(), 20, "{name}");
+    }
+}
+
+#[test]
+fn two_runs_at_once_do_not_disturb_each_other() {
+    for (name, model) in models() {
+        let together = over_seeds(4, |seed| beginning(&model, seed.0, false));
+        let apart: Vec<_> = (0..4).map(|seed| beginning(&model, seed, false)).collect();
+        assert_eq!(together, apart, "{name}");
     }
 }

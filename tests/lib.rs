@@ -1,3 +1,5 @@
-//! What several tests share: small systems of ordinary actors.
+//! What several tests share: small systems of ordinary actors, scenarios and what is claimed of them, sources read as text.
 
+pub mod scenarios;
+pub mod sources;
 pub mod world;

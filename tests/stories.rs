@@ -2,52 +2,15 @@
 //!
 //! A bare number must come out on every seed; an interval is for 99.9 % of seeds, so at most 2 of 50 may lie outside.
 
-use std::thread;
-
+use faultline_tests::scenarios::{Must, SEEDS, built_in, remedied};
 use sim_core::{Seed, Stop};
-use sim_models::builtin;
 use sim_models::language::Choices;
-
-/// What a metric must be.
-#[derive(Clone, Copy, Debug)]
-enum Must {
-    Be(f64),
-    Lie(f64, f64),
-}
 
 use Must::{Be, Lie};
 
-const SEEDS: u64 = 50;
-const OUTSIDE: u64 = 2;
-
-/// Runs a scenario under a remedy on 50 seeds, on all cores, and holds its metrics against what they must be.
+/// Runs a scenario under a remedy on 50 seeds and holds its metrics against what they must be.
 fn check(scenario: &str, remedy: Option<&str>, expected: &[(&str, Must)]) {
-    let scenario = builtin::scenario(scenario).expect("it is built in").expect("it is right");
-    let choices = remedy.map_or_else(Choices::none, |remedy| Choices::none().remedy(remedy));
-    let model = scenario.model(&choices).expect("it is right");
-    let measure = |seed: u64| model.run(Seed(seed), Stop::AtEnd).metrics;
-    let workers = thread::available_parallelism().map_or(1, |n| n.get()) as u64;
-    let measure = &measure;
-    let runs: Vec<_> = thread::scope(|scope| {
-        let mine = |worker| move || (worker..SEEDS).step_by(workers as usize).map(measure).collect::<Vec<_>>();
-        let hands: Vec<_> = (0..workers).map(|worker| scope.spawn(mine(worker))).collect();
-        hands.into_iter().flat_map(|hand| hand.join().expect("no panic")).collect()
-    });
-    for (metric, must) in expected {
-        let values = runs.iter().map(|run| run.iter().find(|(name, _)| name == metric).and_then(|(_, value)| *value));
-        let outside = values.clone().filter(|value| !holds(*must, *value)).count() as u64;
-        let allowed = if matches!(must, Be(_)) { 0 } else { OUTSIDE };
-        let seen: Vec<_> = values.collect();
-        assert!(outside <= allowed, "{metric} under {remedy:?}: {outside} of {SEEDS} are not {must:?}: {seen:?}");
-    }
-}
-
-fn holds(must: Must, value: Option<f64>) -> bool {
-    match (must, value) {
-        (Be(expected), Some(value)) => value == expected,
-        (Lie(low, high), Some(value)) => (low..=high).contains(&value),
-        (_, None) => false,
-    }
+    faultline_tests::scenarios::check(&remedied(&built_in(scenario), remedy), SEEDS, expected);
 }
 
 const CHECKOUT: [(&str, Must); 4] = [
@@ -115,7 +78,7 @@ fn a_conditional_update_sells_exactly_what_is_there() {
 fn the_share_of_double_charges_is_the_tail_of_the_log_normal() {
     let tail = libm::erfc(libm::log(1000.0 / 300.0) / 0.8 / std::f64::consts::SQRT_2) / 2.0;
     assert!((tail - 0.0662).abs() < 5e-5, "{tail}");
-    let scenario = builtin::scenario("checkout").expect("it is built in").expect("it is right");
+    let scenario = built_in("checkout");
     let model = scenario.model(&Choices::none()).expect("it is right");
     let (seeds, orders) = (10u64, 10_000.0);
     let doubled = |seed| model.run(Seed(seed), Stop::AtEnd).metrics[0].1.expect("a count");
@@ -129,7 +92,7 @@ fn the_share_of_double_charges_is_the_tail_of_the_log_normal() {
 /// While one buyer looks and takes, 20 ms apart, 200 a second come: the excess is Poisson with mean 4.
 #[test]
 fn the_stock_ends_at_minus_four_on_average_and_below_zero_on_98_percent_of_seeds() {
-    let scenario = builtin::scenario("oversell").expect("it is built in").expect("it is right");
+    let scenario = built_in("oversell");
     let model = scenario.model(&Choices::none()).expect("it is right");
     let seeds = 1_000u64;
     let stock = |seed| model.run(Seed(seed), Stop::AtEnd).metrics[0].1.expect("a number");

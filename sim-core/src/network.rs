@@ -256,6 +256,9 @@ impl Weather {
         dice: &Dice,
         blame: &mut Option<u32>,
     ) -> bool {
+        if of_link.is_zero() && self.active.is_empty() {
+            return false;
+        }
         let bits = dice.about_envelope(of.from, of.to, of.cause, purpose, 0);
         let mut chance = of_link;
         if chance.hit(bits) {

@@ -127,7 +127,9 @@ impl Teller<'_> {
                 self.tell(step, to, What::Arrived { from, word, answer, late });
                 Some(to)
             }
-            Happening::Fired { node, .. } | Happening::Started { node, .. } | Happening::Synced { node, .. } => Some(node),
+            Happening::Fired { node, .. } | Happening::Started { node, .. } | Happening::Synced { node, .. } => {
+                Some(node)
+            }
             Happening::Refused { by, to, .. } | Happening::Reset { by, to, .. } => {
                 self.tell(step, to, What::Failed { callee: by });
                 Some(to)
@@ -177,7 +179,8 @@ impl Teller<'_> {
             }
             Note::Edge(edge, EdgeCounted::Outcome(Tone::Unknown)) if matches!(step.what, Happening::Fired { .. }) => {
                 let callee = self.program.node(self.program.edges[edge.0 as usize].1).replicas[0];
-                let again = all.iter().any(|note| matches!(note, Note::Edge(other, EdgeCounted::Retry) if other == edge));
+                let again =
+                    all.iter().any(|note| matches!(note, Note::Edge(other, EdgeCounted::Retry) if other == edge));
                 What::TimedOut { callee, again }
             }
             Note::Finished { tone, .. } => What::Outcome(*tone),

@@ -169,7 +169,7 @@ pub struct ServiceDef {
     pub honours_cancel: bool,
     /// How callers choose a replica.
     pub balance: Balance,
-    /// What `$version` is; null when the file does not say.
+    /// What `$version` is; `v1` when the file does not say.
     pub version: Value,
 }
 

@@ -96,7 +96,7 @@ pub(crate) struct What {
     /// Adds a fault, such as "1s..4s partition shop | gateway"; `faults` lists them.
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<String>,
-    /// Adds faults drawn from the seed, as the scenario's nemesis says.
+    /// Adds faults drawn from the seed, as the scenario's nemesis says. (Not built yet.)
     #[arg(long)]
     pub(crate) nemesis: bool,
     /// Ends the run there, such as 30s.
@@ -259,11 +259,11 @@ fn afterword(command: &str) -> String {
         ),
         "hunt" => (
             &["hunt checkout --seeds 1000", "hunt my-scenario.json --seeds 5000..6000 --shard 1/4 --json"],
-            "Exit codes: 0 held, 1 something failed or was never seen, 2 bad input, 4 out of limits, 130 interrupted",
+            "Exit codes: 0 held, 1 failed or never seen, 2 bad input, 4 out of limits, 130 interrupted",
         ),
         "replay" => (
             &["replay faultline-cases/checkout-charged-at-most-once-0.json"],
-            "Exit codes: 0 same verdict, property and digest, 3 otherwise, 2 bad input; with --no-expect those of run",
+            "Exit codes: 0 same verdict, property, digest, 3 otherwise, 2 bad input; --no-expect: as run",
         ),
         "list" => (&["list"], ""),
         "show" => (&["show checkout", "show checkout --source > mine.json"], ""),

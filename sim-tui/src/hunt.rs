@@ -179,7 +179,8 @@ pub(crate) fn command(args: &HuntArgs, called: &str) -> Result<Report, Bad> {
     });
     bar.finish_and_clear();
     let cases = written(&loaded.name, &model, &found, &args.out)?;
-    let told = Told { name: &loaded.name, model: &model, seeds: &seeds, shard: args.shard, found: &found, cases: &cases };
+    let told =
+        Told { name: &loaded.name, model: &model, seeds: &seeds, shard: args.shard, found: &found, cases: &cases };
     let exit = told.exit();
     if args.output.json {
         return Ok(Report::json(&told.json(), exit));
@@ -198,7 +199,8 @@ fn progress_bar(seeds: u64) -> ProgressBar {
 fn written(name: &str, model: &Model, found: &Found, out: &Path) -> Result<BTreeMap<Signature, PathBuf>, Bad> {
     let mut cases = BTreeMap::new();
     for (signature, run) in &found.smallest {
-        let what = if signature.property.is_empty() { signature.verdict.to_string() } else { signature.property.clone() };
+        let what =
+            if signature.property.is_empty() { signature.verdict.to_string() } else { signature.property.clone() };
         let path = out.join(format!("{}-{}-{}.json", slug(name), slug(&what), run.seed));
         let detail = run.outcome.properties.iter().find(|judged| judged.name == signature.property);
         let mut case = model.case(run);

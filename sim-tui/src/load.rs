@@ -178,7 +178,9 @@ fn foreword(source: &Arc<Source>, called: &str) -> Result<(), Bad> {
             let message = format!("this case is written in format {version}; this faultline reads {VERSION}");
             return Err(at(source, span, message));
         }
-        Some((span, _)) => return Err(at(source, span, format!("\"faultline\" is {VERSION}, the version of the format"))),
+        Some((span, _)) => {
+            return Err(at(source, span, format!("\"faultline\" is {VERSION}, the version of the format")));
+        }
         None => return Err(at(source, root.span, "a case begins with \"faultline\": 1, the version of the format")),
     }
     match (kind_of(root), root.get("kind")) {
@@ -198,9 +200,11 @@ fn at(source: &Arc<Source>, span: json::Span, message: impl Into<String>) -> Bad
     told(problems)
 }
 
-/// What serde_json says, without the place that it adds.
+/// What serde_json says, without the place that it adds; names stand in the quotes that we use.
 fn without_place(message: &str) -> String {
-    message.rsplit_once(" at line ").map_or(message, |(text, _)| text).replace('`', "\"")
+    let text = message.rsplit_once(" at line ").map_or(message, |(text, _)| text);
+    let quotes = if text.starts_with("invalid type") { "" } else { "\"" };
+    text.replace('`', quotes)
 }
 
 /// The innermost value on a way such as `scenario.nodes.shop.endpoints.pay[2]`.
@@ -231,11 +235,18 @@ impl LoadedCase {
         }
     }
 
+    /// The way to the setting that a message without a place begins with.
+    fn setting_in(&self, message: &str) -> String {
+        let begins = |name: &str| message.strip_prefix(name).is_some_and(|rest| rest.starts_with(['=', ':', ' ']));
+        let name = self.case.settings.keys().find(|name| begins(name));
+        name.map_or("settings".to_owned(), |name| format!("settings.{name}"))
+    }
+
     /// Problems of the embedded scenario stand in lines of a text that nobody sees; here they are at the case file's own.
     pub(crate) fn inner(&self, problems: &Problems) -> Bad {
         let mut moved = Problems::new(self.source.clone());
         for Problem { severity, path, line, message, .. } in problems.iter() {
-            let way = if *line == 0 { "settings".to_owned() } else { format!("scenario.{path}") };
+            let way = if *line == 0 { self.setting_in(message) } else { format!("scenario.{path}") };
             let span = place(self.source.root(), &way).span;
             match severity {
                 Severity::Error => moved.error(span, message.clone()),

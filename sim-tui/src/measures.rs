@@ -13,7 +13,9 @@ pub(crate) fn json(name: &str, model: &Model, run: &Run, wall: std::time::Durati
     let texts = |pairs: &[(String, String)]| -> Map<String, Value> {
         pairs.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect()
     };
-    let lines = |faults: &mut dyn Iterator<Item = &sim_core::Fault>| -> Vec<String> { faults.map(ToString::to_string).collect() };
+    let lines = |faults: &mut dyn Iterator<Item = &sim_core::Fault>| -> Vec<String> {
+        faults.map(ToString::to_string).collect()
+    };
     let document = json!({
         "scenario": name,
         "seed": run.seed.to_string(),
@@ -92,7 +94,11 @@ pub(crate) fn headline(model: &Model, outcome: &Outcome) -> String {
         (None, Some(limit), _) => Some(format!("{limit} ended the run")),
         (None, None, property) => property.map(str::to_owned),
     };
-    let verdict = if outcome.interrupted { format!("interrupted; {} so far", outcome.verdict) } else { outcome.verdict.to_string() };
+    let verdict = if outcome.interrupted {
+        format!("interrupted; {} so far", outcome.verdict)
+    } else {
+        outcome.verdict.to_string()
+    };
     why.map_or(verdict.clone(), |why| format!("{verdict}: {why}"))
 }
 

@@ -24,9 +24,7 @@ pub(crate) fn list(output: Output, called: &str) -> Result<Report, Bad> {
     let scenarios: Vec<Loaded> =
         builtin::names().map(|name| load::scenario(name, called)).collect::<Result<_, Bad>>()?;
     if output.json {
-        let one = |it: &Loaded| {
-            json!({"name": it.name, "title": it.scenario.text_of("title"), "about": it.scenario.text_of("about")})
-        };
+        let one = |it: &Loaded| json!({"name": it.name, "title": it.scenario.text_of("title"), "about": it.scenario.text_of("about")});
         return Ok(Report::json(&scenarios.iter().map(one).collect(), Exit::Held));
     }
     let row = |it: &Loaded| vec![it.name.clone(), it.scenario.text_of("title")];
@@ -345,7 +343,9 @@ pub(crate) fn new(name: &str, called: &str) -> Result<Report, Bad> {
     })?;
     file.write_all(text.as_bytes()).map_err(|error| bad!("{} cannot be written: {error}", path.display()))?;
     let shown = path.display().to_string();
-    let line = |command: &str, more: &[&str]| commands::line(called, [command, &shown].into_iter().chain(more.iter().copied()));
+    let line = |command: &str, more: &[&str]| {
+        commands::line(called, [command, &shown].into_iter().chain(more.iter().copied()))
+    };
     let next = [
         format!("check it: {}", line("validate", &[])),
         format!("run it: {}", line("run", &[])),

@@ -134,7 +134,8 @@ impl Told<'_> {
                 "the run follows its trail to the end: only the digest in the file is another one".to_owned()
             }
             (None, Some(_)) => {
-                "the run follows its trail to the end: it is the same run, and something else is expected of it".to_owned()
+                "the run follows its trail to the end: it is the same run, and something else is expected of it"
+                    .to_owned()
             }
             (Some(Divergence { by, .. }), _) if by > events => format!(
                 "the run ends after event {}; the one that was recorded goes on to event {}",

@@ -67,14 +67,7 @@ fn traced(model: &Model, args: &RunArgs, interrupt: &Interrupt) -> (Run, Vec<Val
 }
 
 /// The report for people.
-fn told(
-    loaded: &Loaded,
-    model: &Model,
-    run: &Run,
-    args: &RunArgs,
-    wall: std::time::Duration,
-    called: &str,
-) -> String {
+fn told(loaded: &Loaded, model: &Model, run: &Run, args: &RunArgs, wall: std::time::Duration, called: &str) -> String {
     let outcome = &run.outcome;
     let mut out = title(loaded, model, &args.what);
     out += &format!("\n{}\n\n", measures::headline(model, outcome));

@@ -213,7 +213,10 @@ fn bad_input_is_answered_with_its_place_and_what_would_be_right() {
     edited("setting.json", &|case| case["settings"]["timeout"] = Value::from("90s"));
     edited("inner.json", &|case| case["scenario"]["nodes"]["gateway"]["kind"] = Value::from("servic"));
     shell.write("newer-scenario.json", "{\"faultline\": 2, \"verb\": \"from the future\"}");
-    shell.write("scenario.json", "{\"faultline\": 1, \"name\": \"a\", \"nodes\": {\"a\": {\"kind\": \"service\", \"endpoint\": {}}}}");
+    shell.write(
+        "scenario.json",
+        "{\"faultline\": 1, \"name\": \"a\", \"nodes\": {\"a\": {\"kind\": \"service\", \"endpoint\": {}}}}",
+    );
     let lines: &[&[&str]] = &[
         &["replay", "truncated.json"],
         &["replay", "malformed.json"],
@@ -254,7 +257,8 @@ fn bad_input_is_answered_with_its_place_and_what_would_be_right() {
 fn a_hunt_is_the_same_on_any_number_of_workers() {
     let shell = Shell::new();
     let hunt = |jobs: &str| {
-        let words = ["hunt", "checkout", "--set", "orders=12", "--seeds", "100..300", "--out", "out", "--json", "--jobs", jobs];
+        let words =
+            ["hunt", "checkout", "--set", "orders=12", "--seeds", "100..300", "--out", "out", "--json", "--jobs", jobs];
         let mut json = shell.json(&words);
         for key in ["wall_seconds", "seeds_per_second", "events_per_second"] {
             json.as_object_mut().unwrap().remove(key).unwrap();

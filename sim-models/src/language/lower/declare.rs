@@ -82,7 +82,7 @@ impl<'a> Lower<'a> {
             asynchronous: view.or("async", false, View::bool)?,
             honours_cancel: view.or("honours_cancel", false, View::bool)?,
             balance: view.or("balance", Balance::default(), balance)?,
-            version: view.or("version", Value::Null, |version| version.text().map(Value::from))?,
+            version: view.or("version", Value::from("v1"), |version| version.text().map(Value::from))?,
         })
     }
 
