@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn code_comments_and_literals_are_told_apart() {
-        let text = r###"/// "no" fn 'a: let x<'a> = "yes\"s" + r#"raw "one""# /* "no" /* */ "no" */ + '"' + '\'' + "z";"###;
+        let text =
+            r###"/// "no" fn 'a: let x<'a> = "yes\"s" + r#"raw "one""# /* "no" /* */ "no" */ + '"' + '\'' + "z";"###;
         assert_eq!(tokens(text), []);
         let text = text.replace("/// ", "").replace("\"no\" fn", "fn");
         let texts: Vec<_> = tokens(&text).into_iter().filter(|token| matches!(token, Token::Text(_))).collect();
@@ -185,7 +186,8 @@ mod tests {
     #[test]
     fn test_modules_are_left_out() {
         let text = "a; #[cfg(test)] mod tests { fn f() { b } } c; #[cfg(test)] mod more; d";
-        let words: Vec<_> = without_tests(&tokens(text)).iter().filter(|t| matches!(t, Token::Word(_))).cloned().collect();
+        let words: Vec<_> =
+            without_tests(&tokens(text)).iter().filter(|t| matches!(t, Token::Word(_))).cloned().collect();
         assert_eq!(words, ["a", "c", "d"].map(|word| Token::Word(word.to_owned())));
     }
 }

@@ -39,8 +39,10 @@ pub struct Draw {
     pub nth: u32,
     /// The 64 bits that answered it; 2⁶³ under calm.
     pub bits: u64,
-    /// What came of them.
+    /// What came of them, or what a line of the case said.
     pub answer: Answer,
+    /// What calm would have answered: the default.
+    pub calm: Answer,
 }
 
 /// What a question was answered with.
@@ -118,6 +120,9 @@ impl Clone for Dice {
     }
 }
 
+/// The number that calm draws: the middle of all.
+const CALM: u64 = 1 << 63;
+
 pub(crate) const TIMER: u64 = name_hash("timer");
 pub(crate) const SYNC: u64 = name_hash("sync");
 pub(crate) const RING: u64 = name_hash("ring");
@@ -184,7 +189,7 @@ impl Dice {
     #[inline]
     pub(crate) fn about_envelope(&self, from: NodeId, to: NodeId, cause: Cause, purpose: Purpose, fault: u64) -> u64 {
         match self.rest {
-            Rest::Calm => 1 << 63,
+            Rest::Calm => CALM,
             Rest::Seed => {
                 let key = self.keys[self.group(from).0 as usize] ^ self.keys[self.group(to).0 as usize].rotate_left(32);
                 mix(cause.lineage, key ^ purpose.key() ^ fault)
@@ -195,7 +200,7 @@ impl Dice {
     /// 64 bits about a fault of the schedule, whatever else happens.
     pub(crate) fn about_fault(&self, seed_key: u64, lineage: u64, purpose: Purpose) -> u64 {
         match self.rest {
-            Rest::Calm => 1 << 63,
+            Rest::Calm => CALM,
             Rest::Seed => mix(lineage, seed_key ^ purpose.key()),
         }
     }
@@ -211,7 +216,7 @@ impl Dice {
         let base = mix(cause.lineage, purpose.key() ^ self.keys[self.group(node).0 as usize]);
         let nth = self.ordinals.next(base);
         let bits = match (self.rest, nth) {
-            (Rest::Calm, _) => 1 << 63,
+            (Rest::Calm, _) => CALM,
             (Rest::Seed, 0) => base,
             (Rest::Seed, n) => mix(base, u64::from(n)),
         };
@@ -224,10 +229,22 @@ impl Dice {
     }
 
     #[inline]
-    fn note(&mut self, purpose: Purpose, cause: Cause, (nth, bits): (u32, u64), answer: Answer) {
+    fn note(
+        &mut self,
+        purpose: Purpose,
+        cause: Cause,
+        (nth, bits): (u32, u64),
+        answer: Answer,
+        calm: impl FnOnce(u64) -> Answer,
+    ) {
         if let Some(record) = &mut self.record {
-            record.push(Draw { purpose, cause, nth, bits, answer });
+            record.push(Draw { purpose, cause, nth, bits, answer, calm: calm(CALM) });
         }
+    }
+
+    /// The same dice with every number one half and no line of a case, to ask what calm would do.
+    pub(crate) fn calmed(&self) -> Dice {
+        Dice { rest: Rest::Calm, rulings: None, record: None, ..self.clone() }
     }
 
     pub(crate) fn length(&mut self, node: NodeId, cause: Cause, purpose: Purpose, dist: &Dist) -> Duration {
@@ -237,7 +254,7 @@ impl Dice {
         };
         let drawn = self.bits(node, cause, purpose);
         let length = ruled.unwrap_or_else(|| dist.sample(drawn.1));
-        self.note(purpose, cause, drawn, Answer::Length(length));
+        self.note(purpose, cause, drawn, Answer::Length(length), |calm| Answer::Length(dist.sample(calm)));
         length
     }
 
@@ -248,7 +265,7 @@ impl Dice {
         };
         let drawn = self.bits(node, cause, purpose);
         let yes = ruled.unwrap_or_else(|| ratio.hit(drawn.1));
-        self.note(purpose, cause, drawn, Answer::Chance(yes));
+        self.note(purpose, cause, drawn, Answer::Chance(yes), |calm| Answer::Chance(ratio.hit(calm)));
         yes
     }
 
@@ -258,7 +275,8 @@ impl Dice {
         let _ = self.rule_draw(node, cause, purpose);
         let drawn = self.bits(node, cause, purpose);
         let number = ((u128::from(drawn.1) * u128::from(bound)) >> 64) as u64;
-        self.note(purpose, cause, drawn, Answer::Number(number));
+        let calm = |calm: u64| Answer::Number(((u128::from(calm) * u128::from(bound)) >> 64) as u64);
+        self.note(purpose, cause, drawn, Answer::Number(number), calm);
         number
     }
 
@@ -278,7 +296,8 @@ impl Dice {
         let drawn = self.bits(node, cause, purpose);
         let at = ((u128::from(drawn.1) * among.len() as u128) >> 64) as usize;
         let one = ruled.unwrap_or(among[at]);
-        self.note(purpose, cause, drawn, Answer::Node(one));
+        let calm = |calm: u64| Answer::Node(among[((u128::from(calm) * among.len() as u128) >> 64) as usize]);
+        self.note(purpose, cause, drawn, Answer::Node(one), calm);
         one
     }
 

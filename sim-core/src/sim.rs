@@ -155,6 +155,10 @@ pub enum Entry {
         fate: Fate,
         /// The fault of the schedule that did that to it, if one did.
         fault: Option<u32>,
+        /// What calm would have done with it: the default.
+        calm: Fate,
+        /// Whether it is a message of an actor; what a machine sends back by itself counts in no ordinal.
+        form: Form,
     },
     /// A timer was set.
     Set {
@@ -225,10 +229,14 @@ struct Starting {
     sent: u64,
 }
 
+/// What an envelope is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub enum Form {
+    /// An actor sent it.
     Message,
+    /// A machine on which nothing listens sends it back.
     Refused,
+    /// A machine whose node crashed sends it.
     Reset,
 }
 
@@ -758,7 +766,11 @@ impl<M: Message> Sim<M> {
             Fate::Cut => fold.word(u64::MAX - 1),
         }
         self.digest = fold.digest();
-        self.log_entry(|| Entry::Sent { from, to, kind, cause, fate, fault });
+        if self.log.is_some() {
+            let (dice, mut weather) = (self.dice.calmed(), self.weather.clone());
+            let (calm, _) = weather.fate(envelope, link, disturbances, &dice, None);
+            self.log_entry(|| Entry::Sent { from, to, kind, cause, fate, fault, calm, form });
+        }
     }
 
     /// A stopped machine answers an envelope, if the link back brings answers.

@@ -188,6 +188,20 @@ impl Model {
         Ok(Model { program, prepared, faults, rest, until, document, settings, changed, warnings })
     }
 
+    /// The same model under another schedule, with other answers to what no line of it decides.
+    ///
+    /// # Panics
+    /// When a fault names a node that is not there; take only faults that fitted this model.
+    pub fn with(&self, faults: Vec<Fault>, rest: Rest) -> Model {
+        let mut system = interp::system(&self.program);
+        for fault in &faults {
+            system.fault(fault.clone());
+        }
+        system.rest(rest);
+        let prepared = system.prepare().expect("a schedule that fits this model");
+        Model { prepared, faults, rest, ..self.clone() }
+    }
+
     /// The compiled scenario.
     pub fn program(&self) -> &Arc<Program> {
         &self.program
@@ -358,16 +372,14 @@ pub fn replay(
         None => Stop::AtEnd,
     };
     let run = model.run_watched(case.seed, stop, limits, watch);
-    let same_failure =
-        expect.is_some_and(|expect| {
-            expect.verdict == run.outcome.verdict && expect.property.as_deref() == run.outcome.property()
-        });
+    let same_failure = expect.is_some_and(|expect| {
+        expect.verdict == run.outcome.verdict && expect.property.as_deref() == run.outcome.property()
+    });
     let reproduced = same_failure && expect.is_some_and(|expect| expect.digest == run.outcome.digest);
     let divergence = match expect.and_then(|expect| expect.trail.as_ref().map(|trail| (trail, expect.events))) {
         Some((trail, events)) => {
-            let trail = sim_core::trail::Trail::read(trail, events).map_err(|error| {
-                CaseError::Other(format!("expect.trail: {error}"))
-            })?;
+            let trail = sim_core::trail::Trail::read(trail, events)
+                .map_err(|error| CaseError::Other(format!("expect.trail: {error}")))?;
             trail.divergence(&run.outcome.trail)
         }
         None => None,

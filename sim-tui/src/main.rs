@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     quiet::install();
     let called = commands::program();
     let Cli { command } = cli::parse(&called);
-    let outcome = carried_out(command.as_ref(), &called).and_then(printed);
+    let outcome = carried_out(command.as_ref(), &called).and_then(|report| printed(&report));
     let exit = outcome.unwrap_or_else(|bad| {
         // When nobody listens to errors either, the exit code still tells.
         let _ = writeln!(io::stderr(), "{bad}");
@@ -69,7 +69,7 @@ fn explore(called: &str) -> Bad {
 }
 
 /// Writes to standard output; whoever closes it early has read enough.
-fn printed(report: Report) -> Result<Exit, Bad> {
+fn printed(report: &Report) -> Result<Exit, Bad> {
     let mut out = io::stdout().lock();
     match out.write_all(report.text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(bad!("standard output: {error}")),

@@ -32,8 +32,10 @@ pub(crate) fn command(args: &ReplayArgs, called: &str) -> Result<Report, Bad> {
     let model = Model::of_case(&args.case, &case).map_err(|error| loaded.wrong(&error))?;
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
-    let again = quietly(|| replay(&args.case, &case, Limits::default(), |_, _| interrupt.flow()));
-    let again = again.map_err(|error| loaded.wrong(&error))?;
+    let again = quietly(|| {
+        let again = replay(&args.case, &case, Limits::default(), |_, _| interrupt.flow());
+        again.map_err(|error| loaded.wrong(&error))
+    })?;
     let told = Told { args, case: &case, model: &model, again: &again, wall: begun.elapsed(), called };
     let exit = told.exit();
     if args.output.json {

@@ -60,10 +60,10 @@ pub(crate) fn length(nanos: u64) -> String {
     let in_unit = |unit: f64, name: &str| format!("{} {name}", significant(nanos as f64 / unit, 4));
     match nanos {
         0 => "0 s".to_owned(),
-        ..1_000 => in_unit(1.0, "ns"),
-        ..1_000_000 => in_unit(1e3, "µs"),
-        ..1_000_000_000 => in_unit(1e6, "ms"),
-        ..120_000_000_000 => in_unit(1e9, "s"),
+        1..1_000 => in_unit(1.0, "ns"),
+        1_000..1_000_000 => in_unit(1e3, "µs"),
+        1_000_000..1_000_000_000 => in_unit(1e6, "ms"),
+        1_000_000_000..120_000_000_000 => in_unit(1e9, "s"),
         _ => long((nanos + 500_000_000) / 1_000_000_000),
     }
 }

@@ -50,7 +50,14 @@ impl Service {
         if let Some(request) = self.requests.get_mut(request) {
             request.threads += 1;
         }
-        self.threads.insert(Thread { request, origin, frames: vec![Frame::plain(body)], ending: None, env, sleeping: None })
+        self.threads.insert(Thread {
+            request,
+            origin,
+            frames: vec![Frame::plain(body)],
+            ending: None,
+            env,
+            sleeping: None,
+        })
     }
 
     /// Runs a thread until it has to wait.
@@ -422,9 +429,9 @@ impl Service {
         let expires = if limit == Duration::FOREVER { Instant::NEVER } else { now + limit };
         match &step.verb {
             Verb::Call { with, edge, .. } => self.call(cx, program, key, reference, *edge, with, expires),
-            Verb::Read { map, edge: None, .. } | Verb::List { map, edge: None, .. } | Verb::Set { map, edge: None, .. } => {
-                self.at_own(cx, program, key, reference, *map)
-            }
+            Verb::Read { map, edge: None, .. }
+            | Verb::List { map, edge: None, .. }
+            | Verb::Set { map, edge: None, .. } => self.at_own(cx, program, key, reference, *map),
             Verb::Read { edge: Some(edge), key: at, .. } | Verb::Set { edge: Some(edge), key: at, .. } => {
                 let at = self.value(cx, key, at);
                 let at = Self::checked(cx, reference, at);
@@ -800,9 +807,7 @@ fn is_retried(retry: &RetryDef, outcome: &Outcome) -> bool {
     }
     match outcome {
         Outcome::Unknown(_) => true,
-        Outcome::Error(reason) => {
-            [Reason::REFUSED, Reason::OVERLOADED, Reason::UNAVAILABLE].contains(reason)
-        }
+        Outcome::Error(reason) => [Reason::REFUSED, Reason::OVERLOADED, Reason::UNAVAILABLE].contains(reason),
         Outcome::Ok(_) => false,
     }
 }

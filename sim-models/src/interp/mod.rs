@@ -61,4 +61,3 @@ pub fn prepare(program: &Arc<Program>) -> Result<Prepared<Msg>, FaultError> {
 fn link(def: &LinkDef) -> Link {
     Link { latency: def.latency.clone(), loss: def.loss, duplicate: Ratio::ZERO, answers: true }
 }
-

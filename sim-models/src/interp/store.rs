@@ -521,7 +521,8 @@ impl Store {
         if self.txns.remove(&txn).is_none() {
             return;
         }
-        let held: Vec<Place> = self.locks.iter().filter(|(_, lock)| lock.holder == txn).map(|(p, _)| p.clone()).collect();
+        let held: Vec<Place> =
+            self.locks.iter().filter(|(_, lock)| lock.holder == txn).map(|(p, _)| p.clone()).collect();
         for place in held {
             let Some(lock) = self.locks.remove(&place) else { continue };
             self.gauge(cx, program, 0, -(lock.waiters.len() as i32));
@@ -698,11 +699,7 @@ impl Actor<Msg> for Store {
     }
 
     fn unanswered(&self) -> Vec<Unanswered<Msg>> {
-        let bare = |asked: &Asked| Msg::Ask {
-            id: asked.id,
-            kind: asked.kind,
-            operation: asked.operation.clone(),
-        };
+        let bare = |asked: &Asked| Msg::Ask { id: asked.id, kind: asked.kind, operation: asked.operation.clone() };
         let owed = |asked: &Asked| Unanswered { from: asked.from, msg: bare(asked), cause: asked.cause };
         self.operations.iter().map(owed).collect()
     }

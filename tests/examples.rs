@@ -1,0 +1,53 @@
+//! Systems that are not built in, written from the schema and the language alone, run and keep their word.
+
+use std::fs;
+
+use faultline_tests::scenarios::{SEEDS, keeps_its_word, over_seeds, remedied, written};
+use faultline_tests::sources::workspace;
+use serde_json::Value;
+use sim_core::{Stop, Verdict};
+use sim_models::scenario::Scenario;
+
+fn example(name: &str) -> Value {
+    let path = workspace().join("examples").join(name);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    Scenario::parse(name, &text).unwrap_or_else(|wrong| panic!("{wrong}"));
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+/// Broken or stuck as it stands on every seed, held under each remedy, and nothing to warn about.
+fn check(name: &str, verdict: Verdict) {
+    let file = example(name);
+    keeps_its_word(&file, SEEDS);
+    let scenario = written(&file);
+    let verdicts = |remedy: Option<&str>| {
+        let model = remedied(&scenario, remedy);
+        assert!(model.warnings().is_empty(), "{}", model.warnings());
+        over_seeds(10, |seed| model.run(seed, Stop::AtEnd).outcome.verdict)
+    };
+    assert_eq!(verdicts(None), [verdict; 10]);
+    for (remedy, _) in file["remedies"].as_object().expect("it has remedies") {
+        assert_eq!(verdicts(Some(remedy)), [Verdict::Held; 10], "{remedy}");
+    }
+}
+
+#[test]
+fn every_example_is_looked_after() {
+    let folder = fs::read_dir(workspace().join("examples")).expect("it is there");
+    let mut names: Vec<_> = folder.map(|entry| entry.expect("it can be listed").file_name()).collect();
+    names.retain(|name| name.to_string_lossy().ends_with(".json"));
+    names.sort();
+    assert_eq!(names, ["fan-out.json", "nightly-sync.json"]);
+}
+
+/// Each service is late with 1 %: all three answer with 0.99³ = 97.03 %, at least two with 1 − 3·0.01²·0.99 − 0.01³ = 99.97 %.
+#[test]
+fn a_page_that_makes_do_with_two_of_three_answers_fails_a_hundred_times_less() {
+    check("fan-out.json", Verdict::Broken);
+}
+
+/// From midnight to the restart at one o'clock are 13 hours at 10 changes an hour: 130 articles, Poisson.
+#[test]
+fn a_nightly_job_that_looks_back_a_day_forgets_what_changed_before_a_restart() {
+    check("nightly-sync.json", Verdict::Stuck);
+}
