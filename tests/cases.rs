@@ -11,6 +11,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use faultline_tests::scenarios::built_in;
 use faultline_tests::sources::workspace;
@@ -69,6 +70,13 @@ const KEPT: &[Kept] = &[
     },
 ];
 
+/// Writes all cases anew, once, when that is asked for.
+static RECORDED: LazyLock<()> = LazyLock::new(|| {
+    if std::env::var_os("FAULTLINE_RECORD").is_some() {
+        KEPT.iter().for_each(|kept| fs::write(path(kept), written(kept)).expect("it can be written"));
+    }
+});
+
 fn path(kept: &Kept) -> PathBuf {
     workspace().join("tests/cases").join(format!("{}.json", kept.file))
 }
@@ -90,8 +98,13 @@ fn written(kept: &Kept) -> String {
     format!("{text:#}\n")
 }
 
+fn text(kept: &Kept) -> String {
+    LazyLock::force(&RECORDED);
+    fs::read_to_string(path(kept)).unwrap_or_else(|error| panic!("{}: {error}", kept.file))
+}
+
 fn read(kept: &Kept) -> Case {
-    let text = fs::read_to_string(path(kept)).unwrap_or_else(|error| panic!("{}: {error}", kept.file));
+    let text = text(kept);
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", kept.file))
 }
 
@@ -120,9 +133,6 @@ fn parting(one: &[Digest], other: &[Digest]) -> u64 {
 #[test]
 fn every_case_replays_to_the_same_verdict_property_and_digest() {
     for kept in KEPT {
-        if std::env::var_os("FAULTLINE_RECORD").is_some() {
-            fs::write(path(kept), written(kept)).expect("it can be written");
-        }
         let case = read(kept);
         let replay = replayed(&case);
         let expect = case.expect.as_ref().expect("it expects something");
@@ -135,6 +145,7 @@ fn every_case_replays_to_the_same_verdict_property_and_digest() {
 
 #[test]
 fn every_file_is_a_case_of_the_table_and_begins_with_its_note() {
+    LazyLock::force(&RECORDED);
     let folder = fs::read_dir(workspace().join("tests/cases")).expect("it is there");
     let mut files: Vec<_> = folder.map(|entry| entry.expect("it can be listed").path()).collect();
     files.sort();
@@ -142,7 +153,7 @@ fn every_file_is_a_case_of_the_table_and_begins_with_its_note() {
     known.sort();
     assert_eq!(files, known);
     for kept in KEPT {
-        let text = fs::read_to_string(path(kept)).expect("it can be read");
+        let text = text(kept);
         let first = text.lines().nth(1).expect("a line after the brace").trim();
         assert!(first.starts_with("\"note\": ") && first.contains(kept.note), "{}: {first}", kept.file);
     }
@@ -157,7 +168,7 @@ fn every_built_in_scenario_has_a_case() {
 #[test]
 fn a_case_written_again_is_the_same_text() {
     for kept in KEPT {
-        let text = fs::read_to_string(path(kept)).expect("it can be read");
+        let text = text(kept);
         let case: Case = serde_json::from_str(&text).expect("it is a case");
         assert_eq!(serde_json::from_str::<Case>(&serde_json::to_string(&case).expect("text")).expect("a case"), case);
         let model = Model::of_case(kept.file, &case).unwrap_or_else(|error| panic!("{error}"));

@@ -14,11 +14,14 @@ use sim_models::language::Choices;
 use sim_models::message::Msg;
 use sim_models::scenario::{Model, Scenario};
 
-const ORDERS: &str = "2000";
+const ORDERS: usize = 2_000;
 const SEEDS: [Seed; 2] = [Seed(7), Seed(8)];
 
-/// For each operation, by name, what was drawn for it: where, for what, with which number, and what came of it.
-type Luck = BTreeMap<String, Vec<(String, &'static str, u64, Answer)>>;
+/// One draw: where, for what, with which number, and what came of it.
+type Drawn = (String, &'static str, u64, Answer);
+
+/// For each operation, by name, what was drawn for it, in that order.
+type Luck = BTreeMap<String, Vec<Drawn>>;
 
 fn luck(model: &Model, seed: Seed) -> Luck {
     let (mut sim, mut judge) = model.start(seed);
@@ -41,14 +44,19 @@ fn luck(model: &Model, seed: Seed) -> Luck {
     luck
 }
 
+/// The part of it that is about orders that were placed; when the one after the last would come is drawn too.
+fn orders(luck: &Luck) -> impl Iterator<Item = (&String, &Vec<Drawn>)> {
+    let number = |operation: &str| operation.strip_prefix("order/")?.parse::<usize>().ok();
+    luck.iter().filter(move |(operation, _)| number(operation).is_some_and(|number| number <= ORDERS))
+}
+
 /// What the gateway needed for each order, try by try.
 fn services(luck: &Luck) -> BTreeMap<&str, Vec<Duration>> {
-    let orders = luck.iter().filter(|(operation, _)| operation.starts_with("order/"));
-    let works = |draws: &[(String, &'static str, u64, Answer)]| {
+    let works = |draws: &[Drawn]| {
         let at_gateway = draws.iter().filter(|(node, purpose, ..)| node == "gateway" && *purpose == "work");
         at_gateway.map(|(.., answer)| length(*answer)).collect()
     };
-    orders.map(|(order, draws)| (order.as_str(), works(draws))).collect()
+    orders(luck).map(|(order, draws)| (order.as_str(), works(draws))).collect()
 }
 
 fn length(answer: Answer) -> Duration {
@@ -63,7 +71,7 @@ fn first_tries(luck: &Luck) -> BTreeMap<&str, Option<Duration>> {
 }
 
 fn ready(scenario: &Scenario, choices: Choices) -> Model {
-    scenario.model(&choices.set("orders", ORDERS)).unwrap_or_else(|wrong| panic!("{wrong}"))
+    scenario.model(&choices.set("orders", &ORDERS.to_string())).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 fn checkout(choices: Choices) -> Model {
@@ -75,7 +83,7 @@ fn check_first_tries(one: &Model, other: &Model) {
     for seed in SEEDS {
         let (one, other) = (luck(one, seed), luck(other, seed));
         let tries = first_tries(&one);
-        assert_eq!(tries.len(), 2000);
+        assert_eq!(tries.len(), ORDERS);
         assert!(tries.values().all(Option::is_some));
         assert_eq!(tries, first_tries(&other), "seed {}", seed.0);
     }
@@ -85,16 +93,10 @@ fn check_first_tries(one: &Model, other: &Model) {
 fn check_every_draw(one: &Model, other: &Model) {
     for seed in SEEDS {
         let (one, other) = (luck(one, seed), luck(other, seed));
-        let orders = |luck: &Luck| -> Luck {
-            luck.iter().filter(|(operation, _)| operation.starts_with("order/")).map(own).collect()
-        };
-        assert_eq!(orders(&one).len(), 2000);
-        assert_eq!(orders(&one), orders(&other), "seed {}", seed.0);
+        let (one, other): (Vec<_>, Vec<_>) = (orders(&one).collect(), orders(&other).collect());
+        assert_eq!(one.len(), ORDERS);
+        assert_eq!(one, other, "seed {}", seed.0);
     }
-}
-
-fn own<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
-    (key.clone(), value.clone())
 }
 
 #[test]
@@ -201,7 +203,7 @@ fn ten_times_the_orders_change_no_draw_of_those_there_were() {
     let scenario = written(&json("checkout"));
     let many = scenario.model(&Choices::none().set("orders", "20000")).unwrap_or_else(|wrong| panic!("{wrong}"));
     let many = luck(&many, SEEDS[0]);
-    for (order, draws) in few.iter().filter(|(operation, _)| operation.starts_with("order/")) {
+    for (order, draws) in orders(&few) {
         assert_eq!(Some(draws), many.get(order), "{order}");
     }
 }

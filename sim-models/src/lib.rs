@@ -15,3 +15,4 @@ pub mod scenario;
 pub mod shelf;
 mod slab;
 pub mod value;
+pub mod shrink;

@@ -3,7 +3,7 @@
 //! The lowering pass makes a [`Program`] from a configured file; the interpreter runs it, the judge judges by it. Nothing here
 //! knows JSON, and nothing in here changes while it runs.
 
-use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, NodeId, Ratio};
+use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, NodeId, Operation, Ratio};
 
 use crate::expr::Expr;
 use crate::value::Value;
@@ -105,6 +105,8 @@ pub struct Program {
     pub network: LinkDef,
     /// Links with their own, by declared nodes.
     pub links: Vec<(NodeRef, NodeRef, LinkDef)>,
+    /// The operations that are still begun; all when none.
+    pub only: Option<Vec<Operation>>,
     /// The faults of the file, those that are off left out.
     pub faults: Vec<Fault>,
     /// Metrics, in the order of the file.

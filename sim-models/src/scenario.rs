@@ -6,15 +6,15 @@ use std::sync::Arc;
 use serde_json::Value as JsonValue;
 use sim_core::case::{Case, CaseWord, Expectation, VERSION};
 use sim_core::{
-    Course, Fault, FaultError, Instant, Limits, Outcome, Prepared, Rest, Seed, Sim, Step, Stop, System, run,
+    Course, Fault, FaultError, Instant, Limits, Operation, Outcome, Prepared, Rest, Seed, Sim, Step, Stop, System, run,
 };
 
 use crate::interp;
 use crate::judge::ScenarioJudge;
 use crate::language::{Choices, Configured, Document, lower};
-use crate::message::Msg;
+use crate::message::{Msg, Note};
 use crate::problem::Problems;
-use crate::program::Program;
+use crate::program::{Program, Role};
 
 /// A scenario file that was read: its settings are known, nothing is chosen yet.
 ///
@@ -202,6 +202,33 @@ impl Model {
         Model { prepared, faults, rest, ..self.clone() }
     }
 
+    /// The same model with only these operations begun; all when none.
+    pub fn limited_to(&self, only: Option<Vec<Operation>>) -> Model {
+        let program = Arc::new(Program { only, ..(*self.program).clone() });
+        Model { program, ..self.clone() }.with(self.faults.clone(), self.rest)
+    }
+
+    /// The operations that are still begun; all when none.
+    pub fn only(&self) -> Option<&[Operation]> {
+        self.program.only.as_deref()
+    }
+
+    /// The operations that a run begins before it stops, in order.
+    pub fn begun(&self, seed: Seed, stop: Stop<'_>) -> Vec<Operation> {
+        let mut begun = Vec::new();
+        self.run_watched(seed, stop, Limits::default(), |sim, _| {
+            begun.extend(sim.notes().iter().filter_map(|note| match note {
+                Note::Requested { workload, key } => match &self.program.node(*workload).role {
+                    Role::Workload(def) => Some(Operation::new(def.class, *key)),
+                    Role::Service(_) | Role::Store(_) => None,
+                },
+                _ => None,
+            }));
+            ControlFlow::Continue(())
+        });
+        begun
+    }
+
     /// The compiled scenario.
     pub fn program(&self) -> &Arc<Program> {
         &self.program
@@ -292,7 +319,7 @@ impl Model {
             seed: run.seed,
             rest: self.rest,
             faults: self.faults.clone(),
-            only: None,
+            only: self.only().map(|only| only.iter().filter_map(|of| self.prepared.names().operation(*of)).collect()),
             end: self.until,
             expect: Some(Expectation {
                 verdict: outcome.verdict,
@@ -315,9 +342,6 @@ impl Model {
                 "this case is written in format {newer}; this faultline reads {VERSION}"
             )));
         }
-        if case.only.is_some() {
-            return Err(CaseError::Other("\"only\" is not built yet".to_owned()));
-        }
         let document = Document::from_json(file, &case.scenario).map_err(CaseError::Scenario)?;
         let mut choices = Choices::none();
         for (name, value) in &case.settings {
@@ -335,9 +359,28 @@ impl Model {
             rest: case.rest,
             until: case.end.or(lowered.program.until),
         };
-        Model::new(lowered.program, &configured, lowered.warnings, pieces)
-            .map_err(|(index, error)| CaseError::Fault(index, error))
+        let model = Model::new(lowered.program, &configured, lowered.warnings, pieces)
+            .map_err(|(index, error)| CaseError::Fault(index, error))?;
+        match &case.only {
+            None => Ok(model),
+            Some(only) => Ok(model.limited_to(Some(operations(&model, only)?))),
+        }
     }
+}
+
+/// The operations that a case names.
+fn operations(model: &Model, only: &[String]) -> Result<Vec<Operation>, CaseError> {
+    let names = model.prepared.names();
+    let find = |text: &String| {
+        let known = names.classes().join(", ");
+        let unknown = || {
+            CaseError::Other(format!(
+                "only: \"{text}\" is no operation of this scenario; it has {known}, such as {known}/1"
+            ))
+        };
+        names.find_operation(text).ok_or_else(unknown)
+    };
+    only.iter().map(find).collect()
 }
 
 /// What a replay found.

@@ -180,6 +180,9 @@ impl Service {
     pub(super) fn begin_operation(&mut self, cx: &mut Cx<'_>, program: &Program, number: u64, user: Option<u32>) {
         let Role::Workload(workload) = &program.node(self.me).role else { return };
         let cause = cx.begin(workload.class, number);
+        if program.only.as_ref().is_some_and(|only| !only.contains(&cause.operation)) {
+            return self.operation_over(cx, program, user);
+        }
         let mut env = Env::empty(program);
         env.carry(workload.slot, Value::Int(number as i64));
         cx.note(Note::Requested { workload: self.me, key: number });
