@@ -115,9 +115,8 @@ fn at_half_load_the_closed_forms_come_out() {
 }
 
 #[test]
-#[ignore = "long: 9 million customers"]
 fn at_four_fifths_the_closed_forms_come_out() {
-    check(0.8, 300_000);
+    check(0.8, 200_000);
 }
 
 #[test]

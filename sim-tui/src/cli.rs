@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Hunt(HuntArgs),
     /// Runs a case again and says whether it comes out the same.
     Replay(ReplayArgs),
+    /// Makes a failing case as small as it can be while it fails in the same way.
+    Shrink(ShrinkArgs),
     /// Lists the built-in scenarios.
     List(Output),
     /// Shows what a scenario is about: its settings, remedies, properties and metrics.
@@ -155,6 +157,21 @@ pub(crate) struct ReplayArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(crate) struct ShrinkArgs {
+    /// A failing case file, as `hunt` writes them.
+    #[arg(value_name = "CASE")]
+    pub(crate) case: String,
+    /// Where the small case goes.
+    #[arg(short, value_name = "FILE")]
+    pub(crate) output_file: String,
+    /// How many replays it may take.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) replays: u64,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ShowArgs {
     /// A built-in scenario (see `list`) or a scenario file.
     #[arg(value_name = "SCENARIO")]
@@ -264,6 +281,10 @@ fn afterword(command: &str) -> String {
         "replay" => (
             &["replay faultline-cases/checkout-charged-at-most-once-0.json"],
             "Exit codes: 0 same verdict, property, digest, 3 otherwise, 2 bad input; --no-expect: as run",
+        ),
+        "shrink" => (
+            &["shrink faultline-cases/checkout-charged-at-most-once-0.json -o small.json"],
+            "Exit codes: 0 shrunk, 2 bad input or a case that does not fail, 130 interrupted",
         ),
         "list" => (&["list"], ""),
         "show" => (&["show checkout", "show checkout --source > mine.json"], ""),

@@ -1,8 +1,6 @@
 //! `hunt`: many seeds on all cores, folded in the order of seeds, so that the result never depends on how many cores there are.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -16,6 +14,7 @@ use sim_models::scenario::{Model, Run};
 
 use crate::cli::{HuntArgs, Seeds, Shard};
 use crate::commands;
+use crate::files::write_whole;
 use crate::interrupt::Interrupt;
 use crate::load;
 use crate::measures;
@@ -221,24 +220,6 @@ fn slug(text: &str) -> String {
     let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let slug = words.collect::<Vec<_>>().join("-");
     if slug.is_empty() { "unnamed".to_owned() } else { slug.chars().take(80).collect() }
-}
-
-/// Whoever looks at the path sees all of the file or none of it.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".case-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // What any new file may be; the umask takes away from it.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    writeln!(file, "{text}")?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// A hunt that is over, to be told.

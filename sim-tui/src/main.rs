@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod demo;
 mod diagram;
+mod files;
 mod hunt;
 mod interrupt;
 mod load;
@@ -13,6 +14,7 @@ mod reference;
 mod replay;
 mod report;
 mod run;
+mod shrink;
 mod text;
 mod trace;
 
@@ -43,6 +45,7 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Run(args)) => run::run(args, called),
         Some(Command::Hunt(args)) => hunt::command(args, called),
         Some(Command::Replay(args)) => replay::command(args, called),
+        Some(Command::Shrink(args)) => shrink::command(args, called),
         Some(Command::List(output)) => reference::list(*output, called),
         Some(Command::Show(args)) => reference::show(args, called),
         Some(Command::New { name }) => reference::new(name, called),
