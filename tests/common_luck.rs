@@ -173,6 +173,29 @@ fn a_step_of_another_verb_changes_no_draw_of_an_order() {
     check_every_draw(&checkout(Choices::none()), &with_steps);
 }
 
+/// A step's place is its ordinal among the same verbs of its endpoint, or its id: with an id it keeps its dice among others.
+#[test]
+fn a_step_of_the_same_verb_in_front_changes_the_draws_of_a_step_without_an_id() {
+    let with_works = |id: Value, more: bool| {
+        edited(|file| {
+            file["settings"]["tries"]["default"] = object!(1);
+            let charge = &mut file["nodes"]["gateway"]["endpoints"]["charge"];
+            charge[1]["do"][0]["id"] = id;
+            if more {
+                push_in_front(charge, object!({"work": {"exponential": "5ms"}}));
+            }
+        })
+    };
+    let last = |model: &Model| -> Vec<Option<Duration>> {
+        services(&luck(model, SEEDS[0])).into_values().map(|works| works.last().copied()).collect()
+    };
+    let named = || object!("bank");
+    assert_eq!(last(&with_works(named(), false)), last(&with_works(named(), true)));
+    let (alone, second) = (last(&with_works(Value::Null, false)), last(&with_works(Value::Null, true)));
+    let kept = alone.iter().zip(&second).filter(|(alone, second)| alone == second).count();
+    assert!(kept < ORDERS / 100, "{kept}");
+}
+
 /// Time passes that did not pass before, so that everything downstream happens at other instants, among other things.
 #[test]
 fn a_step_that_takes_time_changes_no_answer_to_an_order() {

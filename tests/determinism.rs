@@ -47,8 +47,11 @@ proptest! {
     }
 }
 
+/// All that comes of a run: how it came out, its metrics, its counters.
+type Come = (Outcome, Vec<(String, Option<f64>)>, Vec<(String, u64)>);
+
 /// The first events of a run of a scenario, and all that came of them.
-fn beginning(model: &Model, seed: u64, record: bool) -> (Outcome, Vec<(String, Option<f64>)>, Vec<(String, u64)>) {
+fn beginning(model: &Model, seed: u64, record: bool) -> Come {
     let (mut sim, mut judge) = model.start(Seed(seed));
     sim.record(record);
     let mut trace = Trace::new();

@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("physics", &["network", "clock", "disk", "fault"]),
     ("the run", &["queue", "schedule", "system", "sim", "trail", "trace"]),
     ("judgement", &["judge", "run"]),
-    ("many runs", &["case", "hunt"]),
+    ("many runs", &["case", "hunt", "shrink"]),
 ];
 
 fn floor(module: &str) -> Option<usize> {

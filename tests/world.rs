@@ -431,7 +431,7 @@ impl Decisions {
                     };
                     self.answer(names.operation(draw.cause.operation), draw.cause.lineage, what, answer);
                 }
-                Entry::Sent { from, to, kind, cause, fate, fault } => {
+                Entry::Sent { from, to, kind, cause, fate, fault, .. } => {
                     let operation = names.operation(cause.operation);
                     let link = format!("{}->{} {}", names.node(*from), names.node(*to), names.kind_name(*kind));
                     let nth = self.sent.entry((*from, *to, *kind, cause.operation)).or_default();

@@ -15,7 +15,7 @@ use crate::trail::Trail;
 /// What ends a run that would not end by itself; each has a default, and is named when it strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Events in all; 2 × 10⁹ by default.
+    /// Events in all; 10⁸ by default.
     pub events: u64,
     /// Events at one instant: a loop without delay; 2 × 10⁶ by default.
     pub events_at_one_instant: u64,
@@ -25,7 +25,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { events: 2_000_000_000, events_at_one_instant: 2_000_000, pending: 20_000_000 }
+        Limits { events: 100_000_000, events_at_one_instant: 2_000_000, pending: 20_000_000 }
     }
 }
 
