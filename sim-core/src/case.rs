@@ -72,8 +72,9 @@ pub struct Expectation {
     pub property: Option<String>,
     /// The digest at the end.
     pub digest: Digest,
-    /// How many events there were.
-    pub events: u64,
+    /// How many events there were; as many as the trail covers when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
     /// How the digest grew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trail: Option<WrittenTrail>,

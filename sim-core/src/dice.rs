@@ -223,9 +223,16 @@ impl Dice {
         (nth, bits)
     }
 
-    fn rule_draw(&mut self, node: NodeId, cause: Cause, purpose: Purpose) -> Option<&Ruling> {
+    /// What the case says to this question, if `fits` makes an answer of it: "yes" is none to "how long?".
+    fn rule_draw<T>(
+        &mut self,
+        node: NodeId,
+        cause: Cause,
+        purpose: Purpose,
+        fits: impl FnOnce(&Ruling) -> Option<T>,
+    ) -> Option<T> {
         let group = self.group(node);
-        self.rulings.as_mut()?.draw((group, purpose.key(), cause.operation))
+        self.rulings.as_mut()?.draw((group, purpose.key(), cause.operation), fits)
     }
 
     #[inline]
@@ -248,10 +255,10 @@ impl Dice {
     }
 
     pub(crate) fn length(&mut self, node: NodeId, cause: Cause, purpose: Purpose, dist: &Dist) -> Duration {
-        let ruled = match self.rule_draw(node, cause, purpose) {
-            Some(Ruling::Length(length)) => Some(*length),
+        let ruled = self.rule_draw(node, cause, purpose, |ruling| match ruling {
+            Ruling::Length(length) => Some(*length),
             _ => None,
-        };
+        });
         let drawn = self.bits(node, cause, purpose);
         let length = ruled.unwrap_or_else(|| dist.sample(drawn.1));
         self.note(purpose, cause, drawn, Answer::Length(length), |calm| Answer::Length(dist.sample(calm)));
@@ -259,10 +266,10 @@ impl Dice {
     }
 
     pub(crate) fn chance(&mut self, node: NodeId, cause: Cause, purpose: Purpose, ratio: Ratio) -> bool {
-        let ruled = match self.rule_draw(node, cause, purpose) {
-            Some(Ruling::Chance(yes)) => Some(*yes),
+        let ruled = self.rule_draw(node, cause, purpose, |ruling| match ruling {
+            Ruling::Chance(yes) => Some(*yes),
             _ => None,
-        };
+        });
         let drawn = self.bits(node, cause, purpose);
         let yes = ruled.unwrap_or_else(|| ratio.hit(drawn.1));
         self.note(purpose, cause, drawn, Answer::Chance(yes), |calm| Answer::Chance(ratio.hit(calm)));
@@ -272,7 +279,7 @@ impl Dice {
     #[inline]
     pub(crate) fn below(&mut self, node: NodeId, cause: Cause, purpose: Purpose, bound: u64) -> u64 {
         // No line of a case answers it, but it counts among the draws of its purpose as any other.
-        let _ = self.rule_draw(node, cause, purpose);
+        let _: Option<()> = self.rule_draw(node, cause, purpose, |_| None);
         let drawn = self.bits(node, cause, purpose);
         let number = ((u128::from(drawn.1) * u128::from(bound)) >> 64) as u64;
         let calm = |calm: u64| Answer::Number(((u128::from(calm) * u128::from(bound)) >> 64) as u64);
@@ -289,10 +296,10 @@ impl Dice {
         among: &[NodeId],
         name: impl Fn(NodeId) -> &'n str,
     ) -> NodeId {
-        let ruled = match self.rule_draw(node, cause, purpose) {
-            Some(Ruling::Name(wanted)) => among.iter().copied().find(|one| name(*one) == wanted),
+        let ruled = self.rule_draw(node, cause, purpose, |ruling| match ruling {
+            Ruling::Name(wanted) => among.iter().copied().find(|one| name(*one) == wanted),
             _ => None,
-        };
+        });
         let drawn = self.bits(node, cause, purpose);
         let at = ((u128::from(drawn.1) * among.len() as u128) >> 64) as usize;
         let one = ruled.unwrap_or(among[at]);
@@ -344,11 +351,12 @@ impl Rulings {
         Some(&self.all[index])
     }
 
-    fn draw(&mut self, key: DrawKey) -> Option<&Ruling> {
+    fn draw<T>(&mut self, key: DrawKey, fits: impl FnOnce(&Ruling) -> Option<T>) -> Option<T> {
         let wanted = self.draws.get(&key)?;
         let index = counted(self.drawn.entry(key).or_default(), wanted)?;
+        let answer = fits(&self.all[index])?;
         self.applied[index] = true;
-        Some(&self.all[index])
+        Some(answer)
     }
 }
 

@@ -87,11 +87,11 @@ impl Trail {
         WrittenTrail { every: self.every, digests: self.bytes.iter().map(|byte| format!("{byte:02x}")).collect() }
     }
 
-    /// Reads the form that case files keep, for a run of `events` events.
+    /// Reads the form that case files keep, for a run of `events` events; when nobody knows how many, of as many as it covers.
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub fn read(written: &WrittenTrail, events: u64) -> Result<Trail, String> {
+    pub fn read(written: &WrittenTrail, events: Option<u64>) -> Result<Trail, String> {
         if !written.every.is_power_of_two() {
             return Err(format!("\"every\" is {}; it is a power of two", written.every));
         }
@@ -99,6 +99,8 @@ impl Trail {
         let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
         let bytes: Option<Vec<u8>> = digits.chunks(2).map(|pair| byte(pair).filter(|_| pair.len() == 2)).collect();
         let bytes = bytes.ok_or("\"digests\" is not made of pairs of hexadecimal digits")?;
+        let covered = (bytes.len() as u64).saturating_mul(written.every);
+        let events = events.unwrap_or(covered);
         if bytes.len() as u64 != events / written.every {
             let wanted = events / written.every;
             return Err(format!("\"digests\" has {} bytes; {events} events leave {wanted}", bytes.len()));
@@ -147,11 +149,11 @@ mod tests {
     fn what_is_written_reads_back() {
         for events in [0, 1, 4095, 4096, 4097, 8192, 8193, 100_000] {
             let trail = trail(events, u64::MAX);
-            assert_eq!(Trail::read(&trail.written(), events), Ok(trail), "{events}");
+            assert_eq!(Trail::read(&trail.written(), Some(events)), Ok(trail), "{events}");
         }
         let mut written = trail(10, u64::MAX).written();
         written.digests.pop();
-        assert!(Trail::read(&written, 10).is_err());
-        assert!(Trail::read(&WrittenTrail { every: 3, digests: String::new() }, 0).is_err());
+        assert!(Trail::read(&written, Some(10)).is_err());
+        assert!(Trail::read(&WrittenTrail { every: 3, digests: String::new() }, None).is_err());
     }
 }

@@ -11,7 +11,7 @@ use sim_core::{
 
 use crate::interp;
 use crate::judge::ScenarioJudge;
-use crate::language::{Choices, Configured, Document, lower};
+use crate::language::{Choices, Configured, Document, lower, stranger};
 use crate::message::{Msg, Note};
 use crate::problem::Problems;
 use crate::program::{Program, Role};
@@ -120,7 +120,7 @@ impl Scenario {
     pub fn model(&self, choices: &Choices) -> Result<Model, Problems> {
         self.model_with(choices, &Changes::default()).map_err(|error| match error {
             ModelError::Problems(problems) => problems,
-            ModelError::Fault(..) => unreachable!("no fault was added"),
+            ModelError::Fault(..) | ModelError::Stranger(_) => unreachable!("no fault was added"),
         })
     }
 
@@ -131,6 +131,9 @@ impl Scenario {
     pub fn model_with(&self, choices: &Choices, changes: &Changes) -> Result<Model, ModelError> {
         let configured = self.document.configure(choices)?;
         let lowered = lower(&configured)?;
+        if let Some(said) = changes.faults.iter().find_map(|fault| stranger(fault, &lowered.program)) {
+            return Err(ModelError::Stranger(said));
+        }
         let faults = lowered.program.faults.iter().chain(&changes.faults).filter(|fault| !fault.is_off());
         let faults = faults.cloned().collect();
         let changed = self.changed(&configured);
@@ -154,6 +157,9 @@ pub enum ModelError {
     /// The choices or the file are wrong.
     #[error("{0}")]
     Problems(#[from] Problems),
+    /// A fault names a kind of message or an operation that the file does not have.
+    #[error("{0}")]
+    Stranger(String),
     /// A fault does not fit the file: its place among those that are on, and why.
     #[error("{1}")]
     Fault(usize, FaultError),
@@ -325,7 +331,7 @@ impl Model {
                 verdict: outcome.verdict,
                 property: outcome.property().map(str::to_owned),
                 digest: outcome.digest,
-                events: outcome.events,
+                events: Some(outcome.events),
                 trail: Some(outcome.trail.written()),
             }),
         }
@@ -418,15 +424,15 @@ pub fn replay(
     let same_failure = expect.is_some_and(|expect| {
         expect.verdict == run.outcome.verdict && expect.property.as_deref() == run.outcome.property()
     });
-    let reproduced = same_failure && expect.is_some_and(|expect| expect.digest == run.outcome.digest);
     let divergence = match expect.and_then(|expect| expect.trail.as_ref().map(|trail| (trail, expect.events))) {
         Some((trail, events)) => {
-            let trail = sim_core::trail::Trail::read(trail, events)
-                .map_err(|error| CaseError::Other(format!("expect.trail: {error}")))?;
-            trail.divergence(&run.outcome.trail)
+            let trail = sim_core::trail::Trail::read(trail, events);
+            trail.map_err(|error| CaseError::Other(format!("expect.trail: {error}")))?.divergence(&run.outcome.trail)
         }
         None => None,
     };
+    let same_digest = expect.is_some_and(|expect| expect.digest == run.outcome.digest);
+    let reproduced = same_failure && same_digest && divergence.is_none();
     let is_decision = |fault: &&Fault| matches!(fault, Fault::Decision(_));
     let total = case.faults.iter().filter(is_decision).count();
     let applied = case.faults.iter().zip(&run.touched).filter(|(fault, count)| is_decision(fault) && **count > 0);

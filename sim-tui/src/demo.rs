@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use sim_core::hunt::Tally;
-use sim_core::{Limits, NodeId, Seed, Stop, Trace, run};
+use sim_core::{Fate, Limits, NodeId, Seed, Stop, Trace, run};
 use sim_models::builtin::{self, Story};
 use sim_models::language::Choices;
 use sim_models::message::Msg;
@@ -126,8 +126,14 @@ fn show_failing(out: &mut dyn Write, model: &Model, failing: &Failing) -> io::Re
     writeln!(out, "{:>6} {:>9} \"{}\" is broken: {}", "", "", failing.property, failing.detail)?;
 
     heading(out, "3. Why")?;
+    let mut asked: Vec<(NodeId, NodeId, &str)> = Vec::new();
     for moment in &moments {
-        if let Some(sentence) = sentence(moment, &nodes) {
+        let mut nth = 0;
+        if let What::Arrived { from, word, answer: false, .. } = &moment.what {
+            asked.push((*from, moment.node, word));
+            nth = asked.iter().filter(|one| **one == (*from, moment.node, word.as_str())).count();
+        }
+        if let Some(sentence) = sentence(moment, nth, &nodes) {
             writeln!(out, "{:>6} {:>9}  {sentence}", format!("#{}", moment.event), seconds(moment))?;
         }
     }
@@ -149,19 +155,23 @@ fn told(model: &Model, moments: &[Moment]) -> Vec<(NodeId, String)> {
     nodes.into_iter().map(|node| (node, program.replica_name(node))).collect()
 }
 
-fn sentence(moment: &Moment, nodes: &[(NodeId, String)]) -> Option<String> {
+/// A moment in words; `nth` is the how-manieth time that a request of its kind has come this way.
+fn sentence(moment: &Moment, nth: usize, nodes: &[(NodeId, String)]) -> Option<String> {
     let name = |node: NodeId| nodes.iter().find(|(known, _)| *known == node).map_or("?", |(_, name)| name.as_str());
     let here = name(moment.node);
     Some(match &moment.what {
-        What::Sent { to, word, answer: false, nth: 1, .. } => format!("{here} asks {}: {word}.", name(*to)),
-        What::Sent { to, word, answer: false, nth, .. } => {
-            format!("{here} asks {} again: {word}, for the {} time.", name(*to), ordinal(*nth))
+        What::Arrived { from, word, answer: false, .. } if nth > 1 => {
+            format!("{} asks {here} again: {word}, for the {} time.", name(*from), ordinal(nth))
+        }
+        What::Arrived { from, word, answer: false, .. } => format!("{} asks {here}: {word}.", name(*from)),
+        What::Sent { to, word, fate: Fate::Lost | Fate::Cut, .. } => {
+            format!("What {here} says to {} is lost: {word}.", name(*to))
         }
         What::Fact { name, count: 1 } => format!("{here} records: {name}."),
         What::Fact { name, count } => format!("{here} records once more: {name}. That makes {count}."),
         What::TimedOut { callee, again } => {
-            let then = if *again { "takes that for a failure and tries again" } else { "gives up" };
-            format!("{here} has no answer from {} in time, {then}.", name(*callee))
+            let then = if *again { "and tries again" } else { "and gives up" };
+            format!("{here} has no answer from {} in time {then}.", name(*callee))
         }
         What::Arrived { from, word, late: true, .. } => {
             format!("The answer of {} to {word} arrives; nobody waits for it any more.", name(*from))
@@ -173,7 +183,7 @@ fn sentence(moment: &Moment, nodes: &[(NodeId, String)]) -> Option<String> {
     })
 }
 
-fn ordinal(n: u32) -> String {
+fn ordinal(n: usize) -> String {
     match n {
         2 => "second".to_owned(),
         3 => "third".to_owned(),
@@ -192,7 +202,7 @@ fn show_remedy(out: &mut dyn Write, scenario: &Scenario, story: &Story, sick: &T
         let bound = 1.0 - 0.05_f64.powf(1.0 / story.seeds as f64);
         writeln!(
             out,
-            "None in {} does not prove never: it says, with 95 % confidence, fewer than {:.1} % of such runs.",
+            "None in {} is not never: with 95 % confidence, fewer than {:.1} % of such runs.",
             story.seeds,
             bound * 100.0
         )?;

@@ -170,6 +170,7 @@ pub(crate) fn command(args: &HuntArgs, called: &str) -> Result<Report, Bad> {
         None => args.seeds,
     };
     let seeds = args.shard.map_or(SeedList::all(range), |shard| SeedList::of(range, shard));
+    folder(&args.out)?;
     let interrupt = Interrupt::listen();
     let bar = progress_bar(seeds.count);
     let found = hunt(&model, &seeds, args.workers.count(), &interrupt, |done, failing| {
@@ -185,6 +186,13 @@ pub(crate) fn command(args: &HuntArgs, called: &str) -> Result<Report, Bad> {
         return Ok(Report::json(&told.json(), exit));
     }
     Ok(Report { text: title(&loaded, &model, &args.what) + &told.text(called), exit })
+}
+
+/// Sees to it that cases can be kept, before an hour is spent on finding them.
+fn folder(out: &Path) -> Result<(), Bad> {
+    let bad = |why: std::io::Error| bad!("--out {}: no folder that cases can be written to: {why}", out.display());
+    std::fs::create_dir_all(out).map_err(bad)?;
+    tempfile::tempfile_in(out).map(drop).map_err(bad)
 }
 
 /// How far it is, on standard error, and only when that is a terminal.

@@ -111,6 +111,7 @@ pub(crate) fn model(loaded: &Loaded, what: &What) -> Result<Model, Bad> {
     loaded.scenario.model_with(&choices, &changes).map_err(|error| match error {
         ModelError::Problems(problems) => told(problems),
         ModelError::Fault(_, error) => wrong_fault(&error),
+        ModelError::Stranger(said) => bad!("fault: {said}"),
     })
 }
 

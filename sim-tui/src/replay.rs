@@ -130,6 +130,10 @@ impl Told<'_> {
 
     fn parting(&self, expect: &Expectation) -> String {
         let events = self.again.run.outcome.events;
+        let recorded = expect.events.unwrap_or(events);
+        if let (true, Some(Divergence { by, .. })) = (expect.digest == self.again.run.outcome.digest, self.again.divergence) {
+            return format!("the digest is the same: only the trail in the file is another one, at event {}", text::count(by));
+        }
         match (self.again.divergence, &expect.trail) {
             (None, None) => "the case keeps no trail, so nobody can say where the two part".to_owned(),
             (None, Some(_)) if self.again.same_failure => {
@@ -142,11 +146,11 @@ impl Told<'_> {
             (Some(Divergence { by, .. }), _) if by > events => format!(
                 "the run ends after event {}; the one that was recorded goes on to event {}",
                 text::count(events),
-                text::count(expect.events)
+                text::count(recorded)
             ),
-            (Some(Divergence { by, .. }), _) if by > expect.events => format!(
+            (Some(Divergence { by, .. }), _) if by > recorded => format!(
                 "the run goes on after event {}, with which the one that was recorded ends: event {}",
-                text::count(expect.events),
+                text::count(recorded),
                 self.event(by)
             ),
             (Some(Divergence { after, by }), _) if after + 1 == by => {

@@ -89,16 +89,28 @@ pub(crate) enum Side {
     Right,
 }
 
-/// Rows in columns that line up, two blanks apart, indented by two.
+/// How wide a terminal is at least.
+const WIDTH: usize = 80;
+
+/// Rows in columns that line up, two blanks apart, indented by two. A last column that does not fit is broken between words,
+/// unless it would be too narrow to read.
 pub(crate) fn table(sides: &[Side], rows: &[Vec<String>]) -> String {
+    const NARROW: usize = 24;
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| wide(cell)).max();
     let widths: Vec<usize> = (0..sides.len()).map(|column| width(column).unwrap_or_default()).collect();
+    let before: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum::<usize>() + 2;
+    let room = WIDTH.saturating_sub(before);
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for ((cell, width), side) in row.iter().zip(&widths).zip(sides) {
-            let blanks = " ".repeat(width - wide(cell));
+        for (column, ((cell, width), side)) in row.iter().zip(&widths).zip(sides).enumerate() {
             line.push_str("  ");
+            let last = column + 1 == sides.len() && *side == Side::Left;
+            if last && wide(cell) > room && room >= NARROW {
+                line.push_str(&broken(cell, room).replace('\n', &format!("\n{:before$}", "")));
+                continue;
+            }
+            let blanks = " ".repeat(width - wide(cell));
             line.push_str(&if *side == Side::Left { format!("{cell}{blanks}") } else { format!("{blanks}{cell}") });
         }
         text.push_str(line.trim_end());
@@ -116,12 +128,16 @@ pub(crate) fn indented(text: &str, blanks: usize) -> String {
     text.lines().map(|line| format!("{:blanks$}{line}\n", "")).collect()
 }
 
-/// Lines of at most 100 characters, broken between words.
+/// Lines of at most 80 characters, broken between words.
 pub(crate) fn wrapped(text: &str) -> String {
-    const WIDTH: usize = 100;
+    broken(text, WIDTH)
+}
+
+/// Lines of at most so many characters, broken between words; a longer word has a line of its own.
+fn broken(text: &str, width: usize) -> String {
     let (mut done, mut line) = (String::new(), String::new());
     for word in text.split_whitespace() {
-        if !line.is_empty() && wide(&line) + 1 + wide(word) > WIDTH {
+        if !line.is_empty() && wide(&line) + 1 + wide(word) > width {
             done.push_str(&line);
             done.push('\n');
             line.clear();

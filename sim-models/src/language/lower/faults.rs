@@ -7,7 +7,7 @@ use super::{Lower, known};
 use crate::json::Span;
 use crate::language::View;
 use crate::problem::Problem;
-use crate::program::NodeDef;
+use crate::program::{NodeDef, Program};
 
 impl<'a> Lower<'a> {
     pub(super) fn schedule(&mut self) {
@@ -46,6 +46,24 @@ impl<'a> Lower<'a> {
         let message = format!("no kind of message \"{kind}\"{}", known("kinds", kind, kinds()));
         Err(line.error_at(word_in(text, kind), message))
     }
+}
+
+/// What a fault from outside the file names that the program does not have, beside nodes: a kind of message, a class of operations.
+pub(crate) fn stranger(fault: &Fault, program: &Program) -> Option<String> {
+    let kinds = || program.kinds.iter().map(String::as_str);
+    if let Some(kind) = kind_of(fault).filter(|kind| !kinds().any(|known| known == *kind)) {
+        return Some(format!("no kind of message \"{kind}\"{}", known("kinds", kind, kinds())));
+    }
+    let classes = || program.classes.iter().map(String::as_str);
+    let class = class_of(fault).filter(|class| !classes().any(|known| known == *class))?;
+    Some(format!("no operation \"{class}\"{}", known("operations", class, classes())))
+}
+
+fn class_of(fault: &Fault) -> Option<&str> {
+    let (Fault::Decision(Decision::Envelope { nth, .. }) | Fault::Decision(Decision::Draw { nth, .. })) = fault else {
+        return None;
+    };
+    nth.operation.as_ref().map(|operation| operation.class.as_str())
 }
 
 fn kind_of(fault: &Fault) -> Option<&str> {

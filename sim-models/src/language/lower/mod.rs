@@ -7,7 +7,7 @@ mod carry;
 mod clauses;
 mod declare;
 mod expect;
-mod faults;
+pub(crate) mod faults;
 mod judged;
 mod key;
 mod links;
