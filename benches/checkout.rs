@@ -28,7 +28,8 @@ fn whole(c: &mut Criterion) {
 /// Seeds of ten orders, each cut at its first violation, one after the other: what a hunt does on each core.
 fn small(c: &mut Criterion) {
     const SEEDS: u64 = 200;
-    let model = model(&Choices::none().set("orders", "10"));
+    let story = builtin::story().expect("it is right");
+    let model = model(&story.settings.iter().fold(Choices::none(), |choices, (name, value)| choices.set(name, value)));
     let mut group = c.benchmark_group("hunt over ten orders");
     group.throughput(Throughput::Elements(SEEDS)).sample_size(20);
     group.bench_function("seeds", |b| {

@@ -138,7 +138,7 @@ fn show_failing(out: &mut dyn Write, model: &Model, failing: &Failing) -> io::Re
         }
     }
     let end = failing.trace.steps().last().map_or(failing.event, |step| step.number);
-    writeln!(out, "\nA number with # is an event of that run; it was cut at #{end}, where the property broke.")
+    writeln!(out, "\n# is the number of an event; the run was cut at #{end}, where the property broke.")
 }
 
 /// The nodes that are drawn: services and workloads, and stores only where a fact was recorded.
