@@ -13,6 +13,6 @@ pub mod problem;
 pub mod program;
 pub mod scenario;
 pub mod shelf;
+pub mod shrink;
 mod slab;
 pub mod value;
-pub mod shrink;

@@ -31,6 +31,29 @@ pub struct TxnId {
     pub number: u32,
 }
 
+/// How an operation belongs to a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Part {
+    /// Which.
+    pub id: TxnId,
+    /// Whether the store may never have heard of it: only such an operation opens it. A later one that finds it closed comes after
+    /// a crash of the store, and must not commit half of what was set.
+    pub opens: bool,
+}
+
+/// The values that a step at a cell can name, as they are where the step runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Names {
+    /// By slot.
+    pub values: Arc<[Value]>,
+    /// `$try`.
+    pub number: u32,
+    /// `$reason`.
+    pub reason: Value,
+    /// `$version`.
+    pub version: Value,
+}
+
 /// What becomes of anything that can go wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Outcome {
@@ -93,10 +116,10 @@ pub enum Operation {
         step: StepRef,
         /// The key; null for a list.
         key: Value,
-        /// The caller's values by slot; empty when the step uses none.
-        values: Arc<[Value]>,
+        /// The caller's values; none when the step uses none.
+        names: Option<Arc<Names>>,
         /// The transaction it belongs to.
-        txn: Option<TxnId>,
+        part: Option<Part>,
     },
     /// The beginning of a `once`, as the step says, at this key.
     OnceBegin {
@@ -105,7 +128,7 @@ pub enum Operation {
         /// The key.
         key: Value,
         /// The transaction it belongs to.
-        txn: Option<TxnId>,
+        part: Option<Part>,
     },
     /// The end of a `once`.
     OnceEnd {
@@ -118,7 +141,7 @@ pub enum Operation {
         /// Whether it ended the endpoint (`reply`, `fail`).
         ended: bool,
         /// The transaction it belongs to.
-        txn: Option<TxnId>,
+        part: Option<Part>,
     },
     /// Make a transaction's changes, and its facts.
     Commit {
@@ -130,11 +153,11 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The transaction it belongs to, if it waits for locks on behalf of one.
-    pub const fn txn(&self) -> Option<TxnId> {
+    /// How it belongs to a transaction, if it does; a commit ends one and is no part of it.
+    pub const fn part(&self) -> Option<Part> {
         match self {
-            Operation::Step { txn, .. } | Operation::OnceBegin { txn, .. } | Operation::OnceEnd { txn, .. } => *txn,
-            Operation::Commit { txn, .. } => Some(*txn),
+            Operation::Step { part, .. } | Operation::OnceBegin { part, .. } | Operation::OnceEnd { part, .. } => *part,
+            Operation::Commit { .. } => None,
         }
     }
 }
@@ -195,6 +218,8 @@ pub enum Msg {
         outcome: Outcome,
         /// What a store says beside.
         extra: Extra,
+        /// The transaction that is open at the store because of it: whoever knows nothing of that says so.
+        open: Option<TxnId>,
     },
     /// The caller has given up and says so.
     Cancel {

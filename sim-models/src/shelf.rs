@@ -11,8 +11,8 @@ use sim_core::{Duration, Instant, NodeId, Timer};
 
 use crate::expr::{EvalError, Expr};
 use crate::keymap::KeyMap;
-use crate::message::Outcome;
-use crate::program::{InFlight, MapRef, OnceDef, Piece, Program, Template, Var};
+use crate::message::{Names, Outcome};
+use crate::program::{InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Template, Var};
 use crate::value::Value;
 
 /// One cell of a map.
@@ -49,6 +49,9 @@ pub struct Shelves {
     /// Who waits for a running `once`, by its map and key.
     #[serde(serialize_with = "as_pairs")]
     holding: BTreeMap<(MapRef, Value), Vec<Waiter>>,
+    /// Who waits for a condition about maps of a service, by whose maps they are.
+    #[serde(serialize_with = "as_pairs")]
+    watching: BTreeMap<NodeRef, Vec<Waiter>>,
 }
 
 /// A timer that rings when what it waits for has changed.
@@ -65,8 +68,10 @@ pub struct Waiter {
 /// What `once` says to a comer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admission {
-    /// Run it.
+    /// Run it; the key is its own now.
     Run,
+    /// Run it beside the one that runs already.
+    RunToo,
     /// It has run.
     Replay(Kept),
     /// It runs now.
@@ -117,6 +122,16 @@ impl Cells {
         cell.value = value;
         cell.version += 1;
         cell.set_at = now;
+        // What a `once` left here is not the outcome of whatever stands here now.
+        cell.kept = None;
+    }
+
+    /// Sets a cell to what several sets in a transaction have made of it; null empties it.
+    pub fn set_at_version(&mut self, key: &Value, value: Value, version: u64, now: Instant) {
+        self.set(key, value, now);
+        if let Some(cell) = self.0.get_mut(key) {
+            cell.version = version;
+        }
     }
 
     /// The cells in the order of their keys.
@@ -126,56 +141,71 @@ impl Cells {
 
     /// Asks whether `once` may run for this key, and notes that it does.
     pub fn once_begin(&mut self, key: &Value, def: &OnceDef, now: Instant) -> Admission {
-        let Some(cell) = self.0.get(key) else { return self.run(key, now) };
-        let age = now.since(cell.set_at);
-        if cell.value != *RUNNING {
-            return match def.ttl {
-                Some(ttl) if age >= ttl => self.run(key, now),
-                _ => Admission::Replay(kept(cell)),
-            };
+        let admission = admission(self.0.get(key), def, now);
+        if admission == Admission::Run {
+            self.set(key, RUNNING.clone(), now);
         }
-        if age >= def.lock {
-            return self.run(key, now);
-        }
-        match def.in_flight {
-            InFlight::Conflict => Admission::InFlight,
-            InFlight::Wait => Admission::Hold(cell.set_at + def.lock),
-            InFlight::Ignore => Admission::Run,
-        }
-    }
-
-    fn run(&mut self, key: &Value, now: Instant) -> Admission {
-        self.set(key, RUNNING.clone(), now);
-        Admission::Run
+        admission
     }
 
     /// Notes what came of a `once`; an unknown outcome leaves the key running. Whether the cell has changed.
     pub fn once_end(&mut self, key: &Value, def: &OnceDef, outcome: &Outcome, ended: bool, now: Instant) -> bool {
-        let word = match outcome {
-            Outcome::Unknown(_) => return false,
-            Outcome::Error(_) if !def.keeps_failures => {
-                self.set(key, Value::Null, now);
-                return true;
-            }
-            Outcome::Ok(_) => &*DONE,
-            Outcome::Error(_) => &*FAILED,
-        };
-        self.set(key, word.clone(), now);
-        self.0.entry(key).kept = Some(Box::new(Kept { outcome: outcome.clone(), ended }));
+        let Some(word) = mark(def, outcome) else { return false };
+        let kept = (!word.is_null()).then(|| Box::new(Kept { outcome: outcome.clone(), ended }));
+        self.set(key, word, now);
+        if let Some(cell) = self.0.get_mut(key) {
+            cell.kept = kept;
+        }
         true
     }
 }
 
+/// What a key holds after this outcome: null when it is forgotten; none when it goes on running.
+pub(crate) fn mark(def: &OnceDef, outcome: &Outcome) -> Option<Value> {
+    match outcome {
+        Outcome::Unknown(_) => None,
+        Outcome::Error(_) if !def.keeps_failures => Some(Value::Null),
+        Outcome::Ok(_) => Some(DONE.clone()),
+        Outcome::Error(_) => Some(FAILED.clone()),
+    }
+}
+
+/// What `once` says to a comer who finds this cell.
+pub(crate) fn admission(cell: Option<&Cell>, def: &OnceDef, now: Instant) -> Admission {
+    let Some(cell) = cell else { return Admission::Run };
+    let age = now.since(cell.set_at);
+    if cell.value != *RUNNING {
+        return match def.ttl {
+            Some(ttl) if age >= ttl => Admission::Run,
+            _ => Admission::Replay(kept(cell)),
+        };
+    }
+    if age >= def.lock {
+        return Admission::Run;
+    }
+    match def.in_flight {
+        InFlight::Conflict => Admission::InFlight,
+        InFlight::Wait => Admission::Hold(cell.set_at + def.lock),
+        InFlight::Ignore => Admission::RunToo,
+    }
+}
+
 /// What a finished key replays; one that was set by hand counts as done.
-pub(crate) fn kept(cell: &Cell) -> Kept {
+fn kept(cell: &Cell) -> Kept {
     cell.kept.as_deref().cloned().unwrap_or(Kept { outcome: Outcome::Ok(Value::Null), ended: false })
+}
+
+/// The mark of a `once` that runs.
+pub(crate) fn running() -> Value {
+    RUNNING.clone()
 }
 
 impl Shelves {
     /// All maps of a program with their first contents; those that are memory stay empty here.
     pub fn new(program: &Program) -> Self {
         let fresh = |map: &crate::program::MapDef| if map.memory { Cells::default() } else { Cells::new(&map.initial) };
-        Shelves { maps: program.maps.iter().map(fresh).collect(), holding: BTreeMap::new() }
+        let maps = program.maps.iter().map(fresh).collect();
+        Shelves { maps, holding: BTreeMap::new(), watching: BTreeMap::new() }
     }
 
     /// One map.
@@ -193,16 +223,44 @@ impl Shelves {
         self.holding.entry((map, key.clone())).or_default().push(waiter);
     }
 
+    /// Notes that somebody waits no longer, whose timer may be something else's soon.
+    pub fn unhold(&mut self, map: MapRef, key: &Value, waiter: Waiter) {
+        leave(&mut self.holding, &(map, key.clone()), waiter);
+    }
+
+    /// Notes who waits for a condition about maps of this service.
+    pub fn watch(&mut self, owner: NodeRef, waiter: Waiter) {
+        self.watching.entry(owner).or_default().push(waiter);
+    }
+
+    /// Notes that somebody waits no longer.
+    pub fn unwatch(&mut self, owner: NodeRef, waiter: Waiter) {
+        leave(&mut self.watching, &owner, waiter);
+    }
+
+    /// Who waits for a condition about maps of this service, in order of coming; they wait no more.
+    pub fn watchers(&mut self, owner: NodeRef) -> Vec<Waiter> {
+        if self.watching.is_empty() { Vec::new() } else { self.watching.remove(&owner).unwrap_or_default() }
+    }
+
     /// Who has waited for this key, in order of coming; they wait no more.
     pub fn release(&mut self, map: MapRef, key: &Value) -> Vec<Waiter> {
         if self.holding.is_empty() { Vec::new() } else { self.holding.remove(&(map, key.clone())).unwrap_or_default() }
     }
 }
 
+fn leave<K: Ord>(waiting: &mut BTreeMap<K, Vec<Waiter>>, place: &K, waiter: Waiter) {
+    let Some(waiters) = waiting.get_mut(place) else { return };
+    waiters.retain(|other| *other != waiter);
+    if waiters.is_empty() {
+        waiting.remove(place);
+    }
+}
+
 /// What an expression at a cell can see.
 pub(crate) struct AtCell<'a> {
-    /// The caller's values, by slot.
-    pub(crate) values: &'a [Value],
+    /// The caller's values; none when the step uses none.
+    pub(crate) names: Option<&'a Names>,
     /// The cell's key.
     pub(crate) key: &'a Value,
     /// What it holds.
@@ -220,15 +278,21 @@ impl AtCell<'_> {
     /// A name's value; `map` looks into another map of the same owner.
     pub(crate) fn var(&self, var: &Var, index: Option<&Value>, map: &dyn Fn(MapRef, &Value) -> Value) -> Value {
         match var {
-            Var::Slot(slot) => self.values.get(slot.0 as usize).cloned().unwrap_or_default(),
+            Var::Slot(slot) => self.named(|names| names.values.get(slot.0 as usize).cloned().unwrap_or_default()),
             Var::Value => self.value.clone(),
             Var::CellVersion => Value::Int(self.version as i64),
             Var::Age => self.set_at.map_or(Value::Null, |at| nanos(self.now.since(at))),
             Var::Key => self.key.clone(),
             Var::Now => Value::Int(self.wall.nanos() as i64),
             Var::Map(other) => index.map_or(Value::Null, |index| map(*other, index)),
-            Var::Try | Var::Reason | Var::ReplicaVersion => Value::Null,
+            Var::Try => self.named(|names| Value::Int(i64::from(names.number))),
+            Var::Reason => self.named(|names| names.reason.clone()),
+            Var::ReplicaVersion => self.named(|names| names.version.clone()),
         }
+    }
+
+    fn named(&self, value: impl FnOnce(&Names) -> Value) -> Value {
+        self.names.map_or(Value::Null, value)
     }
 
     /// Whether a condition holds here; none always does.

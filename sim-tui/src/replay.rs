@@ -131,8 +131,13 @@ impl Told<'_> {
     fn parting(&self, expect: &Expectation) -> String {
         let events = self.again.run.outcome.events;
         let recorded = expect.events.unwrap_or(events);
-        if let (true, Some(Divergence { by, .. })) = (expect.digest == self.again.run.outcome.digest, self.again.divergence) {
-            return format!("the digest is the same: only the trail in the file is another one, at event {}", text::count(by));
+        if let (true, Some(Divergence { by, .. })) =
+            (expect.digest == self.again.run.outcome.digest, self.again.divergence)
+        {
+            return format!(
+                "the digest is the same: only the trail in the file is another one, at event {}",
+                text::count(by)
+            );
         }
         match (self.again.divergence, &expect.trail) {
             (None, None) => "the case keeps no trail, so nobody can say where the two part".to_owned(),

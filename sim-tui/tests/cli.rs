@@ -175,7 +175,7 @@ fn exit_codes_are_a_promise() {
     shell.write("digest.json", &edited.to_string());
     shell.write(
         "loop.json",
-        r#"{"faultline": 1, "name": "loop",
+        r#"{"faultline": 1, "until": "1h", "name": "loop",
             "nodes": {"a": {"kind": "service", "endpoints": {"no": [{"fail": "no"}]}}},
             "workload": {"w": {"rate": "1/s", "limit": 1, "each": "key", "do": [
                 {"call": "a.no", "retry": {"tries": "forever", "on": ["no"]}}]}}}"#,

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use sim_core::{Cause, Dist, Duration, Instant, NodeId, Ratio, Timer};
 
 use super::service::{CHANCE, Cx, JITTER, PICK, Service, WAIT, WORK};
-use super::thread::{Alarm, Attempt, Branches, Env, Fan, Frame, Origin, Pending, Phase, Role, Thread, Txn};
-use crate::expr::{EvalError, Expr};
-use crate::message::{CallId, Counted, EdgeCounted, Extra, FactChange, Msg, Note, Operation, Outcome, Tone, TxnId};
+use super::thread::{Alarm, Around, Attempt, Branches, Env, Fan, Frame, Origin, Pending, Phase, Role, Thread, Txn};
+use crate::expr::{EvalError, Expr, Kind};
+use crate::message::{
+    CallId, Counted, EdgeCounted, Extra, FactChange, Msg, Names, Note, Operation, Outcome, Part, Tone, TxnId,
+};
 use crate::program::{
     Balance, BlockRef, Catch, EdgeRef, FactRef, Jitter, MapRef, NodeRef, OnceDef, Program, Reason, RetryDef, Slot,
     Step, StepRef, Template, Var, Verb,
@@ -43,21 +45,24 @@ impl Next {
 }
 
 const TRY: u64 = 0x7472_7900;
+/// Mixed into what ends a `once` in a store, so that it does not share the fate of what began it.
+const END: u64 = 0x656e_6400;
 
 impl Service {
     /// A new thread of a request, at the first of these steps.
-    pub(super) fn spawn(&mut self, request: Key, origin: Origin, body: BlockRef, env: Option<Box<Env>>) -> Key {
+    pub(super) fn spawn(
+        &mut self,
+        request: Key,
+        origin: Origin,
+        body: BlockRef,
+        env: Option<Box<Env>>,
+        around: Around,
+    ) -> Key {
         if let Some(request) = self.requests.get_mut(request) {
             request.threads += 1;
         }
-        self.threads.insert(Thread {
-            request,
-            origin,
-            frames: vec![Frame::plain(body)],
-            ending: None,
-            env,
-            sleeping: None,
-        })
+        let frames = vec![Frame::plain(body)];
+        self.threads.insert(Thread { request, origin, frames, ending: None, env, sleeping: None, around })
     }
 
     /// Runs a thread until it has to wait.
@@ -85,7 +90,7 @@ impl Service {
         };
         if let Some(step) = program.block(frame.block).get(frame.next as usize) {
             frame.next += 1;
-            if self.is_cancelled(program, key) {
+            if self.is_cancelled(key) {
                 return self.abandon_request(cx, program, key);
             }
             return self.exec(cx, program, key, *step);
@@ -111,17 +116,17 @@ impl Service {
         }
     }
 
-    fn is_cancelled(&self, program: &Program, key: Key) -> bool {
-        let Some(thread) = self.threads.get(key) else { return false };
-        let cancelled = self.requests.get(thread.request).is_some_and(|request| request.cancelled && !request.done);
-        cancelled && program.service(self.me).is_some_and(|def| def.honours_cancel)
+    /// Whether the caller of this thread's request has gone and it minds. What is background was never the caller's.
+    fn is_cancelled(&self, key: Key) -> bool {
+        let request = self.threads.get(key).and_then(|thread| self.requests.get(thread.request));
+        request.is_some_and(|request| request.cancelled && !request.done) && self.main_of(key).is_some()
     }
 
     /// Stops a request whose caller has gone: what it has recorded stands, and nobody is answered.
     fn abandon_request(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> Next {
         let Some(request) = self.threads.get(key).map(|thread| thread.request) else { return Next::Over };
         let Some(main) = self.main_of(key) else { return Next::Over };
-        self.kill(cx, program, main);
+        self.kill(cx, program, main, false);
         if let Some(request) = self.requests.get_mut(request) {
             request.from = None;
         }
@@ -149,6 +154,15 @@ impl Service {
         }
     }
 
+    /// The same, to look at.
+    fn seen(&self, key: Key) -> &Env {
+        let thread = self.threads.get(key).expect("a running thread is there");
+        match &thread.env {
+            Some(env) => env,
+            None => &self.requests.get(thread.request).expect("a thread's request is there").env,
+        }
+    }
+
     /// What a step's dice follow from: the request's cause, the step's place, and how often the request has come there.
     fn cause_of(&mut self, key: Key, reference: StepRef, step: &Step) -> Cause {
         let request = self.threads.get(key).map(|thread| thread.request);
@@ -173,37 +187,48 @@ impl Service {
     }
 
     /// A value of a step outside any cell.
-    fn value(&mut self, cx: &Cx<'_>, key: Key, template: &Template) -> Result<Value, EvalError> {
+    fn value(&self, cx: &Cx<'_>, key: Key, template: &Template) -> Result<Value, EvalError> {
         if let Template::Constant(value) = template {
             return Ok(value.clone());
         }
         self.with_env(cx, key, |mut env| fill(template, &mut env))
     }
 
-    fn holds(&mut self, cx: &Cx<'_>, key: Key, condition: &Expr<Var>) -> Result<bool, EvalError> {
+    fn holds(&self, cx: &Cx<'_>, key: Key, condition: &Expr<Var>) -> Result<bool, EvalError> {
         self.with_env(cx, key, |mut env| condition.is_true(&mut env))
     }
 
     /// Asks something of the names a step can see.
     fn with_env<T>(
-        &mut self,
+        &self,
         cx: &Cx<'_>,
         key: Key,
         ask: impl FnOnce(&mut dyn FnMut(&Var, Option<&Value>) -> Value) -> T,
     ) -> T {
-        let number = self.threads.get(key).map_or(1, Thread::try_number);
-        let version = self.program.service(self.me).map_or(Value::Null, |def| def.version.clone());
+        let number = self.threads.get(key).map_or(1, |thread| thread.around().number);
+        let version = self.program.service(self.me).map(|def| &def.version);
         let wall = cx.wall();
-        let env = &*self.env(key);
+        let env = self.seen(key);
         let mut names = |var: &Var, _: Option<&Value>| match var {
             Var::Slot(slot) => env.values[slot.0 as usize].clone(),
             Var::Try => Value::Int(i64::from(number)),
             Var::Reason => env.reason.clone(),
-            Var::ReplicaVersion => version.clone(),
+            Var::ReplicaVersion => version.cloned().unwrap_or_default(),
             Var::Now => Value::Int(wall.nanos() as i64),
             Var::Value | Var::CellVersion | Var::Age | Var::Key | Var::Map(_) => Value::Null,
         };
         ask(&mut names)
+    }
+
+    /// The names that a condition at a cell can see; none when the step looks at none of them.
+    fn names(&self, key: Key, step: &Step) -> Option<Names> {
+        if !uses_names(step) {
+            return None;
+        }
+        let number = self.threads.get(key).map_or(1, |thread| thread.around().number);
+        let version = self.program.service(self.me).map_or(Value::Null, |def| def.version.clone());
+        let env = self.seen(key);
+        Some(Names { values: env.values.clone(), number, reason: env.reason.clone(), version })
     }
 
     /// Says that an expression had no value, which is a finding, and goes on as if it were null.
@@ -254,9 +279,12 @@ impl Service {
             }
             Verb::ForEach { item, list, body, at_once } => self.for_each(key, *item, *list, *body, *at_once),
             Verb::Background(body) => {
-                let env = Box::new(self.env(key).clone());
-                let Some(request) = self.threads.get(key).map(|thread| thread.request) else { return Next::Over };
-                let thread = self.spawn(request, Origin::Background, *body, Some(env));
+                let env = Box::new(self.seen(key).clone());
+                let Some(thread) = self.threads.get(key) else { return Next::Over };
+                let request = thread.request;
+                // Nobody waits for it: no deadline of a caller's binds it.
+                let around = Around::nothing(thread.around().number);
+                let thread = self.spawn(request, Origin::Background, *body, Some(env), around);
                 self.go_on(cx, program, thread);
                 Next::Go
             }
@@ -286,16 +314,15 @@ impl Service {
             }
             return Next::Wait;
         }
-        self.draw_work(cx, key, reference, program.step(reference), dist)
+        self.draw_work(cx, program, key, reference, dist)
     }
 
-    fn draw_work(&mut self, cx: &mut Cx<'_>, key: Key, reference: StepRef, step: &Step, dist: &Dist) -> Next {
-        let cause = self.cause_of(key, reference, step);
+    fn draw_work(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, reference: StepRef, dist: &Dist) -> Next {
+        let cause = self.cause_of(key, reference, program.step(reference));
         cx.because(cause);
         let length = cx.draw(WORK, dist);
-        if length.is_zero() && self.is_asynchronous(&self.program.clone(), key) {
-            let program = self.program.clone();
-            self.free_worker(cx, &program);
+        if length.is_zero() && self.is_asynchronous(program, key) {
+            self.free_worker(cx, program);
         }
         self.sleep(cx, key, length)
     }
@@ -306,16 +333,23 @@ impl Service {
         asynchronous && self.main_of(key).is_some()
     }
 
-    /// A thread of an `async` service has got its worker.
+    /// A thread of an `async` service has got its worker for the step it has come to.
     pub(super) fn work_now(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
-        let Some(frame) = self.threads.get_mut(key).and_then(|thread| thread.frames.last_mut()) else { return };
-        let Some(reference) = program.block(frame.block).get(frame.next as usize).copied() else { return };
-        frame.next += 1;
-        self.busy += 1;
-        if let Verb::Work(dist) = &program.step(reference).verb {
-            let next = self.draw_work(cx, key, reference, program.step(reference), dist);
-            self.drive(cx, program, key, next);
-        }
+        let frame = self.threads.get_mut(key).and_then(|thread| thread.frames.last_mut());
+        let step = frame.and_then(|frame| {
+            frame.next += 1;
+            program.block(frame.block).get(frame.next as usize - 1).copied()
+        });
+        let work = step.and_then(|step| match &program.step(step).verb {
+            Verb::Work(dist) => Some((step, dist)),
+            _ => None,
+        });
+        let Some((step, dist)) = work else {
+            debug_assert!(false, "only a thread that has come to its work waits for a worker");
+            return self.free_worker(cx, program);
+        };
+        let next = self.draw_work(cx, program, key, step, dist);
+        self.drive(cx, program, key, next);
     }
 
     fn sleep(&mut self, cx: &mut Cx<'_>, key: Key, length: Duration) -> Next {
@@ -356,7 +390,7 @@ impl Service {
     }
 
     fn for_each(&mut self, key: Key, item: Slot, list: Slot, body: BlockRef, at_once: u32) -> Next {
-        let list = self.env(key).list(list);
+        let list = self.seen(key).list(list);
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
         let role = if at_once > 1 {
             let room = at_once;
@@ -376,18 +410,19 @@ impl Service {
         let step = program.step(reference);
         let cause = self.cause_of(key, reference, step);
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
-        let outer = self.requests.get(thread.request).map_or(Instant::NEVER, |request| request.deadline);
-        let enclosing = thread.frames.iter().filter_map(|frame| match &frame.role {
-            Role::Attempt(attempt) => Some(attempt.deadline),
-            _ => None,
-        });
-        let outer = enclosing.fold(outer, Instant::min);
+        let around = thread.around();
         let own = step.clauses.deadline.map_or(Instant::NEVER, |length| cx.now() + length);
         let attempt = Attempt {
             step: reference,
             cause,
             number: 1,
-            deadline: outer.min(own),
+            around: Around {
+                // `$try` is that of the nearest step around which is tried again.
+                number: if step.clauses.retry.is_some() { 1 } else { around.number },
+                deadline: around.deadline.min(own),
+                expires: around.expires,
+            },
+            since: cx.now(),
             timer: None,
             waited: Duration::ZERO,
             phase: Phase::Idle,
@@ -409,7 +444,8 @@ impl Service {
         let depth = thread.frames.len() - 1;
         let Some(attempt) = thread.attempt() else { return Next::Over };
         attempt.phase = Phase::Idle;
-        let (reference, deadline, number) = (attempt.step, attempt.deadline, attempt.number);
+        attempt.since = now;
+        let (reference, deadline, number) = (attempt.step, attempt.around.deadline, attempt.number);
         let cause = attempt.cause.then(TRY | u64::from(number));
         if now >= deadline {
             return Next::settle(Outcome::Error(Reason::EXPIRED));
@@ -418,6 +454,8 @@ impl Service {
         let left = deadline.since(now);
         let limit = step.clauses.timeout.unwrap_or(Duration::FOREVER);
         let limit = if deadline == Instant::NEVER { limit } else { limit.min(left) };
+        let outer = self.expires_around(key, depth);
+        let expires = if limit == Duration::FOREVER { outer } else { outer.min(now + limit) };
         if limit != Duration::FOREVER && !is_instant(step) {
             // Set before anything is sent: an answer at the very instant of the timeout is late.
             let timer = self.alarm(cx, limit, Alarm::Try { thread: key, depth });
@@ -425,8 +463,10 @@ impl Service {
                 attempt.timer = Some(timer);
             }
         }
+        if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+            attempt.around.expires = expires;
+        }
         cx.because(cause);
-        let expires = if limit == Duration::FOREVER { Instant::NEVER } else { now + limit };
         match &step.verb {
             Verb::Call { with, edge, .. } => self.call(cx, program, key, reference, *edge, with, expires),
             Verb::Read { map, edge: None, .. }
@@ -442,12 +482,23 @@ impl Service {
             Verb::Transaction { .. } => {
                 self.txns += 1;
                 let id = TxnId { node: cx.id().0, life: cx.life(), number: self.txns };
-                self.run_body(key, Phase::Transaction(Box::new(Txn { id, facts: Vec::new(), begun: false })))
+                let txn = Txn { id, facts: Vec::new(), begun: false, heard: false, strays: false, in_doubt: false };
+                self.run_body(key, Phase::Transaction(Box::new(txn)))
             }
             Verb::Once(def) => self.once(cx, program, key, reference, def),
             Verb::Parallel { branches, need } => self.parallel(cx, program, key, branches, *need),
             _ => Next::Go,
         }
+    }
+
+    /// When somebody gives up who waits for what the attempt in this frame stands in.
+    fn expires_around(&self, key: Key, depth: usize) -> Instant {
+        let Some(thread) = self.threads.get(key) else { return Instant::NEVER };
+        let attempts = thread.frames[..depth].iter().rev().find_map(|frame| match &frame.role {
+            Role::Attempt(attempt) => Some(attempt.around.expires),
+            _ => None,
+        });
+        attempts.unwrap_or(thread.around.expires)
     }
 
     fn phase(&mut self, key: Key, phase: Phase) {
@@ -464,9 +515,9 @@ impl Service {
         Next::Go
     }
 
-    /// Counts a try on its edge.
+    /// Counts what is sent on its edge: each is a call, and has one outcome there, `unknown` when it is given up.
     fn count_try(&mut self, cx: &mut Cx<'_>, key: Key, edge: EdgeRef) {
-        let number = self.threads.get_mut(key).and_then(Thread::attempt).map_or(1, |attempt| attempt.number);
+        let number = self.threads.get_mut(key).and_then(Thread::attempt).map_or(1, |attempt| attempt.around.number);
         cx.note(Note::Edge(edge, EdgeCounted::Call));
         if number > 1 {
             cx.note(Note::Edge(edge, EdgeCounted::Retry));
@@ -474,8 +525,23 @@ impl Service {
     }
 
     fn expect_answer(&mut self, cx: &Cx<'_>, pending: Pending) -> CallId {
+        self.open[pending.to.0 as usize] += 1;
         let key = self.pending.insert(pending);
         CallId { life: cx.life(), place: key.place, turn: key.turn }
+    }
+
+    /// Something that was sent has come to this.
+    fn resolve(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, tone: Tone) -> Option<Pending> {
+        let pending = self.pending.remove(key)?;
+        self.open[pending.to.0 as usize] -= 1;
+        cx.note(Note::Edge(pending.edge, EdgeCounted::Outcome(tone)));
+        if tone == Tone::Unknown
+            && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
+        {
+            let callee = program.edges[pending.edge.0 as usize].1;
+            *(if program.store(callee).is_some() { &mut txn.strays } else { &mut txn.in_doubt }) = true;
+        }
+        Some(pending)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call of one place")]
@@ -493,6 +559,8 @@ impl Service {
         self.count_try(cx, key, edge);
         let callee = program.endpoint(*endpoint).node;
         let Some(to) = self.replica(cx, program, callee) else {
+            cx.note(Note::Count(callee, Counted::Refused));
+            cx.note(Note::Edge(edge, EdgeCounted::Outcome(Tone::Error)));
             return Next::settle(Outcome::Error(Reason::REFUSED));
         };
         let mut values = Vec::with_capacity(with.len());
@@ -500,8 +568,8 @@ impl Service {
             let value = self.value(cx, key, template);
             values.push((*slot, Self::checked(cx, reference, value)));
         }
-        let carried = self.env(key).carried(values);
-        let deadline = self.threads.get_mut(key).and_then(Thread::attempt).map_or(Instant::NEVER, |a| a.deadline);
+        let carried = self.seen(key).carried(values);
+        let deadline = self.threads.get(key).map_or(Instant::NEVER, |thread| thread.around().deadline);
         let kind = program.endpoint(*endpoint).kind;
         let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind });
         self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
@@ -515,20 +583,22 @@ impl Service {
         if let [only] = all[..] {
             return cx.is_up(only).then_some(only);
         }
+        let balance = program.service(callee).map_or(Balance::RoundRobin, |def| def.balance);
+        if balance == Balance::RoundRobin {
+            let listed = all.iter().filter(|node| cx.is_up(**node)).count();
+            let turn = &mut self.turns[callee.0 as usize];
+            let at = (*turn as usize).checked_rem(listed)?;
+            *turn = turn.wrapping_add(1);
+            return all.iter().copied().filter(|node| cx.is_up(*node)).nth(at);
+        }
         let listed: Vec<NodeId> = all.iter().copied().filter(|node| cx.is_up(*node)).collect();
-        let open = |this: &Self, node: NodeId| this.pending.iter().filter(|pending| pending.to == node).count();
-        match program.service(callee).map_or(Balance::RoundRobin, |def| def.balance) {
-            Balance::RoundRobin => {
-                let turn = &mut self.turns[callee.0 as usize];
-                let chosen = listed.get(*turn as usize % listed.len().max(1)).copied();
-                *turn = turn.wrapping_add(1);
-                chosen
-            }
+        let open = |node: NodeId| self.open[node.0 as usize];
+        match balance {
+            Balance::RoundRobin | Balance::LeastRequest => listed.into_iter().min_by_key(|node| open(*node)),
             Balance::Random => cx.pick(PICK, &listed),
-            Balance::LeastRequest => listed.into_iter().min_by_key(|node| open(self, *node)),
             Balance::TwoChoices => {
                 let (one, other) = (cx.pick(PICK, &listed)?, cx.pick(PICK, &listed)?);
-                Some(if open(self, other) < open(self, one) { other } else { one })
+                Some(if open(other) < open(one) { other } else { one })
             }
         }
     }
@@ -542,18 +612,28 @@ impl Service {
         edge: EdgeRef,
         at: Value,
     ) -> Next {
-        let values: Arc<[Value]> =
-            if uses_values(program.step(step)) { self.env(key).values.as_slice().into() } else { Arc::from([]) };
-        let thread = self.threads.get_mut(key);
-        let txn = thread.and_then(Thread::txn).map(|txn| {
-            txn.begun = true;
-            txn.id
-        });
-        let kind = kind_of(program, step);
-        let pending = self.ask(cx, program, key, edge, kind, Operation::Step { step, key: at, values, txn });
-        self.count_try(cx, key, edge);
+        let names = self.names(key, program.step(step)).map(Arc::new);
+        let part = self.part(key);
+        let kind = self.kind_of(program, step);
+        let pending = self.ask(cx, program, key, edge, kind, Operation::Step { step, key: at, names, part });
         self.phase(key, Phase::Calling(pending));
         Next::Wait
+    }
+
+    /// How what a thread sends to a store now belongs to a transaction.
+    fn part(&mut self, key: Key) -> Option<Part> {
+        let txn = self.threads.get_mut(key).and_then(Thread::txn)?;
+        txn.begun = true;
+        Some(Part { id: txn.id, opens: !txn.heard })
+    }
+
+    fn kind_of(&self, program: &Program, step: StepRef) -> sim_core::Kind {
+        match &program.step(step).verb {
+            Verb::Set { to: Template::Constant(Value::Null), .. } => self.kinds.delete,
+            Verb::Set { .. } | Verb::Once(_) => self.kinds.set,
+            Verb::Transaction { .. } => self.kinds.commit,
+            _ => self.kinds.read,
+        }
     }
 
     /// Sends an operation to the store at the end of an edge.
@@ -566,6 +646,7 @@ impl Service {
         kind: sim_core::Kind,
         operation: Operation,
     ) -> Key {
+        self.count_try(cx, key, edge);
         let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
         let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind });
         cx.send(to, Msg::Ask { id, operation, kind });
@@ -574,13 +655,13 @@ impl Service {
 
     /// An answer to a request that is still waited for.
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome, extra: Extra) {
-        let Some(pending) = self.pending.remove(key) else { return };
+        let Some(pending) = self.resolve(cx, program, key, outcome.tone()) else { return };
         let Some(thread) = self.threads.get_mut(pending.thread) else { return };
         let Some(attempt) = thread.attempt() else { return };
         let next = match std::mem::replace(&mut attempt.phase, Phase::Idle) {
-            Phase::OnceBegin(_) => self.once_begun(cx, pending.thread, outcome, extra),
-            Phase::OnceEnd(_, came) => self.once_ended(cx, program, pending.thread, outcome, came),
-            Phase::Committing(_) => self.committed(cx, pending.thread, outcome),
+            Phase::OnceBegin(_) => self.once_begun(cx, pending.thread, outcome, &extra),
+            Phase::OnceEnd(_, came) => self.once_ended(cx, pending.thread, outcome, came),
+            Phase::Committing(_, txn, strays) => self.committed(cx, &pending, (txn, strays), outcome),
             _ => Next::Settle(outcome, extra),
         };
         self.drive(cx, program, pending.thread, next);
@@ -590,20 +671,17 @@ impl Service {
     fn settle(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome, extra: Extra) -> Next {
         self.stop_timer(cx, key);
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
-        let in_txn = thread.txn().is_some();
         let Some(attempt) = thread.attempt() else { return Next::Over };
-        let reference = attempt.step;
-        let step = program.step(reference);
-        if let Some(edge) = edge_of(step) {
-            cx.note(Note::Edge(edge, EdgeCounted::Outcome(outcome.tone())));
-        }
-        if let Some(wait) = self.wait_before_retry(cx, program, key, step, &outcome) {
+        let step = program.step(attempt.step);
+        if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome) {
             return self.back_off(cx, program, key, wait);
         }
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
         thread.frames.pop();
         self.bind(key, step, &outcome, extra);
-        let caught = step.clauses.on.iter().find(|(catch, _)| catches(*catch, &outcome)).map(|(_, block)| *block);
+        // The reason before ok, error and unknown, those before else, in whatever order they are written.
+        let matching = step.clauses.on.iter().filter(|(catch, _)| catches(*catch, &outcome));
+        let caught = matching.min_by_key(|(catch, _)| breadth(*catch)).map(|(_, block)| *block);
         match (caught, &outcome) {
             (Some(block), _) => {
                 let reason = outcome.reason().map_or(Value::Null, |reason| Value::from(program.reason(reason)));
@@ -611,10 +689,6 @@ impl Service {
                 self.enter(key, block)
             }
             (None, Outcome::Ok(_)) => Next::Go,
-            // A store forgets a transaction whose commit was never sent: it is not done.
-            (None, Outcome::Unknown(_)) if in_txn && is_store_operation(step) => {
-                Next::Raise(Outcome::Error(Reason::UNDONE))
-            }
             (None, _) => Next::Raise(outcome),
         }
     }
@@ -635,10 +709,10 @@ impl Service {
         let env = self.env(key);
         if let Verb::Read { version: Some(slot), .. } = &step.verb {
             let version = if let Extra::Version(version) = extra { version } else { 0 };
-            env.values[slot.0 as usize] = Value::Int(version as i64);
+            env.set(*slot, Value::Int(version as i64));
         }
         let Some(slot) = bound else { return };
-        env.values[slot.0 as usize] = value;
+        env.set(slot, value);
         if let Verb::List { .. } = &step.verb {
             let list = if let Extra::Keys(list) = extra { list } else { Arc::from([]) };
             env.keep_list(slot, list);
@@ -724,7 +798,7 @@ impl Service {
             Origin::Main => self.finish_request(cx, program, thread.request, outcome),
             Origin::Background => self.forget_if_over(thread.request),
             Origin::Branch { parent, depth } if ends => {
-                self.unwind(cx, program, parent, depth);
+                self.unwind(cx, program, parent, depth, false);
                 self.drive(cx, program, parent, Next::End(outcome));
             }
             Origin::Branch { parent, .. } => self.branch_over(cx, program, parent, key, &outcome),
@@ -736,31 +810,29 @@ impl Service {
 /// Trying again.
 impl Service {
     /// The wait before the next try, if there is to be one.
-    fn wait_before_retry(
-        &mut self,
-        cx: &mut Cx<'_>,
-        program: &Program,
-        key: Key,
-        step: &Step,
-        outcome: &Outcome,
-    ) -> Option<Duration> {
+    fn wait_before_retry(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, outcome: &Outcome) -> Option<Duration> {
         let retry = step.clauses.retry.as_ref()?;
         let attempt = self.threads.get_mut(key).and_then(Thread::attempt)?;
-        let (number, cause, waited, deadline) = (attempt.number, attempt.cause, attempt.waited, attempt.deadline);
-        let may = is_retried(retry, outcome) && retry.tries.is_none_or(|tries| number < tries);
-        if !may || cx.now() >= deadline || !self.spend(retry) {
+        let (number, deadline, waited) = (attempt.number, attempt.around.deadline, attempt.waited);
+        let cause = attempt.cause.then(TRY | u64::from(number));
+        if !is_retried(retry, outcome) || retry.tries.is_some_and(|tries| number >= tries) {
             return None;
         }
-        let _ = program;
-        cx.because(cause.then(TRY | u64::from(number)));
-        Some(wait_of(cx, retry, number, waited))
+        cx.because(cause);
+        let wait = wait_of(cx, retry, number, waited);
+        // A try that no time is left for is none: what came of the last one stands, since `expired` would say that nothing was
+        // done.
+        let begins = cx.now() + wait;
+        (begins < deadline && self.spend(retry)).then_some(wait)
     }
 
     fn back_off(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, wait: Duration) -> Next {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
         attempt.number += 1;
+        attempt.around.number = attempt.number;
         attempt.waited = wait;
-        if wait.is_zero() {
+        // What takes no time and is tried again at once goes through the queue of events, where a loop without end is noticed.
+        if wait.is_zero() && attempt.since < cx.now() {
             return self.launch(cx, program, key);
         }
         let alarm = self.alarm(cx, wait, Alarm::Over { thread: key });
@@ -850,6 +922,15 @@ fn catches(catch: Catch, outcome: &Outcome) -> bool {
     }
 }
 
+/// How much a word of `on` takes in: the narrowest is asked first.
+const fn breadth(catch: Catch) -> u8 {
+    match catch {
+        Catch::Reason(_) => 0,
+        Catch::Ok | Catch::Error | Catch::Unknown => 1,
+        Catch::Else => 2,
+    }
+}
+
 /// Whether a step is over at the instant it begins: an operation on the node's own maps.
 fn is_instant(step: &Step) -> bool {
     matches!(
@@ -858,40 +939,39 @@ fn is_instant(step: &Step) -> bool {
     )
 }
 
-fn is_store_operation(step: &Step) -> bool {
-    matches!(
-        &step.verb,
-        Verb::Read { edge: Some(_), .. } | Verb::List { edge: Some(_), .. } | Verb::Set { edge: Some(_), .. }
-    )
-}
-
-fn edge_of(step: &Step) -> Option<EdgeRef> {
+/// Whether the values of the caller enter what is done at the cell.
+fn uses_names(step: &Step) -> bool {
     match &step.verb {
-        Verb::Call { edge, .. } => Some(*edge),
-        Verb::Read { edge, .. } | Verb::List { edge, .. } | Verb::Set { edge, .. } => *edge,
-        _ => None,
-    }
-}
-
-/// Whether the store needs the caller's values to do a step.
-fn uses_values(step: &Step) -> bool {
-    let template = |template: &Template| matches!(template, Template::Expr(_) | Template::Var(_) | Template::Text(_));
-    match &step.verb {
-        Verb::Read { when, .. } => when.is_some(),
-        Verb::List { filter, .. } => filter.is_some(),
-        Verb::Set { to, condition, .. } => template(to) || condition.is_some(),
+        Verb::Read { when, .. } => when.as_ref().is_some_and(names_any),
+        Verb::List { filter, .. } => filter.as_ref().is_some_and(names_any),
+        Verb::Set { to, condition, .. } => {
+            condition.as_ref().is_some_and(names_any)
+                || match to {
+                    Template::Constant(_) => false,
+                    Template::Var(var) => is_callers(*var),
+                    Template::Text(_) => true,
+                    Template::Expr(expr) => names_any(expr),
+                }
+        }
         _ => false,
     }
 }
 
-fn kind_of(program: &Program, step: StepRef) -> sim_core::Kind {
-    let word = match &program.step(step).verb {
-        Verb::Set { to: Template::Constant(Value::Null), .. } => "delete",
-        Verb::Set { .. } | Verb::Once(_) => "set",
-        Verb::Transaction { .. } => "commit",
-        _ => "read",
-    };
-    program.kind(word)
+fn names_any(expr: &Expr<Var>) -> bool {
+    match &expr.kind {
+        Kind::Literal(_) => false,
+        Kind::Name(var) => is_callers(*var),
+        Kind::Cell(_, key) => names_any(key),
+        Kind::Not(inner) | Kind::Negate(inner) => names_any(inner),
+        Kind::Binary(_, sides) => sides.iter().any(names_any),
+    }
+}
+
+const fn is_callers(var: Var) -> bool {
+    match var {
+        Var::Slot(_) | Var::Try | Var::Reason | Var::ReplicaVersion => true,
+        Var::Now | Var::Value | Var::CellVersion | Var::Age | Var::Key | Var::Map(_) => false,
+    }
 }
 
 /// The node's own maps.
@@ -899,7 +979,8 @@ impl Service {
     fn at_own(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, reference: StepRef, map: MapRef) -> Next {
         let step = program.step(reference);
         if let Verb::List { filter, limit, .. } = &step.verb {
-            let keys = self.list_own(cx, key, map, filter.as_ref(), *limit);
+            let names = self.names(key, step);
+            let keys = self.list_own(cx, names.as_ref(), map, filter.as_ref(), *limit);
             let keys = Self::checked(cx, reference, keys.map(Some)).unwrap_or_default();
             return Next::Settle(Outcome::Ok(Value::Int(keys.len() as i64)), Extra::Keys(keys.into()));
         }
@@ -908,7 +989,8 @@ impl Service {
         let at = Self::checked(cx, reference, at);
         match &step.verb {
             Verb::Set { to, condition, .. } => {
-                let new = self.set_own(cx, key, map, &at, to, condition.as_ref());
+                let names = self.names(key, step);
+                let new = self.set_own(cx, names.as_ref(), map, &at, to, condition.as_ref());
                 match Self::checked(cx, reference, new) {
                     Some(value) => {
                         self.tell_cell(cx, program, map, at, &value);
@@ -920,12 +1002,41 @@ impl Service {
                     }
                 }
             }
-            _ => {
-                let cell = self.own_map(cx, map).get(&at);
-                let (value, version) = cell.map_or((Value::Null, 0), |cell| (cell.value.clone(), cell.version));
-                Next::Settle(Outcome::Ok(value), Extra::Version(version))
+            _ => self.read_own(cx, program, key, reference, map, &at),
+        }
+    }
+
+    /// Reads a cell of this node, now or once the condition holds.
+    fn read_own(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        reference: StepRef,
+        map: MapRef,
+        at: &Value,
+    ) -> Next {
+        let step = program.step(reference);
+        let Verb::Read { when, .. } = &step.verb else { return Next::Go };
+        if when.is_some() {
+            let names = self.names(key, step);
+            let other = |map: MapRef, key: &Value| self.own_map(cx, map).value(key);
+            let holds = self.at_cell(cx, map, at, names.as_ref()).holds(when.as_ref(), &other);
+            if !Self::checked(cx, reference, holds) {
+                let alarm = self.alarm(cx, Duration::FOREVER, Alarm::Look { thread: key });
+                let waiter = self.waiter(cx, alarm);
+                cx.shared_mut().watch(self.me, waiter);
+                self.phase(key, Phase::Watching(alarm));
+                return Next::Wait;
             }
         }
+        let cell = self.own_map(cx, map).get(at);
+        let (value, version) = cell.map_or((Value::Null, 0), |cell| (cell.value.clone(), cell.version));
+        Next::Settle(Outcome::Ok(value), Extra::Version(version))
+    }
+
+    fn waiter(&self, cx: &Cx<'_>, alarm: Key) -> Waiter {
+        Waiter { node: cx.id(), life: cx.life(), timer: Timer(alarm.place) }
     }
 
     /// A map of this node: durable ones lie on the shelves, memory in the process.
@@ -943,9 +1054,13 @@ impl Service {
         }
     }
 
+    /// Tells the judge of a new value, and lets those look again who wait for one.
     fn tell_cell(&self, cx: &mut Cx<'_>, program: &Program, map: MapRef, key: Value, value: &Value) {
         if program.map(map).watched {
             cx.note(Note::Cell { map, key, value: value.clone() });
+        }
+        for waiter in cx.shared_mut().watchers(self.me) {
+            cx.ring(waiter.node, waiter.life, waiter.timer);
         }
     }
 
@@ -953,15 +1068,14 @@ impl Service {
     fn set_own(
         &mut self,
         cx: &mut Cx<'_>,
-        key: Key,
+        names: Option<&Names>,
         map: MapRef,
         at: &Value,
         to: &Template,
         condition: Option<&Expr<Var>>,
     ) -> Result<Option<Value>, EvalError> {
-        let values = self.env(key).values.clone();
         let now = cx.now();
-        let cell = self.at_cell(cx, map, at, &values);
+        let cell = self.at_cell(cx, map, at, names);
         let other = |map: MapRef, key: &Value| self.own_map(cx, map).value(key);
         let value = cell.next(to, condition, &other)?;
         if let Some(value) = &value {
@@ -970,10 +1084,10 @@ impl Service {
         Ok(value)
     }
 
-    fn at_cell<'c>(&self, cx: &Cx<'_>, map: MapRef, key: &'c Value, values: &'c [Value]) -> AtCell<'c> {
+    fn at_cell<'c>(&self, cx: &Cx<'_>, map: MapRef, key: &'c Value, names: Option<&'c Names>) -> AtCell<'c> {
         let cell = self.own_map(cx, map).get(key);
         AtCell {
-            values,
+            names,
             key,
             value: cell.map_or(Value::Null, |cell| cell.value.clone()),
             version: cell.map_or(0, |cell| cell.version),
@@ -986,20 +1100,18 @@ impl Service {
     fn list_own(
         &mut self,
         cx: &Cx<'_>,
-        key: Key,
+        names: Option<&Names>,
         map: MapRef,
         filter: Option<&Expr<Var>>,
         limit: Option<u64>,
     ) -> Result<Vec<Value>, EvalError> {
-        let values = self.env(key).values.clone();
-        let keys: Vec<Value> = self.own_map(cx, map).iter().map(|(key, _)| key).collect();
         let other = |map: MapRef, key: &Value| self.own_map(cx, map).value(key);
         let mut found = Vec::new();
-        for at in keys {
+        for (at, _) in self.own_map(cx, map).iter() {
             if limit.is_some_and(|limit| found.len() as u64 >= limit) {
                 break;
             }
-            if self.at_cell(cx, map, &at, &values).holds(filter, &other)? {
+            if self.at_cell(cx, map, &at, names).holds(filter, &other)? {
                 found.push(at);
             }
         }
@@ -1016,12 +1128,9 @@ impl Service {
             return self.run_body(key, Phase::Once(Value::Null));
         }
         if let Some(edge) = def.edge {
-            let txn = self.threads.get_mut(key).and_then(Thread::txn).map(|txn| {
-                txn.begun = true;
-                txn.id
-            });
-            let kind = kind_of(program, reference);
-            let operation = Operation::OnceBegin { step: reference, key: about, txn };
+            let part = self.part(key);
+            let kind = self.kind_of(program, reference);
+            let operation = Operation::OnceBegin { step: reference, key: about, part };
             let pending = self.ask(cx, program, key, edge, kind, operation);
             self.phase(key, Phase::OnceBegin(pending));
             return Next::Wait;
@@ -1033,13 +1142,14 @@ impl Service {
                 self.tell_cell(cx, program, def.map, about.clone(), &cell);
                 self.run_body(key, Phase::Once(about))
             }
+            Admission::RunToo => self.run_body(key, Phase::Once(about)),
             Admission::Replay(kept) => self.replay(cx, key, kept),
             Admission::InFlight => Next::settle(Outcome::Error(Reason::IN_FLIGHT)),
             Admission::Hold(until) => {
-                let alarm = self.alarm(cx, until.since(now), Alarm::Once { thread: key });
-                let waiter = Waiter { node: cx.id(), life: cx.life(), timer: Timer(alarm.place) };
+                let alarm = self.alarm(cx, until.since(now), Alarm::Look { thread: key });
+                let waiter = self.waiter(cx, alarm);
                 cx.shared_mut().hold(def.map, &about, waiter);
-                self.phase(key, Phase::Holding(alarm));
+                self.phase(key, Phase::Holding(alarm, about));
                 Next::Wait
             }
         }
@@ -1057,18 +1167,42 @@ impl Service {
         Next::End(kept.outcome)
     }
 
-    /// A running `once` may have finished, or its lock may be over.
-    pub(super) fn once_again(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+    /// What an attempt waited for may have come.
+    pub(super) fn look_again(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         let (reference, cause) = (attempt.step, attempt.cause.then(TRY | u64::from(attempt.number)));
+        let phase = std::mem::replace(&mut attempt.phase, Phase::Idle);
+        self.wait_no_longer(cx, program, reference, &phase);
         cx.because(cause);
-        let Verb::Once(def) = &program.step(reference).verb else { return };
-        let next = self.once(cx, program, key, reference, def);
+        let next = match &program.step(reference).verb {
+            Verb::Once(def) => self.once(cx, program, key, reference, def),
+            Verb::Read { map, .. } => self.at_own(cx, program, key, reference, *map),
+            _ => return,
+        };
         self.drive(cx, program, key, next);
     }
 
+    /// Takes back that an attempt waits for a `once` or a condition: its timer may be something else's soon.
+    fn wait_no_longer(&mut self, cx: &mut Cx<'_>, program: &Program, step: StepRef, phase: &Phase) {
+        match phase {
+            Phase::Holding(alarm, about) => {
+                let waiter = self.waiter(cx, *alarm);
+                if let Verb::Once(def) = &program.step(step).verb {
+                    cx.shared_mut().unhold(def.map, about, waiter);
+                }
+                self.disarm(cx, *alarm);
+            }
+            Phase::Watching(alarm) => {
+                let waiter = self.waiter(cx, *alarm);
+                cx.shared_mut().unwatch(self.me, waiter);
+                self.disarm(cx, *alarm);
+            }
+            _ => {}
+        }
+    }
+
     /// The store has said whether a `once` may run.
-    fn once_begun(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome, extra: Extra) -> Next {
+    fn once_begun(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome, extra: &Extra) -> Next {
         match extra {
             Extra::Run => {
                 let about = match outcome {
@@ -1077,7 +1211,7 @@ impl Service {
                 };
                 self.run_body(key, Phase::Once(about))
             }
-            Extra::Replayed { ended } => self.replay(cx, key, Kept { outcome, ended }),
+            Extra::Replayed { ended } => self.replay(cx, key, Kept { outcome, ended: *ended }),
             Extra::None | Extra::Version(_) | Extra::Keys(_) => Next::settle(outcome),
         }
     }
@@ -1095,19 +1229,21 @@ impl Service {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
         let (reference, cause) = (attempt.step, attempt.cause.then(TRY | u64::from(attempt.number)));
         let Verb::Once(def) = &program.step(reference).verb else { return Next::Over };
-        if about.is_null() {
+        // What nobody knows leaves the key running: nothing is to be noted.
+        if about.is_null() || outcome.tone() == Tone::Unknown {
             return self.closed(cx, key, outcome);
         }
-        cx.because(cause);
         if let Some(edge) = def.edge {
-            let txn = self.threads.get_mut(key).and_then(Thread::txn).map(|txn| txn.id);
-            let kind = kind_of(program, reference);
+            cx.because(cause.then(END));
+            let part = self.part(key);
+            let kind = self.kind_of(program, reference);
             let (key_, came) = (about.clone(), outcome.clone());
-            let operation = Operation::OnceEnd { step: reference, key: key_, outcome: came, ended, txn };
+            let operation = Operation::OnceEnd { step: reference, key: key_, outcome: came, ended, part };
             let pending = self.ask(cx, program, key, edge, kind, operation);
             self.phase(key, Phase::OnceEnd(pending, outcome));
             return Next::Wait;
         }
+        cx.because(cause);
         let now = cx.now();
         if self.own_map_mut(cx, def.map).once_end(about, def, &outcome, ended, now) {
             let cell = self.own_map(cx, def.map).value(about);
@@ -1119,18 +1255,18 @@ impl Service {
         self.closed(cx, key, outcome)
     }
 
-    /// The store has noted what came of a `once`; if it has not, nobody knows whether the key is finished.
-    fn once_ended(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, answer: Outcome, came: Outcome) -> Next {
-        let _ = program;
-        match answer.tone() {
-            Tone::Ok => self.closed(cx, key, came),
-            Tone::Error | Tone::Unknown => {
-                if let Some(thread) = self.threads.get_mut(key) {
-                    thread.ending = None;
-                }
-                Next::settle(answer)
-            }
+    /// The store has noted what came of a `once`. If it has not, the key goes on running, and nobody can rely on what was done
+    /// (which an error would deny); inside a transaction it is undone with the rest.
+    fn once_ended(&mut self, cx: &mut Cx<'_>, key: Key, answer: Outcome, came: Outcome) -> Next {
+        if answer.tone() == Tone::Ok {
+            return self.closed(cx, key, came);
         }
+        let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
+        thread.ending = None;
+        Next::settle(match answer {
+            Outcome::Error(reason) if thread.txn().is_none() => Outcome::Unknown(reason),
+            other => other,
+        })
     }
 }
 
@@ -1143,30 +1279,56 @@ impl Service {
         cx.because(cause);
         if outcome.tone() != Tone::Ok {
             self.roll_back(cx, program, &txn, *edge);
-            return self.closed(cx, key, outcome);
+            // The commit was never sent: whatever the store knows of this, it is not done. A request to a service that is in
+            // doubt stays so.
+            let lost = outcome.tone() == Tone::Unknown && !txn.in_doubt;
+            return self.closed(cx, key, if lost { Outcome::Error(Reason::UNDONE) } else { outcome });
         }
         let Some(edge) = edge.filter(|_| txn.begun) else {
             tell_facts(cx, &txn.facts);
             return self.closed(cx, key, outcome);
         };
         let operation = Operation::Commit { txn: txn.id, facts: txn.facts.into() };
-        let pending = self.ask(cx, program, key, edge, kind_of(program, reference), operation);
-        self.phase(key, Phase::Committing(pending));
+        let pending = self.ask(cx, program, key, edge, self.kinds.commit, operation);
+        self.phase(key, Phase::Committing(pending, txn.id, txn.strays));
         Next::Wait
     }
 
-    fn roll_back(&mut self, cx: &mut Cx<'_>, program: &Program, txn: &Txn, edge: Option<EdgeRef>) {
-        let Some(edge) = edge.filter(|_| txn.begun) else { return };
-        let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
-        cx.send(to, Msg::Rollback { txn: txn.id, kind: program.kind("rollback") });
+    fn roll_back(&self, cx: &mut Cx<'_>, program: &Program, txn: &Txn, edge: Option<EdgeRef>) {
+        if txn.begun {
+            self.forget_at_store(cx, program, txn.id, edge);
+        }
     }
 
-    fn committed(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome) -> Next {
+    /// Tells the store of a transaction that nobody waits for it here, as a connection that is closed does.
+    fn forget_at_store(&self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, edge: Option<EdgeRef>) {
+        let Some(edge) = edge else { return };
+        let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
+        cx.send(to, Msg::Rollback { txn, kind: self.kinds.rollback });
+    }
+
+    /// Whether a transaction of this node is under way.
+    pub(super) fn has_open(&self, txn: TxnId) -> bool {
+        let frames = self.threads.iter().flat_map(|thread| &thread.frames);
+        frames.filter_map(open_transaction).any(|(_, open)| open == txn)
+    }
+
+    fn committed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pending: &Pending,
+        (txn, strays): (TxnId, bool),
+        outcome: Outcome,
+    ) -> Next {
+        if strays {
+            // An operation that was given up may have come behind the commit, and have opened the transaction again.
+            cx.send(pending.to, Msg::Rollback { txn, kind: self.kinds.rollback });
+        }
         let outcome = match outcome {
             Outcome::Ok(_) => Outcome::Ok(Value::Null),
             other => other,
         };
-        self.closed(cx, key, outcome)
+        self.closed(cx, pending.thread, outcome)
     }
 
     /// The transactions that are open in stores, as the stores learn of a crash of this node.
@@ -1174,19 +1336,28 @@ impl Service {
         let program = &*self.program;
         let frames = self.threads.iter().flat_map(|thread| &thread.frames);
         let open = frames.filter_map(|frame| {
-            let Role::Attempt(attempt) = &frame.role else { return None };
-            let Phase::Transaction(txn) = &attempt.phase else { return None };
+            let (attempt, txn) = open_transaction(frame)?;
             let Verb::Transaction { edge, .. } = &program.step(attempt.step).verb else { return None };
-            let from = program.node(program.edges[edge.filter(|_| txn.begun)?.0 as usize].1).replicas[0];
-            let msg = Msg::Rollback { txn: txn.id, kind: program.kind("rollback") };
+            let from = program.node(program.edges[(*edge)?.0 as usize].1).replicas[0];
+            let msg = Msg::Rollback { txn, kind: self.kinds.rollback };
             Some(sim_core::Unanswered { from, msg, cause: attempt.cause })
         });
         open.collect()
     }
 }
 
+/// The transaction in this frame that its store may know of.
+fn open_transaction(frame: &Frame) -> Option<(&Attempt, TxnId)> {
+    let Role::Attempt(attempt) = &frame.role else { return None };
+    match &attempt.phase {
+        Phase::Transaction(txn) if txn.begun => Some((attempt, txn.id)),
+        Phase::Committing(_, txn, _) => Some((attempt, *txn)),
+        _ => None,
+    }
+}
+
 /// Facts that happen at once, as one change.
-pub(super) fn tell_facts(cx: &mut Cx<'_>, facts: &[(FactRef, Value, i64)]) {
+fn tell_facts(cx: &mut Cx<'_>, facts: &[(FactRef, Value, i64)]) {
     cx.note(Note::Apart);
     for (fact, key, times) in facts {
         cx.note(Note::Fact(*fact, key.clone(), *times));
@@ -1199,7 +1370,7 @@ impl Service {
     fn parallel(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, blocks: &[BlockRef], need: u32) -> Next {
         let Some(thread) = self.threads.get(key) else { return Next::Over };
         let (request, depth) = (thread.request, thread.frames.len() - 1);
-        let own = thread.env.clone();
+        let (own, around) = (thread.env.clone(), thread.around());
         let left = blocks.len() as u32;
         let branches = Branches { running: Vec::new(), left, oks: 0, need, failure: None, starting: true };
         self.phase(key, Phase::Parallel(Box::new(branches)));
@@ -1207,7 +1378,7 @@ impl Service {
             if self.branches(key).is_none_or(|branches| branches.decided().is_some()) {
                 break;
             }
-            let branch = self.spawn(request, Origin::Branch { parent: key, depth }, *block, own.clone());
+            let branch = self.spawn(request, Origin::Branch { parent: key, depth }, *block, own.clone(), around);
             if let Some(branches) = self.branches(key) {
                 branches.running.push(branch);
             }
@@ -1271,8 +1442,9 @@ impl Service {
 
     fn decide(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome) -> Next {
         let running = self.branches(key).map(|branches| std::mem::take(&mut branches.running)).unwrap_or_default();
+        let tells = self.tells(program, key);
         for branch in running {
-            self.kill(cx, program, branch);
+            self.kill(cx, program, branch, tells);
         }
         Next::settle(outcome)
     }
@@ -1280,7 +1452,7 @@ impl Service {
     /// Starts as many items of a concurrent `for_each` as there is room for; raises the first failure when none runs any more.
     fn fan_out(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> Next {
         let Some(thread) = self.threads.get(key) else { return Next::Over };
-        let (request, depth) = (thread.request, thread.frames.len() - 1);
+        let (request, depth, around) = (thread.request, thread.frames.len() - 1, thread.around());
         let body = thread.frames[depth].block;
         loop {
             let Some(fan) = self.fan(key) else { return Next::Over };
@@ -1300,9 +1472,9 @@ impl Service {
             fan.at += 1;
             fan.starting = true;
             let slot = fan.item;
-            let mut env = Box::new(self.env(key).clone());
+            let mut env = Box::new(self.seen(key).clone());
             env.carry(slot, value);
-            let branch = self.spawn(request, Origin::Branch { parent: key, depth }, body, Some(env));
+            let branch = self.spawn(request, Origin::Branch { parent: key, depth }, body, Some(env), around);
             if let Some(fan) = self.fan(key) {
                 fan.running.push(branch);
             }
@@ -1318,7 +1490,11 @@ impl Service {
         if self.threads.get(key).is_none_or(|thread| thread.frames.len() <= depth) {
             return;
         }
-        self.unwind(cx, program, key, depth);
+        let attempt = self.threads.get(key).and_then(|thread| thread.frames.get(depth));
+        let tells = attempt.is_some_and(
+            |frame| matches!(&frame.role, Role::Attempt(attempt) if program.step(attempt.step).clauses.cancel),
+        );
+        self.unwind(cx, program, key, depth, tells);
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         attempt.timer = None;
         let cause = attempt.cause.then(TRY | u64::from(attempt.number));
@@ -1326,8 +1502,17 @@ impl Service {
         self.drive(cx, program, key, Next::settle(Outcome::Unknown(Reason::TIMEOUT)));
     }
 
+    /// Whether the attempt in the top frame tells whom it asked when it gives up.
+    fn tells(&mut self, program: &Program, key: Key) -> bool {
+        let attempt = self.threads.get_mut(key).and_then(Thread::attempt);
+        attempt.is_some_and(|attempt| program.step(attempt.step).clauses.cancel)
+    }
+
     /// Stops all that runs above the frame of this depth, and what that frame's attempt waits for.
-    fn unwind(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, depth: usize) {
+    fn unwind(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, depth: usize, tells: bool) {
+        if program.service(self.me).is_some_and(|def| def.asynchronous) {
+            self.leave_line(cx, program, key);
+        }
         loop {
             let Some(thread) = self.threads.get_mut(key) else { return };
             if let Some(alarm) = thread.sleeping.take() {
@@ -1341,7 +1526,7 @@ impl Service {
             if top <= depth {
                 return;
             }
-            self.drop_top(cx, program, key);
+            self.drop_top(cx, program, key, tells);
             if top == depth + 1 {
                 return;
             }
@@ -1360,8 +1545,8 @@ impl Service {
         works && self.is_asynchronous(program, key)
     }
 
-    /// Lets go of what the top frame waits for.
-    fn drop_top(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+    /// Lets go of what the top frame waits for; `tells`: those who were asked learn of it.
+    fn drop_top(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, tells: bool) {
         self.stop_timer(cx, key);
         let Some(thread) = self.threads.get_mut(key) else { return };
         thread.ending = None;
@@ -1370,18 +1555,26 @@ impl Service {
             Role::Plain | Role::Each { .. } => return,
             Role::Fan(fan) => {
                 for branch in std::mem::take(&mut fan.running) {
-                    self.kill(cx, program, branch);
+                    self.kill(cx, program, branch, tells);
                 }
                 return;
             }
             Role::Attempt(attempt) => (std::mem::replace(&mut attempt.phase, Phase::Idle), attempt.step),
         };
+        let tells = tells || program.step(step).clauses.cancel;
         match phase {
             Phase::Idle | Phase::Body | Phase::Once(_) => {}
-            Phase::Holding(alarm) | Phase::Backoff(alarm) => self.disarm(cx, alarm),
-            Phase::Calling(pending) => self.give_up(cx, program, pending, step),
-            Phase::Committing(pending) | Phase::OnceBegin(pending) | Phase::OnceEnd(pending, _) => {
-                self.pending.remove(pending);
+            Phase::Holding(..) | Phase::Watching(_) => self.wait_no_longer(cx, program, step, &phase),
+            Phase::Backoff(alarm) => self.disarm(cx, alarm),
+            Phase::Calling(pending) | Phase::OnceBegin(pending) | Phase::OnceEnd(pending, _) => {
+                self.give_up(cx, program, pending, tells);
+            }
+            Phase::Committing(pending, txn, _) => {
+                self.give_up(cx, program, pending, false);
+                if let Verb::Transaction { edge, .. } = &program.step(step).verb {
+                    // A commit that the store has not got by now is lost, or comes too late.
+                    self.forget_at_store(cx, program, txn, *edge);
+                }
             }
             Phase::Transaction(txn) => {
                 if let Verb::Transaction { edge, .. } = &program.step(step).verb {
@@ -1390,24 +1583,24 @@ impl Service {
             }
             Phase::Parallel(branches) => {
                 for branch in branches.running {
-                    self.kill(cx, program, branch);
+                    self.kill(cx, program, branch, tells);
                 }
             }
         }
     }
 
-    /// Waits no longer for an answer, and says so if the step asks for that.
-    fn give_up(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, step: StepRef) {
-        let Some(pending) = self.pending.remove(key) else { return };
-        if program.step(step).clauses.cancel {
+    /// Waits no longer for an answer: nobody will know what came of it.
+    fn give_up(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, tells: bool) {
+        let Some(pending) = self.resolve(cx, program, key, Tone::Unknown) else { return };
+        if tells {
             let id = CallId { life: cx.life(), place: key.place, turn: key.turn };
             cx.send(pending.to, Msg::Cancel { id, kind: pending.kind });
         }
     }
 
     /// Stops a thread and all its branches where they are.
-    fn kill(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
-        self.unwind(cx, program, key, 0);
+    fn kill(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, tells: bool) {
+        self.unwind(cx, program, key, 0, tells);
         if let Some(thread) = self.threads.remove(key)
             && let Some(request) = self.requests.get_mut(thread.request)
         {

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, Event, Instant, NodeId, Purpose, Timer, Unanswered};
+use sim_core::{Actor, Cause, Context, Event, Kind, NodeId, Purpose, Timer, Unanswered};
 
-use super::thread::{Alarm, Env, Origin, Pending, Request, Thread};
+use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
-use crate::message::{Carried, Counted, Msg, Note, Outcome, Tone};
+use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
 use crate::program::{EndpointRef, NodeRef, Program, Reason, Role, ServiceDef};
 use crate::shelf::Cells;
 use crate::slab::{Key, Slab};
@@ -23,11 +23,31 @@ pub(super) const PICK: Purpose = Purpose::new("pick");
 /// The context of the scenario's nodes.
 pub(super) type Cx<'a> = Context<'a, Msg>;
 
+/// The kinds of what is asked of stores, looked up once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kinds {
+    pub(super) read: Kind,
+    pub(super) set: Kind,
+    pub(super) delete: Kind,
+    pub(super) commit: Kind,
+    pub(super) rollback: Kind,
+}
+
+impl Kinds {
+    pub(super) fn of(program: &Program) -> Self {
+        let kind = |word| program.kind(word);
+        let (read, set, delete) = (kind("read"), kind("set"), kind("delete"));
+        Kinds { read, set, delete, commit: kind("commit"), rollback: kind("rollback") }
+    }
+}
+
 /// One replica of a service, or a workload.
 #[derive(Clone, Serialize)]
 pub struct Service {
     #[serde(skip)]
     pub(super) program: Arc<Program>,
+    #[serde(skip)]
+    pub(super) kinds: Kinds,
     pub(super) me: NodeRef,
     /// Which replica, from 1.
     pub(super) number: u32,
@@ -44,11 +64,20 @@ pub struct Service {
     pub(super) turns: Vec<u32>,
     /// For each retry budget: what it holds, in parts per 10¹² of a retry.
     pub(super) budgets: Vec<Option<u64>>,
+    /// For each kernel node: requests of this one that are open there.
+    pub(super) open: Vec<u32>,
     pub(super) txns: u32,
-    /// Endpoints that run by themselves and do so now.
-    clocks: Vec<EndpointRef>,
-    ticks: u64,
+    clocks: Vec<Clock>,
     pub(super) generator: Option<Generator>,
+}
+
+/// An endpoint that runs by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Clock {
+    endpoint: EndpointRef,
+    /// How often it has been due: the number of a run, whether or not the one before was over in time.
+    due: u64,
+    runs: bool,
 }
 
 /// Who waits for a worker.
@@ -71,6 +100,9 @@ impl Service {
         };
         Service {
             turns: vec![0; program.nodes.len()],
+            open: vec![0; program.replicas.len()],
+            kinds: Kinds::of(&program),
+            clocks: clocks(&program, me),
             program,
             me,
             number,
@@ -83,8 +115,6 @@ impl Service {
             memory,
             budgets: Vec::new(),
             txns: 0,
-            clocks: Vec::new(),
-            ticks: 0,
             generator,
         }
     }
@@ -126,45 +156,31 @@ impl Service {
                 self.alarm(cx, after, alarm);
             }
         }
-        let Some(def) = self.def(program) else { return };
         if self.number != 1 {
             return;
         }
-        for endpoint in &def.endpoints {
-            let Some(clock) = program.endpoint(*endpoint).clock else { continue };
+        for index in 0..self.clocks.len() {
+            let endpoint = self.clocks[index].endpoint;
+            let Some(clock) = program.endpoint(endpoint).clock else { continue };
             if clock.at_start {
-                self.tick(cx, program, *endpoint);
+                self.tick(cx, program, endpoint);
             }
             if let Some(every) = clock.every {
-                self.alarm(cx, every, Alarm::Clock { endpoint: *endpoint });
+                self.alarm(cx, every, Alarm::Clock { endpoint });
             }
         }
     }
 
     /// Runs an endpoint by the clock, unless its last run is not over.
     fn tick(&mut self, cx: &mut Cx<'_>, program: &Program, endpoint: EndpointRef) {
-        if self.clocks.contains(&endpoint) {
+        let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint) else { return };
+        clock.due += 1;
+        if clock.runs {
             return;
         }
-        self.clocks.push(endpoint);
-        self.ticks += 1;
-        let life = Cause::root("clock", &program.endpoint(endpoint).name, u64::from(cx.life()));
-        let request = Request {
-            from: None,
-            endpoint,
-            kind: program.endpoint(endpoint).kind,
-            cause: life.then(self.ticks),
-            env: Env::empty(program),
-            expires: Instant::NEVER,
-            deadline: Instant::NEVER,
-            since: cx.now(),
-            operation: None,
-            cancelled: false,
-            holds_worker: false,
-            done: false,
-            threads: 0,
-            visits: Vec::new(),
-        };
+        clock.runs = true;
+        let cause = Cause::root("clock", &program.endpoint(endpoint).name, u64::from(cx.life())).then(clock.due);
+        let request = Request::new(endpoint, program.endpoint(endpoint).kind, cause, Env::empty(program), cx.now());
         let key = self.requests.insert(request);
         self.admit(cx, program, key, true);
     }
@@ -187,22 +203,8 @@ impl Service {
         env.carry(workload.slot, Value::Int(number as i64));
         cx.note(Note::Requested { workload: self.me, key: number });
         let endpoint = workload.endpoint;
-        let request = Request {
-            from: None,
-            endpoint,
-            kind: program.endpoint(endpoint).kind,
-            cause,
-            env,
-            expires: Instant::NEVER,
-            deadline: Instant::NEVER,
-            since: cx.now(),
-            operation: Some((number, user)),
-            cancelled: false,
-            holds_worker: false,
-            done: false,
-            threads: 0,
-            visits: Vec::new(),
-        };
+        let request = Request::new(endpoint, program.endpoint(endpoint).kind, cause, env, cx.now());
+        let request = Request { operation: Some((number, user)), ..request };
         let key = self.requests.insert(request);
         self.begin(cx, program, key);
     }
@@ -211,46 +213,47 @@ impl Service {
         match msg {
             Msg::Call { id, endpoint, kind, carried, expires, deadline } => {
                 self.count(cx, Counted::Call);
-                let request = Request {
-                    from: Some((from, id)),
-                    endpoint,
-                    kind,
-                    cause: cx.cause(),
-                    env: Env::of(&carried),
-                    expires,
-                    deadline,
-                    since: cx.now(),
-                    operation: None,
-                    cancelled: false,
-                    holds_worker: false,
-                    done: false,
-                    threads: 0,
-                    visits: Vec::new(),
-                };
+                let request = Request::new(endpoint, kind, cx.cause(), Env::of(&carried), cx.now());
+                let request = Request { from: Some((from, id)), expires, deadline, ..request };
                 let key = self.requests.insert(request);
                 self.admit(cx, program, key, false);
             }
-            Msg::Answer { id, outcome, extra, .. } => {
+            Msg::Answer { id, outcome, extra, open, .. } => {
                 let key = Key { place: id.place, turn: id.turn };
                 match self.pending.get(key) {
-                    Some(_) if id.life == cx.life() => self.answered(cx, program, key, outcome, extra),
-                    _ => self.late(cx, program, from),
+                    Some(_) if id.life == cx.life() => {
+                        self.heard(program, key);
+                        self.answered(cx, program, key, outcome, extra);
+                    }
+                    _ => self.late(cx, program, from, open),
                 }
             }
-            Msg::Cancel { id, .. } => self.cancel(from, id),
+            Msg::Cancel { id, .. } => self.cancel(program, from, id),
             Msg::Ask { id, kind, .. } => {
                 // Only stores are asked; whoever asks a service finds nobody there.
                 let outcome = Outcome::Error(Reason::REFUSED);
-                cx.send(from, Msg::Answer { id, kind, outcome, extra: crate::message::Extra::None });
+                cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
             Msg::Rollback { .. } => {}
+        }
+    }
+
+    /// The store of a transaction has answered: from now on it knows of the transaction, or has forgotten it.
+    fn heard(&mut self, program: &Program, key: Key) {
+        let Some(pending) = self.pending.get(key) else { return };
+        let callee = program.edges[pending.edge.0 as usize].1;
+        if program.store(callee).is_some()
+            && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
+        {
+            txn.heard = true;
         }
     }
 
     /// Gives a request a worker or a place in line, or turns it away. What nobody asked for is never turned away.
     fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
         let Some(def) = self.def(program) else { return };
-        let full = def.workers.is_some_and(|workers| self.busy >= workers);
+        // A worker that has just become free is for those in line.
+        let full = def.workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty());
         if full && !by_clock && def.queue.is_some_and(|places| self.line.len() >= places as usize) {
             self.count(cx, Counted::Overloaded);
             self.turn_away(cx, key);
@@ -270,7 +273,7 @@ impl Service {
 
     fn reply(&self, cx: &mut Cx<'_>, request: &Request, outcome: Outcome) {
         if let Some((to, id)) = request.from {
-            cx.send(to, Msg::Answer { id, kind: request.kind, outcome, extra: crate::message::Extra::None });
+            cx.send(to, Msg::Answer { id, kind: request.kind, outcome, extra: Extra::None, open: None });
         }
     }
 
@@ -278,20 +281,21 @@ impl Service {
     fn begin(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
         let Some(request) = self.requests.get_mut(key) else { return };
         let body = program.endpoint(request.endpoint).body;
+        let around = Around { deadline: request.deadline, ..Around::nothing(1) };
         let asynchronous = program.service(self.me).is_none_or(|def| def.asynchronous);
         if !asynchronous {
             request.holds_worker = true;
             self.busy += 1;
             self.gauge(cx, program, 1, 0);
         }
-        let thread = self.spawn(key, Origin::Main, body, None);
+        let thread = self.spawn(key, Origin::Main, body, None, around);
         self.go_on(cx, program, thread);
     }
 
     /// Takes a worker for the work of an `async` service; false: it has to wait.
     pub(super) fn take_worker(&mut self, cx: &mut Cx<'_>, program: &Program, thread: Key) -> bool {
-        let full = program.service(self.me).and_then(|def| def.workers).is_some_and(|workers| self.busy >= workers);
-        if full {
+        let workers = program.service(self.me).and_then(|def| def.workers);
+        if workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty()) {
             self.line.push_back(Waiting::Work(thread));
             self.gauge(cx, program, 0, 1);
             return false;
@@ -301,16 +305,32 @@ impl Service {
         true
     }
 
-    /// Gives a worker back, to the next in line.
+    /// Waits no longer for a worker.
+    pub(super) fn leave_line(&mut self, cx: &mut Cx<'_>, program: &Program, thread: Key) {
+        if let Some(at) = self.line.iter().position(|waiting| *waiting == Waiting::Work(thread)) {
+            self.line.remove(at);
+            self.gauge(cx, program, 0, -1);
+        }
+    }
+
+    /// Gives a worker back; the next in line gets it when this event has been handled, so that nobody runs inside of another.
     pub(super) fn free_worker(&mut self, cx: &mut Cx<'_>, program: &Program) {
         self.busy -= 1;
         self.gauge(cx, program, -1, 0);
+    }
+
+    /// Gives the workers that are free to those in line.
+    fn serve(&mut self, cx: &mut Cx<'_>, program: &Program) {
         let workers = program.service(self.me).and_then(|def| def.workers).unwrap_or(u32::MAX);
         while self.busy < workers {
             let Some(next) = self.line.pop_front() else { return };
             self.gauge(cx, program, 0, -1);
             match next {
-                Waiting::Work(thread) => self.work_now(cx, program, thread),
+                Waiting::Work(thread) => {
+                    self.busy += 1;
+                    self.gauge(cx, program, 1, 0);
+                    self.work_now(cx, program, thread);
+                }
                 Waiting::Request(key) => self.next_in_line(cx, program, key),
             }
         }
@@ -337,18 +357,21 @@ impl Service {
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
         cx.because(cause);
+        let tone = outcome.tone();
         if let Some(request) = self.requests.get(key) {
-            self.reply(cx, request, outcome.clone());
+            self.reply(cx, request, outcome);
         }
-        self.clocks.retain(|running| *running != endpoint);
+        if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint) {
+            clock.runs = false;
+        }
         match operation {
             Some((number, user)) => {
-                cx.note(Note::Finished { workload: self.me, key: number, tone: outcome.tone(), since });
+                cx.note(Note::Finished { workload: self.me, key: number, tone, since });
                 self.operation_over(cx, program, user);
             }
             None => self.count(
                 cx,
-                match outcome.tone() {
+                match tone {
                     Tone::Ok => Counted::Ok,
                     Tone::Error => Counted::Error,
                     Tone::Unknown => Counted::Unknown,
@@ -369,17 +392,24 @@ impl Service {
     }
 
     /// A caller has given up and says so.
-    fn cancel(&mut self, from: NodeId, id: crate::message::CallId) {
+    fn cancel(&mut self, program: &Program, from: NodeId, id: crate::message::CallId) {
+        if !program.service(self.me).is_some_and(|def| def.honours_cancel) {
+            return;
+        }
         if let Some(request) = self.requests.find_mut(|request| request.from == Some((from, id))) {
             request.cancelled = true;
         }
     }
 
-    /// An answer that nobody waits for any more.
-    fn late(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId) {
+    /// An answer that nobody waits for any more. A transaction that is open because of what was asked, and that nobody knows of
+    /// here, will never be closed otherwise.
+    fn late(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, open: Option<TxnId>) {
         let callee = program.replicas[from.0 as usize].0;
         if let Some(edge) = program.edges.iter().position(|edge| *edge == (self.me, callee)) {
             cx.note(Note::Edge(crate::program::EdgeRef(edge as u16), crate::message::EdgeCounted::Late));
+        }
+        if let Some(txn) = open.filter(|txn| !self.has_open(*txn)) {
+            cx.send(from, Msg::Rollback { txn, kind: self.kinds.rollback });
         }
     }
 
@@ -389,7 +419,7 @@ impl Service {
         match alarm {
             Alarm::Try { thread, depth } => self.try_timed_out(cx, program, thread, depth),
             Alarm::Over { thread } => self.wait_over(cx, program, thread),
-            Alarm::Once { thread } => self.once_again(cx, program, thread),
+            Alarm::Look { thread } => self.look_again(cx, program, thread),
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
             Alarm::Arrival => self.arrival(cx, program),
             Alarm::Thought { user } => self.user_asks(cx, program, user),
@@ -397,13 +427,23 @@ impl Service {
     }
 
     /// A machine said that it has nothing listening, or that it crashed with a request of this node.
-    fn bounced(&mut self, cx: &mut Cx<'_>, program: &Program, msg: &Msg, outcome: Outcome) {
+    fn bounced(&mut self, cx: &mut Cx<'_>, program: &Program, by: NodeId, msg: &Msg, outcome: Outcome) {
         let (Msg::Call { id, .. } | Msg::Ask { id, .. }) = msg else { return };
+        if outcome == Outcome::Error(Reason::REFUSED) {
+            cx.note(Note::Count(program.replicas[by.0 as usize].0, Counted::Refused));
+        }
         let key = Key { place: id.place, turn: id.turn };
         if id.life == cx.life() && self.pending.get(key).is_some() {
-            self.answered(cx, program, key, outcome, crate::message::Extra::None);
+            self.answered(cx, program, key, outcome, Extra::None);
         }
     }
+}
+
+/// The endpoints of a node that run by themselves.
+fn clocks(program: &Program, me: NodeRef) -> Vec<Clock> {
+    let endpoints = program.service(me).map(|def| def.endpoints.as_slice()).unwrap_or_default().iter().copied();
+    let clocked = endpoints.filter(|endpoint| program.endpoint(*endpoint).clock.is_some());
+    clocked.map(|endpoint| Clock { endpoint, due: 0, runs: false }).collect()
 }
 
 impl Actor<Msg> for Service {
@@ -414,9 +454,12 @@ impl Actor<Msg> for Service {
             Event::Start(_) => self.start(cx, program),
             Event::Message { from, msg } => self.receive(cx, program, from, msg),
             Event::Timer(timer) => self.alarm_rings(cx, program, timer),
-            Event::Refused { msg, .. } => self.bounced(cx, program, &msg, Outcome::Error(Reason::REFUSED)),
-            Event::Reset { msg, .. } => self.bounced(cx, program, &msg, Outcome::Unknown(Reason::RESET)),
+            Event::Refused { by, msg } => self.bounced(cx, program, by, &msg, Outcome::Error(Reason::REFUSED)),
+            Event::Reset { by, msg } => self.bounced(cx, program, by, &msg, Outcome::Unknown(Reason::RESET)),
             Event::Synced(..) => {}
+        }
+        if !self.line.is_empty() {
+            self.serve(cx, program);
         }
     }
 

@@ -2,17 +2,17 @@
 //!
 //! The cells lie on the shelves and survive; what is under way (operations, transactions, locks) is this process's and does not.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, Event, Kind, NodeId, Timer, Unanswered};
+use sim_core::{Actor, Cause, Context, Event, Instant, Kind, NodeId, Timer, Unanswered};
 
-use super::service::WORK;
+use super::service::{Kinds, WORK};
 use crate::expr::{EvalError, Expr};
-use crate::message::{CallId, Counted, Extra, FactChange, Msg, Note, Operation, Outcome, TxnId};
-use crate::program::{MapRef, NodeRef, OnceDef, Program, Reason, Step, StepRef, StoreDef, Template, Var, Verb};
-use crate::shelf::{Admission, AtCell, Cell, Shelves, as_pairs};
+use crate::message::{CallId, Counted, Extra, FactChange, Msg, Names, Note, Operation, Outcome, TxnId};
+use crate::program::{MapRef, NodeRef, OnceDef, Program, Reason, StepRef, StoreDef, Template, Var, Verb};
+use crate::shelf::{self, Admission, AtCell, Cell, Kept, Shelves, as_pairs};
 use crate::slab::{Key, Slab};
 use crate::value::Value;
 
@@ -24,6 +24,8 @@ type Place = (MapRef, Value);
 pub struct Store {
     #[serde(skip)]
     program: Arc<Program>,
+    #[serde(skip)]
+    kinds: Kinds,
     me: NodeRef,
     operations: Slab<Asked>,
     alarms: Slab<Alarm>,
@@ -33,11 +35,13 @@ pub struct Store {
     txns: BTreeMap<TxnId, Txn>,
     #[serde(serialize_with = "as_pairs")]
     locks: BTreeMap<Place, Lock>,
-    /// Reads with a `when` that does not hold yet, by the map they look at.
-    watching: Vec<(MapRef, Key)>,
+    /// Reads with a `when` that does not hold yet. It may name any map of this store, so that they look again at each change.
+    watching: Vec<Key>,
     /// Comers whose `once` runs already, by its key.
     #[serde(serialize_with = "as_pairs")]
     holding: BTreeMap<Place, Vec<Key>>,
+    /// Operations that are to be tried now, in order; empty between events.
+    ready: VecDeque<Key>,
     begun: u64,
 }
 
@@ -51,16 +55,16 @@ struct Asked {
     operation: Operation,
     /// Whether it takes a worker now.
     works: bool,
+    /// The timer of its time, or of the lock of the `once` that holds it.
+    alarm: Option<Key>,
+    /// The cell whose lock it waits for.
+    waits_for: Option<Place>,
+    /// Whether its turn has come at a cell that somebody behind it has already.
+    granted: bool,
 }
 
-/// What a timer is for.
-#[derive(Clone, Copy, Debug, Serialize)]
-enum Alarm {
-    /// The time of an operation is over.
-    Done(Key),
-    /// The lock of a running `once` is over.
-    Lock(Key),
-}
+/// What a timer is for: the operation whose time, or wait for a running `once`, is over.
+type Alarm = Key;
 
 /// A transaction: what it will have set, and when it began.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -68,16 +72,22 @@ struct Txn {
     begun: u64,
     #[serde(serialize_with = "as_pairs")]
     writes: BTreeMap<Place, Write>,
-    /// Facts that happen when a `once` inside it ends.
-    waits_for: Option<Place>,
+    /// The cells it has.
+    held: Vec<Place>,
+    /// Its operations that wait for a cell, a condition or a `once`.
+    waiting: Vec<Key>,
+    /// Whether its commit has come: nothing takes that back.
+    commits: bool,
 }
 
 /// A cell as a transaction will leave it.
 #[derive(Clone, Debug, Serialize)]
-enum Write {
-    Set(Value),
-    /// The end of a `once`: its step, outcome, and whether that ended the endpoint.
-    OnceEnd(StepRef, Outcome, bool),
+struct Write {
+    value: Value,
+    version: u64,
+    at: Instant,
+    /// Of the end of a `once`: its step, outcome, and whether that ended the endpoint.
+    kept: Option<(StepRef, Kept)>,
 }
 
 /// Who has a cell, and who comes next.
@@ -91,14 +101,15 @@ struct Lock {
 enum Tried {
     /// It is done: what is answered.
     Answer(Outcome, Extra),
-    /// It waits for a lock, a condition or a `once`; whether it gives its worker back meanwhile.
-    Waits { frees_worker: bool },
+    /// It waits for a lock, a condition or a `once`, without a worker: those who hold what it waits for may need one.
+    Waits,
 }
 
 impl Store {
     /// A store before its first start.
     pub(super) fn new(program: Arc<Program>, me: NodeRef) -> Self {
         Store {
+            kinds: Kinds::of(&program),
             program,
             me,
             operations: Slab::default(),
@@ -109,6 +120,7 @@ impl Store {
             locks: BTreeMap::new(),
             watching: Vec::new(),
             holding: BTreeMap::new(),
+            ready: VecDeque::new(),
             begun: 0,
         }
     }
@@ -130,7 +142,8 @@ impl Store {
         let fresh = Shelves::new(program);
         for map in &program.node(self.me).maps {
             let watched = program.map(*map).watched;
-            let keys: Vec<Value> = cx.shared().map(*map).iter().map(|(key, _)| key).collect();
+            let before = cx.shared().map(*map).iter().map(|(key, _)| key);
+            let keys: BTreeSet<Value> = before.chain(fresh.map(*map).iter().map(|(key, _)| key)).collect();
             *cx.shared_mut().map_mut(*map) = fresh.map(*map).clone();
             for key in keys.into_iter().filter(|_| watched) {
                 let value = cx.shared().map(*map).value(&key);
@@ -139,25 +152,62 @@ impl Store {
         }
     }
 
-    fn receive(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef, from: NodeId, msg: Msg) {
+    fn receive(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, msg: Msg) {
         match msg {
             Msg::Ask { id, operation, kind } => {
                 self.count(cx, Counted::Call);
-                let asked = Asked { from, id, kind, cause: cx.cause(), operation, works: false };
+                self.open(&operation);
+                let cause = cx.cause();
+                let asked = Asked {
+                    from,
+                    id,
+                    kind,
+                    cause,
+                    operation,
+                    works: false,
+                    alarm: None,
+                    waits_for: None,
+                    granted: false,
+                };
                 let key = self.operations.insert(asked);
-                if def.workers.is_some_and(|workers| self.busy >= workers) {
-                    self.line.push_back(key);
-                } else {
-                    self.work(cx, program, def, key);
-                }
+                self.line.push_back(key);
             }
-            Msg::Rollback { txn, .. } => self.forget(cx, program, def, txn),
+            Msg::Rollback { txn, .. } => self.forget(cx, program, txn),
             Msg::Call { id, kind, .. } => {
                 // Only services are called; whoever calls a store finds nobody there.
                 let outcome = Outcome::Error(Reason::REFUSED);
-                cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None });
+                cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
             Msg::Answer { .. } | Msg::Cancel { .. } => {}
+        }
+    }
+
+    /// A transaction begins with its first operation, and its commit, once it has come, is not taken back.
+    fn open(&mut self, operation: &Operation) {
+        if let Operation::Commit { txn, .. } = operation
+            && let Some(open) = self.txns.get_mut(txn)
+        {
+            open.commits = true;
+        }
+        let Some(part) = operation.part().filter(|part| part.opens) else { return };
+        let begun = &mut self.begun;
+        self.txns.entry(part.id).or_insert_with(|| {
+            *begun += 1;
+            Txn { begun: *begun, ..Txn::default() }
+        });
+    }
+
+    /// Tries what is ready and gives the workers that are free to those in line, until nothing more happens now.
+    fn go_on(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef) {
+        loop {
+            while let Some(key) = self.ready.pop_front() {
+                self.perform(cx, program, key);
+            }
+            if def.workers.is_some_and(|workers| self.busy >= workers) {
+                return;
+            }
+            let Some(next) = self.line.pop_front() else { return };
+            self.work(cx, program, def, next);
         }
     }
 
@@ -166,88 +216,103 @@ impl Store {
         let Some(asked) = self.operations.get_mut(key) else { return };
         asked.works = true;
         self.busy += 1;
-        let dist = match (&asked.operation, program.kinds[asked.kind.0 as usize].as_str()) {
-            (Operation::Commit { .. }, _) => &def.commit,
-            (_, "delete") => &def.delete,
-            (_, "set") => &def.set,
+        let dist = match &asked.operation {
+            Operation::Commit { .. } => &def.commit,
+            _ if asked.kind == self.kinds.delete => &def.delete,
+            _ if asked.kind == self.kinds.set => &def.set,
             _ => &def.read,
         };
         cx.because(asked.cause);
         let length = cx.draw(WORK, dist);
         self.gauge(cx, program, 1, 0);
         if length.is_zero() {
-            return self.perform(cx, program, def, key);
+            self.ready.push_back(key);
+        } else {
+            self.alarm(cx, key, length);
         }
-        let alarm = self.alarms.insert(Alarm::Done(key));
-        cx.set(Timer(alarm.place), length);
     }
 
-    fn free_worker(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef) {
-        self.busy -= 1;
-        self.gauge(cx, program, -1, 0);
-        if let Some(next) = self.line.pop_front() {
-            self.work(cx, program, def, next);
+    fn alarm(&mut self, cx: &mut Cx<'_>, key: Key, after: sim_core::Duration) {
+        let alarm = self.alarms.insert(key);
+        cx.set(Timer(alarm.place), after);
+        if let Some(asked) = self.operations.get_mut(key) {
+            asked.alarm = Some(alarm);
+        }
+    }
+
+    /// An operation waits no longer: it is to be tried when what happens now is over.
+    fn soon(&mut self, cx: &mut Cx<'_>, key: Key) {
+        self.disarm(cx, key);
+        self.ready.push_back(key);
+    }
+
+    fn disarm(&mut self, cx: &mut Cx<'_>, key: Key) {
+        let alarm = self.operations.get_mut(key).and_then(|asked| asked.alarm.take());
+        if let Some(alarm) = alarm
+            && self.alarms.remove(alarm).is_some()
+        {
+            cx.cancel(Timer(alarm.place));
+        }
+    }
+
+    fn free_worker(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        let Some(asked) = self.operations.get_mut(key) else { return };
+        if std::mem::take(&mut asked.works) {
+            self.busy -= 1;
+            self.gauge(cx, program, -1, 0);
         }
     }
 
     /// Tries an operation now, and answers it unless it has to wait.
-    fn perform(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef, key: Key) {
+    fn perform(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
         let Some(asked) = self.operations.get(key) else { return };
-        let (cause, operation, works) = (asked.cause, asked.operation.clone(), asked.works);
+        let (cause, operation) = (asked.cause, asked.operation.clone());
+        let txn = operation.part().map(|part| part.id);
+        if let Some(txn) = txn.and_then(|txn| self.txns.get_mut(&txn)) {
+            txn.waiting.retain(|waiting| *waiting != key);
+        }
+        self.free_worker(cx, program, key);
         cx.because(cause);
-        match self.try_now(cx, program, def, key, &operation) {
+        match self.try_now(cx, program, key, &operation) {
             Tried::Answer(outcome, extra) => {
-                let Some(asked) = self.operations.remove(key) else { return };
                 cx.because(cause);
-                cx.send(asked.from, Msg::Answer { id: asked.id, kind: asked.kind, outcome, extra });
-                if works {
-                    self.free_worker(cx, program, def);
-                }
+                self.answer(cx, key, outcome, extra);
             }
-            Tried::Waits { frees_worker } => {
-                if works && frees_worker {
-                    if let Some(asked) = self.operations.get_mut(key) {
-                        asked.works = false;
-                    }
-                    self.free_worker(cx, program, def);
+            Tried::Waits => {
+                if let Some(txn) = txn.and_then(|txn| self.txns.get_mut(&txn)) {
+                    txn.waiting.push(key);
                 }
             }
         }
     }
 
-    fn try_now(
-        &mut self,
-        cx: &mut Cx<'_>,
-        program: &Program,
-        def: &StoreDef,
-        key: Key,
-        operation: &Operation,
-    ) -> Tried {
+    fn answer(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome, extra: Extra) {
+        let Some(Asked { from, id, kind, operation, .. }) = self.operations.remove(key) else { return };
+        let open = operation.part().map(|part| part.id).filter(|txn| self.txns.contains_key(txn));
+        cx.send(from, Msg::Answer { id, kind, outcome, extra, open });
+    }
+
+    fn try_now(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, operation: &Operation) -> Tried {
+        let txn = operation.part().map(|part| part.id);
+        if txn.is_some_and(|txn| !self.txns.contains_key(&txn)) {
+            // The store has been down in between, or has ended the transaction: what it had set is gone.
+            return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
+        }
         match operation {
-            Operation::Step { step, key: at, values, txn } => {
-                if let Some(txn) = txn {
-                    self.open(*txn);
-                }
-                let result = self.step(cx, program, key, *step, at, values, *txn);
+            Operation::Step { step, key: at, names, .. } => {
+                let result = self.step(cx, program, key, *step, at, names.as_deref(), txn);
                 result.unwrap_or_else(|error| {
                     cx.note(Note::Trouble { step: *step, error });
                     Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
                 })
             }
-            Operation::OnceBegin { step, key: at, txn } => self.once_begin(cx, program, key, *step, at, *txn),
-            Operation::OnceEnd { step, key: at, outcome, ended, txn } => {
-                self.once_end(cx, program, def, *step, at, outcome, *ended, *txn)
+            Operation::OnceBegin { step, key: at, .. } => self.once_begin(cx, program, key, *step, at, txn),
+            Operation::OnceEnd { step, key: at, outcome, ended, .. } => {
+                let kept = Kept { outcome: outcome.clone(), ended: *ended };
+                self.once_end(cx, program, *step, at, kept, txn)
             }
-            Operation::Commit { txn, facts } => self.commit(cx, program, def, *txn, facts),
+            Operation::Commit { txn, facts } => self.commit(cx, program, *txn, facts),
         }
-    }
-
-    fn open(&mut self, txn: TxnId) {
-        let begun = &mut self.begun;
-        self.txns.entry(txn).or_insert_with(|| {
-            *begun += 1;
-            Txn { begun: *begun, ..Txn::default() }
-        });
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one operation")]
@@ -258,18 +323,22 @@ impl Store {
         key: Key,
         reference: StepRef,
         at: &Value,
-        values: &[Value],
+        names: Option<&Names>,
         txn: Option<TxnId>,
     ) -> Result<Tried, EvalError> {
         let step = program.step(reference);
         match &step.verb {
-            Verb::Read { map, when, .. } => self.read(cx, program, key, (*map, at), when.as_ref(), values, txn),
+            Verb::Read { map, when, .. } => self.read(cx, program, key, (*map, at), when.as_ref(), names, txn),
             Verb::List { map, filter, limit, .. } => {
-                let keys = self.list(cx, *map, filter.as_ref(), *limit, values, txn)?;
+                let locking = txn.filter(|_| step.locks_reads);
+                let keys = match self.list(cx, program, key, (*map, *limit, filter.as_ref()), names, (txn, locking))? {
+                    Ok(keys) => keys,
+                    Err(waits) => return Ok(waits),
+                };
                 Ok(Tried::Answer(Outcome::Ok(Value::Int(keys.len() as i64)), Extra::Keys(keys.into())))
             }
             Verb::Set { map, to, condition, .. } => {
-                self.set(cx, program, key, (*map, at), (to, condition.as_ref()), values, txn)
+                self.set(cx, program, key, (*map, at), (to, condition.as_ref()), names, txn)
             }
             _ => Ok(Tried::Answer(Outcome::Error(Reason::REFUSED), Extra::None)),
         }
@@ -283,52 +352,68 @@ impl Store {
         key: Key,
         (map, at): (MapRef, &Value),
         when: Option<&Expr<Var>>,
-        values: &[Value],
+        names: Option<&Names>,
         txn: Option<TxnId>,
     ) -> Result<Tried, EvalError> {
         let place = (map, at.clone());
-        if let Some(txn) = txn.filter(|_| self.is_serializable(program, key))
+        if let Some(txn) = txn.filter(|_| self.locks_reads(program, key))
             && let Some(waits) = self.lock(cx, program, key, &place, Some(txn))
         {
             return Ok(waits);
         }
-        let cell = self.at_cell(cx, map, at, values, txn);
+        let cell = self.at_cell(cx, map, at, names, txn);
         let holds = cell.holds(when, &self.others(cx, txn))?;
         if !holds {
-            self.watching.push((map, key));
-            return Ok(Tried::Waits { frees_worker: true });
+            self.watching.push(key);
+            return Ok(Tried::Waits);
         }
         Ok(Tried::Answer(Outcome::Ok(cell.value), Extra::Version(cell.version)))
     }
 
     /// Whether the transaction that an operation belongs to locks what it reads.
-    fn is_serializable(&self, program: &Program, key: Key) -> bool {
+    fn locks_reads(&self, program: &Program, key: Key) -> bool {
         let Some(Operation::Step { step, .. }) = self.operations.get(key).map(|asked| &asked.operation) else {
             return false;
         };
         program.step(*step).locks_reads
     }
 
+    /// The keys for which a condition holds; a serializable transaction has the cells it looks at, and waits for those of others.
     fn list(
-        &self,
-        cx: &Cx<'_>,
-        map: MapRef,
-        filter: Option<&Expr<Var>>,
-        limit: Option<u64>,
-        values: &[Value],
-        txn: Option<TxnId>,
-    ) -> Result<Vec<Value>, EvalError> {
-        let other = self.others(cx, txn);
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        (map, limit, filter): (MapRef, Option<u64>, Option<&Expr<Var>>),
+        names: Option<&Names>,
+        (txn, locking): (Option<TxnId>, Option<TxnId>),
+    ) -> Result<Result<Vec<Value>, Tried>, EvalError> {
+        let mut keys: Vec<Value> = cx.shared().map(map).iter().map(|(key, _)| key).collect();
+        if let Some(txn) = txn.and_then(|txn| self.txns.get(&txn)) {
+            let own = txn.writes.keys().filter(|(of, _)| *of == map).map(|(_, key)| key.clone());
+            let before = keys.len();
+            keys.extend(own);
+            if keys.len() > before {
+                keys.sort_unstable();
+                keys.dedup();
+            }
+        }
         let mut found = Vec::new();
-        for (at, _) in cx.shared().map(map).iter() {
+        for at in keys {
             if limit.is_some_and(|limit| found.len() as u64 >= limit) {
                 break;
             }
-            if self.at_cell(cx, map, &at, values, txn).holds(filter, &other)? {
+            if locking.is_some()
+                && let Some(waits) = self.lock(cx, program, key, &(map, at.clone()), locking)
+            {
+                return Ok(Err(waits));
+            }
+            let cell = self.at_cell(cx, map, &at, names, txn);
+            if !cell.value.is_null() && cell.holds(filter, &self.others(cx, txn))? {
                 found.push(at);
             }
         }
-        Ok(found)
+        Ok(Ok(found))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one operation")]
@@ -339,24 +424,24 @@ impl Store {
         key: Key,
         (map, at): (MapRef, &Value),
         (to, condition): (&Template, Option<&Expr<Var>>),
-        values: &[Value],
+        names: Option<&Names>,
         txn: Option<TxnId>,
     ) -> Result<Tried, EvalError> {
         let place = (map, at.clone());
         if let Some(waits) = self.lock(cx, program, key, &place, txn) {
             return Ok(waits);
         }
-        let cell = self.at_cell(cx, map, at, values, txn);
+        let cell = self.at_cell(cx, map, at, names, txn);
         let Some(value) = cell.next(to, condition, &self.others(cx, txn))? else {
             self.count(cx, Counted::Unmet);
             return Ok(Tried::Answer(Outcome::Error(Reason::UNMET), Extra::None));
         };
+        let (now, version) = (cx.now(), if value.is_null() { 0 } else { cell.version + 1 });
         match txn.and_then(|txn| self.txns.get_mut(&txn)) {
             Some(txn) => {
-                txn.writes.insert(place, Write::Set(value.clone()));
+                txn.writes.insert(place, Write { value: value.clone(), version, at: now, kept: None });
             }
             None => {
-                let now = cx.now();
                 cx.shared_mut().map_mut(map).set(at, value.clone(), now);
                 self.changed(cx, program, map, at);
             }
@@ -370,24 +455,24 @@ impl Store {
         cx: &Cx<'_>,
         map: MapRef,
         key: &'c Value,
-        values: &'c [Value],
+        names: Option<&'c Names>,
         txn: Option<TxnId>,
     ) -> AtCell<'c> {
         let cell = cx.shared().map(map).get(key);
-        let version = cell.map_or(0, |cell| cell.version);
         let own = txn.and_then(|txn| self.txns.get(&txn)?.writes.get(&(map, key.clone())));
-        let (value, version, set_at) = match own {
-            Some(write) => (write.value(), version + 1, Some(cx.now())),
-            None => (cell.map_or(Value::Null, |cell| cell.value.clone()), version, cell.map(|cell: &Cell| cell.set_at)),
+        let (value, version, set_at) = match (own, cell) {
+            (Some(write), _) => (write.value.clone(), write.version, (!write.value.is_null()).then_some(write.at)),
+            (None, Some(cell)) => (cell.value.clone(), cell.version, Some(cell.set_at)),
+            (None, None) => (Value::Null, 0, None),
         };
-        AtCell { values, key, value, version, set_at, now: cx.now(), wall: cx.wall() }
+        AtCell { names, key, value, version, set_at, now: cx.now(), wall: cx.wall() }
     }
 
     /// How a condition at a cell sees the other maps of this store.
     fn others<'a>(&'a self, cx: &'a Cx<'_>, txn: Option<TxnId>) -> impl Fn(MapRef, &Value) -> Value + 'a {
         move |map, key| {
             let own = txn.and_then(|txn| self.txns.get(&txn)?.writes.get(&(map, key.clone())));
-            own.map_or_else(|| cx.shared().map(map).value(key), Write::value)
+            own.map_or_else(|| cx.shared().map(map).value(key), |write| write.value.clone())
         }
     }
 
@@ -397,35 +482,15 @@ impl Store {
             let value = cx.shared().map(map).value(key);
             cx.note(Note::Cell { map, key: key.clone(), value });
         }
-        let (look, rest) = std::mem::take(&mut self.watching).into_iter().partition(|(watched, _)| *watched == map);
-        self.watching = rest;
-        for (_, waiting) in look {
+        for waiting in std::mem::take(&mut self.watching) {
             self.soon(cx, waiting);
         }
     }
 
-    /// Lets an operation be tried once more, after what happens now.
-    fn soon(&mut self, cx: &mut Cx<'_>, key: Key) {
-        let alarm = self.alarms.insert(Alarm::Done(key));
-        cx.set(Timer(alarm.place), sim_core::Duration::ZERO);
-    }
-
-    fn step_of<'p>(program: &'p Program, step: StepRef) -> (&'p Step, Option<&'p OnceDef>) {
-        let step = program.step(step);
-        match &step.verb {
-            Verb::Once(def) => (step, Some(def)),
-            _ => (step, None),
-        }
-    }
-}
-
-impl Write {
-    fn value(&self) -> Value {
-        match self {
-            Write::Set(value) => value.clone(),
-            Write::OnceEnd(_, Outcome::Ok(_), _) => Value::from("DONE"),
-            Write::OnceEnd(_, Outcome::Error(_), _) => Value::from("FAILED"),
-            Write::OnceEnd(_, Outcome::Unknown(_), _) => Value::from("RUNNING"),
+    fn once_of(program: &Program, step: StepRef) -> Option<&OnceDef> {
+        match &program.step(step).verb {
+            Verb::Once(def) => Some(def),
+            _ => None,
         }
     }
 }
@@ -441,141 +506,149 @@ impl Store {
         place: &Place,
         txn: Option<TxnId>,
     ) -> Option<Tried> {
-        let Some(lock) = self.locks.get_mut(place) else {
-            if let Some(holder) = txn {
-                self.locks.insert(place.clone(), Lock { holder, waiters: VecDeque::new() });
-            }
-            return None;
-        };
-        if Some(lock.holder) == txn {
+        if self.locks.is_empty() && txn.is_none() {
             return None;
         }
-        lock.waiters.push_back(key);
-        self.gauge(cx, program, 0, 1);
-        if let Some(txn) = txn {
-            if let Some(txn) = self.txns.get_mut(&txn) {
-                txn.waits_for = Some(place.clone());
-            }
-            if let Some(victim) = self.youngest_in_cycle(txn) {
-                return self.break_deadlock(cx, program, key, txn, victim);
-            }
+        if self.operations.get_mut(key).is_some_and(|asked| std::mem::take(&mut asked.granted)) {
+            return None;
         }
-        Some(Tried::Waits { frees_worker: false })
-    }
-
-    /// The transaction that began last among those which wait for each other in a circle through this one.
-    fn youngest_in_cycle(&self, first: TxnId) -> Option<TxnId> {
-        let mut circle = vec![first];
         loop {
-            let place = self.txns.get(circle.last()?)?.waits_for.as_ref()?;
-            let holder = self.locks.get(place)?.holder;
-            if holder == first {
-                return circle.into_iter().max_by_key(|txn| self.txns.get(txn).map_or(0, |txn| txn.begun));
-            }
-            if circle.contains(&holder) {
+            let Some(lock) = self.locks.get(place) else {
+                if let Some(holder) = txn {
+                    self.hold(place, holder);
+                }
+                return None;
+            };
+            let holder = lock.holder;
+            if Some(holder) == txn {
                 return None;
             }
-            circle.push(holder);
+            let circle = txn.and_then(|txn| self.path(holder, txn));
+            let youngest =
+                |circle: Vec<TxnId>| circle.into_iter().max_by_key(|txn| self.txns.get(txn).map(|txn| txn.begun));
+            let Some(victim) = circle.and_then(youngest) else { break };
+            self.count(cx, Counted::Deadlock);
+            self.end(cx, program, victim, Some(Reason::DEADLOCK));
+            if Some(victim) == txn {
+                return Some(Tried::Answer(Outcome::Error(Reason::DEADLOCK), Extra::None));
+            }
+            // Whoever has the cell now may be waiting for this one too.
+        }
+        if let Some(lock) = self.locks.get_mut(place) {
+            lock.waiters.push_back(key);
+        }
+        if let Some(asked) = self.operations.get_mut(key) {
+            asked.waits_for = Some(place.clone());
+        }
+        self.gauge(cx, program, 0, 1);
+        Some(Tried::Waits)
+    }
+
+    fn hold(&mut self, place: &Place, holder: TxnId) {
+        self.locks.insert(place.clone(), Lock { holder, waiters: VecDeque::new() });
+        if let Some(txn) = self.txns.get_mut(&holder) {
+            txn.held.push(place.clone());
         }
     }
 
-    /// Ends a deadlock: the victim's waiting operation is answered with an error, and all it holds is free.
-    fn break_deadlock(
-        &mut self,
-        cx: &mut Cx<'_>,
-        program: &Program,
-        key: Key,
-        comer: TxnId,
-        victim: TxnId,
-    ) -> Option<Tried> {
-        self.count(cx, Counted::Deadlock);
-        let waiting = self.waiting_operation(victim);
-        self.drop_txn(cx, program, victim);
-        if victim == comer {
-            self.locks.values_mut().for_each(|lock| lock.waiters.retain(|waiter| *waiter != key));
-            return Some(Tried::Answer(Outcome::Error(Reason::DEADLOCK), Extra::None));
+    /// Transactions of which each waits for the next, from one to another, both included.
+    fn path(&self, from: TxnId, to: TxnId) -> Option<Vec<TxnId>> {
+        let mut seen = BTreeSet::new();
+        let mut paths = vec![vec![from]];
+        while let Some(path) = paths.pop() {
+            let last = *path.last()?;
+            if last == to {
+                return Some(path);
+            }
+            let Some(txn) = self.txns.get(&last).filter(|_| seen.insert(last)) else { continue };
+            let places = txn.waiting.iter().filter_map(|key| self.operations.get(*key)?.waits_for.as_ref());
+            let holders = places.filter_map(|place| Some(self.locks.get(place)?.holder));
+            paths.extend(holders.map(|holder| [path.as_slice(), &[holder]].concat()));
         }
-        if let Some(asked) = waiting.and_then(|waiting| self.operations.remove(waiting)) {
-            let outcome = Outcome::Error(Reason::DEADLOCK);
-            cx.send(asked.from, Msg::Answer { id: asked.id, kind: asked.kind, outcome, extra: Extra::None });
-            if asked.works {
-                self.busy -= 1;
-                if let Some(next) = self.line.pop_front() {
-                    self.line.push_front(next);
+        None
+    }
+
+    /// Ends a transaction: its operations wait no more (and are answered, if there is something to say), and those next in line
+    /// have what it held.
+    fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
+        let Some(Txn { held, waiting, .. }) = self.txns.remove(&txn) else { return };
+        for key in waiting {
+            self.leave(cx, program, key);
+            match because {
+                Some(reason) => self.answer(cx, key, Outcome::Error(reason), Extra::None),
+                None => {
+                    self.operations.remove(key);
                 }
             }
         }
-        Some(Tried::Waits { frees_worker: false })
-    }
-
-    fn waiting_operation(&mut self, txn: TxnId) -> Option<Key> {
-        let place = self.txns.get(&txn)?.waits_for.clone()?;
-        let waiters = &mut self.locks.get_mut(&place)?.waiters;
-        let of = |key: &Key| self.operations.get(*key).is_some_and(|asked| asked.operation.txn() == Some(txn));
-        let at = waiters.iter().position(of)?;
-        waiters.remove(at)
-    }
-
-    /// Forgets a transaction and lets the next in line have what it held.
-    fn drop_txn(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId) {
-        if self.txns.remove(&txn).is_none() {
-            return;
-        }
-        let held: Vec<Place> =
-            self.locks.iter().filter(|(_, lock)| lock.holder == txn).map(|(p, _)| p.clone()).collect();
         for place in held {
-            let Some(lock) = self.locks.remove(&place) else { continue };
-            self.gauge(cx, program, 0, -(lock.waiters.len() as i32));
-            for waiter in lock.waiters {
-                if let Some(txn) = self.operations.get(waiter).and_then(|asked| asked.operation.txn())
-                    && let Some(txn) = self.txns.get_mut(&txn)
-                {
-                    txn.waits_for = None;
-                }
-                // They are tried in the order of their coming; the first to take the lock makes the others wait again.
-                self.soon(cx, waiter);
+            self.release(cx, program, &place);
+        }
+    }
+
+    /// Takes an operation out of wherever it waits.
+    fn leave(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        self.disarm(cx, key);
+        self.watching.retain(|other| *other != key);
+        self.holding.retain(|_, held| {
+            held.retain(|other| *other != key);
+            !held.is_empty()
+        });
+        let place = self.operations.get_mut(key).and_then(|asked| asked.waits_for.take());
+        if let Some(lock) = place.and_then(|place| self.locks.get_mut(&place)) {
+            lock.waiters.retain(|other| *other != key);
+            self.gauge(cx, program, 0, -1);
+        }
+    }
+
+    /// Gives a cell to the first transaction that waits for it, for all it wants there; those before it outside transactions have
+    /// their turn at once.
+    fn release(&mut self, cx: &mut Cx<'_>, program: &Program, place: &Place) {
+        let Some(Lock { waiters, .. }) = self.locks.remove(place) else { return };
+        let (mut next, mut rest) = (None, VecDeque::new());
+        for key in waiters {
+            let Some(asked) = self.operations.get_mut(key) else { continue };
+            let txn = asked.operation.part().map(|part| part.id);
+            if next.is_some() && next != txn {
+                rest.push_back(key);
+                continue;
+            }
+            next = next.or(txn);
+            asked.waits_for = None;
+            asked.granted = txn.is_none();
+            self.gauge(cx, program, 0, -1);
+            self.soon(cx, key);
+        }
+        if let Some(holder) = next {
+            self.hold(place, holder);
+            if let Some(lock) = self.locks.get_mut(place) {
+                lock.waiters = rest;
             }
         }
     }
 
     /// A rollback, or the crash of whoever ran the transaction.
-    fn forget(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef, txn: TxnId) {
-        if !self.txns.contains_key(&txn) {
-            return;
+    fn forget(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId) {
+        if self.txns.get(&txn).is_some_and(|open| !open.commits) {
+            self.count(cx, Counted::Rollback);
+            self.end(cx, program, txn, None);
         }
-        self.count(cx, Counted::Rollback);
-        if let Some(asked) = self.waiting_operation(txn).and_then(|waiting| self.operations.remove(waiting)) {
-            self.gauge(cx, program, 0, -1);
-            if asked.works {
-                self.free_worker(cx, program, def);
-            }
-        }
-        self.drop_txn(cx, program, txn);
     }
 
-    fn commit(
-        &mut self,
-        cx: &mut Cx<'_>,
-        program: &Program,
-        def: &StoreDef,
-        txn: TxnId,
-        facts: &[FactChange],
-    ) -> Tried {
-        let _ = def;
-        let Some(open) = self.txns.get(&txn) else {
+    fn commit(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, facts: &[FactChange]) -> Tried {
+        let Some(writes) = self.txns.get_mut(&txn).map(|open| std::mem::take(&mut open.writes)) else {
             // The store has been down in between, or chose this one to break a deadlock.
             return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
         };
         let now = cx.now();
         cx.note(Note::Apart);
-        for ((map, key), write) in open.writes.clone() {
-            match write {
-                Write::Set(value) => cx.shared_mut().map_mut(map).set(&key, value, now),
-                Write::OnceEnd(step, outcome, ended) => {
-                    if let (_, Some(once)) = Self::step_of(program, step) {
-                        cx.shared_mut().map_mut(map).once_end(&key, once, &outcome, ended, now);
-                    }
+        for ((map, key), Write { value, version, kept, .. }) in writes {
+            let cells = cx.shared_mut().map_mut(map);
+            match kept.and_then(|(step, kept)| Some((Self::once_of(program, step)?, kept))) {
+                Some((once, Kept { outcome, ended })) => {
+                    cells.once_end(&key, once, &outcome, ended, now);
                 }
+                None => cells.set_at_version(&key, value, version, now),
             }
             self.changed(cx, program, map, &key);
         }
@@ -583,7 +656,7 @@ impl Store {
             cx.note(Note::Fact(*fact, key.clone(), *times));
         }
         cx.note(Note::Together);
-        self.drop_txn(cx, program, txn);
+        self.end(cx, program, txn, None);
         Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
     }
 }
@@ -599,87 +672,99 @@ impl Store {
         at: &Value,
         txn: Option<TxnId>,
     ) -> Tried {
-        let (_, Some(def)) = Self::step_of(program, reference) else {
+        let Some(def) = Self::once_of(program, reference) else {
             return Tried::Answer(Outcome::Error(Reason::REFUSED), Extra::None);
         };
         let place = (def.map, at.clone());
-        if let Some(txn) = txn {
-            self.open(txn);
-        }
         if let Some(waits) = self.lock(cx, program, key, &place, txn) {
             return waits;
         }
         let now = cx.now();
-        if let Some(txn) = txn {
-            return self.once_in_transaction(cx, txn, def, place, at);
-        }
-        match cx.shared_mut().map_mut(def.map).once_begin(at, def, now) {
+        let admission = match txn {
+            Some(txn) => self.admission_inside(cx, txn, def, &place),
+            None => cx.shared_mut().map_mut(def.map).once_begin(at, def, now),
+        };
+        match admission {
             Admission::Run => {
-                self.changed(cx, program, def.map, at);
+                if txn.is_none() {
+                    self.changed(cx, program, def.map, at);
+                }
                 Tried::Answer(Outcome::Ok(at.clone()), Extra::Run)
             }
+            Admission::RunToo => Tried::Answer(Outcome::Ok(at.clone()), Extra::Run),
             Admission::Replay(kept) => Tried::Answer(kept.outcome, Extra::Replayed { ended: kept.ended }),
             Admission::InFlight => Tried::Answer(Outcome::Error(Reason::IN_FLIGHT), Extra::None),
             Admission::Hold(until) => {
                 self.holding.entry(place).or_default().push(key);
-                let alarm = self.alarms.insert(Alarm::Lock(key));
-                cx.set(Timer(alarm.place), until.since(now));
-                Tried::Waits { frees_worker: true }
+                self.alarm(cx, key, until.since(now));
+                Tried::Waits
             }
         }
     }
 
     /// Inside a transaction the lock keeps others off the key, and its marks commit with the rest.
-    fn once_in_transaction(&mut self, cx: &Cx<'_>, txn: TxnId, def: &OnceDef, place: Place, at: &Value) -> Tried {
-        let seen = cx.shared().map(def.map).get(at).map(|cell| crate::shelf::kept(cell));
-        if let Some(kept) = seen {
-            return Tried::Answer(kept.outcome, Extra::Replayed { ended: kept.ended });
+    fn admission_inside(&mut self, cx: &Cx<'_>, txn: TxnId, def: &OnceDef, place: &Place) -> Admission {
+        let Some(open) = self.txns.get_mut(&txn) else { return Admission::InFlight };
+        let before = cx.shared().map(def.map).get(&place.1);
+        let seen = open.writes.get(place).map(|write| Cell {
+            value: write.value.clone(),
+            version: write.version,
+            set_at: write.at,
+            kept: write.kept.clone().map(|(_, kept)| Box::new(kept)),
+        });
+        let version = seen.as_ref().or(before).map_or(0, |cell| cell.version);
+        let admission = match &seen {
+            Some(own) => shelf::admission(Some(own).filter(|cell| !cell.value.is_null()), def, cx.now()),
+            None => shelf::admission(before, def, cx.now()),
+        };
+        if admission == Admission::Run {
+            let write = Write { value: shelf::running(), version: version + 1, at: cx.now(), kept: None };
+            open.writes.insert(place.clone(), write);
         }
-        if let Some(open) = self.txns.get_mut(&txn) {
-            open.writes.insert(place, Write::Set(Value::from("RUNNING")));
-        }
-        Tried::Answer(Outcome::Ok(at.clone()), Extra::Run)
+        admission
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one operation")]
+    /// Notes what came of a `once`. It waits for no lock: the mark that it runs is one already, and a transaction that has the
+    /// cell may be waiting for this.
     fn once_end(
         &mut self,
         cx: &mut Cx<'_>,
         program: &Program,
-        def: &StoreDef,
         reference: StepRef,
         at: &Value,
-        outcome: &Outcome,
-        ended: bool,
+        kept: Kept,
         txn: Option<TxnId>,
     ) -> Tried {
-        let _ = def;
-        let (_, Some(once)) = Self::step_of(program, reference) else {
+        let Some(once) = Self::once_of(program, reference) else {
             return Tried::Answer(Outcome::Error(Reason::REFUSED), Extra::None);
         };
-        let now = cx.now();
+        let (now, place) = (cx.now(), (once.map, at.clone()));
         if let Some(open) = txn.and_then(|txn| self.txns.get_mut(&txn)) {
-            open.writes.insert((once.map, at.clone()), Write::OnceEnd(reference, outcome.clone(), ended));
-        } else if cx.shared_mut().map_mut(once.map).once_end(at, once, outcome, ended, now) {
+            if let Some(value) = shelf::mark(once, &kept.outcome) {
+                let version = open.writes.get(&place).map_or(0, |write| write.version) + 1;
+                open.writes.insert(place, Write { value, version, at: now, kept: Some((reference, kept)) });
+            }
+        } else if cx.shared_mut().map_mut(once.map).once_end(at, once, &kept.outcome, kept.ended, now) {
             self.changed(cx, program, once.map, at);
-            for waiting in self.holding.remove(&(once.map, at.clone())).unwrap_or_default() {
+            for waiting in self.holding.remove(&place).unwrap_or_default() {
                 self.soon(cx, waiting);
             }
         }
         Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
     }
 
-    fn alarm_rings(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef, timer: Timer) {
-        let Some(alarm) = self.alarms.at(timer.0).and_then(|key| self.alarms.remove(key)) else { return };
-        match alarm {
-            Alarm::Done(key) => self.perform(cx, program, def, key),
-            Alarm::Lock(key) => {
-                for waiting in self.holding.values_mut() {
-                    waiting.retain(|other| *other != key);
-                }
-                self.perform(cx, program, def, key);
-            }
+    fn alarm_rings(&mut self, timer: Timer) {
+        let Some(key) = self.alarms.at(timer.0).and_then(|alarm| self.alarms.remove(alarm)) else { return };
+        if let Some(asked) = self.operations.get_mut(key) {
+            asked.alarm = None;
         }
+        if !self.holding.is_empty() {
+            self.holding.retain(|_, held| {
+                held.retain(|other| *other != key);
+                !held.is_empty()
+            });
+        }
+        self.ready.push_back(key);
     }
 }
 
@@ -690,12 +775,15 @@ impl Actor<Msg> for Store {
         let Some(def) = program.store(self.me) else { return };
         match event {
             Event::Start(_) => self.start(cx, program, def),
-            Event::Message { from, msg } => self.receive(cx, program, def, from, msg),
-            Event::Timer(timer) => self.alarm_rings(cx, program, def, timer),
+            Event::Message { from, msg } => self.receive(cx, program, from, msg),
+            Event::Timer(timer) => self.alarm_rings(timer),
             // Whoever ran a transaction has crashed: its machine closed the connection.
-            Event::Reset { msg: Msg::Rollback { txn, .. }, .. } => self.forget(cx, program, def, txn),
+            Event::Reset { msg: Msg::Rollback { txn, .. }, .. } => self.forget(cx, program, txn),
+            // Or has crashed before it heard that an operation of its opened one here.
+            Event::Refused { msg: Msg::Answer { open: Some(txn), .. }, .. } => self.forget(cx, program, txn),
             Event::Reset { .. } | Event::Refused { .. } | Event::Synced(..) => {}
         }
+        self.go_on(cx, program, def);
     }
 
     fn unanswered(&self) -> Vec<Unanswered<Msg>> {

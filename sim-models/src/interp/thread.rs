@@ -13,8 +13,8 @@ use crate::value::Value;
 /// The values that steps know by a dollar sign.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Env {
-    /// By slot.
-    pub(super) values: Vec<Value>,
+    /// By slot; shared with the message that brought them until one changes.
+    pub(super) values: Arc<[Value]>,
     /// Lists that were read, by slot.
     pub(super) lists: Vec<(Slot, Arc<[Value]>)>,
     /// One bit for each slot that travels on with calls.
@@ -62,6 +62,19 @@ pub(super) struct Thread {
     pub(super) env: Option<Box<Env>>,
     /// The timer of the work or wait it is in.
     pub(super) sleeping: Option<Key>,
+    /// What the attempt around it, in the thread that started it, says.
+    pub(super) around: Around,
+}
+
+/// What holds for a step because of the attempts it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Around {
+    /// `$try`.
+    pub(super) number: u32,
+    /// When no time is left.
+    pub(super) deadline: Instant,
+    /// When somebody gives up who waits for it here.
+    pub(super) expires: Instant,
 }
 
 /// What a thread is to the one that started it.
@@ -117,8 +130,10 @@ pub(super) struct Attempt {
     pub(super) cause: Cause,
     /// The number of this try, from 1.
     pub(super) number: u32,
-    /// When no time is left for it.
-    pub(super) deadline: Instant,
+    /// What holds inside of it: its deadline is its own or that of what it stands in, if that is sooner.
+    pub(super) around: Around,
+    /// When this try began.
+    pub(super) since: Instant,
     /// The timer of this try.
     pub(super) timer: Option<Key>,
     /// The last wait, for decorrelated jitter.
@@ -135,14 +150,16 @@ pub(super) enum Phase {
     Body,
     /// A request is out.
     Calling(Key),
-    /// Held by a running `once`; the timer that wakes it.
-    Holding(Key),
+    /// Held by the running `once` with this key; the timer that wakes it.
+    Holding(Key, Value),
+    /// Waits for a condition about the node's own maps; the timer that wakes it.
+    Watching(Key),
     /// Waits before the next try.
     Backoff(Key),
     /// A transaction's steps run.
     Transaction(Box<Txn>),
-    /// A transaction's commit is out.
-    Committing(Key),
+    /// A transaction's commit is out; whether operations before it were given up.
+    Committing(Key, TxnId, bool),
     /// The beginning of a `once` in a store is out.
     OnceBegin(Key),
     /// A `once` runs, with its key; null: without any.
@@ -159,8 +176,14 @@ pub(super) struct Txn {
     pub(super) id: TxnId,
     /// Facts that happen with the commit.
     pub(super) facts: Vec<FactChange>,
-    /// Whether its store has heard of it.
+    /// Whether something was sent to its store.
     pub(super) begun: bool,
+    /// Whether the store has answered, so that it knows of the transaction or has forgotten it.
+    pub(super) heard: bool,
+    /// Whether an operation on the store was given up, and may still come there.
+    pub(super) strays: bool,
+    /// Whether a request to a service is in doubt that was sent inside, which no rollback takes back.
+    pub(super) in_doubt: bool,
 }
 
 /// The branches of a `parallel`.
@@ -181,8 +204,9 @@ pub(super) enum Alarm {
     Try { thread: Key, depth: usize },
     /// Work, a wait or a backoff is over.
     Over { thread: Key },
-    /// A running `once` may have finished, or may be taken over.
-    Once { thread: Key },
+    /// What the attempt in the top frame waits for may have come: a running `once` has finished or may be taken over, a
+    /// condition may hold.
+    Look { thread: Key },
     /// An endpoint that runs by itself is due.
     Clock { endpoint: EndpointRef },
     /// The next operation of an open workload.
@@ -200,36 +224,65 @@ pub(super) struct Pending {
     pub(super) kind: Kind,
 }
 
+impl Request {
+    /// One that nobody asked for and nobody waits for.
+    pub(super) fn new(endpoint: EndpointRef, kind: Kind, cause: Cause, env: Env, since: Instant) -> Self {
+        Request {
+            from: None,
+            endpoint,
+            kind,
+            cause,
+            env,
+            expires: Instant::NEVER,
+            deadline: Instant::NEVER,
+            since,
+            operation: None,
+            cancelled: false,
+            holds_worker: false,
+            done: false,
+            threads: 0,
+            visits: Vec::new(),
+        }
+    }
+}
+
 impl Env {
     /// The values that came with a request.
     pub(super) fn of(carried: &Carried) -> Self {
-        Env { values: carried.values.to_vec(), lists: Vec::new(), mask: carried.mask, reason: Value::Null }
+        Env { values: carried.values.clone(), lists: Vec::new(), mask: carried.mask, reason: Value::Null }
     }
 
     /// No values, for what nobody asked for.
     pub(super) fn empty(program: &Program) -> Self {
-        Env { values: vec![Value::Null; program.slots.len()], lists: Vec::new(), mask: 0, reason: Value::Null }
+        Env { values: vec![Value::Null; program.slots.len()].into(), lists: Vec::new(), mask: 0, reason: Value::Null }
+    }
+
+    /// Sets a value that stays here.
+    pub(super) fn set(&mut self, slot: Slot, value: Value) {
+        Arc::make_mut(&mut self.values)[slot.0 as usize] = value;
     }
 
     /// Sets a value that travels on.
     pub(super) fn carry(&mut self, slot: Slot, value: Value) {
-        self.values[slot.0 as usize] = value;
+        self.set(slot, value);
         self.mask |= 1 << slot.0;
     }
 
     /// What travels with a call that adds these.
     pub(super) fn carried(&self, with: Vec<(Slot, Value)>) -> Carried {
         let mut mask = self.mask;
-        let kept = |(index, value): (usize, &Value)| if mask >> index & 1 == 1 { value.clone() } else { Value::Null };
-        if with.is_empty() {
-            return Carried { values: self.values.iter().enumerate().map(kept).collect(), mask };
+        let stays = |(index, value): (usize, &Value)| mask >> index & 1 == 0 && !value.is_null();
+        if with.is_empty() && !self.values.iter().enumerate().any(stays) {
+            return Carried { values: self.values.clone(), mask };
         }
-        let mut values: Vec<Value> = self.values.iter().enumerate().map(kept).collect();
+        let kept = |(index, value): (usize, &Value)| if mask >> index & 1 == 1 { value.clone() } else { Value::Null };
+        let mut values: Arc<[Value]> = self.values.iter().enumerate().map(kept).collect();
+        let places = Arc::make_mut(&mut values);
         for (slot, value) in with {
-            values[slot.0 as usize] = value;
+            places[slot.0 as usize] = value;
             mask |= 1 << slot.0;
         }
-        Carried { values: values.into(), mask }
+        Carried { values, mask }
     }
 
     /// A list that was read; empty when none was.
@@ -272,12 +325,19 @@ impl Thread {
         })
     }
 
-    /// The number of the try that a step of it stands in.
-    pub(super) fn try_number(&self) -> u32 {
-        let number = |frame: &Frame| match &frame.role {
-            Role::Attempt(attempt) => Some(attempt.number),
+    /// What holds for its next step.
+    pub(super) fn around(&self) -> Around {
+        let around = |frame: &Frame| match &frame.role {
+            Role::Attempt(attempt) => Some(attempt.around),
             _ => None,
         };
-        self.frames.iter().rev().find_map(number).unwrap_or(1)
+        self.frames.iter().rev().find_map(around).unwrap_or(self.around)
+    }
+}
+
+impl Around {
+    /// Nothing: nobody waits.
+    pub(super) const fn nothing(number: u32) -> Self {
+        Around { number, deadline: Instant::NEVER, expires: Instant::NEVER }
     }
 }

@@ -68,8 +68,13 @@ impl<'a> Lower<'a> {
             return Ok(RetryDef { tries, max_wait: Duration::FOREVER, ..no_retry() });
         }
         let on = self.retried(retry);
+        let tries = retry.need("tries")?.count_or_word()?.map(tries);
+        if tries.is_none() && self.program.until.is_none() && step.optional("deadline", View::duration)?.is_none() {
+            let message = "this may be tried for ever, and nothing ends the run; give the scenario an \"until\"";
+            self.problems.push(retry.warning(message));
+        }
         Ok(RetryDef {
-            tries: retry.need("tries")?.count_or_word()?.map(tries),
+            tries,
             wait: retry.or("wait", Duration::ZERO, View::duration)?,
             factor_ppm: retry.or("factor", 1_000_000, |factor| Ok((factor.float()? * 1e6).round() as u64))?,
             max_wait: retry.or("max_wait", Duration::FOREVER, View::duration)?,
