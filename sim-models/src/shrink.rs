@@ -187,7 +187,7 @@ fn with_length(line: &Fault, length: Duration) -> Fault {
     match &mut line {
         Fault::Decision(Decision::Draw { value: Value::Length(known), .. })
         | Fault::Decision(Decision::Envelope { ruling: Ruling::Late(known) | Ruling::Twice(known), .. }) => {
-            *known = length
+            *known = length;
         }
         _ => {}
     }
