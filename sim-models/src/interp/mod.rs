@@ -1,9 +1,15 @@
 //! Runs a compiled scenario on the kernel: each replica an actor, each step an effect.
 
+mod attempt;
+mod branch;
+mod cells;
 mod exec;
+mod once;
+mod retry;
 mod service;
 mod store;
 mod thread;
+mod transaction;
 mod workload;
 
 use std::sync::Arc;

@@ -1,0 +1,431 @@
+//! Steps with an outcome: begun, tried, settled, raised, and what ends the endpoint on its way out.
+
+use std::sync::Arc;
+
+use sim_core::{Duration, Instant, NodeId};
+
+use super::cells::is_instant;
+use super::exec::{Next, TRY};
+use super::retry::{breadth, catches};
+use super::service::{Cx, PICK, Service};
+use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Thread, Txn};
+use crate::message::{CallId, Counted, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Part, Tone, TxnId};
+use crate::program::{Balance, BlockRef, EdgeRef, NodeRef, Program, Reason, Slot, Step, StepRef, Template, Verb};
+use crate::slab::Key;
+use crate::value::Value;
+
+impl Service {
+    pub(super) fn attempt(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, reference: StepRef) -> Next {
+        let step = program.step(reference);
+        let cause = self.cause_of(key, reference, step);
+        let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
+        let around = thread.around();
+        let own = step.clauses.deadline.map_or(Instant::NEVER, |length| cx.now() + length);
+        let attempt = Attempt {
+            step: reference,
+            cause,
+            number: 1,
+            around: Around {
+                // `$try` is that of the nearest step around which is tried again.
+                number: if step.clauses.retry.is_some() { 1 } else { around.number },
+                deadline: around.deadline.min(own),
+                expires: around.expires,
+            },
+            since: cx.now(),
+            timer: None,
+            waited: Duration::ZERO,
+            phase: Phase::Idle,
+        };
+        let block = match &step.verb {
+            Verb::Try(body) | Verb::Transaction { body, .. } => *body,
+            Verb::Once(def) => def.body,
+            _ => BlockRef(0),
+        };
+        thread.frames.push(Frame { block, next: u32::MAX, role: Role::Attempt(Box::new(attempt)) });
+        self.earn(step);
+        self.launch(cx, program, key)
+    }
+
+    /// Begins the next try of the attempt in the top frame.
+    pub(super) fn launch(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> Next {
+        let now = cx.now();
+        let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
+        let depth = thread.frames.len() - 1;
+        let Some(attempt) = thread.attempt() else { return Next::Over };
+        attempt.phase = Phase::Idle;
+        attempt.since = now;
+        let (reference, deadline, number) = (attempt.step, attempt.around.deadline, attempt.number);
+        let cause = attempt.cause.then(TRY | u64::from(number));
+        if now >= deadline {
+            return Next::settle(Outcome::Error(Reason::EXPIRED));
+        }
+        let step = program.step(reference);
+        let left = deadline.since(now);
+        let limit = step.clauses.timeout.unwrap_or(Duration::FOREVER);
+        let limit = if deadline == Instant::NEVER { limit } else { limit.min(left) };
+        let outer = self.expires_around(key, depth);
+        let expires = if limit == Duration::FOREVER { outer } else { outer.min(now + limit) };
+        if limit != Duration::FOREVER && !is_instant(step) {
+            // Set before anything is sent: an answer at the very instant of the timeout is late.
+            let timer = self.alarm(cx, limit, Alarm::Try { thread: key, depth });
+            if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+                attempt.timer = Some(timer);
+            }
+        }
+        if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+            attempt.around.expires = expires;
+        }
+        cx.because(cause);
+        match &step.verb {
+            Verb::Call { with, edge, .. } => self.call(cx, program, key, reference, *edge, with, expires),
+            Verb::Read { map, edge: None, .. }
+            | Verb::List { map, edge: None, .. }
+            | Verb::Set { map, edge: None, .. } => self.at_own(cx, program, key, reference, *map),
+            Verb::Read { edge: Some(edge), key: at, .. } | Verb::Set { edge: Some(edge), key: at, .. } => {
+                let at = self.value(cx, key, at);
+                let at = Self::checked(cx, reference, at);
+                self.ask_step(cx, program, key, reference, *edge, at)
+            }
+            Verb::List { edge: Some(edge), .. } => self.ask_step(cx, program, key, reference, *edge, Value::Null),
+            Verb::Try(_) => self.run_body(key, Phase::Body),
+            Verb::Transaction { .. } => {
+                self.txns += 1;
+                let id = TxnId { node: cx.id().0, life: cx.life(), number: self.txns };
+                let txn = Txn { id, facts: Vec::new(), begun: false, heard: false, strays: false, in_doubt: false };
+                self.run_body(key, Phase::Transaction(Box::new(txn)))
+            }
+            Verb::Once(def) => self.once(cx, program, key, reference, def),
+            Verb::Parallel { branches, need } => self.parallel(cx, program, key, branches, *need),
+            _ => Next::Go,
+        }
+    }
+
+    /// When somebody gives up who waits for what the attempt in this frame stands in.
+    pub(super) fn expires_around(&self, key: Key, depth: usize) -> Instant {
+        let Some(thread) = self.threads.get(key) else { return Instant::NEVER };
+        let attempts = thread.frames[..depth].iter().rev().find_map(|frame| match &frame.role {
+            Role::Attempt(attempt) => Some(attempt.around.expires),
+            _ => None,
+        });
+        attempts.unwrap_or(thread.around.expires)
+    }
+
+    pub(super) fn phase(&mut self, key: Key, phase: Phase) {
+        if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+            attempt.phase = phase;
+        }
+    }
+
+    pub(super) fn run_body(&mut self, key: Key, phase: Phase) -> Next {
+        self.phase(key, phase);
+        if let Some(frame) = self.threads.get_mut(key).and_then(|thread| thread.frames.last_mut()) {
+            frame.next = 0;
+        }
+        Next::Go
+    }
+
+    /// Counts what is sent on its edge: each is a call, and has one outcome there, `unknown` when it is given up.
+    pub(super) fn count_try(&mut self, cx: &mut Cx<'_>, key: Key, edge: EdgeRef) {
+        let number = self.threads.get_mut(key).and_then(Thread::attempt).map_or(1, |attempt| attempt.around.number);
+        cx.note(Note::Edge(edge, EdgeCounted::Call));
+        if number > 1 {
+            cx.note(Note::Edge(edge, EdgeCounted::Retry));
+        }
+    }
+
+    pub(super) fn expect_answer(&mut self, cx: &Cx<'_>, pending: Pending) -> CallId {
+        self.open[pending.to.0 as usize] += 1;
+        let key = self.pending.insert(pending);
+        CallId { life: cx.life(), place: key.place, turn: key.turn }
+    }
+
+    /// Something that was sent has come to this.
+    pub(super) fn resolve(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, tone: Tone) -> Option<Pending> {
+        let pending = self.pending.remove(key)?;
+        self.open[pending.to.0 as usize] -= 1;
+        cx.note(Note::Edge(pending.edge, EdgeCounted::Outcome(tone)));
+        if tone == Tone::Unknown
+            && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
+        {
+            let callee = program.edges[pending.edge.0 as usize].1;
+            *(if program.store(callee).is_some() { &mut txn.strays } else { &mut txn.in_doubt }) = true;
+        }
+        Some(pending)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call of one place")]
+    pub(super) fn call(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        reference: StepRef,
+        edge: EdgeRef,
+        with: &[(Slot, Template)],
+        expires: Instant,
+    ) -> Next {
+        let Verb::Call { endpoint, .. } = &program.step(reference).verb else { return Next::Go };
+        self.count_try(cx, key, edge);
+        let callee = program.endpoint(*endpoint).node;
+        let Some(to) = self.replica(cx, program, callee) else {
+            cx.note(Note::Count(callee, Counted::Refused));
+            cx.note(Note::Edge(edge, EdgeCounted::Outcome(Tone::Error)));
+            return Next::settle(Outcome::Error(Reason::REFUSED));
+        };
+        let mut values = Vec::with_capacity(with.len());
+        for (slot, template) in with {
+            let value = self.value(cx, key, template);
+            values.push((*slot, Self::checked(cx, reference, value)));
+        }
+        let carried = self.seen(key).carried(values);
+        let deadline = self.threads.get(key).map_or(Instant::NEVER, |thread| thread.around().deadline);
+        let kind = program.endpoint(*endpoint).kind;
+        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind });
+        self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
+        cx.send(to, Msg::Call { id, endpoint: *endpoint, kind, carried, expires, deadline });
+        Next::Wait
+    }
+
+    /// The replica that a request goes to; none when nobody is listed.
+    pub(super) fn replica(&mut self, cx: &mut Cx<'_>, program: &Program, callee: NodeRef) -> Option<NodeId> {
+        let all = &program.node(callee).replicas;
+        if let [only] = all[..] {
+            return cx.is_up(only).then_some(only);
+        }
+        let balance = program.service(callee).map_or(Balance::RoundRobin, |def| def.balance);
+        if balance == Balance::RoundRobin {
+            let listed = all.iter().filter(|node| cx.is_up(**node)).count();
+            let turn = &mut self.turns[callee.0 as usize];
+            let at = (*turn as usize).checked_rem(listed)?;
+            *turn = turn.wrapping_add(1);
+            return all.iter().copied().filter(|node| cx.is_up(*node)).nth(at);
+        }
+        let listed: Vec<NodeId> = all.iter().copied().filter(|node| cx.is_up(*node)).collect();
+        let open = |node: NodeId| self.open[node.0 as usize];
+        match balance {
+            Balance::RoundRobin | Balance::LeastRequest => listed.into_iter().min_by_key(|node| open(*node)),
+            Balance::Random => cx.pick(PICK, &listed),
+            Balance::TwoChoices => {
+                let (one, other) = (cx.pick(PICK, &listed)?, cx.pick(PICK, &listed)?);
+                Some(if open(other) < open(one) { other } else { one })
+            }
+        }
+    }
+
+    pub(super) fn ask_step(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        step: StepRef,
+        edge: EdgeRef,
+        at: Value,
+    ) -> Next {
+        let names = self.names(key, program.step(step)).map(Arc::new);
+        let part = self.part(key);
+        let kind = self.kind_of(program, step);
+        let pending = self.ask(cx, program, key, edge, kind, Operation::Step { step, key: at, names, part });
+        self.phase(key, Phase::Calling(pending));
+        Next::Wait
+    }
+
+    /// How what a thread sends to a store now belongs to a transaction.
+    pub(super) fn part(&mut self, key: Key) -> Option<Part> {
+        let txn = self.threads.get_mut(key).and_then(Thread::txn)?;
+        txn.begun = true;
+        Some(Part { id: txn.id, opens: !txn.heard })
+    }
+
+    pub(super) fn kind_of(&self, program: &Program, step: StepRef) -> sim_core::Kind {
+        match &program.step(step).verb {
+            Verb::Set { to: Template::Constant(Value::Null), .. } => self.kinds.delete,
+            Verb::Set { .. } | Verb::Once(_) => self.kinds.set,
+            Verb::Transaction { .. } => self.kinds.commit,
+            _ => self.kinds.read,
+        }
+    }
+
+    /// Sends an operation to the store at the end of an edge.
+    pub(super) fn ask(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        edge: EdgeRef,
+        kind: sim_core::Kind,
+        operation: Operation,
+    ) -> Key {
+        self.count_try(cx, key, edge);
+        let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
+        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind });
+        cx.send(to, Msg::Ask { id, operation, kind });
+        Key { place: id.place, turn: id.turn }
+    }
+
+    /// An answer to a request that is still waited for.
+    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome, extra: Extra) {
+        let Some(pending) = self.resolve(cx, program, key, outcome.tone()) else { return };
+        let Some(thread) = self.threads.get_mut(pending.thread) else { return };
+        let Some(attempt) = thread.attempt() else { return };
+        let next = match std::mem::replace(&mut attempt.phase, Phase::Idle) {
+            Phase::OnceBegin(_) => self.once_begun(cx, pending.thread, outcome, &extra),
+            Phase::OnceEnd(_, came) => self.once_ended(cx, pending.thread, outcome, came),
+            Phase::Committing(_, txn, strays) => self.committed(cx, &pending, (txn, strays), outcome),
+            _ => Next::Settle(outcome, extra),
+        };
+        self.drive(cx, program, pending.thread, next);
+    }
+
+    /// This try has an outcome: try again, or bind it, catch it, or raise it.
+    pub(super) fn settle(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        outcome: Outcome,
+        extra: Extra,
+    ) -> Next {
+        self.stop_timer(cx, key);
+        let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
+        let Some(attempt) = thread.attempt() else { return Next::Over };
+        let step = program.step(attempt.step);
+        if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome) {
+            return self.back_off(cx, program, key, wait);
+        }
+        let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
+        thread.frames.pop();
+        self.bind(key, step, &outcome, extra);
+        // The reason before ok, error and unknown, those before else, in whatever order they are written.
+        let matching = step.clauses.on.iter().filter(|(catch, _)| catches(*catch, &outcome));
+        let caught = matching.min_by_key(|(catch, _)| breadth(*catch)).map(|(_, block)| *block);
+        match (caught, &outcome) {
+            (Some(block), _) => {
+                let reason = outcome.reason().map_or(Value::Null, |reason| Value::from(program.reason(reason)));
+                self.env(key).reason = reason;
+                self.enter(key, block)
+            }
+            (None, Outcome::Ok(_)) => Next::Go,
+            (None, _) => Next::Raise(outcome),
+        }
+    }
+
+    pub(super) fn stop_timer(&mut self, cx: &mut Cx<'_>, key: Key) {
+        let timer = self.threads.get_mut(key).and_then(Thread::attempt).and_then(|attempt| attempt.timer.take());
+        if let Some(timer) = timer {
+            self.disarm(cx, timer);
+        }
+    }
+
+    pub(super) fn bind(&mut self, key: Key, step: &Step, outcome: &Outcome, extra: Extra) {
+        let value = match outcome {
+            Outcome::Ok(value) => value.clone(),
+            Outcome::Error(_) | Outcome::Unknown(_) => Value::Null,
+        };
+        let bound = step.clauses.bind;
+        let env = self.env(key);
+        if let Verb::Read { version: Some(slot), .. } = &step.verb {
+            let version = if let Extra::Version(version) = extra { version } else { 0 };
+            env.set(*slot, Value::Int(version as i64));
+        }
+        let Some(slot) = bound else { return };
+        env.set(slot, value);
+        if let Verb::List { .. } = &step.verb {
+            let list = if let Extra::Keys(list) = extra { list } else { Arc::from([]) };
+            env.keep_list(slot, list);
+        }
+    }
+
+    /// Pops what the outcome ends, up to the attempt it happened in.
+    pub(super) fn raise(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome) -> Next {
+        loop {
+            let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
+            match thread.frames.last().map(|frame| &frame.role) {
+                None => return self.thread_over(cx, program, key, outcome, false),
+                Some(Role::Attempt(_)) => return self.body_over(cx, program, key, outcome),
+                Some(Role::Plain | Role::Each { .. } | Role::Fan(_)) => thread.frames.pop(),
+            };
+        }
+    }
+
+    /// The steps of the attempt in the top frame have come to an end.
+    pub(super) fn body_over(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome) -> Next {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
+        match std::mem::replace(&mut attempt.phase, Phase::Idle) {
+            Phase::Transaction(txn) => self.close_transaction(cx, program, key, *txn, outcome),
+            Phase::Once(about) => self.close_once(cx, program, key, &about, outcome, false),
+            _ => Next::settle(outcome),
+        }
+    }
+
+    /// `reply` or `fail` on its way out.
+    pub(super) fn end(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome) -> Next {
+        loop {
+            let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
+            let Some(frame) = thread.frames.last_mut() else {
+                return self.thread_over(cx, program, key, outcome, true);
+            };
+            let phase = match &mut frame.role {
+                Role::Attempt(attempt) => std::mem::replace(&mut attempt.phase, Phase::Idle),
+                Role::Plain | Role::Each { .. } | Role::Fan(_) => Phase::Idle,
+            };
+            match phase {
+                Phase::Transaction(txn) => {
+                    thread.ending = Some(outcome.clone());
+                    return self.close_transaction(cx, program, key, *txn, outcome);
+                }
+                Phase::Once(about) => {
+                    thread.ending = Some(outcome.clone());
+                    return self.close_once(cx, program, key, &about, outcome, true);
+                }
+                _ => {
+                    self.stop_timer(cx, key);
+                    if let Some(thread) = self.threads.get_mut(key) {
+                        thread.frames.pop();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The attempt in the top frame is finished: it settles, or what ends the endpoint goes on outwards.
+    pub(super) fn closed(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome) -> Next {
+        let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
+        match thread.ending.take() {
+            None => Next::settle(outcome),
+            // A commit that failed takes the reply with it.
+            Some(Outcome::Ok(_)) if outcome.tone() != Tone::Ok => Next::settle(outcome),
+            Some(ending) => {
+                self.stop_timer(cx, key);
+                if let Some(thread) = self.threads.get_mut(key) {
+                    thread.frames.pop();
+                }
+                Next::End(ending)
+            }
+        }
+    }
+
+    /// A thread has no more steps: what stands where it came from?
+    pub(super) fn thread_over(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        outcome: Outcome,
+        ends: bool,
+    ) -> Next {
+        let Some(thread) = self.threads.remove(key) else { return Next::Over };
+        if let Some(request) = self.requests.get_mut(thread.request) {
+            request.threads -= 1;
+        }
+        match thread.origin {
+            Origin::Main => self.finish_request(cx, program, thread.request, outcome),
+            Origin::Background => self.forget_if_over(thread.request),
+            Origin::Branch { parent, depth } if ends => {
+                self.unwind(cx, program, parent, depth, false);
+                self.drive(cx, program, parent, Next::End(outcome));
+            }
+            Origin::Branch { parent, .. } => self.branch_over(cx, program, parent, key, &outcome),
+        }
+        Next::Over
+    }
+}

@@ -1,0 +1,139 @@
+//! Trying again: what is, how long to wait before, and what the budget has left.
+
+use sim_core::{Dist, Duration, Ratio};
+
+use super::exec::{Next, TRY};
+use super::service::{Cx, JITTER, Service};
+use super::thread::{Alarm, Phase, Thread};
+use crate::message::{Outcome, Tone};
+use crate::program::{Catch, Jitter, Program, Reason, RetryDef, Step};
+use crate::slab::Key;
+
+impl Service {
+    /// The wait before the next try, if there is to be one.
+    pub(super) fn wait_before_retry(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        step: &Step,
+        outcome: &Outcome,
+    ) -> Option<Duration> {
+        let retry = step.clauses.retry.as_ref()?;
+        let attempt = self.threads.get_mut(key).and_then(Thread::attempt)?;
+        let (number, deadline, waited) = (attempt.number, attempt.around.deadline, attempt.waited);
+        let cause = attempt.cause.then(TRY | u64::from(number));
+        if !is_retried(retry, outcome) || retry.tries.is_some_and(|tries| number >= tries) {
+            return None;
+        }
+        cx.because(cause);
+        let wait = wait_of(cx, retry, number, waited);
+        // A try that no time is left for is none: what came of the last one stands, since `expired` would say that nothing was
+        // done.
+        let begins = cx.now() + wait;
+        (begins < deadline && self.spend(retry)).then_some(wait)
+    }
+
+    pub(super) fn back_off(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, wait: Duration) -> Next {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
+        attempt.number += 1;
+        attempt.around.number = attempt.number;
+        attempt.waited = wait;
+        // What takes no time and is tried again at once goes through the queue of events, where a loop without end is noticed.
+        if wait.is_zero() && attempt.since < cx.now() {
+            return self.launch(cx, program, key);
+        }
+        let alarm = self.alarm(cx, wait, Alarm::Over { thread: key });
+        self.phase(key, Phase::Backoff(alarm));
+        Next::Wait
+    }
+
+    /// A first try adds to its budget.
+    pub(super) fn earn(&mut self, step: &Step) {
+        let Some(budget) = step.clauses.retry.as_ref().and_then(|retry| retry.budget) else { return };
+        let most = u64::from(budget.burst) * Ratio::ONE.parts();
+        let held = self.budget(budget.index, most);
+        *held = held.saturating_add(budget.ratio.parts()).min(most);
+    }
+
+    /// A retry costs its budget one, if it has one.
+    pub(super) fn spend(&mut self, retry: &RetryDef) -> bool {
+        let Some(budget) = retry.budget else { return true };
+        let held = self.budget(budget.index, u64::from(budget.burst) * Ratio::ONE.parts());
+        match held.checked_sub(Ratio::ONE.parts()) {
+            Some(rest) => {
+                *held = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn budget(&mut self, index: u32, full: u64) -> &mut u64 {
+        let index = index as usize;
+        if self.budgets.len() <= index {
+            self.budgets.resize(index + 1, None);
+        }
+        self.budgets[index].get_or_insert(full)
+    }
+}
+
+pub(super) fn is_retried(retry: &RetryDef, outcome: &Outcome) -> bool {
+    if outcome.tone() == Tone::Ok {
+        return false;
+    }
+    if !retry.on.is_empty() {
+        return retry.on.iter().any(|catch| catches(*catch, outcome));
+    }
+    match outcome {
+        Outcome::Unknown(_) => true,
+        Outcome::Error(reason) => [Reason::REFUSED, Reason::OVERLOADED, Reason::UNAVAILABLE].contains(reason),
+        Outcome::Ok(_) => false,
+    }
+}
+
+/// The wait before retry `number` (from 1): `min(wait · factor^(number − 1), max_wait)`, then jitter.
+pub(super) fn wait_of(cx: &mut Cx<'_>, retry: &RetryDef, number: u32, waited: Duration) -> Duration {
+    const ONE: u128 = 1_000_000;
+    let most = u128::from(retry.max_wait.nanos());
+    let mut wait = u128::from(retry.wait.nanos()).min(most);
+    for _ in 1..number {
+        let longer = wait * u128::from(retry.factor_ppm) / ONE;
+        if longer == wait || wait == most {
+            break;
+        }
+        wait = longer.min(most);
+    }
+    let wait = Duration::from_nanos(wait as u64);
+    let spread = |cx: &mut Cx<'_>, low, high| match Dist::uniform(low, high) {
+        Ok(dist) => cx.draw(JITTER, &dist),
+        Err(_) => high,
+    };
+    match retry.jitter {
+        Jitter::None => wait,
+        Jitter::Full => spread(cx, Duration::ZERO, wait),
+        Jitter::Equal => spread(cx, Duration::from_nanos(wait.nanos() / 2), wait),
+        Jitter::Decorrelated => {
+            let before = waited.max(retry.wait);
+            spread(cx, retry.wait, before.saturating_mul(3)).min(retry.max_wait)
+        }
+    }
+}
+
+pub(super) fn catches(catch: Catch, outcome: &Outcome) -> bool {
+    match catch {
+        Catch::Reason(reason) => outcome.reason() == Some(reason),
+        Catch::Ok => outcome.tone() == Tone::Ok,
+        Catch::Error => outcome.tone() == Tone::Error,
+        Catch::Unknown => outcome.tone() == Tone::Unknown,
+        Catch::Else => outcome.tone() != Tone::Ok,
+    }
+}
+
+/// How much a word of `on` takes in: the narrowest is asked first.
+pub(super) const fn breadth(catch: Catch) -> u8 {
+    match catch {
+        Catch::Reason(_) => 0,
+        Catch::Ok | Catch::Error | Catch::Unknown => 1,
+        Catch::Else => 2,
+    }
+}
