@@ -84,6 +84,8 @@ pub(super) struct State {
     pub(super) broke: Option<Broke>,
     /// Kernel nodes that are up.
     up: Vec<bool>,
+    /// How often each kernel node was seen to go down.
+    falls: Vec<u32>,
     /// Whether what changes belongs to one change that is not over.
     apart: bool,
     /// What it has changed so far: who is to be asked, of which key; none: of all.
@@ -115,6 +117,7 @@ impl State {
             troubles: None,
             broke: None,
             up: vec![true; program.replicas.len()],
+            falls: vec![0; program.replicas.len()],
             apart: false,
             changed: Vec::new(),
             stale: !plan.lives.is_empty(),
@@ -238,16 +241,19 @@ impl State {
     pub(super) fn is_up(&mut self, program: &Program, plan: &Plan, node: NodeId, up: bool) {
         let Some(was) = self.up.get_mut(node.0 as usize) else { return };
         if std::mem::replace(was, up) && !up {
+            self.falls[node.0 as usize] += 1;
             self.crashed(program, plan, node);
         }
     }
 
     /// A node begins a life. When it was not seen to go down, it has done so in between.
     pub(super) fn started(&mut self, program: &Program, plan: &Plan, node: NodeId, life: u32) {
-        if life > 1 {
-            self.is_up(program, plan, node, false);
-        }
+        let fallen = self.falls.get(node.0 as usize).copied().unwrap_or_default();
         self.is_up(program, plan, node, true);
+        if life > fallen + 1 {
+            self.is_up(program, plan, node, false);
+            self.is_up(program, plan, node, true);
+        }
     }
 
     fn crashed(&mut self, program: &Program, plan: &Plan, node: NodeId) {
