@@ -729,6 +729,7 @@ fn a_crash_takes_steps_lines_and_memory_and_leaves_maps_and_facts() {
         ("bank.kept['n']", 1.0),
         ("total(forgotten)", 2.0),
         ("shopper->bank.unknown", 2.0),
+        ("bank.crashes", 1.0),
     ];
     check(&text, &expected);
     // The news travels over the link, and a cut link brings none.
