@@ -226,8 +226,14 @@ mod tests {
 
     #[test]
     fn what_is_shrunk_shrinks_no_further_and_fails_with_any_seed() {
-        for seed in [0, 1, 3, 4] {
-            let small = shrunk("checkout", &Choices::none().set("orders", "10"), seed);
+        let choices = Choices::none().set("orders", "10");
+        let model = builtin::scenario("checkout").unwrap().unwrap().model(&choices).unwrap();
+        let fails = |seed: &u64| model.run(Seed(*seed), Stop::AtViolation).outcome.verdict.is_failure();
+        let failing: Vec<u64> = (0..100).filter(fails).collect();
+        assert!(failing.len() > 30, "{failing:?}");
+        for seed in failing {
+            let small = shrunk("checkout", &choices, seed);
+            assert_eq!(small.case.faults.len(), 1, "seed {seed}");
             let again = shrink("case.json", &small.case, 10_000, &mut |_| true).unwrap();
             assert_eq!(again.case, small.case);
             let other = Case { seed: Seed(987_654_321), ..small.case.clone() };
