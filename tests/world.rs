@@ -441,7 +441,12 @@ impl Decisions {
                     self.touched.extend(fault.map(|fault| (fault, operation.clone())));
                     self.answer(operation, cause.lineage, link, format!("{fate:?}"));
                 }
-                Entry::Set { .. } | Entry::Cancelled { .. } | Entry::Marked { .. } | Entry::Down { .. } => {}
+                Entry::Set { .. }
+                | Entry::Cancelled { .. }
+                | Entry::Marked { .. }
+                | Entry::Down { .. }
+                | Entry::Struck { .. }
+                | Entry::Released { .. } => {}
             }
         }
     }

@@ -152,6 +152,18 @@ impl Dice {
         self.rulings.as_ref().map_or(&[], |rulings| &rulings.applied)
     }
 
+    /// Changes what a line of the case says, by its order in the case; false when its question has come up already.
+    pub(crate) fn overrule(&mut self, nth: usize, ruling: Ruling) -> bool {
+        let Some(rulings) = &mut self.rulings else { return false };
+        if rulings.applied.get(nth) != Some(&false) {
+            return false;
+        }
+        let mut all = rulings.all.to_vec();
+        all[nth] = ruling;
+        rulings.all = all.into();
+        true
+    }
+
     #[inline]
     fn group(&self, node: NodeId) -> Group {
         match self.groups.get(node.0 as usize) {

@@ -152,6 +152,23 @@ impl Cursor {
         ends.filter(|end| *end != Instant::NEVER).max().unwrap_or(Instant::ZERO)
     }
 
+    /// Takes a fault out of what is to come, by its place in the schedule; false when it holds now, or is not there.
+    pub(crate) fn lift(&mut self, plan: &Plan, place: u32) -> bool {
+        let of_it = |index: &u32| plan.planned(*index).fault == place;
+        let holds = self.pending.iter().any(|(_, phase, index)| of_it(index) && !phase.begins());
+        let holds_for_ever = |index: u32| {
+            let planned = plan.planned(index);
+            let begins = self.pending.iter().any(|(_, _, other)| *other == index);
+            planned.fault == place && planned.end == Instant::NEVER && !begins
+        };
+        let known = plan.planned.iter().any(|planned| planned.fault == place);
+        if !known || holds || (0..plan.planned.len() as u32).any(holds_for_ever) {
+            return false;
+        }
+        self.pending.retain(|(_, _, index)| !of_it(index));
+        true
+    }
+
     /// Takes the next change out of the list: its place in the schedule, and what it does.
     pub(crate) fn advance(&mut self, plan: &Plan, dice: &Dice) -> Option<(u32, Change)> {
         let (at, phase, index) = self.pending.pop_first()?;
@@ -351,27 +368,34 @@ fn ruling(decision: &Decision, known: &Known<'_>) -> (Addressee, Ruling) {
         },
     };
     let ordinal = |nth: &crate::fault::Nth| u32::try_from(nth.ordinal.get()).unwrap_or(u32::MAX);
-    match decision {
-        Decision::Envelope { ruling, link, kind, nth } => {
+    let addressee = match decision {
+        Decision::Envelope { link, kind, nth, .. } => {
             let (from, to) = (group_of(link.from.as_str(), known), group_of(link.to.as_str(), known));
             let kind = known.names.find_kind(kind.as_str()).unwrap_or(crate::id::Kind(u16::MAX));
-            let ruling = match ruling {
-                Said::Drop => Ruling::Drop,
-                Said::Late(after) => Ruling::Late(*after),
-                Said::Twice(after) => Ruling::Twice(*after),
-                Said::Keep => Ruling::Keep,
-            };
-            (Addressee::Send(from, to, kind, operation(nth), ordinal(nth)), ruling)
+            Addressee::Send(from, to, kind, operation(nth), ordinal(nth))
         }
-        Decision::Draw { node, purpose, nth, value } => {
-            let ruling = match value {
-                Value::Length(length) => Ruling::Length(*length),
-                Value::Yes => Ruling::Chance(true),
-                Value::No => Ruling::Chance(false),
-                Value::Choice(name) => Ruling::Name(name.as_str().to_owned()),
-            };
+        Decision::Draw { node, purpose, nth, .. } => {
             let key = name_hash(purpose.as_str());
-            (Addressee::Draw(group_of(node.as_str(), known), key, operation(nth), ordinal(nth)), ruling)
+            Addressee::Draw(group_of(node.as_str(), known), key, operation(nth), ordinal(nth))
         }
+    };
+    (addressee, answer(decision))
+}
+
+/// What a decision says, whatever it says it to.
+pub(crate) fn answer(decision: &Decision) -> Ruling {
+    match decision {
+        Decision::Envelope { ruling, .. } => match ruling {
+            Said::Drop => Ruling::Drop,
+            Said::Late(after) => Ruling::Late(*after),
+            Said::Twice(after) => Ruling::Twice(*after),
+            Said::Keep => Ruling::Keep,
+        },
+        Decision::Draw { value, .. } => match value {
+            Value::Length(length) => Ruling::Length(*length),
+            Value::Yes => Ruling::Chance(true),
+            Value::No => Ruling::Chance(false),
+            Value::Choice(name) => Ruling::Name(name.as_str().to_owned()),
+        },
     }
 }

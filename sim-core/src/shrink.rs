@@ -29,16 +29,17 @@ impl Budget {
     }
 }
 
-/// The items that are left when no single one can be taken away and `fails` still holds; the whole list must fail.
+/// The items that are left when no single one can be taken away and `fails` still says yes; the whole list must fail.
 ///
-/// With the budget used up, the smallest failing list so far. The order of items stays.
+/// Once `fails` has no answer any more (its budget is used up, somebody has seen enough), the smallest failing list so far. The
+/// order of items stays.
 ///
 /// ```
-/// use sim_core::shrink::{Budget, minimise};
-/// let needed = |items: &[u32]| items.contains(&3) && items.contains(&17);
-/// assert_eq!(minimise((0..100).collect(), &mut Budget::new(1_000), needed), [3, 17]);
+/// use sim_core::shrink::minimise;
+/// let needed = |items: &[u32]| Some(items.contains(&3) && items.contains(&17));
+/// assert_eq!(minimise((0..100).collect(), needed), [3, 17]);
 /// ```
-pub fn minimise<T: Clone>(mut items: Vec<T>, budget: &mut Budget, mut fails: impl FnMut(&[T]) -> bool) -> Vec<T> {
+pub fn minimise<T: Clone>(mut items: Vec<T>, mut fails: impl FnMut(&[T]) -> Option<bool>) -> Vec<T> {
     let mut size = items.len().div_ceil(2).max(1);
     loop {
         let mut from = 0;
@@ -46,14 +47,13 @@ pub fn minimise<T: Clone>(mut items: Vec<T>, budget: &mut Budget, mut fails: imp
         while from < items.len() {
             let to = (from + size).min(items.len());
             let rest: Vec<T> = items[..from].iter().chain(&items[to..]).cloned().collect();
-            if !budget.take() {
-                return items;
-            }
-            if fails(&rest) {
-                items = rest;
-                smaller = true;
-            } else {
-                from = to;
+            match fails(&rest) {
+                Some(true) => {
+                    items = rest;
+                    smaller = true;
+                }
+                Some(false) => from = to,
+                None => return items,
             }
         }
         if size > 1 {
@@ -72,8 +72,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_single_item_of_the_result_can_go(needed in prop::collection::btree_set(0u32..60, 0..6)) {
-            let fails = |items: &[u32]| needed.iter().all(|item| items.contains(item));
-            let left = minimise((0..60).collect(), &mut Budget::new(10_000), fails);
+            let fails = |items: &[u32]| Some(needed.iter().all(|item| items.contains(item)));
+            let left = minimise((0..60).collect(), fails);
             prop_assert_eq!(left, needed.into_iter().collect::<Vec<_>>());
         }
 
@@ -81,7 +81,7 @@ mod tests {
         fn a_budget_is_kept_and_the_result_still_fails(most in 0u64..40) {
             let mut budget = Budget::new(most);
             let fails = |items: &[u32]| items.iter().sum::<u32>() >= 100;
-            let left = minimise((0..40).collect(), &mut budget, fails);
+            let left = minimise((0..40).collect(), |items| budget.take().then(|| fails(items)));
             prop_assert!(budget.used <= most && fails(&left));
         }
     }

@@ -195,6 +195,16 @@ pub enum Entry {
         /// Which.
         node: NodeId,
     },
+    /// A fault of this step struck a node, up or down.
+    Struck {
+        /// Which.
+        node: NodeId,
+    },
+    /// The fault of this step holds a node no longer; another may.
+    Released {
+        /// Which.
+        node: NodeId,
+    },
 }
 
 /// An actor panicked: a finding.
@@ -495,6 +505,29 @@ impl<M: Message> Sim<M> {
             }
         }
         touched
+    }
+
+    /// From now on the decision at that place of the schedule says this instead: the same question, another answer.
+    ///
+    /// False, and nothing changes, when its question has come up already or no decision stands there. For forks: what a run
+    /// would have come to, had only this been otherwise.
+    #[must_use]
+    pub fn overrule(&mut self, place: usize, said: &crate::fault::Decision) -> bool {
+        let faults = self.ground.system.faults();
+        let is_decision = |fault: &crate::fault::Fault| matches!(fault, crate::fault::Fault::Decision(_));
+        if !faults.get(place).is_some_and(is_decision) {
+            return false;
+        }
+        let nth = faults[..place].iter().filter(|fault| is_decision(fault)).count();
+        self.dice.overrule(nth, crate::schedule::answer(said))
+    }
+
+    /// From now on the fault at that place of the schedule never begins (again).
+    ///
+    /// False, and nothing changes, when it holds now or stands nowhere in the plan.
+    #[must_use]
+    pub fn lift(&mut self, place: usize) -> bool {
+        u32::try_from(place).is_ok_and(|place| self.cursor.lift(&self.ground.plan, place))
     }
 
     /// The end of the last fault of the schedule that ends; [`Instant::ZERO`] when none does.
@@ -890,6 +923,7 @@ impl<M: Message> Sim<M> {
     /// Takes a node down; what it owed is reset, what it remembered is gone.
     fn strike(&mut self, node: NodeId, blow: Blow, fault: u32) {
         self.weather.touched[fault as usize] += 1;
+        self.log_entry(|| Entry::Struck { node });
         let ground = self.ground.clone();
         let this = &mut self.nodes[node.0 as usize];
         this.down += 1;
@@ -929,6 +963,7 @@ impl<M: Message> Sim<M> {
 
     /// Lets a node up again, once nothing holds it down.
     fn release(&mut self, node: NodeId) {
+        self.log_entry(|| Entry::Released { node });
         let this = &mut self.nodes[node.0 as usize];
         this.down -= 1;
         if this.down == 0 {

@@ -1,5 +1,7 @@
 //! What people come to see: the scenario language, its interpreter, the built-in scenarios, statistics.
 pub mod builtin;
+pub mod decided;
+pub mod explain;
 pub mod expr;
 pub mod interp;
 pub mod json;
@@ -11,6 +13,8 @@ pub mod message;
 pub mod narrate;
 pub mod problem;
 pub mod program;
+pub mod prove;
+pub mod record;
 pub mod scenario;
 pub mod shelf;
 pub mod shrink;

@@ -2,15 +2,18 @@
 //!
 //! The run is repeated with everything kept and cut at the violation. Of each event that set a fact or cell which the property
 //! read, and of each message that a timer in that past waited for in vain, the past is taken; every random answer in it that
-//! differs from its default becomes a line of the case. A line stands alone: it names an operation and an ordinal, not a seed.
+//! differs from its default becomes a line of the case. A fault whose times or victims are drawn becomes a line for each time it
+//! struck. A line stands alone: it names an operation and an ordinal, or an instant, and never a seed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::collections::BTreeSet;
 
-use sim_core::{Answer, Draw, Entry, Fate, Fault, Form, Kind, Limits, NodeId, Operation, Rest, Seed, Stop, Trace, run};
+use sim_core::fault::{Nodes, Pace, Target, Timed, Verb, When};
+use sim_core::{Entry, Fault, Happening, Instant, NodeId, Pattern, Rest, Seed, Stop, Trace};
 
+use crate::decided::{Decided, decided};
 use crate::message::Msg;
 use crate::program::Program;
+use crate::record::{Failure, Record, fails};
 use crate::scenario::Model;
 
 /// A run written down.
@@ -18,77 +21,41 @@ use crate::scenario::Model;
 pub struct Written {
     /// The model with its lines in place of the dice: calm for all the rest.
     pub faults: Vec<Fault>,
-    /// How many of them are decisions.
-    pub decisions: usize,
     /// Whether the lines are those of the whole run, because those of the violation's past did not fail in the same way.
     pub whole: bool,
 }
 
-/// What must come out again: the verdict and the property that decided it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The verdict.
-    pub verdict: sim_core::Verdict,
-    /// The property.
-    pub property: Option<String>,
-}
-
-impl Failure {
-    /// How a run failed; none when it did not.
-    pub fn of(outcome: &sim_core::Outcome) -> Option<Failure> {
-        let property = outcome.property().map(str::to_owned);
-        outcome.verdict.is_failure().then_some(Failure { verdict: outcome.verdict, property })
-    }
-
-    /// Where a run that is to fail like this stops.
-    pub fn stop(&self) -> Stop<'_> {
-        self.property.as_deref().map_or(Stop::AtEnd, Stop::AtViolationOf)
-    }
-}
-
-/// Whether a model fails in this way, whatever the seed says.
-pub fn fails(model: &Model, seed: Seed, failure: &Failure) -> bool {
-    Failure::of(&model.run(seed, failure.stop()).outcome).as_ref() == Some(failure)
-}
-
 /// Writes a failing run down; `None` when it does not fail, or does not fail by its lines alone.
 pub fn materialise(model: &Model, seed: Seed) -> Option<(Written, Failure)> {
-    let (mut sim, mut judge) = model.start(seed);
-    sim.record(true);
-    let mut trace = Trace::new();
-    let course = model.course(Stop::AtViolation, Limits::default());
-    let outcome = run(&mut sim, &mut judge, &course, |sim, step| {
-        trace.push(sim, step);
-        ControlFlow::Continue(())
-    });
-    let failure = Failure::of(&outcome)?;
-    let violation =
-        judge.violations().into_iter().find(|violation| Some(&violation.property) == failure.property.as_ref());
-    let roots: BTreeSet<u64> = match &violation {
-        Some(violation) => {
-            violation.read.iter().flat_map(|read| &read.events).copied().chain([violation.event]).collect()
-        }
-        None => BTreeSet::from([outcome.events]),
-    };
-    let past = past(&trace, &roots);
-    let steps = trace.steps().len() as u64;
-    for (whole, events) in [(false, past), (true, (1..=steps).collect())] {
-        let lines = lines(&trace, model.program(), &events);
-        let decisions = lines.len();
-        let faults: Vec<Fault> = model.faults().iter().filter(is_timed).cloned().chain(lines).collect();
+    let record = Record::of(model, seed, Stop::AtViolation);
+    let failure = record.failure.clone()?;
+    let program = model.program();
+    let timed = fixed(&record.trace, model.faults(), program);
+    let said: Vec<Fault> = model.faults().iter().filter(|fault| matches!(fault, Fault::Decision(_))).cloned().collect();
+    let (all, past) = (decided(&record.trace, program), past(&record.trace, &record.roots()));
+    let in_past = |decided: &&Decided| past.contains(&decided.event);
+    let line = |decided: &Decided| decided.line(program);
+    for whole in [false, true] {
+        let odd = all.iter().filter(|decided| decided.is_odd()).filter(|decided| whole || in_past(decided));
+        // What the case said before stays where the run says nothing else: the lines of the run stand behind and win.
+        let faults: Vec<Fault> =
+            timed.iter().cloned().chain(said.iter().cloned()).chain(odd.filter_map(line)).collect();
+        let faults = once_each(faults);
         if fails(&model.with(faults.clone(), Rest::Calm), seed, &failure) {
-            return Some((Written { faults, decisions, whole }, failure));
+            return Some((Written { faults, whole }, failure));
         }
     }
     None
 }
 
-fn is_timed(fault: &&Fault) -> bool {
-    matches!(fault, Fault::Timed(_))
+/// The same lines, each only once.
+fn once_each(lines: Vec<Fault>) -> Vec<Fault> {
+    let mut seen = BTreeSet::new();
+    lines.into_iter().filter(|line| !matches!(line, Fault::Decision(_)) || seen.insert(line.to_string())).collect()
 }
 
 /// All events that led to these, and to what their timers waited for in vain.
-fn past(trace: &Trace<Msg>, roots: &BTreeSet<u64>) -> BTreeSet<u64> {
+pub fn past(trace: &Trace<Msg>, roots: &BTreeSet<u64>) -> BTreeSet<u64> {
     let mut past: BTreeSet<u64> = roots.iter().flat_map(|root| trace.past(*root)).collect();
     // What was sent in an event that also set a timer which went off: where it went belongs to the reason.
     loop {
@@ -103,99 +70,102 @@ fn past(trace: &Trace<Msg>, roots: &BTreeSet<u64>) -> BTreeSet<u64> {
     }
 }
 
-fn is_fired(what: &sim_core::Happening) -> bool {
-    matches!(what, sim_core::Happening::Fired { .. })
+fn is_fired(what: &Happening) -> bool {
+    matches!(what, Happening::Fired { .. })
 }
 
-/// The lines for the answers of these events that differ from their defaults. Ordinals are counted over the whole run.
-fn lines(trace: &Trace<Msg>, program: &Program, events: &BTreeSet<u64>) -> Vec<Fault> {
-    let mut writer = Writer { program, drawn: BTreeMap::new(), sent: BTreeMap::new(), lines: Vec::new() };
+/// Whether what a fault does is left to its own dice, or to how often it has happened.
+fn is_drawn(timed: &Timed) -> bool {
+    let about = |pace: &Option<Pace>| matches!(pace, Some(Pace::About(_)));
+    timed.every.is_some() || about(&timed.length) || matches!(target(&timed.verb), Some(Target::One(_)))
+}
+
+fn target(verb: &Verb) -> Option<&Target> {
+    match verb {
+        Verb::Crash { target, .. } | Verb::PowerLoss { target } => Some(target),
+        Verb::Partition { .. } | Verb::Cut { .. } | Verb::Loss { .. } | Verb::Delay { .. } | Verb::Duplicate { .. } => {
+            None
+        }
+    }
+}
+
+/// The timed faults of a run with everything about their times and victims written out, in the order in which they began.
+fn fixed(trace: &Trace<Msg>, faults: &[Fault], program: &Program) -> Vec<Fault> {
+    let mut lines: Vec<Fault> = Vec::new();
+    let mut times = Times::default();
     for step in trace.steps() {
-        let wanted = events.contains(&step.number);
-        for entry in trace.entries(step.number) {
-            match entry {
-                Entry::Drew { node, draw } => writer.draw(*node, draw, wanted),
-                Entry::Sent { from, to, kind, cause, fate, calm, form: Form::Message, .. } => {
-                    writer.envelope((*from, *to), *kind, cause.operation, *fate, *calm, wanted);
-                }
-                _ => {}
+        match step.what {
+            Happening::FaultBegan { fault } => times.begin(fault, step.at, struck(trace.entries(step.number))),
+            Happening::FaultEnded { fault } => times.end(fault, step.at, &released(trace.entries(step.number))),
+            _ => {}
+        }
+    }
+    for (place, fault) in faults.iter().enumerate() {
+        match fault {
+            Fault::Timed(timed) if is_drawn(timed) => {
+                let of_it = times.all.iter().filter(|time| time.fault as usize == place);
+                lines.extend(of_it.flat_map(|time| time.lines(timed, program)));
             }
+            Fault::Timed(_) => lines.push(fault.clone()),
+            Fault::Decision(_) => {}
         }
     }
-    writer.lines
+    lines
 }
 
-struct Writer<'p> {
-    program: &'p Program,
-    drawn: BTreeMap<(u16, &'static str, Operation), u32>,
-    sent: BTreeMap<(u16, u16, Kind, Operation), u32>,
-    lines: Vec<Fault>,
+fn struck(entries: &[Entry]) -> Vec<NodeId> {
+    entries.iter().filter_map(|entry| if let Entry::Struck { node } = entry { Some(*node) } else { None }).collect()
 }
 
-impl Writer<'_> {
-    fn group(&self, node: NodeId) -> u16 {
-        self.program.replicas[node.0 as usize].0.0
+fn released(entries: &[Entry]) -> Vec<NodeId> {
+    entries.iter().filter_map(|entry| if let Entry::Released { node } = entry { Some(*node) } else { None }).collect()
+}
+
+/// One time that a fault held.
+#[derive(Clone, Debug)]
+struct Time {
+    fault: u32,
+    begin: Instant,
+    end: Option<Instant>,
+    struck: Vec<NodeId>,
+}
+
+#[derive(Default)]
+struct Times {
+    all: Vec<Time>,
+}
+
+impl Times {
+    fn begin(&mut self, fault: u32, begin: Instant, struck: Vec<NodeId>) {
+        self.all.push(Time { fault, begin, end: None, struck });
     }
 
-    fn name(&self, group: u16) -> &str {
-        &self.program.nodes[group as usize].name
-    }
-
-    /// An operation with a blank behind it, as lines have it; nothing for what is done for nobody.
-    fn operation(&self, operation: Operation) -> String {
-        let words =
-            operation.parts().map(|(class, number)| format!("{}/{number} ", self.program.classes[class.0 as usize]));
-        words.unwrap_or_default()
-    }
-
-    fn draw(&mut self, node: NodeId, draw: &Draw, wanted: bool) {
-        let (group, of) = (self.group(node), draw.cause.operation);
-        let nth = self.drawn.entry((group, draw.purpose.name(), of)).or_default();
-        *nth += 1;
-        let nth = *nth;
-        if !wanted || draw.answer == draw.calm {
-            return;
-        }
-        let value = match draw.answer {
-            Answer::Length(length) => length.to_string(),
-            Answer::Chance(true) => "yes".to_owned(),
-            Answer::Chance(false) => "no".to_owned(),
-            Answer::Node(node) => self.program.replica_name(node),
-            Answer::Number(_) => return,
-        };
-        let (name, purpose, of) = (self.name(group), draw.purpose.name(), self.operation(of));
-        self.line(&format!("draw {name} {purpose} {of}#{nth} {value}"));
-    }
-
-    fn envelope(
-        &mut self,
-        (from, to): (NodeId, NodeId),
-        kind: Kind,
-        of: Operation,
-        fate: Fate,
-        calm: Fate,
-        wanted: bool,
-    ) {
-        let (from, to) = (self.group(from), self.group(to));
-        let nth = self.sent.entry((from, to, kind, of)).or_default();
-        *nth += 1;
-        let nth = *nth;
-        if !wanted || fate == calm {
-            return;
-        }
-        let link = format!("{}->{}", self.name(from), self.name(to));
-        let which = format!("{link} {} {}#{nth}", self.program.kinds[kind.0 as usize], self.operation(of));
-        match fate {
-            Fate::Arrives(after) => self.line(&format!("late {which} {after}")),
-            Fate::ArrivesTwice(_, second) => self.line(&format!("twice {which} {second}")),
-            Fate::Lost => self.line(&format!("drop {which}")),
-            // The cut that did it stands in the schedule.
-            Fate::Cut => {}
+    fn end(&mut self, fault: u32, end: Instant, released: &[NodeId]) {
+        let holds = |time: &&mut Time| time.fault == fault && time.end.is_none() && time.struck == released;
+        if let Some(time) = self.all.iter_mut().find(holds) {
+            time.end = Some(end);
         }
     }
+}
 
-    fn line(&mut self, text: &str) {
-        // What the grammar cannot say (a name that is a word of its own) stays with calm.
-        self.lines.extend(text.parse::<Fault>());
+impl Time {
+    /// The same trouble at its own instants: of each node that was struck, or of the links.
+    fn lines(&self, timed: &Timed, program: &Program) -> Vec<Fault> {
+        let when = self.end.map_or(When::From(self.begin), |end| When::Between(self.begin, end));
+        let line = |verb: Verb| Fault::Timed(Timed { when, verb, every: None, length: None });
+        if target(&timed.verb).is_none() {
+            return vec![line(timed.verb.clone())];
+        }
+        let names = self.struck.iter().filter_map(|node| program.replica_name(*node).parse::<Pattern>().ok());
+        names.map(|name| line(aimed(timed.verb.clone(), Target::All(Nodes::Like(name))))).collect()
+    }
+}
+
+/// The same blow at another target.
+fn aimed(verb: Verb, at: Target) -> Verb {
+    match verb {
+        Verb::Crash { disk, .. } => Verb::Crash { target: at, disk },
+        Verb::PowerLoss { .. } => Verb::PowerLoss { target: at },
+        other => other,
     }
 }

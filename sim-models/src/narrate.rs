@@ -63,6 +63,13 @@ pub enum What {
         /// What it holds now.
         value: String,
     },
+    /// A value was read, and is known under this name from now on.
+    Learnt {
+        /// The name.
+        name: String,
+        /// The value.
+        value: String,
+    },
     /// A call got no answer in time.
     TimedOut {
         /// Who was called.

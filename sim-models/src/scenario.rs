@@ -38,6 +38,7 @@ pub struct Model {
     program: Arc<Program>,
     prepared: Prepared<Msg>,
     faults: Vec<Fault>,
+    own_faults: Arc<[Fault]>,
     rest: Rest,
     until: Option<Instant>,
     document: JsonValue,
@@ -182,6 +183,7 @@ impl Model {
         pieces: Pieces,
     ) -> Result<Model, (usize, FaultError)> {
         let Pieces { document, changed, faults, rest, until } = pieces;
+        let own_faults = program.faults.iter().filter(|fault| !fault.is_off()).cloned().collect();
         let program = Arc::new(Program { faults: Vec::new(), until, ..program });
         let mut system: System<Msg> = interp::system(&program);
         for fault in &faults {
@@ -191,7 +193,7 @@ impl Model {
         system.check()?;
         let prepared = system.prepare().map_err(|error| (0, error))?;
         let settings = configured.settings().to_vec();
-        Ok(Model { program, prepared, faults, rest, until, document, settings, changed, warnings })
+        Ok(Model { program, prepared, faults, own_faults, rest, until, document, settings, changed, warnings })
     }
 
     /// The same model under another schedule, with other answers to what no line of it decides.
@@ -260,6 +262,16 @@ impl Model {
         &self.faults
     }
 
+    /// The faults that its file says, whatever its schedule is now; without those that are off.
+    pub fn own_faults(&self) -> &[Fault] {
+        &self.own_faults
+    }
+
+    /// What answers the questions that no line of the schedule answers.
+    pub fn rest(&self) -> Rest {
+        self.rest
+    }
+
     /// The last instant that happens; none: until nothing is left to happen.
     pub fn until(&self) -> Option<Instant> {
         self.until
@@ -315,6 +327,18 @@ impl Model {
     /// A run as a case that replays to it.
     pub fn case(&self, run: &Run) -> Case {
         let outcome = &run.outcome;
+        let expect = Expectation {
+            verdict: outcome.verdict,
+            property: outcome.property().map(str::to_owned),
+            digest: outcome.digest,
+            events: Some(outcome.events),
+            trail: Some(outcome.trail.written()),
+        };
+        Case { expect: Some(expect), ..self.case_of(run.seed, self.rest) }
+    }
+
+    /// What a run of it follows from, as a case that expects nothing yet.
+    pub(crate) fn case_of(&self, seed: Seed, rest: Rest) -> Case {
         let text = |(name, text): &(String, String)| (name.clone(), JsonValue::String(text.clone()));
         Case {
             faultline: VERSION,
@@ -322,18 +346,12 @@ impl Model {
             note: None,
             scenario: self.document.clone(),
             settings: self.changed.iter().map(text).collect(),
-            seed: run.seed,
-            rest: self.rest,
+            seed,
+            rest,
             faults: self.faults.clone(),
             only: self.only().map(|only| only.iter().filter_map(|of| self.prepared.names().operation(*of)).collect()),
             end: self.until,
-            expect: Some(Expectation {
-                verdict: outcome.verdict,
-                property: outcome.property().map(str::to_owned),
-                digest: outcome.digest,
-                events: Some(outcome.events),
-                trail: Some(outcome.trail.written()),
-            }),
+            expect: None,
         }
     }
 

@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Makes a failing case as small as it can be while it fails in the same way.
     Shrink(ShrinkArgs),
+    /// Says why a case fails: what happened, who believed what, what was needed, what cures it.
+    Explain(ExplainArgs),
     /// Lists the built-in scenarios.
     List(Output),
     /// Shows what a scenario is about: its settings, remedies, properties and metrics.
@@ -172,6 +174,29 @@ pub(crate) struct ShrinkArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A failing case file, as `hunt` and `shrink` write them.
+    #[arg(value_name = "CASE")]
+    pub(crate) case: String,
+    /// Writes the smallest failing case there, beside explaining it.
+    #[arg(short, value_name = "FILE")]
+    pub(crate) output_file: Option<String>,
+    /// Writes Markdown, to paste into a bug report.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+    /// How many replays shrinking may take.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) replays: u64,
+    /// With how many seeds each remedy is tried; by default as many as fit into 3 million events, from 10 to 200.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: Option<u64>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) workers: Workers,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ShowArgs {
     /// A built-in scenario (see `list`) or a scenario file.
     #[arg(value_name = "SCENARIO")]
@@ -285,6 +310,13 @@ fn afterword(command: &str) -> String {
         "shrink" => (
             &["shrink faultline-cases/checkout-charged-at-most-once-0.json -o small.json"],
             "Exit codes: 0 shrunk, 2 bad input or a case that does not fail, 130 interrupted",
+        ),
+        "explain" => (
+            &[
+                "explain faultline-cases/checkout-charged-at-most-once-0.json",
+                "explain small.json --markdown > report.md",
+            ],
+            "Exit codes: 0 explained, 2 bad input or a case that does not fail, 130 interrupted",
         ),
         "list" => (&["list"], ""),
         "show" => (&["show checkout", "show checkout --source > mine.json"], ""),

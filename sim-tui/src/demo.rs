@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use sim_core::hunt::Tally;
-use sim_core::{Fate, Limits, NodeId, Seed, Stop, Trace, run};
+use sim_core::{Limits, NodeId, Seed, Stop, Trace, run};
 use sim_models::builtin::{self, Story};
 use sim_models::language::Choices;
 use sim_models::message::Msg;
@@ -16,7 +16,7 @@ use sim_models::scenario::{Model, Run, Scenario};
 
 use crate::cli::Seeds;
 use crate::commands;
-use crate::diagram::{diagram, seconds, tone_word};
+use crate::diagram::{diagram, seconds};
 use crate::hunt::{SeedList, hunt};
 use crate::interrupt::Interrupt;
 use crate::report::{Bad, bad};
@@ -116,6 +116,7 @@ fn show_failing(out: &mut dyn Write, model: &Model, failing: &Failing) -> io::Re
             && match moment.what {
                 What::Arrived { from, .. } => seen(from),
                 What::Sent { to, .. } => seen(to),
+                What::Cell { .. } => false,
                 _ => true,
             }
     });
@@ -133,8 +134,9 @@ fn show_failing(out: &mut dyn Write, model: &Model, failing: &Failing) -> io::Re
             asked.push((*from, moment.node, word));
             nth = asked.iter().filter(|one| **one == (*from, moment.node, word.as_str())).count();
         }
-        if let Some(sentence) = sentence(moment, nth, &nodes) {
-            writeln!(out, "{:>6} {:>9}  {sentence}", format!("#{}", moment.event), seconds(moment))?;
+        let name = |node| program.replica_name(node);
+        if let Some(sentence) = moment.sentence(nth, &name) {
+            writeln!(out, "{:>6} {:>9}  {sentence}.", format!("#{}", moment.event), seconds(moment))?;
         }
     }
     let end = failing.trace.steps().last().map_or(failing.event, |step| step.number);
@@ -153,42 +155,6 @@ fn told(model: &Model, moments: &[Moment]) -> Vec<(NodeId, String)> {
         }
     }
     nodes.into_iter().map(|node| (node, program.replica_name(node))).collect()
-}
-
-/// A moment in words; `nth` is the how-manieth time that a request of its kind has come this way.
-fn sentence(moment: &Moment, nth: usize, nodes: &[(NodeId, String)]) -> Option<String> {
-    let name = |node: NodeId| nodes.iter().find(|(known, _)| *known == node).map_or("?", |(_, name)| name.as_str());
-    let here = name(moment.node);
-    Some(match &moment.what {
-        What::Arrived { from, word, answer: false, .. } if nth > 1 => {
-            format!("{} asks {here} again: {word}, for the {} time.", name(*from), ordinal(nth))
-        }
-        What::Arrived { from, word, answer: false, .. } => format!("{} asks {here}: {word}.", name(*from)),
-        What::Sent { to, word, fate: Fate::Lost | Fate::Cut, .. } => {
-            format!("What {here} says to {} is lost: {word}.", name(*to))
-        }
-        What::Fact { name, count: 1 } => format!("{here} records: {name}."),
-        What::Fact { name, count } => format!("{here} records once more: {name}. That makes {count}."),
-        What::TimedOut { callee, again } => {
-            let then = if *again { "and tries again" } else { "and gives up" };
-            format!("{here} has no answer from {} in time {then}.", name(*callee))
-        }
-        What::Arrived { from, word, late: true, .. } => {
-            format!("The answer of {} to {word} arrives; nobody waits for it any more.", name(*from))
-        }
-        What::Outcome(tone) => format!("{here} has its outcome: {}.", tone_word(*tone)),
-        What::Failed { callee } => format!("{here} learns that nobody answers at {}.", name(*callee)),
-        What::TurnedAway => format!("{here} turns it away."),
-        What::Sent { .. } | What::Arrived { .. } | What::Cell { .. } => return None,
-    })
-}
-
-fn ordinal(n: usize) -> String {
-    match n {
-        2 => "second".to_owned(),
-        3 => "third".to_owned(),
-        n => format!("{n}th"),
-    }
 }
 
 fn show_remedy(out: &mut dyn Write, scenario: &Scenario, story: &Story, sick: &Tally, cured: &Tally) -> io::Result<()> {

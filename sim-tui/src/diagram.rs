@@ -1,7 +1,6 @@
 //! Draws one operation of a run as text: nodes as columns, time going down, an arrow for each envelope that arrived.
 
 use sim_core::{Fate, NodeId};
-use sim_models::message::Tone;
 use sim_models::narrate::{Moment, What};
 
 /// Room for the number and the instant of an event.
@@ -67,21 +66,14 @@ impl Lanes {
             What::TimedOut { again, .. } => {
                 label(&mut row, here, if *again { "○ no answer: tries again" } else { "○ no answer: gives up" });
             }
-            What::Outcome(tone) => label(&mut row, here, &format!("= {}", tone_word(*tone))),
+            What::Outcome(tone) => label(&mut row, here, &format!("= {}", tone.word())),
             What::TurnedAway => label(&mut row, here, "✕ turned away"),
             What::Failed { .. } => label(&mut row, here, "✕ nobody there"),
-            What::Sent { .. } | What::Cell { .. } => return None,
+            What::Cell { map, key, value } => label(&mut row, here, &format!("● {map}[{key}] = {value}")),
+            What::Learnt { name, value } => label(&mut row, here, &format!("◦ read {name} = {value}")),
+            What::Sent { .. } => return None,
         }
         Some(row.into_iter().collect())
-    }
-}
-
-/// What is said of an outcome.
-pub(crate) fn tone_word(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Ok => "ok",
-        Tone::Error => "failed",
-        Tone::Unknown => "nobody knows",
     }
 }
 

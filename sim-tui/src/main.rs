@@ -4,11 +4,13 @@ mod cli;
 mod commands;
 mod demo;
 mod diagram;
+mod explain;
 mod files;
 mod hunt;
 mod interrupt;
 mod load;
 mod measures;
+mod page;
 mod quiet;
 mod reference;
 mod replay;
@@ -46,6 +48,7 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Hunt(args)) => hunt::command(args, called),
         Some(Command::Replay(args)) => replay::command(args, called),
         Some(Command::Shrink(args)) => shrink::command(args, called),
+        Some(Command::Explain(args)) => explain::command(args, called),
         Some(Command::List(output)) => reference::list(*output, called),
         Some(Command::Show(args)) => reference::show(args, called),
         Some(Command::New { name }) => reference::new(name, called),

@@ -87,7 +87,11 @@ fn done(names: &Names, entry: &Entry) -> Option<String> {
         }
         Entry::Down { node } => Some(format!("{} goes down", names.node(*node))),
         Entry::Marked { name, .. } => Some(format!("passes {name}")),
-        Entry::Set { .. } | Entry::Cancelled { .. } | Entry::Drew { .. } => None,
+        Entry::Set { .. }
+        | Entry::Cancelled { .. }
+        | Entry::Drew { .. }
+        | Entry::Struck { .. }
+        | Entry::Released { .. } => None,
     }
 }
 

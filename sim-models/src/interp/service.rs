@@ -119,6 +119,21 @@ impl Service {
         }
     }
 
+    /// What it knows under a dollar sign for an operation, by slot; what is absent left out, several values of one slot each once.
+    pub fn values(&self, of: sim_core::Operation) -> Vec<(crate::program::Slot, Value)> {
+        let requests: Vec<&Request> = self.requests.iter().filter(|request| request.cause.operation == of).collect();
+        let own = self.threads.iter().filter_map(|thread| {
+            let request = self.requests.get(thread.request)?;
+            (request.cause.operation == of).then_some(thread.env.as_deref()).flatten()
+        });
+        let envs = requests.iter().map(|request| &request.env).chain(own);
+        let values = envs.flat_map(|env| (0u16..).map(crate::program::Slot).zip(env.values.iter().cloned()));
+        let mut values: Vec<_> = values.filter(|(_, value)| !value.is_null()).collect();
+        values.sort();
+        values.dedup();
+        values
+    }
+
     pub(super) fn def<'p>(&self, program: &'p Program) -> Option<&'p ServiceDef> {
         program.service(self.me)
     }

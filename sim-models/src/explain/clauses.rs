@@ -1,0 +1,225 @@
+//! The story of a failing run as clauses, each of which names the event it speaks of.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sim_core::{Fate, Happening, NodeId, Operation};
+
+use super::{Belief, Story};
+use crate::decided::{Decided, Question, Said};
+use crate::message::Tone;
+use crate::narrate::{Moment, What};
+
+/// One thing that is said of a run, and the event it is said of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Clause {
+    /// The words, a sentence without its full stop.
+    pub text: String,
+    /// The number of the event.
+    pub event: u64,
+    /// When that happened.
+    #[serde(rename = "at_ns")]
+    pub at: u64,
+    /// Where; empty for a fault.
+    pub node: String,
+    /// The values that the words name, by name: what a replay of the event must show.
+    pub values: BTreeMap<String, String>,
+}
+
+/// Tells the story in order; first what is broken.
+pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], detail: &str) -> Vec<Clause> {
+    let mut teller = Teller { story, asked: Vec::new(), told: Vec::new() };
+    for moment in moments {
+        teller.moment(moment);
+    }
+    let odd = story.decided.iter().filter(|it| it.is_odd()).map(|it| teller.odd(it));
+    let believed = beliefs.iter().map(|belief| teller.belief(belief));
+    let faults = story.trace().steps().iter().filter_map(|step| teller.fault(step));
+    let rest: Vec<(u8, Clause)> = odd.chain(believed).chain(faults).collect();
+    let mut told = teller.told;
+    told.extend(rest);
+    told.sort_by_key(|(rank, clause)| (clause.event, *rank));
+    let mut clauses = vec![opening(story, detail)];
+    clauses.extend(told.into_iter().map(|(_, clause)| clause));
+    clauses
+}
+
+/// What is broken, and by which event.
+fn opening(story: &Story<'_>, detail: &str) -> Clause {
+    let property = story.record.outcome.property().unwrap_or("the run");
+    let step = story.trace().step(story.decisive);
+    let node = step.and_then(super::place).map(|node| story.name(node)).unwrap_or_default();
+    let read = story.record.violation.iter().flat_map(|violation| &violation.read);
+    let values = read.map(|reading| reading.to_string()).filter_map(|text| {
+        let (name, value) = text.rsplit_once(' ')?;
+        Some((name.to_owned(), value.to_owned()))
+    });
+    let says = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+    Clause {
+        text: format!("\"{property}\" is {}{says}", story.record.outcome.verdict),
+        event: story.decisive,
+        at: story.at(story.decisive).nanos(),
+        node,
+        values: values.collect(),
+    }
+}
+
+struct Teller<'a, 's> {
+    story: &'a Story<'s>,
+    /// Who has asked whom for what, for whom.
+    asked: Vec<(NodeId, NodeId, String, Operation)>,
+    /// Clauses, with their rank among those of one event.
+    told: Vec<(u8, Clause)>,
+}
+
+/// In one event: what arrives, what is drawn, what happens, what is believed.
+const ARRIVES: u8 = 0;
+const HAPPENS: u8 = 1;
+const DRAWN: u8 = 2;
+const BELIEVED: u8 = 3;
+
+impl Teller<'_, '_> {
+    fn clause(&self, event: u64, node: String, text: String, values: &[(&str, String)]) -> Clause {
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Clause { text, event, at: self.story.at(event).nanos(), node, values }
+    }
+
+    fn moment(&mut self, moment: &Moment) {
+        let nth = self.nth(moment);
+        let Some(text) = moment.sentence(nth, &|node| self.story.name(node)) else { return };
+        let values = match &moment.what {
+            What::Fact { name, count } => vec![(name.as_str(), count.to_string())],
+            What::Cell { map, key, value } => vec![("cell", format!("{map}[{key}]")), ("value", value.clone())],
+            What::Learnt { name, value } => vec![(name.as_str(), value.clone())],
+            What::Outcome(tone) => vec![("outcome", tone.word().to_owned())],
+            _ => Vec::new(),
+        };
+        let rank = if matches!(moment.what, What::Arrived { .. }) { ARRIVES } else { HAPPENS };
+        let clause = self.clause(moment.event, self.story.name(moment.node), text, &values);
+        self.told.push((rank, clause));
+    }
+
+    /// The how-manieth time that a request of its kind comes this way for its operation.
+    fn nth(&mut self, moment: &Moment) -> usize {
+        let What::Arrived { from, word, answer: false, .. } = &moment.what else { return 0 };
+        let of = self.story.trace().step(moment.event).map_or(Operation::NONE, |step| step.cause.operation);
+        self.asked.push((*from, moment.node, word.clone(), of));
+        let last = self.asked.last();
+        self.asked.iter().filter(|one| Some(*one) == last).count()
+    }
+
+    /// An answer that is not the default.
+    fn odd(&self, it: &Decided) -> (u8, Clause) {
+        let program = self.story.program;
+        let declared = |node: u16| program.nodes[node as usize].name.clone();
+        let (node, text) = match it.question {
+            Question::Draw { node, purpose, .. } => (declared(node), drawn(&declared(node), purpose, it, self.story)),
+            Question::Envelope { from, to, kind, nth, .. } => {
+                let kind = &program.kinds[kind.0 as usize];
+                let which = if nth > 1 { format!("{kind} #{nth}") } else { kind.clone() };
+                let way = format!("{which} from {} to {}", declared(from), declared(to));
+                let text = match it.said {
+                    Said::Lost => format!("{way} is lost"),
+                    Said::Twice(second) => format!("{way} arrives twice, the second time after {second}"),
+                    Said::Late(after) => format!("{way} takes {after} on its way{}", usual(it.calm)),
+                    _ => format!("{way} is as the case says"),
+                };
+                (declared(from), text)
+            }
+        };
+        let line = it.line(program).map(|line| line.to_string()).unwrap_or_default();
+        (DRAWN, self.clause(it.event, node, text, &[("line", line)]))
+    }
+
+    fn belief(&self, belief: &Belief) -> (u8, Clause) {
+        let since = belief.since.map(|since| format!(" (#{since})")).unwrap_or_default();
+        let text = format!("{} believes that {}; in truth {}{since}", belief.node, belief.believed, belief.truth);
+        let values = belief.since.map(|since| ("since", since.to_string()));
+        (BELIEVED, self.clause(belief.event, belief.node.clone(), text, values.as_slice()))
+    }
+
+    fn fault(&self, step: &sim_core::Step) -> Option<(u8, Clause)> {
+        let (place, verb) = match step.what {
+            Happening::FaultBegan { fault } => (fault, "begins"),
+            Happening::FaultEnded { fault } => (fault, "ends"),
+            _ => return None,
+        };
+        let line = self.story.model.faults().get(place as usize)?.to_string();
+        let text = format!("the fault {verb}: {line}");
+        Some((ARRIVES, self.clause(step.number, String::new(), text, &[("fault", line)])))
+    }
+}
+
+/// What a node drew, in words.
+fn drawn(node: &str, purpose: &str, it: &Decided, story: &Story<'_>) -> String {
+    match (it.said, purpose) {
+        (Said::Length(length), "work") => format!("{node} takes {length} for its work{}", usual(it.calm)),
+        (Said::Length(length), "wait") => format!("{node} waits {length}{}", usual(it.calm)),
+        (Said::Length(length), purpose) => format!("{node} draws {length} for {purpose}{}", usual(it.calm)),
+        (Said::Chance(true), _) => format!("at {node} a chance comes true"),
+        (Said::Chance(false), _) => format!("at {node} a chance does not come true"),
+        (Said::Node(chosen), _) => format!("{node} chooses {}", story.name(chosen)),
+        _ => format!("{node} draws for {purpose}"),
+    }
+}
+
+/// What the default would have been.
+fn usual(calm: Said) -> String {
+    match calm {
+        Said::Length(length) | Said::Late(length) => format!(" instead of {length}"),
+        _ => String::new(),
+    }
+}
+
+impl Tone {
+    /// What is said of an outcome.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Tone::Ok => "ok",
+            Tone::Error => "failed",
+            Tone::Unknown => "nobody knows",
+        }
+    }
+}
+
+impl Moment {
+    /// The moment as a sentence without its full stop; `nth` is the how-manieth time that a request of its kind comes this way.
+    /// None for what the moments around it say anyway.
+    pub fn sentence(&self, nth: usize, name: &dyn Fn(NodeId) -> String) -> Option<String> {
+        let here = name(self.node);
+        Some(match &self.what {
+            What::Arrived { from, word, answer: false, .. } if nth > 1 => {
+                format!("{} asks {here} again: {word}, for the {} time", name(*from), ordinal(nth))
+            }
+            What::Arrived { from, word, answer: false, .. } => format!("{} asks {here}: {word}", name(*from)),
+            What::Arrived { from, word, late: true, .. } => {
+                format!("the answer of {} to {word} comes to {here}, where nobody waits for it any more", name(*from))
+            }
+            What::Sent { to, word, fate: Fate::Lost | Fate::Cut, .. } => {
+                format!("what {here} says to {} is lost: {word}", name(*to))
+            }
+            What::Fact { name, count: 1 } => format!("{here} records: {name}"),
+            What::Fact { name, count } => format!("{here} records once more: {name}, which makes {count}"),
+            What::Cell { map, key, value } => format!("{map}[{key}] becomes {value}"),
+            What::Learnt { name, value } => format!("{here} has read {name} = {value}"),
+            What::TimedOut { callee, again: true } => {
+                format!("{here} has no answer from {} in time and tries again", name(*callee))
+            }
+            What::TimedOut { callee, again: false } => {
+                format!("{here} has no answer from {} in time and gives up", name(*callee))
+            }
+            What::Outcome(tone) => format!("{here} has its outcome: {}", tone.word()),
+            What::Failed { callee } => format!("{here} learns that nobody answers at {}", name(*callee)),
+            What::TurnedAway => format!("{here} turns it away"),
+            What::Sent { .. } | What::Arrived { .. } => return None,
+        })
+    }
+}
+
+fn ordinal(n: usize) -> String {
+    match n {
+        2 => "second".to_owned(),
+        3 => "third".to_owned(),
+        n => format!("{n}th"),
+    }
+}

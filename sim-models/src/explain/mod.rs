@@ -1,0 +1,389 @@
+//! Says why a run failed, in words whose every clause names an event that is there: what happened, who believed what, what was
+//! needed for it.
+//!
+//! A run that follows from a seed is shrunk first: what is explained is the smallest run that fails in the same way. Nothing here
+//! knows a scenario; it reads the trace, the names of the program, and what the judge says.
+
+mod beliefs;
+mod clauses;
+mod cures;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use sim_core::case::Case;
+use sim_core::{Fate, Happening, Instant, NodeId, Operation, Rest, Step, Trace, Verdict};
+
+pub use self::beliefs::Belief;
+pub use self::clauses::Clause;
+pub use self::cures::{Cure, cures};
+use crate::decided::{Decided, decided};
+use crate::interp::Service;
+use crate::judge::Source;
+use crate::message::{EdgeCounted, Msg, Note, Tone};
+use crate::narrate::{Moment, What, narrate};
+use crate::program::{MapRef, Program, Role, Slot};
+use crate::prove::{Proof, prove, prove_near};
+use crate::record::Record;
+use crate::scenario::{CaseError, Model};
+use crate::shrink::{Progress, Shrunk, shrink};
+use crate::value::Value;
+
+/// How many answers that came close to mattering are looked at.
+const NEAR: usize = 8;
+
+/// Why a case fails.
+#[derive(Clone)]
+pub struct Explanation {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The property that is broken; none of a panic or a limit.
+    pub property: Option<String>,
+    /// What the judge says of it.
+    pub detail: String,
+    /// The smallest run that fails so, as a case, and how it was found.
+    pub small: Shrunk,
+    /// The event that decided it, in that run.
+    pub event: u64,
+    /// When that was.
+    pub at: Instant,
+    /// What happened, clause by clause, in order; the first says what is broken.
+    pub clauses: Vec<Clause>,
+    /// The events that made the deciding one happen, it itself last.
+    pub chain: Vec<Link>,
+    /// What can be drawn of the run.
+    pub moments: Vec<Moment>,
+    /// The nodes worth a column, in the order in which they come up.
+    pub nodes: Vec<(NodeId, String)>,
+    /// What each line of the small case does for the failure.
+    pub proofs: Vec<Proof>,
+    /// Of a case that follows from a seed: the same in the run of the seed, with what came close to mattering. True beside what
+    /// is left in the small case.
+    pub near: Vec<(Proof, bool)>,
+    /// What nodes believed that was not so.
+    pub beliefs: Vec<Belief>,
+}
+
+/// One event of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// Its number.
+    pub event: u64,
+    /// When it happened.
+    #[serde(rename = "at_ns")]
+    pub at: u64,
+    /// Where; empty for a fault.
+    pub node: String,
+    /// What happened.
+    pub what: String,
+    /// For which operation, such as `order/17`.
+    pub operation: Option<String>,
+}
+
+/// Explains a failing case, with at most `most` replays to shrink it.
+///
+/// # Errors
+/// What is wrong with the case, or that it does not fail.
+pub fn explain(
+    file: &str,
+    case: &Case,
+    most: u64,
+    watch: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Explanation, CaseError> {
+    let small = shrink(file, case, most, watch)?;
+    let seed = case.seed;
+    let near = match case.rest {
+        Rest::Calm => Vec::new(),
+        Rest::Seed => prove_near(&Model::of_case(file, case)?, seed, &small.failure, &small.case.faults, NEAR),
+    };
+    let proofs = prove(&small.model, seed, &small.failure);
+    let story = Story::of(&small, seed);
+    let judged =
+        story.record.outcome.properties.iter().find(|judged| Some(&judged.name) == small.failure.property.as_ref());
+    let detail = judged.map(|judged| judged.detail.clone()).unwrap_or_default();
+    let beliefs = story.beliefs();
+    let moments = story.moments(&beliefs);
+    let nodes = worth_a_column(&story, &moments);
+    let moments: Vec<Moment> = moments.into_iter().filter(|moment| is_between(moment, &nodes)).collect();
+    Ok(Explanation {
+        verdict: small.failure.verdict,
+        property: small.failure.property.clone(),
+        clauses: clauses::tell(&story, &moments, &beliefs, &detail),
+        chain: story.chain(),
+        event: story.decisive,
+        at: story.at(story.decisive),
+        detail,
+        moments,
+        nodes,
+        proofs,
+        near,
+        beliefs,
+        small,
+    })
+}
+
+/// The smallest failing run with all that is needed to tell it.
+struct Story<'a> {
+    model: &'a Model,
+    program: &'a Program,
+    record: Record,
+    decided: Vec<Decided>,
+    /// What came to be known, in order.
+    learnt: Vec<Learnt>,
+    /// The operations that have a part in it.
+    operations: BTreeSet<Operation>,
+    /// The event that decided it.
+    decisive: u64,
+    seed: sim_core::Seed,
+}
+
+/// A value that a service has read.
+#[derive(Clone, Debug, PartialEq)]
+struct Learnt {
+    event: u64,
+    at: Instant,
+    node: NodeId,
+    operation: Operation,
+    slot: Slot,
+    value: Value,
+    /// All that was known then, to work out which cell was read.
+    known: Vec<(Slot, Value)>,
+}
+
+impl<'a> Story<'a> {
+    fn of(small: &'a Shrunk, seed: sim_core::Seed) -> Self {
+        let model = &small.model;
+        let program: &Program = model.program();
+        let mut learnt = Vec::new();
+        let mut known: Vec<Vec<(Operation, Vec<(Slot, Value)>)>> = vec![Vec::new(); program.replicas.len()];
+        let record = Record::watched(model, seed, small.failure.stop(), |sim, step| {
+            let Some(node) = place(step) else { return };
+            let Some(service) = sim.actor::<Service>(node) else { return };
+            let of = step.cause.operation;
+            let now = service.values(of);
+            let before = known[node.0 as usize].iter_mut().find(|(operation, _)| *operation == of);
+            let new = now.iter().filter(|value| before.as_ref().is_none_or(|(_, known)| !known.contains(value)));
+            let lesson = |(slot, value): &(Slot, Value)| Learnt {
+                event: step.number,
+                at: step.at,
+                node,
+                operation: of,
+                slot: *slot,
+                value: value.clone(),
+                known: now.clone(),
+            };
+            learnt.extend(new.map(lesson));
+            match before {
+                Some((_, known)) => *known = now,
+                None => known[node.0 as usize].push((of, now)),
+            }
+        });
+        let decisive = decisive(&record);
+        let of_events = record.roots().into_iter().filter_map(|event| record.trace.step(event));
+        let operations = of_events.map(|step| step.cause.operation).filter(|of| of.parts().is_some()).collect();
+        let decided = decided(&record.trace, program);
+        Story { model, program, decided, learnt, operations, decisive, seed, record }
+    }
+
+    fn trace(&self) -> &Trace<Msg> {
+        &self.record.trace
+    }
+
+    fn at(&self, event: u64) -> Instant {
+        self.trace().step(event).map_or(Instant::ZERO, |step| step.at)
+    }
+
+    fn name(&self, node: NodeId) -> String {
+        self.program.replica_name(node)
+    }
+
+    /// An operation as lines of a case write it.
+    fn operation(&self, of: Operation) -> Option<String> {
+        of.parts().map(|(class, number)| format!("{}/{number}", self.program.classes[class.0 as usize]))
+    }
+
+    /// What happened for its operations and for those of whoever came in between, in order.
+    fn moments(&self, beliefs: &[Belief]) -> Vec<Moment> {
+        let rivals =
+            beliefs.iter().filter_map(|belief| self.trace().step(belief.since?)).map(|step| step.cause.operation);
+        let all: BTreeSet<Operation> =
+            self.operations.iter().copied().chain(rivals.filter(|of| of.parts().is_some())).collect();
+        let told = all.iter().flat_map(|of| narrate(self.trace(), self.program, *of, self.record.outcome.events));
+        let learnt = self.learnt.iter().filter(|it| all.contains(&it.operation) && self.read_step(it).is_some());
+        let learnt = learnt.map(|it| Moment {
+            event: it.event,
+            at: it.at,
+            node: it.node,
+            what: What::Learnt {
+                name: self.program.slots[it.slot.0 as usize].name.clone(),
+                value: it.value.to_string(),
+            },
+        });
+        let mut moments: Vec<Moment> = told.filter(|moment| self.matters(moment)).chain(learnt).collect();
+        moments.sort_by_key(|moment| moment.event);
+        if all.len() > 1 {
+            moments.iter_mut().for_each(|moment| self.say_for_whom(moment));
+        }
+        moments
+    }
+
+    /// Adds the operation to what is asked and read: where several have a part in it, they are told apart.
+    fn say_for_whom(&self, moment: &mut Moment) {
+        let of = self.trace().step(moment.event).and_then(|step| self.operation(step.cause.operation));
+        let Some(of) = of else { return };
+        match &mut moment.what {
+            What::Arrived { word, .. } | What::Sent { word, .. } => *word = format!("{word} {of}"),
+            What::Learnt { value, .. } => *value = format!("{value} for {of}"),
+            _ => {}
+        }
+    }
+
+    /// Whether a moment has to do with what the property reads. What goes to a store and back is told by what becomes of cells.
+    fn matters(&self, moment: &Moment) -> bool {
+        match &moment.what {
+            What::Fact { name, .. } => self.reads_fact(name),
+            What::Cell { map, .. } => self.reads_cell(map),
+            What::Arrived { from, .. } => !self.is_store(moment.node) && !self.is_store(*from),
+            What::Sent { to, fate, .. } => !matches!(fate, Fate::Arrives(_)) || !self.is_store(*to),
+            _ => true,
+        }
+    }
+
+    /// Whether the property that is broken reads this fact.
+    fn reads_fact(&self, name: &str) -> bool {
+        let read = self.record.violation.iter().flat_map(|violation| &violation.read);
+        let mut facts = read.filter_map(|reading| match reading.source {
+            Source::Fact(fact) | Source::Instant(Some(fact)) | Source::Total(fact) => Some(fact),
+            _ => None,
+        });
+        facts.any(|fact| self.program.facts[fact.0 as usize].name == name)
+    }
+
+    /// Whether the property reads a cell of this map, `orders.status`, or somebody learnt one.
+    fn reads_cell(&self, map: &str) -> bool {
+        let named = |of: MapRef| {
+            let def = self.program.map(of);
+            format!("{}.{}", self.program.node(def.owner).name, def.name) == map
+        };
+        let read = self.record.violation.iter().flat_map(|violation| &violation.read);
+        let mut cells =
+            read.filter_map(|reading| if let Source::Cell(map, _) = reading.source { Some(map) } else { None });
+        cells.any(named)
+    }
+
+    /// The events that made the deciding one happen, from the beginning of its operation.
+    fn chain(&self) -> Vec<Link> {
+        let chain = self.trace().chain(self.decisive);
+        let steps = chain.into_iter().filter_map(|event| self.trace().step(event));
+        let own = self.trace().step(self.decisive).map_or(Operation::NONE, |step| step.cause.operation);
+        // A workload begins one operation in the event in which the one before it began; those are not why.
+        let is_own = |step: &&Step| own.parts().is_none() || step.cause.operation == own;
+        steps.filter(is_own).map(|step| self.link(step)).collect()
+    }
+
+    fn link(&self, step: &Step) -> Link {
+        Link {
+            event: step.number,
+            at: step.at.nanos(),
+            node: place(step).map(|node| self.name(node)).unwrap_or_default(),
+            what: self.happened(step),
+            operation: self.operation(step.cause.operation),
+        }
+    }
+
+    /// An event in words, its node left out.
+    fn happened(&self, step: &Step) -> String {
+        let kind = |kind: sim_core::Kind| self.program.kinds[kind.0 as usize].clone();
+        let fault = |place: u32| self.model.faults().get(place as usize).map(ToString::to_string).unwrap_or_default();
+        match step.what {
+            Happening::Started { life: 1, .. } => "starts".to_owned(),
+            Happening::Started { life, .. } => format!("starts, life {life}"),
+            Happening::Delivered { from, to, kind: of } if self.is_answer(from, to) => {
+                format!("hears from {}: {} answered", self.name(from), kind(of))
+            }
+            Happening::Delivered { from, kind: of, .. } => format!("is asked by {}: {}", self.name(from), kind(of)),
+            Happening::Undelivered { from, kind: of, .. } => {
+                format!("is down: {} of {} is lost", kind(of), self.name(from))
+            }
+            Happening::Refused { by, kind: of, .. } => format!("learns that {} is down: {}", self.name(by), kind(of)),
+            Happening::Reset { by, kind: of, .. } => format!("learns that {} crashed: {}", self.name(by), kind(of)),
+            Happening::Fired { .. } => self.rung(step),
+            Happening::Synced { .. } => "has its records on disk".to_owned(),
+            Happening::FaultBegan { fault: place } => format!("begins: {}", fault(place)),
+            Happening::FaultEnded { fault: place } => format!("ends: {}", fault(place)),
+        }
+    }
+
+    /// Whether an envelope between two nodes is an answer: nobody there calls that way.
+    fn is_answer(&self, from: NodeId, to: NodeId) -> bool {
+        let declared = |node: NodeId| self.program.replicas[node.0 as usize].0;
+        !self.program.edges.contains(&(declared(from), declared(to)))
+    }
+
+    /// What a timer was for: told by what is noted when it goes off, else by what was drawn when it was set.
+    fn rung(&self, step: &Step) -> String {
+        let notes = self.trace().notes(step.number);
+        let timed_out = |note: &&Note| matches!(note, Note::Edge(_, EdgeCounted::Outcome(Tone::Unknown)));
+        if let Some(Note::Edge(edge, _)) = notes.iter().find(timed_out) {
+            let callee = &self.program.node(self.program.edges[edge.0 as usize].1).name;
+            return format!("has no answer from {callee} in time");
+        }
+        if let Some(Note::Requested { .. }) = notes.first() {
+            return "begins it".to_owned();
+        }
+        let drawn = step
+            .by
+            .and_then(|by| self.decided.iter().rev().find(|it| it.event == by && it.is_drawn_by(step.cause.operation)));
+        match drawn.and_then(|it| it.purpose()) {
+            Some("work") => "has done its work".to_owned(),
+            Some("wait") => "has waited".to_owned(),
+            _ => "goes on".to_owned(),
+        }
+    }
+
+    /// The node that a name stands for in a belief or clause, if it keeps cells.
+    fn is_store(&self, node: NodeId) -> bool {
+        matches!(self.program.node(self.program.replicas[node.0 as usize].0).role, Role::Store(_))
+    }
+}
+
+/// The node that handled an event.
+fn place(step: &Step) -> Option<NodeId> {
+    match step.what {
+        Happening::Delivered { to, .. }
+        | Happening::Undelivered { to, .. }
+        | Happening::Refused { to, .. }
+        | Happening::Reset { to, .. } => Some(to),
+        Happening::Started { node, .. } | Happening::Fired { node, .. } | Happening::Synced { node, .. } => Some(node),
+        Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => None,
+    }
+}
+
+/// The event that decided a failure: the last that set what the property read, else the one that is said to have broken it.
+fn decisive(record: &Record) -> u64 {
+    let Some(violation) = &record.violation else { return record.outcome.events };
+    violation.read.iter().flat_map(|read| &read.events).copied().max().unwrap_or(violation.event)
+}
+
+/// The nodes that are drawn: services and workloads, and stores only where a fact or a cell changed that is told.
+fn worth_a_column(story: &Story<'_>, moments: &[Moment]) -> Vec<(NodeId, String)> {
+    let mut nodes: Vec<NodeId> = Vec::new();
+    for moment in moments {
+        let told = !story.is_store(moment.node) || matches!(moment.what, What::Fact { .. } | What::Cell { .. });
+        if told && !nodes.contains(&moment.node) {
+            nodes.push(moment.node);
+        }
+    }
+    nodes.into_iter().map(|node| (node, story.name(node))).collect()
+}
+
+/// Whether all that a moment speaks of has a column.
+fn is_between(moment: &Moment, nodes: &[(NodeId, String)]) -> bool {
+    let drawn = |node: NodeId| nodes.iter().any(|(known, _)| *known == node);
+    drawn(moment.node)
+        && match moment.what {
+            What::Arrived { from, .. } => drawn(from),
+            What::Sent { to, .. } => drawn(to),
+            _ => true,
+        }
+}

@@ -1,0 +1,88 @@
+//! A run with everything kept: each event, how it came out, and what decided that.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use sim_core::{Limits, Outcome, Seed, Sim, Step, Stop, Trace, Verdict, run};
+
+use crate::judge::{ScenarioJudge, Violation};
+use crate::message::Msg;
+use crate::scenario::Model;
+
+/// How a run failed: the verdict, and the property that decided it. Two runs fail in the same way when these are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The property; none of a panic or a limit.
+    pub property: Option<String>,
+}
+
+impl Failure {
+    /// How a run failed; none when it did not.
+    pub fn of(outcome: &Outcome) -> Option<Failure> {
+        let property = outcome.property().map(str::to_owned);
+        outcome.verdict.is_failure().then_some(Failure { verdict: outcome.verdict, property })
+    }
+
+    /// Where a run that is to fail like this stops.
+    pub fn stop(&self) -> Stop<'_> {
+        self.property.as_deref().map_or(Stop::AtEnd, Stop::AtViolationOf)
+    }
+}
+
+/// Whether a model fails in this way, whatever the seed says.
+pub fn fails(model: &Model, seed: Seed, failure: &Failure) -> bool {
+    Failure::of(&model.run(seed, failure.stop()).outcome).as_ref() == Some(failure)
+}
+
+/// A run, kept.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Every event with what it did.
+    pub trace: Trace<Msg>,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// How often each fault of the schedule did something, in its order.
+    pub touched: Vec<u64>,
+    /// How it failed, if it did.
+    pub failure: Option<Failure>,
+    /// What broke the property that decided it.
+    pub violation: Option<Violation>,
+}
+
+impl Record {
+    /// Runs a model and keeps everything.
+    pub fn of(model: &Model, seed: Seed, stop: Stop<'_>) -> Record {
+        Record::watched(model, seed, stop, |_, _| {})
+    }
+
+    /// The same, shown to somebody event by event.
+    pub fn watched(model: &Model, seed: Seed, stop: Stop<'_>, mut watch: impl FnMut(&Sim<Msg>, &Step)) -> Record {
+        let (mut sim, mut judge) = model.start(seed);
+        sim.record(true);
+        let mut trace = Trace::new();
+        let course = model.course(stop, Limits::default());
+        let outcome = run(&mut sim, &mut judge, &course, |sim, step| {
+            trace.push(sim, step);
+            watch(sim, step);
+            ControlFlow::Continue(())
+        });
+        let failure = Failure::of(&outcome);
+        let violation = failure.as_ref().and_then(|failure| violation_of(&judge, failure));
+        Record { trace, touched: sim.touched(), failure, violation, outcome }
+    }
+
+    /// The events that set what the violated property read, and the one that broke it; of a failure without any, the last event.
+    pub fn roots(&self) -> BTreeSet<u64> {
+        match &self.violation {
+            Some(it) => it.read.iter().flat_map(|read| &read.events).copied().chain([it.event]).collect(),
+            None => BTreeSet::from([self.outcome.events]),
+        }
+    }
+}
+
+/// What broke the property of a failure.
+pub fn violation_of(judge: &ScenarioJudge, failure: &Failure) -> Option<Violation> {
+    judge.violations().find(|violation| Some(&violation.property) == failure.property.as_ref()).cloned()
+}
