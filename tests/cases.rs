@@ -18,55 +18,178 @@ use faultline_tests::sources::workspace;
 use serde_json::{Value, json};
 use sim_core::case::Case;
 use sim_core::trail::Divergence;
-use sim_core::{Digest, Limits, Seed, Stop};
+use sim_core::{Digest, Limits, Rest, Seed, Stop};
 use sim_models::builtin;
 use sim_models::language::Choices;
-use sim_models::scenario::{Model, Replay, replay};
+use sim_models::scenario::{Changes, Model, Replay, Scenario, replay};
+use sim_models::shrink::shrink;
 
-/// A case as it is hunted: its file, the scenario, the settings, the property that fails, and what to say of it.
+/// A case as it is hunted: its file, the scenario (built in, or a file of examples/), the settings, what is added to its faults,
+/// the property that fails, whether the case is shrunk then, and what to say of it.
 struct Kept {
     file: &'static str,
     scenario: &'static str,
     settings: &'static [(&'static str, &'static str)],
+    faults: &'static [&'static str],
     property: Option<&'static str>,
+    shrunk: bool,
     note: &'static str,
+    /// A setting that makes another run of it.
+    other: (&'static str, &'static str),
 }
+
+const TEN: &[(&str, &str)] = &[("orders", "10")];
 
 const KEPT: &[Kept] = &[
     Kept {
         file: "checkout-charged-twice",
         scenario: "checkout",
-        settings: &[("orders", "10")],
+        settings: TEN,
+        faults: &[],
         property: Some("charged at most once"),
+        shrunk: false,
         note: "The gateway answers after the shop's patience is over; the shop tries again, and the customer pays twice.",
+        other: ("timeout", "90ms"),
+    },
+    Kept {
+        file: "checkout-charged-twice-small",
+        scenario: "checkout",
+        settings: TEN,
+        faults: &[],
+        property: Some("charged at most once"),
+        shrunk: true,
+        note: "One charge takes 1.4 s and the shop waits for 1 s: that is all there is to it.",
+        other: ("timeout", "90ms"),
+    },
+    Kept {
+        file: "checkout-charge-arrives-twice",
+        scenario: "checkout",
+        settings: TEN,
+        faults: &["duplicate shop->gateway charge 30%"],
+        property: Some("charged at most once"),
+        shrunk: true,
+        note: "The request arrives twice; without a key the gateway takes both for orders.",
+        other: ("timeout", "90ms"),
+    },
+    Kept {
+        file: "checkout-reply-cut",
+        scenario: "checkout",
+        settings: &[("orders", "10"), ("timeout", "5s")],
+        faults: &["200ms..700ms cut gateway->shop"],
+        property: Some("charged at most once"),
+        shrunk: true,
+        note: "The way back is cut while the gateway answers; the shop tries again.",
+        other: ("timeout", "90ms"),
+    },
+    Kept {
+        file: "checkout-reply-cut-again-and-again",
+        scenario: "checkout",
+        settings: &[("orders", "10"), ("timeout", "5s")],
+        faults: &["cut gateway->shop every ~300ms for ~100ms"],
+        property: Some("charged at most once"),
+        shrunk: true,
+        note: "The way back is cut now and then; the time at which it mattered is all that is left of that.",
+        other: ("timeout", "90ms"),
+    },
+    Kept {
+        file: "checkout-reply-late",
+        scenario: "checkout",
+        settings: TEN,
+        faults: &["delay gateway->shop charge +600ms ~500ms"],
+        property: Some("charged at most once"),
+        shrunk: true,
+        note: "Replies are late, one of them by too much.",
+        other: ("timeout", "90ms"),
     },
     Kept {
         file: "checkout-key-per-order",
         scenario: "checkout",
         settings: &[("orders", "10"), ("key", "per-order"), ("lost_replies", "30%")],
+        faults: &[],
         property: None,
+        shrunk: false,
         note: "Nothing goes wrong: replies are lost and tried again, and the key keeps every order at one charge.",
+        other: ("timeout", "90ms"),
     },
     Kept {
         file: "gateway-timeout-charged-but-cancelled",
         scenario: "gateway-timeout",
-        settings: &[("orders", "10")],
+        settings: TEN,
+        faults: &[],
         property: Some("charged is not cancelled"),
+        shrunk: false,
         note: "The shop cancels the order it gave up on; the gateway, which never heard of that, charges it.",
+        other: ("timeout", "90ms"),
+    },
+    Kept {
+        file: "gateway-timeout-charged-but-cancelled-small",
+        scenario: "gateway-timeout",
+        settings: TEN,
+        faults: &[],
+        property: Some("charged is not cancelled"),
+        shrunk: true,
+        note: "One slow charge, and the shop takes no answer for a no.",
+        other: ("timeout", "90ms"),
     },
     Kept {
         file: "gateway-timeout-never-asked",
         scenario: "gateway-timeout",
         settings: &[("orders", "10"), ("on_timeout", "pending"), ("reconcile_every", "1h")],
+        faults: &[],
         property: Some("every order settles"),
+        shrunk: false,
         note: "The shop says PENDING and means to ask later, but later is after the end: the order stays open.",
+        other: ("timeout", "90ms"),
+    },
+    Kept {
+        file: "gateway-timeout-never-asked-small",
+        scenario: "gateway-timeout",
+        settings: &[("orders", "10"), ("on_timeout", "pending"), ("reconcile_every", "1h")],
+        faults: &[],
+        property: Some("every order settles"),
+        shrunk: true,
+        note: "One slow charge is enough to leave an order open for ever.",
+        other: ("timeout", "90ms"),
     },
     Kept {
         file: "oversell-below-zero",
         scenario: "oversell",
         settings: &[("stock", "1"), ("buyers", "10")],
+        faults: &[],
         property: Some("stock is never negative"),
+        shrunk: false,
         note: "Two buyers see the last lamp before either has taken it; both take it.",
+        other: ("gap", "35ms"),
+    },
+    Kept {
+        file: "oversell-below-zero-small",
+        scenario: "oversell",
+        settings: &[("stock", "1"), ("buyers", "10")],
+        faults: &[],
+        property: Some("stock is never negative"),
+        shrunk: true,
+        note: "Two buyers who come within 20 ms of each other: no bad luck is needed.",
+        other: ("gap", "35ms"),
+    },
+    Kept {
+        file: "forgetful-gateway-restarted",
+        scenario: "forgetful-gateway.json",
+        settings: &[],
+        faults: &[],
+        property: Some("charged at most once"),
+        shrunk: false,
+        note: "A reply is lost, and the gateway is restarted before the shop asks again: the keys it kept in memory are gone.",
+        other: ("wait", "400ms"),
+    },
+    Kept {
+        file: "forgetful-gateway-restarted-small",
+        scenario: "forgetful-gateway.json",
+        settings: &[],
+        faults: &[],
+        property: Some("charged at most once"),
+        shrunk: true,
+        note: "One lost reply and one restart after it; neither alone does it.",
+        other: ("wait", "400ms"),
     },
 ];
 
@@ -83,10 +206,24 @@ fn path(kept: &Kept) -> PathBuf {
 
 fn hunt(kept: &Kept) -> Case {
     let chosen = kept.settings.iter().fold(Choices::none(), |choices, (name, value)| choices.set(name, value));
-    let model = built_in(kept.scenario).model(&chosen).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let faults = kept.faults.iter().map(|line| line.parse().expect("a fault")).collect();
+    let changes = Changes { faults, until: None };
+    let model = scenario(kept.scenario).model_with(&chosen, &changes).unwrap_or_else(|wrong| panic!("{wrong}"));
     let run = (0..1_000).map(|seed| model.run(Seed(seed), Stop::AtViolation));
     let failing = run.into_iter().find(|run| run.outcome.property() == kept.property);
-    model.case(&failing.unwrap_or_else(|| panic!("{}: no seed does", kept.file)))
+    let case = model.case(&failing.unwrap_or_else(|| panic!("{}: no seed does", kept.file)));
+    if !kept.shrunk {
+        return case;
+    }
+    shrink("case.json", &case, 10_000, &mut |_| true).unwrap_or_else(|error| panic!("{}: {error}", kept.file)).case
+}
+
+fn scenario(name: &str) -> Scenario {
+    if !name.ends_with(".json") {
+        return built_in(name);
+    }
+    let text = fs::read_to_string(workspace().join("examples").join(name)).expect("an example");
+    Scenario::parse(name, &text).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 /// The case as text, the note first.
@@ -204,15 +341,25 @@ fn check_parts_where_it_does(kept: &Kept, edit: impl FnOnce(&mut Case)) {
 
 #[test]
 fn another_seed_parts_at_the_first_event_that_differs() {
-    for kept in KEPT {
+    for kept in KEPT.iter().filter(|kept| !kept.shrunk) {
         check_parts_where_it_does(kept, |case| case.seed = Seed(case.seed.0 ^ 0xFFFF));
+    }
+}
+
+#[test]
+fn another_seed_changes_nothing_of_a_shrunk_case() {
+    for kept in KEPT.iter().filter(|kept| kept.shrunk) {
+        let mut case = read(kept);
+        assert_eq!(case.rest, Rest::Calm, "{}", kept.file);
+        case.seed = Seed(case.seed.0 ^ 0xFFFF);
+        assert!(replayed(&case).reproduced, "{}", kept.file);
     }
 }
 
 #[test]
 fn another_setting_parts_at_the_first_event_that_differs() {
     for kept in KEPT {
-        let (setting, value) = if kept.scenario == "oversell" { ("gap", "35ms") } else { ("timeout", "90ms") };
+        let (setting, value) = kept.other;
         check_parts_where_it_does(kept, |case| _ = case.settings.insert(setting.to_owned(), Value::from(value)));
     }
 }

@@ -37,13 +37,20 @@ fn every_example_is_looked_after() {
     let mut names: Vec<_> = folder.map(|entry| entry.expect("it can be listed").file_name()).collect();
     names.retain(|name| name.to_string_lossy().ends_with(".json"));
     names.sort();
-    assert_eq!(names, ["fan-out.json", "nightly-sync.json"]);
+    assert_eq!(names, ["fan-out.json", "forgetful-gateway.json", "nightly-sync.json"]);
 }
 
 /// Each service is late with 1 %: all three answer with 0.99³ = 97.03 %, at least two with 1 − 3·0.01²·0.99 − 0.01³ = 99.97 %.
 #[test]
 fn a_page_that_makes_do_with_two_of_three_answers_fails_a_hundred_times_less() {
     check("fan-out.json", Verdict::Broken);
+}
+
+/// 1,000 orders, 10 % of replies lost, and a restart of one of two machines every 5 s: about 1,000 · 0.1 · P(the gateway is
+/// restarted within the 1.5 s until the next try) ≈ 100 · (1 − e^(−1.5/10)) = 14.
+#[test]
+fn a_gateway_that_keeps_its_keys_in_memory_charges_twice_after_a_restart() {
+    check("forgetful-gateway.json", Verdict::Broken);
 }
 
 /// From midnight to the restart at one o'clock are 13 hours at 10 changes an hour: 130 articles, Poisson.

@@ -5,7 +5,7 @@
 use sim_core::{Cause, Entry, Fate, Happening, Instant, NodeId, Operation, Step, Trace};
 
 use crate::message::{Counted, EdgeCounted, Msg, Note, Tone};
-use crate::program::{NodeRef, Program};
+use crate::program::{EdgeRef, NodeRef, Program};
 
 /// Something that happened for an operation: in which event, when and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,11 +190,24 @@ impl Teller<'_> {
                     all.iter().any(|note| matches!(note, Note::Edge(other, EdgeCounted::Retry) if other == edge));
                 What::TimedOut { callee, again }
             }
+            Note::Edge(edge, EdgeCounted::Retry) => return self.tried_again(*edge),
             Note::Finished { tone, .. } => What::Outcome(*tone),
             Note::Count(_, Counted::Overloaded | Counted::Dropped) => What::TurnedAway,
             _ => return,
         };
         self.tell(step, here, what);
+    }
+
+    /// Whoever waited before this try had not given up for good.
+    fn tried_again(&mut self, edge: EdgeRef) {
+        let of = &self.program.node(self.program.edges[edge.0 as usize].1).replicas;
+        let last = self.moments.iter_mut().rev().find_map(|moment| match &mut moment.what {
+            What::TimedOut { callee, again } if of.contains(callee) => Some(again),
+            _ => None,
+        });
+        if let Some(again) = last {
+            *again = true;
+        }
     }
 
     fn count(&mut self, fact: u16, times: i64) -> i64 {

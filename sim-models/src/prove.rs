@@ -15,7 +15,7 @@ use crate::materialise::past;
 use crate::message::Msg;
 use crate::record::{Failure, Record, fails, violation_of};
 use crate::scenario::Model;
-use crate::shrink::Part;
+use crate::shrink::{MOMENT, Part};
 use crate::value::Value;
 
 /// What one line of a failing run does for its failure.
@@ -211,6 +211,7 @@ impl<'a> Trial<'a> {
         let part = [Part::Length, Part::More, Part::End].into_iter().find(|part| part.of(line).is_some())?;
         let (mut fails, mut passes) = (part.of(line)?, passing(line, part, decided)?);
         let unit = fails.nanos().checked_ilog10().map_or(1, |size| 10u64.pow(size.saturating_sub(3)));
+        let unit = if part == Part::End { unit.max(MOMENT.nanos()) } else { unit };
         while fails.nanos().saturating_sub(passes.nanos()) > unit {
             let units = (fails.nanos() - passes.nanos()).div_ceil(unit);
             let middle = Duration::from_nanos(passes.nanos() + units / 2 * unit);

@@ -32,7 +32,12 @@ pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], de
     for moment in moments {
         teller.moment(moment);
     }
-    let odd = story.decided.iter().filter(|it| it.is_odd()).map(|it| teller.odd(it));
+    // What is lost of somebody who has a part in it is told already.
+    let lost = |event: u64| {
+        moments.iter().any(|it| it.event == event && matches!(it.what, What::Sent { fate: Fate::Lost, .. }))
+    };
+    let odd = story.decided.iter().filter(|it| it.is_odd() && !(it.said == Said::Lost && lost(it.event)));
+    let odd = odd.map(|it| teller.odd(it));
     let believed = beliefs.iter().map(|belief| teller.belief(belief));
     let faults = story.trace().steps().iter().filter_map(|step| teller.fault(step));
     let rest: Vec<(u8, Clause)> = odd.chain(believed).chain(faults).collect();

@@ -16,6 +16,7 @@ use crate::materialise::materialise;
 use crate::record::{Failure, fails};
 use crate::scenario::{CaseError, Model};
 
+pub(crate) use self::times::MOMENT;
 pub use self::times::{Part, rounded};
 
 /// How large a case is.

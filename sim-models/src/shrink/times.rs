@@ -14,27 +14,24 @@ pub enum Part {
     Spread,
     /// How much longer envelopes take.
     More,
-    /// The end of an interval; it is as long as the distance to its beginning.
-    End,
     /// The beginning of an interval, counted from the start of the run; it is shortened towards the end.
     Begin,
+    /// The end of an interval; it is as long as the distance to its beginning.
+    End,
 }
 
 /// In this order: what a part is shortened to depends on those before it.
-const PARTS: [Part; 5] = [Part::Length, Part::Spread, Part::More, Part::End, Part::Begin];
+const PARTS: [Part; 5] = [Part::Length, Part::Spread, Part::More, Part::Begin, Part::End];
 
 impl Candidate {
-    /// Halves what can be halved, then writes each time with two digits, or three, as long as it fails so.
+    /// Halves what can be halved, then writes each time with few digits, as long as it fails so.
     pub(super) fn ease_times(&mut self, trial: &mut Trial<'_>) {
         for index in 0..self.lines.len() {
             for part in PARTS {
                 while self.try_line(trial, index, halved(&self.lines[index], part)) {}
-                for digits in [2, 3] {
-                    let time = part.of(&self.lines[index]);
-                    let round = time.map(|time| rounded(time, digits));
-                    if time == round
-                        || self.try_line(trial, index, round.and_then(|to| part.with(&self.lines[index], to)))
-                    {
+                for digits in part.digits() {
+                    let round = part.rounded(&self.lines[index], *digits);
+                    if round.as_ref() == Some(&self.lines[index]) || self.try_line(trial, index, round) {
                         break;
                     }
                 }
@@ -55,9 +52,17 @@ impl Candidate {
     }
 }
 
+/// No interval is made shorter than this: who reads it wants to know that a moment is enough, not how short a moment is.
+pub(crate) const MOMENT: Duration = Duration::from_millis(1);
+
 /// A line with one of its times half as long; none when it has no such time, or one too short to be halved.
 fn halved(line: &Fault, part: Part) -> Option<Fault> {
     let time = part.of(line)?;
+    if let (Part::End | Part::Begin, Fault::Timed(timed)) = (part, line)
+        && timed.when.end()?.since(timed.when.begin()).nanos() < 2 * MOMENT.nanos()
+    {
+        return None;
+    }
     let half = match (part, line) {
         (Part::End, Fault::Timed(timed)) => {
             let begin = timed.when.begin();
@@ -77,6 +82,31 @@ fn half(length: Duration) -> Duration {
 }
 
 impl Part {
+    /// How many digits are tried, one after the other.
+    fn digits(self) -> &'static [u32] {
+        match self {
+            Part::End => &[1, 2, 3],
+            Part::Length | Part::Spread | Part::More | Part::Begin => &[2, 3],
+        }
+    }
+
+    /// The line with this time rounded: of a beginning, the interval moves with it; of an end, it is the length that is rounded.
+    fn rounded(self, line: &Fault, digits: u32) -> Option<Fault> {
+        let time = self.of(line)?;
+        let length = |timed: &Timed| timed.when.end().map(|end| end.since(timed.when.begin()));
+        match (self, line) {
+            (Part::Begin, Fault::Timed(timed)) => {
+                let (begin, length) = (rounded(time, digits), length(timed)?);
+                Part::End.with(&self.with(line, begin)?, begin.saturating_add(length))
+            }
+            (Part::End, Fault::Timed(timed)) => {
+                let begin = timed.when.begin().since(Instant::ZERO);
+                self.with(line, begin.saturating_add(rounded(length(timed)?, digits)))
+            }
+            _ => self.with(line, rounded(time, digits)),
+        }
+    }
+
     /// This time of a line, if it has it; instants as the distance from the start of the run.
     pub fn of(self, line: &Fault) -> Option<Duration> {
         match (self, line) {
