@@ -69,6 +69,8 @@ pub enum What {
         name: String,
         /// The value.
         value: String,
+        /// For which operation, where that is not clear.
+        whose: Option<String>,
     },
     /// A call got no answer in time.
     TimedOut {

@@ -70,7 +70,7 @@ impl Lanes {
             What::TurnedAway => label(&mut row, here, "✕ turned away"),
             What::Failed { .. } => label(&mut row, here, "✕ nobody there"),
             What::Cell { map, key, value } => label(&mut row, here, &format!("● {map}[{key}] = {value}")),
-            What::Learnt { name, value } => label(&mut row, here, &format!("◦ read {name} = {value}")),
+            What::Learnt { name, value, .. } => label(&mut row, here, &format!("◦ read {name} = {value}")),
             What::Sent { .. } => return None,
         }
         Some(row.into_iter().collect())

@@ -181,9 +181,13 @@ impl Story<'_> {
         });
         let whose = changed.and_then(|step| self.operation(step.cause.operation));
         let by = whose.map(|whose| format!(", set for {whose}")).unwrap_or_default();
+        // It is acted upon where its node last had a hand in what came of it.
+        let own = self.trace().chain(self.decisive).into_iter().rev();
+        let mut own = own.filter(|event| self.trace().step(*event).and_then(super::place) == Some(it.node));
+        let event = own.next().unwrap_or(it.event);
         Belief {
-            event: self.decisive,
-            at: self.at(self.decisive).nanos(),
+            event,
+            at: self.at(event).nanos(),
             node: self.name(it.node),
             operation: self.operation(it.operation),
             believed: format!("{place} is {}, as read in #{}", it.value, it.event),

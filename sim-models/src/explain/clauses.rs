@@ -95,7 +95,7 @@ impl Teller<'_, '_> {
         let values = match &moment.what {
             What::Fact { name, count } => vec![(name.as_str(), count.to_string())],
             What::Cell { map, key, value } => vec![("cell", format!("{map}[{key}]")), ("value", value.clone())],
-            What::Learnt { name, value } => vec![(name.as_str(), value.clone())],
+            What::Learnt { name, value, .. } => vec![(name.as_str(), value.clone())],
             What::Outcome(tone) => vec![("outcome", tone.word().to_owned())],
             _ => Vec::new(),
         };
@@ -206,7 +206,10 @@ impl Moment {
             What::Fact { name, count: 1 } => format!("{here} records: {name}"),
             What::Fact { name, count } => format!("{here} records once more: {name}, which makes {count}"),
             What::Cell { map, key, value } => format!("{map}[{key}] becomes {value}"),
-            What::Learnt { name, value } => format!("{here} has read {name} = {value}"),
+            What::Learnt { name, value, whose } => {
+                let whose = whose.as_ref().map(|whose| format!(" for {whose}")).unwrap_or_default();
+                format!("{here} has read {name} = {value}{whose}")
+            }
             What::TimedOut { callee, again: true } => {
                 format!("{here} has no answer from {} in time and tries again", name(*callee))
             }

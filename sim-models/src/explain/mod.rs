@@ -217,6 +217,7 @@ impl<'a> Story<'a> {
             what: What::Learnt {
                 name: self.program.slots[it.slot.0 as usize].name.clone(),
                 value: it.value.to_string(),
+                whose: None,
             },
         });
         let mut moments: Vec<Moment> = told.filter(|moment| self.matters(moment)).chain(learnt).collect();
@@ -233,7 +234,7 @@ impl<'a> Story<'a> {
         let Some(of) = of else { return };
         match &mut moment.what {
             What::Arrived { word, .. } | What::Sent { word, .. } => *word = format!("{word} {of}"),
-            What::Learnt { value, .. } => *value = format!("{value} for {of}"),
+            What::Learnt { whose, .. } => *whose = Some(of),
             _ => {}
         }
     }
