@@ -98,3 +98,114 @@ fn a_budget_of_replays_is_kept_and_what_is_there_still_fails() {
         }
     }
 }
+
+/// A schedule drawn from a number: up to three faults of any kind on the nodes of the checkouts.
+fn schedule(bits: u64) -> Vec<sim_core::Fault> {
+    let count = 1 + sim_core::seed::mix(bits, 7) % 3;
+    let mut bits = bits;
+    let mut below = |bound: u64| {
+        bits = sim_core::seed::mix(bits, 1);
+        bits % bound
+    };
+    let links = ["shop->gateway", "gateway->shop", "shop<->gateway", "shopper->shop", "*->gateway"];
+    let nodes = ["shop", "gateway", "one of *"];
+    let mut line = || {
+        let (from, length) = (below(1_500), 1 + below(700));
+        let (link, node) = (links[below(5) as usize], nodes[below(3) as usize]);
+        let percent = 10 + below(80);
+        let what = match below(8) {
+            0 => format!("loss {link} {percent}%"),
+            1 => format!("duplicate {link} {percent}%"),
+            2 => format!("delay {link} +{}ms ~{}ms", below(1_500), below(400)),
+            3 => format!("cut {link}"),
+            4 => "partition shop | gateway".to_owned(),
+            5 => format!("crash {node}"),
+            6 => return format!("crash {node} every ~{}ms for ~{}ms", 100 + below(900), 1 + below(400)),
+            _ => return format!("cut {link} every ~{}ms for ~{}ms", 100 + below(900), 1 + below(400)),
+        };
+        format!("{from}ms..{}ms {what}", from + length)
+    };
+    (0..count).map(|_| line().parse().expect("a fault")).collect()
+}
+
+/// What becomes of failing runs under schedules that nobody thought of.
+#[derive(Debug, Default)]
+struct Fared {
+    failing: u64,
+    by_lines_alone: u64,
+    lines: Vec<usize>,
+    replays: u64,
+}
+
+fn fared(scenario: &str, settings: &[(&str, &str)], schedules: std::ops::Range<u64>) -> Fared {
+    use sim_models::language::Choices;
+    use sim_models::scenario::Changes;
+    let chosen = settings.iter().fold(Choices::none(), |choices, (name, value)| choices.set(name, value));
+    let mut fared = Fared::default();
+    for number in schedules {
+        let changes = Changes { faults: schedule(number), until: None };
+        let model = faultline_tests::scenarios::built_in(scenario).model_with(&chosen, &changes);
+        let model = model.unwrap_or_else(|error| panic!("{error}"));
+        let run = model.run(Seed(number), sim_core::Stop::AtViolation);
+        if !run.outcome.verdict.is_failure() {
+            continue;
+        }
+        fared.failing += 1;
+        let case = model.case(&run);
+        let Ok(small) = shrink("case.json", &case, REPLAYS, &mut |_| true) else {
+            let faults: Vec<String> = changes.faults.iter().map(ToString::to_string).collect();
+            println!("{scenario} {number}: not by its lines alone: {faults:?}");
+            continue;
+        };
+        fared.by_lines_alone += 1;
+        fared.lines.push(small.case.faults.len());
+        fared.replays += small.replays;
+        let again = shrunk(&small.case);
+        assert_eq!(again.case.faults, small.case.faults, "{scenario} {number}");
+        assert_eq!(again.case, small.case, "{scenario} {number}");
+        for place in 0..small.case.faults.len() {
+            let mut others = small.case.faults.clone();
+            let line = others.remove(place);
+            let outcome = outcome(&small.case, &others, small.case.seed);
+            assert_eq!(verdict(&small.case, &outcome), Verdict::Held, "{scenario} {number} without {line}");
+        }
+    }
+    fared
+}
+
+/// The systems that are broken, and how many of their runs fail at least, in a hundred.
+const BROKEN: [(&str, &[(&str, &str)], u64); 4] = [
+    ("checkout", &[("orders", "10")], 40),
+    ("checkout", &[("orders", "10"), ("timeout", "5s")], 25),
+    ("gateway-timeout", &[("orders", "10"), ("timeout", "3s")], 35),
+    ("gateway-timeout", &[("orders", "10"), ("on_timeout", "pending"), ("reconcile_every", "1h")], 60),
+];
+
+/// Runs so many schedules on each system; every run that fails must be left with lines that fail by themselves.
+fn check(schedules: u64) {
+    for (scenario, settings, least) in BROKEN {
+        let fared = fared(scenario, settings, 0..schedules);
+        let few = fared.lines.iter().filter(|lines| **lines <= 2).count() as f64 / fared.lines.len() as f64;
+        println!(
+            "{scenario} {settings:?}: {schedules} schedules, {} fail, {} by lines alone, {:.1} % by two lines or fewer, at most {} lines, {:.1} replays each",
+            fared.failing,
+            fared.by_lines_alone,
+            few * 100.0,
+            fared.lines.iter().max().unwrap_or(&0),
+            fared.replays as f64 / fared.by_lines_alone as f64,
+        );
+        assert_eq!(fared.by_lines_alone, fared.failing, "{scenario} {settings:?}");
+        assert!(fared.failing * 100 >= schedules * least, "{scenario} {settings:?}: {} fail", fared.failing);
+    }
+}
+
+#[test]
+fn every_failing_run_under_any_schedule_is_left_with_lines_that_fail_by_themselves() {
+    check(40);
+}
+
+#[test]
+#[ignore = "long: about three minutes"]
+fn every_failing_run_under_two_thousand_schedules_is_left_with_lines_that_fail_by_themselves() {
+    check(2_000);
+}

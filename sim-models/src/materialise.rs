@@ -30,17 +30,26 @@ pub fn materialise(model: &Model, seed: Seed) -> Option<(Written, Failure)> {
     let record = Record::of(model, seed, Stop::AtViolation);
     let failure = record.failure.clone()?;
     let program = model.program();
-    let timed = fixed(&record.trace, model.faults(), program);
     let said: Vec<Fault> = model.faults().iter().filter(|fault| matches!(fault, Fault::Decision(_))).cloned().collect();
     let (all, past) = (decided(&record.trace, program), past(&record.trace, &record.roots()));
-    let in_past = |decided: &&Decided| past.contains(&decided.event);
+    // Trouble that only came after it was too late has no part in what did not happen in time, and would put the time off.
+    let late = record.violation.as_ref().map_or(Instant::NEVER, |violation| violation.at);
     let line = |decided: &Decided| decided.line(program);
-    for whole in [false, true] {
-        let odd = all.iter().filter(|decided| decided.is_odd()).filter(|decided| whole || in_past(decided));
+    let as_it_is: Vec<Fault> = model.faults().iter().filter(|it| matches!(it, Fault::Timed(_))).cloned().collect();
+    // Trouble that comes again for ever is never waited for; written out it has an end. It may have to stay as it is, or never
+    // to end once it has come for the last time.
+    let times = |before, last| fixed(&record.trace, model.faults(), program, before, last);
+    let attempts = [
+        (false, times(late, Last::Ends)),
+        (true, times(late, Last::Ends)),
+        (true, times(Instant::NEVER, Last::Ends)),
+        (true, as_it_is),
+        (true, times(late, Last::Stays)),
+    ];
+    for (whole, timed) in attempts {
+        let odd = all.iter().filter(|it| it.is_odd() && (whole || past.contains(&it.event)));
         // What the case said before stays where the run says nothing else: the lines of the run stand behind and win.
-        let faults: Vec<Fault> =
-            timed.iter().cloned().chain(said.iter().cloned()).chain(odd.filter_map(line)).collect();
-        let faults = once_each(faults);
+        let faults = once_each(timed.into_iter().chain(said.iter().cloned()).chain(odd.filter_map(line)));
         if fails(&model.with(faults.clone(), Rest::Calm), seed, &failure) {
             return Some((Written { faults, whole }, failure));
         }
@@ -49,9 +58,9 @@ pub fn materialise(model: &Model, seed: Seed) -> Option<(Written, Failure)> {
 }
 
 /// The same lines, each only once.
-fn once_each(lines: Vec<Fault>) -> Vec<Fault> {
+fn once_each(lines: impl Iterator<Item = Fault>) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
-    lines.into_iter().filter(|line| !matches!(line, Fault::Decision(_)) || seen.insert(line.to_string())).collect()
+    lines.filter(|line| !matches!(line, Fault::Decision(_)) || seen.insert(line.to_string())).collect()
 }
 
 /// All events that led to these, and to what their timers waited for in vain.
@@ -89,8 +98,9 @@ fn target(verb: &Verb) -> Option<&Target> {
     }
 }
 
-/// The timed faults of a run with everything about their times and victims written out, in the order in which they began.
-fn fixed(trace: &Trace<Msg>, faults: &[Fault], program: &Program) -> Vec<Fault> {
+/// The timed faults of a run with everything about their times and victims written out, in the order in which they began; of
+/// those that come again, what began before an instant.
+fn fixed(trace: &Trace<Msg>, faults: &[Fault], program: &Program, before: Instant, last: Last) -> Vec<Fault> {
     let mut lines: Vec<Fault> = Vec::new();
     let mut times = Times::default();
     for step in trace.steps() {
@@ -103,8 +113,12 @@ fn fixed(trace: &Trace<Msg>, faults: &[Fault], program: &Program) -> Vec<Fault> 
     for (place, fault) in faults.iter().enumerate() {
         match fault {
             Fault::Timed(timed) if is_drawn(timed) => {
-                let of_it = times.all.iter().filter(|time| time.fault as usize == place);
-                lines.extend(of_it.flat_map(|time| time.lines(timed, program)));
+                let of_it = times.all.iter().filter(|time| time.fault as usize == place && time.begin < before);
+                let mut of_it: Vec<Time> = of_it.cloned().collect();
+                if let (Last::Stays, Some(time)) = (last, of_it.last_mut()) {
+                    time.end = None;
+                }
+                lines.extend(of_it.iter().flat_map(|time| time.lines(timed, program)));
             }
             Fault::Timed(_) => lines.push(fault.clone()),
             Fault::Decision(_) => {}
@@ -119,6 +133,13 @@ fn struck(entries: &[Entry]) -> Vec<NodeId> {
 
 fn released(entries: &[Entry]) -> Vec<NodeId> {
     entries.iter().filter_map(|entry| if let Entry::Released { node } = entry { Some(*node) } else { None }).collect()
+}
+
+/// Whether the last time of a fault that comes again ends as it did, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Ends,
+    Stays,
 }
 
 /// One time that a fault held.
