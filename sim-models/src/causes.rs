@@ -179,7 +179,9 @@ impl Words<'_> {
         for pattern in fault.names() {
             let replicas = (0..self.program.replicas.len()).map(|node| NodeId(node as u32));
             let named = replicas.filter(|node| {
-                pattern.is_all() || pattern.covers(&self.program.replica_name(*node)) || pattern.covers(self.role(*node))
+                pattern.is_all()
+                    || pattern.covers(&self.program.replica_name(*node))
+                    || pattern.covers(self.role(*node))
             });
             for role in named.map(|node| self.role(node)) {
                 if !roles.contains(&role) {

@@ -54,7 +54,7 @@ pub(crate) struct Findings {
     /// Shards that did not come to their end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) unfinished: Vec<Unfinished>,
-    /// The command that goes on where the time was up.
+    /// The command that goes on, when the time was up or it was interrupted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) go_on: Option<String>,
 }
@@ -343,7 +343,8 @@ impl Findings {
         out.extend(self.inert.iter().map(|fault| format!("\n  had no effect in any run: {fault}\n")));
         let (seeds, events) = (text::rate(self.seeds_per_second), text::rate(self.events_per_second));
         out += &format!("\n{seeds} seeds/s, {events} events/s\n");
-        out.extend(self.go_on.iter().map(|command| format!("the time is up; to go on: {command}\n")));
+        let why = if self.interrupted { "interrupted" } else { "the time is up" };
+        out.extend(self.go_on.iter().map(|command| format!("{why}; to go on: {command}\n")));
         out
     }
 

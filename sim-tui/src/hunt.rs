@@ -20,7 +20,6 @@ use sim_models::scenario::{Model, Run};
 
 use crate::cli::HuntArgs;
 use crate::commands;
-use crate::files::write_whole;
 use crate::findings::{Evidence, Evidences, Findings, Hunted};
 use crate::interrupt::Interrupt;
 use crate::load::{self, Loaded};
@@ -377,7 +376,12 @@ impl<'a> Quest<'a> {
         if self.ended == Ended::Interrupted && self.trouble.is_none() {
             self.trouble = self.progress.save(&self.findings()).err();
         }
-        let rest = self.seeds.rest(self.tally.seeds).filter(|_| self.ended == Ended::TimeUp);
+        // What was cut goes on from its own file; what had no more time is over, and its rest is another hunt.
+        let rest = match self.ended {
+            Ended::Done => None,
+            Ended::TimeUp => self.seeds.rest(self.tally.seeds),
+            Ended::Interrupted | Ended::Refused => Some(self.what.requested),
+        };
         findings.go_on = rest.map(|rest| going_on(self.args, rest, called));
         print(&shown(&findings, self.args.output.json, called))?;
         let summaries = summary::write(&self.args.summaries, &findings, called);
@@ -406,7 +410,7 @@ impl<'a> Quest<'a> {
             None => measures::headline(self.model, &run.outcome),
         });
         let text = serde_json::to_string_pretty(&case).map_err(|error| bad!("the case cannot be written: {error}"))?;
-        write_whole(&path, &text).map_err(|error| bad!("{} cannot be written: {error}", path.display()))?;
+        self.progress.write(&path, &text).map_err(|error| bad!("{} cannot be written: {error}", path.display()))?;
         Ok(path)
     }
 }

@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     quiet::install();
     let called = commands::program();
     let Cli { command } = cli::parse(&called);
-    let outcome = carried_out(command.as_ref(), &called).and_then(|report| report::print(&report.text).map(|()| report.exit));
+    let outcome =
+        carried_out(command.as_ref(), &called).and_then(|report| report::print(&report.text).map(|()| report.exit));
     let exit = outcome.unwrap_or_else(|bad| {
         // When nobody listens to errors either, the exit code still tells.
         let _ = writeln!(io::stderr(), "{bad}");

@@ -155,15 +155,14 @@ fn same_hunt(one: &Source, other: &Source) -> Result<(), String> {
     let of = |what: &Hunted| what.shard.map_or("no shard".to_owned(), |shard| format!("shards of {}", shard.of));
     let texts = |what: &Hunted| [what.scenario.clone(), what.version.clone(), what.requested.to_string(), of(what)];
     let lists = |what: &Hunted| [Value::Object(what.settings.clone()).to_string(), what.faults.join("; ")];
-    let names = ["scenario", "version", "requested seeds", "shards", "settings", "faults"];
+    let names = ["scenario ", "version ", "requested seeds ", "", "settings ", "faults "];
     let pairs = texts(a).into_iter().chain(lists(a)).zip(texts(b).into_iter().chain(lists(b)));
     let whole = |what: &Hunted| what.shard.unwrap_or(Shard::WHOLE).of;
-    let refused = |why: String| {
-        format!("{} and {} are of different hunts: {why}; merge shards of one", one.name, other.name)
-    };
+    let refused =
+        |why: String| format!("{} and {} are of different hunts: {why}; merge shards of one", one.name, other.name);
     for (name, (a, b)) in names.into_iter().zip(pairs) {
-        if a != b && !(name == "shards" && whole(&one.findings.what) == whole(&other.findings.what)) {
-            return Err(refused(format!("{name} {a}, and {name} {b}")));
+        if a != b && !(name.is_empty() && whole(&one.findings.what) == whole(&other.findings.what)) {
+            return Err(refused(format!("{name}{a}, and {name}{b}")));
         }
     }
     if a.fingerprint != b.fingerprint || a.properties != b.properties || a.title != b.title {
@@ -212,4 +211,123 @@ fn contradiction(more: &Findings, less: &Findings) -> Option<String> {
         && earlier.events <= later.events
         && earlier.failing <= later.failing;
     (!fits).then(|| "the one with fewer seeds has counted more".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use sim_core::Verdict;
+    use sim_core::hunt::{Failure, Signature};
+
+    use crate::findings::Evidence;
+    use crate::seeds::Seeds;
+
+    fn hunted(requested: Seeds, shard: Option<Shard>) -> Hunted {
+        Hunted {
+            scenario: "shop".to_owned(),
+            title: "shop".to_owned(),
+            version: "1".to_owned(),
+            fingerprint: "0".to_owned(),
+            settings: serde_json::Map::new(),
+            faults: vec!["0s.. loss a->b 1%".to_owned(), "2s.. crash a".to_owned()],
+            properties: vec!["p0".to_owned(), "p1".to_owned(), "seen".to_owned()],
+            requested,
+            shard,
+        }
+    }
+
+    /// What a seed shows, drawn from nothing but itself.
+    fn seen(seed: u64, luck: u64) -> Tally {
+        let dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23) ^ luck;
+        let verdict = [Verdict::Held, Verdict::Broken, Verdict::Stuck, Verdict::OutOfLimits][(dice % 4) as usize];
+        let mut tally = Tally { seeds: 1, events: dice % 100, ..Tally::default() };
+        tally.failing = u64::from(verdict.is_failure());
+        tally.out_of_limits = u64::from(verdict == Verdict::OutOfLimits);
+        if verdict != Verdict::Held {
+            let causes = vec![format!("timer of n{}", dice / 4 % 3)];
+            let signature = Signature { verdict, property: format!("p{}", dice / 16 % 2), causes };
+            tally.failures.insert(signature, Failure { seed, count: 1 });
+        }
+        tally.sometimes.insert("seen".to_owned(), u64::from(dice / 32 % 9 == 0));
+        tally.effective = [(0, dice / 64 % 2), (1, 0)].into();
+        tally.kinds = [("loss".to_owned(), dice / 64 % 2), ("crash".to_owned(), 0)].into();
+        tally
+    }
+
+    /// The first seeds of a shard, all of them when there are no more.
+    fn found(requested: Seeds, shard: Option<Shard>, most: u64, luck: u64) -> Findings {
+        let what = hunted(requested, shard);
+        let list = what.list();
+        let kinds = [("loss".to_owned(), 0), ("crash".to_owned(), 0)].into();
+        let none = Tally { kinds, ..Tally::default() };
+        let seeds = (0..list.count().min(most)).map(|place| list.seed(place).0);
+        let tally = seeds.fold(none, |sum, seed| sum.merge(&seen(seed, luck)));
+        let evidence = |(signature, failure): (&Signature, &Failure)| {
+            let evidence =
+                Evidence { detail: format!("of {}", failure.seed), case: Some(format!("{}.json", failure.seed)) };
+            (signature.clone(), evidence)
+        };
+        let evidence = tally.failures.iter().map(evidence).collect();
+        Findings::new(what, &tally, &evidence, 1.0)
+    }
+
+    fn source(findings: Findings) -> Source {
+        Source { name: findings.seed_range.clone(), findings }
+    }
+
+    /// All that is printed, apart from the timings.
+    fn printed(findings: &Findings) -> [String; 2] {
+        let timeless =
+            Findings { wall_seconds: 0.0, seeds_per_second: 0.0, events_per_second: 0.0, ..findings.clone() };
+        [shown(&timeless, true, "faultline"), shown(&timeless, false, "faultline")]
+    }
+
+    proptest! {
+        #[test]
+        fn shards_in_any_order_and_as_often_as_you_like_are_the_whole(
+            (from, length, of, luck) in (0u64..50, 1u64..60, 1u64..9, any::<u64>()),
+            again in proptest::collection::vec((0u64..9, 0u64..30), 0..5),
+            turn in 0usize..9,
+        ) {
+            let range = Seeds { from, to: Some(from + length) };
+            let shard = |index| Some(Shard { index, of });
+            let mut sources: Vec<Source> =
+                (1..=of).map(|index| source(found(range, shard(index), u64::MAX, luck))).collect();
+            // Earlier reports of the same shards change nothing.
+            sources.extend(again.iter().map(|(index, most)| source(found(range, shard(index % of + 1), *most, luck))));
+            let turn = turn % sources.len();
+            sources.rotate_left(turn);
+            let merged = merged(&sources).map_err(TestCaseError::fail)?;
+            let whole = found(range, None, u64::MAX, luck);
+            prop_assert_eq!(printed(&merged), printed(&whole));
+            prop_assert_eq!(merged.check(), Ok(()));
+        }
+
+        #[test]
+        fn what_is_written_is_read_as_it_was(length in 1u64..60, most in 0u64..70, luck in any::<u64>()) {
+            let range = Seeds { from: 3, to: Some(3 + length) };
+            let findings = found(range, Some(Shard { index: 2, of: 3 }), most, luck);
+            prop_assert_eq!(parsed(&shown(&findings, true, "faultline")), Ok(findings));
+        }
+
+        #[test]
+        fn other_things_in_the_same_seeds_are_a_contradiction(length in 2u64..60, luck in 0u64..99) {
+            let range = Seeds { from: 0, to: Some(length) };
+            let (one, other) = (found(range, None, u64::MAX, luck), found(range, None, u64::MAX, luck + 1));
+            prop_assume!(one.tally() != other.tally());
+            prop_assert!(merged(&[source(one), source(other)]).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_and_nobody_calls_it_held() {
+        let range = Seeds { from: 0, to: Some(40) };
+        let shard = |index, most| source(found(range, Some(Shard { index, of: 4 }), most, 0));
+        let merged = merged(&[shard(1, 99), shard(3, 4)]).expect("shards of one hunt");
+        assert_eq!(merged.gaps(), ["missing: shards 2/4, 4/4", "unfinished: shard 3/4, only 0..15"]);
+        assert_eq!((merged.seeds, merged.seed_range.as_str()), (14, "0..40"));
+        let held = Findings { failing: 0, verdict: Verdict::Held, ..merged };
+        assert_eq!(held.exit(), Exit::OutOfLimits);
+    }
 }

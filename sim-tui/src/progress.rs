@@ -53,7 +53,12 @@ impl Progress {
     ///
     /// # Errors
     /// When another hunt of the same seeds is at work there, or what an earlier one left cannot be trusted.
-    pub(crate) fn open(out: &Path, what: &Hunted, name: &str, begin: Begin) -> Result<(Progress, Option<Findings>), Bad> {
+    pub(crate) fn open(
+        out: &Path,
+        what: &Hunted,
+        name: &str,
+        begin: Begin,
+    ) -> Result<(Progress, Option<Findings>), Bad> {
         let path = out.join(format!("{name}.state"));
         let lock = out.join(format!("{name}.lock"));
         let locked = locked(&lock)?;
@@ -71,7 +76,9 @@ impl Progress {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(bad!("{shown}, from which this hunt would go on, cannot be read: {error}; {way_out}")),
+            Err(error) => {
+                return Err(bad!("{shown}, from which this hunt would go on, cannot be read: {error}; {way_out}"));
+            }
         };
         let found = parsed(&text);
         let findings =
@@ -94,24 +101,25 @@ impl Progress {
         let check = check(findings).map_err(io::Error::other).map_err(wrong)?;
         let state = State { faultline: FORMAT, kind: KIND.to_owned(), check, hunt: findings.clone() };
         let text = serde_json::to_string_pretty(&state).map_err(io::Error::other).map_err(wrong)?;
-        self.replace(&text).map_err(wrong)?;
+        self.write(&self.path, &text).map_err(wrong)?;
         self.saved = Clock::now();
         Ok(())
     }
 
-    /// Under the lock nobody else writes the file beside it, so that one which a kill left behind is used again.
-    fn replace(&self, text: &str) -> io::Result<()> {
+    /// Writes a file of the hunt whole or not at all. Under the lock nobody else writes the file that is then given its name, so
+    /// that one which a kill left behind is used again.
+    pub(crate) fn write(&self, path: &Path, text: &str) -> io::Result<()> {
         let new = self.new_path();
         let mut file = File::create(&new)?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let written = writeln!(file, "{text}").and_then(|()| file.sync_all());
         if let Err(error) = written {
             // It is of no use to anybody, and takes room where there is none.
             let _ = fs::remove_file(&new);
             return Err(error);
         }
-        fs::rename(&new, &self.path)?;
+        fs::rename(&new, path)?;
         // The name is there after a power cut too, where folders can be synced.
-        let folder = self.path.parent().and_then(|folder| File::open(folder).ok());
+        let folder = path.parent().and_then(|folder| File::open(folder).ok());
         folder.map_or(Ok(()), |folder| folder.sync_all().or(Ok(())))
     }
 
