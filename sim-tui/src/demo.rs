@@ -91,7 +91,7 @@ fn hunted(model: &Model, seeds: u64, jobs: usize) -> Tally {
     let seeds = SeedList::all(Seeds { from: 0, to: Some(seeds) });
     let mut tally = Tally::default();
     hunt(&Orders::new(model, &seeds, jobs, &Interrupt::listen()), |news| {
-        tally = std::mem::take(&mut tally).merge(&news.tally());
+        tally = std::mem::take(&mut tally).merge(news.tally());
         ControlFlow::Continue(())
     });
     tally

@@ -249,7 +249,7 @@ mod tests {
             let signature = Signature { verdict, property: format!("p{}", dice / 16 % 2), causes };
             tally.failures.insert(signature, Failure { seed, count: 1 });
         }
-        tally.sometimes.insert("seen".to_owned(), u64::from(dice / 32 % 9 == 0));
+        tally.sometimes.insert("seen".to_owned(), u64::from((dice / 32).is_multiple_of(9)));
         tally.effective = [(0, dice / 64 % 2), (1, 0)].into();
         tally.kinds = [("loss".to_owned(), dice / 64 % 2), ("crash".to_owned(), 0)].into();
         tally

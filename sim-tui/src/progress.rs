@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sim_core::digest::state_fingerprint;
 
 use crate::findings::{FORMAT, Findings, Hunted};
-use crate::report::{Bad, bad};
+use crate::report::{Bad, bad, note};
 
 /// How often the file is written anew while there is something new.
 const PERIOD: Duration = Duration::from_millis(300);
@@ -156,9 +156,11 @@ fn locked(path: &Path) -> Result<File, Bad> {
                     path.display()
                 ));
             }
-            // Where files cannot be locked, two hunts of the same seeds are the user's to keep apart.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(wrong(error)),
+            // On some network file systems nothing can be locked; a hunt there is better than none.
+            Err(TryLockError::Error(error)) => note(&format!(
+                "{} cannot be locked ({error}): see to it that no other hunt of the same seeds is at work there",
+                path.display()
+            )),
         }
         if is_the_one_at(&file, path).map_err(wrong)? {
             return Ok(file);
