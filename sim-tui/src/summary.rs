@@ -217,3 +217,19 @@ fn allowed(text: &str) -> String {
         |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     text.chars().map(|c| if is_allowed(c) { c } else { '\u{fffd}' }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_a_table_cannot_end_it() {
+        assert_eq!(plain("a | b `c` *d* <e> & f\ng"), r"a \| b \`c\` \*d\* &lt;e&gt; &amp; f g");
+        assert_eq!(code("cut a->b | `x`\n"), "<code>cut a-&gt;b &#124; &#96;x&#96; </code>");
+    }
+
+    #[test]
+    fn xml_holds_no_character_that_xml_does_not_allow() {
+        assert_eq!(allowed("a\u{0}b\u{1b}[1m\tc\u{fffe}\u{1f600}"), "a\u{fffd}b\u{fffd}[1m\tc\u{fffd}\u{1f600}");
+    }
+}
