@@ -93,7 +93,7 @@ fn settled(mut json: Value) -> Value {
 #[test]
 fn help_is_worth_reading() {
     let shell = Shell::new();
-    for command in ["", "run", "hunt", "replay"] {
+    for command in ["", "run", "hunt", "merge", "replay"] {
         let words: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let name = if command.is_empty() { "help".to_owned() } else { format!("help-{command}") };
         insta::assert_snapshot!(name, shell.run(&words).shown());
