@@ -1,5 +1,6 @@
 //! What people come to see: the scenario language, its interpreter, the built-in scenarios, statistics.
 pub mod builtin;
+pub mod causes;
 pub mod decided;
 pub mod explain;
 pub mod expr;

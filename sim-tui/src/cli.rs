@@ -2,10 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use sim_core::{Duration, Seed};
+
+use crate::seeds::{Seeds, Shard};
 
 /// Runs a whole distributed system inside one thread, breaks it on purpose, and gives the same run back from a seed.
 #[derive(Debug, Parser)]
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Runs a scenario with many seeds: the distinct failures, each with a case file.
     Hunt(HuntArgs),
+    /// Puts together what hunts of shards printed: what one machine would have printed for all of them.
+    Merge(MergeArgs),
     /// Runs a case again and says whether it comes out the same.
     Replay(ReplayArgs),
     /// Makes a failing case as small as it can be while it fails in the same way.
@@ -128,22 +131,55 @@ pub(crate) struct RunArgs {
 pub(crate) struct HuntArgs {
     #[command(flatten)]
     pub(crate) what: What,
-    /// The seeds: N is 0..N, and A..B leaves B out.
-    #[arg(long, value_name = "N or A..B", default_value = "100")]
-    pub(crate) seeds: Seeds,
+    /// The seeds: N is 0..N, A..B leaves B out, and A.. goes on for as long as --for says. [default: 100]
+    #[arg(long, value_name = "N or A..B")]
+    pub(crate) seeds: Option<Seeds>,
     /// Only this seed.
     #[arg(long, value_name = "SEED", conflicts_with = "seeds")]
     pub(crate) seed: Option<Seed>,
     /// Only a part of the seeds: seed s is in shard s mod n + 1.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
-    /// Where the case files go.
+    /// Ends the hunt after so long, such as 10m; it decides only how many seeds there are, from the first one on.
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) budget: Option<Duration>,
+    /// Where the case files go, and the file from which the same command goes on when it was ended before its end.
     #[arg(long, value_name = "DIR", default_value = "./faultline-cases")]
     pub(crate) out: PathBuf,
+    /// Begins anew, whatever an earlier hunt left to go on from.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) summaries: Summaries,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) workers: Workers,
+}
+
+/// What a hunt or a merge writes beside its report.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Summaries {
+    /// Writes a summary in Markdown, as for the page of a CI job.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Writes a summary as JUnit XML: a test case per property and per way to fail.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// What `hunt --json` printed for each shard, in any order; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    /// Exits as the hunt would: 1 when something failed, 4 when nothing did and a shard is missing or unfinished.
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    #[command(flatten)]
+    pub(crate) summaries: Summaries,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -208,60 +244,6 @@ pub(crate) struct ShowArgs {
     pub(crate) output: Output,
 }
 
-/// Seeds from one up to, and without, another; at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seeds {
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-}
-
-/// Every n-th seed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shard {
-    /// Which, from 1.
-    pub(crate) index: u64,
-    /// Of how many.
-    pub(crate) of: u64,
-}
-
-impl FromStr for Seeds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (from, to) = text.split_once("..").unwrap_or(("0", text));
-        let seeds = Seeds { from: from.parse::<Seed>()?.0, to: to.parse::<Seed>()?.0 };
-        match seeds.from.cmp(&seeds.to) {
-            std::cmp::Ordering::Less => Ok(seeds),
-            std::cmp::Ordering::Equal => Err(format!("no seed is in {seeds}: the last is left out")),
-            std::cmp::Ordering::Greater => Err(format!("{seeds} is reversed; write {}..{}", seeds.to, seeds.from)),
-        }
-    }
-}
-
-impl std::fmt::Display for Seeds {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}..{}", self.from, self.to)
-    }
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
-        match numbers {
-            Some((index, of)) if (1..=of).contains(&index) => Ok(Shard { index, of }),
-            _ => Err(format!("\"{text}\" is not a shard; write i/n with i from 1 to n, such as 1/4")),
-        }
-    }
-}
-
-impl std::fmt::Display for Shard {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}/{}", self.index, self.of)
-    }
-}
-
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| format!("\"{text}\" is not a number of workers; it is a number from 1"))
 }
@@ -300,8 +282,16 @@ fn afterword(command: &str) -> String {
             JUDGED,
         ),
         "hunt" => (
-            &["hunt checkout --seeds 1000", "hunt my-scenario.json --seeds 5000..6000 --shard 1/4 --json"],
+            &[
+                "hunt checkout --seeds 1000",
+                "hunt checkout --for 10m",
+                "hunt my-scenario.json --seeds 5000..6000 --shard 1/4 --json",
+            ],
             "Exit codes: 0 held, 1 failed or never seen, 2 bad input, 4 out of limits, 130 interrupted",
+        ),
+        "merge" => (
+            &["merge shard-*.json", "merge shard-*.json --markdown summary.md --exit-code"],
+            "Exit codes: 0 merged, 2 bad input or shards of different hunts; --exit-code: as hunt",
         ),
         "replay" => (
             &["replay faultline-cases/checkout-charged-at-most-once-0.json"],
@@ -362,27 +352,5 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command("faultline").debug_assert();
-    }
-
-    #[test]
-    fn seeds_are_a_number_or_a_range_that_is_not_empty() {
-        assert_eq!("3".parse(), Ok(Seeds { from: 0, to: 3 }));
-        assert_eq!("0x10..20".parse(), Ok(Seeds { from: 16, to: 20 }));
-        for (text, error) in [
-            ("0", "no seed is in 0..0: the last is left out"),
-            ("5..5", "no seed is in 5..5: the last is left out"),
-            ("7..5", "7..5 is reversed; write 5..7"),
-            ("..5", "\"\" is not a seed; a seed is a number below 2^64, decimal or after 0x hexadecimal"),
-        ] {
-            assert_eq!(text.parse::<Seeds>(), Err(error.to_owned()), "{text}");
-        }
-    }
-
-    #[test]
-    fn shards_count_from_one() {
-        assert_eq!("4/4".parse(), Ok(Shard { index: 4, of: 4 }));
-        for text in ["0/4", "5/4", "1", "1/0", "a/b"] {
-            assert!(text.parse::<Shard>().is_err(), "{text}");
-        }
     }
 }

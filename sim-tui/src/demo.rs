@@ -14,12 +14,12 @@ use sim_models::narrate::{Moment, What, narrate};
 use sim_models::program::Role;
 use sim_models::scenario::{Model, Run, Scenario};
 
-use crate::cli::Seeds;
 use crate::commands;
 use crate::diagram::{diagram, seconds};
-use crate::hunt::{SeedList, hunt};
+use crate::hunt::{Orders, hunt};
 use crate::interrupt::Interrupt;
 use crate::report::{Bad, bad};
+use crate::seeds::{SeedList, Seeds};
 use crate::text;
 
 /// A failing run, with all that happened in it.
@@ -51,12 +51,13 @@ fn tell(called: &str, jobs: usize, out: &mut dyn Write) -> io::Result<()> {
 
     writeln!(out, "{}\n\n{}", scenario.text_of("title"), text::wrapped(&scenario.text_of("about")))?;
     let tally = hunted(&sick, story.seeds, jobs);
-    let Some((signature, failure)) = tally.failures.iter().next() else {
+    let smallest = tally.failures.iter().min_by_key(|(_, failure)| failure.seed);
+    let Some((signature, failure)) = smallest else {
         return writeln!(out, "\nAll {} runs held, which is not how this story goes.", story.seeds);
     };
     let failing = failing(&sick, failure.seed);
     heading(out, &format!("1. What happens, in {} small runs, each from a seed of its own", story.seeds))?;
-    writeln!(out, "{} of {} runs break \"{}\".", failure.count, tally.seeds, signature.property)?;
+    writeln!(out, "{} of {} runs break \"{}\".", count(&tally, &signature.property), tally.seeds, signature.property)?;
     let changed = story.settings.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>();
     writeln!(out, "Each run is small ({}); the smallest seed that breaks is {}.", changed.join(", "), failing.seed)?;
 
@@ -80,8 +81,20 @@ fn tell(called: &str, jobs: usize, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  {}", commands::line(called, ["--help"]))
 }
 
+/// How many runs break a property, in whatever way.
+fn count(tally: &Tally, property: &str) -> u64 {
+    let broken = tally.failures.iter().filter(|(signature, _)| signature.property == property);
+    broken.map(|(_, failure)| failure.count).sum()
+}
+
 fn hunted(model: &Model, seeds: u64, jobs: usize) -> Tally {
-    hunt(model, &SeedList::all(Seeds { from: 0, to: seeds }), jobs, &Interrupt::listen(), |_, _| {}).tally
+    let seeds = SeedList::all(Seeds { from: 0, to: Some(seeds) });
+    let mut tally = Tally::default();
+    hunt(&Orders::new(model, &seeds, jobs, &Interrupt::listen()), |news| {
+        tally = std::mem::take(&mut tally).merge(news.tally());
+        ControlFlow::Continue(())
+    });
+    tally
 }
 
 fn model(scenario: &Scenario, story: &Story, remedy: Option<&str>) -> io::Result<Model> {

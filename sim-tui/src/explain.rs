@@ -1,5 +1,6 @@
 //! `explain`: why a case fails, in words, as a diagram, in tables, as JSON or as Markdown for a bug report.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,16 +13,17 @@ use sim_models::prove::{Least, Proof, Without};
 use sim_models::record::{Failure, fails};
 use sim_models::shrink::{Part, Progress, rounded};
 
-use crate::cli::{ExplainArgs, Seeds};
+use crate::cli::ExplainArgs;
 use crate::commands;
 use crate::diagram::diagram;
 use crate::files::write_whole;
-use crate::hunt::{SeedList, hunt};
+use crate::hunt::{Orders, hunt};
 use crate::interrupt::Interrupt;
 use crate::load;
 use crate::page::{Page, cited};
 use crate::quiet::quietly;
 use crate::report::{Bad, Exit, Report, bad};
+use crate::seeds::{SeedList, Seeds};
 use crate::text;
 
 /// Explains a case.
@@ -85,11 +87,15 @@ fn tried<'c>(
     // A run that holds is as long as a run can be.
     let length = || quietly(|| last.seeds.run(seed, sim_core::Stop::AtViolation)).outcome.events.max(1);
     let seeds = args.seeds.unwrap_or_else(|| (EVENTS / length()).clamp(SEEDS.0, SEEDS.1));
-    let list = SeedList::all(Seeds { from: 0, to: seeds });
+    let list = SeedList::all(Seeds { from: 0, to: Some(seeds) });
     let failure = &why.small.failure;
     let jobs = args.workers.count();
     let one = |cure: &'c Cure| {
-        let tally = hunt(&cure.seeds, &list, jobs, interrupt, |_, _| {}).tally;
+        let mut tally = Tally::default();
+        hunt(&Orders::new(&cure.seeds, &list, jobs, interrupt), |news| {
+            tally = std::mem::take(&mut tally).merge(news.tally());
+            ControlFlow::Continue(())
+        });
         let alike = tally.failures.iter().filter(|(signature, _)| is_of(failure, signature));
         let failing = alike.map(|(_, found)| found.count).sum();
         Tried { cure, fails: quietly(|| fails(&cure.case, seed, failure)), failing, tally }

@@ -18,6 +18,8 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     }
     let mut file = builder.tempfile_in(folder)?;
     writeln!(file, "{text}")?;
+    // What a name stands for is there before the name, even when the power goes.
+    file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
 }

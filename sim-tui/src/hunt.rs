@@ -1,162 +1,200 @@
 //! `hunt`: many seeds on all cores, folded in the order of seeds, so that the result never depends on how many cores there are.
+//!
+//! What was judged is always the first so many seeds, however a hunt ends: by itself, by Ctrl-C, because its time is up, because
+//! the disk is full. Whatever goes on from there finds what one hunt without a break would have found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant as Clock};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
-use sim_core::hunt::{Failure, Signature, Tally};
-use sim_core::{Limits, Seed, Stop, Verdict};
+use sim_core::digest::state_fingerprint;
+use sim_core::hunt::{Beside, Signature, Tally};
+use sim_core::{Limits, Seed};
+use sim_models::causes::Recent;
 use sim_models::scenario::{Model, Run};
 
-use crate::cli::{HuntArgs, Seeds, Shard};
+use crate::cli::HuntArgs;
 use crate::commands;
-use crate::files::write_whole;
+use crate::findings::{Evidence, Evidences, Findings, Hunted};
 use crate::interrupt::Interrupt;
-use crate::load;
+use crate::load::{self, Loaded};
 use crate::measures;
+use crate::merge::shown;
+use crate::progress::{Begin, Progress};
 use crate::quiet::quietly;
-use crate::report::{Bad, Exit, Report, bad};
+use crate::report::{Bad, Report, bad, note, print};
 use crate::run::title;
-use crate::text::{self, Side, table};
+use crate::seeds::{SeedList, Seeds};
+use crate::summary;
+use crate::text;
 
-/// The seeds of a hunt, or of a shard of it, in order.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SeedList {
-    first: u64,
-    step: u64,
-    count: u64,
-    range: Seeds,
+/// What is to be judged, and what may end it.
+#[derive(Clone, Copy)]
+pub(crate) struct Orders<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) seeds: &'a SeedList,
+    /// How many of the seeds were judged before.
+    pub(crate) done: u64,
+    pub(crate) jobs: usize,
+    pub(crate) interrupt: &'a Interrupt,
+    /// When the time is up; one seed is judged in any case.
+    pub(crate) deadline: Option<Clock>,
 }
 
-/// What a hunt found.
-#[derive(Debug)]
-pub(crate) struct Found {
-    /// The sum over all seeds that were judged, which are the first of the list.
-    pub(crate) tally: Tally,
-    /// The run of the smallest seed of each way to fail.
-    pub(crate) smallest: BTreeMap<Signature, Run>,
-    /// Whether there were more seeds.
-    pub(crate) interrupted: bool,
-    /// How long it took.
-    pub(crate) wall: Duration,
-}
-
-/// Some seeds in a row, judged.
-struct Part {
-    index: u64,
+/// Some seeds in a row, judged; they come in the order of seeds.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    begins: u64,
     tally: Tally,
+    /// The first run of each way to fail that its worker had not met before.
     smallest: BTreeMap<Signature, Run>,
-    cut: bool,
 }
 
-impl SeedList {
-    /// All seeds of a range.
-    pub(crate) fn all(range: Seeds) -> SeedList {
-        SeedList { first: range.from, step: 1, count: range.to - range.from, range }
+/// How a hunt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// All seeds are judged.
+    Done,
+    /// Its time was up.
+    TimeUp,
+    /// By Ctrl-C.
+    Interrupted,
+    /// Whoever took the news wants no more.
+    Refused,
+}
+
+/// How often somebody looks at the clock and for Ctrl-C.
+const BEAT: Duration = Duration::from_millis(20);
+
+impl<'a> Orders<'a> {
+    /// All seeds, from the first to the last.
+    pub(crate) fn new(model: &'a Model, seeds: &'a SeedList, jobs: usize, interrupt: &'a Interrupt) -> Orders<'a> {
+        Orders { model, seeds, done: 0, jobs, interrupt, deadline: None }
     }
 
-    /// Those of a shard.
-    pub(crate) fn of(range: Seeds, shard: Shard) -> SeedList {
-        let wanted = shard.index - 1;
-        let ahead = (wanted + shard.of - range.from % shard.of) % shard.of;
-        let first = range.from.checked_add(ahead).filter(|first| *first < range.to);
-        let count = first.map_or(0, |first| (range.to - 1 - first) / shard.of + 1);
-        SeedList { first: first.unwrap_or(range.from), step: shard.of, count, range }
-    }
-
-    fn seed(&self, index: u64) -> Seed {
-        Seed(self.first + index * self.step)
-    }
-
-    /// The range of which, as far as it is in this list, the first `done` seeds are all.
-    fn covered(&self, done: u64) -> Seeds {
-        let to = match done {
-            0 if self.count > 0 => self.range.from,
-            done if done == self.count => self.range.to,
-            done => self.seed(done - 1).0 + 1,
-        };
-        Seeds { from: self.range.from, to }
+    /// Why it should end now, if it should.
+    fn ends(&self, done: u64) -> Option<Ended> {
+        if self.interrupt.is_pressed() {
+            return Some(Ended::Interrupted);
+        }
+        let up = self.deadline.is_some_and(|deadline| Clock::now() >= deadline);
+        (up && done > 0).then_some(Ended::TimeUp)
     }
 }
 
-/// Judges all seeds on so many threads; `progress` is told how many are done and how many of them failed.
-pub(crate) fn hunt(
-    model: &Model,
-    seeds: &SeedList,
-    jobs: usize,
-    interrupt: &Interrupt,
-    mut progress: impl FnMut(u64, u64),
-) -> Found {
-    let begun = Clock::now();
-    let length = (seeds.count / (jobs as u64 * 16)).clamp(1, 64);
-    let parts = seeds.count.div_ceil(length);
-    let next = AtomicU64::new(0);
-    let mut found =
-        Found { tally: Tally::default(), smallest: BTreeMap::new(), interrupted: false, wall: Duration::ZERO };
+impl News {
+    /// What these seeds show.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
+/// Judges all seeds on so many threads and hands on the news in the order of seeds; now and then there are none.
+pub(crate) fn hunt(orders: &Orders<'_>, mut take: impl FnMut(News) -> ControlFlow<()>) -> Ended {
+    let (next, stop) = (AtomicU64::new(orders.done), AtomicBool::new(false));
+    let (mut done, mut ended) = (orders.done, None);
+    let left = orders.seeds.count().saturating_sub(orders.done);
     std::thread::scope(|scope| {
         let (send, receive) = mpsc::channel();
-        for _ in 0..jobs.min(usize::try_from(parts).unwrap_or(usize::MAX)) {
-            let (send, next) = (send.clone(), &next);
-            scope.spawn(move || {
-                while let Some(index) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < parts) {
-                    let part = judged(model, seeds, index, length, interrupt);
-                    if send.send(part).is_err() {
-                        break;
-                    }
-                }
-            });
+        for _ in 0..orders.jobs.min(usize::try_from(left).unwrap_or(usize::MAX)) {
+            let (send, next, stop) = (send.clone(), &next, &stop);
+            scope.spawn(move || Worker::new(orders, stop).work(next, |news| send.send(news).is_ok()));
         }
         drop(send);
-        // Parts come in any order and are added in theirs; one that was cut is the last.
-        let (mut early, mut wanted) = (BTreeMap::new(), 0);
-        for part in receive {
-            early.insert(part.index, part);
-            while let Some(part) = early.remove(&wanted).filter(|_| !found.interrupted) {
-                found.add(part);
-                progress(found.tally.seeds, found.tally.failing);
-                wanted += 1;
+        // They come in any order and are handed on in theirs; behind one that was cut short there is a gap.
+        let mut early = BTreeMap::new();
+        loop {
+            match receive.recv_timeout(BEAT) {
+                Ok(news) => _ = early.insert(news.begins, news),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let mut flow = ControlFlow::Continue(());
+            while let (true, Some(news)) = (ended != Some(Ended::Refused) && flow.is_continue(), early.remove(&done)) {
+                done += news.tally.seeds;
+                flow = take(news);
+            }
+            if flow.is_continue() && ended.is_none() {
+                flow = take(News::default());
+            }
+            ended = if flow.is_break() { Some(Ended::Refused) } else { ended.or_else(|| orders.ends(done)) };
+            if ended.is_some() {
+                stop.store(true, Ordering::Relaxed);
             }
         }
     });
-    found.wall = begun.elapsed();
-    found
+    if done == orders.seeds.count() { Ended::Done } else { ended.unwrap_or(Ended::Interrupted) }
 }
 
-impl Found {
-    fn add(&mut self, part: Part) {
-        self.tally = std::mem::take(&mut self.tally).merge(&part.tally);
-        for (signature, run) in part.smallest {
-            // Parts are added in the order of seeds: whoever is there is smaller.
-            self.smallest.entry(signature).or_insert(run);
+/// One thread of a hunt, with what it uses for one run after the other.
+struct Worker<'a> {
+    orders: &'a Orders<'a>,
+    stop: &'a AtomicBool,
+    verbs: Vec<&'static str>,
+    recent: Recent,
+    known: BTreeSet<Signature>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(orders: &'a Orders<'a>, stop: &'a AtomicBool) -> Self {
+        Worker { orders, stop, verbs: verbs(orders.model), recent: Recent::default(), known: BTreeSet::new() }
+    }
+
+    /// Takes a few seeds in a row, judges them and hands them on, until there are no more: so few that nobody waits for them long.
+    fn work(&mut self, next: &AtomicU64, mut send: impl FnMut(News) -> bool) {
+        let seeds = self.orders.seeds;
+        let most = (seeds.count() / (self.orders.jobs as u64 * 16)).clamp(1, 64);
+        let mut length = 1;
+        loop {
+            let begins = next.fetch_add(length, Ordering::Relaxed);
+            if begins >= seeds.count() || self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let begun = Clock::now();
+            let news = self.judged(begins, length.min(seeds.count() - begins));
+            if !send(news) {
+                return;
+            }
+            length = match begun.elapsed().as_millis() {
+                0..5 => (length * 2).min(most),
+                5..40 => length,
+                _ => (length / 2).max(1),
+            };
         }
-        self.interrupted = part.cut;
+    }
+
+    fn judged(&mut self, begins: u64, length: u64) -> News {
+        let mut news = News { begins, ..News::default() };
+        for place in begins..begins + length {
+            let seed = self.orders.seeds.seed(place);
+            let Some((run, causes)) = self.run(seed) else { break };
+            let beside = Beside { causes: &causes, verbs: &self.verbs, touched: &run.touched };
+            let tally = Tally::of(seed, &run.outcome, beside);
+            if let Some(signature) = tally.failures.keys().next().filter(|signature| !self.known.contains(*signature)) {
+                self.known.insert(signature.clone());
+                news.smallest.insert(signature.clone(), run);
+            }
+            news.tally = std::mem::take(&mut news.tally).merge(&tally);
+        }
+        news
+    }
+
+    /// One run to its end; none when it was cut.
+    fn run(&mut self, seed: Seed) -> Option<(Run, Vec<String>)> {
+        let stop = self.stop;
+        let flow = || if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let (run, causes) = quietly(|| self.recent.hunted(self.orders.model, seed, Limits::default(), flow));
+        (!run.outcome.interrupted).then_some((run, causes))
     }
 }
 
-fn judged(model: &Model, seeds: &SeedList, index: u64, length: u64, interrupt: &Interrupt) -> Part {
-    let mut part = Part { index, tally: Tally::default(), smallest: BTreeMap::new(), cut: false };
-    for place in index * length..((index + 1) * length).min(seeds.count) {
-        let seed = seeds.seed(place);
-        part.cut = interrupt.is_pressed();
-        if part.cut {
-            break;
-        }
-        let run = quietly(|| model.run_watched(seed, Stop::AtViolation, Limits::default(), |_, _| interrupt.flow()));
-        part.cut = run.outcome.interrupted;
-        if part.cut {
-            break;
-        }
-        let tally = Tally::of(seed, &run.outcome, &run.touched);
-        if let Some(signature) = tally.failures.keys().next() {
-            part.smallest.entry(signature.clone()).or_insert(run);
-        }
-        part.tally = part.tally.merge(&tally);
-    }
-    part
+fn verbs(model: &Model) -> Vec<&'static str> {
+    model.faults().iter().map(sim_core::Fault::verb).collect()
 }
 
 /// Hunts, writes the cases, and tells.
@@ -164,28 +202,60 @@ pub(crate) fn command(args: &HuntArgs, called: &str) -> Result<Report, Bad> {
     let loaded = load::scenario(&args.what.scenario, called)?;
     let model = load::model(&loaded, &args.what)?;
     loaded.warn(&model);
-    let range = match args.seed {
-        Some(Seed(u64::MAX)) => return Err(bad!("a hunt leaves out the largest seed; run it")),
-        Some(Seed(seed)) => Seeds { from: seed, to: seed + 1 },
-        None => args.seeds,
-    };
-    let seeds = args.shard.map_or(SeedList::all(range), |shard| SeedList::of(range, shard));
+    let what = hunted(args, &loaded, &model)?;
     folder(&args.out)?;
+    summary::check(&args.summaries)?;
+    let begin = if args.fresh { Begin::Fresh } else { Begin::Where };
+    let (progress, earlier) = Progress::open(&args.out, &what, &state_name(&what)?, begin)?;
     let interrupt = Interrupt::listen();
-    let bar = progress_bar(seeds.count);
-    let found = hunt(&model, &seeds, args.workers.count(), &interrupt, |done, failing| {
-        bar.set_position(done);
-        bar.set_message(text::count(failing));
+    let mut quest = Quest::new(args, &model, what, progress);
+    quest.go_on(earlier)?;
+    quest.ask(&interrupt);
+    quest.tell(called)
+}
+
+/// What is hunted, as shards of it and those who go on with it know each other again.
+fn hunted(args: &HuntArgs, loaded: &Loaded, model: &Model) -> Result<Hunted, Bad> {
+    let settings = model.changed().iter().map(|(name, text)| (name.clone(), json!(text))).collect::<Map<_, Value>>();
+    let faults: Vec<String> = model.faults().iter().map(ToString::to_string).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    let all = json!({
+        "document": loaded.scenario.document().to_json(), "settings": model.settings(), "faults": faults, "rest": "seed",
+        "until": model.until().map(|until| until.nanos()), "version": version,
     });
-    bar.finish_and_clear();
-    let cases = written(&loaded.name, &model, &found, &args.out)?;
-    let told =
-        Told { name: &loaded.name, model: &model, seeds: &seeds, shard: args.shard, found: &found, cases: &cases };
-    let exit = told.exit();
-    if args.output.json {
-        return Ok(Report::json(&told.json(), exit));
+    let fingerprint = state_fingerprint(&all).map_err(|error| bad!("{}: {error}", loaded.name))?;
+    Ok(Hunted {
+        scenario: loaded.name.clone(),
+        title: title(loaded, model, &args.what).trim_end().to_owned(),
+        version: version.to_owned(),
+        fingerprint: format!("{fingerprint:016x}"),
+        settings,
+        faults,
+        properties: model.program().properties.iter().map(|property| property.name.clone()).collect(),
+        requested: requested(args)?,
+        shard: args.shard,
+    })
+}
+
+/// The seeds that are asked for.
+fn requested(args: &HuntArgs) -> Result<Seeds, Bad> {
+    match (args.seed, args.seeds, args.budget) {
+        (Some(Seed(u64::MAX)), ..) => Err(bad!("a hunt leaves out the largest seed; run it")),
+        (Some(Seed(seed)), ..) => Ok(Seeds { from: seed, to: Some(seed + 1) }),
+        (None, Some(Seeds { from, to: None }), None) => {
+            Err(bad!("--seeds {from}.. has no end; say for how long, such as --for 10m, or write {from}..N"))
+        }
+        (None, Some(seeds), _) => Ok(seeds),
+        (None, None, None) => Ok(Seeds { from: 0, to: Some(100) }),
+        (None, None, Some(_)) => Ok(Seeds { from: 0, to: None }),
     }
-    Ok(Report { text: title(&loaded, &model, &args.what) + &told.text(called), exit })
+}
+
+/// What the files of a hunt are called from which it goes on: other hunts have other names.
+fn state_name(what: &Hunted) -> Result<String, Bad> {
+    let Hunted { scenario, fingerprint, requested, shard, .. } = what;
+    let key = state_fingerprint(&(fingerprint, requested, shard)).map_err(|error| bad!("{scenario}: {error}"))?;
+    Ok(format!("hunt-{}-{key:016x}", slug(scenario)))
 }
 
 /// Sees to it that cases can be kept, before an hour is spent on finding them.
@@ -195,31 +265,190 @@ fn folder(out: &Path) -> Result<(), Bad> {
     tempfile::tempfile_in(out).map(drop).map_err(bad)
 }
 
-/// How far it is, on standard error, and only when that is a terminal.
-fn progress_bar(seeds: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(seeds), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} seeds, {msg} failing, {eta} to go");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message("0")
+/// A hunt under way: what was found so far, and where it is kept.
+struct Quest<'a> {
+    args: &'a HuntArgs,
+    model: &'a Model,
+    what: Hunted,
+    seeds: SeedList,
+    progress: Progress,
+    tally: Tally,
+    evidence: Evidences,
+    /// How long an earlier hunt took to come where this one began.
+    before: Duration,
+    begun: Clock,
+    ended: Ended,
+    /// Why no more can be kept.
+    trouble: Option<Bad>,
 }
 
-/// Writes a case for each way to fail; where they are.
-fn written(name: &str, model: &Model, found: &Found, out: &Path) -> Result<BTreeMap<Signature, PathBuf>, Bad> {
-    let mut cases = BTreeMap::new();
-    for (signature, run) in &found.smallest {
-        let what =
-            if signature.property.is_empty() { signature.verdict.to_string() } else { signature.property.clone() };
-        let path = out.join(format!("{}-{}-{}.json", slug(name), slug(&what), run.seed));
-        let detail = run.outcome.properties.iter().find(|judged| judged.name == signature.property);
-        let mut case = model.case(run);
-        case.note = Some(match detail {
+impl<'a> Quest<'a> {
+    fn new(args: &'a HuntArgs, model: &'a Model, what: Hunted, progress: Progress) -> Self {
+        // A kind of fault of which no run has heard is told too.
+        let kinds = verbs(model).into_iter().map(|verb| (verb.to_owned(), 0)).collect();
+        Quest {
+            args,
+            model,
+            seeds: what.list(),
+            what,
+            progress,
+            tally: Tally { kinds, ..Tally::default() },
+            evidence: Evidences::new(),
+            before: Duration::ZERO,
+            begun: Clock::now(),
+            ended: Ended::Done,
+            trouble: None,
+        }
+    }
+
+    /// Takes over what an earlier hunt of the same seeds has found; a case of it that is gone is written again.
+    fn go_on(&mut self, earlier: Option<Findings>) -> Result<(), Bad> {
+        let Some(earlier) = earlier else { return Ok(()) };
+        note(&format!(
+            "goes on where an earlier hunt stood: {} ({}) are judged; --fresh begins anew",
+            text::counted(earlier.seeds, "seed"),
+            earlier.seed_range
+        ));
+        self.tally = earlier.tally();
+        self.before = Duration::try_from_secs_f64(earlier.wall_seconds).unwrap_or_default();
+        for (seed, (signature, evidence)) in earlier.by_signature() {
+            let path = self.case_path(&signature, Seed(seed));
+            if !path.exists() {
+                let (run, _) = quietly(|| {
+                    let flow = || ControlFlow::Continue(());
+                    Recent::default().hunted(self.model, Seed(seed), Limits::default(), flow)
+                });
+                self.write_case(&signature, &run)?;
+            }
+            let case = Some(path.display().to_string());
+            self.evidence.insert(signature, Evidence { case, ..evidence });
+        }
+        Ok(())
+    }
+
+    /// Judges the seeds that are left.
+    fn ask(&mut self, interrupt: &Interrupt) {
+        let seeds = self.seeds;
+        let bar = progress_bar(&seeds, self.args.budget.is_some());
+        let budget = self.args.budget.map(|budget| Duration::from_nanos(budget.nanos()));
+        // A budget that no clock can hold is none.
+        let deadline = budget.and_then(|budget| self.begun.checked_add(budget.saturating_sub(self.before)));
+        let orders = Orders {
+            done: self.tally.seeds,
+            deadline,
+            ..Orders::new(self.model, &seeds, self.args.workers.count(), interrupt)
+        };
+        let ended = hunt(&orders, |news| {
+            self.take(news);
+            bar.set_position(self.tally.seeds);
+            bar.set_message(text::count(self.tally.failing));
+            if self.trouble.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        self.ended = ended;
+        bar.finish_and_clear();
+    }
+
+    /// Adds what some seeds show: first their cases, then themselves, then the file that counts them.
+    fn take(&mut self, news: News) {
+        for (signature, run) in news.smallest {
+            if self.evidence.contains_key(&signature) {
+                continue;
+            }
+            let case = self.write_case(&signature, &run);
+            let case = case.map_err(|bad| self.trouble = Some(bad)).ok().map(|path| path.display().to_string());
+            self.evidence.insert(signature.clone(), Evidence { detail: detail(self.model, &signature, &run), case });
+        }
+        self.tally = std::mem::take(&mut self.tally).merge(&news.tally);
+        if self.trouble.is_none() && self.progress.is_due() {
+            self.trouble = self.progress.save(&self.findings()).err();
+        }
+    }
+
+    fn findings(&self) -> Findings {
+        let wall = (self.before + self.begun.elapsed()).as_secs_f64();
+        Findings::new(self.what.clone(), &self.tally, &self.evidence, wall)
+    }
+
+    /// Prints what was found, and puts away what is needed no more.
+    fn tell(mut self, called: &str) -> Result<Report, Bad> {
+        let mut findings = self.findings();
+        findings.interrupted = matches!(self.ended, Ended::Interrupted | Ended::Refused);
+        if self.ended == Ended::Interrupted && self.trouble.is_none() {
+            self.trouble = self.progress.save(&self.findings()).err();
+        }
+        // What was cut goes on from its own file; what had no more time is over, and its rest is another hunt.
+        let rest = match self.ended {
+            Ended::Done => None,
+            Ended::TimeUp => self.seeds.rest(self.tally.seeds),
+            Ended::Interrupted | Ended::Refused => Some(self.what.requested),
+        };
+        findings.go_on = rest.map(|rest| going_on(self.args, rest, called));
+        print(&shown(&findings, self.args.output.json, called))?;
+        let summaries = summary::write(&self.args.summaries, &findings, called);
+        if let Some(trouble) = self.trouble.take() {
+            return Err(trouble);
+        }
+        if !findings.interrupted {
+            self.progress.spent();
+        }
+        summaries?;
+        Ok(Report { text: String::new(), exit: findings.exit() })
+    }
+
+    fn case_path(&self, signature: &Signature, seed: Seed) -> PathBuf {
+        let Signature { verdict, property, .. } = signature;
+        let what = if property.is_empty() { verdict.to_string() } else { property.clone() };
+        self.args.out.join(format!("{}-{}-{seed}.json", slug(&self.what.scenario), slug(&what)))
+    }
+
+    fn write_case(&self, signature: &Signature, run: &Run) -> Result<PathBuf, Bad> {
+        let path = self.case_path(signature, run.seed);
+        let mut case = self.model.case(run);
+        let judged = run.outcome.properties.iter().find(|judged| judged.name == signature.property);
+        case.note = Some(match judged {
             Some(judged) => format!("{signature}: {}", judged.detail),
-            None => measures::headline(model, &run.outcome),
+            None => measures::headline(self.model, &run.outcome),
         });
         let text = serde_json::to_string_pretty(&case).map_err(|error| bad!("the case cannot be written: {error}"))?;
-        write_whole(&path, &text).map_err(|error| bad!("{} cannot be written: {error}", path.display()))?;
-        cases.insert(signature.clone(), path);
+        self.progress.write(&path, &text).map_err(|error| bad!("{} cannot be written: {error}", path.display()))?;
+        Ok(path)
     }
-    Ok(cases)
+}
+
+/// What was seen in the run of a failure.
+fn detail(model: &Model, signature: &Signature, run: &Run) -> String {
+    let judged = run.outcome.properties.iter().find(|judged| judged.name == signature.property);
+    judged.map_or_else(|| measures::headline(model, &run.outcome), |judged| judged.detail.clone())
+}
+
+/// The command that judges the seeds for which there was no time.
+fn going_on(args: &HuntArgs, rest: Seeds, called: &str) -> String {
+    let flag = |name: &str, value: Option<String>| value.map(|value| [name.to_owned(), value]);
+    let path = |path: &PathBuf| path.display().to_string();
+    let flags = [
+        flag("--seeds", Some(rest.to_string())),
+        flag("--shard", args.shard.map(|shard| shard.to_string())),
+        flag("--for", args.budget.map(|budget| budget.to_string())),
+        flag("--out", Some(path(&args.out)).filter(|out| out != "./faultline-cases")),
+        flag("--jobs", args.workers.jobs.map(|jobs| jobs.to_string())),
+        flag("--markdown", args.summaries.markdown.as_ref().map(path)),
+        flag("--junit", args.summaries.junit.as_ref().map(path)),
+    ];
+    let words = ["hunt".to_owned()].into_iter().chain(commands::words_of(&args.what));
+    let words: Vec<String> = words.chain(flags.into_iter().flatten().flatten()).collect();
+    let json = args.output.json.then_some("--json");
+    commands::line(called, words.iter().map(String::as_str).chain(json))
+}
+
+/// How far it is, on standard error, and only when that is a terminal.
+fn progress_bar(seeds: &SeedList, has_budget: bool) -> ProgressBar {
+    let length = (!has_budget).then(|| seeds.count());
+    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template(match length {
+        Some(_) => "{bar:40} {human_pos} of {human_len} seeds, {msg} failing, {eta} to go",
+        None => "{spinner} {human_pos} seeds in {elapsed}, {msg} failing",
+    });
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message("0")
 }
 
 /// Letters, digits and hyphens, for the name of a file.
@@ -230,150 +459,9 @@ fn slug(text: &str) -> String {
     if slug.is_empty() { "unnamed".to_owned() } else { slug.chars().take(80).collect() }
 }
 
-/// A hunt that is over, to be told.
-struct Told<'a> {
-    name: &'a str,
-    model: &'a Model,
-    seeds: &'a SeedList,
-    shard: Option<Shard>,
-    found: &'a Found,
-    cases: &'a BTreeMap<Signature, PathBuf>,
-}
-
-impl Told<'_> {
-    fn exit(&self) -> Exit {
-        let tally = &self.found.tally;
-        let exit = match tally.verdict() {
-            _ if tally.failing > 0 => Exit::Failed,
-            Verdict::Held => Exit::Held,
-            Verdict::OutOfLimits => Exit::OutOfLimits,
-            Verdict::Panicked | Verdict::Broken | Verdict::Stuck | Verdict::NeverSeen => Exit::Failed,
-        };
-        exit.unless(self.found.interrupted)
-    }
-
-    /// The ways to fail, smallest seed first.
-    fn failures(&self) -> Vec<(&Signature, Failure)> {
-        let mut failures: Vec<_> = self.found.tally.failures.iter().map(|(signature, it)| (signature, *it)).collect();
-        failures.sort_by_key(|(_, failure)| failure.seed);
-        failures
-    }
-
-    fn case(&self, signature: &Signature) -> String {
-        self.cases.get(signature).map(|path| path.display().to_string()).unwrap_or_default()
-    }
-
-    /// The faults of the schedule that did something in no run.
-    fn inert(&self) -> Vec<String> {
-        let tally = &self.found.tally;
-        let faults = self.model.faults().iter().zip(0u32..);
-        let inert = faults.filter(|(_, place)| tally.seeds > 0 && tally.effective.get(place).is_none_or(|n| *n == 0));
-        inert.map(|(fault, _)| fault.to_string()).collect()
-    }
-
-    fn json(&self) -> Value {
-        let tally = &self.found.tally;
-        let failures = self.failures().into_iter().map(|(signature, failure)| {
-            json!({
-                "seed": failure.seed.to_string(),
-                "verdict": signature.verdict,
-                "property": signature.property,
-                "signature": signature.to_string(),
-                "case": self.case(signature),
-                "count": failure.count,
-            })
-        });
-        let seconds = self.found.wall.as_secs_f64();
-        json!({
-            "scenario": self.name,
-            "settings": self.model.changed().iter().map(|(name, text)| (name.clone(), json!(text))).collect::<Map<_, _>>(),
-            "faults": self.model.faults().iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "seeds": tally.seeds,
-            "seed_range": self.seeds.covered(tally.seeds).to_string(),
-            "shard": self.shard.map(|shard| shard.to_string()),
-            "verdict": tally.verdict(),
-            "failing": tally.failing,
-            "out_of_limits": tally.out_of_limits,
-            "failures": failures.collect::<Vec<_>>(),
-            "sometimes": tally.sometimes,
-            "inert": self.inert(),
-            "events": tally.events,
-            "wall_seconds": seconds,
-            "seeds_per_second": tally.seeds as f64 / seconds.max(1e-9),
-            "events_per_second": measures::per_second(tally.events, self.found.wall),
-            "interrupted": self.found.interrupted,
-        })
-    }
-
-    fn text(&self, called: &str) -> String {
-        let tally = &self.found.tally;
-        let covered = self.seeds.covered(tally.seeds);
-        let shard = self.shard.map_or(String::new(), |shard| format!(", shard {shard}"));
-        let cut = if self.found.interrupted { "interrupted: " } else { "" };
-        let mut out = format!("\n{cut}{} ({covered}{shard}), ", text::counted(tally.seeds, "seed"));
-        out += &match tally.failing {
-            0 => "none fails\n".to_owned(),
-            1 => "1 fails\n".to_owned(),
-            failing => format!("{} fail\n", text::count(failing)),
-        };
-        for (signature, failure) in self.failures() {
-            let replay = commands::line(called, ["replay", &self.case(signature)]);
-            let smallest = format!("{}, the smallest {}", text::counted(failure.count, "seed"), failure.seed);
-            out += &format!("\n  {signature}\n    {smallest}\n");
-            let run = self.found.smallest.get(signature);
-            let judged = run.and_then(|run| run.outcome.properties.iter().find(|it| it.name == signature.property));
-            if let Some(detail) = judged.map(|judged| &judged.detail).filter(|detail| !detail.is_empty()) {
-                out += &format!("    {detail}\n");
-            }
-            if let (Some(run), None) = (run, judged) {
-                out += &format!("    {}\n", measures::headline(self.model, &run.outcome));
-            }
-            out += &format!("    {replay}\n");
-        }
-        out += &self.seen();
-        out.extend(self.inert().iter().map(|fault| format!("\n  had no effect in any run: {fault}\n")));
-        let seconds = self.found.wall.as_secs_f64().max(1e-9);
-        let (seeds, events) = (tally.seeds as f64 / seconds, tally.events as f64 / seconds);
-        out + &format!("\n{} seeds/s, {} events/s\n", text::rate(seeds), text::rate(events))
-    }
-
-    fn seen(&self) -> String {
-        let tally = &self.found.tally;
-        if tally.sometimes.is_empty() {
-            return String::new();
-        }
-        let row = |(name, count): (&String, &u64)| match count {
-            0 => vec!["never seen".to_owned(), name.clone()],
-            count => vec![format!("seen in {}", text::counted(*count, "run")), name.clone()],
-        };
-        format!("\n{}", table(&[Side::Left, Side::Left], &tally.sometimes.iter().map(row).collect::<Vec<_>>()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shards_have_every_seed_once() {
-        for (from, to) in [(0, 1), (0, 10), (3, 17), (u64::MAX - 5, u64::MAX)] {
-            for of in 1..6 {
-                let range = Seeds { from, to };
-                let shards = (1..=of).map(|index| SeedList::of(range, Shard { index, of }));
-                let seed = |list: SeedList| (0..list.count).map(move |index| list.seed(index).0);
-                let mut all: Vec<u64> = shards.flat_map(seed).collect();
-                all.sort_unstable();
-                assert_eq!(all, (from..to).collect::<Vec<u64>>(), "{range} by {of}");
-            }
-        }
-        assert_eq!(SeedList::of(Seeds { from: 0, to: 10 }, Shard { index: 2, of: 4 }).seed(1), Seed(5));
-    }
-
-    #[test]
-    fn what_was_done_is_a_range_from_the_beginning() {
-        let list = SeedList::of(Seeds { from: 0, to: 10 }, Shard { index: 2, of: 4 });
-        assert_eq!([0, 1, 2, 3].map(|done| list.covered(done).to_string()), ["0..0", "0..2", "0..6", "0..10"]);
-    }
 
     #[test]
     fn names_of_cases_are_plain() {

@@ -49,7 +49,7 @@ pub(crate) fn text(word: &str, called: &str) -> Result<Text, Bad> {
 }
 
 /// Reads a file that should be text.
-fn file(path: &str, wanted: &str) -> Result<String, Bad> {
+pub(crate) fn file(path: &str, wanted: &str) -> Result<String, Bad> {
     if Path::new(path).is_dir() {
         return Err(bad!("{path} is a directory; {wanted} is a JSON file"));
     }

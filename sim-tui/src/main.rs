@@ -6,21 +6,26 @@ mod demo;
 mod diagram;
 mod explain;
 mod files;
+mod findings;
 mod hunt;
 mod interrupt;
 mod load;
 mod measures;
+mod merge;
 mod page;
+mod progress;
 mod quiet;
 mod reference;
 mod replay;
 mod report;
 mod run;
+mod seeds;
 mod shrink;
+mod summary;
 mod text;
 mod trace;
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Workers};
@@ -30,7 +35,8 @@ fn main() -> ExitCode {
     quiet::install();
     let called = commands::program();
     let Cli { command } = cli::parse(&called);
-    let outcome = carried_out(command.as_ref(), &called).and_then(|report| printed(&report));
+    let outcome =
+        carried_out(command.as_ref(), &called).and_then(|report| report::print(&report.text).map(|()| report.exit));
     let exit = outcome.unwrap_or_else(|bad| {
         // When nobody listens to errors either, the exit code still tells.
         let _ = writeln!(io::stderr(), "{bad}");
@@ -46,6 +52,7 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Explore { .. }) => Err(explore(called)),
         Some(Command::Run(args)) => run::run(args, called),
         Some(Command::Hunt(args)) => hunt::command(args, called),
+        Some(Command::Merge(args)) => merge::command(args, called),
         Some(Command::Replay(args)) => replay::command(args, called),
         Some(Command::Shrink(args)) => shrink::command(args, called),
         Some(Command::Explain(args)) => explain::command(args, called),
@@ -71,14 +78,5 @@ fn explore(called: &str) -> Bad {
         bad!("the explorer is not built yet; `{}` tells the story as text", commands::line(called, ["demo"]))
     } else {
         bad!("the explorer needs a terminal; `{}` tells the story as text", commands::line(called, ["demo"]))
-    }
-}
-
-/// Writes to standard output; whoever closes it early has read enough.
-fn printed(report: &Report) -> Result<Exit, Bad> {
-    let mut out = io::stdout().lock();
-    match out.write_all(report.text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(bad!("standard output: {error}")),
-        _ => Ok(report.exit),
     }
 }

@@ -1,6 +1,7 @@
 //! What a command comes to: a text for standard output and an exit code, or why it could not do its work.
 
 use std::fmt;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use sim_core::Verdict;
@@ -29,6 +30,23 @@ pub(crate) enum Exit {
     OutOfLimits = 4,
     /// Ctrl-C.
     Interrupted = 130,
+}
+
+/// Writes to standard output; whoever closes it early has read enough.
+///
+/// # Errors
+/// When it does not take the text.
+pub(crate) fn print(text: &str) -> Result<(), Bad> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(bad!("standard output: {error}")),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard error; when nobody listens there, nothing is to be done about it.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Usage or bad input, in words for standard error.

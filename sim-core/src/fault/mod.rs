@@ -285,6 +285,14 @@ impl Fault {
         }
     }
 
+    /// Its verb, as [`VERBS`] has it: `loss`, `crash`, `drop`.
+    pub fn verb(&self) -> &'static str {
+        // Only a time stands before the verb, and no time is a verb.
+        let line = self.to_string();
+        let verb = line.split(' ').find_map(|word| VERBS.iter().find(|entry| entry.name == word));
+        verb.map_or("", |entry| entry.name)
+    }
+
     /// Every node name or pattern it mentions, in the order of writing; a range gives each of its names.
     pub fn names(&self) -> Vec<Pattern> {
         match self {

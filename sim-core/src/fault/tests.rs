@@ -90,6 +90,13 @@ fn the_table_keeps_its_word() {
 }
 
 #[test]
+fn a_fault_knows_its_verb() {
+    for entry in VERBS.iter().filter(|entry| entry.is_built()) {
+        assert_eq!(entry.example.parse::<Fault>().map(|fault| fault.verb()), Ok(entry.name), "{}", entry.example);
+    }
+}
+
+#[test]
 fn other_ways_of_writing_are_read_too() {
     check("drop a->b append #312", "drop a->b append #312");
     check("draw router pick order/17 #1 worker-2", "draw router pick order/17 #1 worker-2");
