@@ -289,6 +289,11 @@ impl Model {
         begun
     }
 
+    /// The scenario's name; empty when the file gives none.
+    pub fn name(&self) -> String {
+        self.document["name"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The compiled scenario.
     pub fn program(&self) -> &Arc<Program> {
         &self.program
