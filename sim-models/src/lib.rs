@@ -2,10 +2,12 @@
 pub mod builtin;
 pub mod expr;
 pub mod interp;
+pub mod interval;
 pub mod json;
 pub mod judge;
 pub mod keymap;
 pub mod language;
+pub mod likelihood;
 pub mod materialise;
 pub mod message;
 pub mod narrate;
