@@ -21,7 +21,8 @@ use crate::system::Program;
 /// in particular, such as a heartbeat, goes on with a cause of its own ([`Context::because`]); the actor is given back the
 /// cause of the event.
 pub trait Coat<M: Message>: Clone + Serialize + Send + Sync + 'static {
-    /// Sees an event before the actor does, and hands on what the actor is to handle; nothing, if that is nothing of its.
+    /// Sees an event before the actor does, and hands on what the actor is to handle; `None`: nothing. Of the timers only its own,
+    /// which the actor never sees.
     fn handle(&mut self, event: Event<M>, cx: &mut Context<'_, M>) -> Option<Event<M>>;
 }
 
@@ -62,31 +63,38 @@ impl Whose {
     }
 }
 
+impl<M: Message, C: Coat<M>> Dressed<M, C> {
+    /// Lets the coat see an event; what it hands on.
+    fn seen(&mut self, event: Event<M>, cx: &mut Context<'_, M>) -> Option<Event<M>> {
+        let (cause, before) = (cx.cause(), cx.effects.len());
+        let handed_on = self.coat.handle(event, cx);
+        Whose::Coat.numbers(&mut cx.effects[before..]);
+        cx.because(cause);
+        handed_on
+    }
+
+    fn handed_on(&mut self, event: Event<M>, cx: &mut Context<'_, M>) {
+        let before = cx.effects.len();
+        self.actor.handle(event, cx);
+        Whose::Actor.numbers(&mut cx.effects[before..]);
+    }
+}
+
 impl<M: Message, C: Coat<M>> Program<M> for Dressed<M, C> {
     fn handle(&mut self, event: Event<M>, cx: &mut Context<'_, M>) {
-        let (whose, event) = match event {
-            Event::Timer(timer) => {
-                let (whose, timer) = Whose::of(timer);
-                (whose, Event::Timer(timer))
-            }
-            other => (Whose::Coat, other),
-        };
-        let event = match whose {
-            // A timer of the actor passes its coat by: it would take it for one of its own.
-            Whose::Actor => Some(event),
-            Whose::Coat => {
-                let (cause, before) = (cx.cause(), cx.effects.len());
-                let is_own = matches!(event, Event::Timer(_));
-                let handed_on = self.coat.handle(event, cx);
-                Whose::Coat.numbers(&mut cx.effects[before..]);
-                cx.because(cause);
-                handed_on.filter(|_| !is_own)
-            }
+        // A timer is its owner's: neither takes one of the other for its own.
+        let event = match event {
+            Event::Timer(timer) => match Whose::of(timer) {
+                (Whose::Actor, timer) => return self.handed_on(Event::Timer(timer), cx),
+                (Whose::Coat, timer) => {
+                    self.seen(Event::Timer(timer), cx);
+                    return;
+                }
+            },
+            event => self.seen(event, cx),
         };
         if let Some(event) = event {
-            let before = cx.effects.len();
-            self.actor.handle(event, cx);
-            Whose::Actor.numbers(&mut cx.effects[before..]);
+            self.handed_on(event, cx);
         }
     }
 
