@@ -91,7 +91,7 @@ impl Held {
 
 fn hunt(c: &mut Criterion) {
     let mut group = c.benchmark_group("hunt, one core");
-    group.sample_size(10).measurement_time(Duration::from_secs(2));
+    group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
     for orders in ORDERS {
         group.throughput(Throughput::Elements(ALL / orders));
         let (failing, cured) = (checkout(orders, &Choices::none()), cured(orders));
@@ -108,7 +108,11 @@ fn hunt(c: &mut Criterion) {
 
 fn shrinks(c: &mut Criterion) {
     let mut group = c.benchmark_group("shrink");
-    group.throughput(Throughput::Elements(1)).sample_size(10).measurement_time(Duration::from_secs(2));
+    group
+        .throughput(Throughput::Elements(1))
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(1));
     for orders in ORDERS {
         let model = checkout(orders, &Choices::none());
         let case = failing(&model);
@@ -122,7 +126,11 @@ fn shrinks(c: &mut Criterion) {
 
 fn forks(c: &mut Criterion) {
     let mut group = c.benchmark_group("fork in the middle");
-    group.throughput(Throughput::Elements(1)).sample_size(10).measurement_time(Duration::from_secs(2));
+    group
+        .throughput(Throughput::Elements(1))
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(1));
     for orders in ORDERS {
         let model = cured(orders);
         let held = Held::halfway(&model);

@@ -192,12 +192,12 @@ impl Curve<'_> {
         self.places.values().zip(self.places.values().skip(1))
     }
 
-    /// The event in the middle of the two neighbours between which it rises most; of the widest two, when it rises nowhere.
+    /// The event in the middle of the two neighbours between which it rises most; when it rises nowhere, falls most.
     fn steepest(&self) -> Option<u64> {
         let apart = self.pairs().filter(|(a, b)| b.sim.events() > a.sim.events() + 1);
         let (a, b) = apart.max_by_key(|(a, b)| {
-            let rise = b.failing().saturating_sub(a.failing());
-            (rise, b.sim.events() - a.sim.events())
+            let (before, after) = (a.failing(), b.failing());
+            (after.saturating_sub(before), before.abs_diff(after), b.sim.events() - a.sim.events())
         })?;
         Some(a.sim.events().midpoint(b.sim.events()))
     }
