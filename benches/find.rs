@@ -21,14 +21,18 @@ const ORDERS: [u64; 4] = [10, 100, 1_000, 10_000];
 /// A hunt of this many orders in all is one measurement, however they are cut into seeds.
 const ALL: u64 = 10_000;
 
-fn checkout(orders: u64, choices: &Choices) -> Model {
-    let scenario = builtin::scenario("checkout").expect("it is built in").expect("it is right");
-    scenario.model(&choices.clone().set("orders", &orders.to_string())).expect("it is right")
+/// The story that is told first, with so many orders: what makes it small is how many there are.
+fn checkout(orders: u64, remedy: Option<&str>) -> Model {
+    let story = builtin::story().expect("it is right");
+    let scenario = builtin::scenario(&story.scenario).expect("it is built in").expect("it is right");
+    let choices = remedy.map_or_else(Choices::none, |remedy| Choices::none().remedy(remedy));
+    let choices = story.settings.keys().fold(choices, |choices, name| choices.set(name, &orders.to_string()));
+    scenario.model(&choices).expect("it is right")
 }
 
 /// Runs to the end: nothing fails, as in a hunt for what is rare.
 fn cured(orders: u64) -> Model {
-    checkout(orders, &Choices::none().remedy("key-per-order"))
+    checkout(orders, Some(&builtin::story().expect("it is right").remedy))
 }
 
 fn seeds(orders: u64) -> impl Iterator<Item = Seed> {
@@ -94,7 +98,7 @@ fn hunt(c: &mut Criterion) {
     group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
     for orders in ORDERS {
         group.throughput(Throughput::Elements(ALL / orders));
-        let (failing, cured) = (checkout(orders, &Choices::none()), cured(orders));
+        let (failing, cured) = (checkout(orders, None), cured(orders));
         group.bench_function(BenchmarkId::new("to the first violation", orders), |b| {
             b.iter(|| hunted(&failing, orders));
         });
@@ -114,7 +118,7 @@ fn shrinks(c: &mut Criterion) {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(1));
     for orders in ORDERS {
-        let model = checkout(orders, &Choices::none());
+        let model = checkout(orders, None);
         let case = failing(&model);
         group.bench_function(BenchmarkId::new("to one line", orders), |b| b.iter(|| shrunk(&case)));
         group.bench_function(BenchmarkId::new("one replay of the case", orders), |b| {
@@ -152,12 +156,18 @@ fn table() {
         let lengths = events(&model, orders);
         let ratio = interleaved(11, || unjudged(&model, &lengths), || hunted(&model, orders));
         shown(orders, "seeds hunted / the same events without a judge", rate(&mut || hunted(&model, orders)), ratio);
-        let (failing_model, held) = (checkout(orders, &Choices::none()), Held::halfway(&model));
+        let (failing_model, held) = (checkout(orders, None), Held::halfway(&model));
         let case = failing(&failing_model);
         let replay = || failing_model.run(case.seed, Stop::AtViolation).outcome.events.min(1);
         let shrink = || shrunk(&case).min(1);
-        let ratio = interleaved(11, || (0..20).map(|_| replay()).sum(), shrink);
-        shown(orders, "cases shrunk / replays of the whole case", rate(&mut || (0..5).map(|_| shrink()).sum()), ratio);
+        // The other way round: how many replays of the case it began with a shrink costs.
+        let ratio = interleaved(11, shrink, || (0..20).map(|_| replay()).sum());
+        shown(
+            orders,
+            "cases shrunk; replays of the case one costs",
+            rate(&mut || (0..5).map(|_| shrink()).sum()),
+            ratio,
+        );
         let fork = || (0..100).map(|_| black_box(held.clone()).sim.events().min(1)).sum();
         let again = || Held::at(&model, held.sim.events()).sim.events().min(1);
         let ratio = interleaved(11, again, fork);
@@ -171,7 +181,7 @@ fn table() {
 }
 
 fn shown(orders: u64, what: &str, rate: f64, [median, least, most]: [f64; 3]) {
-    println!("{orders:>7} orders  {what:<46} {rate:>10.1}/s  {median:.3}  ({least:.3} to {most:.3})");
+    println!("{orders:>7} orders  {what:<46} {rate:>10.1}/s  {median:.2}  ({least:.2} to {most:.2})");
 }
 
 fn main() {
