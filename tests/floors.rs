@@ -13,7 +13,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("words", &["time", "ratio", "seed", "id", "dist", "digest", "pattern", "names", "files"]),
     ("the promise to actors", &["dice", "context", "actor"]),
     ("physics", &["network", "clock", "disk", "fault"]),
-    ("the run", &["queue", "schedule", "system", "sim", "trail", "trace"]),
+    ("the run", &["queue", "schedule", "system", "coat", "sim", "trail", "trace"]),
     ("judgement", &["judge", "run"]),
     ("many runs", &["case", "hunt", "shrink"]),
 ];

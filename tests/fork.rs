@@ -2,7 +2,7 @@
 
 use faultline_tests::world::{END, Has, Msg, World, schedules, worlds};
 use proptest::prelude::*;
-use sim_core::{Digest, Sim, Step};
+use sim_core::{Digest, Seed, Sim, Step};
 
 /// The steps and the digests behind them, to the end or for as long as asked.
 fn go_on(sim: &mut Sim<Msg>, steps: usize) -> Vec<(Step, Digest)> {
@@ -44,6 +44,54 @@ proptest! {
         prop_assert_eq!([beginning, rest].concat(), whole);
         prop_assert_eq!([checkpoint(&original), checkpoint(&fork)], [checkpoint(&alone); 2]);
         prop_assert_eq!([original.touched(), fork.touched()], [alone.touched(), alone.touched()]);
+    }
+
+    #[test]
+    fn fresh_dice_from_the_same_seed_change_nothing(
+        world in worlds(Has::Yes), faults in schedules(), seed in any::<u64>(), at in 0..300usize,
+    ) {
+        let world = World { faults, ..world };
+        let mut whole = world.start(seed);
+        let expected = go_on(&mut whole, usize::MAX);
+        let mut fork = world.start(seed);
+        let mut steps = go_on(&mut fork, at);
+        let end = fork.last_fault_end();
+        fork.reseed(Seed(seed));
+        prop_assert_eq!(fork.last_fault_end(), end);
+        steps.extend(go_on(&mut fork, usize::MAX));
+        prop_assert_eq!(steps, expected);
+        prop_assert_eq!((checkpoint(&fork), fork.touched()), (checkpoint(&whole), whole.touched()));
+    }
+
+    #[test]
+    fn fresh_dice_before_the_first_event_make_it_the_run_of_that_seed(
+        world in worlds(Has::Yes), seed in any::<u64>(), fresh in any::<u64>(),
+    ) {
+        let world = World { faults: Vec::new(), ..world };
+        let (mut fork, mut run) = (world.start(seed), world.start(fresh));
+        fork.reseed(Seed(fresh));
+        prop_assert_eq!(go_on(&mut fork, usize::MAX), go_on(&mut run, usize::MAX));
+        prop_assert_eq!((checkpoint(&fork), fork.seed()), (checkpoint(&run), run.seed()));
+    }
+
+    #[test]
+    fn fresh_dice_leave_the_past_and_the_original_alone_and_no_decision_applies_any_more(
+        world in faulty_worlds(), seed in any::<u64>(), fresh in any::<u64>(), at in any::<prop::sample::Index>(),
+    ) {
+        let whole = go_on(&mut world.start(seed), usize::MAX);
+        let at = at.index(whole.len() + 1);
+        let mut original = world.start(seed);
+        let beginning = go_on(&mut original, at);
+        let touched = original.touched();
+        let mut forks = [original.clone(), original.clone()];
+        forks.iter_mut().for_each(|fork| fork.reseed(Seed(fresh)));
+        prop_assert_eq!((forks[0].digest(), checkpoint(&forks[0])), (original.digest(), checkpoint(&original)));
+        prop_assert_eq!((forks[0].touched(), forks[0].last_fault_end()), (touched.clone(), original.last_fault_end()));
+        let [one, other] = forks.each_mut().map(|fork| go_on(fork, usize::MAX));
+        prop_assert_eq!(one, other);
+        let timed = world.faults.len() - 2;
+        prop_assert_eq!(&forks[0].touched()[timed..], &touched[timed..]);
+        prop_assert_eq!([beginning, go_on(&mut original, usize::MAX)].concat(), whole);
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn what_is_left_replays_to_the_same_verdict() {
         let again = replay("case.json", &small.case, Limits::default(), |_, _| std::ops::ControlFlow::Continue(()));
         let again = again.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(again.reproduced, "{name}");
-        assert_eq!(again.decisions.0, again.decisions.1, "{name}: every line of it applies");
+        assert!(again.decisions.iter().all(|(_, applied)| *applied), "{name}: {:?}", again.decisions);
     }
 }
 

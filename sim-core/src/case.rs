@@ -75,6 +75,9 @@ pub struct Expectation {
     /// How many events there were; as many as the trail covers when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<u64>,
+    /// The instant of the last event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Instant>,
     /// How the digest grew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trail: Option<WrittenTrail>,

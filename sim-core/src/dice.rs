@@ -141,6 +141,16 @@ impl Dice {
         Dice { rest, groups, names: hashes, keys, ordinals: Ordinals::default(), rulings, record: None }
     }
 
+    /// From now on every answer comes from this seed, and no line of the case applies any more; those that did are remembered.
+    pub(crate) fn reseed(&mut self, seed: Seed) {
+        self.rest = Rest::Seed;
+        self.keys = self.names.iter().map(|hash| seed.key(*hash)).collect();
+        if let Some(rulings) = &mut self.rulings {
+            rulings.sends.clear();
+            rulings.draws.clear();
+        }
+    }
+
     /// A new handling begins: the how-manieth starts from zero.
     #[inline]
     pub(crate) fn restart(&mut self) {

@@ -2,6 +2,7 @@
 pub mod actor;
 pub mod case;
 pub mod clock;
+pub mod coat;
 mod context;
 mod dice;
 pub mod digest;
@@ -29,6 +30,7 @@ pub mod trail;
 
 pub use actor::{Actor, DiskError, Effect, Event, Message, Unanswered};
 pub use clock::Clock;
+pub use coat::Coat;
 pub use context::Context;
 pub use dice::{Answer, Draw, Rest};
 pub use digest::Digest;

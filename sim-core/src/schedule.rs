@@ -69,9 +69,20 @@ impl Phase {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cursor {
     pending: BTreeSet<(Instant, Phase, u32)>,
-    /// By place in the plan: which time it holds, and whom it has struck.
-    turns: Vec<(u64, Vec<NodeId>)>,
+    /// By place in the plan.
+    turns: Vec<Turn>,
     seed_key: u64,
+}
+
+/// How often a fault has held, and what came of the dice when it last began.
+#[derive(Clone, Debug, Default)]
+struct Turn {
+    /// Which time it holds, from 0.
+    number: u64,
+    /// Whom it has struck.
+    struck: Vec<NodeId>,
+    /// When it is over; none before it first began.
+    end: Option<Instant>,
 }
 
 /// What a fault does at an instant.
@@ -120,13 +131,18 @@ impl Plan {
 
 impl Cursor {
     pub(crate) fn new(plan: &Plan, seed_key: u64, dice: &Dice) -> Self {
-        let turns = plan.planned.iter().map(|_| (0, Vec::new())).collect();
+        let turns = vec![Turn::default(); plan.planned.len()];
         let mut cursor = Cursor { pending: BTreeSet::new(), turns, seed_key };
         for index in 0..plan.planned.len() as u32 {
             let planned = plan.planned(index);
             cursor.plan_begin(planned, index, planned.begin, dice);
         }
         cursor
+    }
+
+    /// From now on this seed says whom faults strike, for how long and after which gaps; what it said before stays.
+    pub(crate) fn reseed(&mut self, seed_key: u64) {
+        self.seed_key = seed_key;
     }
 
     /// When the next fault begins or ends; never, when none does.
@@ -145,9 +161,10 @@ impl Cursor {
 
     /// The end of the last fault that ends, as far as it is known now; what never ends is not waited for.
     pub(crate) fn last_end(&self, plan: &Plan, dice: &Dice) -> Instant {
-        let ends = plan.planned.iter().map(|planned| match planned.every {
-            Some(_) => planned.end,
-            None => self.end_of(planned, planned.begin, 0, dice),
+        let ends = plan.planned.iter().zip(&self.turns).map(|(planned, turn)| match (planned.every, turn.end) {
+            (Some(_), _) => planned.end,
+            (None, Some(known)) => known,
+            (None, None) => self.end_of(planned, planned.begin, 0, dice),
         });
         ends.filter(|end| *end != Instant::NEVER).max().unwrap_or(Instant::ZERO)
     }
@@ -179,8 +196,9 @@ impl Cursor {
     }
 
     fn begin(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
-        let turn = self.turns[index as usize].0;
+        let turn = self.turns[index as usize].number;
         let end = self.end_of(planned, at, turn, dice);
+        self.turns[index as usize].end = Some(end);
         if end != Instant::NEVER {
             let phase = if planned.victims.is_none() { Phase::LinksEnd } else { Phase::NodesEnd };
             self.pending.insert((end, phase, index));
@@ -189,24 +207,24 @@ impl Cursor {
             return Change::DisturbanceBegins { lineage: planned.lineage };
         };
         let struck = if *one { vec![self.drawn(nodes, planned, turn, dice)] } else { nodes.clone() };
-        self.turns[index as usize].1.clone_from(&struck);
+        self.turns[index as usize].struck.clone_from(&struck);
         Change::Strike(struck, *blow)
     }
 
     fn end(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
-        self.turns[index as usize].0 += 1;
+        self.turns[index as usize].number += 1;
         if planned.every.is_some() {
             self.plan_begin(planned, index, at, dice);
         }
         match planned.victims {
             None => Change::DisturbanceEnds,
-            Some(_) => Change::Release(std::mem::take(&mut self.turns[index as usize].1)),
+            Some(_) => Change::Release(std::mem::take(&mut self.turns[index as usize].struck)),
         }
     }
 
     /// Puts the next beginning into the list, after the peace that starts at `from`, if it still falls into the window.
     fn plan_begin(&mut self, planned: &Planned, index: u32, from: Instant, dice: &Dice) {
-        let turn = self.turns[index as usize].0;
+        let turn = self.turns[index as usize].number;
         let begin = match planned.every {
             None => from,
             Some(pace) => from + self.paced(pace, planned, turn, GAP, dice),

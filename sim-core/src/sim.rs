@@ -425,6 +425,17 @@ impl<M: Message> Sim<M> {
         }
     }
 
+    /// Casts fresh dice from here on: every answer comes from this seed, as if it had been the run's with the same past.
+    ///
+    /// What was answered stays answered: envelopes and timers under way, and the next beginning or the end of a fault that was drawn.
+    /// The timed faults of the schedule stay; no decision applies any more, and nothing is calm. Of a fork, so that the run itself
+    /// goes on as before.
+    pub fn reseed(&mut self, seed: Seed) {
+        self.seed = seed;
+        self.dice.reseed(seed);
+        self.cursor.reseed(seed.key(PICKS));
+    }
+
     /// True time.
     pub fn now(&self) -> Instant {
         self.now

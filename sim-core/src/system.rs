@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use crate::actor::{Actor, Context, Event, Message, Unanswered};
 use crate::clock::Clock;
+use crate::coat::{Coat, Dressed};
 use crate::context::kind_key;
 use crate::dice::{Addressee, Group, Rest, Ruling};
 use crate::digest::state_fingerprint;
 use crate::dist::Dist;
 use crate::fault::{Fault, FaultError};
-use crate::id::NodeId;
+use crate::id::{Kind, NodeId};
 use crate::names::Names;
 use crate::network::{Link, Links};
 use crate::schedule::{Known, Plan, compile};
@@ -189,6 +190,20 @@ impl<M: Message> System<M> {
             names.kind(kind);
         }
         self.names = names;
+    }
+
+    /// Declares a kind of message more, for a coat or a new version that has one; the kind of that name, if there is one.
+    pub fn kind(&mut self, name: &str) -> Kind {
+        self.names.kind(name)
+    }
+
+    /// Puts a coat around the actor of every node so far: the same system with its programs changed.
+    pub fn dress<C: Coat<M>>(&mut self, mut coat: impl FnMut(NodeId, &str) -> C) {
+        for (index, machine) in self.nodes.iter_mut().enumerate() {
+            let node = NodeId(index as u32);
+            let coat = coat(node, self.names.node(node));
+            machine.pristine = Arc::new(Dressed { coat, actor: machine.pristine.boxed() });
+        }
     }
 
     /// Declares a class of operations, such as `order`.

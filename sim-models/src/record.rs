@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sim_core::{Limits, Outcome, Seed, Sim, Step, Stop, Trace, Verdict, run};
+use sim_core::{Instant, Limits, Outcome, Seed, Sim, Step, Stop, Trace, Verdict, run};
 
 use crate::judge::{ScenarioJudge, Violation};
 use crate::message::Msg;
@@ -34,6 +34,14 @@ impl Failure {
 /// Whether a model fails in this way, whatever the seed says.
 pub fn fails(model: &Model, seed: Seed, failure: &Failure) -> bool {
     Failure::of(&model.run(seed, failure.stop()).outcome).as_ref() == Some(failure)
+}
+
+/// The same, of a run that is given up at an instant; what only fails later is said not to.
+pub(crate) fn fails_before(model: &Model, seed: Seed, failure: &Failure, end: Instant) -> bool {
+    let in_time =
+        |_: &Sim<Msg>, step: &Step| if step.at > end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let run = model.run_watched(seed, failure.stop(), Limits::default(), in_time);
+    Failure::of(&run.outcome).as_ref() == Some(failure)
 }
 
 /// A run, kept.

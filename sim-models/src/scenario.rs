@@ -45,7 +45,11 @@ pub struct Model {
     settings: Vec<(String, String)>,
     changed: Vec<(String, String)>,
     warnings: Problems,
+    rebuild: Option<Rebuild>,
 }
+
+/// What is changed of a system whenever it is built.
+type Rebuild = Arc<dyn Fn(&mut System<Msg>) + Send + Sync>;
 
 /// A run of a scenario that is over: its outcome and what was measured.
 #[derive(Clone, Debug)]
@@ -144,6 +148,35 @@ impl Scenario {
             .map_err(|(index, error)| ModelError::Fault(index, error))
     }
 
+    /// This scenario as a case has it run: with the settings, schedule and end of the case, whichever version of the scenario
+    /// the case was written from. Its timed faults take the place of this file's.
+    ///
+    /// # Errors
+    /// A setting, a timed fault or an operation of the case that this scenario does not have; a decision about what it does not
+    /// have simply does not apply.
+    pub fn model_of(&self, case: &Case) -> Result<Model, CaseError> {
+        let mut choices = Choices::none();
+        for (name, value) in &case.settings {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            choices = choices.set(name, &text);
+        }
+        let configured = self.document.configure(&choices).map_err(CaseError::Scenario)?;
+        let lowered = lower(&configured).map_err(CaseError::Scenario)?;
+        let pieces = Pieces {
+            document: self.document.to_json(),
+            changed: self.changed(&configured),
+            faults: case.faults.clone(),
+            rest: case.rest,
+            until: case.end.or(lowered.program.until),
+        };
+        let model = Model::new(lowered.program, &configured, lowered.warnings, pieces)
+            .map_err(|(index, error)| CaseError::Fault(index, error))?;
+        match &case.only {
+            None => Ok(model),
+            Some(only) => Ok(model.limited_to(Some(operations(&model, only)?))),
+        }
+    }
+
     /// The settings that are not at their defaults.
     fn changed(&self, configured: &Configured) -> Vec<(String, String)> {
         let default = |name: &str| self.document.settings().get(name).map(|setting| setting.default.as_str());
@@ -193,7 +226,19 @@ impl Model {
         system.check()?;
         let prepared = system.prepare().map_err(|error| (0, error))?;
         let settings = configured.settings().to_vec();
-        Ok(Model { program, prepared, faults, own_faults, rest, until, document, settings, changed, warnings })
+        Ok(Model {
+            program,
+            prepared,
+            faults,
+            own_faults,
+            rest,
+            until,
+            document,
+            settings,
+            changed,
+            warnings,
+            rebuild: None,
+        })
     }
 
     /// The same model under another schedule, with other answers to what no line of it decides.
@@ -202,12 +247,33 @@ impl Model {
     /// When a fault names a node that is not there; take only faults that fitted this model.
     pub fn with(&self, faults: Vec<Fault>, rest: Rest) -> Model {
         let mut system = interp::system(&self.program);
+        if let Some(rebuild) = &self.rebuild {
+            rebuild(&mut system);
+        }
         for fault in &faults {
             system.fault(fault.clone());
         }
         system.rest(rest);
         let prepared = system.prepare().expect("a schedule that fits this model");
         Model { prepared, faults, rest, ..self.clone() }
+    }
+
+    /// The same model over a changed system: its actors in [coats](sim_core::Coat), other links, as another version of the code
+    /// would have them. What is made of it later, under another schedule or with fewer operations, is changed too.
+    ///
+    /// A change may not add faults; those are the schedule's ([`with`](Self::with)).
+    pub fn rebuilt(&self, change: impl Fn(&mut System<Msg>) + Send + Sync + 'static) -> Model {
+        let before = self.rebuild.clone();
+        let rebuild: Rebuild = Arc::new(move |system| {
+            if let Some(before) = &before {
+                before(system);
+            }
+            change(system);
+        });
+        let rebuilt = Model { rebuild: Some(rebuild), ..self.clone() }.with(self.faults.clone(), self.rest);
+        // Kinds of messages that came with the change have names in the program too.
+        let kinds = rebuilt.prepared.names().kinds().to_vec();
+        Model { program: Arc::new(Program { kinds, ..(*rebuilt.program).clone() }), ..rebuilt }
     }
 
     /// The same model with only these operations begun; all when none.
@@ -235,6 +301,11 @@ impl Model {
             ControlFlow::Continue(())
         });
         begun
+    }
+
+    /// The scenario's name; empty when the file gives none.
+    pub fn name(&self) -> String {
+        self.document["name"].as_str().unwrap_or_default().to_owned()
     }
 
     /// The compiled scenario.
@@ -332,6 +403,7 @@ impl Model {
             property: outcome.property().map(str::to_owned),
             digest: outcome.digest,
             events: Some(outcome.events),
+            at: Some(outcome.end),
             trail: Some(outcome.trail.written()),
         };
         Case { expect: Some(expect), ..self.case_of(run.seed, self.rest) }
@@ -367,28 +439,7 @@ impl Model {
             )));
         }
         let document = Document::from_json(file, &case.scenario).map_err(CaseError::Scenario)?;
-        let mut choices = Choices::none();
-        for (name, value) in &case.settings {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            choices = choices.set(name, &text);
-        }
-        let configured = document.configure(&choices).map_err(CaseError::Scenario)?;
-        let lowered = lower(&configured).map_err(CaseError::Scenario)?;
-        let scenario = Scenario { document };
-        let changed = scenario.changed(&configured);
-        let pieces = Pieces {
-            document: scenario.document.to_json(),
-            changed,
-            faults: case.faults.clone(),
-            rest: case.rest,
-            until: case.end.or(lowered.program.until),
-        };
-        let model = Model::new(lowered.program, &configured, lowered.warnings, pieces)
-            .map_err(|(index, error)| CaseError::Fault(index, error))?;
-        match &case.only {
-            None => Ok(model),
-            Some(only) => Ok(model.limited_to(Some(operations(&model, only)?))),
-        }
+        Scenario { document }.model_of(case)
     }
 }
 
@@ -418,11 +469,29 @@ pub struct Replay {
     pub same_failure: bool,
     /// Where it parts from the run that the case was written from.
     pub divergence: Option<sim_core::trail::Divergence>,
-    /// Decisions of the case whose question came up, and how many there are.
-    pub decisions: (usize, usize),
+    /// The decisions of the case, in its order, and whether the question of each came up.
+    pub decisions: Vec<(Fault, bool)>,
+    /// How much sooner or later the same failure comes; none when it does not come.
+    pub drift: Option<Drift>,
 }
 
-/// Runs a case again and compares; `None` of the expectation: it is only judged.
+/// Where a run failed when its case was written, as far as the case says so, and where it fails now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The number of the event.
+    pub events: (Option<u64>, u64),
+    /// Its instant.
+    pub at: (Option<Instant>, Instant),
+}
+
+impl Replay {
+    /// How many decisions of the case apply.
+    pub fn applied(&self) -> usize {
+        self.decisions.iter().filter(|(_, applied)| *applied).count()
+    }
+}
+
+/// Runs a case again and compares; without an expectation it is only judged.
 ///
 /// # Errors
 /// What is wrong with the case.
@@ -432,28 +501,43 @@ pub fn replay(
     limits: Limits,
     watch: impl FnMut(&Sim<Msg>, &Step) -> ControlFlow<()>,
 ) -> Result<Replay, CaseError> {
-    let model = Model::of_case(file, case)?;
-    let expect = case.expect.as_ref();
-    let stop = match expect.and_then(|expect| expect.property.as_deref()) {
-        Some(property) => Stop::AtViolationOf(property),
-        None => Stop::AtEnd,
-    };
-    let run = model.run_watched(case.seed, stop, limits, watch);
-    let same_failure = expect.is_some_and(|expect| {
-        expect.verdict == run.outcome.verdict && expect.property.as_deref() == run.outcome.property()
-    });
-    let divergence = match expect.and_then(|expect| expect.trail.as_ref().map(|trail| (trail, expect.events))) {
-        Some((trail, events)) => {
-            let trail = sim_core::trail::Trail::read(trail, events);
-            trail.map_err(|error| CaseError::Other(format!("expect.trail: {error}")))?.divergence(&run.outcome.trail)
-        }
-        None => None,
-    };
-    let same_digest = expect.is_some_and(|expect| expect.digest == run.outcome.digest);
-    let reproduced = same_failure && same_digest && divergence.is_none();
-    let is_decision = |fault: &&Fault| matches!(fault, Fault::Decision(_));
-    let total = case.faults.iter().filter(is_decision).count();
-    let applied = case.faults.iter().zip(&run.touched).filter(|(fault, count)| is_decision(fault) && **count > 0);
-    let decisions = (applied.count(), total);
-    Ok(Replay { run, reproduced, same_failure, divergence, decisions })
+    Model::of_case(file, case)?.replay(case, limits, watch)
+}
+
+impl Model {
+    /// Runs this model as a case is run, and compares what comes with what the case expects: for a model that is no longer
+    /// quite that of the case, because its scenario or the code has changed.
+    ///
+    /// # Errors
+    /// A trail in the case that cannot be read.
+    pub fn replay(
+        &self,
+        case: &Case,
+        limits: Limits,
+        watch: impl FnMut(&Sim<Msg>, &Step) -> ControlFlow<()>,
+    ) -> Result<Replay, CaseError> {
+        let expect = case.expect.as_ref();
+        let recorded = expect.and_then(|expect| expect.trail.as_ref().map(|trail| (trail, expect.events)));
+        let recorded = recorded.map(|(trail, events)| sim_core::trail::Trail::read(trail, events)).transpose();
+        let recorded = recorded.map_err(|error| CaseError::Other(format!("expect.trail: {error}")))?;
+        let stop = match expect.and_then(|expect| expect.property.as_deref()) {
+            Some(property) => Stop::AtViolationOf(property),
+            None => Stop::AtEnd,
+        };
+        let run = self.run_watched(case.seed, stop, limits, watch);
+        let outcome = &run.outcome;
+        let same_failure = expect.is_some_and(|expect| {
+            expect.verdict == outcome.verdict && expect.property.as_deref() == outcome.property()
+        });
+        let divergence = recorded.and_then(|trail| trail.divergence(&outcome.trail));
+        let same_digest = expect.is_some_and(|expect| expect.digest == outcome.digest);
+        let drift = expect
+            .filter(|expect| same_failure && expect.verdict.is_failure())
+            .map(|expect| Drift { events: (expect.events, outcome.events), at: (expect.at, outcome.end) });
+        let reproduced = same_failure && same_digest && divergence.is_none();
+        let decisions = case.faults.iter().zip(&run.touched);
+        let decisions = decisions.filter(|(fault, _)| matches!(fault, Fault::Decision(_)));
+        let decisions = decisions.map(|(fault, count)| (fault.clone(), *count > 0)).collect();
+        Ok(Replay { run, reproduced, same_failure, divergence, decisions, drift })
+    }
 }

@@ -190,6 +190,9 @@ pub(crate) struct ReplayArgs {
     /// Judges the case afresh instead of comparing it with what it expects.
     #[arg(long)]
     pub(crate) no_expect: bool,
+    /// Runs the case's decisions, faults, seed and settings on this scenario instead of the one inside the case.
+    #[arg(long, value_name = "SCENARIO")]
+    pub(crate) scenario: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -9,6 +9,7 @@ use sim_core::case::Case;
 use sim_core::hunt::Tally;
 use sim_core::{Fault, Instant, Seed};
 use sim_models::explain::{Clause, Cure, Explanation, cures, explain};
+use sim_models::interval::clopper_pearson;
 use sim_models::prove::{Least, Proof, Without};
 use sim_models::record::{Failure, fails};
 use sim_models::shrink::{Part, Progress, rounded};
@@ -153,12 +154,19 @@ impl Told<'_> {
             "chain": why.chain,
             "diagram": diagram(&why.moments, &why.nodes, 80),
             "needed": why.proofs.iter().map(|proof| self.proof(proof)).collect::<Vec<_>>(),
-            "near": why.near.iter().map(|(proof, left)| {
+            "near": why.near.iter().map(|(proof, remains)| {
                 let mut row = self.proof(proof);
-                row["left"] = json!(left);
+                row["remains"] = json!(remains);
                 row
             }).collect::<Vec<_>>(),
             "beliefs": why.beliefs,
+            "likelihood": why.likelihood.moments.iter().map(|moment| json!({
+                "event": moment.event, "at_ns": moment.at.nanos(), "forks": moment.forks, "failing": moment.failing,
+                "probability": moment.share(), "low": moment.low, "high": moment.high,
+            })).collect::<Vec<_>>(),
+            "jumps": why.likelihood.jumps.iter().map(|jump| json!({
+                "event": jump.event, "at_ns": jump.at.nanos(), "what": jump.what, "rose": jump.rose, "fell": jump.fell,
+            })).collect::<Vec<_>>(),
             "as_it_is": baseline.into_iter().next(),
             "remedies": remedies,
             "small": why.small.case,
@@ -205,6 +213,11 @@ impl Told<'_> {
             why.proofs.iter().map(|proof| self.row(proof)).collect(),
         );
         self.near(&mut page);
+        if !why.likelihood.moments.is_empty() {
+            page.heading("When it became likely");
+            page.lines(self.likely());
+            page.paragraph(self.jumps());
+        }
         page.heading("What cures it");
         self.cures(&mut page);
         page.heading("See it again");
@@ -296,6 +309,49 @@ impl Told<'_> {
         self.why.beliefs.iter().flat_map(lines).collect()
     }
 
+    /// The probability before anything had happened, around each jump, and at the end.
+    fn likely(&self) -> Vec<String> {
+        let found = &self.why.likelihood;
+        let last = found.moments.len() - 1;
+        let mut places: Vec<usize> = found.jumps.iter().flat_map(|jump| [jump.before, jump.before + 1]).collect();
+        places.extend([0, last]);
+        places.sort_unstable();
+        places.dedup();
+        let line = |place: usize| {
+            let moment = &found.moments[place];
+            let percent = |share: f64| (share * 100.0).round();
+            let bar = "█".repeat((moment.share() * 30.0).round() as usize);
+            format!(
+                "{:>6} {:>9}  {:>3} % ({} to {} %)  {bar}",
+                format!("#{}", moment.event),
+                crate::page::seconds(moment.at.nanos()),
+                percent(moment.share()),
+                percent(moment.low),
+                percent(moment.high),
+            )
+        };
+        places.into_iter().map(line).collect()
+    }
+
+    fn jumps(&self) -> String {
+        let found = &self.why.likelihood;
+        let forks = found.moments.first().map_or(0, |moment| moment.forks);
+        let tried = format!("{forks} forks at each moment, each with fresh dice from there on; 95 % intervals.");
+        let said = |jump: &sim_models::likelihood::Jump| {
+            let mut of_it = self.why.clauses.iter().skip(1).filter(|clause| clause.event == jump.event);
+            let clause = of_it.clone().find(|clause| clause.values.contains_key("line")).or(of_it.next_back());
+            let words = clause.map_or(&jump.what, |clause| &clause.text);
+            format!("#{} ({words})", jump.event)
+        };
+        match &found.jumps[..] {
+            [] => format!("It rises nowhere by a jump. {tried}"),
+            jumps => {
+                let jumps: Vec<String> = jumps.iter().map(said).collect();
+                format!("It jumps in {}. {tried}", jumps.join(", then in "))
+            }
+        }
+    }
+
     fn near(&self, page: &mut Page) {
         if self.why.near.is_empty() {
             return;
@@ -304,8 +360,8 @@ impl Told<'_> {
             "In the run of seed {}, with everything else as it was, and what came close to mattering:",
             self.case.seed
         ));
-        let rows = self.why.near.iter().take(6).map(|(proof, left)| {
-            let mark = if *left { "left" } else { "near" };
+        let rows = self.why.near.iter().take(6).map(|(proof, remains)| {
+            let mark = if *remains { "remains" } else { "near" };
             vec![readable(&proof.line), mark.to_owned(), self.without(&proof.without)]
         });
         page.table(&["line", "", "without it"], rows.collect());
@@ -387,12 +443,7 @@ fn readable(line: &Fault) -> String {
     short.as_ref().unwrap_or(line).to_string()
 }
 
-/// The upper end of the one-sided 95 % interval after Clopper and Pearson (1934), for so many failures in so many seeds.
+/// The upper end of the one-sided 95 % interval, which is that of the two-sided one of 90 %.
 fn bound(failing: u64, seeds: u64) -> f64 {
-    use statrs::distribution::{Beta, ContinuousCDF};
-    if failing >= seeds {
-        return 1.0;
-    }
-    let beta = Beta::new(failing as f64 + 1.0, (seeds - failing) as f64);
-    beta.map_or(1.0, |beta| beta.inverse_cdf(0.95))
+    clopper_pearson(failing, seeds, 0.9).1
 }

@@ -236,10 +236,22 @@ impl LoadedCase {
         }
     }
 
+    /// What is wrong with the case on another scenario, which is right by itself: at the place in the case that names what that one
+    /// does not have.
+    pub(crate) fn wrong_on(&self, scenario: &str, error: &CaseError) -> Bad {
+        let on =
+            |Bad(said): Bad| bad!("{said}\nthe case was to run on {scenario}, which is not the scenario inside it");
+        match error {
+            CaseError::Scenario(problems) if problems.iter().any(|problem| problem.line > 0) => told(problems.clone()),
+            other => on(self.wrong(other)),
+        }
+    }
+
     /// The way to the setting that a message without a place begins with.
     fn setting_in(&self, message: &str) -> String {
         let begins = |name: &str| message.strip_prefix(name).is_some_and(|rest| rest.starts_with(['=', ':', ' ']));
-        let name = self.case.settings.keys().find(|name| begins(name));
+        let is_about = |name: &str| begins(name) || message.starts_with(&format!("no setting \"{name}\""));
+        let name = self.case.settings.keys().find(|name| is_about(name));
         name.map_or("settings".to_owned(), |name| format!("settings.{name}"))
     }
 

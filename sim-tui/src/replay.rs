@@ -1,18 +1,19 @@
 //! `replay`: a case again, compared with what it expects, or judged afresh.
 
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant as Clock};
 
 use serde_json::{Map, Value, json};
 use sim_core::case::{Case, Expectation};
 use sim_core::trail::Divergence;
-use sim_core::{Limits, Stop};
-use sim_models::scenario::{Model, Replay, replay};
+use sim_core::{Fault, Limits, Stop};
+use sim_models::scenario::{Drift, Model, Replay};
 
 use crate::cli::ReplayArgs;
 use crate::commands;
 use crate::interrupt::Interrupt;
-use crate::load;
+use crate::load::{self, LoadedCase};
 use crate::measures;
 use crate::quiet::quietly;
 use crate::report::{Bad, Exit, Report, bad};
@@ -29,11 +30,11 @@ pub(crate) fn command(args: &ReplayArgs, called: &str) -> Result<Report, Bad> {
         let judge = commands::line(called, ["replay", &args.case, "--no-expect"]);
         return Err(bad!("{} has no \"expect\" to compare with; judge it: {judge}", args.case));
     }
-    let model = Model::of_case(&args.case, &case).map_err(|error| loaded.wrong(&error))?;
+    let model = model(args, &loaded, &case, called)?;
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
     let again = quietly(|| {
-        let again = replay(&args.case, &case, Limits::default(), |_, _| interrupt.flow());
+        let again = model.replay(&case, Limits::default(), |_, _| interrupt.flow());
         again.map_err(|error| loaded.wrong(&error))
     })?;
     let told = Told { args, case: &case, model: &model, again: &again, wall: begun.elapsed(), called };
@@ -42,6 +43,50 @@ pub(crate) fn command(args: &ReplayArgs, called: &str) -> Result<Report, Bad> {
         return Ok(Report::json(&Value::Object(told.json()), exit));
     }
     Ok(Report { text: told.text(), exit })
+}
+
+/// The scenario inside the case, or the one that is to take its place.
+fn model(args: &ReplayArgs, loaded: &LoadedCase, case: &Case, called: &str) -> Result<Model, Bad> {
+    let Some(other) = &args.scenario else {
+        return Model::of_case(&args.case, case).map_err(|error| loaded.wrong(&error));
+    };
+    let scenario = load::scenario(other, called)?.scenario;
+    scenario.model_of(case).map_err(|error| loaded.wrong_on(other, &error))
+}
+
+/// What became of the failure that a case was written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// The same, in a run that is not quite the same.
+    SameFailure,
+    FailsDifferently,
+    NoLongerFails,
+    /// It had not failed, and still does not.
+    StillHolds,
+    FailsNow,
+}
+
+impl Fate {
+    fn of(expect: &Expectation, again: &Replay) -> Fate {
+        let fails = again.run.outcome.verdict.is_failure();
+        match (expect.verdict.is_failure(), again.same_failure) {
+            (true, true) => Fate::SameFailure,
+            (true, false) if fails => Fate::FailsDifferently,
+            (true, false) => Fate::NoLongerFails,
+            (false, _) if fails => Fate::FailsNow,
+            (false, _) => Fate::StillHolds,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Fate::SameFailure => "it still fails in the same way",
+            Fate::FailsDifferently => "it fails differently",
+            Fate::NoLongerFails => "it no longer fails",
+            Fate::StillHolds => "it still does not fail",
+            Fate::FailsNow => "it fails, and did not when it was recorded",
+        }
+    }
 }
 
 struct Told<'a> {
@@ -65,19 +110,22 @@ impl Told<'_> {
     }
 
     fn json(&self) -> Map<String, Value> {
-        let Replay { run, reproduced, same_failure, divergence, decisions } = self.again;
+        let Replay { run, reproduced, same_failure, divergence, decisions, drift } = self.again;
         let expect = self.case.expect.as_ref();
-        let name = self.case.scenario["name"].as_str().unwrap_or_default();
-        let mut members = measures::json(name, self.model, run, self.wall);
+        let name = self.model.name();
+        let mut members = measures::json(&name, self.model, run, self.wall);
         let mut add = |name: &str, value: Value| members.insert(name.to_owned(), value);
         add("reproduced", json!(expect.map(|_| reproduced)));
         add("same_failure", json!(expect.map(|_| same_failure)));
         add("expected_digest", json!(expect.map(|expect| expect.digest)));
         add("expected_verdict", json!(expect.map(|expect| expect.verdict)));
         add("expected_property", json!(expect.and_then(|expect| expect.property.as_deref())));
-        add("decisions_applied", json!(decisions.0));
-        add("decisions_total", json!(decisions.1));
+        add("decisions_applied", json!(self.again.applied()));
+        add("decisions_total", json!(decisions.len()));
+        let line = |(line, applied): &(Fault, bool)| json!({"line": line, "applied": applied});
+        add("decisions", decisions.iter().map(line).collect());
         add("first_divergence", json!(divergence));
+        add("drift", drift.map_or(Value::Null, drift_json));
         members
     }
 
@@ -97,10 +145,7 @@ impl Told<'_> {
             }
             Some(expect) => out += &self.different(expect),
         }
-        let (applied, total) = self.again.decisions;
-        if total > 0 {
-            out += &format!("{applied} of {} applied\n", text::counted(total as u64, "decision"));
-        }
+        out += &self.decisions();
         out += &format!(
             "digest {}, {} over {}\n",
             outcome.digest,
@@ -114,18 +159,50 @@ impl Told<'_> {
     fn different(&self, expect: &Expectation) -> String {
         let outcome = &self.again.run.outcome;
         let row = |what: &str, said: String, digest: String| format!("  {what:<10} {said}, digest {digest}\n");
-        let same = if self.again.same_failure { ", though it fails in the same way" } else { "" };
         let mut out = match outcome.interrupted {
             true => "interrupted before it could be compared\n\n".to_owned(),
-            false => format!("not reproduced{same}\n\n"),
+            false => format!("not reproduced: {}\n\n", Fate::of(expect, self.again).words()),
         };
         out += &row("expected", measures::said(expect.verdict, expect.property.as_deref()), expect.digest.to_string());
         out += &row("came", measures::said(outcome.verdict, outcome.property()), outcome.digest.to_string());
         if !outcome.interrupted {
+            out += &self.without_property(expect);
+            out += &self.again.drift.map(drift_text).unwrap_or_default();
             out += &format!("\n{}\n", self.parting(expect));
         }
-        let judge = commands::line(self.called, ["replay", &self.args.case, "--no-expect"]);
-        out + &format!("to judge it afresh: {judge}\n\n")
+        out + &format!("to judge it afresh: {}\n\n", self.judge())
+    }
+
+    fn judge(&self) -> String {
+        let on = self.args.scenario.iter().flat_map(|scenario| ["--scenario", scenario]);
+        commands::line(self.called, ["replay", &self.args.case].into_iter().chain(on).chain(["--no-expect"]))
+    }
+
+    /// Whoever renames a property must not take its silence for a cure.
+    fn without_property(&self, expect: &Expectation) -> String {
+        let judged = &self.again.run.outcome.properties;
+        let missing = expect.property.iter().find(|wanted| judged.iter().all(|judged| judged.name != **wanted));
+        missing.map_or(String::new(), |missing| {
+            format!("\nthe scenario has no property \"{missing}\", so nobody judged that\n")
+        })
+    }
+
+    /// How many decisions applied; which ones, when the run is another one than was recorded.
+    fn decisions(&self) -> String {
+        let decisions = &self.again.decisions;
+        if decisions.is_empty() {
+            return String::new();
+        }
+        let (applied, total) = (self.again.applied(), decisions.len());
+        let mut out = format!("{applied} of {} applied\n", text::counted(total as u64, "decision"));
+        if self.again.reproduced {
+            return out;
+        }
+        for (line, applied) in decisions {
+            out += &format!("  {:<15}{line}\n", if *applied { "applied" } else { "did not apply" });
+        }
+        out.push('\n');
+        out
     }
 
     fn parting(&self, expect: &Expectation) -> String {
@@ -179,5 +256,39 @@ impl Told<'_> {
         };
         quietly(|| self.model.run_watched(self.case.seed, Stop::AtEnd, Limits::default(), watch));
         words.map_or(text::count(number), |words| format!("{}: {words}", text::count(number)))
+    }
+}
+
+fn drift_json(Drift { events, at }: Drift) -> Value {
+    json!({
+        "events": {"recorded": events.0, "now": events.1},
+        "at_ns": {"recorded": at.0.map(|at| at.nanos()), "now": at.1.nanos()},
+    })
+}
+
+/// `it fails at event 128, 1.722 s: 8 events and 222 ms later than when it was recorded`
+fn drift_text(Drift { events, at }: Drift) -> String {
+    let shifts: Vec<String> = [
+        events.0.map(|recorded| shift(recorded, events.1, |events| text::counted(events, "event"))),
+        at.0.map(|recorded| shift(recorded.nanos(), at.1.nanos(), text::length)),
+    ]
+    .into_iter()
+    .flatten()
+    .flatten()
+    .collect();
+    let than = match (shifts.is_empty(), events.0.is_some()) {
+        (false, _) => format!(": {} than when it was recorded", shifts.join(" and ")),
+        (true, true) => ", as when it was recorded".to_owned(),
+        (true, false) => String::new(),
+    };
+    format!("\nit fails at event {}, {}{than}\n", text::count(events.1), text::length(at.1.nanos()))
+}
+
+/// How much later or earlier; nothing when it is the same.
+fn shift(recorded: u64, now: u64, said: impl Fn(u64) -> String) -> Option<String> {
+    match now.cmp(&recorded) {
+        Ordering::Equal => None,
+        Ordering::Greater => Some(format!("{} later", said(now - recorded))),
+        Ordering::Less => Some(format!("{} earlier", said(recorded - now))),
     }
 }

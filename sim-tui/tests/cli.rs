@@ -322,6 +322,40 @@ fn shards_together_are_the_whole() {
     assert_eq!(shards.map(|shard| shard[0]), [23, 23, 22, 22]);
 }
 
+/// The files a user may come back with: another default, another name for a node, for a setting, for the workload's operations.
+#[test]
+fn a_case_on_a_changed_scenario_says_what_still_applies_and_how_it_comes_out() {
+    let shell = Shell::new();
+    let (case, _) = shell.hunted();
+    assert_eq!(shell.run(&["shrink", case, "-o", "small.json"]).code, 0);
+    let file = shell.run(&["show", "checkout", "--source"]).out;
+    let changes: [(&str, &[(&str, &str)]); 6] = [
+        ("same", &[]),
+        ("slower", &[("\"timeout\":      {\"default\": \"1s\"", "\"timeout\":      {\"default\": \"1200ms\"")]),
+        ("renamed", &[("gateway", "bank")]),
+        ("judged", &[("charged at most once", "charged once")]),
+        ("knob", &[("\"orders\":       {", "\"count\":       {"), ("${orders}", "${count}")]),
+        ("class", &[("\"each\": \"order\"", "\"each\": \"purchase\""), ("$order", "$purchase")]),
+    ];
+    let mut all = String::new();
+    for (name, edits) in changes {
+        let edited = edits.iter().fold(file.clone(), |file, (from, to)| file.replace(from, to));
+        assert_eq!(edited == file, edits.is_empty(), "{name}");
+        let path = format!("{name}.json");
+        shell.write(&path, &edited);
+        all += &format!("$ faultline replay small.json --scenario {path}\n");
+        all += &shell.run(&["replay", "small.json", "--scenario", &path]).shown();
+        all.push('\n');
+    }
+    insta::assert_snapshot!("replay-changed", all);
+    let json = shell.json(&["replay", "small.json", "--scenario", "renamed.json", "--json"]);
+    assert_eq!((&json["reproduced"], &json["same_failure"]), (&Value::Bool(false), &Value::Bool(false)));
+    assert_eq!((&json["decisions"][0]["applied"], &json["drift"]), (&Value::Bool(false), &Value::Null));
+    let json = shell.json(&["replay", "small.json", "--scenario", "slower.json", "--json"]);
+    let [recorded, now] = ["recorded", "now"].map(|when| json["drift"]["at_ns"][when].as_u64().unwrap());
+    assert_eq!(now - recorded, 100_000_000, "the second charge is made at 1.5 s in place of 1.4 s");
+}
+
 #[test]
 fn cases_replay_and_edited_ones_say_where_they_part() {
     let shell = Shell::new();
@@ -343,7 +377,7 @@ fn cases_replay_and_edited_ones_say_where_they_part() {
     assert!(text.contains("the two part at event"), "{text}");
     assert!(json["first_divergence"]["by"].is_u64(), "{json}");
     let (text, json) = edited(&|case| case["settings"]["key"] = Value::from("per-order"));
-    assert!(text.contains("not reproduced\n"), "{text}");
+    assert!(text.contains("not reproduced: it no longer fails\n"), "{text}");
     assert_eq!((&json["same_failure"], &json["verdict"]), (&Value::Bool(false), &Value::from("held")));
     // Afresh, the same file simply holds.
     assert_eq!(shell.run(&["replay", "edited.json", "--no-expect"]).code, 0);

@@ -20,6 +20,7 @@ pub use self::cures::{Cure, cures};
 use crate::decided::{Decided, decided};
 use crate::interp::Service;
 use crate::judge::Source;
+use crate::likelihood::{Likelihood, Plan, likelihood};
 use crate::message::{EdgeCounted, Msg, Note, Tone};
 use crate::narrate::{Moment, What, narrate};
 use crate::program::{MapRef, Program, Role, Slot};
@@ -62,6 +63,8 @@ pub struct Explanation {
     pub near: Vec<(Proof, bool)>,
     /// What nodes believed that was not so.
     pub beliefs: Vec<Belief>,
+    /// How probable the failure was along the small run, had the dice been cast anew from there.
+    pub likelihood: Likelihood,
 }
 
 /// One event of a chain.
@@ -118,8 +121,16 @@ pub fn explain(
         proofs,
         near,
         beliefs,
+        likelihood: likelihood(&small.model, seed, &small.failure, &plan(small.to.events)),
         small,
     })
+}
+
+/// As many forks as cost about two million events in all, at least 20 and at most 200 at each moment.
+fn plan(events: u64) -> Plan {
+    const MOMENTS: usize = 24;
+    const EVENTS: u64 = 2_000_000;
+    Plan { moments: MOMENTS, forks: (EVENTS / (MOMENTS as u64 * events.max(1))).clamp(20, 200), ..Plan::default() }
 }
 
 /// The smallest failing run with all that is needed to tell it.

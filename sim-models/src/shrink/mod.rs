@@ -10,10 +10,10 @@ mod times;
 
 use sim_core::case::Case;
 use sim_core::shrink::{Budget, minimise};
-use sim_core::{Fault, Operation, Rest, Seed, Stop};
+use sim_core::{Duration, Fault, Instant, Operation, Rest, Seed, Stop};
 
 use crate::materialise::materialise;
-use crate::record::{Failure, fails};
+use crate::record::{Failure, fails, fails_before};
 use crate::scenario::{CaseError, Model};
 
 pub(crate) use self::times::MOMENT;
@@ -83,14 +83,25 @@ pub fn shrink(
         },
     };
     let from = size(&lines, first.outcome.events);
-    let mut trial = Trial { seed, failure, budget: Budget::new(most), stopped: false, watch };
-    let small = Candidate { only: model.only().map(<[_]>::to_vec), model, lines }.shrunk(&mut trial);
+    // Most of what does not fail any more would run to its end, many times as far as to the violation. At first it may not; what
+    // is left then is tried without that limit until nothing more can go.
+    let soon = first.outcome.stopped_at.is_some().then(|| soon_after(first.outcome.end));
+    let mut trial = Trial { seed, failure, budget: Budget::new(most), stopped: false, end: soon, watch };
+    let mut small = Candidate { only: model.only().map(<[_]>::to_vec), model, lines }.shrunk(&mut trial);
+    if trial.end.take().is_some() {
+        small = small.shrunk(&mut trial);
+    }
     let model = small.now();
     let run = model.run(seed, trial.failure.stop());
     let to = size(&small.lines, run.outcome.events);
     let case = Case { note: case.note.clone(), ..model.case(&run) };
     let (replays, unfinished) = (trial.budget.used, trial.is_over());
     Ok(Shrunk { case, model, failure: trial.failure, from, to, replays, unfinished })
+}
+
+/// A quarter as far again, and a second.
+fn soon_after(violation: Instant) -> Instant {
+    violation + Duration::from_nanos(violation.nanos() / 4) + Duration::from_secs(1)
 }
 
 fn size(lines: &[Fault], events: u64) -> Size {
@@ -104,6 +115,8 @@ struct Trial<'w> {
     failure: Failure,
     budget: Budget,
     stopped: bool,
+    /// When a run is given up.
+    end: Option<Instant>,
     watch: &'w mut dyn FnMut(Progress) -> bool,
 }
 
@@ -116,7 +129,10 @@ impl Trial<'_> {
     fn fails(&mut self, candidate: &Model) -> Option<bool> {
         let lines = candidate.faults().len();
         self.stopped |= !(self.watch)(Progress { replays: self.budget.used, lines });
-        (!self.stopped && self.budget.take()).then(|| fails(candidate, self.seed, &self.failure))
+        (!self.stopped && self.budget.take()).then(|| match self.end {
+            Some(end) => fails_before(candidate, self.seed, &self.failure, end),
+            None => fails(candidate, self.seed, &self.failure),
+        })
     }
 }
 
