@@ -193,6 +193,9 @@ pub(crate) struct ReplayArgs {
     /// Runs the case's decisions, faults, seed and settings on this scenario instead of the one inside the case.
     #[arg(long, value_name = "SCENARIO")]
     pub(crate) scenario: Option<String>,
+    /// Shows one event of the replay, by its number, and how every node stood behind it.
+    #[arg(long, value_name = "EVENT", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "no_expect")]
+    pub(crate) at: Option<u64>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

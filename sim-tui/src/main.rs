@@ -12,6 +12,7 @@ mod interrupt;
 mod load;
 mod measures;
 mod merge;
+mod moment;
 mod page;
 mod progress;
 mod quiet;

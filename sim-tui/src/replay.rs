@@ -15,6 +15,7 @@ use crate::commands;
 use crate::interrupt::Interrupt;
 use crate::load::{self, LoadedCase};
 use crate::measures;
+use crate::moment;
 use crate::quiet::quietly;
 use crate::report::{Bad, Exit, Report, bad};
 use crate::text;
@@ -24,6 +25,10 @@ use crate::trace::Line;
 pub(crate) fn command(args: &ReplayArgs, called: &str) -> Result<Report, Bad> {
     let loaded = load::case(&args.case, called)?;
     let mut case = loaded.case.clone();
+    if let Some(event) = args.at {
+        let model = model(args, &loaded, &case, called)?;
+        return moment::show(&case, &model, event, args.output.json);
+    }
     if args.no_expect {
         case.expect = None;
     } else if case.expect.is_none() {

@@ -39,6 +39,21 @@ impl Line {
         }
     }
 
+    /// Where it happened; empty for a fault.
+    pub(crate) fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// What the node did in it.
+    pub(crate) fn did(&self) -> &[String] {
+        &self.did
+    }
+
+    /// The event that sent, set or caused it.
+    pub(crate) fn by(&self) -> Option<u64> {
+        self.by
+    }
+
     /// `gateway, charge from shop, for order/17, at 1.2s`
     pub(crate) fn sentence(&self) -> String {
         let mut words = vec![self.node.clone(), self.what.clone()];

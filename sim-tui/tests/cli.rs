@@ -93,7 +93,7 @@ fn settled(mut json: Value) -> Value {
 #[test]
 fn help_is_worth_reading() {
     let shell = Shell::new();
-    for command in ["", "run", "hunt", "merge", "replay"] {
+    for command in ["", "run", "hunt", "merge", "replay", "explain"] {
         let words: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let name = if command.is_empty() { "help".to_owned() } else { format!("help-{command}") };
         insta::assert_snapshot!(name, shell.run(&words).shown());
@@ -129,6 +129,59 @@ fn what_was_found_shrinks_to_the_line_that_matters() {
     assert_eq!(shell.file("small.json"), shell.file("smaller.json"));
     let held = shell.run(&["run", "checkout", "--set", "orders=1", "--json"]);
     assert_eq!(held.code, 0);
+}
+
+/// The signature of the product; a reader of the snapshot learns what went wrong, why, and what cures it.
+#[test]
+fn what_was_found_is_explained() {
+    let shell = Shell::new();
+    shell.run(&["hunt", "checkout", "--set", "orders=10", "--seeds", "5"]);
+    let case = "faultline-cases/checkout-charged-at-most-once-0.json";
+    let told = shell.run(&["explain", case, "-o", "small.json", "--seeds", "20"]);
+    insta::assert_snapshot!("explain", told.shown());
+    assert_eq!(told.out.lines().find(|line| line.chars().count() > 80), None, "a terminal is 80 columns wide");
+    assert_eq!(shell.run(&["replay", "small.json"]).code, 0);
+    let markdown = shell.run(&["explain", case, "--markdown", "--seeds", "20", "--jobs", "1"]);
+    insta::assert_snapshot!("explain-markdown", markdown.shown());
+
+    let json = shell.json(&["explain", "small.json", "--json", "--seeds", "20"]);
+    let trace = shell.json(&["run", "checkout", "--set", "orders=10", "--json"]);
+    assert_eq!(
+        (&json["property"], &trace["properties"][0]["name"]),
+        (&"charged at most once".into(), &"charged at most once".into())
+    );
+    assert_eq!(json["needed"][0]["without"], "vanishes");
+    for clause in json["clauses"].as_array().unwrap() {
+        let event = clause["event"].to_string();
+        let seen = shell.json(&["replay", "small.json", "--at", &event, "--json"]);
+        assert_eq!((&seen["event"], &seen["at_ns"]), (&clause["event"], &clause["at_ns"]), "{clause}");
+    }
+}
+
+#[test]
+fn an_event_of_a_replay_is_shown_with_its_states() {
+    let shell = Shell::new();
+    let (case, _) = shell.hunted();
+    shell.run(&["shrink", case, "-o", "small.json"]);
+    insta::assert_snapshot!("replay-at", shell.run(&["replay", "small.json", "--at", "12"]).shown());
+    let beyond = shell.run(&["replay", "small.json", "--at", "1000"]);
+    assert_eq!((beyond.code, beyond.out.as_str()), (2, ""));
+    assert!(beyond.err.starts_with("--at 1000: the replay has "), "{}", beyond.err);
+}
+
+#[test]
+fn what_does_not_fail_is_not_explained() {
+    let shell = Shell::new();
+    let held = shell.run(&["hunt", "checkout", "--set", "orders=10", "--remedy", "key-per-order", "--seeds", "2"]);
+    assert_eq!(held.code, 0);
+    let (_, mut case) = shell.hunted();
+    case["settings"]["key"] = "per-order".into();
+    shell.write("held.json", &case.to_string());
+    let said = shell.run(&["explain", "held.json"]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("does not fail"), "{}", said.err);
+    let gone = shell.run(&["explain", "nowhere.json"]);
+    assert_eq!((gone.code, gone.out.as_str()), (2, ""));
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! `replay --at`: one event of a replay, why it happened, what its node did, and how every node stood behind it.
+
+use std::ops::ControlFlow;
+
+use serde_json::{Map, Value, json};
+use sim_core::case::Case;
+use sim_core::{Limits, NodeId, Sim, Step};
+use sim_models::message::Msg;
+use sim_models::record::Failure;
+use sim_models::scenario::Model;
+
+use crate::quiet::quietly;
+use crate::report::{Bad, Report, bad};
+use crate::text;
+use crate::trace::Line;
+
+/// What is seen at an event.
+struct Seen {
+    line: Line,
+    before: Option<u64>,
+    states: Vec<(String, Result<Value, String>)>,
+}
+
+/// Replays a case up to an event and shows it.
+pub(crate) fn show(case: &Case, model: &Model, event: u64, as_json: bool) -> Result<Report, Bad> {
+    let seen = seen(case, model, event)?;
+    if as_json {
+        let mut members = json!(seen.line).as_object().cloned().unwrap_or_default();
+        members.insert("before".to_owned(), json!(seen.before));
+        let state = |(name, state): &(String, Result<Value, String>)| {
+            (name.clone(), state.clone().unwrap_or_else(|error| json!({"error": error})))
+        };
+        members.insert("states".to_owned(), Value::Object(seen.states.iter().map(state).collect::<Map<_, _>>()));
+        return Ok(Report::fine(format!("{:#}\n", Value::Object(members))));
+    }
+    Ok(Report::fine(seen.text(event)))
+}
+
+fn seen(case: &Case, model: &Model, event: u64) -> Result<Seen, Bad> {
+    let mut seen = None;
+    let (mut sim, mut judge) = model.start(case.seed);
+    sim.record(true);
+    let failure =
+        case.expect.as_ref().map(|expect| Failure { verdict: expect.verdict, property: expect.property.clone() });
+    let stop = failure.as_ref().map(Failure::stop).unwrap_or_default();
+    let course = model.course(stop, Limits::default());
+    let outcome = quietly(|| {
+        sim_core::run(&mut sim, &mut judge, &course, |sim, step| {
+            if step.number < event {
+                return ControlFlow::Continue(());
+            }
+            seen = Some(Seen::of(sim, step, model));
+            ControlFlow::Break(())
+        })
+    });
+    seen.ok_or_else(|| bad!("--at {event}: the replay has {}", text::counted(outcome.events, "event")))
+}
+
+impl Seen {
+    fn of(sim: &Sim<Msg>, step: &Step, model: &Model) -> Seen {
+        let nodes = (0..model.program().replicas.len() as u32).map(NodeId);
+        let state = |node| (model.program().replica_name(node), sim.state(node).map_err(|error| error.to_string()));
+        Seen { line: Line::of(sim, step, model.faults()), before: step.before, states: nodes.map(state).collect() }
+    }
+
+    fn text(&self, event: u64) -> String {
+        let mut out = format!("event {}: {}\n", text::count(event), self.line.sentence());
+        out += &self.line.did().iter().map(|did| format!("  it did: {did}\n")).collect::<String>();
+        if let Some(by) = self.line.by() {
+            out += &format!("  caused by event {}\n", text::count(by));
+        }
+        if let Some(before) = self.before {
+            out += &format!("  the event before on its node: {}\n", text::count(before));
+        }
+        let own = self.states.iter().find(|(name, _)| name == self.line.node());
+        match own {
+            Some((name, Ok(state))) => out += &format!("\nhow {name} stood behind it\n{state:#}\n"),
+            Some((name, Err(error))) => out += &format!("\nhow {name} stood behind it cannot be shown: {error}\n"),
+            None => {}
+        }
+        out
+    }
+}
