@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sim_core::{Instant, Limits, Outcome, Seed, Sim, Step, Stop, Trace, Verdict, run};
+use sim_core::{Duration, Instant, Limits, Outcome, Seed, Sim, Step, Stop, Trace, Verdict, run};
 
 use crate::judge::{ScenarioJudge, Violation};
 use crate::message::Msg;
@@ -42,6 +42,11 @@ pub(crate) fn fails_before(model: &Model, seed: Seed, failure: &Failure, end: In
         |_: &Sim<Msg>, step: &Step| if step.at > end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let run = model.run_watched(seed, failure.stop(), Limits::default(), in_time);
     Failure::of(&run.outcome).as_ref() == Some(failure)
+}
+
+/// An instant soon after a violation, up to which one that is like it is looked for: a quarter as far again, and a second.
+pub(crate) fn soon_after(violation: Instant) -> Instant {
+    violation + Duration::from_nanos(violation.nanos() / 4) + Duration::from_secs(1)
 }
 
 /// A run, kept.

@@ -25,7 +25,7 @@ use crate::message::{EdgeCounted, Msg, Note, Tone};
 use crate::narrate::{Moment, What, narrate};
 use crate::program::{MapRef, Program, Role, Slot};
 use crate::prove::{Proof, prove, prove_near};
-use crate::record::Record;
+use crate::record::{Record, soon_after};
 use crate::scenario::{CaseError, Model};
 use crate::shrink::{Progress, Shrunk, shrink};
 use crate::value::Value;
@@ -121,16 +121,19 @@ pub fn explain(
         proofs,
         near,
         beliefs,
-        likelihood: likelihood(&small.model, seed, &small.failure, &plan(small.to.events)),
+        likelihood: likelihood(&small.model, seed, &small.failure, &plan(&story.record)),
         small,
     })
 }
 
-/// As many forks as cost about two million events in all, at least 20 and at most 200 at each moment.
-fn plan(events: u64) -> Plan {
+/// As many forks as cost about two million events in all, at least 20 and at most 200 at each moment. What breaks at an event
+/// is looked for until soon after it: that it breaks some day is another question.
+fn plan(record: &Record) -> Plan {
     const MOMENTS: usize = 24;
     const EVENTS: u64 = 2_000_000;
-    Plan { moments: MOMENTS, forks: (EVENTS / (MOMENTS as u64 * events.max(1))).clamp(20, 200), ..Plan::default() }
+    let forks = (EVENTS / (MOMENTS as u64 * record.outcome.events.max(1))).clamp(20, 200);
+    let until = record.outcome.stopped_at.is_some().then(|| soon_after(record.outcome.end));
+    Plan { moments: MOMENTS, forks, until, ..Plan::default() }
 }
 
 /// The smallest failing run with all that is needed to tell it.

@@ -10,10 +10,10 @@ mod times;
 
 use sim_core::case::Case;
 use sim_core::shrink::{Budget, minimise};
-use sim_core::{Duration, Fault, Instant, Operation, Rest, Seed, Stop};
+use sim_core::{Fault, Instant, Operation, Rest, Seed, Stop};
 
 use crate::materialise::materialise;
-use crate::record::{Failure, fails, fails_before};
+use crate::record::{Failure, fails, fails_before, soon_after};
 use crate::scenario::{CaseError, Model};
 
 pub(crate) use self::times::MOMENT;
@@ -97,11 +97,6 @@ pub fn shrink(
     let case = Case { note: case.note.clone(), ..model.case(&run) };
     let (replays, unfinished) = (trial.budget.used, trial.is_over());
     Ok(Shrunk { case, model, failure: trial.failure, from, to, replays, unfinished })
-}
-
-/// A quarter as far again, and a second.
-fn soon_after(violation: Instant) -> Instant {
-    violation + Duration::from_nanos(violation.nanos() / 4) + Duration::from_secs(1)
 }
 
 fn size(lines: &[Fault], events: u64) -> Size {
