@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use sim_core::{Fault, Happening, Kind, Limits, NodeId, Outcome, Seed, Sim, Step, Stop, run};
 
-use crate::judge::ScenarioJudge;
+use crate::judge::{ScenarioJudge, Violation};
 use crate::message::Msg;
 use crate::program::{NodeRef, Program};
 use crate::scenario::{Model, Run};
@@ -114,10 +114,8 @@ fn decided(judge: &ScenarioJudge, outcome: &Outcome) -> Option<u64> {
     }
     let property = outcome.property()?;
     let violation = judge.violations().find(|violation| violation.property == property);
-    let read = violation.and_then(|violation| violation.read.iter().flat_map(|read| &read.events).copied().max());
-    let own = violation.map(|violation| violation.event);
     let judged = outcome.properties.iter().find(|judged| judged.name == property).and_then(|judged| judged.event);
-    read.or(own).or(judged)
+    violation.map(Violation::decisive).or(judged)
 }
 
 /// What happened, by kind and role: a replica is called what its declared node is called.

@@ -23,3 +23,4 @@ pub mod shelf;
 pub mod shrink;
 mod slab;
 pub mod value;
+pub mod words;

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sim_core::seed::{mix, name_hash};
-use sim_core::{Answer, Duration, Entry, Happening, Instant, Judge, Limits, Names, Seed, Sim, Step, run};
+use sim_core::{Answer, Duration, Entry, Fault, Instant, Judge, Limits, Names, Seed, Sim, Step, run};
 
 use crate::interval::{clopper_pearson, sign_test};
 use crate::judge::ScenarioJudge;
 use crate::message::Msg;
 use crate::record::Failure;
 use crate::scenario::Model;
+use crate::words::happened;
 
 /// How much work is put into it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -133,14 +134,14 @@ impl Place {
     }
 
     /// The run some events further on.
-    fn advanced(&self, event: u64) -> Place {
+    fn advanced(&self, event: u64, faults: &[Fault]) -> Place {
         let (mut sim, mut judge, mut what) = (self.sim.clone(), self.judge.clone(), String::new());
         while sim.events() < event
             && let Some(step) = sim.step()
         {
             judge.after(&step, &sim);
             if step.number == event {
-                what = said(&sim, &step);
+                what = said(&sim, &step, faults);
             }
         }
         Place { sim, judge, what, fails: Vec::new() }
@@ -164,7 +165,7 @@ struct Curve<'a> {
 impl Curve<'_> {
     fn look_at(&mut self, event: u64) {
         if let Some((_, from)) = self.places.range(..=event).next_back().filter(|(known, _)| **known < event) {
-            let place = from.advanced(event);
+            let place = from.advanced(event, self.model.faults());
             self.add(place);
         }
     }
@@ -224,9 +225,10 @@ impl Curve<'_> {
 }
 
 /// The event that the run has just made: where, what, for whom, and what it drew.
-fn said(sim: &Sim<Msg>, step: &Step) -> String {
+fn said(sim: &Sim<Msg>, step: &Step, faults: &[Fault]) -> String {
     let names = sim.names();
-    let mut words = happened(names, step.what);
+    let (node, what) = happened(names, step.what, faults);
+    let mut words = if node.is_empty() { what } else { format!("{node}, {what}") };
     if let Some(operation) = names.operation(step.cause.operation) {
         words += &format!(", for {operation}");
     }
@@ -236,23 +238,6 @@ fn said(sim: &Sim<Msg>, step: &Step) -> String {
         }
     }
     words
-}
-
-fn happened(names: &Names, what: Happening) -> String {
-    let (node, kind) = (|node| names.node(node), |kind| names.kind_name(kind));
-    match what {
-        Happening::Started { node: of, .. } => format!("{} starts", node(of)),
-        Happening::Delivered { from, to, kind: of } => format!("{}, {} from {}", node(to), kind(of), node(from)),
-        Happening::Undelivered { from, to, kind: of } => {
-            format!("{} is down: {} from {} is lost", node(to), kind(of), node(from))
-        }
-        Happening::Refused { by, to, kind: of } => format!("{}, {} refused by {}", node(to), kind(of), node(by)),
-        Happening::Reset { by, to, kind: of } => format!("{}, {} reset by {}", node(to), kind(of), node(by)),
-        Happening::Fired { node: of, timer } => format!("{}, timer {}", node(of), timer.0),
-        Happening::Synced { node: of, .. } => format!("{}, disk synced", node(of)),
-        Happening::FaultBegan { fault } => format!("fault {} begins", fault + 1),
-        Happening::FaultEnded { fault } => format!("fault {} ends", fault + 1),
-    }
 }
 
 fn answer(names: &Names, answer: Answer) -> String {

@@ -19,7 +19,7 @@ pub use self::clauses::Clause;
 pub use self::cures::{Cure, cures};
 use crate::decided::{Decided, decided};
 use crate::interp::Service;
-use crate::judge::Source;
+use crate::judge::{Source, Violation};
 use crate::likelihood::{Likelihood, Plan, likelihood};
 use crate::message::{EdgeCounted, Msg, Note, Tone};
 use crate::narrate::{Moment, What, narrate};
@@ -192,7 +192,7 @@ impl<'a> Story<'a> {
                 None => known[node.0 as usize].push((of, now)),
             }
         });
-        let decisive = decisive(&record);
+        let decisive = record.violation.as_ref().map_or(record.outcome.events, Violation::decisive);
         let of_events = record.roots().into_iter().filter_map(|event| record.trace.step(event));
         let operations = of_events.map(|step| step.cause.operation).filter(|of| of.parts().is_some()).collect();
         let decided = decided(&record.trace, program);
@@ -372,12 +372,6 @@ fn place(step: &Step) -> Option<NodeId> {
         Happening::Started { node, .. } | Happening::Fired { node, .. } | Happening::Synced { node, .. } => Some(node),
         Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => None,
     }
-}
-
-/// The event that decided a failure: the last that set what the property read, else the one that is said to have broken it.
-fn decisive(record: &Record) -> u64 {
-    let Some(violation) = &record.violation else { return record.outcome.events };
-    violation.read.iter().flat_map(|read| &read.events).copied().max().unwrap_or(violation.event)
 }
 
 /// The nodes that are drawn: services and workloads, and stores only where a fact or a cell changed that is told.

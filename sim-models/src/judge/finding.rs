@@ -60,6 +60,13 @@ pub enum Source {
     Run,
 }
 
+impl Violation {
+    /// The event that decided it: the last that made a value what it was when it was read, else its own.
+    pub fn decisive(&self) -> u64 {
+        self.read.iter().flat_map(|read| &read.events).copied().max().unwrap_or(self.event)
+    }
+}
+
 impl fmt::Display for Reading {
     /// Writes its name and what it was: `charged 2`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
