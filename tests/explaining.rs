@@ -47,7 +47,7 @@ fn replayed(case: &Case) -> (Model, Vec<Seen>) {
     let events = case.expect.as_ref().and_then(|expect| expect.events).expect("it knows how many");
     while seen.len() < events as usize {
         let step = sim.step().expect("as many events as expected");
-        let place = place(&step);
+        let place = step.node();
         let mut facts = Vec::new();
         for note in sim.notes() {
             if let Note::Fact(fact, key, times) = note {
@@ -71,17 +71,6 @@ fn replayed(case: &Case) -> (Model, Vec<Seen>) {
         });
     }
     (model, seen)
-}
-
-fn place(step: &Step) -> Option<sim_core::NodeId> {
-    match step.what {
-        Happening::Delivered { to, .. }
-        | Happening::Undelivered { to, .. }
-        | Happening::Refused { to, .. }
-        | Happening::Reset { to, .. } => Some(to),
-        Happening::Started { node, .. } | Happening::Fired { node, .. } | Happening::Synced { node, .. } => Some(node),
-        Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => None,
-    }
 }
 
 /// Whether an event did what a line says.

@@ -173,8 +173,10 @@ fn fared(scenario: &str, settings: &[(&str, &str)], schedules: std::ops::Range<u
     fared
 }
 
+type Settings = &'static [(&'static str, &'static str)];
+
 /// The systems that are broken, and how many of their runs fail at least, in a hundred.
-const BROKEN: [(&str, &[(&str, &str)], u64); 4] = [
+const BROKEN: [(&str, Settings, u64); 4] = [
     ("checkout", &[("orders", "10")], 40),
     ("checkout", &[("orders", "10"), ("timeout", "5s")], 25),
     ("gateway-timeout", &[("orders", "10"), ("timeout", "3s")], 35),

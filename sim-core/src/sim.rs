@@ -66,6 +66,22 @@ pub struct Step {
     pub by: Option<u64>,
 }
 
+impl Step {
+    /// Where it happened; none of a fault, which happens to the world.
+    pub fn node(&self) -> Option<NodeId> {
+        match self.what {
+            Happening::Delivered { to, .. }
+            | Happening::Undelivered { to, .. }
+            | Happening::Refused { to, .. }
+            | Happening::Reset { to, .. } => Some(to),
+            Happening::Started { node, .. } | Happening::Fired { node, .. } | Happening::Synced { node, .. } => {
+                Some(node)
+            }
+            Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => None,
+        }
+    }
+}
+
 /// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use sim_core::case::Case;
 use sim_core::hunt::Tally;
@@ -25,6 +24,7 @@ use crate::page::{Page, cited};
 use crate::quiet::quietly;
 use crate::report::{Bad, Exit, Report, bad};
 use crate::seeds::{SeedList, Seeds};
+use crate::shrink::progress_bar;
 use crate::text;
 
 /// Explains a case.
@@ -54,12 +54,6 @@ pub(crate) fn command(args: &ExplainArgs, called: &str) -> Result<Report, Bad> {
     }
     let page = told.page();
     Ok(Report { text: if args.markdown { page.markdown() } else { page.text() }, exit })
-}
-
-fn progress_bar(replays: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(replays), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{human_pos} of at most {human_len} replays, {msg} lines left");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// A remedy that was tried, or nothing of the kind, to compare with.

@@ -43,7 +43,8 @@ pub(crate) fn command(args: &ShrinkArgs, called: &str) -> Result<Report, Bad> {
     Ok(Report { text: told(&small, args, called), exit })
 }
 
-fn progress_bar(replays: u64) -> ProgressBar {
+/// How many replays were used and how many lines are left, on standard error, and only when that is a terminal.
+pub(crate) fn progress_bar(replays: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(replays), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{human_pos} of at most {human_len} replays, {msg} lines left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

@@ -1,50 +1,16 @@
 //! The command line as a script meets it: what it prints, where, and with which exit code.
 
+mod shell;
+
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// The program in a folder of its own, called by its plain name so that what it prints does not depend on where it was built.
-struct Shell {
-    folder: TempDir,
-}
-
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
+use crate::shell::{Said, Shell};
 
 impl Shell {
     fn new() -> Shell {
-        Shell { folder: TempDir::new().unwrap() }
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_faultline"));
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::arg0(&mut command, "faultline");
-        command.args(words).current_dir(self.folder.path());
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Said {
-        Said::of(&self.command(words).output().unwrap())
-    }
-
-    fn json(&self, words: &[&str]) -> Value {
-        let said = self.run(words);
-        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{words:?}: {error}\n{}{}", said.out, said.err))
-    }
-
-    fn file(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.folder.path().join(name), text).unwrap();
+        Shell::empty()
     }
 
     /// A case file that `hunt` wrote, and its text.
@@ -52,16 +18,11 @@ impl Shell {
         let said = self.run(&["hunt", "checkout", "--set", "orders=100", "--seeds", "3"]);
         assert_eq!(said.code, 1, "{}", said.err);
         let name = "faultline-cases/checkout-charged-at-most-once-0.json";
-        (name, serde_json::from_str(&self.file(name)).unwrap())
+        (name, serde_json::from_str(&self.read(name)).unwrap())
     }
 }
 
 impl Said {
-    fn of(output: &Output) -> Said {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        Said { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
     /// All of it, without what differs from run to run and from version to version.
     fn shown(&self) -> String {
         let redacted = |line: &str| match line {
@@ -124,9 +85,9 @@ fn what_was_found_shrinks_to_the_line_that_matters() {
     assert_eq!(shell.run(&["replay", "small.json"]).code, 0);
     let json = shell.json(&["shrink", case, "-o", "again.json", "--json"]);
     assert_eq!(json["to"]["decisions"], 1);
-    assert_eq!(shell.file("small.json"), shell.file("again.json"));
+    assert_eq!(shell.read("small.json"), shell.read("again.json"));
     assert_eq!(shell.run(&["shrink", "small.json", "-o", "smaller.json"]).code, 0);
-    assert_eq!(shell.file("small.json"), shell.file("smaller.json"));
+    assert_eq!(shell.read("small.json"), shell.read("smaller.json"));
     let held = shell.run(&["run", "checkout", "--set", "orders=1", "--json"]);
     assert_eq!(held.code, 0);
 }
@@ -354,7 +315,7 @@ fn a_hunt_is_the_same_on_any_number_of_workers() {
             json.as_object_mut().unwrap().remove(key).unwrap();
         }
         let case = json["failures"][0]["case"].as_str().unwrap();
-        (json.to_string(), shell.file(case))
+        (json.to_string(), shell.read(case))
     };
     let one = hunt("1");
     assert_eq!(one, hunt("2"));
@@ -440,10 +401,10 @@ fn cases_replay_and_edited_ones_say_where_they_part() {
 fn starters_run_and_are_not_overwritten() {
     let shell = Shell::new();
     assert_eq!(shell.run(&["new", "shop"]).code, 0);
-    let written = shell.file("shop.json");
+    let written = shell.read("shop.json");
     let again = shell.run(&["new", "shop.json"]);
     assert_eq!((again.code, again.err.as_str()), (2, "shop.json is already there; it is left as it is\n"));
-    assert_eq!(shell.file("shop.json"), written);
+    assert_eq!(shell.read("shop.json"), written);
     assert_eq!(shell.run(&["run", "shop.json"]).code, 1);
     assert_eq!(shell.run(&["run", "shop.json", "--remedy", "key-per-order"]).code, 0);
     let source = shell.run(&["show", "checkout", "--source"]).out;

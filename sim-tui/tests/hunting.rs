@@ -1,5 +1,7 @@
 //! Hunts on many machines, hunts that are ended and go on, hunts without room on the disk: nothing is lost, nothing counts twice.
 
+mod shell;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -7,15 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-struct Shell {
-    folder: TempDir,
-}
-
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
+use crate::shell::{Said, Shell};
 
 /// A shop that fails in several ways, under faults of which one never strikes.
 const SHOP: &str = r#"{"faultline": 1, "name": "small shop", "title": "A small | shop",
@@ -33,25 +27,9 @@ const SHOP: &str = r#"{"faultline": 1, "name": "small shop", "title": "A small |
 
 impl Shell {
     fn new() -> Shell {
-        let shell = Shell { folder: TempDir::new().unwrap() };
+        let shell = Shell::empty();
         shell.write("shop.json", SHOP);
         shell
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_faultline"));
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::arg0(&mut command, "faultline");
-        command.args(words).current_dir(self.folder.path());
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Said {
-        Said::of(&self.command(words).output().unwrap())
     }
 
     /// A line of a shell, in which `faultline` is the program.
@@ -61,14 +39,6 @@ impl Shell {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_faultline"), bin.path().join("faultline")).unwrap();
         let line = format!("PATH='{}':$PATH\n{line}", bin.path().display());
         Said::of(&Command::new("sh").args(["-c", &line]).current_dir(self.folder.path()).output().unwrap())
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// The names in a folder, sorted.
@@ -127,11 +97,6 @@ impl Shell {
 }
 
 impl Said {
-    fn of(output: &Output) -> Said {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        Said { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
     /// Standard output without the lines that tell how long it took.
     fn timeless(&self) -> String {
         let is_timing = |line: &&str| ["seeds/s, ", "wall_seconds", "s_per_second"].iter().any(|it| line.contains(it));

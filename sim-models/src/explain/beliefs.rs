@@ -103,8 +103,7 @@ impl Story<'_> {
             })?;
             self.trace().chain(step.number).contains(&since).then_some((step.number, sent))
         };
-        let after =
-            self.trace().steps().iter().filter(|step| step.number >= since && super::place(step) == Some(callee));
+        let after = self.trace().steps().iter().filter(|step| step.number >= since && step.node() == Some(callee));
         match after.filter_map(answer).next() {
             Some((done, answer)) => Course::Answered { since, done, answer },
             None => Course::AtWork { since },
@@ -144,7 +143,7 @@ impl Story<'_> {
         let Course::Answered { since, done, .. } = *course else { return String::new() };
         let chain = self.trace().chain(done);
         let own = chain.into_iter().filter(|event| {
-            *event >= since.max(after) && self.trace().step(*event).and_then(super::place) == Some(callee)
+            *event >= since.max(after) && self.trace().step(*event).and_then(Step::node) == Some(callee)
         });
         let mut facts: Vec<&str> = own
             .flat_map(|event| self.trace().notes(event))
@@ -183,7 +182,7 @@ impl Story<'_> {
         let by = whose.map(|whose| format!(", set for {whose}")).unwrap_or_default();
         // It is acted upon where its node last had a hand in what came of it.
         let own = self.trace().chain(self.decisive).into_iter().rev();
-        let mut own = own.filter(|event| self.trace().step(*event).and_then(super::place) == Some(it.node));
+        let mut own = own.filter(|event| self.trace().step(*event).and_then(Step::node) == Some(it.node));
         let event = own.next().unwrap_or(it.event);
         Belief {
             event,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sim_core::{Fate, Happening, NodeId, Operation};
+use sim_core::{Fate, Happening, NodeId, Operation, Step};
 
 use super::{Belief, Story};
 use crate::decided::{Decided, Question, Said};
@@ -53,7 +53,7 @@ pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], de
 fn opening(story: &Story<'_>, detail: &str) -> Clause {
     let property = story.record.outcome.property().unwrap_or("the run");
     let step = story.trace().step(story.decisive);
-    let node = step.and_then(super::place).map(|node| story.name(node)).unwrap_or_default();
+    let node = step.and_then(Step::node).map(|node| story.name(node)).unwrap_or_default();
     let read = story.record.violation.iter().flat_map(|violation| &violation.read);
     let values = read.map(|reading| reading.to_string()).filter_map(|text| {
         let (name, value) = text.rsplit_once(' ')?;
@@ -143,7 +143,7 @@ impl Teller<'_, '_> {
         (BELIEVED, self.clause(belief.event, belief.node.clone(), text, values.as_slice()))
     }
 
-    fn fault(&self, step: &sim_core::Step) -> Option<(u8, Clause)> {
+    fn fault(&self, step: &Step) -> Option<(u8, Clause)> {
         let (place, verb) = match step.what {
             Happening::FaultBegan { fault } => (fault, "begins"),
             Happening::FaultEnded { fault } => (fault, "ends"),

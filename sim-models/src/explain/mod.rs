@@ -8,7 +8,7 @@ mod beliefs;
 mod clauses;
 mod cures;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use sim_core::case::Case;
@@ -161,22 +161,26 @@ struct Learnt {
     slot: Slot,
     value: Value,
     /// All that was known then, to work out which cell was read.
-    known: Vec<(Slot, Value)>,
+    known: Known,
 }
+
+/// What a service knows under a dollar sign for one operation.
+type Known = Vec<(Slot, Value)>;
 
 impl<'a> Story<'a> {
     fn of(small: &'a Shrunk, seed: sim_core::Seed) -> Self {
         let model = &small.model;
         let program: &Program = model.program();
         let mut learnt = Vec::new();
-        let mut known: Vec<Vec<(Operation, Vec<(Slot, Value)>)>> = vec![Vec::new(); program.replicas.len()];
+        // What each node knows for each operation.
+        let mut known: BTreeMap<(NodeId, Operation), Known> = BTreeMap::new();
         let record = Record::watched(model, seed, small.failure.stop(), |sim, step| {
-            let Some(node) = place(step) else { return };
+            let Some(node) = step.node() else { return };
             let Some(service) = sim.actor::<Service>(node) else { return };
             let of = step.cause.operation;
             let now = service.values(of);
-            let before = known[node.0 as usize].iter_mut().find(|(operation, _)| *operation == of);
-            let new = now.iter().filter(|value| before.as_ref().is_none_or(|(_, known)| !known.contains(value)));
+            let before = known.entry((node, of)).or_default();
+            let new = now.iter().filter(|value| !before.contains(value));
             let lesson = |(slot, value): &(Slot, Value)| Learnt {
                 event: step.number,
                 at: step.at,
@@ -187,10 +191,7 @@ impl<'a> Story<'a> {
                 known: now.clone(),
             };
             learnt.extend(new.map(lesson));
-            match before {
-                Some((_, known)) => *known = now,
-                None => known[node.0 as usize].push((of, now)),
-            }
+            *before = now;
         });
         let decisive = record.violation.as_ref().map_or(record.outcome.events, Violation::decisive);
         let of_events = record.roots().into_iter().filter_map(|event| record.trace.step(event));
@@ -300,7 +301,7 @@ impl<'a> Story<'a> {
         Link {
             event: step.number,
             at: step.at.nanos(),
-            node: place(step).map(|node| self.name(node)).unwrap_or_default(),
+            node: step.node().map(|node| self.name(node)).unwrap_or_default(),
             what: self.happened(step),
             operation: self.operation(step.cause.operation),
         }
@@ -359,18 +360,6 @@ impl<'a> Story<'a> {
     /// The node that a name stands for in a belief or clause, if it keeps cells.
     fn is_store(&self, node: NodeId) -> bool {
         matches!(self.program.node(self.program.replicas[node.0 as usize].0).role, Role::Store(_))
-    }
-}
-
-/// The node that handled an event.
-fn place(step: &Step) -> Option<NodeId> {
-    match step.what {
-        Happening::Delivered { to, .. }
-        | Happening::Undelivered { to, .. }
-        | Happening::Refused { to, .. }
-        | Happening::Reset { to, .. } => Some(to),
-        Happening::Started { node, .. } | Happening::Fired { node, .. } | Happening::Synced { node, .. } => Some(node),
-        Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => None,
     }
 }
 
