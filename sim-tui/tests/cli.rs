@@ -3,6 +3,7 @@
 mod shell;
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
