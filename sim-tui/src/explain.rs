@@ -204,7 +204,7 @@ impl Told<'_> {
         page.heading("What mattered");
         page.table(
             &["line", "without it", "enough", "not enough"],
-            why.proofs.iter().map(|proof| self.row(proof)).collect(),
+            &why.proofs.iter().map(|proof| self.row(proof)).collect::<Vec<_>>(),
         );
         self.near(&mut page);
         if !why.likelihood.moments.is_empty() {
@@ -358,7 +358,7 @@ impl Told<'_> {
             let mark = if *remains { "remains" } else { "near" };
             vec![readable(&proof.line), mark.to_owned(), self.without(&proof.without)]
         });
-        page.table(&["line", "", "without it"], rows.collect());
+        page.table(&["line", "", "without it"], &rows.collect::<Vec<_>>());
     }
 
     fn cures(&self, page: &mut Page) {
@@ -372,7 +372,10 @@ impl Told<'_> {
             let most = format!("{:.1} %", bound(tried.failing, tried.tally.seeds) * 100.0);
             vec![name, case.to_owned(), seeds, most]
         };
-        page.table(&["remedy", "this case", "seeds failing", "at most (95 %)"], self.tried.iter().map(row).collect());
+        page.table(
+            &["remedy", "this case", "seeds failing", "at most (95 %)"],
+            &self.tried.iter().map(row).collect::<Vec<_>>(),
+        );
         for tried in self.tried.iter().filter(|tried| !tried.fails && tried.failing == 0) {
             let Some(name) = &tried.cure.name else { continue };
             let about = if tried.cure.about.is_empty() { String::new() } else { format!(" ({})", tried.cure.about) };

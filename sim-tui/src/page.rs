@@ -41,7 +41,7 @@ impl Page {
     }
 
     /// Rows under a head; columns in which nothing stands are left out.
-    pub(crate) fn table(&mut self, head: &[&str], rows: Vec<Vec<String>>) {
+    pub(crate) fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
         let stands = |column: &usize| rows.iter().any(|row| row.get(*column).is_some_and(|cell| !cell.is_empty()));
         let columns: Vec<usize> = (0..head.len()).filter(stands).collect();
         let head = columns.iter().map(|column| head[*column].to_owned()).collect();
@@ -138,7 +138,7 @@ mod tests {
         let mut page = Page::new("Why".to_owned());
         page.paragraph("one *two*".to_owned());
         page.heading("Table");
-        page.table(&["a", "gone", "b"], vec![vec!["1|2".to_owned(), String::new(), "3".to_owned()]]);
+        page.table(&["a", "gone", "b"], &[vec!["1|2".to_owned(), String::new(), "3".to_owned()]]);
         page.commands(vec!["faultline list".to_owned()]);
         assert_eq!(page.text(), "Why\n───\none *two*\n\nTable\n─────\n  a    b\n  1|2  3\n\n  faultline list\n");
         assert_eq!(
