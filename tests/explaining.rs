@@ -142,7 +142,7 @@ fn is_so(name: &str, value: &str, clause: &Clause, model: &Model, all: &[Seen]) 
                 }
                 _ => None,
             });
-            last.last().is_some_and(|last| last == value.trim_matches('\''))
+            last.into_iter().next_back().is_some_and(|last| last == value.trim_matches('\''))
         }
     }
 }
