@@ -172,7 +172,7 @@ fn every_clause_speaks_of_an_event_that_is_there_with_its_time_and_value() {
 fn every_link_of_the_chain_is_caused_by_the_one_before() {
     for (name, _, why) in &*EXPLAINED {
         let (_, all) = replayed(&why.small.case);
-        assert_eq!(why.chain.last().map(|link| link.event), Some(why.event), "{name}");
+        assert_eq!(why.chain.last().map(|link| link.event), Some(why.decisive), "{name}");
         for links in why.chain.windows(2) {
             let later = &all[links[1].event as usize - 1].step;
             assert_eq!(later.by, Some(links[0].event), "{name}: {links:?}");
@@ -255,6 +255,28 @@ fn a_shop_that_gives_up_believes_what_is_not_so() {
     let (_, _, why) = EXPLAINED.iter().find(|(name, ..)| name == "oversell-below-zero-small").expect("it is there");
     assert_eq!(why.beliefs[0].believed, "inventory.stock[lamp] is 1, as read in #15");
     assert_eq!(why.beliefs[0].truth, "inventory.stock[lamp] is 0, set for purchase/5");
+}
+
+/// Whoever reads again and again believes what was read last, and here that was true.
+#[test]
+fn what_was_read_anew_is_no_longer_believed() {
+    let scenario = r#"{"faultline": 1, "name": "cas", "until": "60s",
+        "nodes": {"shop": {"kind": "service", "replicas": 2, "endpoints": {"buy": [
+            {"try": [{"read": "inv.stock['lamp']", "as": "seen"}, {"work": {"exponential": "20ms"}},
+                     {"set": "inv.stock['lamp']", "to": "= $seen - 1", "where": "version == $seen.version"}],
+             "retry": {"tries": 50, "on": ["unmet"]}}]}},
+          "inv": {"kind": "store", "maps": {"stock": {"lamp": 3}}, "read": "1ms", "set": "1ms"}},
+        "workload": {"b": {"rate": "100/s", "limit": 30, "each": "p", "do": [{"call": "shop.buy"}]}},
+        "properties": {"neg": {"never_negative": "inv.stock"}}}"#;
+    let scenario = faultline_tests::scenarios::written(&serde_json::from_str(scenario).expect("JSON"));
+    let model = faultline_tests::scenarios::remedied(&scenario, None);
+    for seed in (0..20).map(sim_core::Seed) {
+        let run = model.run(seed, Stop::AtViolation);
+        assert_eq!(run.outcome.property(), Some("neg"));
+        let why =
+            explain("case.json", &model.case(&run), 10_000, &mut |_| true).unwrap_or_else(|error| panic!("{error}"));
+        assert!(why.beliefs.is_empty(), "{seed}: {:?}", why.beliefs);
+    }
 }
 
 /// A violation that happens for another key is no proof that the line does not matter.

@@ -99,6 +99,109 @@ fn a_budget_of_replays_is_kept_and_what_is_there_still_fails() {
     }
 }
 
+/// The case of the smallest seed with which a scenario breaks a property.
+fn hunted(scenario: &str, property: &str) -> Case {
+    let scenario: serde_json::Value = serde_json::from_str(scenario).expect("JSON");
+    let model = faultline_tests::scenarios::remedied(&faultline_tests::scenarios::written(&scenario), None);
+    let run = (0..200).map(|seed| model.run(Seed(seed), sim_core::Stop::AtViolation));
+    let run = run.into_iter().find(|run| run.outcome.property() == Some(property));
+    model.case(&run.unwrap_or_else(|| panic!("no seed breaks {property:?}")))
+}
+
+/// Same property, every line needed, the same again: what must hold of whatever is left.
+fn keeps_its_word(case: &Case) -> Shrunk {
+    let small = shrunk(case);
+    assert_eq!(property(&small.case), property(case));
+    for seed in [small.case.seed, Seed(987_654_321)] {
+        let outcome = outcome(&small.case, &small.case.faults, seed);
+        assert_eq!(Some(verdict(&small.case, &outcome)), small.case.expect.as_ref().map(|expect| expect.verdict));
+    }
+    for place in 0..small.case.faults.len() {
+        let mut others = small.case.faults.clone();
+        others.remove(place);
+        assert_eq!(verdict(&small.case, &outcome(&small.case, &others, small.case.seed)), Verdict::Held);
+    }
+    assert_eq!(shrunk(&small.case).case, small.case);
+    small
+}
+
+/// That a sum is too small when nothing is done says nothing: the one message that was lost is the reason.
+#[test]
+fn what_breaks_for_the_run_as_a_whole_is_not_shrunk_to_nothing() {
+    let case = hunted(
+        r#"{"faultline": 1, "name": "sum",
+            "nodes": {"s": {"kind": "service", "endpoints": {"up": [{"work": {"exponential": "100ms"}}, {"record": "done"}]}}},
+            "workload": {"w": {"rate": "10/s", "spacing": "even", "limit": 20, "each": "k",
+                               "do": [{"call": "s.up", "timeout": "10s"}]}},
+            "faults": ["loss w->s 5%"],
+            "properties": {"all twenty done": {"at_end": "total(done) == 20"}}}"#,
+        "all twenty done",
+    );
+    let small = keeps_its_word(&case);
+    let line = small.case.faults[0].to_string();
+    assert!(small.case.faults.len() == 1 && line.starts_with("drop w->s up k/"), "{:?}", small.case.faults);
+    assert!(small.case.only.is_none_or(|only| only.len() == 20));
+}
+
+/// Another property breaks all the time; what is asked is whether this one does.
+#[test]
+fn a_property_is_shrunk_although_others_are_broken_too() {
+    let case = hunted(
+        r#"{"faultline": 1, "name": "masked",
+            "nodes": {"shop": {"kind": "service", "endpoints": {"buy": [
+                {"record": "asked"}, {"call": "bank.pay", "timeout": "1s", "retry": {"tries": 2}}, {"record": "served"}]}},
+              "bank": {"kind": "service", "endpoints": {"pay": [{"work": {"exponential": "300ms"}}, {"record": "paid"}]}}},
+            "workload": {"w": {"rate": "5/s", "limit": 10, "each": "k", "do": [{"call": "shop.buy"}]}},
+            "properties": {"never ten": {"at_end": "total(served) < 10"}, "paid once": {"at_most_once": "paid"}}}"#,
+        "paid once",
+    );
+    let small = keeps_its_word(&case);
+    assert_eq!(small.case.faults.len(), 1, "{:?}", small.case.faults);
+    let expect = small.case.expect.as_ref().expect("it expects something");
+    assert_eq!((expect.verdict, expect.property.as_deref()), (Verdict::Broken, Some("paid once")));
+}
+
+/// The first violation of the small run may be another one; the case says which it is about.
+#[test]
+fn a_small_case_stays_with_the_property_that_it_expects_to_break() {
+    let case = hunted(
+        r#"{"faultline": 1, "name": "two", "until": "30s",
+            "nodes": {"c": {"kind": "store", "maps": {"n": {"x": 0}}, "set": "1ms"},
+              "s": {"kind": "service", "endpoints": {"up": [{"set": "c.n['x']", "to": "= value + 1"}]}}},
+            "workload": {"w": {"rate": "5/s", "limit": 40, "each": "k", "do": [{"call": "s.up", "timeout": "1s"}]}},
+            "properties": {"below thirty": {"always": "c.n['x'] < 30"}, "below three": {"always": "c.n['x'] < 3"}}}"#,
+        "below three",
+    );
+    let mut case = case;
+    case.expect = None;
+    let thirty = {
+        let model = sim_models::scenario::Model::of_case("case.json", &case).unwrap_or_else(|error| panic!("{error}"));
+        let failure =
+            sim_models::record::Failure { verdict: Verdict::Broken, property: Some("below thirty".to_owned()) };
+        model.case_failing(&model.run(case.seed, failure.stop()), &failure)
+    };
+    let small = keeps_its_word(&thirty);
+    assert_eq!(property(&small.case), "below thirty");
+    assert_eq!(small.case.only.map(|only| only.len()), Some(30));
+}
+
+/// Thousands of operations before the violation: the past is walked once, and one replay is one replay.
+#[test]
+fn a_long_run_is_written_down_in_time() {
+    let case = hunted(
+        r#"{"faultline": 1, "name": "long", "until": "600s",
+            "nodes": {"c": {"kind": "store", "maps": {"n": {"x": 0}}, "set": {"exponential": "1ms"}},
+              "s": {"kind": "service", "replicas": 3, "endpoints": {"up": [
+                {"set": "c.n['x']", "to": "= value + 1"}, {"work": {"exponential": "10ms"}}]}}},
+            "workload": {"w": {"rate": "50/s", "limit": 4000, "each": "k",
+                               "do": [{"call": "s.up", "timeout": "30ms", "retry": {"tries": 2}}]}},
+            "properties": {"many": {"always": "c.n['x'] < 3980"}}}"#,
+        "many",
+    );
+    let small = shrink("case.json", &case, 3, &mut |_| true).unwrap_or_else(|error| panic!("{error}"));
+    assert!(small.unfinished && small.replays == 3);
+}
+
 /// A schedule drawn from a number: up to three faults of any kind on the nodes of the checkouts.
 fn schedule(bits: u64) -> Vec<sim_core::Fault> {
     let count = 1 + sim_core::seed::mix(bits, 7) % 3;

@@ -58,13 +58,20 @@ impl<M: Message> Trace<M> {
     /// The events that led to this one, itself included: what sent, set or caused it, and what its node had handled before.
     pub fn past(&self, number: u64) -> BTreeSet<u64> {
         let mut past = BTreeSet::new();
+        self.add_past(&mut past, number);
+        past
+    }
+
+    /// Adds an event and those that led to it to others; what is there already is not walked again. Whether any is new.
+    pub fn add_past(&self, past: &mut BTreeSet<u64>, number: u64) -> bool {
+        let before = past.len();
         let mut open = vec![number];
         while let Some(number) = open.pop() {
             if let Some(step) = self.step(number).filter(|_| past.insert(number)) {
                 open.extend([step.before, step.by].into_iter().flatten());
             }
         }
-        past
+        past.len() > before
     }
 
     /// The chain of events that made this one happen, itself last: only what sent, set or caused each.

@@ -115,7 +115,7 @@ pub fn likelihood(model: &Model, seed: Seed, failure: &Failure, plan: &Plan) -> 
 /// How many events there are up to the failure; none when the run does not fail in this way.
 fn length(model: &Model, seed: Seed, failure: &Failure) -> Option<u64> {
     let outcome = model.run(seed, failure.stop()).outcome;
-    (Failure::of(&outcome).as_ref() == Some(failure)).then_some(outcome.events)
+    failure.is_of(&outcome).then_some(outcome.events)
 }
 
 /// A run held at an event, and which of its forks fail.
@@ -185,7 +185,7 @@ impl Curve<'_> {
         let course =
             sim_core::Course { until: self.plan.until.map_or(course.until, |until| until.min(course.until)), ..course };
         let outcome = run(&mut sim, &mut judge, &course, |_, _| ControlFlow::Continue(()));
-        Failure::of(&outcome).as_ref() == Some(self.failure)
+        self.failure.is_of(&outcome)
     }
 
     /// Neighbours, the earlier one first.

@@ -5,10 +5,10 @@
 //! differs from its default becomes a line of the case. A fault whose times or victims are drawn becomes a line for each time it
 //! struck. A line stands alone: it names an operation and an ordinal, or an instant, and never a seed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::fault::{Nodes, Pace, Target, Timed, Verb, When};
-use sim_core::{Entry, Fault, Happening, Instant, NodeId, Pattern, Rest, Seed, Stop, Trace};
+use sim_core::{Entry, Fault, Happening, Instant, NodeId, Pattern, Rest, Seed, Trace};
 
 use crate::decided::{Decided, decided};
 use crate::message::Msg;
@@ -25,10 +25,10 @@ pub struct Written {
     pub whole: bool,
 }
 
-/// Writes a failing run down; `None` when it does not fail, or does not fail by its lines alone.
-pub fn materialise(model: &Model, seed: Seed) -> Option<(Written, Failure)> {
-    let record = Record::of(model, seed, Stop::AtViolation);
-    let failure = record.failure.clone()?;
+/// Writes a run down that fails so; `None` when it does not, or does not by its lines alone.
+pub fn materialise(model: &Model, seed: Seed, failure: &Failure) -> Option<Written> {
+    let record = Record::of(model, seed, failure);
+    record.failure.as_ref()?;
     let program = model.program();
     let said: Vec<Fault> = model.faults().iter().filter(|fault| matches!(fault, Fault::Decision(_))).cloned().collect();
     let (all, past) = (decided(&record.trace, program), past(&record.trace, &record.roots()));
@@ -50,8 +50,8 @@ pub fn materialise(model: &Model, seed: Seed) -> Option<(Written, Failure)> {
         let odd = all.iter().filter(|it| it.is_odd() && (whole || past.contains(&it.event)));
         // What the case said before stays where the run says nothing else: the lines of the run stand behind and win.
         let faults = once_each(timed.into_iter().chain(said.iter().cloned()).chain(odd.filter_map(line)));
-        if fails(&model.with(faults.clone(), Rest::Calm), seed, &failure) {
-            return Some((Written { faults, whole }, failure));
+        if fails(&model.with(faults.clone(), Rest::Calm), seed, failure) {
+            return Some(Written { faults, whole });
         }
     }
     None
@@ -65,17 +65,22 @@ fn once_each(lines: impl Iterator<Item = Fault>) -> Vec<Fault> {
 
 /// All events that led to these, and to what their timers waited for in vain.
 pub fn past(trace: &Trace<Msg>, roots: &BTreeSet<u64>) -> BTreeSet<u64> {
-    let mut past: BTreeSet<u64> = roots.iter().flat_map(|root| trace.past(*root)).collect();
+    let mut past = BTreeSet::new();
+    roots.iter().for_each(|root| _ = trace.add_past(&mut past, *root));
+    let mut caused: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for step in trace.steps() {
+        caused.entry(step.by.unwrap_or_default()).or_default().push(step.number);
+    }
     // What was sent in an event that also set a timer which went off: where it went belongs to the reason.
+    let mut known = BTreeSet::new();
     loop {
         let fired = past.iter().filter_map(|event| trace.step(*event)).filter(|step| is_fired(&step.what));
-        let setters: BTreeSet<u64> = fired.filter_map(|step| step.by).collect();
-        let late = trace.steps().iter().filter(|step| step.by.is_some_and(|by| setters.contains(&by)));
-        let more: BTreeSet<u64> = late.flat_map(|step| trace.past(step.number)).filter(|e| !past.contains(e)).collect();
-        if more.is_empty() {
+        let setters: Vec<u64> = fired.filter_map(|step| step.by).filter(|setter| known.insert(*setter)).collect();
+        if setters.is_empty() {
             return past;
         }
-        past.extend(more);
+        let late = setters.iter().filter_map(|setter| caused.get(setter)).flatten();
+        late.for_each(|event| _ = trace.add_past(&mut past, *event));
     }
 }
 

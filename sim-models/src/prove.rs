@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sim_core::fault::Decision;
-use sim_core::{Class, Duration, Fault, Happening, Instant, Limits, Rest, Seed, Sim, Stop, run};
+use sim_core::{Class, Duration, Fault, Happening, Instant, Limits, Outcome, Rest, Seed, Sim, Stop, run};
 
 use crate::decided::{Decided, Said, decided};
 use crate::judge::{ScenarioJudge, Violation};
@@ -60,7 +60,7 @@ pub enum Without {
     },
     /// The same event breaks it, by the same cause.
     Stays,
-    /// The run fails in another way.
+    /// The property holds, and the run fails in another way.
     Differs(Failure),
 }
 
@@ -75,9 +75,30 @@ pub struct Least {
     pub passes: Duration,
 }
 
+/// How a run came out, as far as one property is concerned.
+#[derive(Clone, Debug, PartialEq)]
+enum End {
+    /// The property is broken in the same way.
+    FailsSo,
+    /// It is not, but another one is.
+    FailsOtherwise(Failure),
+    /// Nothing is.
+    Holds,
+}
+
+impl End {
+    fn of(outcome: &Outcome, failure: &Failure) -> End {
+        match Failure::of(outcome) {
+            _ if failure.is_of(outcome) => End::FailsSo,
+            Some(other) => End::FailsOtherwise(other),
+            None => End::Holds,
+        }
+    }
+}
+
 /// A violation, and the lineage of the event that made it: the same event in another run has the same.
 struct Broken {
-    failure: Option<Failure>,
+    end: End,
     violation: Option<Violation>,
     lineage: Option<u64>,
 }
@@ -85,24 +106,24 @@ struct Broken {
 impl Broken {
     /// How a run that started at a fork came out, compared with how it would have come out.
     fn without(self, of: &Broken) -> Without {
-        match (self.failure, self.violation) {
-            (None, _) => Without::Vanishes,
-            (Some(failure), _) if Some(&failure) != of.failure.as_ref() => Without::Differs(failure),
-            (Some(_), Some(now)) => {
+        match (self.end, self.violation) {
+            (End::Holds, _) => Without::Vanishes,
+            (End::FailsOtherwise(failure), _) => Without::Differs(failure),
+            (End::FailsSo, Some(now)) => {
                 let key = of.violation.as_ref().map(|violation| &violation.key);
                 if key == Some(&now.key) && self.lineage == of.lineage {
                     return Without::Stays;
                 }
                 Without::Moves { event: now.event, at: now.at, key: now.key, class: now.class }
             }
-            (Some(_), None) => Without::Stays,
+            (End::FailsSo, None) => Without::Stays,
         }
     }
 }
 
 /// Proves each line of a model whose run fails so, in the order of its schedule.
 pub fn prove(model: &Model, seed: Seed, failure: &Failure) -> Vec<Proof> {
-    let record = Record::of(model, seed, failure.stop());
+    let record = Record::of(model, seed, failure);
     let trial = Trial::new(model, seed, failure, &record);
     (0..model.faults().len()).map(|place| trial.proof(place, true)).collect()
 }
@@ -112,7 +133,7 @@ pub fn prove(model: &Model, seed: Seed, failure: &Failure) -> Vec<Proof> {
 ///
 /// Whether each is one of those that were left stands beside it.
 pub fn prove_near(model: &Model, seed: Seed, failure: &Failure, left: &[Fault], most: usize) -> Vec<(Proof, bool)> {
-    let record = Record::of(model, seed, failure.stop());
+    let record = Record::of(model, seed, failure);
     let program = model.program();
     let all = decided(&record.trace, program);
     let is_left = |decided: &Decided| {
@@ -135,7 +156,7 @@ pub fn prove_near(model: &Model, seed: Seed, failure: &Failure, left: &[Fault], 
     let first = model.faults().len();
     let lines = model.faults().iter().cloned().chain(rows.iter().map(|(line, _)| line.clone())).collect();
     let spoken = model.with(lines, Rest::Seed);
-    let record = Record::of(&spoken, seed, failure.stop());
+    let record = Record::of(&spoken, seed, failure);
     let trial = Trial::new(&spoken, seed, failure, &record);
     rows.into_iter().enumerate().map(|(index, (_, left))| (trial.proof(first + index, false), left)).collect()
 }
@@ -158,7 +179,8 @@ impl<'a> Trial<'a> {
         let wanted: Vec<u64> = begins.values().map(|(event, ..)| *event).collect();
         let lineage = record.violation.as_ref().and_then(|violation| record.trace.step(violation.event));
         let lineage = lineage.map(|step| step.cause.lineage);
-        let broken = Broken { failure: record.failure.clone(), violation: record.violation.clone(), lineage };
+        let end = End::of(&record.outcome, failure);
+        let broken = Broken { end, violation: record.violation.clone(), lineage };
         Trial { model, seed, failure, broken, begins, forks: forks(model, seed, failure.stop(), &wanted) }
     }
 
@@ -195,14 +217,14 @@ impl<'a> Trial<'a> {
             lineages.push(step.cause.lineage);
             ControlFlow::Continue(())
         });
-        let failure = Failure::of(&outcome);
-        let violation = failure.as_ref().and_then(|failure| violation_of(&judge, failure));
+        let end = End::of(&outcome, self.failure);
+        let violation = (end == End::FailsSo).then(|| violation_of(&judge, self.failure)).flatten();
         let lineage = violation.as_ref().and_then(|violation| match violation.event.checked_sub(before + 1) {
             Some(index) => lineages.get(index as usize).copied(),
             // It happened before the fork, where the two runs are one.
             None => self.broken.lineage.filter(|_| same_event(&self.broken, violation)),
         });
-        Broken { failure, violation, lineage }
+        Broken { end, violation, lineage }
     }
 
     /// Halves the distance between what is enough and what is not, until three digits behind the first are known.
@@ -226,7 +248,7 @@ impl<'a> Trial<'a> {
 
     fn still_fails(&self, place: usize, event: u64, said: &Decision) -> bool {
         let Some((mut sim, judge)) = self.forks.get(&event).cloned() else { return true };
-        !sim.overrule(place, said) || self.continued(sim, judge).failure.as_ref() == Some(self.failure)
+        !sim.overrule(place, said) || self.continued(sim, judge).end == End::FailsSo
     }
 
     fn fails_with(&self, place: usize, line: Fault) -> bool {

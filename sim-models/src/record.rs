@@ -9,7 +9,8 @@ use crate::judge::{ScenarioJudge, Violation};
 use crate::message::Msg;
 use crate::scenario::Model;
 
-/// How a run failed: the verdict, and the property that decided it. Two runs fail in the same way when these are equal.
+/// How a run failed: the verdict of a property and its name, or that of the whole run. Another run fails in the same way when the
+/// same is said of the same property, whatever else is broken in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The verdict.
@@ -25,6 +26,14 @@ impl Failure {
         outcome.verdict.is_failure().then_some(Failure { verdict: outcome.verdict, property })
     }
 
+    /// Whether a run failed so.
+    pub fn is_of(&self, outcome: &Outcome) -> bool {
+        match &self.property {
+            Some(property) => outcome.properties.iter().any(|it| it.name == *property && it.verdict == self.verdict),
+            None => outcome.verdict == self.verdict,
+        }
+    }
+
     /// Where a run that is to fail like this stops.
     pub fn stop(&self) -> Stop<'_> {
         self.property.as_deref().map_or(Stop::AtEnd, Stop::AtViolationOf)
@@ -33,7 +42,7 @@ impl Failure {
 
 /// Whether a model fails in this way, whatever the seed says.
 pub fn fails(model: &Model, seed: Seed, failure: &Failure) -> bool {
-    Failure::of(&model.run(seed, failure.stop()).outcome).as_ref() == Some(failure)
+    failure.is_of(&model.run(seed, failure.stop()).outcome)
 }
 
 /// The same, of a run that is given up at an instant; what only fails later is said not to.
@@ -41,7 +50,7 @@ pub(crate) fn fails_before(model: &Model, seed: Seed, failure: &Failure, end: In
     let in_time =
         |_: &Sim<Msg>, step: &Step| if step.at > end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let run = model.run_watched(seed, failure.stop(), Limits::default(), in_time);
-    Failure::of(&run.outcome).as_ref() == Some(failure)
+    failure.is_of(&run.outcome)
 }
 
 /// An instant soon after a violation, up to which one that is like it is looked for: a quarter as far again, and a second.
@@ -58,30 +67,30 @@ pub struct Record {
     pub outcome: Outcome,
     /// How often each fault of the schedule did something, in its order.
     pub touched: Vec<u64>,
-    /// How it failed, if it did.
+    /// How it failed, if it did in the way that was asked for.
     pub failure: Option<Failure>,
     /// What broke the property that decided it.
     pub violation: Option<Violation>,
 }
 
 impl Record {
-    /// Runs a model and keeps everything.
-    pub fn of(model: &Model, seed: Seed, stop: Stop<'_>) -> Record {
-        Record::watched(model, seed, stop, |_, _| {})
+    /// Runs a model to where it fails so, and keeps everything.
+    pub fn of(model: &Model, seed: Seed, failure: &Failure) -> Record {
+        Record::watched(model, seed, failure, |_, _| {})
     }
 
     /// The same, shown to somebody event by event.
-    pub fn watched(model: &Model, seed: Seed, stop: Stop<'_>, mut watch: impl FnMut(&Sim<Msg>, &Step)) -> Record {
+    pub fn watched(model: &Model, seed: Seed, failure: &Failure, mut watch: impl FnMut(&Sim<Msg>, &Step)) -> Record {
         let (mut sim, mut judge) = model.start(seed);
         sim.record(true);
         let mut trace = Trace::new();
-        let course = model.course(stop, Limits::default());
+        let course = model.course(failure.stop(), Limits::default());
         let outcome = run(&mut sim, &mut judge, &course, |sim, step| {
             trace.push(sim, step);
             watch(sim, step);
             ControlFlow::Continue(())
         });
-        let failure = Failure::of(&outcome);
+        let failure = failure.is_of(&outcome).then(|| failure.clone());
         let violation = failure.as_ref().and_then(|failure| violation_of(&judge, failure));
         Record { trace, touched: sim.touched(), failure, violation, outcome }
     }

@@ -15,6 +15,7 @@ use crate::language::{Choices, Configured, Document, lower, stranger};
 use crate::message::{Msg, Note};
 use crate::problem::Problems;
 use crate::program::{Program, Role};
+use crate::record::Failure;
 
 /// A scenario file that was read: its settings are known, nothing is chosen yet.
 ///
@@ -409,6 +410,16 @@ impl Model {
         Case { expect: Some(expect), ..self.case_of(run.seed, self.rest) }
     }
 
+    /// The same, of a run that failed so: that property is expected to break again, whatever else does.
+    pub fn case_failing(&self, run: &Run, failure: &Failure) -> Case {
+        let mut case = self.case(run);
+        if let Some(expect) = &mut case.expect {
+            expect.verdict = failure.verdict;
+            expect.property.clone_from(&failure.property);
+        }
+        case
+    }
+
     /// What a run of it follows from, as a case that expects nothing yet.
     pub(crate) fn case_of(&self, seed: Seed, rest: Rest) -> Case {
         let text = |(name, text): &(String, String)| (name.clone(), JsonValue::String(text.clone()));
@@ -527,7 +538,8 @@ impl Model {
         let run = self.run_watched(case.seed, stop, limits, watch);
         let outcome = &run.outcome;
         let same_failure = expect.is_some_and(|expect| {
-            expect.verdict == outcome.verdict && expect.property.as_deref() == outcome.property()
+            let failure = Failure { verdict: expect.verdict, property: expect.property.clone() };
+            failure.is_of(&run.outcome)
         });
         let divergence = recorded.and_then(|trail| trail.divergence(&outcome.trail));
         let same_digest = expect.is_some_and(|expect| expect.digest == outcome.digest);

@@ -47,10 +47,11 @@ pub(crate) fn command(args: &ExplainArgs, called: &str) -> Result<Report, Bad> {
     }
     let cures = cures(&args.case, &loaded.case, &why.small.case).map_err(|error| loaded.wrong(&error))?;
     let tried = tried(&cures, &why, loaded.case.seed, args, &interrupt);
-    let told = Told { args, case: &loaded.case, why: &why, tried: &tried, called };
-    let exit = Exit::Held.unless(interrupt.is_pressed());
+    let interrupted = interrupt.is_pressed();
+    let told = Told { args, case: &loaded.case, why: &why, tried: &tried, interrupted, called };
+    let exit = Exit::Held.unless(interrupted);
     if args.output.json {
-        return Ok(Report::json(&told.json(interrupt.is_pressed()), exit));
+        return Ok(Report::json(&told.json(), exit));
     }
     let page = told.page();
     Ok(Report { text: if args.markdown { page.markdown() } else { page.text() }, exit })
@@ -108,6 +109,7 @@ struct Told<'a> {
     case: &'a Case,
     why: &'a Explanation,
     tried: &'a [Tried<'a>],
+    interrupted: bool,
     called: &'a str,
 }
 
@@ -116,7 +118,7 @@ impl Told<'_> {
         commands::line(self.called, ["replay", self.args.output_file.as_deref().unwrap_or(&self.args.case)])
     }
 
-    fn json(&self, interrupted: bool) -> Value {
+    fn json(&self) -> Value {
         let why = self.why;
         let cures = self.tried.iter().map(|tried| {
             json!({
@@ -138,6 +140,7 @@ impl Told<'_> {
             "detail": why.detail,
             "event": why.event,
             "at_ns": why.at.nanos(),
+            "decisive": why.decisive,
             "from": why.small.from,
             "to": why.small.to,
             "replays": why.small.replays,
@@ -165,7 +168,7 @@ impl Told<'_> {
             "remedies": remedies,
             "small": why.small.case,
             "replay": self.replay(),
-            "interrupted": interrupted,
+            "interrupted": self.interrupted,
         })
     }
 
@@ -191,6 +194,11 @@ impl Told<'_> {
         let name = self.case.scenario["name"].as_str().unwrap_or_default();
         let mut page = Page::new(format!("Why \"{property}\" is {} in {name}", why.verdict));
         page.paragraph(self.story());
+        if self.interrupted {
+            page.paragraph(
+                "Interrupted: what follows was not tried to its end, and remedies on few seeds or none.".to_owned(),
+            );
+        }
         page.paragraph(self.needed());
         page.heading("What happened in the smallest run that fails so");
         page.lines(diagram(&why.moments, &why.nodes, 80));
@@ -281,10 +289,13 @@ impl Told<'_> {
             more => format!(", only {more} operations"),
         });
         let ended = if small.unfinished { "; more replays could make it smaller" } else { "" };
+        // A run that is cut little may even be longer than that of the seed, in which less was waited for.
+        let of = match small.to.events < small.from.events {
+            true => format!("{} of {} events are left", text::count(small.to.events), text::count(small.from.events)),
+            false => text::counted(small.to.events, "event"),
+        };
         format!(
-            "{} of {} events are left{}, after {}{ended}. # is the number of an event in that run.",
-            text::count(small.to.events),
-            text::count(small.from.events),
+            "{of}{}, after {}{ended}. # is the number of an event in that run.",
             only.unwrap_or_default(),
             text::counted(small.replays, "replay"),
         )
@@ -376,7 +387,8 @@ impl Told<'_> {
             &["remedy", "this case", "seeds failing", "at most (95 %)"],
             &self.tried.iter().map(row).collect::<Vec<_>>(),
         );
-        for tried in self.tried.iter().filter(|tried| !tried.fails && tried.failing == 0) {
+        let cured = |tried: &&Tried<'_>| !tried.fails && tried.failing == 0 && !self.interrupted;
+        for tried in self.tried.iter().filter(cured) {
             let Some(name) = &tried.cure.name else { continue };
             let about = if tried.cure.about.is_empty() { String::new() } else { format!(" ({})", tried.cure.about) };
             let seeds = text::counted(tried.tally.seeds, "seed");

@@ -4,18 +4,21 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value, json};
 use sim_core::case::Case;
+use sim_core::trail::Trail;
 use sim_core::{Limits, NodeId, Sim, Step};
 use sim_models::message::Msg;
 use sim_models::record::Failure;
 use sim_models::scenario::Model;
 
 use crate::quiet::quietly;
-use crate::report::{Bad, Report, bad};
+use crate::report::{Bad, Exit, Report, bad};
 use crate::text;
 use crate::trace::Line;
 
 /// What is seen at an event.
 struct Seen {
+    /// The event at or before which this run parts from the one that was recorded; none: it is the same up to here.
+    parted: Option<u64>,
     line: Line,
     before: Option<u64>,
     states: Vec<(String, Result<Value, String>)>,
@@ -27,13 +30,24 @@ pub(crate) fn show(case: &Case, model: &Model, event: u64, as_json: bool) -> Res
     if as_json {
         let mut members = json!(seen.line).as_object().cloned().unwrap_or_default();
         members.insert("before".to_owned(), json!(seen.before));
+        members.insert("parted_at".to_owned(), json!(seen.parted));
         let state = |(name, state): &(String, Result<Value, String>)| {
-            (name.clone(), state.clone().unwrap_or_else(|error| json!({"error": error})))
+            (name.clone(), state.clone().map_or_else(|error| json!({"error": error}), exact))
         };
         members.insert("states".to_owned(), Value::Object(seen.states.iter().map(state).collect::<Map<_, _>>()));
-        return Ok(Report::fine(format!("{:#}\n", Value::Object(members))));
+        return Ok(Report::json(&Value::Object(members), seen.exit()));
     }
-    Ok(Report::fine(seen.text(event)))
+    Ok(Report { text: seen.text(event), exit: seen.exit() })
+}
+
+/// A state whose large numbers are text, because JSON of other programs holds 53 bits.
+fn exact(state: Value) -> Value {
+    match state {
+        Value::Number(number) if number.as_u64().is_some_and(|it| it >= 1 << 53) => Value::String(number.to_string()),
+        Value::Array(items) => items.into_iter().map(exact).collect(),
+        Value::Object(members) => Value::Object(members.into_iter().map(|(name, it)| (name, exact(it))).collect()),
+        other => other,
+    }
 }
 
 fn seen(case: &Case, model: &Model, event: u64) -> Result<Seen, Bad> {
@@ -53,18 +67,40 @@ fn seen(case: &Case, model: &Model, event: u64) -> Result<Seen, Bad> {
             ControlFlow::Break(())
         })
     });
-    seen.ok_or_else(|| bad!("--at {event}: the replay has {}", text::counted(outcome.events, "event")))
+    let mut seen: Seen =
+        seen.ok_or_else(|| bad!("--at {event}: the replay has {}", text::counted(outcome.events, "event")))?;
+    let recorded = case.expect.as_ref().and_then(|expect| Trail::read(expect.trail.as_ref()?, expect.events).ok());
+    let parted = recorded.and_then(|recorded| recorded.divergence(&outcome.trail));
+    seen.parted = parted.map(|parted| parted.by).filter(|by| *by <= event);
+    Ok(seen)
 }
 
 impl Seen {
     fn of(sim: &Sim<Msg>, step: &Step, model: &Model) -> Seen {
         let nodes = (0..model.program().replicas.len() as u32).map(NodeId);
         let state = |node| (model.program().replica_name(node), sim.state(node).map_err(|error| error.to_string()));
-        Seen { line: Line::of(sim, step, model.faults()), before: step.before, states: nodes.map(state).collect() }
+        Seen {
+            parted: None,
+            line: Line::of(sim, step, model.faults()),
+            before: step.before,
+            states: nodes.map(state).collect(),
+        }
+    }
+
+    /// Never a silent pass: events of another run have other numbers.
+    fn exit(&self) -> Exit {
+        if self.parted.is_some() { Exit::Different } else { Exit::Held }
     }
 
     fn text(&self, event: u64) -> String {
-        let mut out = format!("event {}: {}\n", text::count(event), self.line.sentence());
+        let parted = self.parted.map(|by| {
+            let by = text::count(by);
+            format!(
+                "this is not the run that was recorded: the two part by event {by}, and numbers mean other events\n\n"
+            )
+        });
+        let mut out = parted.unwrap_or_default();
+        out += &format!("event {}: {}\n", text::count(event), self.line.sentence());
         out += &self.line.did().iter().map(|did| format!("  it did: {did}\n")).collect::<String>();
         if let Some(by) = self.line.by() {
             out += &format!("  caused by event {}\n", text::count(by));

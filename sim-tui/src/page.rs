@@ -68,8 +68,7 @@ impl Page {
                 Block::Paragraph(text) => out += &format!("{}\n", wrapped(text)),
                 Block::Lines(lines) => out.extend(lines.iter().map(|line| format!("{line}\n"))),
                 Block::Table(head, rows) => {
-                    let rows: Vec<Vec<String>> = std::iter::once(head.clone()).chain(rows.iter().cloned()).collect();
-                    out += &table(&vec![Side::Left; head.len()], &rows);
+                    out += &columns(head, rows);
                 }
                 Block::Commands(commands) => out.extend(commands.iter().map(|command| format!("  {command}\n"))),
             }
@@ -101,6 +100,22 @@ impl Page {
         }
         out
     }
+}
+
+/// Rows in columns, or, where those would be too wide, one row below the other.
+fn columns(head: &[String], rows: &[Vec<String>]) -> String {
+    let all: Vec<Vec<String>> = std::iter::once(head.to_vec()).chain(rows.iter().cloned()).collect();
+    let text = table(&vec![Side::Left; head.len()], &all);
+    if text.lines().all(|line| line.chars().count() <= 80) {
+        return text;
+    }
+    let row = |row: &Vec<String>| {
+        let (first, rest) = row.split_first()?;
+        let said = head.iter().skip(1).zip(rest).filter(|(_, cell)| !cell.is_empty());
+        let said: Vec<String> = said.map(|(head, cell)| format!("{head} {cell}").trim().to_owned()).collect();
+        Some(format!("  {first}\n    {}\n", said.join("; ")))
+    };
+    rows.iter().filter_map(row).collect()
 }
 
 fn underlined(text: &str) -> String {

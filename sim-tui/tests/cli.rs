@@ -126,6 +126,12 @@ fn an_event_of_a_replay_is_shown_with_its_states() {
     let (case, _) = shell.hunted();
     shell.run(&["shrink", case, "-o", "small.json"]);
     insta::assert_snapshot!("replay-at", shell.run(&["replay", "small.json", "--at", "12"]).shown());
+    let mut other: Value = serde_json::from_str(&shell.read("small.json")).unwrap();
+    other["settings"]["timeout"] = "900ms".into();
+    shell.write("other.json", &other.to_string());
+    let said = shell.run(&["replay", "other.json", "--at", "25"]);
+    assert_eq!(said.code, 3, "{}", said.out);
+    assert!(said.out.starts_with("this is not the run that was recorded"), "{}", said.out);
     let beyond = shell.run(&["replay", "small.json", "--at", "1000"]);
     assert_eq!((beyond.code, beyond.out.as_str()), (2, ""));
     assert!(beyond.err.starts_with("--at 1000: the replay has "), "{}", beyond.err);

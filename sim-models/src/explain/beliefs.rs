@@ -6,6 +6,7 @@
 use sim_core::{Entry, Fate, Form, Happening, Instant, NodeId, Step};
 
 use super::{Learnt, Story};
+use crate::interp::Service;
 use crate::message::{EdgeCounted, Note, Tone};
 use crate::program::{MapRef, Template, Var, Verb};
 use crate::prove::forks;
@@ -157,33 +158,43 @@ impl Story<'_> {
         if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) }
     }
 
-    /// The values that somebody who has a part in it had read, and that were no longer so at the deciding event.
+    /// The values that whoever caused the deciding event still took for true when it last had a hand in it, and that were no
+    /// longer so by then.
     fn about_cells(&self) -> Vec<Belief> {
-        let mut before = forks(self.model, self.seed, sim_core::Stop::AtEnd, &[self.decisive]);
-        let Some((sim, _)) = before.remove(&self.decisive) else { return Vec::new() };
-        let own = self.trace().step(self.decisive).map(|step| step.cause.operation);
-        let read = self.learnt.iter().filter(|it| Some(it.operation) == own && it.event < self.decisive);
-        let stale = read.filter_map(|it| {
+        let own = self.trace().step(self.decisive).map(|step| step.cause.operation).filter(|of| of.parts().is_some());
+        let read = self.learnt.iter().filter(|it| Some(it.operation) == own);
+        let acted: Vec<(&Learnt, u64)> = read.filter_map(|it| Some((it, self.acted_upon(it)?))).collect();
+        let events: Vec<u64> = acted.iter().map(|(_, event)| *event).collect();
+        let before = forks(self.model, self.seed, sim_core::Stop::AtEnd, &events);
+        let stale = acted.into_iter().filter_map(|(it, event)| {
+            let (sim, _) = before.get(&event)?;
+            let known = sim.actor::<Service>(it.node)?.values(it.operation);
             let (map, key) = self.read_step(it)?;
             let cell = sim.shared().map(map).value(&key);
-            (cell != it.value).then(|| self.stale(it, map, &key, &cell))
+            let believes = known.contains(&(it.slot, it.value.clone()));
+            (believes && cell != it.value).then(|| self.stale(it, event, (map, &key), &cell))
         });
-        stale.collect()
+        let mut stale: Vec<Belief> = stale.collect();
+        stale.dedup_by(|later, earlier| later.believed == earlier.believed);
+        stale
     }
 
-    fn stale(&self, it: &Learnt, map: MapRef, key: &Value, cell: &Value) -> Belief {
-        let place =
-            format!("{}.{}[{key}]", self.program.node(self.program.map(map).owner).name, self.program.map(map).name);
-        let changed = self.trace().steps().iter().rev().filter(|step| step.number < self.decisive).find(|step| {
+    /// The event in which the node that read a value last had a hand in the deciding one, if it read it before.
+    fn acted_upon(&self, it: &Learnt) -> Option<u64> {
+        let chain = self.trace().chain(self.decisive).into_iter().rev();
+        let mut own = chain.filter(|event| self.trace().step(*event).and_then(Step::node) == Some(it.node));
+        own.next().filter(|event| *event > it.event)
+    }
+
+    fn stale(&self, it: &Learnt, event: u64, (map, key): (MapRef, &Value), cell: &Value) -> Belief {
+        let def = self.program.map(map);
+        let place = format!("{}.{}[{key}]", self.program.node(def.owner).name, def.name);
+        let changed = self.trace().steps().iter().rev().filter(|step| step.number < event).find(|step| {
             let sets = |note: &Note| matches!(note, Note::Cell { map: m, key: k, .. } if *m == map && k == key);
             self.trace().notes(step.number).iter().any(sets)
         });
         let whose = changed.and_then(|step| self.operation(step.cause.operation));
         let by = whose.map(|whose| format!(", set for {whose}")).unwrap_or_default();
-        // It is acted upon where its node last had a hand in what came of it.
-        let own = self.trace().chain(self.decisive).into_iter().rev();
-        let mut own = own.filter(|event| self.trace().step(*event).and_then(Step::node) == Some(it.node));
-        let event = own.next().unwrap_or(it.event);
         Belief {
             event,
             at: self.at(event).nanos(),

@@ -9,6 +9,7 @@ use super::{Belief, Story};
 use crate::decided::{Decided, Question, Said};
 use crate::message::Tone;
 use crate::narrate::{Moment, What};
+use crate::shrink::rounded;
 
 /// One thing that is said of a run, and the event it is said of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,8 +52,10 @@ pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], de
 
 /// What is broken, and by which event.
 fn opening(story: &Story<'_>, detail: &str) -> Clause {
-    let property = story.record.outcome.property().unwrap_or("the run");
-    let step = story.trace().step(story.decisive);
+    let failure = story.record.failure.as_ref();
+    let property = failure.and_then(|failure| failure.property.as_deref()).unwrap_or("the run");
+    let verdict = failure.map_or(story.record.outcome.verdict, |failure| failure.verdict);
+    let step = story.trace().step(story.event);
     let node = step.and_then(Step::node).map(|node| story.name(node)).unwrap_or_default();
     let read = story.record.violation.iter().flat_map(|violation| &violation.read);
     let values = read.map(|reading| reading.to_string()).filter_map(|text| {
@@ -61,9 +64,9 @@ fn opening(story: &Story<'_>, detail: &str) -> Clause {
     });
     let says = if detail.is_empty() { String::new() } else { format!(": {detail}") };
     Clause {
-        text: format!("\"{property}\" is {}{says}", story.record.outcome.verdict),
-        event: story.decisive,
-        at: story.at(story.decisive).nanos(),
+        text: format!("\"{property}\" is {verdict}{says}"),
+        event: story.event,
+        at: story.at(story.event).nanos(),
         node,
         values: values.collect(),
     }
@@ -132,6 +135,9 @@ impl Teller<'_, '_> {
                 (declared(from), text)
             }
         };
+        // Where there is only one operation, everything is for it.
+        let whose = story_of(self.story, it.question.operation());
+        let text = format!("{text}{whose}");
         let line = it.line(program).map(|line| line.to_string()).unwrap_or_default();
         (DRAWN, self.clause(it.event, node, text, &[("line", line)]))
     }
@@ -155,11 +161,24 @@ impl Teller<'_, '_> {
     }
 }
 
+/// For whom something was drawn or sent, where that is not clear.
+fn story_of(story: &Story<'_>, operation: Operation) -> String {
+    if story.operations.len() == 1 && story.operations.contains(&operation) {
+        return String::new();
+    }
+    story.operation(operation).map(|of| format!(", for {of}")).unwrap_or_default()
+}
+
 /// What a node drew, in words.
 fn drawn(node: &str, purpose: &str, it: &Decided, story: &Story<'_>) -> String {
     match (it.said, purpose) {
         (Said::Length(length), "work") => format!("{node} takes {length} for its work{}", usual(it.calm)),
         (Said::Length(length), "wait") => format!("{node} waits {length}{}", usual(it.calm)),
+        (Said::Length(length), "think") => format!("a user of {node} thinks {length}{}", usual(it.calm)),
+        (Said::Length(length), "arrival") => {
+            format!("{node} begins it {length} after the one before{}", usual(it.calm))
+        }
+        (Said::Length(length), "jitter") => format!("{node} waits {length} before it tries again{}", usual(it.calm)),
         (Said::Length(length), purpose) => format!("{node} draws {length} for {purpose}{}", usual(it.calm)),
         (Said::Chance(true), _) => format!("at {node} a chance comes true"),
         (Said::Chance(false), _) => format!("at {node} a chance does not come true"),
@@ -171,7 +190,7 @@ fn drawn(node: &str, purpose: &str, it: &Decided, story: &Story<'_>) -> String {
 /// What the default would have been.
 fn usual(calm: Said) -> String {
     match calm {
-        Said::Length(length) | Said::Late(length) => format!(" instead of {length}"),
+        Said::Length(length) | Said::Late(length) => format!(" instead of {}", rounded(length, 3)),
         _ => String::new(),
     }
 }

@@ -44,10 +44,13 @@ pub struct Explanation {
     pub detail: String,
     /// The smallest run that fails so, as a case, and how it was found.
     pub small: Shrunk,
-    /// The event that decided it, in that run.
+    /// The event that broke it, in that run.
     pub event: u64,
     /// When that was.
     pub at: Instant,
+    /// The event at which it was decided, which the chain leads to: the same, of what breaks for a key; of what breaks for the run
+    /// as a whole, the last thing that went wrong.
+    pub decisive: u64,
     /// What happened, clause by clause, in order; the first says what is broken.
     pub clauses: Vec<Clause>,
     /// The events that made the deciding one happen, it itself last.
@@ -113,8 +116,9 @@ pub fn explain(
         property: small.failure.property.clone(),
         clauses: clauses::tell(&story, &moments, &beliefs, &detail),
         chain: story.chain(),
-        event: story.decisive,
-        at: story.at(story.decisive),
+        event: story.event,
+        at: story.at(story.event),
+        decisive: story.decisive,
         detail,
         moments,
         nodes,
@@ -124,6 +128,16 @@ pub fn explain(
         likelihood: likelihood(&small.model, seed, &small.failure, &plan(&story.record)),
         small,
     })
+}
+
+/// The operations whose story is told: the first few that have a part in it, or else the first that are left.
+fn told(operations: BTreeSet<Operation>, only: Option<&[Operation]>) -> BTreeSet<Operation> {
+    const MOST: usize = 4;
+    let mut told: BTreeSet<Operation> = operations.into_iter().filter(|of| of.parts().is_some()).take(MOST).collect();
+    if told.is_empty() {
+        told.extend(only.unwrap_or_default().iter().take(MOST));
+    }
+    told
 }
 
 /// As many forks as cost about two million events in all, at least 20 and at most 200 at each moment. What breaks at an event
@@ -146,7 +160,9 @@ struct Story<'a> {
     learnt: Vec<Learnt>,
     /// The operations that have a part in it.
     operations: BTreeSet<Operation>,
-    /// The event that decided it.
+    /// The event that broke it.
+    event: u64,
+    /// The event that decided that it would: the same, of what breaks for a key.
     decisive: u64,
     seed: sim_core::Seed,
 }
@@ -174,7 +190,7 @@ impl<'a> Story<'a> {
         let mut learnt = Vec::new();
         // What each node knows for each operation.
         let mut known: BTreeMap<(NodeId, Operation), Known> = BTreeMap::new();
-        let record = Record::watched(model, seed, small.failure.stop(), |sim, step| {
+        let record = Record::watched(model, seed, &small.failure, |sim, step| {
             let Some(node) = step.node() else { return };
             let Some(service) = sim.actor::<Service>(node) else { return };
             let of = step.cause.operation;
@@ -193,11 +209,23 @@ impl<'a> Story<'a> {
             learnt.extend(new.map(lesson));
             *before = now;
         });
-        let decisive = record.violation.as_ref().map_or(record.outcome.events, Violation::decisive);
-        let of_events = record.roots().into_iter().filter_map(|event| record.trace.step(event));
-        let operations = of_events.map(|step| step.cause.operation).filter(|of| of.parts().is_some()).collect();
         let decided = decided(&record.trace, program);
-        Story { model, program, decided, learnt, operations, decisive, seed, record }
+        let violated = record.violation.as_ref().map_or(record.outcome.events, Violation::decisive);
+        let has_key = record.violation.as_ref().is_none_or(|violation| violation.key.is_some());
+        let of_roots = record.roots().into_iter().filter_map(|event| record.trace.step(event));
+        let of_roots = of_roots.map(|step| step.cause.operation);
+        let odd = || decided.iter().filter(|it| it.is_odd());
+        // What breaks for a key is told by what became of it; what breaks for the run as a whole, by what went wrong in it.
+        let (operations, decisive) = if has_key {
+            (of_roots.collect(), violated)
+        } else {
+            let faults = record.trace.steps().iter().filter(|step| step.node().is_none()).map(|step| step.number);
+            let wrong = odd().map(|it| it.event).chain(faults).max();
+            (odd().map(|it| it.question.operation()).collect(), wrong.unwrap_or(violated))
+        };
+        let operations = told(operations, small.model.only());
+        let event = if has_key { violated } else { record.violation.as_ref().map_or(violated, |it| it.event) };
+        Story { model, program, decided, learnt, operations, event, decisive, seed, record }
     }
 
     fn trace(&self) -> &Trace<Msg> {

@@ -13,8 +13,9 @@ use sim_core::shrink::{Budget, minimise};
 use sim_core::{Fault, Instant, Operation, Rest, Seed, Stop};
 
 use crate::materialise::materialise;
-use crate::record::{Failure, fails, fails_before, soon_after};
-use crate::scenario::{CaseError, Model};
+use crate::program::{Ask, PropertyDef};
+use crate::record::{Failure, Record, fails, fails_before, soon_after};
+use crate::scenario::{CaseError, Model, Run};
 
 pub(crate) use self::times::MOMENT;
 pub use self::times::{Part, rounded};
@@ -71,14 +72,11 @@ pub fn shrink(
 ) -> Result<Shrunk, CaseError> {
     let model = Model::of_case(file, case)?;
     let seed = case.seed;
-    let first = model.run(seed, Stop::AtViolation);
-    let failure = Failure::of(&first.outcome);
-    let failure =
-        failure.ok_or_else(|| CaseError::Other("this case does not fail, so there is nothing to shrink".into()))?;
-    let (lines, failure) = match case.rest {
-        Rest::Calm => (case.faults.clone(), failure),
-        Rest::Seed => match materialise(&model, seed) {
-            Some((written, failure)) => (written.faults, failure),
+    let (failure, first) = failing(&model, case)?;
+    let lines = match case.rest {
+        Rest::Calm => case.faults.clone(),
+        Rest::Seed => match materialise(&model, seed, &failure) {
+            Some(written) => written.faults,
             None => return Err(CaseError::Other("this case does not fail by its lines alone".to_owned())),
         },
     };
@@ -87,16 +85,63 @@ pub fn shrink(
     // is left then is tried without that limit until nothing more can go.
     let soon = first.outcome.stopped_at.is_some().then(|| soon_after(first.outcome.end));
     let mut trial = Trial { seed, failure, budget: Budget::new(most), stopped: false, end: soon, watch };
-    let mut small = Candidate { only: model.only().map(<[_]>::to_vec), model, lines }.shrunk(&mut trial);
+    let about = about(&model, &lines, seed, &trial.failure);
+    let mut small = Candidate { only: model.only().map(<[_]>::to_vec), model, lines, about }.shrunk(&mut trial);
     if trial.end.take().is_some() {
         small = small.shrunk(&mut trial);
     }
     let model = small.now();
     let run = model.run(seed, trial.failure.stop());
     let to = size(&small.lines, run.outcome.events);
-    let case = Case { note: case.note.clone(), ..model.case(&run) };
+    let case = Case { note: case.note.clone(), ..model.case_failing(&run, &trial.failure) };
     let (replays, unfinished) = (trial.budget.used, trial.is_over());
     Ok(Shrunk { case, model, failure: trial.failure, from, to, replays, unfinished })
+}
+
+/// What a failure says of operations that are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// It breaks for a key, or for a run that holds when nothing is done at all: those that are left break it.
+    Some,
+    /// A sum or a share that breaks when nothing is done: whatever is left must hold without its lines.
+    All,
+    /// The same, of a run that does not even hold without any line; or a share or percentile of all requests. All stay.
+    Every,
+}
+
+fn about(model: &Model, lines: &[Fault], seed: Seed, failure: &Failure) -> About {
+    let record = Record::of(&model.with(lines.to_vec(), Rest::Calm), seed, failure);
+    if record.violation.is_some_and(|violation| violation.key.is_some()) {
+        return About::Some;
+    }
+    let named = |property: &&PropertyDef| Some(&property.name) == failure.property.as_ref();
+    let ask = model.program().properties.iter().find(named).map(|property| &property.ask);
+    if matches!(ask, Some(Ask::Availability { .. } | Ask::Latency { .. })) {
+        return About::Every;
+    }
+    let fails = |only| fails(&model.limited_to(only).with(Vec::new(), Rest::Calm), seed, failure);
+    match (fails(Some(Vec::new())), fails(model.only().map(<[_]>::to_vec))) {
+        (false, _) => About::Some,
+        (true, false) => About::All,
+        (true, true) => About::Every,
+    }
+}
+
+/// How a case fails: as it expects to, or else at its first violation; and the run that shows it.
+fn failing(model: &Model, case: &Case) -> Result<(Failure, Run), CaseError> {
+    let expect = case.expect.as_ref().filter(|expect| expect.verdict.is_failure());
+    let expected = expect.map(|expect| Failure { verdict: expect.verdict, property: expect.property.clone() });
+    if let Some(failure) = expected {
+        let run = model.run(case.seed, failure.stop());
+        if failure.is_of(&run.outcome) {
+            return Ok((failure, run));
+        }
+    }
+    let run = model.run(case.seed, Stop::AtViolation);
+    let failure = Failure::of(&run.outcome);
+    let failure =
+        failure.ok_or_else(|| CaseError::Other("this case does not fail, so there is nothing to shrink".into()))?;
+    Ok((failure, run))
 }
 
 fn size(lines: &[Fault], events: u64) -> Size {
@@ -124,7 +169,10 @@ impl Trial<'_> {
     fn fails(&mut self, candidate: &Model) -> Option<bool> {
         let lines = candidate.faults().len();
         self.stopped |= !(self.watch)(Progress { replays: self.budget.used, lines });
-        (!self.stopped && self.budget.take()).then(|| match self.end {
+        if self.stopped || !self.budget.take() {
+            return None;
+        }
+        Some(match self.end {
             Some(end) => fails_before(candidate, self.seed, &self.failure, end),
             None => fails(candidate, self.seed, &self.failure),
         })
@@ -137,6 +185,7 @@ struct Candidate {
     model: Model,
     lines: Vec<Fault>,
     only: Option<Vec<Operation>>,
+    about: About,
 }
 
 impl Candidate {
@@ -167,15 +216,29 @@ impl Candidate {
     }
 
     fn drop_operations(&mut self, trial: &mut Trial<'_>) {
+        if self.about == About::Every {
+            return;
+        }
         let begun = match &self.only {
             Some(only) => only.clone(),
             None => self.now().begun(trial.seed, trial.failure.stop()),
         };
         // Naming all that was begun until the violation is as good as naming none, if it fails.
-        if self.only.is_none() && trial.fails(&self.with(&self.lines, Some(begun.clone()))) != Some(true) {
+        if self.only.is_none() && self.fails_by_lines(trial, &self.with(&self.lines, Some(begun.clone()))) != Some(true)
+        {
             return;
         }
-        self.only = Some(minimise(begun, |only| trial.fails(&self.with(&self.lines, Some(only.to_vec())))));
+        let fails = |only: &[Operation]| self.fails_by_lines(trial, &self.with(&self.lines, Some(only.to_vec())));
+        self.only = Some(minimise(begun, fails));
+    }
+
+    /// Whether something smaller fails, and does not because of what was left out of it.
+    fn fails_by_lines(&self, trial: &mut Trial<'_>, smaller: &Model) -> Option<bool> {
+        let fails = trial.fails(smaller)?;
+        match self.about {
+            About::All if fails => trial.fails(&smaller.with(Vec::new(), Rest::Calm)).map(|fails| !fails),
+            About::All | About::Some | About::Every => Some(fails),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sim_core::case::Case;
 use sim_core::{Rest, Seed};
 
-use super::{Candidate, Trial};
+use super::{About, Candidate, Trial};
 use crate::problem::{Problems, Severity};
 use crate::scenario::{CaseError, Model};
 
@@ -26,11 +26,13 @@ impl Candidate {
             let members = whole.scenario.get(section).and_then(Value::as_object);
             members.map(|members| members.keys().cloned().collect()).unwrap_or_default()
         };
+        // Without a workload its operations are gone.
+        let sections: &[&str] = if self.about == About::Every { &["nodes"] } else { &["workload", "nodes"] };
         let mut dropped = false;
-        for (section, name) in ["workload", "nodes"].iter().flat_map(|s| names(s).into_iter().map(move |n| (s, n))) {
+        for (section, name) in sections.iter().flat_map(|s| names(s).into_iter().map(move |n| (s, n))) {
             let smaller = [Cut::Whole, Cut::Replicas].into_iter().find_map(|cut| {
                 let model = self.without(section, &name, cut, trial)?;
-                trial.fails(&model).filter(|fails| *fails).map(|_| model)
+                self.fails_by_lines(trial, &model).filter(|fails| *fails).map(|_| model)
             });
             if let Some(model) = smaller {
                 self.model = model;
