@@ -86,7 +86,13 @@ pub fn shrink(
     let soon = first.outcome.stopped_at.is_some().then(|| soon_after(first.outcome.end));
     let mut trial = Trial { seed, failure, budget: Budget::new(most), stopped: false, end: soon, watch };
     let about = about(&model, &lines, seed, &trial.failure);
-    let mut small = Candidate { only: model.only().map(<[_]>::to_vec), model, lines, about }.shrunk(&mut trial);
+    let whole = Candidate { only: model.only().map(<[_]>::to_vec), model, lines, about };
+    let mut small = whole.clone().shrunk(&mut trial);
+    if small.lines.len() > FEW {
+        // Which of several reasons is left depends on what is tried to do without first.
+        let other = whole.reversed().shrunk(&mut trial).reversed();
+        small = if other.lines.len() < small.lines.len() { other } else { small };
+    }
     if trial.end.take().is_some() {
         small = small.shrunk(&mut trial);
     }
@@ -188,7 +194,16 @@ struct Candidate {
     about: About,
 }
 
+/// So many lines are read at a glance.
+const FEW: usize = 2;
+
 impl Candidate {
+    /// The same with its lines the other way round.
+    fn reversed(mut self) -> Candidate {
+        self.lines.reverse();
+        self
+    }
+
     fn with(&self, lines: &[Fault], only: Option<Vec<Operation>>) -> Model {
         self.model.limited_to(only).with(lines.to_vec(), Rest::Calm)
     }
