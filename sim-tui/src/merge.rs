@@ -66,7 +66,9 @@ fn parsed(text: &str) -> Result<Findings, String> {
         (Some("hunt" | "hunt-state"), Some(version)) if version > FORMAT => {
             Err(format!("it is written in format {version}; this faultline reads {FORMAT}"))
         }
-        (Some("hunt-state"), _) => progress::parsed(text).map(|findings| Findings { interrupted: true, ..findings }),
+        (Some("hunt-state"), _) => {
+            progress::parsed(text).map(|earlier| Findings { interrupted: true, ..earlier.findings })
+        }
         (Some("hunt"), _) => {
             let findings: Findings = serde_path_to_error::deserialize(document).map_err(|error| error.to_string())?;
             findings.check().map(|()| findings)
