@@ -237,6 +237,7 @@ fn hunted(args: &HuntArgs, loaded: &Loaded, model: &Model) -> Result<Hunted, Bad
         fingerprint: format!("{fingerprint:016x}"),
         settings,
         faults,
+        until: args.what.until.map(|until| until.to_string()),
         properties: model.program().properties.iter().map(|property| property.name.clone()).collect(),
         requested: requested(args)?,
         shard: args.shard,

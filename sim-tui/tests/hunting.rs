@@ -205,6 +205,7 @@ fn shards_of_different_hunts_are_refused() {
     edited["failing"] = Value::from(9999);
     shell.write("sums.json", &edited.to_string());
     shell.write("broken.json", "{\"kind\": \"hunt\"");
+    shell.write("empty.json", "");
     let mut all = String::new();
     for file in [
         "range.json",
@@ -216,6 +217,7 @@ fn shards_of_different_hunts_are_refused() {
         "contradicts.json",
         "sums.json",
         "broken.json",
+        "empty.json",
         "shop.json",
         "gone.json",
         ".",
@@ -225,6 +227,24 @@ fn shards_of_different_hunts_are_refused() {
         all += &format!("$ faultline merge {} {file}\n{}\n", files[0], said.err);
     }
     insta::assert_snapshot!("merge-refuses", all);
+}
+
+#[test]
+fn shards_with_a_budget_say_how_far_each_came() {
+    let shell = Shell::new();
+    let shard = |file: &str, shard: &str, budget: &str| {
+        let said = shell.run(&["hunt", "shop.json", "--for", budget, "--shard", shard, "--jobs", "1", "--json"]);
+        shell.write(file, &said.out);
+        said.json()["seed_range"].as_str().unwrap().to_owned()
+    };
+    let (less, more) = (shard("1.json", "1/2", "1ms"), shard("2.json", "2/2", "300ms"));
+    let files = ["1.json".to_owned(), "2.json".to_owned()];
+    let merged = shell.merge(&files, &["--json"]).json();
+    assert_eq!(merged["seed_range"], less.as_str());
+    assert_eq!(merged["covered"], serde_json::json!({"1/2": less, "2/2": more}));
+    let said = shell.merge(&files, &[]).out;
+    let [less, more] = [less, more].map(|range| range.split("..").nth(1).unwrap().to_owned());
+    assert!(said.contains(&format!(": shard 1/2 came to {less}, shard 2/2 to {more}\n")), "{said}");
 }
 
 #[test]
@@ -388,6 +408,7 @@ fn a_disk_that_takes_nothing_more_leaves_what_was_there_and_the_report() {
     let line = "trap '' XFSZ; ulimit -f 1; faultline hunt shop.json --seeds 40 --fault '0s.. cut shop->gateway' --json";
     let said = shell.sh(&format!("{line} --markdown there/summary.md --junit there/units.xml"));
     assert!(said.code == 2 && said.err.contains("there/units.xml cannot be written"), "{}{}", said.err, said.out);
+    assert!(!said.err.contains(".case-"), "{}", said.err);
     assert_eq!(said.json()["seeds"], 40);
     assert_eq!(whole.code, 1);
 }
@@ -499,6 +520,10 @@ fn a_folder_that_cannot_be_written_to_is_said_before_the_hunt() {
     assert_eq!(shell.read("taken"), "mine");
     let said = shell.run(&["hunt", "shop.json", "--seeds", "5", "--junit", "."]);
     assert!(said.code == 2 && said.err.contains(". is a folder"), "{}", said.err);
+    for other in ["both", "./both"] {
+        let said = shell.run(&["hunt", "shop.json", "--seeds", "5", "--junit", "both", "--markdown", other]);
+        assert!(said.code == 2 && said.err.contains("name two files") && !shell.path("both").exists(), "{}", said.err);
+    }
     std::fs::create_dir(shell.path("locked")).unwrap();
     std::fs::set_permissions(shell.path("locked"), std::fs::Permissions::from_mode(0o555)).unwrap();
     // Whoever may do everything may write there too.
