@@ -452,7 +452,7 @@ fn a_budget_is_the_time_of_one_call_and_the_rest_of_the_range_stays() {
     let shell = Shell::new();
     let timed = |budget: &str| {
         let begun = Instant::now();
-        let said = shell.run(&["hunt", "shop.json", "--seeds", "8000", "--jobs", "1", "--for", budget]);
+        let said = shell.run(&["hunt", "shop.json", "--seeds", "30000", "--jobs", "1", "--for", budget]);
         (said, begun.elapsed())
     };
     let seeds = |said: &Said| {
@@ -470,14 +470,15 @@ fn a_budget_is_the_time_of_one_call_and_the_rest_of_the_range_stays() {
     let (first, _) = timed("100ms");
     assert_eq!((first.code, first.err.as_str()), (1, ""));
     let end = first.out.lines().last().unwrap().to_owned();
-    assert_eq!(end, "the time is up; to go on: faultline hunt shop.json --seeds 0..8000 --for 100ms --jobs 1");
+    assert_eq!(end, "the time is up; to go on: faultline hunt shop.json --seeds 0..30000 --for 100ms --jobs 1");
     // A shorter one has its own time, however long the first one took, and so has the same one again.
     for budget in ["60ms", "60ms"] {
         let (next, took) = timed(budget);
         assert!(next.err.starts_with("goes on where"), "{}", next.err);
         assert!(took >= Duration::from_millis(60) && seeds(&next) > seeds(&first), "{took:?} {}", next.out);
     }
-    let (last, whole) = (["hunt", "shop.json", "--seeds", "8000"], ["hunt", "shop.json", "--seeds", "8000", "--fresh"]);
+    let (last, whole) =
+        (["hunt", "shop.json", "--seeds", "30000"], ["hunt", "shop.json", "--seeds", "30000", "--fresh"]);
     let last = shell.run(&last);
     assert!(last.err.starts_with("goes on where"), "{}", last.err);
     assert!(shell.names("faultline-cases").iter().all(|name| name.ends_with(".json")));
