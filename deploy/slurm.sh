@@ -14,10 +14,12 @@
 set -eu
 index=$SLURM_ARRAY_TASK_ID
 code=0
+# The report of an earlier hunt is none of this one.
+rm -f "shard-$index.json"
 # A task that was requeued goes on where it was ended.
-faultline hunt "$@" --shard "$index/$SLURM_ARRAY_TASK_COUNT" --jobs 1 --json --out faultline-cases > "shard-$index.new" || code=$?
+faultline hunt "$@" --shard "$index/$SLURM_ARRAY_TASK_COUNT" --jobs 1 --json --out ./faultline-cases > "shard-$index.json.new" || code=$?
 # 0, 1 and 4 are findings: the task has done its work. The report gets its name when it is whole.
 case $code in
-    0 | 1 | 4) mv "shard-$index.new" "shard-$index.json" ;;
+    0 | 1 | 4) mv "shard-$index.json.new" "shard-$index.json" ;;
     *) exit "$code" ;;
 esac

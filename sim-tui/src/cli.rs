@@ -83,7 +83,8 @@ pub(crate) struct Output {
 /// How many threads there may be.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Workers {
-    /// Worker threads of a hunt, one run each at a time; all cores by default. The result is the same with any number.
+    /// Worker threads of a hunt, one run each at a time; all cores by default, four for each core at most. The result is the same
+    /// with any number.
     #[arg(long, value_name = "N", value_parser = jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 }
@@ -140,7 +141,9 @@ pub(crate) struct HuntArgs {
     /// Only a part of the seeds: seed s is in shard s mod n + 1.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
-    /// Ends the hunt after so long, such as 10m; it decides only how many seeds there are, from the first one on.
+    /// Ends the hunt after so long, such as 10m; it decides only how many seeds there are, from the first one on. What an earlier
+    /// call took does not count, unless it was cut with the same --for. A range that has an end and is not finished goes on with
+    /// the same command, with --for or without.
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) budget: Option<Duration>,
     /// Where the case files go, and the file from which the same command goes on when it was ended before its end.
@@ -255,10 +258,10 @@ fn jobs(text: &str) -> Result<NonZeroUsize, String> {
 }
 
 impl Workers {
-    /// The number asked for, else one per core.
+    /// The number asked for, else one per core. So many that they would only wait for each other are not made.
     pub(crate) fn count(self) -> usize {
-        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.jobs.unwrap_or_else(cores).get()
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.jobs.unwrap_or(cores).get().min(cores.get().saturating_mul(4))
     }
 }
 

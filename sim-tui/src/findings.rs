@@ -27,7 +27,7 @@ pub(crate) struct Findings {
     pub(crate) what: Hunted,
     /// Seeds judged: the first so many of the range, or of the shard of it.
     pub(crate) seeds: u64,
-    /// The range in which these are all.
+    /// The range in which these are all; of shards that came differently far, the one that all of them have finished.
     pub(crate) seed_range: String,
     pub(crate) verdict: Verdict,
     pub(crate) failing: u64,
@@ -54,6 +54,9 @@ pub(crate) struct Findings {
     /// Shards that did not come to their end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) unfinished: Vec<Unfinished>,
+    /// How far each shard came, where they came differently far: seeds beyond `seed_range` are counted all the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) covered: BTreeMap<Shard, String>,
     /// The command that goes on, when the time was up or it was interrupted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) go_on: Option<String>,
@@ -71,6 +74,9 @@ pub(crate) struct Hunted {
     pub(crate) fingerprint: String,
     pub(crate) settings: Map<String, Value>,
     pub(crate) faults: Vec<String>,
+    /// Where a run ends, when that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<String>,
     /// The properties, in the order of the file.
     pub(crate) properties: Vec<String>,
     /// The seeds that were asked for.
@@ -207,6 +213,7 @@ impl Findings {
             interrupted: false,
             missing: Vec::new(),
             unfinished: Vec::new(),
+            covered: BTreeMap::new(),
             go_on: None,
             what,
         }
@@ -239,8 +246,13 @@ impl Findings {
     }
 
     /// Whether it was put together from shards of which some are missing or unfinished.
-    pub(crate) fn is_patchwork(&self) -> bool {
+    pub(crate) fn has_gaps(&self) -> bool {
         !(self.missing.is_empty() && self.unfinished.is_empty())
+    }
+
+    /// Whether the seeds that it counts are not the first so many.
+    pub(crate) fn is_patchwork(&self) -> bool {
+        self.has_gaps() || !self.covered.is_empty()
     }
 
     /// Says what is wrong with a document that no hunt has written.
@@ -262,6 +274,7 @@ impl Findings {
             seed_range: String::new(),
             missing: Vec::new(),
             unfinished: Vec::new(),
+            covered: BTreeMap::new(),
             go_on: None,
             ..findings.clone()
         };
@@ -297,7 +310,8 @@ impl Findings {
     pub(crate) fn exit(&self) -> Exit {
         let exit = match self.verdict {
             _ if self.failing > 0 => Exit::Failed,
-            Verdict::Held if self.is_patchwork() => Exit::OutOfLimits,
+            // Nobody knows what the rest would have shown.
+            Verdict::Held | Verdict::NeverSeen if self.has_gaps() => Exit::OutOfLimits,
             Verdict::Held => Exit::Held,
             Verdict::OutOfLimits => Exit::OutOfLimits,
             Verdict::Panicked | Verdict::Broken | Verdict::Stuck | Verdict::NeverSeen => Exit::Failed,
@@ -334,10 +348,18 @@ impl Findings {
         missing.into_iter().chain(self.unfinished.iter().map(unfinished)).collect()
     }
 
+    /// How far each shard came, in a line, where they came differently far.
+    pub(crate) fn reach(&self) -> Option<String> {
+        let to = |(shard, range): (&Shard, &String)| format!("{shard} to {}", end_of(range));
+        let shards: Vec<String> = self.covered.iter().map(to).collect();
+        let list = shards.join(", shard ").replacen(" to ", " came to ", 1);
+        (!shards.is_empty()).then(|| format!("seeds beyond {} are counted too: shard {list}", self.seed_range))
+    }
+
     /// The report for people.
     pub(crate) fn text(&self, called: &str) -> String {
         let mut out = format!("{}\n\n{}\n", self.what.title, self.headline());
-        out.extend(self.gaps().iter().map(|gap| format!("{gap}\n")));
+        out.extend(self.gaps().iter().chain(&self.reach()).map(|line| format!("{line}\n")));
         out.extend(self.failures.iter().map(|way| told(way, called)));
         out += &self.reached();
         out.extend(self.inert.iter().map(|fault| format!("\n  had no effect in any run: {fault}\n")));
@@ -362,6 +384,11 @@ impl Findings {
         let shown = tables.iter().filter(|rows| !rows.is_empty());
         shown.map(|rows| format!("\n{}", table(&[Side::Left, Side::Left], rows))).collect()
     }
+}
+
+/// The end of a range as it is written.
+fn end_of(range: &str) -> &str {
+    range.rsplit("..").next().unwrap_or(range)
 }
 
 /// A way to fail, on a few lines.

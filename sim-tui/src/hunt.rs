@@ -25,7 +25,7 @@ use crate::interrupt::Interrupt;
 use crate::load::{self, Loaded};
 use crate::measures;
 use crate::merge::shown;
-use crate::progress::{Begin, Progress};
+use crate::progress::{Begin, Earlier, Progress, Spent};
 use crate::quiet::quietly;
 use crate::report::{Bad, Report, bad, note, print};
 use crate::run::title;
@@ -101,9 +101,15 @@ pub(crate) fn hunt(orders: &Orders<'_>, mut take: impl FnMut(News) -> ControlFlo
     let left = orders.seeds.count().saturating_sub(orders.done);
     std::thread::scope(|scope| {
         let (send, receive) = mpsc::channel();
-        for _ in 0..orders.jobs.min(usize::try_from(left).unwrap_or(usize::MAX)) {
+        for threads in 0..orders.jobs.min(usize::try_from(left).unwrap_or(usize::MAX)) {
             let (send, next, stop) = (send.clone(), &next, &stop);
-            scope.spawn(move || Worker::new(orders, stop).work(next, |news| send.send(news).is_ok()));
+            let work = move || Worker::new(orders, stop).work(next, |news| send.send(news).is_ok());
+            // Where there can be no more threads, those that there are do the work.
+            if threads == 0 {
+                scope.spawn(work);
+            } else if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
         drop(send);
         // They come in any order and are handed on in theirs; behind one that was cut short there is a gap.
@@ -231,6 +237,7 @@ fn hunted(args: &HuntArgs, loaded: &Loaded, model: &Model) -> Result<Hunted, Bad
         fingerprint: format!("{fingerprint:016x}"),
         settings,
         faults,
+        until: args.what.until.map(|until| until.to_string()),
         properties: model.program().properties.iter().map(|property| property.name.clone()).collect(),
         requested: requested(args)?,
         shard: args.shard,
@@ -276,6 +283,8 @@ struct Quest<'a> {
     evidence: Evidences,
     /// How long an earlier hunt took to come where this one began.
     before: Duration,
+    /// How much of that it had of the budget that this one has.
+    spent: Duration,
     begun: Clock,
     ended: Ended,
     /// Why no more can be kept.
@@ -295,15 +304,16 @@ impl<'a> Quest<'a> {
             tally: Tally { kinds, ..Tally::default() },
             evidence: Evidences::new(),
             before: Duration::ZERO,
+            spent: Duration::ZERO,
             begun: Clock::now(),
             ended: Ended::Done,
             trouble: None,
         }
     }
 
-    /// Takes over what an earlier hunt of the same seeds has found; a case of it that is gone is written again.
-    fn go_on(&mut self, earlier: Option<Findings>) -> Result<(), Bad> {
-        let Some(earlier) = earlier else { return Ok(()) };
+    /// Takes over what an earlier hunt of the same seeds has found; a case of it that is gone or changed is written again.
+    fn go_on(&mut self, earlier: Option<Earlier>) -> Result<(), Bad> {
+        let Some(Earlier { findings: earlier, spent }) = earlier else { return Ok(()) };
         note(&format!(
             "goes on where an earlier hunt stood: {} ({}) are judged; --fresh begins anew",
             text::counted(earlier.seeds, "seed"),
@@ -311,16 +321,13 @@ impl<'a> Quest<'a> {
         ));
         self.tally = earlier.tally();
         self.before = Duration::try_from_secs_f64(earlier.wall_seconds).unwrap_or_default();
+        // What was spent without a budget, or of another one, is none of this.
+        let same = spent.filter(|spent| Some(spent.budget_nanos) == self.args.budget.map(|budget| budget.nanos()));
+        self.spent = same.map_or(Duration::ZERO, |spent| Duration::from_nanos(spent.nanos));
         for (seed, (signature, evidence)) in earlier.by_signature() {
-            let path = self.case_path(&signature, Seed(seed));
-            if !path.exists() {
-                let (run, _) = quietly(|| {
-                    let flow = || ControlFlow::Continue(());
-                    Recent::default().hunted(self.model, Seed(seed), Limits::default(), flow)
-                });
-                self.write_case(&signature, &run)?;
-            }
-            let case = Some(path.display().to_string());
+            let flow = || ControlFlow::Continue(());
+            let (run, _) = quietly(|| Recent::default().hunted(self.model, Seed(seed), Limits::default(), flow));
+            let case = Some(self.write_case(&signature, &run)?.display().to_string());
             self.evidence.insert(signature, Evidence { case, ..evidence });
         }
         Ok(())
@@ -332,7 +339,7 @@ impl<'a> Quest<'a> {
         let bar = progress_bar(&seeds, self.args.budget.is_some());
         let budget = self.args.budget.map(|budget| Duration::from_nanos(budget.nanos()));
         // A budget that no clock can hold is none.
-        let deadline = budget.and_then(|budget| self.begun.checked_add(budget.saturating_sub(self.before)));
+        let deadline = budget.and_then(|budget| self.begun.checked_add(budget.saturating_sub(self.spent)));
         let orders = Orders {
             done: self.tally.seeds,
             deadline,
@@ -360,8 +367,19 @@ impl<'a> Quest<'a> {
         }
         self.tally = std::mem::take(&mut self.tally).merge(&news.tally);
         if self.trouble.is_none() && self.progress.is_due() {
-            self.trouble = self.progress.save(&self.findings()).err();
+            self.save(self.budget_spent());
         }
+    }
+
+    /// Writes how far it is.
+    fn save(&mut self, spent: Option<Spent>) {
+        self.trouble = self.progress.save(&self.findings(), spent).err();
+    }
+
+    fn budget_spent(&self) -> Option<Spent> {
+        let spent = (self.spent + self.begun.elapsed()).as_nanos();
+        let nanos = u64::try_from(spent).unwrap_or(u64::MAX);
+        self.args.budget.map(|budget| Spent { budget_nanos: budget.nanos(), nanos })
     }
 
     fn findings(&self) -> Findings {
@@ -373,14 +391,20 @@ impl<'a> Quest<'a> {
     fn tell(mut self, called: &str) -> Result<Report, Bad> {
         let mut findings = self.findings();
         findings.interrupted = matches!(self.ended, Ended::Interrupted | Ended::Refused);
-        if self.ended == Ended::Interrupted && self.trouble.is_none() {
-            self.trouble = self.progress.save(&self.findings()).err();
+        let has_end = self.what.requested.to.is_some();
+        if self.trouble.is_none() {
+            match self.ended {
+                Ended::Interrupted => self.save(self.budget_spent()),
+                // Whoever goes on has a budget of his own.
+                Ended::TimeUp if has_end => self.save(None),
+                Ended::TimeUp | Ended::Done | Ended::Refused => {}
+            }
         }
-        // What was cut goes on from its own file; what had no more time is over, and its rest is another hunt.
+        // What has an end goes on from its own file; what had no end but its time is over, and its rest is another hunt.
         let rest = match self.ended {
             Ended::Done => None,
-            Ended::TimeUp => self.seeds.rest(self.tally.seeds),
-            Ended::Interrupted | Ended::Refused => Some(self.what.requested),
+            Ended::TimeUp if !has_end => self.seeds.rest(self.tally.seeds),
+            Ended::TimeUp | Ended::Interrupted | Ended::Refused => Some(self.what.requested),
         };
         findings.go_on = rest.map(|rest| going_on(self.args, rest, called));
         print(&shown(&findings, self.args.output.json, called))?;
@@ -388,21 +412,25 @@ impl<'a> Quest<'a> {
         if let Some(trouble) = self.trouble.take() {
             return Err(trouble);
         }
-        if !findings.interrupted {
-            self.progress.spent();
+        if self.ended == Ended::Done || (self.ended == Ended::TimeUp && !has_end) {
+            self.progress.finished();
         }
         summaries?;
         Ok(Report { text: String::new(), exit: findings.exit() })
     }
 
-    fn case_path(&self, signature: &Signature, seed: Seed) -> PathBuf {
+    /// The names that a case may have: the plain one, and those that it gets where others have taken it.
+    fn case_paths(&self, signature: &Signature, seed: Seed) -> impl Iterator<Item = PathBuf> {
         let Signature { verdict, property, .. } = signature;
         let what = if property.is_empty() { verdict.to_string() } else { property.clone() };
-        self.args.out.join(format!("{}-{}-{seed}.json", slug(&self.what.scenario), slug(&what)))
+        let plain = format!("{}-{}-{seed}", slug(&self.what.scenario), slug(&what));
+        let own = format!("{plain}-{:.6}", self.what.fingerprint);
+        let names = [plain, own.clone()].into_iter().chain((2..).map(move |count: u64| format!("{own}-{count}")));
+        names.map(|name| self.args.out.join(format!("{name}.json")))
     }
 
+    /// Writes a case where no other stands: those of other hunts stay as they are, and the very same is there already.
     fn write_case(&self, signature: &Signature, run: &Run) -> Result<PathBuf, Bad> {
-        let path = self.case_path(signature, run.seed);
         let mut case = self.model.case(run);
         let judged = run.outcome.properties.iter().find(|judged| judged.name == signature.property);
         case.note = Some(match judged {
@@ -410,8 +438,13 @@ impl<'a> Quest<'a> {
             None => measures::headline(self.model, &run.outcome),
         });
         let text = serde_json::to_string_pretty(&case).map_err(|error| bad!("the case cannot be written: {error}"))?;
-        self.progress.write(&path, &text).map_err(|error| bad!("{} cannot be written: {error}", path.display()))?;
-        Ok(path)
+        for path in self.case_paths(signature, run.seed) {
+            let is_there = self.progress.add(&path, &text);
+            if is_there.map_err(|error| bad!("{} cannot be written: {error}", path.display()))? {
+                return Ok(path);
+            }
+        }
+        Err(bad!("--out {}: every name for a case is taken", self.args.out.display()))
     }
 }
 
@@ -421,7 +454,7 @@ fn detail(model: &Model, signature: &Signature, run: &Run) -> String {
     judged.map_or_else(|| measures::headline(model, &run.outcome), |judged| judged.detail.clone())
 }
 
-/// The command that judges the seeds for which there was no time.
+/// The command that goes on with a hunt, or with the seeds for which there was no time.
 fn going_on(args: &HuntArgs, rest: Seeds, called: &str) -> String {
     let flag = |name: &str, value: Option<String>| value.map(|value| [name.to_owned(), value]);
     let path = |path: &PathBuf| path.display().to_string();
@@ -456,8 +489,17 @@ fn slug(text: &str) -> String {
     let lower = text.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let slug = words.collect::<Vec<_>>().join("-");
-    if slug.is_empty() { "unnamed".to_owned() } else { slug.chars().take(80).collect() }
+    if slug.is_empty() { "unnamed".to_owned() } else { cut(&slug, LONGEST).to_owned() }
 }
+
+/// The beginning of a text in whole characters and at most so many bytes.
+fn cut(text: &str, bytes: usize) -> &str {
+    let ends = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..ends.unwrap_or(0)]
+}
+
+/// Bytes of a slug: two of them, a seed and what tells cases of one name apart make less than 200, and file systems take 255.
+const LONGEST: usize = 80;
 
 #[cfg(test)]
 mod tests {
@@ -467,5 +509,10 @@ mod tests {
     fn names_of_cases_are_plain() {
         assert_eq!(slug("Charged at most once!"), "charged-at-most-once");
         assert_eq!(slug("…"), "unnamed");
+        // Letters of one, two, three and four bytes.
+        for letter in ["a", "я", "中", "𐐷"] {
+            let slug = slug(&letter.repeat(300));
+            assert!((77..=80).contains(&slug.len()) && slug.starts_with(letter), "{slug}");
+        }
     }
 }

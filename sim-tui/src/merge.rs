@@ -26,6 +26,7 @@ pub(crate) fn command(args: &MergeArgs, called: &str) -> Result<Report, Bad> {
     if args.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err(bad!("- stands twice: standard input can be read once"));
     }
+    summary::check(&args.summaries)?;
     let sources = args.files.iter().map(|file| read(file)).collect::<Result<Vec<Source>, Bad>>()?;
     let findings = merged(&sources).map_err(Bad)?;
     print(&shown(&findings, args.output.json, called))?;
@@ -60,13 +61,18 @@ fn standard_input() -> Result<String, Bad> {
 /// Reads what a hunt printed, or what an unfinished one left to go on from.
 fn parsed(text: &str) -> Result<Findings, String> {
     let wanted = "give what `hunt --json` prints";
+    if text.trim().is_empty() {
+        return Err("it is empty: the shard printed nothing; leave it out, and it is said to be missing".to_owned());
+    }
     let document: Value =
         serde_json::from_str(text).map_err(|error| format!("this is not JSON ({error}); {wanted}"))?;
     match (document["kind"].as_str(), document["faultline"].as_u64()) {
         (Some("hunt" | "hunt-state"), Some(version)) if version > FORMAT => {
             Err(format!("it is written in format {version}; this faultline reads {FORMAT}"))
         }
-        (Some("hunt-state"), _) => progress::parsed(text).map(|findings| Findings { interrupted: true, ..findings }),
+        (Some("hunt-state"), _) => {
+            progress::parsed(text).map(|earlier| Findings { interrupted: true, ..earlier.findings })
+        }
         (Some("hunt"), _) => {
             let findings: Findings = serde_path_to_error::deserialize(document).map_err(|error| error.to_string())?;
             findings.check().map(|()| findings)
@@ -117,9 +123,14 @@ fn put_together(whole: Hunted, of: u64, shards: &BTreeMap<Shard, &Source>) -> Fi
     let unfinished = all().filter(|(_, findings)| is_unfinished(findings));
     findings.unfinished =
         unfinished.map(|(shard, it)| Unfinished { shard, seed_range: it.seed_range.clone() }).collect();
-    let covered = all().map(|(_, findings)| findings.what.list().covered_to(findings.seeds)).max();
-    let requested = findings.what.requested;
-    findings.seed_range = format!("{}..{}", requested.from, covered.unwrap_or(requested.from));
+    let ranges = all().map(|(shard, it)| (shard, it.what.list().covered(it.seeds)));
+    let reach = |(_, it): (Shard, &Findings)| it.what.list().covered_to(it.seeds);
+    let (least, most) = (all().map(reach).min(), all().map(reach).max());
+    if least != most {
+        findings.covered = ranges.collect();
+    }
+    let from = findings.what.requested.from;
+    findings.seed_range = format!("{from}..{}", least.unwrap_or(from));
     findings
 }
 
@@ -154,8 +165,9 @@ fn same_hunt(one: &Source, other: &Source) -> Result<(), String> {
     let (a, b) = (&one.findings.what, &other.findings.what);
     let of = |what: &Hunted| what.shard.map_or("no shard".to_owned(), |shard| format!("shards of {}", shard.of));
     let texts = |what: &Hunted| [what.scenario.clone(), what.version.clone(), what.requested.to_string(), of(what)];
-    let lists = |what: &Hunted| [Value::Object(what.settings.clone()).to_string(), what.faults.join("; ")];
-    let names = ["scenario ", "version ", "requested seeds ", "", "settings ", "faults "];
+    let until = |what: &Hunted| what.until.clone().unwrap_or("the scenario's own end".to_owned());
+    let lists = |what: &Hunted| [Value::Object(what.settings.clone()).to_string(), what.faults.join("; "), until(what)];
+    let names = ["scenario ", "version ", "requested seeds ", "", "settings ", "faults ", "until "];
     let pairs = texts(a).into_iter().chain(lists(a)).zip(texts(b).into_iter().chain(lists(b)));
     let whole = |what: &Hunted| what.shard.unwrap_or(Shard::WHOLE).of;
     let refused =
@@ -231,6 +243,7 @@ mod tests {
             fingerprint: "0".to_owned(),
             settings: serde_json::Map::new(),
             faults: vec!["0s.. loss a->b 1%".to_owned(), "2s.. crash a".to_owned()],
+            until: None,
             properties: vec!["p0".to_owned(), "p1".to_owned(), "seen".to_owned()],
             requested,
             shard,
@@ -326,8 +339,23 @@ mod tests {
         let shard = |index, most| source(found(range, Some(Shard { index, of: 4 }), most, 0));
         let merged = merged(&[shard(1, 99), shard(3, 4)]).expect("shards of one hunt");
         assert_eq!(merged.gaps(), ["missing: shards 2/4, 4/4", "unfinished: shard 3/4, only 0..15"]);
-        assert_eq!((merged.seeds, merged.seed_range.as_str()), (14, "0..40"));
-        let held = Findings { failing: 0, verdict: Verdict::Held, ..merged };
-        assert_eq!(held.exit(), Exit::OutOfLimits);
+        assert_eq!((merged.seeds, merged.seed_range.as_str()), (14, "0..15"));
+        for verdict in [Verdict::Held, Verdict::NeverSeen] {
+            let quiet = Findings { failing: 0, verdict, ..merged.clone() };
+            assert_eq!(quiet.exit(), Exit::OutOfLimits);
+        }
+    }
+
+    #[test]
+    fn of_shards_that_came_differently_far_the_range_is_what_all_have_finished() {
+        let range = Seeds { from: 0, to: None };
+        let shard = |index, most| source(found(range, Some(Shard { index, of: 2 }), most, 0));
+        let merged = merged(&[shard(2, 50), shard(1, 8)]).expect("shards of one hunt");
+        assert_eq!((merged.seeds, merged.seed_range.as_str()), (58, "0..15"));
+        let reach = "seeds beyond 0..15 are counted too: shard 1/2 came to 15, shard 2/2 to 100";
+        assert_eq!(merged.reach().as_deref(), Some(reach));
+        let written = shown(&merged, true, "faultline");
+        assert!(written.contains(r#""1/2": "0..15""#) && written.contains(r#""2/2": "0..100""#), "{written}");
+        assert_eq!(parsed(&written), Ok(merged));
     }
 }

@@ -35,6 +35,23 @@ struct State {
     /// Of the hunt as it is written: a damaged file is known by it.
     check: String,
     hunt: Findings,
+    /// None: it had no budget, or all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spent: Option<Spent>,
+}
+
+/// What a hunt that was cut had used up of its budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    pub(crate) budget_nanos: u64,
+    pub(crate) nanos: u64,
+}
+
+/// What an earlier hunt left to go on from.
+#[derive(Debug)]
+pub(crate) struct Earlier {
+    pub(crate) findings: Findings,
+    pub(crate) spent: Option<Spent>,
 }
 
 const KIND: &str = "hunt-state";
@@ -58,7 +75,7 @@ impl Progress {
         what: &Hunted,
         name: &str,
         begin: Begin,
-    ) -> Result<(Progress, Option<Findings>), Bad> {
+    ) -> Result<(Progress, Option<Earlier>), Bad> {
         let path = out.join(format!("{name}.state"));
         let lock = out.join(format!("{name}.lock"));
         let locked = locked(&lock)?;
@@ -70,7 +87,7 @@ impl Progress {
         Ok((progress, earlier))
     }
 
-    fn earlier(&self, what: &Hunted) -> Result<Option<Findings>, Bad> {
+    fn earlier(&self, what: &Hunted) -> Result<Option<Earlier>, Bad> {
         let shown = self.path.display();
         let way_out = "move it away, or begin anew with --fresh";
         let text = match fs::read_to_string(&self.path) {
@@ -81,13 +98,13 @@ impl Progress {
             }
         };
         let found = parsed(&text);
-        let findings =
+        let earlier =
             found.map_err(|why| bad!("{shown}, from which this hunt would go on, is damaged: {why}; {way_out}"))?;
-        if findings.what != *what {
-            let Hunted { scenario, requested, .. } = &findings.what;
+        if earlier.findings.what != *what {
+            let Hunted { scenario, requested, .. } = &earlier.findings.what;
             return Err(bad!("{shown} belongs to another hunt, of {scenario}, seeds {requested}; {way_out}"));
         }
-        Ok(Some(findings))
+        Ok(Some(earlier))
     }
 
     /// Whether it is time to write it anew.
@@ -96,20 +113,47 @@ impl Progress {
     }
 
     /// Writes how far the hunt has come; the cases that it counts are there.
-    pub(crate) fn save(&mut self, findings: &Findings) -> Result<(), Bad> {
+    pub(crate) fn save(&mut self, findings: &Findings, spent: Option<Spent>) -> Result<(), Bad> {
         let wrong = |error: io::Error| bad!("{} cannot be written: {error}", self.path.display());
         let check = check(findings).map_err(io::Error::other).map_err(wrong)?;
-        let state = State { faultline: FORMAT, kind: KIND.to_owned(), check, hunt: findings.clone() };
+        let state = State { faultline: FORMAT, kind: KIND.to_owned(), check, hunt: findings.clone(), spent };
         let text = serde_json::to_string_pretty(&state).map_err(io::Error::other).map_err(wrong)?;
-        self.write(&self.path, &text).map_err(wrong)?;
+        self.write(&text).map_err(wrong)?;
         self.saved = Clock::now();
         Ok(())
     }
 
-    /// Writes a file of the hunt whole or not at all. Under the lock nobody else writes the file that is then given its name, so
-    /// that one which a kill left behind is used again.
-    pub(crate) fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+    /// Writes the file whole or not at all.
+    fn write(&self, text: &str) -> io::Result<()> {
+        let new = self.written(text)?;
+        fs::rename(&new, &self.path)?;
+        synced(&self.path)
+    }
+
+    /// Writes another file of the hunt whole or not at all, and nothing where one stands; whether it is there with this text.
+    pub(crate) fn add(&self, path: &Path, text: &str) -> io::Result<bool> {
+        match fs::read(path) {
+            Ok(known) => return Ok(known.strip_suffix(b"\n") == Some(text.as_bytes())),
+            Err(error) if error.kind() == ErrorKind::IsADirectory => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let new = self.written(text)?;
+        // A link takes no name that somebody else took meanwhile; where there are no links, that is left to luck.
+        match fs::hard_link(&new, path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            Err(_) => fs::rename(&new, path)?,
+            Ok(()) => fs::remove_file(&new)?,
+        }
+        synced(path).map(|()| true)
+    }
+
+    /// A file with the text that has no name of its own yet. Under the lock nobody else writes it, so that one which a kill left
+    /// behind is used again.
+    fn written(&self, text: &str) -> io::Result<PathBuf> {
         let new = self.new_path();
+        // A kill between a link and its removal leaves two names of one file.
+        let _ = fs::remove_file(&new);
         let mut file = File::create(&new)?;
         let written = writeln!(file, "{text}").and_then(|()| file.sync_all());
         if let Err(error) = written {
@@ -117,10 +161,7 @@ impl Progress {
             let _ = fs::remove_file(&new);
             return Err(error);
         }
-        fs::rename(&new, path)?;
-        // The name is there after a power cut too, where folders can be synced.
-        let folder = path.parent().and_then(|folder| File::open(folder).ok());
-        folder.map_or(Ok(()), |folder| folder.sync_all().or(Ok(())))
+        Ok(new)
     }
 
     fn new_path(&self) -> PathBuf {
@@ -128,7 +169,7 @@ impl Progress {
     }
 
     /// Removes the file: the hunt is over, and nothing is left to go on with.
-    pub(crate) fn spent(&self) {
+    pub(crate) fn finished(&self) {
         // What cannot be removed is found by the next hunt, which then has nothing to do but to print.
         let _ = fs::remove_file(&self.path);
     }
@@ -140,6 +181,12 @@ impl Drop for Progress {
         let _ = fs::remove_file(self.new_path());
         let _ = fs::remove_file(&self.lock);
     }
+}
+
+/// Sees to it that the name is there after a power cut too, where folders can be synced.
+fn synced(path: &Path) -> io::Result<()> {
+    let folder = path.parent().and_then(|folder| File::open(folder).ok());
+    folder.map_or(Ok(()), |folder| folder.sync_all().or(Ok(())))
 }
 
 /// Takes the lock of a hunt. One that a killed hunt left behind is nobody's.
@@ -193,7 +240,7 @@ fn check(findings: &Findings) -> serde_json::Result<String> {
 ///
 /// # Errors
 /// When not all of it is as it was written.
-pub(crate) fn parsed(text: &str) -> Result<Findings, String> {
+pub(crate) fn parsed(text: &str) -> Result<Earlier, String> {
     let state: State = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let State { faultline, kind, hunt, .. } = &state;
     if (*faultline, kind.as_str()) != (FORMAT, KIND) {
@@ -202,5 +249,5 @@ pub(crate) fn parsed(text: &str) -> Result<Findings, String> {
     if check(hunt).map_err(|error| error.to_string())? != state.check {
         return Err("something in it was changed after it was written".to_owned());
     }
-    hunt.check().map(|()| state.hunt)
+    hunt.check().map(|()| Earlier { findings: state.hunt, spent: state.spent })
 }

@@ -22,7 +22,22 @@ pub(crate) fn check(summaries: &Summaries) -> Result<(), Bad> {
         let made = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
         made.map_err(|error| bad!("{} cannot be written: {error}", path.display()))?;
     }
-    Ok(())
+    match (&summaries.markdown, &summaries.junit) {
+        (Some(markdown), Some(junit)) if is_one_file(markdown, junit) => Err(bad!(
+            "--markdown and --junit both name {}; the one would overwrite the other: name two files",
+            junit.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether two paths whose folders are there lead to the same file.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        path.canonicalize().ok().or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?)))
+    };
+    one == other || place(one).is_some_and(|one| place(other) == Some(one))
 }
 
 /// Writes what was asked for.
@@ -45,6 +60,7 @@ pub(crate) fn markdown(findings: &Findings, called: &str) -> String {
     let gaps = findings.gaps();
     out += &format!("**{}**\n", plain(&findings.headline()));
     out.extend(gaps.iter().map(|gap| format!("\n⚠ {}\n", plain(gap))));
+    out.extend(findings.reach().map(|reach| format!("\n{}\n", plain(&reach))));
     if !findings.failures.is_empty() {
         out += "\n| seeds | smallest | what | last causes | seen | again |\n|--:|--:|---|---|---|---|\n";
         out.extend(findings.failures.iter().map(|way| row(way, called)));
@@ -138,6 +154,7 @@ fn cases(findings: &Findings, called: &str) -> Vec<Case> {
     let has_failed = |name: &String| findings.failures.iter().any(|way| way.property == *name);
     for name in findings.what.properties.iter().filter(|name| !has_failed(name)) {
         let outcome = match findings.sometimes.get(name) {
+            Some(0) if findings.has_gaps() => Outcome::Unknown("not seen in what was judged".to_owned()),
             Some(0) => {
                 let said = format!("never seen in {}", text::counted(findings.seeds, "run"));
                 Outcome::Failed(word(Verdict::NeverSeen), said, String::new())

@@ -58,10 +58,10 @@ impl Shell {
     }
 }
 
-/// The printed lines without timings, and without the folder of the cases.
+/// The printed lines without timings.
 fn timeless(output: &Output) -> String {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let lines = text.lines().filter(|line| !line.contains("seeds/s") && !line.contains(" replay "));
+    let lines = text.lines().filter(|line| !line.contains("seeds/s"));
     lines.map(|line| format!("{line}\n")).collect()
 }
 
@@ -114,17 +114,61 @@ fn a_slurm_array_judges_every_shard_once() {
     shell.check("40", &shell.command("faultline").arg("merge").args(reports).output().unwrap());
 }
 
-#[test]
-fn hosts_judge_every_shard_once_where_gnu_parallel_is() {
+/// A shell with GNU parallel, or with something that runs its scripts one after the other where there is none.
+fn with_parallel() -> Shell {
+    use std::os::unix::fs::PermissionsExt;
     let shell = Shell::new();
     let is_gnu = |output: Output| String::from_utf8_lossy(&output.stdout).starts_with("GNU parallel");
     if !shell.command("parallel").arg("--version").output().is_ok_and(is_gnu) {
-        return;
+        let stand_in = shell.bin.path().join("parallel");
+        std::fs::write(&stand_in, "#!/bin/sh\nexec xargs -0 -n 1 sh -c\n").unwrap();
+        std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let mut command = shell.command(deploy().join("parallel.sh"));
-    let merged = command.args(["scenario.json", "--seeds", "40"]).env("SHARDS", "3").output().unwrap();
-    assert_eq!(merged.status.code(), Some(1), "{}", String::from_utf8_lossy(&merged.stderr));
+    shell
+}
+
+#[test]
+fn hosts_judge_every_shard_once() {
+    let shell = with_parallel();
+    let hosts = |words: &[&str]| {
+        let mut command = shell.command(deploy().join("parallel.sh"));
+        command.args(words).env("SHARDS", "3").output().unwrap()
+    };
+    let merged = hosts(&["scenario.json", "--seeds", "40"]);
+    let error = String::from_utf8_lossy(&merged.stderr);
+    assert!(merged.status.code() == Some(1) && !error.contains("parallel"), "{error}");
     shell.check("40", &merged);
+    // Words are read as they were written, whatever stands in them.
+    let words = ["--seeds", "9", "--fault", "1s..2s cut shop->gateway", "--fault", "2s..3s crash gateway"];
+    let merged = hosts(&[&["scenario.json"], &words[..]].concat());
+    let one = shell.command("faultline").args(["hunt", "scenario.json"]).args(words).output().unwrap();
+    assert_eq!(timeless(&merged), timeless(&one), "{}", String::from_utf8_lossy(&merged.stderr));
+}
+
+#[test]
+fn hosts_that_could_not_do_their_work_are_told_and_earlier_reports_are_not_theirs() {
+    let shell = with_parallel();
+    let hosts = |fault: &str, program: &str| {
+        let mut command = shell.command(deploy().join("parallel.sh"));
+        command.args(["scenario.json", "--seeds", "6", "--fault", fault, "--until", "1s"]);
+        command.env("SHARDS", "3").env("FAULTLINE", program).output().unwrap()
+    };
+    assert_eq!(hosts("0s.. cut shop->gateway", "faultline").status.code(), Some(0));
+    for fault in ["no fault", "{} it's {#}"] {
+        let failed = hosts(fault, "faultline");
+        let error = String::from_utf8_lossy(&failed.stderr);
+        assert_eq!((failed.status.code(), failed.stdout.as_slice()), (Some(2), &b""[..]), "{error}");
+        assert!(error.contains(fault) && error.contains("not every shard could do its work"), "{error}");
+        assert!(!shell.folder.path().join("shard-1.json").exists());
+    }
+    // One that fails is missing, and the others are merged.
+    let flaky = shell.bin.path().join("flaky");
+    let script = "#!/bin/sh\ncase \" $* \" in *\" 2/3 \"*) exit 2 ;; esac\nexec faultline \"$@\"\n";
+    std::fs::write(&flaky, script).unwrap();
+    std::fs::set_permissions(&flaky, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let failed = hosts("0s.. cut shop->gateway", "flaky");
+    let out = String::from_utf8_lossy(&failed.stdout);
+    assert!(failed.status.code() == Some(4) && out.contains("\nmissing: shard 2/3\n"), "{out}");
 }
 
 #[test]

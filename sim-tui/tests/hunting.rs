@@ -205,6 +205,7 @@ fn shards_of_different_hunts_are_refused() {
     edited["failing"] = Value::from(9999);
     shell.write("sums.json", &edited.to_string());
     shell.write("broken.json", "{\"kind\": \"hunt\"");
+    shell.write("empty.json", "");
     let mut all = String::new();
     for file in [
         "range.json",
@@ -216,6 +217,7 @@ fn shards_of_different_hunts_are_refused() {
         "contradicts.json",
         "sums.json",
         "broken.json",
+        "empty.json",
         "shop.json",
         "gone.json",
         ".",
@@ -225,6 +227,24 @@ fn shards_of_different_hunts_are_refused() {
         all += &format!("$ faultline merge {} {file}\n{}\n", files[0], said.err);
     }
     insta::assert_snapshot!("merge-refuses", all);
+}
+
+#[test]
+fn shards_with_a_budget_say_how_far_each_came() {
+    let shell = Shell::new();
+    let shard = |file: &str, shard: &str, budget: &str| {
+        let said = shell.run(&["hunt", "shop.json", "--for", budget, "--shard", shard, "--jobs", "1", "--json"]);
+        shell.write(file, &said.out);
+        said.json()["seed_range"].as_str().unwrap().to_owned()
+    };
+    let (less, more) = (shard("1.json", "1/2", "1ms"), shard("2.json", "2/2", "300ms"));
+    let files = ["1.json".to_owned(), "2.json".to_owned()];
+    let merged = shell.merge(&files, &["--json"]).json();
+    assert_eq!(merged["seed_range"], less.as_str());
+    assert_eq!(merged["covered"], serde_json::json!({"1/2": less, "2/2": more}));
+    let said = shell.merge(&files, &[]).out;
+    let [less, more] = [less, more].map(|range| range.split("..").nth(1).unwrap().to_owned());
+    assert!(said.contains(&format!(": shard 1/2 came to {less}, shard 2/2 to {more}\n")), "{said}");
 }
 
 #[test]
@@ -346,7 +366,8 @@ fn a_state_that_cannot_be_trusted_is_neither_used_nor_removed() {
     let fresh = ["hunt", "shop.json", "--seeds", "200000", "--out", "out", "--fresh", "--for", "50ms"];
     let said = shell.run(&fresh);
     assert_eq!((said.code, said.err.as_str()), (1, ""), "{}", said.out);
-    assert!(shell.names("out").iter().all(|name| name.ends_with(".json")), "{:?}", shell.names("out"));
+    // What there was no time for is left to go on with.
+    assert_eq!(shell.state("out"), state);
 }
 
 #[test]
@@ -373,8 +394,9 @@ fn a_disk_that_takes_nothing_more_leaves_what_was_there_and_the_report() {
     let shell = Shell::new();
     let whole = shell.run(&["hunt", "shop.json", "--seeds", "40", "--out", "out"]);
     let before: Vec<String> = shell.names("out").iter().map(|name| shell.read(&format!("out/{name}"))).collect();
-    // No file may grow beyond a block: the folder can be written to, and no case fits.
-    let full = shell.sh("trap '' XFSZ; ulimit -f 1; faultline hunt shop.json --seeds 40 --out out --json");
+    // No file may grow beyond a block: the folder can be written to, and no case of another hunt fits.
+    let line = "trap '' XFSZ; ulimit -f 1; faultline hunt shop.json --seeds 40 --out out --json";
+    let full = shell.sh(&format!("{line} --fault '3h.. crash shop'"));
     assert_eq!(full.code, 2, "{}", full.err);
     assert!(full.err.contains("out/small-shop-charged") && full.err.contains("cannot be written: "), "{}", full.err);
     let found = full.json();
@@ -386,8 +408,106 @@ fn a_disk_that_takes_nothing_more_leaves_what_was_there_and_the_report() {
     let line = "trap '' XFSZ; ulimit -f 1; faultline hunt shop.json --seeds 40 --fault '0s.. cut shop->gateway' --json";
     let said = shell.sh(&format!("{line} --markdown there/summary.md --junit there/units.xml"));
     assert!(said.code == 2 && said.err.contains("there/units.xml cannot be written"), "{}{}", said.err, said.out);
+    assert!(!said.err.contains(".case-"), "{}", said.err);
     assert_eq!(said.json()["seeds"], 40);
     assert_eq!(whole.code, 1);
+}
+
+#[test]
+fn cases_of_other_hunts_keep_their_names_and_what_is_in_them() {
+    let shell = Shell::new();
+    let hunt = |more: &[&str]| shell.run(&[&["hunt", "shop.json", "--seeds", "9", "--json"], more].concat());
+    let case = |said: &Said| said.json()["failures"][0]["case"].as_str().unwrap().to_owned();
+    let (plain, other) = (hunt(&[]), hunt(&["--fault", "3h.. crash shop"]));
+    let (first, second) = (case(&plain), case(&other));
+    let stem = first.strip_suffix(".json").unwrap();
+    let piece = second.strip_prefix(&format!("{stem}-")).unwrap().strip_suffix(".json").unwrap();
+    assert_eq!(piece, &other.json()["fingerprint"].as_str().unwrap()[..6]);
+    assert!(shell.read(&second).contains("crash shop") && !shell.read(&first).contains("crash shop"));
+    // Each finds its own again, and nothing is written twice.
+    let names = shell.names("faultline-cases");
+    assert_eq!((case(&hunt(&[])), case(&hunt(&["--fault", "3h.. crash shop"]))), (first.clone(), second.clone()));
+    assert_eq!(shell.names("faultline-cases"), names);
+    // Whatever stands there stays there.
+    shell.write(&second, "mine");
+    let third = case(&hunt(&["--fault", "3h.. crash shop"]));
+    assert_eq!((third, shell.read(&second)), (format!("{stem}-{piece}-2.json"), "mine".to_owned()));
+}
+
+#[test]
+fn a_hunt_that_goes_on_reports_its_own_cases() {
+    let shell = Shell::new();
+    let words = ["hunt", "shop.json", "--seeds", "200000", "--for", "50ms", "--json"];
+    let cut = shell.run(&words).json();
+    let case = |found: &Value| found["failures"][0]["case"].as_str().unwrap().to_owned();
+    let text = shell.read(&case(&cut));
+    shell.write(&case(&cut), "another");
+    let resumed = shell.run(&words).json();
+    assert_eq!(shell.read(&case(&cut)), "another");
+    assert_eq!((case(&resumed) == case(&cut), shell.read(&case(&resumed))), (false, text));
+}
+
+#[test]
+fn a_budget_is_the_time_of_one_call_and_the_rest_of_the_range_stays() {
+    let shell = Shell::new();
+    let timed = |budget: &str| {
+        let begun = Instant::now();
+        let said = shell.run(&["hunt", "shop.json", "--seeds", "30000", "--jobs", "1", "--for", budget]);
+        (said, begun.elapsed())
+    };
+    let seeds = |said: &Said| {
+        said.out
+            .split(" seeds (0..")
+            .nth(1)
+            .unwrap()
+            .split(')')
+            .next()
+            .unwrap()
+            .replace("’", "")
+            .parse::<u64>()
+            .unwrap()
+    };
+    let (first, _) = timed("100ms");
+    assert_eq!((first.code, first.err.as_str()), (1, ""));
+    let end = first.out.lines().last().unwrap().to_owned();
+    assert_eq!(end, "the time is up; to go on: faultline hunt shop.json --seeds 0..30000 --for 100ms --jobs 1");
+    // A shorter one has its own time, however long the first one took, and so has the same one again.
+    for budget in ["60ms", "60ms"] {
+        let (next, took) = timed(budget);
+        assert!(next.err.starts_with("goes on where"), "{}", next.err);
+        assert!(took >= Duration::from_millis(60) && seeds(&next) > seeds(&first), "{took:?} {}", next.out);
+    }
+    let (last, whole) =
+        (["hunt", "shop.json", "--seeds", "30000"], ["hunt", "shop.json", "--seeds", "30000", "--fresh"]);
+    let last = shell.run(&last);
+    assert!(last.err.starts_with("goes on where"), "{}", last.err);
+    assert!(shell.names("faultline-cases").iter().all(|name| name.ends_with(".json")));
+    assert_eq!(last.timeless(), shell.run(&whole).timeless());
+}
+
+#[test]
+fn as_many_workers_as_you_like_are_as_good_as_a_few() {
+    let shell = Shell::new();
+    let hunt = |jobs: &str| shell.run(&["hunt", "shop.json", "--seeds", "20000", "--for", "100ms", "--jobs", jobs]);
+    let begun = Instant::now();
+    let (many, took) = (hunt("18446744073709551615"), begun.elapsed());
+    assert_eq!((many.code, many.err.as_str()), (1, ""));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn long_names_in_any_script_have_cases() {
+    let shell = Shell::new();
+    let (shop, rule) = ("商店".repeat(60), "Заказ".repeat(50));
+    let long = SHOP.replace("small shop", &shop).replace("charged <once> & \\\"only\\\"", &rule);
+    assert!(long.contains(&shop) && long.contains(&rule));
+    shell.write("shop.json", &long);
+    for more in [&[][..], &["--fault", "3h.. crash shop"]] {
+        let said = shell.run(&[&["hunt", "shop.json", "--seeds", "9", "--json"], more].concat());
+        assert_eq!(said.code, 1, "{}", said.err);
+    }
+    let names = shell.names("faultline-cases");
+    assert!(names.len() > 1 && names.iter().all(|name| name.len() < 200 && name.contains('商')), "{names:?}");
 }
 
 #[test]
@@ -401,6 +521,10 @@ fn a_folder_that_cannot_be_written_to_is_said_before_the_hunt() {
     assert_eq!(shell.read("taken"), "mine");
     let said = shell.run(&["hunt", "shop.json", "--seeds", "5", "--junit", "."]);
     assert!(said.code == 2 && said.err.contains(". is a folder"), "{}", said.err);
+    for other in ["both", "./both"] {
+        let said = shell.run(&["hunt", "shop.json", "--seeds", "5", "--junit", "both", "--markdown", other]);
+        assert!(said.code == 2 && said.err.contains("name two files") && !shell.path("both").exists(), "{}", said.err);
+    }
     std::fs::create_dir(shell.path("locked")).unwrap();
     std::fs::set_permissions(shell.path("locked"), std::fs::Permissions::from_mode(0o555)).unwrap();
     // Whoever may do everything may write there too.
