@@ -218,7 +218,8 @@ impl Candidate {
             let before = (self.lines.clone(), self.only.clone());
             self.drop_lines(trial);
             self.drop_operations(trial);
-            let fewer_nodes = self.drop_nodes(trial);
+            // Each node that might go costs reading the scenario again: only when little else is left.
+            let fewer_nodes = trial.end.is_none() && self.drop_nodes(trial);
             self.ease_times(trial);
             if trial.is_over() || !fewer_nodes && before == (self.lines.clone(), self.only.clone()) {
                 return self;
