@@ -46,6 +46,18 @@ proptest! {
         prop_assert_eq!([original.touched(), fork.touched()], [alone.touched(), alone.touched()]);
     }
 
+    /// Neither what it would have done, nor its end, for which nobody waits.
+    #[test]
+    fn a_fault_that_is_lifted_never_was(world in worlds(Has::Yes), faults in schedules(), seed in any::<u64>()) {
+        let place = faults.len();
+        let more = faults.iter().cloned().chain(["1ms..90s crash svc-1".to_owned()]).collect();
+        let mut without = World { faults, ..world.clone() }.start(seed);
+        let mut lifted = World { faults: more, ..world }.start(seed);
+        prop_assert!(lifted.lift(place));
+        prop_assert_eq!(lifted.last_fault_end(), without.last_fault_end());
+        prop_assert_eq!(go_on(&mut lifted, usize::MAX), go_on(&mut without, usize::MAX));
+    }
+
     #[test]
     fn fresh_dice_from_the_same_seed_change_nothing(
         world in worlds(Has::Yes), faults in schedules(), seed in any::<u64>(), at in 0..300usize,

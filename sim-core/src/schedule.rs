@@ -83,6 +83,8 @@ struct Turn {
     struck: Vec<NodeId>,
     /// When it is over; none before it first began.
     end: Option<Instant>,
+    /// Whether it was taken out of what is to come: nobody waits for its end.
+    lifted: bool,
 }
 
 /// What a fault does at an instant.
@@ -161,7 +163,8 @@ impl Cursor {
 
     /// The end of the last fault that ends, as far as it is known now; what never ends is not waited for.
     pub(crate) fn last_end(&self, plan: &Plan, dice: &Dice) -> Instant {
-        let ends = plan.planned.iter().zip(&self.turns).map(|(planned, turn)| match (planned.every, turn.end) {
+        let waited_for = plan.planned.iter().zip(&self.turns).filter(|(_, turn)| !turn.lifted);
+        let ends = waited_for.map(|(planned, turn)| match (planned.every, turn.end) {
             (Some(_), _) => planned.end,
             (None, Some(known)) => known,
             (None, None) => self.end_of(planned, planned.begin, 0, dice),
@@ -183,6 +186,9 @@ impl Cursor {
             return false;
         }
         self.pending.retain(|(_, _, index)| !of_it(index));
+        for (turn, _) in self.turns.iter_mut().zip(&plan.planned).filter(|(_, planned)| planned.fault == place) {
+            turn.lifted = true;
+        }
         true
     }
 

@@ -226,10 +226,6 @@ fn commands_and_flags_in_the_examples_exist() {
     for file in std::fs::read_dir(deploy()).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         let text = text(&name);
-        assert!(
-            !text.contains("/tmp/") && !text.contains("/home/") && !text.contains("/work/main"),
-            "{name} names a local path"
-        );
         for line in text.lines().filter(|line| !line.starts_with('|')) {
             let words: Vec<&str> = line.split(|c: char| c.is_whitespace() || "`'\"".contains(c)).collect();
             for (at, pair) in words.windows(2).enumerate() {
