@@ -1,0 +1,86 @@
+//! All of the program `faultline`: it reads the command line, does what that asks, and tells the shell how it came out.
+//!
+//! The only crate that knows a terminal, a file, a thread, an exit code.
+
+mod cli;
+mod commands;
+mod demo;
+mod diagram;
+mod explain;
+mod files;
+mod findings;
+mod hunt;
+mod interrupt;
+mod load;
+mod measures;
+mod merge;
+mod moment;
+mod page;
+mod progress;
+mod quiet;
+mod reference;
+mod replay;
+mod report;
+mod run;
+mod seeds;
+mod shrink;
+mod summary;
+mod text;
+mod trace;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command, Workers};
+use crate::report::{Bad, Exit, Report, bad};
+
+/// Does what the command line of this process asks; what the shell is told.
+pub fn main() -> ExitCode {
+    quiet::install();
+    let called = commands::program();
+    let Cli { command } = cli::parse(&called);
+    let outcome =
+        carried_out(command.as_ref(), &called).and_then(|report| report::print(&report.text).map(|()| report.exit));
+    let exit = outcome.unwrap_or_else(|bad| {
+        // When nobody listens to errors either, the exit code still tells.
+        let _ = writeln!(io::stderr(), "{bad}");
+        Exit::Bad
+    });
+    exit.into()
+}
+
+fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
+    match command {
+        None => tell_demo(Workers { jobs: None }, called),
+        Some(Command::Demo(workers)) => tell_demo(*workers, called),
+        Some(Command::Explore { .. }) => Err(explore(called)),
+        Some(Command::Run(args)) => run::run(args, called),
+        Some(Command::Hunt(args)) => hunt::command(args, called),
+        Some(Command::Merge(args)) => merge::command(args, called),
+        Some(Command::Replay(args)) => replay::command(args, called),
+        Some(Command::Shrink(args)) => shrink::command(args, called),
+        Some(Command::Explain(args)) => explain::command(args, called),
+        Some(Command::List(output)) => reference::list(*output, called),
+        Some(Command::Show(args)) => reference::show(args, called),
+        Some(Command::New { name }) => reference::new(name, called),
+        Some(Command::Validate { files, output }) => reference::validate(files, *output, called),
+        Some(Command::Schema) => Ok(reference::schema()),
+        Some(Command::Faults(output)) => Ok(reference::faults(*output)),
+        Some(Command::Completions { shell }) => Ok(reference::completions(*shell)),
+        Some(Command::Man { command }) => reference::man(command.as_deref()),
+    }
+}
+
+/// The demo writes as it goes along.
+fn tell_demo(workers: Workers, called: &str) -> Result<Report, Bad> {
+    demo::demo(called, workers.count(), &mut io::stdout().lock())?;
+    Ok(Report::fine(String::new()))
+}
+
+fn explore(called: &str) -> Bad {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        bad!("the explorer is not built yet; `{}` tells the story as text", commands::line(called, ["demo"]))
+    } else {
+        bad!("the explorer needs a terminal; `{}` tells the story as text", commands::line(called, ["demo"]))
+    }
+}
