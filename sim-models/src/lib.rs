@@ -22,5 +22,6 @@ pub mod scenario;
 pub mod shelf;
 pub mod shrink;
 mod slab;
+pub mod topology;
 pub mod value;
 pub mod words;
