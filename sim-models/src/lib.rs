@@ -18,6 +18,7 @@ pub mod problem;
 pub mod program;
 pub mod prove;
 pub mod record;
+pub mod red;
 pub mod scenario;
 pub mod shelf;
 pub mod shrink;
