@@ -24,7 +24,7 @@ use sim_core::{Happening, Instant, Judge, Judged, NodeId, Sim};
 pub use self::finding::{Reading, Source, Violation};
 use self::plan::Plan;
 use self::state::{Broke, State};
-use self::tally::percentile;
+pub(crate) use self::tally::{latency_ns, percentile, rank};
 use self::verdict::{End, Over};
 use crate::message::{Msg, Note};
 use crate::program::{Counter, EdgeCounter, EdgeRef, NodeCounter, NodeRef, Program, Role};

@@ -6,7 +6,7 @@ use super::bench::{Bench, ExactNumber, Quiet, Seen};
 use super::finding::{Reading, Violation, broken, in_parentheses, read_cell, read_key, read_run, stands};
 use super::plan::{HowAsked, HowLive, Plan, Target, Whom};
 use super::question::{EventNumber, Knowledge, Question, small};
-use super::tally::{Quantile, Sample, Share, Tally, edge_place, node_place};
+use super::tally::{Quantile, Sample, Share, Tally, edge_place, latency_ns, node_place};
 use super::words;
 use crate::expr::EvalError;
 use crate::keymap::KeyMap;
@@ -358,7 +358,7 @@ impl State {
         if let Some(counter) = node_place(workload, counter) {
             self.count(plan, counter);
         }
-        let nanos = self.at.since(since).nanos();
+        let nanos = latency_ns(self.at, since);
         self.tally.samples[place].push(Sample { since, nanos });
         let inside = |window: &Option<usize>| window.is_none_or(|window| plan.windows[window].contains(since));
         for ((of, window), share) in plan.shares.iter().zip(&mut self.shares) {

@@ -203,14 +203,20 @@ impl Tally {
     }
 }
 
+/// How long a request took that has its outcome at an instant: since it was to begin, whatever the outcome is.
+#[inline]
+pub(crate) const fn latency_ns(outcome: Instant, since: Instant) -> u64 {
+    outcome.since(since).nanos()
+}
+
 /// The place of a share among so many sorted samples, from 1: the nearest rank, no less than that share is at or below it.
-pub(super) fn rank(share: Ratio, samples: usize) -> usize {
+pub(crate) fn rank(share: Ratio, samples: usize) -> usize {
     let rank = (u128::from(share.parts()) * samples as u128).div_ceil(u128::from(Ratio::ONE.parts()));
     (rank as usize).max(1)
 }
 
 /// The nearest-rank percentile; none without a sample. The samples are reordered.
-pub(super) fn percentile(share: Ratio, samples: &mut [u64]) -> Option<u64> {
+pub(crate) fn percentile(share: Ratio, samples: &mut [u64]) -> Option<u64> {
     if samples.is_empty() {
         return None;
     }
