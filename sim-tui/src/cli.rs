@@ -26,6 +26,9 @@ pub(crate) enum Command {
         /// A scenario, a scenario file or a case file.
         #[arg(value_name = "SCENARIO or CASE")]
         what: Option<String>,
+        /// Draws with ASCII only; so it does by itself where the locale has no UTF-8.
+        #[arg(long)]
+        ascii: bool,
     },
     /// Runs a scenario once: verdicts, rates, durations, metrics.
     Run(RunArgs),

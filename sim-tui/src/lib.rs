@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod diagram;
 mod explain;
+mod explore;
 mod files;
 mod findings;
 mod hunt;
@@ -28,14 +29,16 @@ mod summary;
 mod text;
 mod trace;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Workers};
-use crate::report::{Bad, Exit, Report, bad};
+use crate::report::{Bad, Exit, Report};
 
 /// Does what the command line of this process asks; what the shell is told.
 pub fn main() -> ExitCode {
+    // In this order: what is held back is no crash.
+    explore::guard::install();
     quiet::install();
     let called = commands::program();
     let Cli { command } = cli::parse(&called);
@@ -51,9 +54,10 @@ pub fn main() -> ExitCode {
 
 fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
     match command {
+        None if explore::possible().is_ok() => explore::explore(None, false, called),
         None => tell_demo(Workers { jobs: None }, called),
         Some(Command::Demo(workers)) => tell_demo(*workers, called),
-        Some(Command::Explore { .. }) => Err(explore(called)),
+        Some(Command::Explore { what, ascii }) => explore::explore(what.as_deref(), *ascii, called),
         Some(Command::Run(args)) => run::run(args, called),
         Some(Command::Hunt(args)) => hunt::command(args, called),
         Some(Command::Merge(args)) => merge::command(args, called),
@@ -75,12 +79,4 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
 fn tell_demo(workers: Workers, called: &str) -> Result<Report, Bad> {
     demo::demo(called, workers.count(), &mut io::stdout().lock())?;
     Ok(Report::fine(String::new()))
-}
-
-fn explore(called: &str) -> Bad {
-    if io::stdin().is_terminal() && io::stdout().is_terminal() {
-        bad!("the explorer is not built yet; `{}` tells the story as text", commands::line(called, ["demo"]))
-    } else {
-        bad!("the explorer needs a terminal; `{}` tells the story as text", commands::line(called, ["demo"]))
-    }
 }

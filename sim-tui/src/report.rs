@@ -28,8 +28,14 @@ pub(crate) enum Exit {
     Different = 3,
     /// A limit ended it.
     OutOfLimits = 4,
+    /// A mistake in this program itself; what Rust exits with after a panic.
+    Crashed = 101,
+    /// The terminal went away: 128 and the number of SIGHUP.
+    HungUp = 129,
     /// Ctrl-C.
     Interrupted = 130,
+    /// It was told to end: 128 and the number of SIGTERM.
+    Terminated = 143,
 }
 
 /// Writes to standard output; whoever closes it early has read enough.
