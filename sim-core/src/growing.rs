@@ -1,6 +1,7 @@
 //! A list that only grows, of which a copy is cheap: a run that goes on can be looked at as it was a moment ago.
 
 use std::iter::once;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Items of a full block. A copy of a list copies fewer items than this, however long the list is.
@@ -87,6 +88,17 @@ impl<T: Clone> Growing<T> {
         self.full[..last].iter().map(|block| &block[..]).chain(once(cut)).flatten()
     }
 
+    /// The items at these places as the slices they lie in, for a pass that is to be fast; lists that grow together are cut at the
+    /// same places. What lies beyond the end is left out.
+    pub fn slices(&self, places: Range<usize>) -> impl Iterator<Item = &[T]> {
+        let end = places.end.min(self.len());
+        let blocks = if places.start < end { places.start / BLOCK..end.div_ceil(BLOCK) } else { 0..0 };
+        blocks.map(move |block| {
+            let (begin, block) = (block * BLOCK, self.block(block));
+            &block[places.start.saturating_sub(begin)..(end - begin).min(block.len())]
+        })
+    }
+
     /// The place of the first item for which this is false, when it is true up to some place and false from there on; the
     /// length, when it is never false.
     pub fn partition_point(&self, mut before: impl FnMut(&T) -> bool) -> usize {
@@ -149,6 +161,9 @@ mod tests {
                 assert_eq!(list.get(at), plain.get(at), "{at} of {len}");
                 assert!(list.iter_from(at).eq(plain.get(at..).unwrap_or(&[])), "{at} of {len}");
                 assert!(list.iter_to(at).rev().eq(plain[..at.min(len)].iter().rev()), "{at} of {len}");
+                let between = at.saturating_sub(BLOCK + 1)..at;
+                let cut = plain.get(between.start..at.min(len)).unwrap_or(&[]);
+                assert_eq!(list.slices(between).collect::<Vec<_>>().concat(), cut, "{at} of {len}");
             }
         }
     }

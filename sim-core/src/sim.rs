@@ -587,6 +587,17 @@ impl<M: Message> Sim<M> {
         self.nodes[node.0 as usize].down == 0
     }
 
+    /// The how-manieth life of a node it is, from 1; of a node that is down, the next one.
+    pub fn life(&self, node: NodeId) -> u32 {
+        self.nodes[node.0 as usize].life
+    }
+
+    /// When a timer of a node is due, in true time; `None` when it is not set, or set for ever.
+    pub fn due(&self, node: NodeId, timer: Timer) -> Option<Instant> {
+        let slot = self.nodes[node.0 as usize].timers.get(timer.0 as usize)?;
+        (slot.due < FOREVER).then_some(slot.due)
+    }
+
     /// The actor of a node, if it is an `A`.
     pub fn actor<A: Actor<M> + 'static>(&self, node: NodeId) -> Option<&A> {
         self.nodes.get(node.0 as usize)?.actor.as_any().downcast_ref()

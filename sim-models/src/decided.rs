@@ -154,11 +154,6 @@ impl Decided {
         }
     }
 
-    /// Whether it is a draw for this operation.
-    pub fn is_drawn_by(&self, operation: Operation) -> bool {
-        self.purpose().is_some() && self.question.operation() == operation
-    }
-
     /// The line that gives the same answer; none where the grammar has no words for it.
     pub fn line(&self, program: &Program) -> Option<Fault> {
         self.question.line(program, self.said)

@@ -5,7 +5,8 @@
 use sim_core::{Cause, Entry, Fate, Happening, Instant, NodeId, Operation, Step, Trace};
 
 use crate::message::{Counted, EdgeCounted, Msg, Note, Tone};
-use crate::program::{EdgeRef, NodeRef, Program};
+use crate::program::{EdgeRef, Program};
+use crate::tell;
 
 /// Something that happened for an operation: in which event, when and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,14 +115,10 @@ impl Teller<'_> {
         self.moments.push(Moment { event: step.number, at: step.at, node, what });
     }
 
-    fn declared(&self, node: NodeId) -> NodeRef {
-        self.program.replicas[node.0 as usize].0
-    }
-
     /// Whether an envelope between two nodes is an answer: nobody there calls that way.
     fn is_answer(&self, from: NodeId, to: NodeId, kind: u16) -> bool {
         let asked = self.requests.iter().any(|(a, b, k, _)| (*a, *b, *k) == (to, from, kind));
-        asked || !self.program.edges.contains(&(self.declared(from), self.declared(to)))
+        asked || tell::is_answer(self.program, from, to)
     }
 
     fn word(&self, kind: u16) -> String {

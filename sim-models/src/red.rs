@@ -9,13 +9,15 @@
 //! ends, with the bucket of 3 % that each is in beside it, so that all percentiles of a window are one pass over neighbouring
 //! small numbers and a second one that takes out the buckets in which they lie. Percentiles are exact: the nearest rank.
 
-use sim_core::{Instant, Ratio, Step};
+use std::ops::Range;
+
+use sim_core::{Growing, Instant, Ratio, Step};
 
 use crate::judge::{latency_ns, rank};
 use crate::message::{Note, Tone};
 use crate::program::{NodeRef, Program, Role};
 
-/// The requests of a run so far, by workload.
+/// The requests of a run so far, by workload. A copy is cheap, and sees nothing of what comes later.
 ///
 /// ```
 /// use sim_core::{Instant, Limits, Seed, Stop};
@@ -43,13 +45,13 @@ pub struct Red {
 #[derive(Clone, Debug, Default)]
 struct Course {
     /// When each began, in order.
-    begun: Vec<Instant>,
+    begun: Growing<Instant>,
     /// How each ended, in order.
-    ends: Vec<End>,
+    ends: Growing<End>,
     /// How long each took, by the order of ends.
-    latency_ns: Vec<u64>,
+    latency_ns: Growing<u64>,
     /// The bucket of each of these.
-    buckets: Vec<u16>,
+    buckets: Growing<u16>,
 }
 
 /// How long some requests took, and the bucket of each.
@@ -144,7 +146,7 @@ impl Red {
     /// when no request ended.
     pub fn histogram(&self, from: Instant, to: Instant, workload: Option<NodeRef>) -> Vec<(u64, u64)> {
         let mut classes = [0u64; 65];
-        for latency in self.courses(workload).flat_map(|course| course.row(from, to).latency_ns) {
+        for latency in self.courses(workload).flat_map(|course| course.rows(from, to).flat_map(|row| row.latency_ns)) {
             classes[class_of(*latency)] += 1;
         }
         let first = classes.iter().position(|count| *count > 0).unwrap_or(classes.len());
@@ -165,10 +167,10 @@ impl Red {
 
     fn figures(&self, from: Instant, to: Instant, workload: Option<NodeRef>, scratch: &mut Scratch) -> Figures {
         let mut sum = Figures::default();
-        let mut rows: Vec<Row<'_>> = Vec::with_capacity(self.courses.len());
+        let mut rows: Vec<Row<'_>> = Vec::new();
         for course in self.courses(workload) {
             course.count(from, to, &mut sum);
-            rows.push(course.row(from, to));
+            rows.extend(course.rows(from, to));
         }
         [sum.p50_ns, sum.p99_ns, sum.max_ns] = scratch.percentiles(&rows);
         let length = to.since(from);
@@ -196,27 +198,32 @@ impl Course {
 
     /// How many of the first so many ends were ok, and how many in error.
     fn ended_how(&self, ends: usize) -> (u64, u64) {
-        let last = ends.checked_sub(1).map(|last| self.ends[last]);
+        let last = ends.checked_sub(1).and_then(|last| self.ends.get(last));
         last.map_or((0, 0), |end| (u64::from(end.ok), u64::from(end.error)))
     }
 
     /// How long those took that ended in a window.
-    fn row(&self, from: Instant, to: Instant) -> Row<'_> {
+    fn rows(&self, from: Instant, to: Instant) -> impl Iterator<Item = Row<'_>> {
+        let ended = self.ended(from, to);
+        let latencies = self.latency_ns.slices(ended.clone());
+        latencies.zip(self.buckets.slices(ended)).map(|(latency_ns, buckets)| Row { latency_ns, buckets })
+    }
+
+    /// The places of those that ended in a window.
+    fn ended(&self, from: Instant, to: Instant) -> Range<usize> {
         let (first, last) = (self.ended_before(from), self.ended_before(to));
-        let ended = first.min(last)..last;
-        Row { latency_ns: &self.latency_ns[ended.clone()], buckets: &self.buckets[ended] }
+        first.min(last)..last
     }
 
     fn count(&self, from: Instant, to: Instant, sum: &mut Figures) {
-        let (first, last) = (self.ended_before(from), self.ended_before(to));
-        let (before, until) = (self.ended_how(first.min(last)), self.ended_how(last));
-        let ended = (last - first.min(last)) as u64;
+        let ended = self.ended(from, to);
+        let (before, until) = (self.ended_how(ended.start), self.ended_how(ended.end));
         let begun = self.begun_before(to);
         sum.begun += begun.saturating_sub(self.begun_before(from)) as u64;
         sum.ok += until.0 - before.0;
         sum.error += until.1 - before.1;
-        sum.unknown += ended - (until.0 - before.0) - (until.1 - before.1);
-        sum.waiting += begun.saturating_sub(last) as u64;
+        sum.unknown += ended.len() as u64 - (until.0 - before.0) - (until.1 - before.1);
+        sum.waiting += begun.saturating_sub(ended.end) as u64;
     }
 }
 
@@ -428,11 +435,21 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_sees_nothing_of_what_comes_later() {
+        let mut red = red(&[(0, Some((10, Tone::Ok)))]);
+        let copy = red.clone();
+        let workload = workload(&model());
+        red.take(&step(20), &[Note::Requested { workload, key: 2 }]);
+        let begun = |red: &Red| red.window(at(0), at(100), None).begun;
+        assert_eq!((begun(&copy), begun(&red)), (1, 2));
+    }
+
+    #[test]
     fn columns_make_up_the_whole() {
-        let requests: Vec<_> = (0..999u64).map(|n| (n, Some((n + 1 + n * n % 97, Tone::Ok)))).collect();
+        let requests: Vec<_> = (0..2999u64).map(|n| (n, Some((n + 1 + n * n % 97, Tone::Ok)))).collect();
         let red = red(&requests);
-        let columns = red.series(at(0), at(1100), 7, None);
-        let whole = red.window(at(0), at(1100), None);
+        let columns = red.series(at(0), at(3100), 7, None);
+        let whole = red.window(at(0), at(3100), None);
         assert_eq!(columns.iter().map(|column| column.begun).sum::<u64>(), whole.begun);
         assert_eq!(columns.iter().map(|column| column.ok).sum::<u64>(), whole.ok);
         assert_eq!(columns.iter().filter_map(|column| column.max_ns).max(), whole.max_ns);

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use sim_core::case::Case;
-use sim_core::{Fate, Happening, Instant, NodeId, Operation, Rest, Step, Trace, Verdict};
+use sim_core::{Fate, Instant, NodeId, Operation, Rest, Step, Trace, Verdict};
 
 pub use self::beliefs::Belief;
 pub use self::clauses::Clause;
@@ -21,13 +21,14 @@ use crate::decided::{Decided, decided};
 use crate::interp::Service;
 use crate::judge::{Source, Violation};
 use crate::likelihood::{Likelihood, Plan, likelihood};
-use crate::message::{EdgeCounted, Msg, Note, Tone};
+use crate::message::Msg;
 use crate::narrate::{Moment, What, narrate};
 use crate::program::{MapRef, Program, Role, Slot};
 use crate::prove::{Proof, prove, prove_near};
 use crate::record::{Record, soon_after};
 use crate::scenario::{CaseError, Model};
 use crate::shrink::{Progress, Shrunk, shrink};
+use crate::tell;
 use crate::value::Value;
 
 /// How many answers that came close to mattering are looked at.
@@ -242,7 +243,7 @@ impl<'a> Story<'a> {
 
     /// An operation as lines of a case write it.
     fn operation(&self, of: Operation) -> Option<String> {
-        of.parts().map(|(class, number)| format!("{}/{number}", self.program.classes[class.0 as usize]))
+        tell::operation(self.program, of)
     }
 
     /// What happened for its operations and for those of whoever came in between, in order.
@@ -337,52 +338,8 @@ impl<'a> Story<'a> {
 
     /// An event in words, its node left out.
     fn happened(&self, step: &Step) -> String {
-        let kind = |kind: sim_core::Kind| self.program.kinds[kind.0 as usize].clone();
-        let fault = |place: u32| self.model.faults().get(place as usize).map(ToString::to_string).unwrap_or_default();
-        match step.what {
-            Happening::Started { life: 1, .. } => "starts".to_owned(),
-            Happening::Started { life, .. } => format!("starts, life {life}"),
-            Happening::Delivered { from, to, kind: of } if self.is_answer(from, to) => {
-                format!("hears from {}: {} answered", self.name(from), kind(of))
-            }
-            Happening::Delivered { from, kind: of, .. } => format!("is asked by {}: {}", self.name(from), kind(of)),
-            Happening::Undelivered { from, kind: of, .. } => {
-                format!("is down: {} of {} is lost", kind(of), self.name(from))
-            }
-            Happening::Refused { by, kind: of, .. } => format!("learns that {} is down: {}", self.name(by), kind(of)),
-            Happening::Reset { by, kind: of, .. } => format!("learns that {} crashed: {}", self.name(by), kind(of)),
-            Happening::Fired { .. } => self.rung(step),
-            Happening::Synced { .. } => "has its records on disk".to_owned(),
-            Happening::FaultBegan { fault: place } => format!("begins: {}", fault(place)),
-            Happening::FaultEnded { fault: place } => format!("ends: {}", fault(place)),
-        }
-    }
-
-    /// Whether an envelope between two nodes is an answer: nobody there calls that way.
-    fn is_answer(&self, from: NodeId, to: NodeId) -> bool {
-        let declared = |node: NodeId| self.program.replicas[node.0 as usize].0;
-        !self.program.edges.contains(&(declared(from), declared(to)))
-    }
-
-    /// What a timer was for: told by what is noted when it goes off, else by what was drawn when it was set.
-    fn rung(&self, step: &Step) -> String {
-        let notes = self.trace().notes(step.number);
-        let timed_out = |note: &&Note| matches!(note, Note::Edge(_, EdgeCounted::Outcome(Tone::Unknown)));
-        if let Some(Note::Edge(edge, _)) = notes.iter().find(timed_out) {
-            let callee = &self.program.node(self.program.edges[edge.0 as usize].1).name;
-            return format!("has no answer from {callee} in time");
-        }
-        if let Some(Note::Requested { .. }) = notes.first() {
-            return "begins it".to_owned();
-        }
-        let drawn = step
-            .by
-            .and_then(|by| self.decided.iter().rev().find(|it| it.event == by && it.is_drawn_by(step.cause.operation)));
-        match drawn.and_then(|it| it.purpose()) {
-            Some("work") => "has done its work".to_owned(),
-            Some("wait") => "has waited".to_owned(),
-            _ => "goes on".to_owned(),
-        }
+        let drawn = step.by.and_then(|by| tell::drawn_for(self.trace().entries(by), step.cause.operation));
+        tell::event(self.program, self.model.faults(), step, self.trace().notes(step.number), drawn)
     }
 
     /// The node that a name stands for in a belief or clause, if it keeps cells.

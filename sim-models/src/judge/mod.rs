@@ -12,7 +12,7 @@ mod question;
 mod state;
 mod tally;
 mod verdict;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use crate::program::{Counter, EdgeCounter, EdgeRef, MapRef, NodeCounter, NodeRef
 use crate::value::Value;
 
 /// A count with its thousands apart: `10,000`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -19,13 +19,13 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// So many of something: `1 order`, `2 orders`, `2 entries`.
-pub(super) fn counted(number: u64, noun: &str) -> String {
+pub(crate) fn counted(number: u64, noun: &str) -> String {
     let number_text = grouped(number);
     if number == 1 { format!("{number_text} {noun}") } else { format!("{number_text} {}", plural(noun)) }
 }
 
 /// The plural of an English noun, as far as rules go.
-pub(super) fn plural(noun: &str) -> String {
+pub(crate) fn plural(noun: &str) -> String {
     let hisses = ["s", "x", "z", "ch", "sh"].iter().any(|end| noun.ends_with(end));
     let stem = noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']));
     match stem {
@@ -36,7 +36,7 @@ pub(super) fn plural(noun: &str) -> String {
 }
 
 /// A length of time, cut to what one can read: milliseconds above a second, microseconds above a millisecond.
-pub(super) fn length(length: Duration) -> String {
+pub(crate) fn length(length: Duration) -> String {
     let nanos = length.nanos();
     let grain = match nanos {
         1_000_000_000.. => 1_000_000,
@@ -47,12 +47,12 @@ pub(super) fn length(length: Duration) -> String {
 }
 
 /// An instant, cut likewise.
-pub(super) fn instant(instant: Instant) -> String {
+pub(crate) fn instant(instant: Instant) -> String {
     length(instant.since(Instant::ZERO))
 }
 
 /// A value as an expression writes it.
-pub(super) fn value(value: &Value) -> String {
+pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::Null | Value::Int(_) => value.to_string(),
         Value::Text(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
@@ -60,36 +60,36 @@ pub(super) fn value(value: &Value) -> String {
 }
 
 /// A number of a metric, without more digits than one can read.
-pub(super) fn number(number: f64) -> String {
+pub(crate) fn number(number: f64) -> String {
     let text = format!("{number:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 /// What keys are called one of: `order`, or `key` when they are numbers of nothing.
-pub(super) fn noun(program: &Program, class: Option<Class>) -> &str {
+pub(crate) fn noun(program: &Program, class: Option<Class>) -> &str {
     class.and_then(|class| program.classes.get(class.0 as usize)).map_or("key", |name| name)
 }
 
 /// A key as the file names it: `order 17`, `key 'lamp'`.
-pub(super) fn key(program: &Program, class: Option<Class>, key: &Value) -> String {
+pub(crate) fn key(program: &Program, class: Option<Class>, key: &Value) -> String {
     format!("{} {}", noun(program, class), value(key))
 }
 
 /// `orders.status`
-pub(super) fn map(program: &Program, map: MapRef) -> String {
+pub(crate) fn map(program: &Program, map: MapRef) -> String {
     let map = program.map(map);
     format!("{}.{}", program.node(map.owner).name, map.name)
 }
 
 /// `shop->gateway`
-pub(super) fn edge(program: &Program, edge: EdgeRef) -> String {
+pub(crate) fn edge(program: &Program, edge: EdgeRef) -> String {
     let (from, to) = program.edges[edge.0 as usize];
     format!("{}->{}", program.node(from).name, program.node(to).name)
 }
 
 /// `shopper.requests`, `shop->gateway.late`
-pub(super) fn counter(program: &Program, counter: Counter) -> String {
+pub(crate) fn counter(program: &Program, counter: Counter) -> String {
     match counter {
         Counter::Node(node, counter) => format!("{}.{}", program.node(node).name, node_counter(counter)),
         Counter::Edge(edge_ref, counter) => format!("{}.{}", edge(program, edge_ref), edge_counter(counter)),
@@ -97,7 +97,7 @@ pub(super) fn counter(program: &Program, counter: Counter) -> String {
 }
 
 /// The counters of a node that a report shows.
-pub(super) fn shown_counters(program: &Program, node: NodeRef) -> &'static [NodeCounter] {
+pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [NodeCounter] {
     use NodeCounter::{
         Calls, Crashes, Deadlocks, Dropped, Error, Ok, Overloaded, Refused, Requests, Rollbacks, Unanswered, Unknown,
         Unmet, Wasted,
