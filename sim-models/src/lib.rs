@@ -23,4 +23,5 @@ pub mod shelf;
 pub mod shrink;
 mod slab;
 pub mod value;
+pub mod why;
 pub mod words;
