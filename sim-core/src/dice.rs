@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::dist::Dist;
 use crate::id::{Kind, NodeId};
 use crate::ratio::Ratio;
-use crate::seed::{Cause, Operation, Ordinals, Purpose, Seed, mix, name_hash};
+use crate::seed::{Cause, Operation, Ordinals, Purpose, Seed, letter_key, mix, name_hash};
 use crate::time::Duration;
 
 /// What answers the questions that no line of the case answers.
@@ -194,8 +194,8 @@ impl Dice {
     #[inline]
     pub(crate) fn envelope(&mut self, parent: Cause, from: NodeId, to: NodeId, kind_key: u64) -> Cause {
         let (from, to) = (self.group(from), self.group(to));
-        let link = self.names[from.0 as usize] ^ self.names[to.0 as usize].rotate_left(32);
-        let base = mix(parent.lineage, link ^ kind_key);
+        let key = letter_key(self.names[from.0 as usize], self.names[to.0 as usize], kind_key);
+        let base = mix(parent.lineage, key);
         Cause { lineage: self.numbered(base), operation: parent.operation }
     }
 

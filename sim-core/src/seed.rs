@@ -122,6 +122,21 @@ impl Cause {
     }
 }
 
+impl Cause {
+    /// The cause of the first envelope of its kind that is sent this way in one handling that goes on with this cause: by it the
+    /// answer to a request is known. Nodes by the names of their dice, which replicas share.
+    pub const fn envelope(self, from: &str, to: &str, kind: &str) -> Self {
+        let lineage = mix(self.lineage, letter_key(name_hash(from), name_hash(to), name_hash(kind)));
+        Cause { lineage, operation: self.operation }
+    }
+}
+
+/// What tells apart the envelopes that are sent in one handling: who, to whom, what, as hashes of their names.
+#[inline]
+pub(crate) const fn letter_key(from: u64, to: u64, kind: u64) -> u64 {
+    from ^ to.rotate_left(32) ^ kind
+}
+
 impl PartialEq for Purpose {
     #[inline]
     fn eq(&self, other: &Purpose) -> bool {

@@ -647,6 +647,41 @@ impl<M: Message> Sim<M> {
         u32::try_from(place).is_ok_and(|place| self.cursor.lift(&self.ground.plan, place))
     }
 
+    /// Takes the next thing that would happen out of the run, without its happening: the envelope is lost without a word, the
+    /// timer never goes off, the disk never answers, the node does not start (and is up all the same). Says what it would have
+    /// been.
+    ///
+    /// `None`, and nothing changes, when nothing would happen, or a fault next: a fault is [lifted](Self::lift). No event is
+    /// numbered, time stands still, and the digest does not know of it. For forks: what a run would have come to without one
+    /// event.
+    pub fn forgo(&mut self) -> Option<Happening> {
+        self.notes.clear();
+        if let Some(log) = &mut self.log {
+            log.clear();
+        }
+        if self.panic.is_some() {
+            return None;
+        }
+        let fault_at = self.cursor.next();
+        while self.now < fault_at
+            && let Some(Starting { node, life, .. }) = self.starting.pop_front()
+        {
+            let this = &self.nodes[node.0 as usize];
+            if this.life == life && this.down == 0 {
+                return Some(Happening::Started { node, life });
+            }
+        }
+        while let Some((at, pending)) = self.queue.pop_before(fault_at) {
+            let last = std::mem::replace(&mut self.now, at);
+            let forgone = self.take(pending);
+            self.now = last;
+            if forgone.is_some() {
+                return forgone;
+            }
+        }
+        None
+    }
+
     /// The end of the last fault of the schedule that ends; [`Instant::ZERO`] when none does.
     pub fn last_fault_end(&self) -> Instant {
         self.cursor.last_end(&self.ground.plan, &self.dice)
@@ -706,6 +741,28 @@ impl<M: Message> Sim<M> {
         }
     }
 
+    /// What is pending as the event it would have been; `None` of what is stale.
+    fn take(&mut self, pending: Pending) -> Option<Happening> {
+        match pending.what {
+            What::Letter { from, to, letter, form } => {
+                let kind = self.letters.take(letter)?.kind();
+                Some(match form {
+                    _ if self.nodes[to.0 as usize].down > 0 => Happening::Undelivered { from, to, kind },
+                    Form::Message => Happening::Delivered { from, to, kind },
+                    Form::Refused => Happening::Refused { by: from, to, kind },
+                    Form::Reset => Happening::Reset { by: from, to, kind },
+                })
+            }
+            What::Timer { node, timer } => {
+                self.take_timer(pending, node, timer).map(|_| Happening::Fired { node, timer })
+            }
+            What::Synced { node, life, sync, .. } => {
+                let this = &self.nodes[node.0 as usize];
+                (this.life == life && this.down == 0).then_some(Happening::Synced { node, sync })
+            }
+        }
+    }
+
     fn letter_arrives(&mut self, pending: Pending, from: NodeId, to: NodeId, letter: u32, form: Form) -> Option<Step> {
         let Pending { cause, sent, .. } = pending;
         let msg = self.letters.take(letter)?;
@@ -734,6 +791,16 @@ impl<M: Message> Sim<M> {
     }
 
     fn timer_due(&mut self, pending: Pending, node: NodeId, timer: Timer) -> Option<Step> {
+        let (cause, set) = self.take_timer(pending, node, timer)?;
+        self.count(4, u64::from(node.0) << 32 | u64::from(timer.0));
+        let step = self.stepped(Some(node), Happening::Fired { node, timer }, cause, set);
+        self.handle(node, Event::Timer(timer), cause);
+        Some(step)
+    }
+
+    /// Takes a timer that is due, with its cause and the event that set it; `None` when its entry is stale.
+    #[inline]
+    fn take_timer(&mut self, pending: Pending, node: NodeId, timer: Timer) -> Option<(Cause, u64)> {
         let slot = self.nodes[node.0 as usize].timers.get_mut(timer.0 as usize)?;
         if slot.queued != self.now {
             return None;
@@ -750,11 +817,7 @@ impl<M: Message> Sim<M> {
             return None;
         }
         slot.due = Instant::NEVER;
-        let TimerSlot { cause, set, .. } = *slot;
-        self.count(4, u64::from(node.0) << 32 | u64::from(timer.0));
-        let step = self.stepped(Some(node), Happening::Fired { node, timer }, cause, set);
-        self.handle(node, Event::Timer(timer), cause);
-        Some(step)
+        Some((slot.cause, slot.set))
     }
 
     fn node_starts(&mut self) -> Option<Step> {
@@ -1101,5 +1164,133 @@ impl<M: Message> Sim<M> {
     fn begin_life(&mut self, node: NodeId) {
         let life = self.nodes[node.0 as usize].life;
         self.starting.push_back(Starting { node, life, sent: self.number });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dist, Link, Seed, System};
+
+    #[derive(Clone, Hash, serde::Serialize)]
+    struct Ball(u32);
+
+    impl Message for Ball {
+        type Note = u32;
+        type Shared = ();
+        const KINDS: &'static [&'static str] = &["ball"];
+        fn kind(&self) -> Kind {
+            Kind(0)
+        }
+    }
+
+    /// Throws a ball to and fro, and a new one whenever none has come for a while.
+    #[derive(Clone, serde::Serialize)]
+    struct Player {
+        peer: NodeId,
+        serves: bool,
+        last: u32,
+    }
+
+    impl Actor<Ball> for Player {
+        fn handle(&mut self, event: Event<Ball>, cx: &mut Context<'_, Ball>) {
+            match event {
+                Event::Start(_) if !self.serves => return,
+                Event::Message { msg: Ball(number), .. } => self.last = self.last.max(number),
+                _ => {}
+            }
+            if self.last < 40 {
+                cx.note(self.last);
+                cx.send(self.peer, Ball(self.last + 1));
+                cx.set(Timer(0), Duration::from_millis(100));
+            } else {
+                cx.cancel(Timer(0));
+            }
+        }
+    }
+
+    fn game(fault: Option<&str>) -> Sim<Ball> {
+        let mut system = System::new();
+        system.node("a", Player { peer: NodeId(1), serves: true, last: 0 });
+        system.node("b", Player { peer: NodeId(0), serves: false, last: 0 });
+        system.network(Link::with_latency(Dist::Exponential(Duration::from_millis(10))));
+        if let Some(fault) = fault {
+            system.fault(fault.parse().unwrap());
+        }
+        system.start(Seed(5)).unwrap()
+    }
+
+    /// What happens from here on, its numbers left out, and where it ends.
+    fn rest(mut sim: Sim<Ball>) -> (Vec<(Instant, Happening, Cause)>, Digest) {
+        let mut rest = Vec::new();
+        // Whoever has missed the last ball serves for ever.
+        while let Some(step) = sim.step_before(Instant::from_nanos(3_000_000_000)) {
+            rest.push((step.at, step.what, step.cause));
+        }
+        let mut state = Fold::from(Digest::default());
+        for node in 0..2 {
+            sim.state(NodeId(node)).unwrap().to_string().hash(&mut state);
+        }
+        (rest, state.digest())
+    }
+
+    /// A game up to so many events, and what comes next.
+    fn up_to(events: u64, fault: Option<&str>) -> (Sim<Ball>, Step) {
+        let mut sim = game(fault);
+        while sim.events() < events {
+            sim.step().expect("it goes on");
+        }
+        let next = sim.clone().step().expect("it goes on");
+        (sim, next)
+    }
+
+    #[test]
+    fn a_message_that_is_forgone_is_as_good_as_dropped() {
+        let (mut sim, next) = up_to(10, None);
+        assert!(matches!(next.what, Happening::Delivered { .. }));
+        let (from, nth) = {
+            let Happening::Delivered { from, .. } = next.what else { unreachable!() };
+            let mut again = game(None);
+            again.record(true);
+            let mut sent = 0;
+            while again.events() < next.by.expect("somebody sent it") {
+                again.step();
+                sent += again.log().iter().filter(|it| matches!(it, Entry::Sent { from: who, .. } if *who == from)).count();
+            }
+            (from, sent)
+        };
+        let (from, to) = if from.0 == 0 { ("a", "b") } else { ("b", "a") };
+        let (dropped, _) = up_to(10, Some(&format!("drop {from}->{to} ball #{nth}")));
+        let before = sim.now();
+        assert_eq!(sim.forgo(), Some(next.what));
+        assert_eq!((sim.now(), sim.events()), (before, 10));
+        let without = rest(sim);
+        assert_eq!(without, rest(dropped));
+        assert!(without.0.iter().all(|(_, what, cause)| (*what, *cause) != (next.what, next.cause)));
+    }
+
+    #[test]
+    fn a_timer_that_is_forgone_never_goes_off_and_a_node_that_is_forgone_does_not_start() {
+        let mut sim = game(Some("0s.. cut a->b"));
+        assert_eq!(sim.forgo(), None, "the fault comes first");
+        assert!(matches!(sim.step().unwrap().what, Happening::FaultBegan { .. }));
+        sim.step();
+        sim.step();
+        let next = sim.clone().step().unwrap();
+        assert!(matches!(next.what, Happening::Fired { .. }), "{next:?}");
+        assert_eq!(sim.forgo(), Some(next.what));
+        assert_eq!((sim.step(), sim.forgo()), (None, None), "nothing else is to come");
+        let mut sim = game(None);
+        assert_eq!(sim.forgo(), Some(Happening::Started { node: NodeId(0), life: 1 }));
+        assert!(sim.is_up(NodeId(0)));
+        assert_eq!(rest(sim).0.len(), 1, "nobody serves");
+    }
+
+    #[test]
+    fn an_envelope_to_a_node_that_is_down_is_forgone_without_a_word() {
+        let (mut sim, next) = up_to(3, Some("1ms.. crash b"));
+        assert!(matches!(next.what, Happening::Undelivered { .. }), "{next:?}");
+        assert_eq!(sim.forgo(), Some(next.what));
+        assert_ne!(sim.step().map(|step| step.what), Some(next.what));
     }
 }

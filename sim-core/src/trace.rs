@@ -13,12 +13,22 @@ pub struct Trace<M: Message> {
     notes: Vec<M::Note>,
     /// For each step, where its entries and notes end.
     ends: Vec<(u32, u32)>,
+    /// For each step, the last that it caused; and the one before it of the same cause. None is zero.
+    youngest: Vec<u32>,
+    elder: Vec<u32>,
 }
 
 impl<M: Message> Trace<M> {
     /// Nothing yet.
     pub fn new() -> Self {
-        Trace { steps: Vec::new(), entries: Vec::new(), notes: Vec::new(), ends: Vec::new() }
+        Trace {
+            steps: Vec::new(),
+            entries: Vec::new(),
+            notes: Vec::new(),
+            ends: Vec::new(),
+            youngest: Vec::new(),
+            elder: Vec::new(),
+        }
     }
 
     /// Takes the step that the run has just made; to be called after each step, from the first.
@@ -27,6 +37,9 @@ impl<M: Message> Trace<M> {
         self.entries.extend_from_slice(sim.log());
         self.notes.extend_from_slice(sim.notes());
         self.ends.push((self.entries.len() as u32, self.notes.len() as u32));
+        self.youngest.push(0);
+        let parent = step.by.and_then(|by| self.youngest.get_mut(usize::try_from(by).ok()?.checked_sub(1)?));
+        self.elder.push(parent.map_or(0, |youngest| std::mem::replace(youngest, step.number as u32)));
     }
 
     /// All steps, in order; the event of number n stands at place n − 1.
@@ -53,6 +66,18 @@ impl<M: Message> Trace<M> {
     /// What the step of that number told the judge.
     pub fn notes(&self, number: u64) -> &[M::Note] {
         self.span(number).map_or(&[], |(from, to)| &self.notes[from.1 as usize..to.1 as usize])
+    }
+
+    /// The events that this one made happen by what it sent, set or restarted, in order: those whose `by` it is.
+    pub fn caused_by(&self, number: u64) -> Vec<u64> {
+        let at = |list: &[u32], number: u64| {
+            let event = *list.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+            (event > 0).then_some(u64::from(event))
+        };
+        let mut caused: Vec<u64> =
+            std::iter::successors(at(&self.youngest, number), |event| at(&self.elder, *event)).collect();
+        caused.reverse();
+        caused
     }
 
     /// The events that led to this one, itself included: what sent, set or caused it, and what its node had handled before.

@@ -76,7 +76,7 @@ pub enum Said {
 
 /// All questions of a recorded run, in order.
 pub fn decided(trace: &Trace<Msg>, program: &Program) -> Vec<Decided> {
-    let mut reader = Reader { program, drawn: BTreeMap::new(), sent: BTreeMap::new() };
+    let mut reader = Reader::new(program);
     let steps = trace.steps().iter();
     let of_step = |step: &sim_core::Step| {
         let asked = trace.entries(step.number).iter().filter_map(|entry| reader.read(step.number, entry));
@@ -85,13 +85,33 @@ pub fn decided(trace: &Trace<Msg>, program: &Program) -> Vec<Decided> {
     steps.flat_map(of_step).collect()
 }
 
-struct Reader<'p> {
+/// Counts the questions of a run, in order from its first event.
+pub(crate) struct Reader<'p> {
     program: &'p Program,
     drawn: BTreeMap<(u16, &'static str, Operation), u32>,
     sent: BTreeMap<(u16, u16, Kind, Operation), u32>,
 }
 
-impl Reader<'_> {
+impl<'p> Reader<'p> {
+    pub(crate) fn new(program: &'p Program) -> Self {
+        Reader { program, drawn: BTreeMap::new(), sent: BTreeMap::new() }
+    }
+
+    /// The question that an entry answers, by its event and its place there; `entries` is asked for each event, from the first.
+    pub(crate) fn decided_at(
+        mut self,
+        event: u64,
+        entry: u32,
+        mut entries: impl FnMut(u64) -> Vec<Entry>,
+    ) -> Option<Decided> {
+        for earlier in 1..event {
+            entries(earlier).iter().for_each(|entry| _ = self.read(earlier, entry));
+        }
+        let of_event = entries(event);
+        let mut decided = of_event.iter().take(entry as usize + 1).map(|entry| self.read(event, entry));
+        decided.nth(entry as usize).flatten()
+    }
+
     fn read(&mut self, event: u64, entry: &Entry) -> Option<Decided> {
         match entry {
             Entry::Drew { node, draw } => Some(self.draw(event, *node, draw)),

@@ -27,4 +27,5 @@ mod slab;
 pub mod tell;
 pub mod topology;
 pub mod value;
+pub mod why;
 pub mod words;

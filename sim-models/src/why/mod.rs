@@ -1,0 +1,456 @@
+//! Why: from a violation one causal step back at a time, until a fault, an answer of the dice, or a beginning.
+//!
+//! A reason is always something that is there: an event, a line of the schedule, a draw. What did not happen has reasons too: an
+//! answer that never came was lost, was late, or was waited for by somebody else. Nothing here knows a scenario; it reads a kept
+//! run, its notes and the names of the program, and [`prove_link`] tests by replay what it says.
+
+mod answer;
+mod clues;
+mod proof;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use sim_core::{Entry, Fault, Happening, Instant, NodeId, Operation, Step, Trace};
+
+pub use self::proof::{LinkProof, prove_link};
+use self::clues::Clues;
+use crate::judge::{Reading, Source, Violation};
+use crate::message::{Counted, EdgeCounted, Msg, Note, Tone};
+use crate::program::{Ask, Program};
+use crate::value::Value;
+
+/// A kept run, event by event, for whoever asks why. Events are numbered from 1.
+pub trait Tape {
+    /// What happened in the event of that number; `None` when there is none.
+    fn step(&mut self, number: u64) -> Option<Step>;
+    /// What that event did.
+    fn entries(&mut self, number: u64) -> Vec<Entry>;
+    /// What that event told the judge.
+    fn notes(&mut self, number: u64) -> Vec<Note>;
+    /// The events up to and with `up_to` whose `by` it is, in order.
+    fn caused_by(&mut self, number: u64, up_to: u64) -> Vec<u64>;
+}
+
+impl Tape for Trace<Msg> {
+    fn step(&mut self, number: u64) -> Option<Step> {
+        Trace::step(self, number).copied()
+    }
+
+    fn entries(&mut self, number: u64) -> Vec<Entry> {
+        Trace::entries(self, number).to_vec()
+    }
+
+    fn notes(&mut self, number: u64) -> Vec<Note> {
+        Trace::notes(self, number).to_vec()
+    }
+
+    fn caused_by(&mut self, number: u64, up_to: u64) -> Vec<u64> {
+        let mut caused = Trace::caused_by(self, number);
+        caused.retain(|event| *event <= up_to);
+        caused
+    }
+}
+
+/// Something that can be asked about, or be the reason of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The violation at hand: where a walk begins.
+    Violation,
+    /// An event.
+    Event(u64),
+    /// A line of the schedule, by its place there. Nothing is behind it.
+    Fault(u32),
+    /// An answer of the dice, or of the network: what it is stands among the entries of that event. Nothing is behind it.
+    Decision {
+        /// In which event it came up.
+        event: u64,
+        /// Its place among the entries of the event, from 0.
+        entry: u32,
+    },
+    /// An initial condition: with this event an operation begins, a clock goes, or the run starts. Nothing is behind it.
+    Beginning {
+        /// The event.
+        event: u64,
+    },
+}
+
+impl Place {
+    /// Whether nothing is behind it.
+    pub fn is_root(self) -> bool {
+        matches!(self, Place::Fault(_) | Place::Decision { .. } | Place::Beginning { .. })
+    }
+
+    /// The event it stands in, if it is or stands in one.
+    pub fn event(self) -> Option<u64> {
+        match self {
+            Place::Event(event) | Place::Decision { event, .. } | Place::Beginning { event } => Some(event),
+            Place::Violation | Place::Fault(_) => None,
+        }
+    }
+
+    /// Whether it is earlier than an event, or a root: what a reason has to be.
+    fn is_before(self, event: u64) -> bool {
+        self.is_root() || self.event().is_some_and(|it| it < event)
+    }
+}
+
+/// How something follows from its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// What was read had its value from there.
+    Value,
+    /// A message came because it was sent there.
+    Sent,
+    /// A message came because somebody asked once more, or because it was delivered twice.
+    Repeated,
+    /// A timer went off, or the disk answered, because of what was asked for there.
+    Timer,
+    /// The node had handled that before: its state was made there.
+    ProgramOrder,
+    /// A message never arrived.
+    Lost,
+    /// A message was long on its way.
+    SlowLink,
+    /// Work, or a wait, took long.
+    SlowWork,
+    /// It stood in line, or waited for somebody else.
+    InLine,
+    /// A node was down, or came up again.
+    Down,
+    /// A chance came out so.
+    Chance,
+    /// It is a line of the schedule.
+    Schedule,
+    /// It began there.
+    Began,
+}
+
+/// A direct reason of something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What the reason is.
+    pub place: Place,
+    /// How the other follows from it.
+    pub link: Link,
+    /// What happened there, in the names of the scenario; a sentence without its full stop.
+    pub words: String,
+}
+
+impl Reason {
+    fn new(place: Place, link: Link, words: String) -> Reason {
+        Reason { place, link, words }
+    }
+}
+
+/// The direct reasons of something, the most telling first. Only a root has none; each is a root or an earlier event.
+///
+/// `faults` is the schedule of the run, `violation` what [`Place::Violation`] stands for.
+pub fn why(
+    tape: &mut impl Tape,
+    program: &Program,
+    faults: &[Fault],
+    violation: Option<&Violation>,
+    from: Place,
+) -> Vec<Reason> {
+    let mut clues = Clues::new(tape, program, faults);
+    let mut reasons = match (from, violation) {
+        (Place::Violation, Some(violation)) => clues.violated(violation),
+        (Place::Event(event), _) => clues.event(event),
+        (Place::Violation, None) | (Place::Fault(_) | Place::Decision { .. } | Place::Beginning { .. }, _) => Vec::new(),
+    };
+    let before = if let Place::Event(event) = from { event } else { u64::MAX };
+    reasons.retain(|reason| reason.place.is_before(before));
+    each_place_once(reasons)
+}
+
+/// The first reason of the violation, the first reason of that, and so on: the last is a root.
+pub fn walk(tape: &mut impl Tape, program: &Program, faults: &[Fault], violation: &Violation) -> Vec<Reason> {
+    let mut walked: Vec<Reason> = Vec::new();
+    let mut from = Place::Violation;
+    while !from.is_root() {
+        let Some(reason) = why(tape, program, faults, Some(violation), from).into_iter().next() else { break };
+        // Each step is strictly earlier than the one before, so that no walk is longer than the run.
+        debug_assert!(from.event().is_none_or(|event| reason.place.is_before(event)), "{from:?}: {reason:?}");
+        from = reason.place;
+        walked.push(reason);
+    }
+    walked
+}
+
+fn each_place_once(reasons: Vec<Reason>) -> Vec<Reason> {
+    let mut kept: Vec<Reason> = Vec::new();
+    for reason in reasons {
+        if kept.iter().all(|known| known.place != reason.place) {
+            kept.push(reason);
+        }
+    }
+    kept
+}
+
+/// Reasons of violations and of events.
+impl<T: Tape> Clues<'_, T> {
+    /// The events that made what was read, the last first; of what did not happen, what kept it from happening.
+    fn violated(&mut self, violation: &Violation) -> Vec<Reason> {
+        let mut made: Vec<(u64, &Reading)> = Vec::new();
+        for reading in &violation.read {
+            made.extend(reading.events.iter().map(|event| (*event, reading)));
+        }
+        // Of one event that made several values, the one that is read first tells most.
+        made.sort_by_key(|(event, _)| std::cmp::Reverse(*event));
+        let made: Vec<Reason> = made.into_iter().map(|(event, reading)| self.reading(violation, event, reading)).collect();
+        let mut reasons = Vec::new();
+        let broke_at = self.at(violation.event);
+        if violation.at > broke_at {
+            reasons.extend(self.nothing_more(violation));
+        }
+        reasons.extend(made);
+        if reasons.is_empty() || self.is_about_the_run(violation) {
+            reasons.extend(self.last_trouble(violation.event));
+        }
+        let words = format!("it was so when {}", self.told(violation.event));
+        reasons.push(Reason::new(Place::Event(violation.event), Link::Value, words));
+        reasons
+    }
+
+    fn reading(&mut self, violation: &Violation, event: u64, reading: &Reading) -> Reason {
+        let node = self.node_name(event);
+        let whose = self.key(violation).map(|key| format!(" for {key}")).unwrap_or_default();
+        let words = match &reading.source {
+            Source::Fact(fact) | Source::Instant(Some(fact)) | Source::Total(fact) => {
+                let name = &self.program.facts[fact.0 as usize].name;
+                let count = reading.value.as_f64().unwrap_or_default();
+                let is_first = reading.events.first() == Some(&event);
+                let time = match (&reading.source, is_first) {
+                    (Source::Fact(_), false) => format!(" the {} time", words::ordinal(count as u64)),
+                    (Source::Fact(_), true) if count > 1.0 => " the first time".to_owned(),
+                    _ => String::new(),
+                };
+                format!("{node} recorded {name}{whose}{time}")
+            }
+            Source::Cell(..) => format!("{node} made it so: {reading}"),
+            Source::Instant(None) | Source::Requests | Source::Run => format!("from here on: {reading}"),
+        };
+        Reason::new(Place::Event(event), Link::Value, words)
+    }
+
+    /// The key that was violated, as people write it.
+    fn key(&self, violation: &Violation) -> Option<String> {
+        let key = violation.key.as_ref()?;
+        Some(match violation.class {
+            Some(class) => format!("{}/{key}", self.program.classes[class.0 as usize]),
+            None => key.to_string(),
+        })
+    }
+
+    fn is_about_the_run(&self, violation: &Violation) -> bool {
+        let property = self.program.properties.iter().find(|property| property.name == violation.property);
+        property.is_some_and(|it| matches!(it.ask, Ask::Availability { .. } | Ask::Latency { .. } | Ask::AtEnd(_)))
+    }
+
+    /// What did not happen in time has not because something was lost, or because of what happened last for its operation.
+    fn nothing_more(&mut self, violation: &Violation) -> Vec<Reason> {
+        let Some(operation) = operation_of(violation) else { return Vec::new() };
+        let (mut last, mut lost) = (violation.event, None);
+        let mut number = violation.event;
+        while let Some(step) = self.tape.step(number).filter(|step| step.at <= violation.at) {
+            if step.cause.operation == operation {
+                last = number;
+            }
+            let letters = self.letters(number).into_iter().filter(|letter| letter.cause.operation == operation);
+            for letter in letters.collect::<Vec<_>>() {
+                lost = self.lost(&letter, u64::MAX).or(lost);
+            }
+            number += 1;
+        }
+        let of = self.operation(operation).unwrap_or_default();
+        let words = format!("the last that happened for {of}: {}", self.told(last));
+        lost.into_iter().chain([Reason::new(Place::Event(last), Link::ProgramOrder, words)]).collect()
+    }
+
+    /// What is true of the run as a whole is told by what went wrong in it last.
+    fn last_trouble(&mut self, from: u64) -> Option<Reason> {
+        for number in (1..=from).rev() {
+            let Some(step) = self.tape.step(number) else { continue };
+            if let Happening::FaultBegan { fault } = step.what {
+                return Some(self.fault(fault, Link::Schedule, "the run had trouble"));
+            }
+            let failed = |note: &Note| matches!(note, Note::Finished { tone, .. } if *tone != Tone::Ok);
+            if self.tape.notes(number).iter().any(failed) {
+                let words = format!("the last that failed: {}", self.told(number));
+                return Some(Reason::new(Place::Event(number), Link::Value, words));
+            }
+        }
+        None
+    }
+
+    fn event(&mut self, number: u64) -> Vec<Reason> {
+        let Some(step) = self.tape.step(number) else { return Vec::new() };
+        let mut reasons = self.turned_away(&step);
+        reasons.extend(match step.what {
+            Happening::FaultBegan { fault } => vec![self.fault(fault, Link::Schedule, "the schedule says so")],
+            Happening::FaultEnded { fault } => vec![self.fault(fault, Link::Schedule, "its time is over")],
+            Happening::Started { node, life } => self.started(&step, node, life),
+            Happening::Delivered { .. } => self.delivered(&step),
+            Happening::Undelivered { to, .. } => self.of_down(&step, to),
+            Happening::Refused { by, .. } | Happening::Reset { by, .. } => self.of_down(&step, by),
+            Happening::Fired { node, .. } => self.fired(&step, node),
+            Happening::Synced { .. } => self.asked_for(&step),
+        });
+        reasons.extend(self.chances(&step));
+        reasons.extend(self.cells(&step));
+        reasons.extend(self.program_order(&step));
+        reasons
+    }
+
+    fn started(&mut self, step: &Step, node: NodeId, life: u32) -> Vec<Reason> {
+        let ended = step.by.and_then(|by| self.tape.step(by));
+        if let Some(Happening::FaultEnded { fault }) = ended.map(|step| step.what) {
+            let said = format!("{} came up again when this was over", self.name(node));
+            return vec![self.fault(fault, Link::Down, &said)];
+        }
+        let words = format!("{} starts with the run, in life {life}", self.name(node));
+        vec![Reason::new(Place::Beginning { event: step.number }, Link::Began, words)]
+    }
+
+    /// Whoever finds nobody: the fault that took the node down, and who sent there.
+    fn of_down(&mut self, step: &Step, node: NodeId) -> Vec<Reason> {
+        let fault = self.down_by(node, step.number);
+        let mut reasons: Vec<Reason> = fault.into_iter().collect();
+        reasons.extend(self.asked_for(step));
+        reasons
+    }
+
+    fn delivered(&mut self, step: &Step) -> Vec<Reason> {
+        let Some(by) = step.by else { return Vec::new() };
+        let sent = self.sent_by(step, by);
+        let letters = self.letters(by);
+        let Happening::Delivered { from, to, kind } = step.what else { return vec![sent] };
+        if let Some(letter) = letters.iter().find(|letter| letter.cause == step.cause) {
+            return std::iter::once(sent).chain(self.slow_link(letter)).collect();
+        }
+        // It is the second copy of one that was sent once.
+        let is_it = |letter: &&clues::Letter| (letter.from, letter.to, letter.kind) == (from, to, kind) && letter.is_twice();
+        let twice = letters.iter().find(is_it).map(|letter| self.doubled(letter));
+        twice.into_iter().chain([sent]).collect()
+    }
+
+    fn fired(&mut self, step: &Step, node: NodeId) -> Vec<Reason> {
+        let notes = self.tape.notes(step.number);
+        if notes.iter().any(|note| matches!(note, Note::Requested { .. })) {
+            let words = format!("{} begins {}", self.name(node), self.operation_words(step.cause.operation));
+            return vec![Reason::new(Place::Beginning { event: step.number }, Link::Began, words)];
+        }
+        if self.is_clock(step, node) {
+            let words = format!("the clock of {} goes, as it always does", self.name(node));
+            return vec![Reason::new(Place::Beginning { event: step.number }, Link::Began, words)];
+        }
+        let mut reasons = self.no_answer(step, node);
+        reasons.extend(self.asked_for(step));
+        reasons
+    }
+
+    /// Who set a timer or asked the disk; where the node did that in its turn, after somebody else, when it got the request.
+    fn asked_for(&mut self, step: &Step) -> Vec<Reason> {
+        let Some(by) = step.by else { return Vec::new() };
+        if matches!(step.what, Happening::Undelivered { .. } | Happening::Refused { .. } | Happening::Reset { .. }) {
+            let words = self.told(by);
+            return vec![Reason::new(Place::Event(by), Link::Sent, words)];
+        }
+        let own = self.own(by, step.cause.operation, step);
+        let worked = self.worked(by, step.cause.operation).map(|it| format!(", and {it}")).unwrap_or_default();
+        let words = format!("{}{worked}", self.told(own.unwrap_or(by)));
+        match own {
+            Some(own) if own != by => {
+                let turn = format!("it had its turn when {}", self.told(by));
+                vec![
+                    Reason::new(Place::Event(own), Link::Timer, words),
+                    Reason::new(Place::Event(by), Link::InLine, turn),
+                ]
+            }
+            _ => vec![Reason::new(Place::Event(by), Link::Timer, words)],
+        }
+    }
+
+    fn sent_by(&mut self, step: &Step, by: u64) -> Reason {
+        let (words, again) = self.sending(step, by);
+        let own = self.own(by, step.cause.operation, step).unwrap_or(by);
+        Reason::new(Place::Event(own), if again { Link::Repeated } else { Link::Sent }, words)
+    }
+
+    /// A node that found nobody listed to ask, or no place in line, did what it did because of that.
+    fn turned_away(&mut self, step: &Step) -> Vec<Reason> {
+        let (number, notes) = (step.number, self.tape.notes(step.number));
+        let refused = notes.iter().find_map(|note| match note {
+            Note::Count(node, Counted::Refused) => Some(*node),
+            _ => None,
+        });
+        if let Some(callee) = refused.filter(|_| !matches!(step.what, Happening::Refused { .. })) {
+            let replicas = self.program.node(callee).replicas.clone();
+            return replicas.into_iter().filter_map(|node| self.down_by(node, number)).collect();
+        }
+        let full = notes.iter().any(|note| matches!(note, Note::Count(_, Counted::Overloaded)));
+        match step.node() {
+            Some(node) if full => self.occupant(node, step.cause.operation, number).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn chances(&mut self, step: &Step) -> Vec<Reason> {
+        let odd = self.draws(step.number).into_iter().filter(|(_, draw)| {
+            let is_chance = matches!(draw.answer, sim_core::Answer::Chance(_) | sim_core::Answer::Node(_));
+            is_chance && draw.answer != draw.calm
+        });
+        let odd: Vec<_> = odd.collect();
+        odd.into_iter().map(|(entry, draw)| self.chance(step.number, entry, &draw)).collect()
+    }
+
+    /// Where a cell was changed: who had changed it before.
+    fn cells(&mut self, step: &Step) -> Vec<Reason> {
+        let notes = self.tape.notes(step.number);
+        let changed = notes.into_iter().filter_map(|note| match note {
+            Note::Cell { map, key, .. } => Some((map, key)),
+            _ => None,
+        });
+        let changed: Vec<_> = changed.collect();
+        let Some((map, key)) = changed.into_iter().next() else { return Vec::new() };
+        let mut event = step.before;
+        while let Some(step) = event.and_then(|event| self.tape.step(event)) {
+            let is_it = |note: &Note| matches!(note, Note::Cell { map: of, key: at, .. } if *of == map && *at == key);
+            if let Some(Note::Cell { value, .. }) = self.tape.notes(step.number).into_iter().find(is_it) {
+                let def = self.program.map(map);
+                let words = format!("{} was {value} before, since {}", def.name, self.told(step.number));
+                return vec![Reason::new(Place::Event(step.number), Link::Value, words)];
+            }
+            event = step.before;
+        }
+        Vec::new()
+    }
+
+    fn program_order(&mut self, step: &Step) -> Option<Reason> {
+        let before = step.before?;
+        let words = format!("before that, {}", self.told(before));
+        Some(Reason::new(Place::Event(before), Link::ProgramOrder, words))
+    }
+
+    pub(super) fn at(&mut self, event: u64) -> Instant {
+        self.tape.step(event).map_or(Instant::ZERO, |step| step.at)
+    }
+}
+
+/// The operation that a violation is about, where its key is the number of one.
+fn operation_of(violation: &Violation) -> Option<Operation> {
+    match (violation.class, &violation.key) {
+        (Some(class), Some(Value::Int(number))) => Some(Operation::new(class, u64::try_from(*number).ok()?)),
+        _ => None,
+    }
+}
+
+/// Whether a timer that went off was a wait for an answer: what it notes of the callee nobody knows.
+fn gave_up(notes: &[Note]) -> Vec<crate::program::EdgeRef> {
+    let edges = notes.iter().filter_map(|note| match note {
+        Note::Edge(edge, EdgeCounted::Outcome(Tone::Unknown)) => Some(*edge),
+        _ => None,
+    });
+    edges.collect()
+}

@@ -1,0 +1,201 @@
+//! Tests a link by replay: takes the reason out of the run, keeps all else, and looks whether the other still happens.
+//!
+//! No answer of the dice depends on the order in which things are asked, so that the run without the reason is the same run, as
+//! far as it does not follow from it.
+
+use std::ops::ControlFlow;
+
+use sim_core::{Fault, Happening, Instant, Limits, NodeId, Seed, Sim, Step, Stop, run};
+
+use super::Place;
+use crate::decided::{Decided, Reader};
+use crate::judge::{ScenarioJudge, Violation};
+use crate::message::Msg;
+use crate::program::{Ask, Program};
+use crate::record::soon_after;
+use crate::scenario::Model;
+
+/// What becomes of something without one of its reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkProof {
+    /// It does not happen, or not until soon after it did.
+    Vanishes,
+    /// It happens all the same: the reason was one of several that were enough, or put it off.
+    Stays {
+        /// In which event of the run without the reason.
+        event: u64,
+    },
+}
+
+/// Whether something still happens without one of its reasons. `violation` is what [`Place::Violation`] stands for; `forks`
+/// gives the run as it is just after the event of a number, 0 before the first.
+///
+/// Without an event: it is taken out of a fork just before it ([`Sim::forgo`]). Without a line of the schedule: the run of the
+/// model without it. Without an answer of the dice: the run with the default in its place. Looked for is the same violation, for
+/// the same key, or an event of the same lineage on the same node, until soon after the instant at which it was.
+pub fn prove_link(
+    model: &Model,
+    seed: Seed,
+    violation: Option<&Violation>,
+    mut forks: impl FnMut(u64) -> (Sim<Msg>, ScenarioJudge),
+    effect: Place,
+    cause: Place,
+) -> LinkProof {
+    let effect = match (effect, violation) {
+        (Place::Violation, Some(violation)) => Effect::Broken(violation.clone()),
+        _ => match effect.event().and_then(|event| next_of(&mut forks, event)) {
+            Some(step) => Effect::Happened(step),
+            None => return LinkProof::Vanishes,
+        },
+    };
+    match without(model, seed, &mut forks, cause) {
+        Some((changed, sim, judge)) => effect.looked_for(&changed, sim, judge),
+        // What cannot be taken out cannot be shown to be needed.
+        None => LinkProof::Stays { event: effect.event() },
+    }
+}
+
+fn next_of(forks: &mut impl FnMut(u64) -> (Sim<Msg>, ScenarioJudge), event: u64) -> Option<Step> {
+    let (mut sim, _) = forks(event.checked_sub(1)?);
+    sim.step()
+}
+
+/// The run without something, and the model it is a run of.
+fn without(
+    model: &Model,
+    seed: Seed,
+    forks: &mut impl FnMut(u64) -> (Sim<Msg>, ScenarioJudge),
+    cause: Place,
+) -> Option<(Model, Sim<Msg>, ScenarioJudge)> {
+    let changed = match cause {
+        Place::Violation => return None,
+        Place::Event(event) | Place::Beginning { event } => {
+            let (mut sim, judge) = forks(event.checked_sub(1)?);
+            let next = sim.clone().step()?;
+            let gone = match next.what {
+                Happening::FaultBegan { fault } => sim.lift(fault as usize),
+                _ => sim.forgo() == Some(next.what),
+            };
+            return gone.then(|| (model.clone(), sim, judge));
+        }
+        Place::Fault(place) => {
+            let mut faults = model.faults().to_vec();
+            if place as usize >= faults.len() {
+                return None;
+            }
+            faults.remove(place as usize);
+            model.with(faults, model.rest())
+        }
+        Place::Decision { event, entry } => {
+            let calm = decided(model, seed, event, entry)?.default_line(model.program())?;
+            let faults: Vec<Fault> = model.faults().iter().cloned().chain([calm]).collect();
+            model.with(faults, model.rest())
+        }
+    };
+    let (sim, judge) = changed.start(seed);
+    Some((changed, sim, judge))
+}
+
+/// The question that an entry of an event answers, with its ordinal in the whole run.
+fn decided(model: &Model, seed: Seed, event: u64, entry: u32) -> Option<Decided> {
+    let (mut sim, _) = model.start(seed);
+    sim.record(true);
+    Reader::new(model.program()).decided_at(event, entry, |_| {
+        sim.step();
+        sim.log().to_vec()
+    })
+}
+
+/// What is looked for.
+enum Effect {
+    Broken(Violation),
+    Happened(Step),
+}
+
+impl Effect {
+    fn event(&self) -> u64 {
+        match self {
+            Effect::Broken(violation) => violation.event,
+            Effect::Happened(step) => step.number,
+        }
+    }
+
+    fn looked_for(&self, model: &Model, sim: Sim<Msg>, judge: ScenarioJudge) -> LinkProof {
+        let found = match self {
+            Effect::Broken(violation) => broken(model, sim, judge, violation),
+            Effect::Happened(step) => happens(model, sim, step),
+        };
+        found.map_or(LinkProof::Vanishes, |event| LinkProof::Stays { event })
+    }
+}
+
+/// Where the same event happens.
+fn happens(model: &Model, mut sim: Sim<Msg>, wanted: &Step) -> Option<u64> {
+    let end = soon_after(wanted.at).min(model.until().unwrap_or(Instant::NEVER));
+    while let Some(step) = sim.step_before(end) {
+        if is_same(&step, wanted) {
+            return Some(step.number);
+        }
+    }
+    None
+}
+
+/// Whether two events of two runs are one. The number that an actor gives a timer depends on what else is under way.
+fn is_same(step: &Step, wanted: &Step) -> bool {
+    let node = |step: &Step| -> Option<NodeId> { step.node() };
+    let what = match (step.what, wanted.what) {
+        (Happening::Fired { .. }, Happening::Fired { .. }) => true,
+        (Happening::Synced { .. }, Happening::Synced { .. }) => true,
+        (Happening::FaultBegan { .. }, Happening::FaultBegan { .. }) => return step.what == wanted.what,
+        (one, other) => one == other,
+    };
+    what && node(step) == node(wanted) && step.cause.lineage == wanted.cause.lineage
+}
+
+/// Where the same property breaks for the same key.
+fn broken(model: &Model, mut sim: Sim<Msg>, mut judge: ScenarioJudge, violation: &Violation) -> Option<u64> {
+    let is_it = |judge: &ScenarioJudge| {
+        let found = judge.violations().find(|it| it.property == violation.property && it.key == violation.key);
+        found.map(|found| found.event)
+    };
+    if let Some(event) = is_it(&judge) {
+        return Some(event);
+    }
+    let course = model.course(Stop::AtViolationOf(&violation.property), Limits::default());
+    let soon = if is_seen_at_once(model.program(), violation) { soon_after(violation.at) } else { Instant::NEVER };
+    let in_time = |_: &Sim<Msg>, step: &Step| {
+        if step.at > soon { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    run(&mut sim, &mut judge, &course, in_time);
+    is_it(&judge)
+}
+
+/// Whether a property breaks in an event, and not only at the end of the run.
+fn is_seen_at_once(program: &Program, violation: &Violation) -> bool {
+    let property = program.properties.iter().find(|property| property.name == violation.property);
+    property.is_some_and(|property| match &property.ask {
+        Ask::Always(_) | Ask::NeverNegative(_) => true,
+        Ask::Conserved { at_commit, .. } => *at_commit,
+        Ask::Eventually { .. }
+        | Ask::AllOrNothing { .. }
+        | Ask::Availability { .. }
+        | Ask::Latency { .. }
+        | Ask::AtEnd(_)
+        | Ask::Sometimes(_)
+        | Ask::SometimesRun(_) => false,
+    })
+}
+
+/// A source of forks that runs anew for each; for runs that are short.
+#[cfg(test)]
+pub(super) fn by_running(model: &Model, seed: Seed) -> impl FnMut(u64) -> (Sim<Msg>, ScenarioJudge) + use<'_> {
+    use sim_core::Judge;
+    move |event| {
+        let (mut sim, mut judge) = model.start(seed);
+        while sim.events() < event {
+            let step = sim.step().expect("the run has that event");
+            judge.after(&step, &sim);
+        }
+        (sim, judge)
+    }
+}
