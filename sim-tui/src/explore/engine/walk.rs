@@ -1,0 +1,161 @@
+//! From an event back to where it began, one cause at a time, and the proof of each step by replay.
+
+use std::collections::BTreeMap;
+
+use sim_core::timeline::Retold;
+use sim_core::{Entry, Step as Event};
+use sim_models::judge::Violation;
+use sim_models::message::{Msg, Note};
+use sim_models::why::{Link, LinkProof, Place, Reason, Tape, prove_link, walk, why};
+
+use super::super::told::{Step, Told};
+use super::Engine;
+use super::session::Kept;
+use crate::quiet::quietly;
+
+/// So many steps at most: a walk is no longer than the run, but nobody reads a thousand.
+const LONGEST: usize = 200;
+
+/// The run as whoever asks why reads it; what was told again is kept as long as one walk lasts.
+struct Reel<'k> {
+    kept: &'k mut Kept,
+    told: BTreeMap<u64, Option<Retold<Msg>>>,
+}
+
+impl Reel<'_> {
+    fn retold(&mut self, number: u64) -> Option<&Retold<Msg>> {
+        let timeline = &mut self.kept.timeline;
+        self.told.entry(number).or_insert_with(|| timeline.retell(number)).as_ref()
+    }
+}
+
+impl Tape for Reel<'_> {
+    fn step(&mut self, number: u64) -> Option<Event> {
+        self.kept.timeline.past().step(number)
+    }
+
+    fn entries(&mut self, number: u64) -> Vec<Entry> {
+        self.retold(number).map(|retold| retold.entries.clone()).unwrap_or_default()
+    }
+
+    fn notes(&mut self, number: u64) -> Vec<Note> {
+        self.retold(number).map(|retold| retold.notes.clone()).unwrap_or_default()
+    }
+
+    fn caused_by(&mut self, number: u64, up_to: u64) -> Vec<u64> {
+        self.kept.timeline.past().caused_by(number, up_to)
+    }
+}
+
+/// What kind of step it is, in two or three words.
+fn link(link: Link) -> &'static str {
+    match link {
+        Link::Value => "because of",
+        Link::Sent => "sent",
+        Link::Repeated => "asked again",
+        Link::Timer => "set",
+        Link::ProgramOrder => "after",
+        Link::Lost => "it was lost",
+        Link::SlowLink => "slow on its way",
+        Link::SlowWork => "slow work",
+        Link::InLine => "it waited",
+        Link::Down => "it was down",
+        Link::Chance => "chance",
+        Link::Schedule => "the fault",
+        Link::Began => "it began",
+    }
+}
+
+impl Engine {
+    /// Tells the way from an event back to where it began.
+    pub(super) fn walk(&mut self, event: u64, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
+        let kept = &mut self.here()?.kept;
+        let generation = kept.generation;
+        let violation = violation_at(kept, event);
+        let (program, faults) = (kept.model.program().clone(), kept.model.faults().to_vec());
+        let reasons: Vec<Reason> = quietly(|| {
+            let mut reel = Reel { kept, told: BTreeMap::new() };
+            match &violation {
+                Some(violation) => walk(&mut reel, &program, &faults, violation),
+                None => {
+                    let mut walked: Vec<Reason> = Vec::new();
+                    let mut from = Place::Event(event);
+                    while !from.is_root() && walked.len() < LONGEST {
+                        let Some(reason) = why(&mut reel, &program, &faults, None, from).into_iter().next() else { break };
+                        from = reason.place;
+                        walked.push(reason);
+                    }
+                    walked
+                }
+            }
+        });
+        let kept = &mut self.here()?.kept;
+        let steps: Vec<Step> = reasons.into_iter().map(|reason| step(kept, reason)).collect();
+        self.walked.clone_from(&steps);
+        self.walked_from = event;
+        tell(Told::Walk { generation, event, reasons: steps.into() });
+        Ok(())
+    }
+
+    /// Tells whether a link of the walk holds: what came of the cause, without the cause.
+    pub(super) fn prove(&mut self, index: usize, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
+        let cause = self.walked.get(index).ok_or("there is no such link; w asks why")?.reason.clone();
+        let event = self.walked_from;
+        let effect = match index.checked_sub(1).and_then(|before| self.walked.get(before)) {
+            Some(step) => Some(step.reason.place),
+            None => None,
+        };
+        let kept = &mut self.here()?.kept;
+        let violation = violation_at(kept, event);
+        let effect = effect.unwrap_or(if violation.is_some() { Place::Violation } else { Place::Event(event) });
+        let (model, seed) = (kept.model.clone(), kept.timeline.live().sim.seed());
+        let timeline = &mut kept.timeline;
+        let proof = quietly(|| {
+            let forks = |event| {
+                let moment = timeline.fork(event);
+                (moment.sim, moment.judge)
+            };
+            prove_link(&model, seed, violation.as_ref(), forks, effect, cause.place)
+        });
+        let what = match effect {
+            Place::Violation => "the violation".to_owned(),
+            place => place.event().map_or_else(|| "it".to_owned(), |event| format!("#{event}")),
+        };
+        let (needed, words) = match proof {
+            LinkProof::Vanishes => (Some(true), format!("proven: without it {what} does not happen")),
+            LinkProof::Stays { event } => {
+                (Some(false), format!("not needed alone: without it {what} still happens, in #{event} of that run"))
+            }
+        };
+        tell(Told::Proof { index, needed, words });
+        Ok(())
+    }
+}
+
+/// The violation that stands at an event, if one does.
+fn violation_at(kept: &Kept, event: u64) -> Option<Violation> {
+    let broken = kept.broken.iter().find(|broken| broken.event == event)?;
+    let moment = kept.timeline.live();
+    let known = |judge: &sim_models::judge::ScenarioJudge| {
+        judge.violations().find(|violation| violation.property == broken.property).cloned()
+    };
+    known(&moment.judge).or_else(|| {
+        let mut judge = moment.judge.clone();
+        // What is judged at the end is only known to a judge who has finished.
+        quietly(|| sim_core::Judge::finish(&mut judge, &moment.sim));
+        known(&judge)
+    })
+}
+
+/// A reason with the event to look at: of a fault, the event with which it began to hold.
+fn step(kept: &Kept, reason: Reason) -> Step {
+    let past = kept.timeline.past();
+    let event = reason.place.event().or_else(|| match reason.place {
+        Place::Fault(place) => past.faults().iter().map(|event| u64::from(*event)).find(|event| {
+            matches!(past.step(*event).map(|step| step.what), Some(sim_core::Happening::FaultBegan { fault }) if fault == place)
+        }),
+        _ => None,
+    });
+    Step { event, words: reason.words.clone(), link: link(reason.link), root: reason.place.is_root(), reason }
+}
+

@@ -1,0 +1,126 @@
+//! The screens, drawn from what the explorer knows. Nothing here changes anything, and nothing here reads a run from end to end.
+
+pub(crate) mod live;
+mod overlays;
+mod picker;
+pub(crate) mod spacetime;
+
+use ratatui::layout::Rect;
+
+use super::app::App;
+use super::keys::{self, Screen};
+use super::layout::{self, Class};
+use super::look::{Glyph, Ink};
+use super::pen::Pen;
+use super::words;
+use crate::text;
+
+/// Draws the whole terminal.
+pub(crate) fn draw(app: &App, pen: &mut Pen<'_>) {
+    let area = pen.area();
+    if app.class() == Class::TooSmall {
+        return too_small(app, pen, area);
+    }
+    let [title, body, foot] = layout::frame(area);
+    title_line(app, pen, title);
+    match app.screen {
+        Screen::Scenarios => picker::draw(app, pen, body),
+        Screen::Live => live::draw(app, pen, body),
+        Screen::Spacetime => spacetime::draw(app, pen, body),
+    }
+    foot_line(app, pen, foot);
+    overlays::draw(app, pen, body);
+}
+
+/// The size there is, the size that is needed, and the keys that still do something.
+fn too_small(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    let (width, height) = app.size;
+    let (least_width, least_height) = layout::LEAST;
+    let lines = [
+        format!("{width}x{height} is too small for this screen"),
+        format!("needs {least_width}x{least_height}, better 80x24"),
+        "keys do nothing here but  q quit  Ctrl-C".to_owned(),
+    ];
+    let top = area.height.saturating_sub(lines.len() as u16) / 2;
+    for (y, line) in (area.top() + top..).zip(&lines) {
+        let x = area.left() + area.width.saturating_sub(pen.width(line)) / 2;
+        pen.put(area, x, y, Ink::Plain, line);
+    }
+}
+
+fn title_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    let Some(run) = app.run.as_ref().filter(|_| app.screen != Screen::Scenarios) else {
+        let x = pen.put(area, 1, area.y, Ink::Title, concat!("faultline ", env!("CARGO_PKG_VERSION")));
+        pen.put(area, x + 2, area.y, Ink::Plain, "Scenarios");
+        let (width, height) = app.size;
+        let right = format!("{} · {width}x{height} ", app.look.theme.name());
+        pen.put_right(area, area.y, Ink::Dim, &right);
+        return;
+    };
+    let snapshot = &run.snapshot;
+    let facts = &snapshot.facts;
+    let edge = snapshot.past.len();
+    let mode = if run.running {
+        "RUN"
+    } else if snapshot.over.is_some() && run.cursor == edge {
+        "OVER"
+    } else if run.cursor < edge {
+        "PAST"
+    } else {
+        "PAUSED"
+    };
+    let now = if run.running { run.clock.max(snapshot.at) } else { run.now() };
+    let end = facts.until.map(|until| format!(" of {}", words::short(until.nanos()))).unwrap_or_default();
+    let broken = snapshot.broken.len();
+    let state = match broken {
+        0 => format!("{} nothing broke", pen.look.glyph(Glyph::Holds)),
+        1 => format!("{} 1 broken", pen.look.glyph(Glyph::Broken)),
+        more => format!("{} {more} broken", pen.look.glyph(Glyph::Broken)),
+    };
+    let ink = if broken > 0 { Ink::Broken } else { Ink::Fine };
+    let name = &facts.branches[facts.branch].name;
+    let mut x = pen.put(area, 1, area.y, Ink::Title, &facts.scenario);
+    let parts: [(Ink, String); 6] = [
+        (Ink::Plain, format!("seed {}", facts.seed)),
+        (if run.running { Ink::Fine } else { Ink::Selected }, format!(" {mode} ")),
+        (Ink::Plain, format!("{}s{end}", words::instant(now))),
+        (Ink::Plain, format!("#{} of {}", run.cursor, text::count(edge))),
+        (ink, state),
+        (Ink::Dim, if facts.branches.len() > 1 { name.clone() } else { app.screen.name().to_owned() }),
+    ];
+    for (ink, part) in parts {
+        // A part that does not fit is left out whole: half a number is another number.
+        if x + 2 + pen.width(&part) <= area.right() {
+            x = pen.put(area, x + 2, area.y, ink, &part);
+        }
+    }
+}
+
+/// What was said, what is at work, or which keys there are.
+fn foot_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    let help = "? help ";
+    let room = area.width.saturating_sub(pen.width(help) + 1);
+    let left = Rect { width: room, ..area };
+    if let Some(progress) = &app.progress {
+        pen.fit(left, 1, area.y, Ink::Strong, progress, room.saturating_sub(1));
+    } else if let Some((ink, notice)) = &app.notice {
+        pen.fit(left, 1, area.y, *ink, notice, room.saturating_sub(1));
+    } else {
+        hints(app, pen, left);
+    }
+    pen.put_right(area, area.y, Ink::Key, help);
+}
+
+fn hints(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    let ascii = app.look.letters == super::look::Letters::Ascii;
+    let mut x = 1;
+    for binding in keys::of(app.screen) {
+        let Some(word) = binding.hint.filter(|word| *word != "help") else { continue };
+        let key = keys::shown(binding.keys[0], ascii);
+        if x + pen.width(&key) + 1 + pen.width(word) > area.right() {
+            continue;
+        }
+        x = pen.put(area, x, area.y, Ink::Key, &key);
+        x = pen.put(area, x + 1, area.y, Ink::Plain, word) + 2;
+    }
+}

@@ -1,0 +1,194 @@
+//! What lies over a screen: help, a line to type, a menu, a text.
+
+use ratatui::layout::Rect;
+
+use super::super::app::{App, Menu, Popup, Prompt, PromptKind};
+use super::super::keys;
+use super::super::look::{Glyph, Ink, Letters};
+use super::super::pen::{Pen, wrapped};
+use super::super::told::Facts;
+
+pub(super) fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    match app.popups.last() {
+        Some(Popup::Help { filter, selected }) => help(app, pen, area, filter, *selected),
+        Some(Popup::Prompt(prompt)) => line(pen, area, prompt),
+        Some(Popup::Menu { menu, selected }) => menu_of(app, pen, area, *menu, *selected),
+        Some(Popup::Text { title, lines, scroll }) => text(pen, area, title, lines, *scroll),
+        Some(Popup::FaultKeys) => fault_keys(pen, area),
+        Some(Popup::Mark { set }) => {
+            let title = if *set { "a letter for this mark" } else { "the letter of a mark" };
+            let inner = over(pen, area, 40, 3, title, "Esc: not");
+            pen.put(inner, inner.x + 1, inner.y, Ink::Plain, "any letter");
+        }
+        None => {}
+    }
+}
+
+/// A pane in the middle, over whatever is there.
+fn over(pen: &mut Pen<'_>, area: Rect, width: u16, height: u16, title: &str, remark: &str) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    let x = area.x + (area.width - width) / 2;
+    let y = area.y + (area.height - height) / 2;
+    let place = Rect::new(x, y, width, height);
+    pen.clear(place);
+    pen.pane(place, title, remark, true)
+}
+
+fn help(app: &App, pen: &mut Pen<'_>, area: Rect, filter: &str, selected: usize) {
+    let bindings = super::super::app::help_of(app.screen, filter);
+    let title = format!("Help: {}", app.screen.name());
+    let inner = over(pen, area, 96, area.height.saturating_sub(2), &title, "type to filter  Enter does it  Esc closes");
+    let ascii = pen.look.letters == Letters::Ascii;
+    pen.put(inner, inner.x + 1, inner.y, Ink::Key, "filter: ");
+    let x = pen.put(inner, inner.x + 9, inner.y, Ink::Plain, filter);
+    pen.cell(inner, x, inner.y, Ink::Selected, " ");
+    let rows = usize::from(inner.height.saturating_sub(1));
+    let first = (selected + 1).saturating_sub(rows);
+    if bindings.is_empty() {
+        pen.put(inner, inner.x + 1, inner.y + 2, Ink::Dim, "no key does that; Backspace takes a letter back");
+    }
+    for (y, (index, binding)) in (inner.y + 1..inner.bottom()).zip(bindings.iter().enumerate().skip(first)) {
+        let keys: Vec<String> = binding.keys.iter().map(|key| keys::shown(key, ascii)).collect();
+        pen.fit(inner, inner.x + 1, y, Ink::Key, &keys.join(" "), 13);
+        pen.fit(inner, inner.x + 15, y, Ink::Plain, binding.help, inner.width.saturating_sub(16));
+        if index == selected {
+            pen.reverse(inner, y);
+        }
+    }
+}
+
+/// A line at the foot of the screen, where eyes are after typing a colon.
+fn line(pen: &mut Pen<'_>, area: Rect, prompt: &Prompt) {
+    let error = prompt.error.as_deref().unwrap_or_default();
+    let errors = wrapped(error, usize::from(area.width.saturating_sub(4)));
+    let extra = if error.is_empty() { 0 } else { errors.len() as u16 };
+    let height = (3 + extra).min(area.height);
+    let place = Rect::new(area.x, area.bottom() - height, area.width, height);
+    pen.clear(place);
+    let title = match prompt.kind {
+        PromptKind::Command => "command: a name from ?, or  set  seed  open  save  speed, or a fault such as 1s..4s crash NODE",
+        PromptKind::Fault => "this fault is recorded",
+        PromptKind::Filter => "keep only events that match: node=NAME kind=NAME op=NAME/1; nothing shows all again",
+        PromptKind::Search => "search forward: a node, a kind of message, an operation",
+        PromptKind::GoTo => "go to",
+        PromptKind::FilterList => "filter the list",
+        PromptKind::Setting(_) => "the run is made again with it; nothing: its default",
+        PromptKind::Seed => "another seed: the same scenario with other dice",
+    };
+    let inner = pen.pane(place, title, prompt.aside(), true);
+    let before = prompt.title();
+    let x = pen.put(inner, inner.x + 1, inner.y, Ink::Key, &before);
+    let room = usize::from(inner.right().saturating_sub(x + 1));
+    let scroll = prompt.input.visual_scroll(room);
+    let shown: String = prompt.input.value().chars().skip(scroll).collect();
+    pen.put(inner, x, inner.y, Ink::Strong, &shown);
+    let cursor = x + prompt.input.visual_cursor().saturating_sub(scroll) as u16;
+    let under: String = prompt.input.value().chars().nth(prompt.input.cursor()).map_or_else(|| " ".to_owned(), |it| it.to_string());
+    pen.cell(inner, cursor, inner.y, Ink::Selected, &pen.look.text(&under).chars().take(1).collect::<String>());
+    for (y, line) in (inner.y + 1..).zip(errors.iter().filter(|line| !line.is_empty())) {
+        pen.fit(inner, inner.x + 1, y, Ink::Trouble, line, inner.width.saturating_sub(2));
+    }
+}
+
+fn fault_keys(pen: &mut Pen<'_>, area: Rect) {
+    const KEYS: [(&str, &str); 7] = [
+        ("c", "crash a node"),
+        ("p", "partition a node from all others"),
+        ("l", "lose messages on a link"),
+        ("d", "delay messages on a link"),
+        ("t", "duplicate messages on a link (twice)"),
+        ("w", "power loss of a node"),
+        ("h", "heal: end what was broken by hand, now"),
+    ];
+    let inner = over(pen, area, 56, 10, "Break something", "a letter  Esc: not");
+    for (y, (key, what)) in (inner.y..inner.bottom()).zip(KEYS) {
+        pen.put(inner, inner.x + 1, y, Ink::Key, key);
+        pen.put(inner, inner.x + 4, y, Ink::Plain, what);
+    }
+}
+
+fn text(pen: &mut Pen<'_>, area: Rect, title: &str, lines: &[String], scroll: usize) {
+    let inner = over(pen, area, area.width.min(100), area.height.saturating_sub(2), title, "j k Space scroll  Esc closes");
+    let wide: Vec<String> = lines
+        .iter()
+        .flat_map(|line| {
+            let fits = line.chars().count() <= usize::from(inner.width);
+            if fits { vec![line.clone()] } else { wrapped(line, usize::from(inner.width)) }
+        })
+        .collect();
+    let first = scroll.min(wide.len().saturating_sub(usize::from(inner.height)));
+    for (y, line) in (inner.y..inner.bottom()).zip(wide.iter().skip(first)) {
+        pen.fit(inner, inner.x, y, Ink::Plain, line, inner.width);
+    }
+}
+
+fn menu_of(app: &App, pen: &mut Pen<'_>, area: Rect, menu: Menu, selected: usize) {
+    let Some(run) = &app.run else { return };
+    let facts = &run.snapshot.facts;
+    let (title, remark, lines) = match menu {
+        Menu::Settings => (
+            "Settings and remedies: the run is made again at once",
+            "Enter changes  Backspace: default  Esc closes",
+            settings(app, facts),
+        ),
+        Menu::Branches => ("Branches", "Enter goes there  Esc closes", branches(facts)),
+        Menu::Faults => ("Faults of this run", "Enter goes to it  u U undo redo  Esc closes", faults(facts)),
+    };
+    let height = (lines.len() as u16 + 2).max(4).min(area.height);
+    let inner = over(pen, area, 96, height, title, remark);
+    let rows = usize::from(inner.height);
+    let here = lines.iter().position(|(index, ..)| *index == Some(selected)).unwrap_or(0);
+    let first = (here + 1).saturating_sub(rows);
+    for (y, (index, ink, line)) in (inner.y..inner.bottom()).zip(lines.iter().skip(first)) {
+        pen.fit(inner, inner.x + 1, y, *ink, line, inner.width.saturating_sub(2));
+        if *index == Some(selected) {
+            pen.reverse(inner, y);
+        }
+    }
+}
+
+type Lines = Vec<(Option<usize>, Ink, String)>;
+
+fn settings(app: &App, facts: &Facts) -> Lines {
+    let wide = facts.settings.iter().map(|it| it.name.chars().count()).max().unwrap_or(4).max(4);
+    let mut lines: Lines = vec![(Some(0), Ink::Plain, format!("{:wide$}  {}", "seed", facts.seed))];
+    for (index, it) in facts.settings.iter().enumerate() {
+        let (ink, was) = if it.value == it.default {
+            (Ink::Plain, String::new())
+        } else {
+            (Ink::Strong, format!(" (default {})", it.default))
+        };
+        let range = if it.range.is_empty() { String::new() } else { format!("  [{}]", it.range) };
+        lines.push((Some(index + 1), ink, format!("{:wide$}  {}{was}{range}  {}", it.name, it.value, it.about)));
+    }
+    if !facts.remedies.is_empty() {
+        lines.push((None, Ink::Title, "remedies and variants".to_owned()));
+    }
+    for (index, it) in facts.remedies.iter().enumerate() {
+        let mark = if it.on { format!("[{}]", app.look.glyph(Glyph::Holds)) } else { "[ ]".to_owned() };
+        let ink = if it.on { Ink::Strong } else { Ink::Plain };
+        lines.push((Some(index + 1 + facts.settings.len()), ink, format!("{mark} {}  {}", it.name, it.about)));
+    }
+    lines
+}
+
+fn branches(facts: &Facts) -> Lines {
+    let line = |(index, it): (usize, &super::super::told::BranchLine)| {
+        let from = it.from.map(|(branch, event)| format!("  from {} at #{event}", facts.branches[branch].name));
+        let (ink, here) = if index == facts.branch { (Ink::Strong, "*") } else { (Ink::Plain, " ") };
+        let text = format!("{here} {}{}  {}  digest {}", it.name, from.unwrap_or_default(), it.standing, it.digest);
+        (Some(index), ink, text)
+    };
+    facts.branches.iter().enumerate().map(line).collect()
+}
+
+fn faults(facts: &Facts) -> Lines {
+    if facts.faults.is_empty() {
+        return vec![(None, Ink::Dim, "none; f breaks something, and : takes a line such as 1s..4s crash NODE".to_owned())];
+    }
+    let line = |(index, it): (usize, &super::super::told::FaultLine)| {
+        let whose = if it.by_hand { "yours" } else { "schedule" };
+        (Some(index), Ink::Plain, format!("{whose:9} {}", it.text))
+    };
+    facts.faults.iter().enumerate().map(line).collect()
+}
