@@ -519,6 +519,14 @@ impl Weights {
     }
 }
 
+impl<M: Message, J> Clone for Seen<'_, M, J> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Message, J> Copy for Seen<'_, M, J> {}
+
 impl Default for Budget {
     fn default() -> Self {
         Budget { bytes: 256 << 20, spacing: 1024 }
