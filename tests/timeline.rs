@@ -32,13 +32,15 @@ impl<M: Message> Judge<M> for Witness {
     }
 }
 
-/// A run made once from its first event to its end, with all that was seen of it.
+/// A run made once from its first event to its end, with what was seen of it.
+#[derive(Default)]
 struct Straight {
     trace: Trace<Msg>,
     handled: Vec<Option<String>>,
     sent: Vec<Vec<String>>,
-    /// From before the first event on.
+    /// From before the first event on, if anybody looked.
     digests: Vec<Digest>,
+    /// By event as the digests, by node.
     states: Vec<Vec<serde_json::Value>>,
 }
 
@@ -50,24 +52,31 @@ fn states(sim: &Sim<Msg>) -> Vec<serde_json::Value> {
     (0..sim.names().nodes().len() as u32).map(|node| sim.state(NodeId(node)).unwrap()).collect()
 }
 
-fn straight(world: &World, seed: u64) -> Straight {
+/// Makes the run once; `look` is shown it before the first event and after each.
+fn looked_at(world: &World, seed: u64, look: impl Fn(&mut Straight, &Sim<Msg>)) -> Straight {
     let mut sim = world.start(seed);
     sim.record(true);
-    let mut all = Straight {
-        trace: Trace::new(),
-        handled: Vec::new(),
-        sent: Vec::new(),
-        digests: vec![sim.checkpoint().unwrap()],
-        states: vec![states(&sim)],
-    };
+    let mut all = Straight::default();
+    look(&mut all, &sim);
     while let Some(step) = sim.step_before(END) {
         all.trace.push(&sim, &step);
         all.handled.push(sim.handled().map(json));
         all.sent.push(sim.sent().iter().map(json).collect());
-        all.digests.push(sim.checkpoint().unwrap());
-        all.states.push(states(&sim));
+        look(&mut all, &sim);
     }
     all
+}
+
+fn traced(world: &World, seed: u64) -> Straight {
+    looked_at(world, seed, |_, _| {})
+}
+
+fn with_digests(world: &World, seed: u64) -> Straight {
+    looked_at(world, seed, |all, sim| all.digests.push(sim.checkpoint().unwrap()))
+}
+
+fn with_states(world: &World, seed: u64) -> Straight {
+    looked_at(world, seed, |all, sim| all.states.push(states(sim)))
 }
 
 impl Straight {
@@ -107,7 +116,7 @@ fn whole(world: &World, seed: u64, budget: Budget) -> Timeline<Msg, Witness> {
 
 /// Worlds whose runs are long enough for copies to matter.
 fn long_worlds() -> impl Strategy<Value = World> {
-    (worlds(Has::Yes), schedules(), any::<bool>(), 1..12u64).prop_map(|(world, mut faults, beats, longer)| {
+    (worlds(Has::Yes), schedules(), any::<bool>(), 1..9u64).prop_map(|(world, mut faults, beats, longer)| {
         faults.push("drop svc-1->shop-1 reply shop-1/2 #1".to_owned());
         let mut world = World { faults, beats: if beats { Has::Yes } else { Has::No }, ..world };
         for (_, role) in &mut world.nodes {
@@ -210,13 +219,13 @@ fn check_retold(retold: Option<&Retold<Msg>>, all: &Straight, event: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_way_to_an_event_leads_to_the_same_run(
         world in long_worlds(), seed in any::<u64>(), budget in budgets(), moves in moves(0..60),
     ) {
-        let all = straight(&world, seed);
+        let all = with_digests(&world, seed);
         let mut growing = timeline(&world, seed, budget);
         moves.iter().for_each(|one| check(&mut growing, &all, one));
     }
@@ -251,7 +260,7 @@ proptest! {
 
     #[test]
     fn what_is_kept_of_the_past_is_what_happened(world in long_worlds(), seed in any::<u64>()) {
-        let (all, timeline) = (straight(&world, seed), whole(&world, seed, Budget::default()));
+        let (all, timeline) = (traced(&world, seed), whole(&world, seed, Budget::default()));
         let (past, steps) = (timeline.past(), all.trace.steps());
         prop_assert!(steps.iter().all(|step| past.step(step.number) == Some(*step)));
         prop_assert_eq!((past.len(), past.step(0), past.step(all.len() + 1)), (all.len(), None, None));
@@ -278,7 +287,7 @@ proptest! {
 
     #[test]
     fn what_was_lost_and_who_went_down_is_found_again(world in long_worlds(), seed in any::<u64>()) {
-        let (all, timeline) = (straight(&world, seed), whole(&world, seed, Budget::default()));
+        let (all, timeline) = (traced(&world, seed), whole(&world, seed, Budget::default()));
         let (mut lost, mut power) = (Vec::new(), Vec::new());
         for step in all.trace.steps() {
             for entry in all.trace.entries(step.number) {
@@ -305,7 +314,7 @@ proptest! {
     fn instants_and_grades_are_found_as_by_looking_at_every_event(
         world in long_worlds(), seed in any::<u64>(), a in any::<Index>(), b in any::<Index>(), off in -1..2i64,
     ) {
-        let (all, timeline) = (straight(&world, seed), whole(&world, seed, Budget::default()));
+        let (all, timeline) = (traced(&world, seed), whole(&world, seed, Budget::default()));
         let (past, steps) = (timeline.past(), all.trace.steps());
         prop_assume!(!steps.is_empty());
         let instant = steps[a.index(steps.len())].at.shifted(off);
@@ -326,7 +335,7 @@ proptest! {
 
     #[test]
     fn causes_are_those_of_the_trace(world in long_worlds(), seed in any::<u64>(), at in any::<Index>(), others in prop::collection::vec(any::<Index>(), 9)) {
-        let (all, timeline) = (straight(&world, seed), whole(&world, seed, Budget::default()));
+        let (all, timeline) = (traced(&world, seed), whole(&world, seed, Budget::default()));
         let past = timeline.past();
         prop_assume!(all.len() > 0);
         let event = at.index(all.len() as usize) as u64 + 1;
@@ -351,13 +360,13 @@ proptest! {
         world in long_worlds(), seed in any::<u64>(), budget in budgets(), before in any::<Index>(), node in any::<Index>(),
         visits in prop::collection::vec(any::<Index>(), 0..3),
     ) {
-        let (all, mut timeline) = (straight(&world, seed), whole(&world, seed, budget));
+        let (all, mut timeline) = (with_states(&world, seed), whole(&world, seed, budget));
         for visit in visits {
-            timeline.seek(visit.index(all.digests.len()) as u64);
+            timeline.seek(visit.index(all.states.len()) as u64);
         }
         let at = timeline.at();
         let node = node.index(world.nodes.len());
-        let before = before.index(all.digests.len());
+        let before = before.index(all.states.len());
         let fields: Vec<String> = all.states[0][node].as_object().unwrap().keys().cloned().collect();
         for field in fields {
             let expected = (1..=before).rev().find(|n| all.states[*n][node][&field] != all.states[n - 1][node][&field]);
@@ -379,13 +388,13 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn five_hundred_moves_later_it_is_still_the_same_run(
         world in long_worlds(), seed in any::<u64>(), budget in budgets(), moves in moves(500),
     ) {
-        let all = straight(&world, seed);
+        let all = with_digests(&world, seed);
         let mut kept = whole(&world, seed, budget);
         moves.iter().for_each(|one| check(&mut kept, &all, one));
     }
