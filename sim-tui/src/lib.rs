@@ -42,14 +42,21 @@ pub fn main() -> ExitCode {
     quiet::install();
     let called = commands::program();
     let Cli { command } = cli::parse(&called);
-    let outcome =
-        carried_out(command.as_ref(), &called).and_then(|report| report::print(&report.text).map(|()| report.exit));
+    let outcome = carried_out(command.as_ref(), &called).and_then(|report| told(&report));
     let exit = outcome.unwrap_or_else(|bad| {
         // When nobody listens to errors either, the exit code still tells.
         let _ = writeln!(io::stderr(), "{bad}");
         Exit::Bad
     });
     exit.into()
+}
+
+fn told(report: &Report) -> Result<Exit, Bad> {
+    // A terminal that went away reads nothing.
+    if report.exit != Exit::HungUp {
+        report::print(&report.text)?;
+    }
+    Ok(report.exit)
 }
 
 fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {

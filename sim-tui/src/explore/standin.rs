@@ -62,7 +62,7 @@ impl Standin {
                 return vec![Order::Mouse(self.mouse), Order::Redraw];
             }
             KeyCode::Char('m') => self.run_engine(),
-            KeyCode::Char(' ') => self.running = !self.running,
+            KeyCode::Char(' ') => (self.running, self.steps) = (!self.running, 0),
             KeyCode::Char(':') => self.palette = Some(String::new()),
             _ => return Vec::new(),
         }

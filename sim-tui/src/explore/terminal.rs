@@ -4,10 +4,10 @@
 //! This file has never heard of scenarios; it sees inputs, orders and a screen that draws itself.
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -122,8 +122,8 @@ pub(crate) fn run<S: Screen>(screen: &mut S, inputs: &Inputs<S::Reply>) -> io::R
     let outcome = shown(screen, inputs);
     guard::unwatch();
     match outcome {
-        // A terminal that went away: the signal that says so may still be on its way.
-        Err(error) if gone(&error) => Ok(Exit::HungUp),
+        // Its end may be noticed before the signal that tells of it has come through.
+        Err(_) if !io::stdout().is_terminal() => Ok(Exit::HungUp),
         outcome => outcome,
     }
 }
@@ -141,12 +141,6 @@ fn shown<S: Screen>(screen: &mut S, inputs: &Inputs<S::Reply>) -> io::Result<Exi
             return Ok(exit);
         }
     }
-}
-
-/// What a write or a question says once the other end of the terminal is closed.
-fn gone(error: &io::Error) -> bool {
-    // 5 is EIO wherever there are ttys.
-    error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(5)
 }
 
 /// The screen between its inputs and the terminal.
@@ -191,10 +185,7 @@ impl<S: Screen> Edge<'_, S> {
         match self.pace.waits(Instant::now()) {
             // The channel cannot close: its owner holds a sender too.
             None => inputs.recv().ok(),
-            Some(time) => match inputs.recv_timeout(time) {
-                Ok(input) => Some(input),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(time) => inputs.recv_timeout(time).ok(),
         }
     }
 
