@@ -6,7 +6,7 @@ use sim_core::{Answer, Cause, Draw, Duration, Entry, Fate, Fault, Form, Happenin
 use super::{Link, Place, Reason, Tape, words};
 use crate::decided::{Reader, Said};
 use crate::message::{EdgeCounted, Note};
-use crate::program::{EdgeRef, NodeRef, Program, Role};
+use crate::program::{EdgeRef, NodeRef, Program};
 
 /// A run under investigation.
 pub(super) struct Clues<'a, T: Tape> {
@@ -92,10 +92,6 @@ impl<'a, T: Tape> Clues<'a, T> {
     pub(super) fn edge(&self, from: NodeId, to: NodeId) -> Option<EdgeRef> {
         let edge = (self.declared(from), self.declared(to));
         self.program.edges.iter().position(|it| *it == edge).map(|at| EdgeRef(at as u16))
-    }
-
-    pub(super) fn is_store(&self, node: NodeId) -> bool {
-        matches!(self.program.node(self.declared(node)).role, Role::Store(_))
     }
 
     /// Whether a timer is that of an endpoint that runs by itself.

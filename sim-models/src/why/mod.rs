@@ -196,8 +196,11 @@ impl<T: Tape> Clues<'_, T> {
         for reading in &violation.read {
             made.extend(reading.events.iter().map(|event| (*event, reading)));
         }
-        // Of one event that made several values, the one that is read first tells most.
-        made.sort_by_key(|(event, _)| std::cmp::Reverse(*event));
+        // What came of trouble tells more than what was bound to come, and then the last that made it so. Of one event that made
+        // several values, the one that is read first tells most.
+        let mut troubled: Vec<u64> = made.iter().map(|(event, _)| *event).collect();
+        troubled.retain(|event| self.comes_of_trouble(*event));
+        made.sort_by_key(|(event, _)| (!troubled.contains(event), std::cmp::Reverse(*event)));
         let made: Vec<Reason> = made.into_iter().map(|(event, reading)| self.reading(violation, event, reading)).collect();
         let mut reasons = Vec::new();
         let broke_at = self.at(violation.event);
@@ -211,6 +214,17 @@ impl<T: Tape> Clues<'_, T> {
         let words = format!("it was so when {}", self.told(violation.event));
         reasons.push(Reason::new(Place::Event(violation.event), Link::Value, words));
         reasons
+    }
+
+    /// Whether the first reasons of an event lead to a fault or to an answer of the dice.
+    fn comes_of_trouble(&mut self, event: u64) -> bool {
+        let mut from = Place::Event(event);
+        while let Place::Event(event) = from {
+            let reason = self.event(event).into_iter().find(|reason| reason.place.is_before(event));
+            let Some(reason) = reason else { return false };
+            from = reason.place;
+        }
+        matches!(from, Place::Fault(_) | Place::Decision { .. })
     }
 
     fn reading(&mut self, violation: &Violation, event: u64, reading: &Reading) -> Reason {
@@ -375,6 +389,9 @@ impl<T: Tape> Clues<'_, T> {
     fn sent_by(&mut self, step: &Step, by: u64) -> Reason {
         let (words, again) = self.sending(step, by);
         let own = self.own(by, step.cause.operation, step).unwrap_or(by);
+        if self.tape.notes(own).iter().any(|note| matches!(note, Note::Requested { .. })) {
+            return Reason::new(Place::Beginning { event: own }, Link::Began, words);
+        }
         Reason::new(Place::Event(own), if again { Link::Repeated } else { Link::Sent }, words)
     }
 
