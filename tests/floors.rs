@@ -13,8 +13,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("words", &["time", "ratio", "seed", "id", "dist", "digest", "pattern", "names", "files"]),
     ("the promise to actors", &["dice", "context", "actor"]),
     ("physics", &["network", "clock", "disk", "fault"]),
-    ("the run", &["queue", "schedule", "system", "coat", "sim", "trail", "trace"]),
-    ("judgement", &["judge", "run"]),
+    ("the run", &["queue", "schedule", "system", "coat", "sim", "trail", "trace", "growing", "past"]),
+    ("judgement", &["judge", "run", "timeline"]),
     ("many runs", &["case", "hunt", "shrink"]),
 ];
 

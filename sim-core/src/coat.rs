@@ -114,6 +114,10 @@ impl<M: Message, C: Coat<M>> Program<M> for Dressed<M, C> {
         Ok(mix(crate::digest::state_fingerprint(&self.coat)?, self.actor.fingerprint()?))
     }
 
+    fn weight(&self) -> usize {
+        size_of::<Self>() + crate::digest::json_len(&self.coat) + self.actor.weight()
+    }
+
     /// Whoever looks for the actor finds it under its coat.
     fn as_any(&self) -> &dyn Any {
         self.actor.as_any()

@@ -125,6 +125,24 @@ pub fn state_fingerprint(state: &impl Serialize) -> Result<u64, serde_json::Erro
     Ok(sink.0.digest())
 }
 
+/// The length of a state's JSON in bytes, as far as it can be written.
+pub(crate) fn json_len(state: &impl Serialize) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    // A state that does not serialise is counted up to where it fails: this is an estimate.
+    _ = serde_json::to_writer(&mut counter, state);
+    counter.0
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:016x}", self.0)

@@ -68,6 +68,12 @@ pub trait Judge<M: Message> {
 
     /// Says of each property how it stands now that the run is over.
     fn finish(&mut self, sim: &Sim<M>) -> Vec<Judged>;
+
+    /// About how many bytes a copy of it takes, for a [`Budget`](crate::timeline::Budget) of copies; its own size by default,
+    /// which leaves out what it holds on the heap.
+    fn weight(&self) -> usize {
+        size_of_val(self)
+    }
 }
 
 /// Judges nothing.

@@ -59,6 +59,11 @@ impl<T: Copy> Queue<T> {
         self.len == 0
     }
 
+    /// How many bytes a copy of it takes.
+    pub(crate) fn weight(&self) -> usize {
+        self.entries.len() * size_of::<Entry<T>>() + size_of_val(&*self.slots)
+    }
+
     /// Puts one in; an instant that is already over counts as now.
     #[inline]
     pub fn push(&mut self, at: Instant, item: T) {

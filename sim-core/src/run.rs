@@ -116,7 +116,7 @@ pub fn run<M: Message, J: Judge<M>>(
 ) -> Outcome {
     let mut trail = Trail::default();
     let (mut limit, mut stopped_at, mut interrupted) = (None, None, false);
-    let mut crowd = (Instant::ZERO, 0);
+    let mut gauge = Gauge::new(course.limits);
     // `until` itself still happens; `step_before` excludes its limit.
     let end = course.until + Duration::from_nanos(1);
     while let Some(step) = sim.step_before(end) {
@@ -137,8 +137,7 @@ pub fn run<M: Message, J: Judge<M>>(
         if stops {
             break;
         }
-        crowd = if step.at == crowd.0 { (step.at, crowd.1 + 1) } else { (step.at, 1) };
-        limit = hit(&course.limits, sim, crowd.1);
+        limit = gauge.after(&step, sim);
         if limit.is_some() {
             break;
         }
@@ -169,15 +168,33 @@ fn excuse(properties: &mut [Judged]) {
     }
 }
 
-fn hit<M: Message>(limits: &Limits, sim: &Sim<M>, at_one_instant: u64) -> Option<LimitHit> {
-    if sim.events() >= limits.events {
-        Some(LimitHit::Events(limits.events))
-    } else if at_one_instant >= limits.events_at_one_instant {
-        Some(LimitHit::EventsAtOneInstant(limits.events_at_one_instant))
-    } else if sim.pending() >= limits.pending {
-        Some(LimitHit::Pending(limits.pending))
-    } else {
-        None
+/// Holds a run against its limits, step after step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gauge {
+    limits: Limits,
+    /// The instant of the last event, and how many there were at it.
+    crowd: (Instant, u64),
+}
+
+impl Gauge {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Gauge { limits, crowd: (Instant::ZERO, 0) }
+    }
+
+    /// The limit that is hit now that this step is made; to be called after each.
+    #[inline]
+    pub(crate) fn after<M: Message>(&mut self, step: &Step, sim: &Sim<M>) -> Option<LimitHit> {
+        self.crowd = if step.at == self.crowd.0 { (step.at, self.crowd.1 + 1) } else { (step.at, 1) };
+        let Limits { events, events_at_one_instant, pending } = self.limits;
+        if sim.events() >= events {
+            Some(LimitHit::Events(events))
+        } else if self.crowd.1 >= events_at_one_instant {
+            Some(LimitHit::EventsAtOneInstant(events_at_one_instant))
+        } else if sim.pending() >= pending {
+            Some(LimitHit::Pending(pending))
+        } else {
+            None
+        }
     }
 }
 

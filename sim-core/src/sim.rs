@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::actor::{Actor, Effect, Event, Message};
 use crate::context::Context;
 use crate::dice::{Dice, Draw};
-use crate::digest::{Digest, Fold};
+use crate::digest::{Digest, Fold, json_len};
 use crate::disk::Disk;
 use crate::id::{Kind, NodeId, Sync, Timer};
 use crate::names::Names;
@@ -45,7 +45,7 @@ pub struct Sim<M: Message> {
     digest: Digest,
     notes: Vec<M::Note>,
     effects: Vec<Effect<M>>,
-    log: Option<Vec<Entry>>,
+    log: Option<Log<M>>,
     panic: Option<Panic>,
 }
 
@@ -221,6 +221,34 @@ pub enum Entry {
         /// Which.
         node: NodeId,
     },
+}
+
+/// What is kept of the last step while recording.
+#[derive(Clone, Debug)]
+struct Log<M> {
+    entries: Vec<Entry>,
+    /// Whether the messages themselves are kept beside them.
+    messages: Keeps,
+    handled: Option<M>,
+    sent: Vec<M>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    Entries,
+    Messages,
+}
+
+impl<M> Log<M> {
+    fn new(messages: Keeps) -> Self {
+        Log { entries: Vec::new(), messages, handled: None, sent: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.handled = None;
+        self.sent.clear();
+    }
 }
 
 /// An actor panicked: a finding.
@@ -467,6 +495,39 @@ impl<M: Message> Sim<M> {
         self.queue.len() + self.starting.len()
     }
 
+    /// Whether nothing will ever happen any more: [`step`](Self::step) would give `None`. Looks at all that is pending.
+    pub fn is_over(&self) -> bool {
+        let lives = |node: NodeId, life| {
+            let node = &self.nodes[node.0 as usize];
+            node.life == life && node.down == 0
+        };
+        let due = |pending: &Pending| match pending.what {
+            What::Letter { letter, .. } => self.letters.slots[letter as usize].is_some(),
+            What::Timer { node, timer } => {
+                let slot = self.nodes[node.0 as usize].timers.get(timer.0 as usize);
+                slot.is_some_and(|slot| slot.due < FOREVER)
+            }
+            What::Synced { node, life, .. } => lives(node, life),
+        };
+        let starts = |starting: &Starting| lives(starting.node, starting.life);
+        let will_happen = || self.starting.iter().any(starts) || self.queue.iter().any(due);
+        // What is stale may stand before a fault that nobody else waits for: only taking the step tells.
+        self.panic.is_some()
+            || !will_happen() && (self.cursor.next() == Instant::NEVER || self.clone().step().is_none())
+    }
+
+    /// About how many bytes a copy of this run takes: exact for what is pending, by the length of its JSON for the state of
+    /// each actor and for what they share, nothing for files (copies share them). Costs as much as writing all of that.
+    pub(crate) fn weight(&self) -> usize {
+        let node = |node: &Node<M>| {
+            let timers = node.timers.len() * size_of::<TimerSlot>();
+            size_of::<Node<M>>() + timers + node.actor.weight()
+        };
+        let letters = self.letters.slots.len() * size_of::<Option<M>>() + self.letters.free.len() * size_of::<u32>();
+        let nodes: usize = self.nodes.iter().map(node).sum();
+        size_of::<Self>() + self.queue.weight() + letters + nodes + json_len(&self.shared)
+    }
+
     /// The seed this run follows from.
     pub fn seed(&self) -> Seed {
         self.seed
@@ -484,13 +545,31 @@ impl<M: Message> Sim<M> {
 
     /// What the last step did beside the event itself; empty unless [`record`](Self::record) is on.
     pub fn log(&self) -> &[Entry] {
-        self.log.as_deref().unwrap_or(&[])
+        self.log.as_ref().map_or(&[], |log| &log.entries)
     }
 
-    /// Keeps for each step what it did, or stops keeping it. Changes nothing of the run.
+    /// The message of the envelope that the last step brought to a node, up or down; `None` of a step that brought none, and
+    /// unless [`record`](Self::record) is on.
+    pub fn handled(&self) -> Option<&M> {
+        self.log.as_ref()?.handled.as_ref()
+    }
+
+    /// The messages that the last step sent, one for each [`Entry::Sent`] and in their order; empty unless
+    /// [`record`](Self::record) is on.
+    pub fn sent(&self) -> &[M] {
+        self.log.as_ref().map_or(&[], |log| &log.sent)
+    }
+
+    /// Keeps for each step what it did and which messages it was about, or stops keeping it. Changes nothing of the run.
     pub fn record(&mut self, on: bool) {
-        self.log = on.then(Vec::new);
+        self.log = on.then(|| Log::new(Keeps::Messages));
         self.dice.record = on.then(Vec::new);
+    }
+
+    /// Keeps for each step what it did, but no copy of a message: that would cost more than all the rest.
+    pub(crate) fn record_entries(&mut self) {
+        self.record(true);
+        self.log = Some(Log::new(Keeps::Entries));
     }
 
     /// What several nodes share.
@@ -677,6 +756,11 @@ impl<M: Message> Sim<M> {
         let Pending { cause, sent, .. } = pending;
         let msg = self.letters.take(letter)?;
         let kind = msg.kind();
+        if let Some(log) = &mut self.log
+            && log.messages == Keeps::Messages
+        {
+            log.handled = Some(msg.clone());
+        }
         self.count(1 + form as u64, u64::from(from.0) << 32 | u64::from(to.0) | u64::from(kind.0) << 48);
         if self.nodes[to.0 as usize].down > 0 {
             let step = self.stepped(None, Happening::Undelivered { from, to, kind }, cause, sent);
@@ -796,7 +880,7 @@ impl<M: Message> Sim<M> {
 
     fn log_draws(&mut self, node: NodeId) {
         if let (Some(log), Some(draws)) = (&mut self.log, &mut self.dice.record) {
-            log.extend(draws.drain(..).map(|draw| Entry::Drew { node, draw }));
+            log.entries.extend(draws.drain(..).map(|draw| Entry::Drew { node, draw }));
         }
     }
 
@@ -853,7 +937,7 @@ impl<M: Message> Sim<M> {
     #[inline]
     fn log_entry(&mut self, entry: impl FnOnce() -> Entry) {
         if let Some(log) = &mut self.log {
-            log.push(entry());
+            log.entries.push(entry());
         }
     }
 
@@ -873,6 +957,14 @@ impl<M: Message> Sim<M> {
         let envelope = Envelope { from, to, kind, cause };
         let disturbances = &ground.plan.disturbances;
         let (fate, fault) = self.weather.fate(envelope, link, disturbances, &self.dice, ruling.as_ref());
+        if let Some(log) = &mut self.log {
+            let (dice, mut weather) = (self.dice.calmed(), self.weather.clone());
+            let (calm, _) = weather.fate(envelope, link, disturbances, &dice, None);
+            log.entries.push(Entry::Sent { from, to, kind, cause, fate, fault, calm, form });
+            if log.messages == Keeps::Messages {
+                log.sent.push(msg.clone());
+            }
+        }
         let pending = |letter| Pending { cause, sent: self.number, what: What::Letter { from, to, letter, form } };
         match fate {
             Fate::Arrives(after) => {
@@ -889,11 +981,6 @@ impl<M: Message> Sim<M> {
             Fate::Cut => fold.word(u64::MAX - 1),
         }
         self.digest = fold.digest();
-        if self.log.is_some() {
-            let (dice, mut weather) = (self.dice.calmed(), self.weather.clone());
-            let (calm, _) = weather.fate(envelope, link, disturbances, &dice, None);
-            self.log_entry(|| Entry::Sent { from, to, kind, cause, fate, fault, calm, form });
-        }
     }
 
     /// A stopped machine answers an envelope, if the link back brings answers.

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::coat::{Coat, Dressed};
 use crate::context::kind_key;
 use crate::dice::{Addressee, Group, Rest, Ruling};
-use crate::digest::state_fingerprint;
+use crate::digest::{json_len, state_fingerprint};
 use crate::dist::Dist;
 use crate::fault::{Fault, FaultError};
 use crate::id::{Kind, NodeId};
@@ -88,6 +88,7 @@ pub(crate) trait Program<M: Message>: Send + Sync {
     fn boxed(&self) -> Box<dyn Program<M>>;
     fn state(&self) -> Result<serde_json::Value, serde_json::Error>;
     fn fingerprint(&self) -> Result<u64, serde_json::Error>;
+    fn weight(&self) -> usize;
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -106,6 +107,9 @@ impl<M: Message, A: Actor<M> + Clone + Serialize + Send + Sync + 'static> Progra
     }
     fn fingerprint(&self) -> Result<u64, serde_json::Error> {
         state_fingerprint(self)
+    }
+    fn weight(&self) -> usize {
+        size_of::<A>() + json_len(self)
     }
     fn as_any(&self) -> &dyn Any {
         self
