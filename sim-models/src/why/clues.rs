@@ -1,7 +1,9 @@
 //! What can be read from a kept run about one request: what was sent where, what came of it, whose turn it was.
 
 use sim_core::fault::{Flight, Verb};
-use sim_core::{Answer, Cause, Draw, Duration, Entry, Fate, Fault, Form, Happening, Instant, Kind, NodeId, Operation, Step};
+use sim_core::{
+    Answer, Cause, Draw, Duration, Entry, Fate, Fault, Form, Happening, Instant, Kind, NodeId, Operation, Step,
+};
 
 use super::{Link, Place, Reason, Tape, words};
 use crate::decided::{Reader, Said};
@@ -203,16 +205,16 @@ impl<T: Tape> Clues<'_, T> {
     pub(super) fn previous(&mut self, step: &Step) -> Option<u64> {
         match step.what {
             Happening::Fired { .. } | Happening::Synced { .. } => self.own(step.by?, step.cause.operation, step),
-            Happening::Delivered { from, .. } => {
+            Happening::Delivered { from, .. } => self.back(step, |this, event| {
+                let asked = this.requests(event, step.cause.operation);
+                asked.into_iter().any(|letter| letter.to == from && this.answer_cause(&letter) == step.cause)
+            }),
+            Happening::Refused { by, kind, .. } | Happening::Reset { by, kind, .. } => {
                 self.back(step, |this, event| {
                     let asked = this.requests(event, step.cause.operation);
-                    asked.into_iter().any(|letter| letter.to == from && this.answer_cause(&letter) == step.cause)
+                    asked.into_iter().any(|letter| letter.to == by && letter.kind == kind)
                 })
             }
-            Happening::Refused { by, kind, .. } | Happening::Reset { by, kind, .. } => self.back(step, |this, event| {
-                let asked = this.requests(event, step.cause.operation);
-                asked.into_iter().any(|letter| letter.to == by && letter.kind == kind)
-            }),
             _ => None,
         }
     }
@@ -315,7 +317,8 @@ impl<T: Tape> Clues<'_, T> {
         let place = self.faults.iter().rposition(asks)?;
         // A line that says something which this question cannot be answered with does not apply.
         let said = decided.line(self.program);
-        (said.is_none() || said.as_ref() == self.faults.get(place) || decided.said == Said::Lost).then_some(place as u32)
+        (said.is_none() || said.as_ref() == self.faults.get(place) || decided.said == Said::Lost)
+            .then_some(place as u32)
     }
 
     pub(super) fn chance(&mut self, event: u64, entry: u32, draw: &Draw) -> Reason {

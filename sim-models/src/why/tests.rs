@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sim_core::{Seed, Stop};
+use sim_core::{Entry, Seed, Stop};
 
 use super::proof::by_running;
 use super::*;
@@ -76,14 +76,16 @@ fn check(failed: &Failed) -> Vec<Reason> {
     walk
 }
 
-fn story(name: &str, orders: &str) -> Model {
+/// A built-in story, small where it can be made so.
+fn story(name: &str) -> Model {
     let scenario = builtin::scenario(name).unwrap().unwrap();
-    scenario.model(&Choices::none().set("orders", orders)).unwrap()
+    let small = scenario.document().settings().get("orders").map(|_| Choices::none().set("orders", "20"));
+    scenario.model(&small.unwrap_or_else(Choices::none)).unwrap()
 }
 
 #[test]
 fn every_walk_over_many_seeds_ends_at_a_root_and_its_messages_and_timers_are_needed() {
-    let model = story("checkout", "20");
+    let model = story("checkout");
     let failed: Vec<Failed> = (0..200).filter_map(|seed| Failed::of(&model, Seed(seed))).collect();
     assert!(failed.len() > 20, "{}", failed.len());
     let mut share: BTreeMap<Link, (u32, u32)> = BTreeMap::new();
@@ -95,15 +97,16 @@ fn every_walk_over_many_seeds_ends_at_a_root_and_its_messages_and_timers_are_nee
             let (vanishes, all) = share.entry(reason.link).or_default();
             *all += 1;
             *vanishes += u32::from(*proof == LinkProof::Vanishes);
-            if matches!(reason.link, Link::Sent | Link::Repeated | Link::Timer) {
-                assert_eq!(*proof, LinkProof::Vanishes, "seed {:?}:\n{}", one.seed, shown(&proven));
-            }
+            // Without one recording, one more try may make another in its place; nothing else happens all the same.
+            let moves = reason.link == Link::Value && matches!(proof, LinkProof::Moves { .. });
+            assert!(moves || *proof == LinkProof::Vanishes, "seed {:?}:\n{}", one.seed, shown(&proven));
         }
         *roots.entry(proven.last().unwrap().0.link).or_default() += 1;
     }
     for one in failed.iter().take(3) {
         println!("seed {:?}\n{}", one.seed, shown(&one.proven()));
     }
+    assert_eq!(roots, BTreeMap::from([(Link::SlowWork, failed.len() as u32)]), "each came of a slow charge");
     println!("{} runs; vanishes of all: {share:?}; roots: {roots:?}", failed.len());
 }
 
@@ -252,10 +255,13 @@ fn what_the_network_does_by_itself_is_a_root_and_its_default_cures_it() {
 #[test]
 fn the_other_reasons_are_offered_behind_and_each_is_earlier() {
     for name in builtin::names() {
-        let model = story(name, "20");
+        let model = story(name);
         for seed in 0..40 {
             let Some(failed) = Failed::of(&model, Seed(seed)) else { continue };
             check(&failed);
+            if seed < 2 {
+                println!("{name}, {:?}\n{}", failed.seed, shown(&failed.proven()));
+            }
             let reasons = failed.why(Place::Violation);
             assert!(reasons.len() >= 2, "{reasons:?}");
             let mut tape = failed.record.trace.clone();
@@ -266,5 +272,34 @@ fn the_other_reasons_are_offered_behind_and_each_is_earlier() {
                 assert!(reasons.iter().all(|reason| reason.place.is_before(step.number)), "{reasons:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_timeline_is_asked_as_a_trace_is() {
+    use std::ops::ControlFlow;
+
+    use sim_core::timeline::{Budget, Goal, Timeline};
+    use sim_core::{Grade, Limits};
+
+    let failed = failed(&builtin::scenario("checkout").unwrap().unwrap(), &[]);
+    let (sim, judge) = failed.model.start(failed.seed);
+    let end = failed.model.course(Stop::AtEnd, Limits::default()).until;
+    let mut timeline = Timeline::new(sim, judge, end, Limits::default(), Budget::default());
+    let goal = Goal { events: failed.record.outcome.events, ..Goal::default() };
+    timeline.advance(goal, |_| (Grade::Quiet, ControlFlow::Continue(())));
+    let violation = failed.violation();
+    let (program, faults) = (failed.model.program(), failed.model.faults());
+    let walked = walk(&mut Retelling::new(&mut timeline), program, faults, &violation);
+    assert_eq!(walked, failed.walk());
+    let mut from = Place::Violation;
+    for reason in walked {
+        let forks = |event| {
+            let moment = timeline.fork(event);
+            (moment.sim, moment.judge)
+        };
+        let proof = prove_link(&failed.model, failed.seed, Some(&violation), forks, from, reason.place);
+        assert!(!matches!(proof, LinkProof::Stays { .. }), "{reason:?}");
+        from = reason.place;
     }
 }
