@@ -1255,7 +1255,8 @@ mod tests {
             let mut sent = 0;
             while again.events() < next.by.expect("somebody sent it") {
                 again.step();
-                sent += again.log().iter().filter(|it| matches!(it, Entry::Sent { from: who, .. } if *who == from)).count();
+                sent +=
+                    again.log().iter().filter(|it| matches!(it, Entry::Sent { from: who, .. } if *who == from)).count();
             }
             (from, sent)
         };

@@ -152,7 +152,9 @@ impl<T: Tape> Clues<'_, T> {
             Happening::Delivered { from, .. } => {
                 let asked = self.requests(previous, of).into_iter();
                 let asked: Vec<Letter> = asked.filter(|letter| letter.to == from).collect();
-                for request in asked.into_iter().filter(|letter| self.answer_cause(letter) == step.cause).collect::<Vec<_>>() {
+                for request in
+                    asked.into_iter().filter(|letter| self.answer_cause(letter) == step.cause).collect::<Vec<_>>()
+                {
                     parts.extend(self.parts(&request, step.number, depth - 1));
                 }
             }
@@ -291,7 +293,8 @@ impl<T: Tape> Clues<'_, T> {
             if let Some((entry, draw, said, calm)) = busy {
                 let who = self.operation_words(draw.cause.operation);
                 let here = self.name(node);
-                let says = format!("{here} was busy with {who}, whose {} took {}", draw.purpose.name(), words::length(said));
+                let says =
+                    format!("{here} was busy with {who}, whose {} took {}", draw.purpose.name(), words::length(said));
                 return Some(if said > calm {
                     let says = format!("{says} ({})", words::half(calm));
                     self.decision(event, entry, Link::InLine, &says)

@@ -1,12 +1,14 @@
 //! What can be read from a kept run about one request: what was sent where, what came of it, whose turn it was.
 
 use sim_core::fault::{Flight, Verb};
-use sim_core::{Answer, Cause, Draw, Duration, Entry, Fate, Fault, Form, Happening, Instant, Kind, NodeId, Operation, Step};
+use sim_core::{
+    Answer, Cause, Draw, Duration, Entry, Fate, Fault, Form, Happening, Instant, Kind, NodeId, Operation, Step,
+};
 
 use super::{Link, Place, Reason, Tape, words};
 use crate::decided::{Reader, Said};
 use crate::message::{EdgeCounted, Note};
-use crate::program::{EdgeRef, NodeRef, Program, Role};
+use crate::program::{EdgeRef, NodeRef, Program};
 
 /// A run under investigation.
 pub(super) struct Clues<'a, T: Tape> {
@@ -92,10 +94,6 @@ impl<'a, T: Tape> Clues<'a, T> {
     pub(super) fn edge(&self, from: NodeId, to: NodeId) -> Option<EdgeRef> {
         let edge = (self.declared(from), self.declared(to));
         self.program.edges.iter().position(|it| *it == edge).map(|at| EdgeRef(at as u16))
-    }
-
-    pub(super) fn is_store(&self, node: NodeId) -> bool {
-        matches!(self.program.node(self.declared(node)).role, Role::Store(_))
     }
 
     /// Whether a timer is that of an endpoint that runs by itself.
@@ -207,16 +205,16 @@ impl<T: Tape> Clues<'_, T> {
     pub(super) fn previous(&mut self, step: &Step) -> Option<u64> {
         match step.what {
             Happening::Fired { .. } | Happening::Synced { .. } => self.own(step.by?, step.cause.operation, step),
-            Happening::Delivered { from, .. } => {
+            Happening::Delivered { from, .. } => self.back(step, |this, event| {
+                let asked = this.requests(event, step.cause.operation);
+                asked.into_iter().any(|letter| letter.to == from && this.answer_cause(&letter) == step.cause)
+            }),
+            Happening::Refused { by, kind, .. } | Happening::Reset { by, kind, .. } => {
                 self.back(step, |this, event| {
                     let asked = this.requests(event, step.cause.operation);
-                    asked.into_iter().any(|letter| letter.to == from && this.answer_cause(&letter) == step.cause)
+                    asked.into_iter().any(|letter| letter.to == by && letter.kind == kind)
                 })
             }
-            Happening::Refused { by, kind, .. } | Happening::Reset { by, kind, .. } => self.back(step, |this, event| {
-                let asked = this.requests(event, step.cause.operation);
-                asked.into_iter().any(|letter| letter.to == by && letter.kind == kind)
-            }),
             _ => None,
         }
     }
@@ -319,7 +317,8 @@ impl<T: Tape> Clues<'_, T> {
         let place = self.faults.iter().rposition(asks)?;
         // A line that says something which this question cannot be answered with does not apply.
         let said = decided.line(self.program);
-        (said.is_none() || said.as_ref() == self.faults.get(place) || decided.said == Said::Lost).then_some(place as u32)
+        (said.is_none() || said.as_ref() == self.faults.get(place) || decided.said == Said::Lost)
+            .then_some(place as u32)
     }
 
     pub(super) fn chance(&mut self, event: u64, entry: u32, draw: &Draw) -> Reason {

@@ -7,50 +7,20 @@
 mod answer;
 mod clues;
 mod proof;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod words;
 
-use sim_core::{Entry, Fault, Happening, Instant, NodeId, Operation, Step, Trace};
+use sim_core::{Fault, Happening, Instant, NodeId, Operation, Step};
 
-pub use self::proof::{LinkProof, prove_link};
 use self::clues::Clues;
+pub use self::proof::{LinkProof, prove_link};
+pub use self::tape::{Retelling, Tape};
 use crate::judge::{Reading, Source, Violation};
-use crate::message::{Counted, EdgeCounted, Msg, Note, Tone};
+use crate::message::{Counted, EdgeCounted, Note, Tone};
 use crate::program::{Ask, Program};
 use crate::value::Value;
-
-/// A kept run, event by event, for whoever asks why. Events are numbered from 1.
-pub trait Tape {
-    /// What happened in the event of that number; `None` when there is none.
-    fn step(&mut self, number: u64) -> Option<Step>;
-    /// What that event did.
-    fn entries(&mut self, number: u64) -> Vec<Entry>;
-    /// What that event told the judge.
-    fn notes(&mut self, number: u64) -> Vec<Note>;
-    /// The events up to and with `up_to` whose `by` it is, in order.
-    fn caused_by(&mut self, number: u64, up_to: u64) -> Vec<u64>;
-}
-
-impl Tape for Trace<Msg> {
-    fn step(&mut self, number: u64) -> Option<Step> {
-        Trace::step(self, number).copied()
-    }
-
-    fn entries(&mut self, number: u64) -> Vec<Entry> {
-        Trace::entries(self, number).to_vec()
-    }
-
-    fn notes(&mut self, number: u64) -> Vec<Note> {
-        Trace::notes(self, number).to_vec()
-    }
-
-    fn caused_by(&mut self, number: u64, up_to: u64) -> Vec<u64> {
-        let mut caused = Trace::caused_by(self, number);
-        caused.retain(|event| *event <= up_to);
-        caused
-    }
-}
 
 /// Something that can be asked about, or be the reason of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,7 +127,9 @@ pub fn why(
     let mut reasons = match (from, violation) {
         (Place::Violation, Some(violation)) => clues.violated(violation),
         (Place::Event(event), _) => clues.event(event),
-        (Place::Violation, None) | (Place::Fault(_) | Place::Decision { .. } | Place::Beginning { .. }, _) => Vec::new(),
+        (Place::Violation, None) | (Place::Fault(_) | Place::Decision { .. } | Place::Beginning { .. }, _) => {
+            Vec::new()
+        }
     };
     let before = if let Place::Event(event) = from { event } else { u64::MAX };
     reasons.retain(|reason| reason.place.is_before(before));
@@ -196,9 +168,13 @@ impl<T: Tape> Clues<'_, T> {
         for reading in &violation.read {
             made.extend(reading.events.iter().map(|event| (*event, reading)));
         }
-        // Of one event that made several values, the one that is read first tells most.
-        made.sort_by_key(|(event, _)| std::cmp::Reverse(*event));
-        let made: Vec<Reason> = made.into_iter().map(|(event, reading)| self.reading(violation, event, reading)).collect();
+        // What came of trouble tells more than what was bound to come, and then the last that made it so. Of one event that made
+        // several values, the one that is read first tells most.
+        let mut troubled: Vec<u64> = made.iter().map(|(event, _)| *event).collect();
+        troubled.retain(|event| self.comes_of_trouble(*event));
+        made.sort_by_key(|(event, _)| (!troubled.contains(event), std::cmp::Reverse(*event)));
+        let made: Vec<Reason> =
+            made.into_iter().map(|(event, reading)| self.reading(violation, event, reading)).collect();
         let mut reasons = Vec::new();
         let broke_at = self.at(violation.event);
         if violation.at > broke_at {
@@ -211,6 +187,17 @@ impl<T: Tape> Clues<'_, T> {
         let words = format!("it was so when {}", self.told(violation.event));
         reasons.push(Reason::new(Place::Event(violation.event), Link::Value, words));
         reasons
+    }
+
+    /// Whether the first reasons of an event lead to a fault or to an answer of the dice.
+    fn comes_of_trouble(&mut self, event: u64) -> bool {
+        let mut from = Place::Event(event);
+        while let Place::Event(event) = from {
+            let reason = self.event(event).into_iter().find(|reason| reason.place.is_before(event));
+            let Some(reason) = reason else { return false };
+            from = reason.place;
+        }
+        matches!(from, Place::Fault(_) | Place::Decision { .. })
     }
 
     fn reading(&mut self, violation: &Violation, event: u64, reading: &Reading) -> Reason {
@@ -226,7 +213,9 @@ impl<T: Tape> Clues<'_, T> {
                     (Source::Fact(_), true) if count > 1.0 => " the first time".to_owned(),
                     _ => String::new(),
                 };
-                format!("{node} recorded {name}{whose}{time}")
+                let since = if gave_up(&self.tape.notes(event)).is_empty() { String::new() } else { self.told(event) };
+                let since = if since.is_empty() { since } else { format!(": {since}") };
+                format!("{node} recorded {name}{whose}{time}{since}")
             }
             Source::Cell(..) => format!("{node} made it so: {reading}"),
             Source::Instant(None) | Source::Requests | Source::Run => format!("from here on: {reading}"),
@@ -330,7 +319,8 @@ impl<T: Tape> Clues<'_, T> {
             return std::iter::once(sent).chain(self.slow_link(letter)).collect();
         }
         // It is the second copy of one that was sent once.
-        let is_it = |letter: &&clues::Letter| (letter.from, letter.to, letter.kind) == (from, to, kind) && letter.is_twice();
+        let is_it =
+            |letter: &&clues::Letter| (letter.from, letter.to, letter.kind) == (from, to, kind) && letter.is_twice();
         let twice = letters.iter().find(is_it).map(|letter| self.doubled(letter));
         twice.into_iter().chain([sent]).collect()
     }
@@ -375,6 +365,9 @@ impl<T: Tape> Clues<'_, T> {
     fn sent_by(&mut self, step: &Step, by: u64) -> Reason {
         let (words, again) = self.sending(step, by);
         let own = self.own(by, step.cause.operation, step).unwrap_or(by);
+        if self.tape.notes(own).iter().any(|note| matches!(note, Note::Requested { .. })) {
+            return Reason::new(Place::Beginning { event: own }, Link::Began, words);
+        }
         Reason::new(Place::Event(own), if again { Link::Repeated } else { Link::Sent }, words)
     }
 

@@ -20,7 +20,13 @@ use crate::scenario::Model;
 pub enum LinkProof {
     /// It does not happen, or not until soon after it did.
     Vanishes,
-    /// It happens all the same: the reason was one of several that were enough, or put it off.
+    /// The same property breaks for the same key all the same, but by another event: something else comes in its place, such as
+    /// one try more.
+    Moves {
+        /// Which event breaks it now, in the run without the reason.
+        event: u64,
+    },
+    /// It happens all the same: the reason was one of several that were enough.
     Stays {
         /// In which event of the run without the reason.
         event: u64,
@@ -42,7 +48,10 @@ pub fn prove_link(
     cause: Place,
 ) -> LinkProof {
     let effect = match (effect, violation) {
-        (Place::Violation, Some(violation)) => Effect::Broken(violation.clone()),
+        (Place::Violation, Some(violation)) => {
+            let lineage = next_of(&mut forks, violation.event).map(|step| step.cause.lineage);
+            Effect::Broken(violation.clone(), lineage)
+        }
         _ => match effect.event().and_then(|event| next_of(&mut forks, event)) {
             Some(step) => Effect::Happened(step),
             None => return LinkProof::Vanishes,
@@ -108,24 +117,26 @@ fn decided(model: &Model, seed: Seed, event: u64, entry: u32) -> Option<Decided>
 
 /// What is looked for.
 enum Effect {
-    Broken(Violation),
+    /// With the lineage of the event that broke it.
+    Broken(Violation, Option<u64>),
     Happened(Step),
 }
 
 impl Effect {
     fn event(&self) -> u64 {
         match self {
-            Effect::Broken(violation) => violation.event,
+            Effect::Broken(violation, _) => violation.event,
             Effect::Happened(step) => step.number,
         }
     }
 
     fn looked_for(&self, model: &Model, sim: Sim<Msg>, judge: ScenarioJudge) -> LinkProof {
-        let found = match self {
-            Effect::Broken(violation) => broken(model, sim, judge, violation),
-            Effect::Happened(step) => happens(model, sim, step),
-        };
-        found.map_or(LinkProof::Vanishes, |event| LinkProof::Stays { event })
+        match self {
+            Effect::Broken(violation, lineage) => broken(model, sim, judge, violation, *lineage),
+            Effect::Happened(step) => {
+                happens(model, sim, step).map_or(LinkProof::Vanishes, |event| LinkProof::Stays { event })
+            }
+        }
     }
 }
 
@@ -152,22 +163,34 @@ fn is_same(step: &Step, wanted: &Step) -> bool {
     what && node(step) == node(wanted) && step.cause.lineage == wanted.cause.lineage
 }
 
-/// Where the same property breaks for the same key.
-fn broken(model: &Model, mut sim: Sim<Msg>, mut judge: ScenarioJudge, violation: &Violation) -> Option<u64> {
+/// Whether the same property breaks for the same key, by the event of this lineage or by another.
+fn broken(
+    model: &Model,
+    mut sim: Sim<Msg>,
+    mut judge: ScenarioJudge,
+    violation: &Violation,
+    lineage: Option<u64>,
+) -> LinkProof {
     let is_it = |judge: &ScenarioJudge| {
         let found = judge.violations().find(|it| it.property == violation.property && it.key == violation.key);
         found.map(|found| found.event)
     };
     if let Some(event) = is_it(&judge) {
-        return Some(event);
+        return LinkProof::Stays { event };
     }
+    let at_once = is_seen_at_once(model.program(), violation);
+    let soon = if at_once { soon_after(violation.at) } else { Instant::NEVER };
     let course = model.course(Stop::AtViolationOf(&violation.property), Limits::default());
-    let soon = if is_seen_at_once(model.program(), violation) { soon_after(violation.at) } else { Instant::NEVER };
-    let in_time = |_: &Sim<Msg>, step: &Step| {
+    let mut last = None;
+    run(&mut sim, &mut judge, &course, |_, step| {
+        last = Some(step.cause.lineage);
         if step.at > soon { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    run(&mut sim, &mut judge, &course, in_time);
-    is_it(&judge)
+    });
+    match is_it(&judge) {
+        None => LinkProof::Vanishes,
+        Some(event) if at_once && last != lineage => LinkProof::Moves { event },
+        Some(event) => LinkProof::Stays { event },
+    }
 }
 
 /// Whether a property breaks in an event, and not only at the end of the run.

@@ -38,7 +38,9 @@ impl<T: Tape> Clues<'_, T> {
             Happening::Undelivered { from, to, kind } => {
                 format!("{} of {} came to {}, which was down", self.word(kind), self.name(from), self.name(to))
             }
-            Happening::Refused { by, to, .. } => format!("{} learnt that nobody listens at {}", self.name(to), self.name(by)),
+            Happening::Refused { by, to, .. } => {
+                format!("{} learnt that nobody listens at {}", self.name(to), self.name(by))
+            }
             Happening::Reset { by, to, .. } => format!("{} learnt that {} had crashed", self.name(to), self.name(by)),
             Happening::Fired { node, .. } => self.rang(&step, &self.name(node)),
             Happening::Synced { node, .. } => format!("{} had its records on disk", self.name(node)),
@@ -100,7 +102,9 @@ impl<T: Tape> Clues<'_, T> {
             return (format!("{here} began {}: it sent {word}", self.operation_words(step.cause.operation)), false);
         }
         match self.asking(step) {
-            None if self.edge(from, to).is_some() => (format!("{here} told {there} that it waits no longer: {word}"), false),
+            None if self.edge(from, to).is_some() => {
+                (format!("{here} told {there} that it waits no longer: {word}"), false)
+            }
             None => (format!("{here} answered {word} of {there}"), false),
             Some(1) => (format!("{here} sent {word} to {there}"), false),
             Some(tries) => {
