@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::actor::{Actor, Effect, Event, Message};
+use crate::clock::Clock;
 use crate::context::Context;
 use crate::dice::{Dice, Draw};
 use crate::digest::{Digest, Fold, json_len};
@@ -580,6 +581,11 @@ impl<M: Message> Sim<M> {
     /// The panic of an actor that ended this run.
     pub fn panic(&self) -> Option<&Panic> {
         self.panic.as_ref()
+    }
+
+    /// The clock of a node.
+    pub fn clock(&self, node: NodeId) -> Clock {
+        self.ground.system.nodes[node.0 as usize].clock
     }
 
     /// Whether a node is up.

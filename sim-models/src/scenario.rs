@@ -349,6 +349,12 @@ impl Model {
         self.until
     }
 
+    /// The same model with another last instant.
+    pub fn ending(&self, until: Instant) -> Model {
+        let program = Arc::new(Program { until: Some(until), ..(*self.program).clone() });
+        Model { program, until: Some(until), ..self.clone() }
+    }
+
     /// Starts a run and its judge.
     pub fn start(&self, seed: Seed) -> (Sim<Msg>, ScenarioJudge) {
         (self.prepared.start(seed), ScenarioJudge::new(self.program.clone()))

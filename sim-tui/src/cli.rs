@@ -29,6 +29,9 @@ pub(crate) enum Command {
         /// Draws with ASCII only; so it does by itself where the locale has no UTF-8.
         #[arg(long)]
         ascii: bool,
+        /// Writes down what happens to it, line by line, for a report.
+        #[arg(long, value_name = "FILE")]
+        record: Option<String>,
     },
     /// Runs a scenario once: verdicts, rates, durations, metrics.
     Run(RunArgs),

@@ -13,7 +13,7 @@ use sim_models::prove::{Least, Proof, Without};
 use sim_models::record::{Failure, fails};
 use sim_models::shrink::{Part, Progress, rounded};
 
-use crate::cli::ExplainArgs;
+use crate::cli::{ExplainArgs, Output, Workers};
 use crate::commands;
 use crate::diagram::diagram;
 use crate::files::write_whole;
@@ -55,6 +55,33 @@ pub(crate) fn command(args: &ExplainArgs, called: &str) -> Result<Report, Bad> {
     }
     let page = told.page();
     Ok(Report { text: if args.markdown { page.markdown() } else { page.text() }, exit })
+}
+
+/// The same page for whoever has a case at hand: lines of at most 80 columns or so.
+///
+/// # Errors
+/// What is wrong with the case, or that it does not fail.
+pub(crate) fn lines(
+    path: &str,
+    case: &Case,
+    replays: u64,
+    watch: &mut dyn FnMut(Progress) -> bool,
+    called: &str,
+) -> Result<Vec<String>, String> {
+    let why = quietly(|| explain(path, case, replays, watch)).map_err(|error| error.to_string())?;
+    let cures = cures(path, case, &why.small.case).map_err(|error| error.to_string())?;
+    let args = ExplainArgs {
+        case: path.to_owned(),
+        output_file: None,
+        markdown: false,
+        replays,
+        seeds: None,
+        output: Output { json: false },
+        workers: Workers { jobs: None },
+    };
+    let tried = tried(&cures, &why, case.seed, &args, &Interrupt::default());
+    let told = Told { args: &args, case, why: &why, tried: &tried, interrupted: false, called };
+    Ok(told.page().text().lines().map(str::to_owned).collect())
 }
 
 /// A remedy that was tried, or nothing of the kind, to compare with.

@@ -7,7 +7,7 @@ mod commands;
 mod demo;
 mod diagram;
 mod explain;
-mod explore;
+pub mod explore;
 mod files;
 mod findings;
 mod hunt;
@@ -61,10 +61,13 @@ fn told(report: &Report) -> Result<Exit, Bad> {
 
 fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
     match command {
-        None if explore::possible().is_ok() => explore::explore(None, false, called),
+        None if explore::possible().is_ok() => explore::explore(&explore::Options::default(), called),
         None => tell_demo(Workers { jobs: None }, called),
         Some(Command::Demo(workers)) => tell_demo(*workers, called),
-        Some(Command::Explore { what, ascii }) => explore::explore(what.as_deref(), *ascii, called),
+        Some(Command::Explore { what, ascii, record }) => {
+            let options = explore::Options { what: what.clone(), ascii: *ascii, record: record.clone() };
+            explore::explore(&options, called)
+        }
         Some(Command::Run(args)) => run::run(args, called),
         Some(Command::Hunt(args)) => hunt::command(args, called),
         Some(Command::Merge(args)) => merge::command(args, called),

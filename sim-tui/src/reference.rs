@@ -124,6 +124,27 @@ fn about(scenario: &Scenario, section: &str, name: &str) -> String {
     text.unwrap_or_default().to_owned()
 }
 
+/// What a remedy or variant does, by its file.
+pub(crate) fn about_remedy(scenario: &Scenario, remedy: &Remedy) -> String {
+    about(scenario, section(remedy), &remedy.name)
+}
+
+/// The properties of a scenario: name and what they are about.
+pub(crate) fn properties(scenario: &Scenario) -> Vec<(String, String)> {
+    parts(scenario, "properties").into_iter().map(|it| (it.name, it.about)).collect()
+}
+
+/// The values that a setting can have, in words; empty when anything of its kind is one.
+pub(crate) fn range(it: &Setting) -> String {
+    match (&it.min, &it.max) {
+        _ if !it.choices.is_empty() => it.choices.join(", "),
+        (Some(min), Some(max)) => format!("{min} to {max}"),
+        (Some(min), None) => format!("from {min}"),
+        (None, Some(max)) => format!("to {max}"),
+        (None, None) => String::new(),
+    }
+}
+
 /// What the metrics come to with a remedy, as its file says.
 fn expects(scenario: &Scenario, remedy: &Remedy) -> Value {
     let root = scenario.document().root().json();
@@ -139,17 +160,10 @@ fn shown_as_text(loaded: &Loaded, args: &ShowArgs, called: &str) -> String {
     if !about_all.is_empty() {
         out += &format!("\n{}\n", wrapped(&about_all));
     }
-    let span = |it: &Setting| match (&it.min, &it.max) {
-        _ if !it.choices.is_empty() => it.choices.join(", "),
-        (Some(min), Some(max)) => format!("{min} to {max}"),
-        (Some(min), None) => format!("from {min}"),
-        (None, Some(max)) => format!("to {max}"),
-        (None, None) => String::new(),
-    };
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let rows: Vec<_> = settings
         .iter()
-        .map(|it| vec![it.name.clone(), it.default.clone(), span(it), text(&it.unit), text(&it.about)])
+        .map(|it| vec![it.name.clone(), it.default.clone(), range(it), text(&it.unit), text(&it.about)])
         .collect();
     out += &section_of("settings (--set NAME=VALUE)", &rows);
     for (title, cures) in [("remedies (--remedy NAME)", true), ("variants (--remedy NAME)", false)] {

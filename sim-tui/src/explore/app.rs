@@ -13,7 +13,7 @@ use std::time::Duration as RealTime;
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use sim_core::{Instant, NodeId};
 
-pub(crate) use self::menus::{Menu, Popup, Prompt, PromptKind};
+pub(crate) use self::menus::{Menu, Popup, Prompt, PromptKind, help_of};
 use super::keys::{self, Action, Screen};
 use super::layout::{self, Class};
 use super::listing::Listing;
@@ -569,7 +569,7 @@ impl App {
                 let since = since.min(RealTime::from_secs(1));
                 let nanos = u128::from(per_second.nanos()) * since.as_nanos() / 1_000_000_000;
                 let step = sim_core::Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-                run.clock = run.clock.saturating_add(step).min(last);
+                run.clock = (run.clock + step).min(last);
                 (room.max(1), run.clock)
             }
         };

@@ -133,6 +133,11 @@ enum Hue {
 }
 
 impl Look {
+    /// Everything that a usual terminal shows.
+    pub fn plain() -> Look {
+        Look { letters: Letters::Utf8, theme: Theme::Auto }
+    }
+
     /// The style of a piece of the screen.
     pub(crate) fn style(self, ink: Ink) -> Style {
         let weight = match (self.theme, ink.weight()) {

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use sim_core::past::{Grade, Past};
-use sim_core::{Duration, Fault, Instant, NodeId, Operation, Seed};
+use sim_core::{Clock, Duration, Fault, Instant, NodeId, Operation, Seed};
 use sim_models::judge::{Latency, Requests};
+use sim_models::program::NodeRef;
 use sim_models::red::Red;
 use sim_models::topology::Topology;
 use sim_models::why::Reason;
@@ -226,6 +227,10 @@ pub(crate) struct Facts {
     pub(crate) topology: Topology,
     /// For each declared node: its name and its replicas.
     pub(crate) declared: Vec<(String, Vec<NodeId>)>,
+    /// The nodes that send operations, by their places among the declared ones.
+    pub(crate) workloads: Vec<NodeRef>,
+    /// The clocks of the nodes.
+    pub(crate) clocks: Vec<Clock>,
     /// The last instant that happens, if there is one.
     pub(crate) until: Option<Instant>,
     /// The faults of the schedule.
@@ -311,8 +316,6 @@ pub(crate) struct Look {
     pub(crate) requests: Requests,
     /// Their latency so far.
     pub(crate) latency: Latency,
-    /// What the clocks of the nodes show after it.
-    pub(crate) clocks: Vec<Instant>,
     /// The digest of everything up to it.
     pub(crate) digest: String,
 }

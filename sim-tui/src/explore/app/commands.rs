@@ -95,7 +95,7 @@ impl App {
     /// A line that begins like a fault is one: with a time or with a verb.
     fn as_fault(&mut self, line: &str) -> Option<Result<Vec<Act>, String>> {
         let first = line.split_whitespace().next()?;
-        let is_verb = sim_core::fault::VERBS.iter().any(|entry| entry.verb == first);
+        let is_verb = sim_core::fault::VERBS.iter().any(|entry| entry.name == first);
         let is_time = first.starts_with(|letter: char| letter.is_ascii_digit());
         (is_verb || is_time).then(|| match &self.run {
             Some(_) => self.add_fault(line),

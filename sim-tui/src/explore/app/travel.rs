@@ -296,7 +296,7 @@ impl App {
             run.clock = at;
             return vec![Act::Ask(Ask::Run { events: u64::MAX, until: at, stop_at_broken: false })];
         }
-        let event = run.snapshot.past.last_at(at);
+        let event = run.snapshot.past.last_until(at);
         self.to(event)
     }
 
@@ -573,7 +573,7 @@ impl RunView {
     fn next_item(&mut self, by: isize) {
         let count = self.snapshot.facts.nodes.len();
         if self.pane == layout::RATES {
-            let workloads = 1 + self.snapshot.red.workloads().len();
+            let workloads = 1 + self.snapshot.facts.workloads.len();
             self.workload = (self.workload + workloads).saturating_add_signed(by) % workloads;
             return;
         }
@@ -636,8 +636,8 @@ impl Facts {
     pub(crate) fn asked_by(&self, node: &str) -> Option<String> {
         let of = |it: &NodeId| self.nodes[it.0 as usize] == node;
         let from = self.declared.iter().position(|(_, replicas)| replicas.iter().any(of))?;
-        let edge = self.topology.edges.iter().find(|(asker, _)| asker.0 as usize == from)?;
-        let (_, replicas) = &self.declared[edge.1.0 as usize];
+        let route = self.topology.routes.iter().find(|route| route.from.0 as usize == from)?;
+        let (_, replicas) = &self.declared[route.to.0 as usize];
         replicas.first().map(|it| self.nodes[it.0 as usize].clone())
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sim_core::timeline::{LastChange, Retold};
-use sim_core::{Entry, Form, Judge, Judged, NodeId, Operation, PropertyKind, Verdict};
+use sim_core::{Entry, Form, Judge, Judged, NodeId, PropertyKind, Verdict};
 use sim_models::inside;
 use sim_models::program::Program;
 
@@ -41,7 +41,6 @@ pub(super) fn look(kept: &mut Kept, event: u64, whose: Option<NodeId>, light: bo
         }
         _ => Vec::new(),
     };
-    let nodes = 0..program.replicas.len() as u32;
     Look {
         generation: kept.generation,
         event,
@@ -54,7 +53,6 @@ pub(super) fn look(kept: &mut Kept, event: u64, whose: Option<NodeId>, light: bo
         properties: judged.iter().map(|it| standing(it, over)).collect(),
         requests: moment.judge.requests(),
         latency: moment.judge.latency(),
-        clocks: nodes.map(|node| moment.sim.clock(NodeId(node)).wall(moment.sim.now())).collect(),
         digest: moment.sim.digest().to_string(),
     }
 }
@@ -79,9 +77,8 @@ fn title(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> String {
         &program,
         kept.model.faults(),
         &retold.step,
-        &retold.entries,
         &retold.notes,
-        drawn.as_deref(),
+        drawn,
     );
     match retold.step.node() {
         Some(node) => format!("{} {told}", program.replica_name(node)),
@@ -90,16 +87,10 @@ fn title(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> String {
 }
 
 /// What was drawn for the event when its timer was set, if that says what the timer was for.
-fn drawn_for(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> Option<String> {
-    let sim_core::Happening::Fired { node, .. } = retold.step.what else { return None };
-    let operation = retold.step.cause.operation;
+fn drawn_for(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> Option<&'static str> {
+    let sim_core::Happening::Fired { .. } = retold.step.what else { return None };
     let setter = quietly(|| kept.timeline.retell(retold.step.by?))?;
-    setter.entries.iter().rev().find_map(|entry| match entry {
-        Entry::Drew { node: at, draw } if *at == node && draw.cause.operation == operation => {
-            Some(draw.purpose.name().to_owned())
-        }
-        _ => None,
-    })
+    sim_models::tell::drawn_for(&setter.entries, retold.step.cause.operation)
 }
 
 fn lines(kept: &Kept, program: &Program, retold: &Retold<sim_models::message::Msg>) -> Vec<(Ink, String)> {

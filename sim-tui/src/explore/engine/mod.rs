@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant as RealInstant;
 
 use sim_core::past::Grade;
-use sim_core::{Instant, Seed};
+use sim_core::{Instant, NodeId, Seed};
+use sim_models::program::{NodeRef, Role};
 
 use self::session::{Base, Branch};
 use super::told::{Ask, BranchLine, Edit, Facts, FaultLine, RemedyLine, SettingLine, Snapshot, Step, Told};
@@ -79,6 +80,15 @@ impl Engine {
             walked_from: 0,
             labels: BTreeMap::new(),
         }
+    }
+
+    /// Whether a word names something that can be opened.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check(word: &str, called: &str) -> Result<(), String> {
+        let (base, seed) = Base::of(word, called)?;
+        Branch::open("main", base, seed, 0).map(|_| ())
     }
 
     /// Does what is asked and tells what came of it; at least one thing for each.
@@ -276,7 +286,11 @@ impl Engine {
         let branch = self.here()?;
         let model = &branch.kept.model;
         let program = model.program();
-        let names = branch.kept.timeline.live().sim.names();
+        let sim = &branch.kept.timeline.live().sim;
+        let names = sim.names();
+        let is_workload = |node: &&NodeRef| matches!(program.node(**node).role, Role::Workload(_));
+        let all: Vec<NodeRef> = (0..program.nodes.len()).map(|node| NodeRef(node as u16)).collect();
+        let workloads = all.iter().filter(is_workload).copied().collect();
         let by_hand = model.faults().len() - branch.hand.len().min(model.faults().len());
         let fault = |(place, fault): (usize, &sim_core::Fault)| FaultLine {
             text: fault.to_string(),
@@ -296,6 +310,8 @@ impl Engine {
             classes: names.classes().to_vec(),
             topology: sim_models::topology::Topology::of(program),
             declared: program.nodes.iter().map(|node| (node.name.clone(), node.replicas.clone())).collect(),
+            workloads,
+            clocks: (0..names.nodes().len() as u32).map(|node| sim.clock(NodeId(node))).collect(),
             until: model.until(),
             faults: model.faults().iter().enumerate().map(fault).collect(),
             settings,

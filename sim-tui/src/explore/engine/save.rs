@@ -147,13 +147,14 @@ impl Engine {
     pub(super) fn explain(&mut self, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
         let shared = self.shared.clone();
         let called = self.called.clone();
-        let branch = self.here()?;
-        let case = failing_case(branch)?;
+        let case = failing_case(self.here()?)?;
+        // The commands that an explanation ends with name a file.
+        let (path, _) = self.save(None)?;
         let mut watch = |progress: sim_models::shrink::Progress| {
             tell(Told::Progress(format!("explaining: {} replays; Esc gives up", progress.replays)));
             !shared.is_given_up()
         };
-        let lines = crate::explain::lines(&case, REPLAYS, &mut watch, &called)?;
+        let lines = crate::explain::lines(&path, &case, REPLAYS, &mut watch, &called)?;
         tell(Told::Text { title: "why it fails".to_owned(), lines });
         Ok(())
     }

@@ -223,12 +223,11 @@ impl Kept {
     /// Lets new events happen; the event at which a property broke for the first time, if it was to stop there.
     pub(super) fn advance(&mut self, events: u64, until: Instant, stop_at_broken: bool) -> Option<u64> {
         let Kept { model, timeline, red, broken, .. } = self;
-        let program = model.program().clone();
         let mut stopped = None;
         let reached = quietly(|| {
             timeline.advance(Goal { events, until }, |seen| {
                 red.take(seen.step, seen.sim.notes());
-                let grade = sim_models::tell::grade(&program, seen.step, seen.sim.log(), seen.sim.notes(), seen.broken.is_some());
+                let grade = sim_models::tell::grade(seen.step, seen.sim.log(), seen.sim.notes(), seen.broken.is_some());
                 if seen.broken.is_none() {
                     return (grade, ControlFlow::Continue(()));
                 }

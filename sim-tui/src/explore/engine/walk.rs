@@ -123,6 +123,9 @@ impl Engine {
         };
         let (needed, words) = match proof {
             LinkProof::Vanishes => (Some(true), format!("proven: without it {what} does not happen")),
+            LinkProof::Moves { event } => {
+                (Some(true), format!("proven: without it {what} does not happen so; another event brings it, #{event} of that run"))
+            }
             LinkProof::Stays { event } => {
                 (Some(false), format!("not needed alone: without it {what} still happens, in #{event} of that run"))
             }

@@ -123,7 +123,7 @@ fn rounded(nanos: u64) -> u64 {
 
 fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_properties: bool, focus: bool) {
     let snapshot = &run.snapshot;
-    let workloads = snapshot.red.workloads();
+    let workloads = &snapshot.facts.workloads;
     let workload = run.workload.checked_sub(1).and_then(|at| workloads.get(at)).copied();
     let whose = workload.map_or_else(|| "all".to_owned(), |node| snapshot.facts.declared[node.0 as usize].0.clone());
     let length = recent(snapshot);
