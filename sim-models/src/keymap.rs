@@ -145,6 +145,12 @@ impl<T> KeyMap<T> {
         below.chain(row).chain(above)
     }
 
+    /// The entries whose keys are texts, in order; the others are not looked at.
+    pub fn texts(&self) -> impl Iterator<Item = (Value, &T)> {
+        let first = Value::Text("".into());
+        self.rest.range(first..).map(|(key, entry)| (key.clone(), entry))
+    }
+
     /// All keys in order.
     pub fn keys(&self) -> impl Iterator<Item = Value> {
         self.iter().map(|(key, _)| key)
@@ -256,6 +262,7 @@ mod tests {
             }
             prop_assert!(map.iter().eq(tree.iter().map(|(key, entry)| (key.clone(), entry))));
             prop_assert!(map.values().eq(tree.values()));
+            prop_assert!(map.texts().eq(map.iter().filter(|(key, _)| key.as_text().is_some())));
             prop_assert_eq!(&map, &tree.into_iter().collect::<KeyMap<usize>>());
         }
     }

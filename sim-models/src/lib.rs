@@ -4,6 +4,7 @@ pub mod causes;
 pub mod decided;
 pub mod explain;
 pub mod expr;
+pub mod inside;
 pub mod interp;
 pub mod interval;
 pub mod json;

@@ -139,6 +139,21 @@ impl Cells {
         self.0.iter()
     }
 
+    /// How many cells hold something.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether no cell holds anything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The cells whose keys are texts, in order.
+    pub fn texts(&self) -> impl Iterator<Item = (Value, &Cell)> {
+        self.0.texts()
+    }
+
     /// Asks whether `once` may run for this key, and notes that it does.
     pub fn once_begin(&mut self, key: &Value, def: &OnceDef, now: Instant) -> Admission {
         let admission = admission(self.0.get(key), def, now);

@@ -64,6 +64,13 @@ impl<T> Slab<T> {
         self.entries.iter_mut().filter_map(|(_, item)| item.as_mut()).find(|item| wanted(item))
     }
 
+    /// All with their keys, by place.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.entries.iter().enumerate().filter_map(|(place, (turn, item))| {
+            item.as_ref().map(|item| (Key { place: place as u32, turn: *turn }, item))
+        })
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().filter_map(|(_, item)| item.as_ref())
     }

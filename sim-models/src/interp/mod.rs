@@ -4,6 +4,7 @@ mod attempt;
 mod branch;
 mod cells;
 mod exec;
+mod inside;
 mod once;
 mod retry;
 mod service;

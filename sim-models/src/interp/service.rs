@@ -57,7 +57,7 @@ pub struct Service {
     pub(super) pending: Slab<Pending>,
     /// Workers that are taken.
     pub(super) busy: u32,
-    line: VecDeque<Waiting>,
+    pub(super) line: VecDeque<Waiting>,
     /// Maps that a crash takes, by place in the program's list.
     pub(super) memory: Vec<(u16, Cells)>,
     /// For each node called: whose turn it is.
@@ -67,21 +67,21 @@ pub struct Service {
     /// For each kernel node: requests of this one that are open there.
     pub(super) open: Vec<u32>,
     pub(super) txns: u32,
-    clocks: Vec<Clock>,
+    pub(super) clocks: Vec<Clock>,
     pub(super) generator: Option<Generator>,
 }
 
 /// An endpoint that runs by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-struct Clock {
-    endpoint: EndpointRef,
+pub(super) struct Clock {
+    pub(super) endpoint: EndpointRef,
     /// How often it has been due: the number of a run, whether or not the one before was over in time.
-    due: u64,
-    runs: bool,
+    pub(super) due: u64,
+    pub(super) runs: bool,
 }
 
 /// Who waits for a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) enum Waiting {
     /// A request, for its first step.
     Request(Key),

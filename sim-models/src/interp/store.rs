@@ -26,17 +26,17 @@ pub struct Store {
     program: Arc<Program>,
     #[serde(skip)]
     kinds: Kinds,
-    me: NodeRef,
-    operations: Slab<Asked>,
+    pub(super) me: NodeRef,
+    pub(super) operations: Slab<Asked>,
     alarms: Slab<Alarm>,
-    busy: u32,
-    line: VecDeque<Key>,
+    pub(super) busy: u32,
+    pub(super) line: VecDeque<Key>,
     #[serde(serialize_with = "as_pairs")]
-    txns: BTreeMap<TxnId, Txn>,
+    pub(super) txns: BTreeMap<TxnId, Txn>,
     #[serde(serialize_with = "as_pairs")]
-    locks: BTreeMap<Place, Lock>,
+    pub(super) locks: BTreeMap<Place, Lock>,
     /// Reads with a `when` that does not hold yet. It may name any map of this store, so that they look again at each change.
-    watching: Vec<Key>,
+    pub(super) watching: Vec<Key>,
     /// Comers whose `once` runs already, by its key.
     #[serde(serialize_with = "as_pairs")]
     holding: BTreeMap<Place, Vec<Key>>,
@@ -47,18 +47,18 @@ pub struct Store {
 
 /// An operation under way.
 #[derive(Clone, Debug, Serialize)]
-struct Asked {
-    from: NodeId,
+pub(super) struct Asked {
+    pub(super) from: NodeId,
     id: CallId,
     kind: Kind,
-    cause: Cause,
-    operation: Operation,
+    pub(super) cause: Cause,
+    pub(super) operation: Operation,
     /// Whether it takes a worker now.
-    works: bool,
+    pub(super) works: bool,
     /// The timer of its time, or of the lock of the `once` that holds it.
-    alarm: Option<Key>,
+    pub(super) alarm: Option<Key>,
     /// The cell whose lock it waits for.
-    waits_for: Option<Place>,
+    pub(super) waits_for: Option<Place>,
     /// Whether its turn has come at a cell that somebody behind it has already.
     granted: bool,
 }
@@ -68,22 +68,22 @@ type Alarm = Key;
 
 /// A transaction: what it will have set, and when it began.
 #[derive(Clone, Debug, Default, Serialize)]
-struct Txn {
+pub(super) struct Txn {
     begun: u64,
     #[serde(serialize_with = "as_pairs")]
-    writes: BTreeMap<Place, Write>,
+    pub(super) writes: BTreeMap<Place, Write>,
     /// The cells it has.
     held: Vec<Place>,
     /// Its operations that wait for a cell, a condition or a `once`.
-    waiting: Vec<Key>,
+    pub(super) waiting: Vec<Key>,
     /// Whether its commit has come: nothing takes that back.
-    commits: bool,
+    pub(super) commits: bool,
 }
 
 /// A cell as a transaction will leave it.
 #[derive(Clone, Debug, Serialize)]
-struct Write {
-    value: Value,
+pub(super) struct Write {
+    pub(super) value: Value,
     version: u64,
     at: Instant,
     /// Of the end of a `once`: its step, outcome, and whether that ended the endpoint.
@@ -92,9 +92,9 @@ struct Write {
 
 /// Who has a cell, and who comes next.
 #[derive(Clone, Debug, Serialize)]
-struct Lock {
-    holder: TxnId,
-    waiters: VecDeque<Key>,
+pub(super) struct Lock {
+    pub(super) holder: TxnId,
+    pub(super) waiters: VecDeque<Key>,
 }
 
 /// What has become of an operation that was tried.

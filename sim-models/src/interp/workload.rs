@@ -14,7 +14,7 @@ const THINK: Purpose = Purpose::new("think");
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Generator {
     /// Operations begun.
-    begun: u64,
+    pub(super) begun: u64,
     /// For an open workload: the instant of the next operation since its start, in stages of unequal rates.
     at: Duration,
     /// For a closed one: how many operations each user has begun.

@@ -1,0 +1,418 @@
+//! What is under way in a service, a workload or a store, for whoever looks inside.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as JsonValue};
+use sim_core::{Instant, Operation};
+
+use super::service::{Service, Waiting};
+use super::store::{Asked, Store, Txn};
+use super::thread::{Alarm, Attempt, Env, Frame, Origin, Phase, Request, Role, Thread};
+use crate::inside::{View, json, key_name, plain, put_rest};
+use crate::judge::words;
+use crate::program::{EndpointRef, MapRef, PaceDef, Program, Role as NodeRole, Verb, WorkloadDef};
+use crate::said;
+use crate::slab::Key;
+use crate::value::Value;
+
+type Object = Map<String, JsonValue>;
+
+fn put(object: &mut Object, name: &str, value: impl Into<JsonValue>) {
+    object.insert(name.to_owned(), value.into());
+}
+
+fn put_some(object: &mut Object, name: &str, value: Option<impl Into<JsonValue>>) {
+    if let Some(value) = value {
+        put(object, name, value);
+    }
+}
+
+/// An instant, unless it never comes.
+fn instant(view: &View<'_>, at: Instant) -> Option<JsonValue> {
+    (at != Instant::NEVER).then(|| view.instant(at))
+}
+
+/// So many of at most so many; without a limit the field is left out.
+fn limited(name: &str, count: usize, limit: Option<u32>) -> JsonValue {
+    let mut shown = Object::new();
+    put(&mut shown, name, count);
+    put_some(&mut shown, "limit", limit);
+    shown.into()
+}
+
+/// A name, with its number from the second on that has it.
+fn numbered(name: String, number: u32) -> String {
+    if number == 1 { name } else { format!("{name} #{number}") }
+}
+
+/// What something waits for, since when, and until when at most.
+struct Wait {
+    what: String,
+    since: Option<Instant>,
+    until: Option<Instant>,
+}
+
+impl Wait {
+    fn new(what: impl Into<String>, until: Option<Instant>) -> Wait {
+        Wait { what: what.into(), since: None, until }
+    }
+
+    fn put(self, view: &View<'_>, shown: &mut Object) {
+        put(shown, "waits_for", self.what);
+        put_some(shown, "waits_since", self.since.map(|at| view.instant(at)));
+        put_some(shown, "waits_until", self.until.map(|at| view.instant(at)));
+    }
+}
+
+/// Where everything stands that a request consists of.
+struct Index {
+    /// The threads of each request.
+    threads: BTreeMap<Key, Vec<Key>>,
+    /// The place in line of whoever waits for a worker, from 1.
+    line: BTreeMap<Waiting, usize>,
+}
+
+impl Service {
+    /// What it has under way.
+    pub(crate) fn inside(&self, view: &View<'_>) -> Object {
+        let mut shown = Object::new();
+        match &view.program.node(self.me).role {
+            NodeRole::Service(def) => {
+                put(&mut shown, "workers", limited("busy", self.busy as usize, def.workers));
+                put(&mut shown, "queue", limited("waiting", self.line.len(), def.queue));
+            }
+            NodeRole::Workload(def) => self.put_generator(view, def, &mut shown),
+            NodeRole::Store(_) => {}
+        }
+        put(&mut shown, "open", self.requests.iter().count());
+        self.put_clocks(view, &mut shown);
+        put(&mut shown, "requests", self.requests_inside(view));
+        if !self.memory.is_empty() {
+            let maps: Vec<_> = self.memory.iter().map(|(map, cells)| (MapRef(*map), cells)).collect();
+            put(&mut shown, "memory_sizes", view.sizes(&maps));
+            put(&mut shown, "memory", view.maps(&maps, plain));
+        }
+        shown
+    }
+
+    fn put_generator(&self, view: &View<'_>, def: &WorkloadDef, shown: &mut Object) {
+        let Some(generator) = &self.generator else { return };
+        put(shown, "begun", generator.begun);
+        let due = |wanted: &dyn Fn(&Alarm) -> Option<u32>| {
+            let alarms = self.alarms.entries().filter_map(|(key, alarm)| Some((wanted(alarm)?, view.due(key)?)));
+            alarms.collect::<BTreeMap<u32, Instant>>()
+        };
+        match &def.pace {
+            PaceDef::Open { .. } => {
+                let next = due(&|alarm| matches!(alarm, Alarm::Arrival).then_some(0));
+                put_some(shown, "next", next.get(&0).map(|at| view.instant(*at)));
+            }
+            PaceDef::Closed { users, .. } => {
+                let thinking = due(&|alarm| if let Alarm::Thought { user } = alarm { Some(user + 1) } else { None });
+                put(shown, "users", *users);
+                put(shown, "thinking", thinking.len());
+                let until = thinking.iter().map(|(user, at)| (user.to_string(), view.instant(*at)));
+                put(shown, "think_until", view.clipped(Vec::new(), until, thinking.len()));
+            }
+        }
+    }
+
+    fn put_clocks(&self, view: &View<'_>, shown: &mut Object) {
+        if self.clocks.is_empty() || self.number != 1 {
+            return;
+        }
+        let next = |of: EndpointRef| {
+            let is_its = |alarm: &Alarm| matches!(alarm, Alarm::Clock { endpoint } if *endpoint == of);
+            let (key, _) = self.alarms.entries().find(|(_, alarm)| is_its(alarm))?;
+            view.due(key)
+        };
+        let clocks = self.clocks.iter().map(|clock| {
+            let mut shown = Object::new();
+            put(&mut shown, "begun", clock.due);
+            put(&mut shown, "runs", clock.runs);
+            put_some(&mut shown, "next", next(clock.endpoint).map(|at| view.instant(at)));
+            (view.program.endpoint(clock.endpoint).name.clone(), JsonValue::Object(shown))
+        });
+        put(shown, "by_the_clock", JsonValue::Object(clocks.collect()));
+    }
+
+    fn index(&self) -> Index {
+        let mut threads = BTreeMap::<Key, Vec<Key>>::new();
+        for (key, thread) in self.threads.entries() {
+            threads.entry(thread.request).or_default().push(key);
+        }
+        let line = self.line.iter().enumerate().map(|(at, waiting)| (*waiting, at + 1));
+        Index { threads, line: line.collect() }
+    }
+
+    /// Open requests in the order in which they came.
+    fn requests_inside(&self, view: &View<'_>) -> JsonValue {
+        let index = self.index();
+        let mut open: Vec<(Key, &Request)> = self.requests.entries().collect();
+        open.sort_by_key(|(key, request)| (request.since, *key));
+        let mut numbers = BTreeMap::<(Operation, Option<EndpointRef>), u32>::new();
+        let named: Vec<(Key, &Request, u32)> = open
+            .into_iter()
+            .map(|(key, request)| {
+                let of = request.cause.operation;
+                let number = numbers.entry((of, of.parts().is_none().then_some(request.endpoint))).or_default();
+                *number += 1;
+                (key, request, *number)
+            })
+            .collect();
+        let show = |(key, request, number): &(Key, &Request, u32)| {
+            let endpoint = || format!("{} by the clock", view.program.endpoint(request.endpoint).name);
+            let name = numbered(view.operation_name(request.cause.operation, endpoint), *number);
+            (name, JsonValue::Object(self.request_inside(view, &index, *key, request)))
+        };
+        let (first, others): (Vec<_>, Vec<_>) =
+            named.iter().partition(|(_, request, _)| view.is_for(request.cause.operation));
+        view.clipped(first.into_iter().map(show).collect(), others.into_iter().map(show), named.len())
+    }
+
+    fn request_inside(&self, view: &View<'_>, index: &Index, key: Key, request: &Request) -> Object {
+        let mut shown = Object::new();
+        if request.operation.is_none() {
+            put(&mut shown, "endpoint", view.program.endpoint(request.endpoint).name.as_str());
+        }
+        put_some(&mut shown, "from", request.from.map(|(node, _)| view.program.replica_name(node)));
+        put_some(&mut shown, "user", request.operation.and_then(|(_, user)| user).map(|user| user + 1));
+        put(&mut shown, "since", view.instant(request.since));
+        put_some(&mut shown, "caller_waits_until", instant(view, request.expires));
+        put_some(&mut shown, "deadline", instant(view, request.deadline));
+        put_some(&mut shown, "cancelled", request.cancelled.then_some(true));
+        put_some(&mut shown, "over", request.done.then_some(true));
+        if let Some(place) = index.line.get(&Waiting::Request(key)) {
+            put(&mut shown, "waits_for", "a worker");
+            put(&mut shown, "place_in_line", *place);
+        }
+        let threads = index.threads.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let threads = threads.iter().filter_map(|key| Some((*key, self.threads.get(*key)?)));
+        let (main, beside): (Vec<_>, Vec<_>) = threads.partition(|(_, thread)| thread.origin == Origin::Main);
+        for (key, thread) in main {
+            self.put_thread(view, index, key, thread, &mut shown);
+        }
+        put_values(view.program, &request.env, &mut shown);
+        if !beside.is_empty() {
+            let beside = beside.into_iter().map(|(key, thread)| self.beside(view, index, key, thread));
+            put(&mut shown, "beside", beside.collect::<Vec<_>>());
+        }
+        shown
+    }
+
+    /// What a request does beside its own steps: a branch, an item, something in the background.
+    fn beside(&self, view: &View<'_>, index: &Index, key: Key, thread: &Thread) -> JsonValue {
+        let mut shown = Object::new();
+        put_some(&mut shown, "background", (thread.origin == Origin::Background).then_some(true));
+        self.put_thread(view, index, key, thread, &mut shown);
+        if let Some(env) = &thread.env {
+            put_values(view.program, env, &mut shown);
+        }
+        shown.into()
+    }
+
+    fn put_thread(&self, view: &View<'_>, index: &Index, key: Key, thread: &Thread, shown: &mut Object) {
+        let in_line = index.line.get(&Waiting::Work(key));
+        // Whoever waits in line for its work has not taken the step yet.
+        put_some(shown, "at", thread.frames.last().and_then(|frame| step_at(view.program, frame, in_line.is_some())));
+        put_some(shown, "try", self.try_of(view.program, thread));
+        if let Some(place) = in_line {
+            put(shown, "waits_for", "a worker");
+            put(shown, "place_in_line", *place);
+        } else if let Some(wait) = self.wait_of(view, thread) {
+            wait.put(view, shown);
+        }
+        self.put_transaction(view, thread, shown);
+    }
+
+    /// The number of the try, where something around is tried again.
+    fn try_of(&self, program: &Program, thread: &Thread) -> Option<u32> {
+        let attempts = thread.frames.iter().rev().filter_map(attempt_in);
+        let mut tried = attempts.filter(|attempt| program.step(attempt.step).clauses.retry.is_some());
+        tried.next().map(|attempt| attempt.number)
+    }
+
+    fn wait_of(&self, view: &View<'_>, thread: &Thread) -> Option<Wait> {
+        let frame = thread.frames.last()?;
+        if let Some(alarm) = thread.sleeping {
+            let step = view.program.block(frame.block).get((frame.next as usize).wrapping_sub(1))?;
+            let works = matches!(view.program.step(*step).verb, Verb::Work(_));
+            return Some(Wait::new(if works { "its work" } else { "the end of its wait" }, view.due(alarm)));
+        }
+        match &frame.role {
+            Role::Plain | Role::Each { .. } => None,
+            Role::Fan(fan) => Some(Wait::new(words::counted(fan.running.len() as u64, "item"), None)),
+            Role::Attempt(attempt) => self.wait_in(view, attempt),
+        }
+    }
+
+    fn wait_in(&self, view: &View<'_>, attempt: &Attempt) -> Option<Wait> {
+        let until = attempt.timer.and_then(|alarm| view.due(alarm));
+        let answer = |pending: &Key| {
+            let pending = self.pending.get(*pending)?;
+            let kind = &view.program.kinds[usize::from(pending.kind.0)];
+            let what = format!("{}: {kind}", view.program.replica_name(pending.to));
+            Some(Wait { since: Some(attempt.since), ..Wait::new(what, until) })
+        };
+        match &attempt.phase {
+            Phase::Idle | Phase::Body | Phase::Transaction(_) | Phase::Once(_) => None,
+            Phase::Calling(pending)
+            | Phase::Committing(pending, ..)
+            | Phase::OnceBegin(pending)
+            | Phase::OnceEnd(pending, _) => answer(pending),
+            Phase::Holding(alarm, key) => {
+                Some(Wait::new(format!("whoever runs it for {} now", said::value(key)), view.due(*alarm)))
+            }
+            Phase::Watching(_) => Some(Wait::new("its condition", until)),
+            Phase::Backoff(alarm) => Some(Wait::new("its next try", view.due(*alarm))),
+            Phase::Parallel(branches) => {
+                Some(Wait::new(words::counted(branches.running.len() as u64, "branch"), until))
+            }
+        }
+    }
+
+    /// The innermost transaction and the facts that happen with its commit.
+    fn put_transaction(&self, view: &View<'_>, thread: &Thread, shown: &mut Object) {
+        let open = thread.frames.iter().rev().filter_map(attempt_in).find_map(|attempt| match &attempt.phase {
+            Phase::Transaction(txn) => Some((txn.id, txn.facts.as_slice())),
+            Phase::Committing(_, id, _) => Some((*id, [].as_slice())),
+            _ => None,
+        });
+        let Some((id, facts)) = open else { return };
+        put(shown, "transaction", said::transaction(view.program, id));
+        if !facts.is_empty() {
+            let facts: Vec<String> = facts.iter().map(|change| said::fact(view.program, change)).collect();
+            put(shown, "at_commit", facts);
+        }
+    }
+}
+
+fn attempt_in(frame: &Frame) -> Option<&Attempt> {
+    match &frame.role {
+        Role::Attempt(attempt) => Some(attempt),
+        Role::Plain | Role::Each { .. } | Role::Fan(_) => None,
+    }
+}
+
+/// The step that a frame is at: its `id`, else where it stands in the file.
+fn step_at(program: &Program, frame: &Frame, comes_to_it: bool) -> Option<String> {
+    let taken = (frame.next as usize).wrapping_sub(usize::from(!comes_to_it));
+    let inner = || program.block(frame.block).get(taken).copied();
+    let step = match &frame.role {
+        Role::Attempt(attempt) => match attempt.phase {
+            Phase::Body | Phase::Transaction(_) | Phase::Once(_) => inner().unwrap_or(attempt.step),
+            _ => attempt.step,
+        },
+        Role::Plain | Role::Each { .. } | Role::Fan(_) => inner()?,
+    };
+    let step = program.step(step);
+    Some(step.id.clone().unwrap_or_else(|| step.path.clone()))
+}
+
+/// The values known by a dollar sign; those that are null are left out.
+fn put_values(program: &Program, env: &Env, shown: &mut Object) {
+    let values = program.slots.iter().zip(env.values.iter()).filter(|(_, value)| !value.is_null());
+    let mut knows: Object = values.map(|(slot, value)| (format!("${}", slot.name), json(value))).collect();
+    if !env.reason.is_null() {
+        put(&mut knows, "$reason", json(&env.reason));
+    }
+    if !knows.is_empty() {
+        put(shown, "knows", knows);
+    }
+}
+
+/// Entries about cells, by map and key.
+fn by_map<'k>(
+    view: &View<'_>,
+    entries: impl Iterator<Item = ((MapRef, &'k Value), JsonValue)>,
+    total: usize,
+) -> JsonValue {
+    let mut maps = BTreeMap::<MapRef, Object>::new();
+    for ((map, key), shown) in entries.take(view.most) {
+        maps.entry(map).or_default().insert(key_name(key), shown);
+    }
+    let named = maps.into_iter().map(|(map, entries)| (view.program.map(map).name.clone(), entries.into()));
+    let mut shown: Object = named.collect();
+    put_rest(&mut shown, total.saturating_sub(view.most));
+    shown.into()
+}
+
+impl Store {
+    /// What it has under way.
+    pub(crate) fn inside(&self, view: &View<'_>) -> Object {
+        let mut shown = Object::new();
+        let limit = view.program.store(self.me).and_then(|def| def.workers);
+        put(&mut shown, "workers", limited("busy", self.busy as usize, limit));
+        put(&mut shown, "queue", limited("waiting", self.line.len(), None));
+        put(&mut shown, "open", self.operations.iter().count());
+        put(&mut shown, "transactions", self.transactions_inside(view));
+        put(&mut shown, "locks", self.locks_inside(view));
+        put(&mut shown, "operations", self.operations_inside(view));
+        shown
+    }
+
+    fn transactions_inside(&self, view: &View<'_>) -> JsonValue {
+        let show = |(id, txn): (&_, &Txn)| {
+            (said::transaction(view.program, *id), JsonValue::Object(Self::transaction_inside(view, txn)))
+        };
+        view.clipped(Vec::new(), self.txns.iter().map(show), self.txns.len())
+    }
+
+    fn transaction_inside(view: &View<'_>, txn: &Txn) -> Object {
+        let mut shown = Object::new();
+        put_some(&mut shown, "commits", txn.commits.then_some(true));
+        put(&mut shown, "waiting", txn.waiting.len());
+        let sets = txn.writes.iter().map(|((map, key), write)| ((*map, key), json(&write.value)));
+        put(&mut shown, "sets", by_map(view, sets, txn.writes.len()));
+        shown
+    }
+
+    fn locks_inside(&self, view: &View<'_>) -> JsonValue {
+        let locks = self.locks.iter().map(|((map, key), lock)| {
+            let mut shown = Object::new();
+            put(&mut shown, "held_by", said::transaction(view.program, lock.holder));
+            put(&mut shown, "waiting", lock.waiters.len());
+            ((*map, key), JsonValue::Object(shown))
+        });
+        by_map(view, locks, self.locks.len())
+    }
+
+    fn operations_inside(&self, view: &View<'_>) -> JsonValue {
+        let line: BTreeMap<Key, usize> = self.line.iter().enumerate().map(|(at, key)| (*key, at + 1)).collect();
+        let mut numbers = BTreeMap::<Operation, u32>::new();
+        let open: Vec<(Key, &Asked, u32)> = self
+            .operations
+            .entries()
+            .map(|(key, asked)| {
+                let number = numbers.entry(asked.cause.operation).or_default();
+                *number += 1;
+                (key, asked, *number)
+            })
+            .collect();
+        let show = |(key, asked, number): &(Key, &Asked, u32)| {
+            let nobody = || format!("{} by the clock", view.program.replica_name(asked.from));
+            let name = numbered(view.operation_name(asked.cause.operation, nobody), *number);
+            (name, JsonValue::Object(self.operation_inside(view, *key, asked, line.get(key).copied())))
+        };
+        let (first, others): (Vec<_>, Vec<_>) =
+            open.iter().partition(|(_, asked, _)| view.is_for(asked.cause.operation));
+        view.clipped(first.into_iter().map(show).collect(), others.into_iter().map(show), open.len())
+    }
+
+    fn operation_inside(&self, view: &View<'_>, key: Key, asked: &Asked, in_line: Option<usize>) -> Object {
+        let mut shown = Object::new();
+        put(&mut shown, "asks", said::asked(view.program, &asked.operation));
+        put(&mut shown, "from", view.program.replica_name(asked.from));
+        let until = asked.alarm.and_then(|alarm| view.due(alarm));
+        let wait = match &asked.waits_for {
+            _ if in_line.is_some() => Wait::new("a worker", None),
+            _ if asked.works => Wait::new("its work", until),
+            Some((map, at)) => Wait::new(format!("the lock of {}", said::cell(view.program, *map, at)), None),
+            None if self.watching.contains(&key) => Wait::new("its condition", None),
+            None => Wait::new("whoever runs it now", until),
+        };
+        wait.put(view, &mut shown);
+        put_some(&mut shown, "place_in_line", in_line);
+        shown
+    }
+}
