@@ -422,13 +422,13 @@ impl Past {
         chain
     }
 
-    /// The events that led to this one, itself included: what sent, set or caused it, and what its node had handled before.
+    /// The events that led to this one, itself included: what sent, set or caused it, and what its node had handled before;
+    /// none of an event that has not happened.
     ///
     /// `go_on` is asked every few thousand events; `None` when it says no.
     pub fn past_of(&self, number: u64, mut go_on: impl FnMut() -> bool) -> Option<Cone> {
+        let mut cone = Cone::around(number, self.len());
         let number = number.min(self.len());
-        let mut cone = Cone::up_to(number);
-        cone.insert(number);
         for (number, led) in (1..=number).rev().zip(self.led.iter_to(number as usize).rev()) {
             if number % PATIENCE == 0 && !go_on() {
                 return None;
@@ -442,12 +442,11 @@ impl Past {
     }
 
     /// The events that this one led to so far, itself included: what it sent, set or caused, what its node handled next, and so
-    /// on.
+    /// on; none of an event that has not happened.
     ///
     /// `go_on` is asked every few thousand events; `None` when it says no.
     pub fn future_of(&self, number: u64, mut go_on: impl FnMut() -> bool) -> Option<Cone> {
-        let mut cone = Cone::up_to(self.len());
-        cone.insert(number);
+        let mut cone = Cone::around(number, self.len());
         for (number, led) in (number.saturating_add(1)..).zip(self.led.iter_from(number as usize)) {
             if number % PATIENCE == 0 && !go_on() {
                 return None;
@@ -477,9 +476,13 @@ fn at_place<T: Default>(list: &mut Vec<T>, place: usize) -> &mut T {
 }
 
 impl Cone {
-    /// Room for the events up to that one.
-    fn up_to(number: u64) -> Self {
-        Cone { bits: vec![0; (number / 64 + 1) as usize], len: 0 }
+    /// The event alone, if it is among the first `len`, with room for all of those.
+    fn around(event: u64, len: u64) -> Self {
+        let mut cone = Cone { bits: vec![0; (len / 64 + 1) as usize], len: 0 };
+        if event <= len {
+            cone.insert(event);
+        }
+        cone
     }
 
     /// Puts in an event there is room for; 0 is none.
@@ -513,5 +516,65 @@ impl Cone {
         let words = self.bits.iter().enumerate().filter(|(_, word)| **word != 0);
         words
             .flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at as u64 * 64 + bit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(number: u64, what: Happening) -> Step {
+        let earlier = |by| number.checked_sub(by).filter(|number| *number > 0);
+        let (before, by) = (earlier(1), earlier(2));
+        let cause = Cause::root("test", "step", number);
+        Step { number, at: Instant::from_nanos(number / 2), what, cause, before, by }
+    }
+
+    const EVERY: [Happening; 9] = [
+        Happening::Started { node: NodeId(u32::MAX - 1), life: 7 },
+        Happening::Delivered { from: NodeId(1), to: NodeId(2), kind: Kind(u16::MAX) },
+        Happening::Undelivered { from: NodeId(1), to: NodeId(3), kind: Kind(4) },
+        Happening::Refused { by: NodeId(1), to: NodeId(2), kind: Kind(4) },
+        Happening::Reset { by: NodeId(1), to: NodeId(2), kind: Kind(4) },
+        Happening::Fired { node: NodeId(1), timer: Timer::LAST },
+        Happening::Synced { node: NodeId(1), sync: Sync(u32::MAX) },
+        Happening::FaultBegan { fault: u32::MAX },
+        Happening::FaultEnded { fault: 3 },
+    ];
+
+    #[test]
+    fn every_kind_of_event_is_given_back_as_it_was() {
+        for what in EVERY {
+            for grade in [Grade::Quiet, Grade::Notable, Grade::Trouble, Grade::Broken] {
+                let kept = What::new(what, grade);
+                assert_eq!((kept.happening(), kept.grade), (what, grade));
+            }
+            assert_eq!(Sort::in_slot(Sort::of(&what).slot()), Sort::of(&what));
+        }
+    }
+
+    #[test]
+    fn an_event_takes_at_most_64_bytes_and_a_quiet_one_52() {
+        let columns = size_of::<Instant>() + size_of::<Cause>() + size_of::<Led>() + size_of::<What>();
+        assert_eq!(columns, 44);
+        let delivered = Happening::Delivered { from: NodeId(0), to: NodeId(1), kind: Kind(0) };
+        for (grade, bytes) in [(Grade::Quiet, 52), (Grade::Notable, 56), (Grade::Trouble, 64)] {
+            let mut past = Past::new();
+            for number in 1..=5_000 {
+                past.push(&step(number, delivered), grade, &[]);
+            }
+            assert_eq!(past.bytes(), 5_000 * bytes, "{grade:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_trouble_on_the_nodes_that_it_takes_down() {
+        let mut past = Past::new();
+        let down = [Entry::Struck { node: NodeId(1) }, Entry::Down { node: NodeId(1) }];
+        past.push(&step(1, Happening::FaultBegan { fault: 0 }), Grade::Trouble, &down);
+        assert_eq!(past.worst(Some(NodeId(1)), 1, 1), Grade::Trouble);
+        assert_eq!(past.worst(Some(NodeId(0)), 1, 1), Grade::Quiet);
+        assert!(past.of_node(NodeId(1)).is_empty());
+        assert_eq!(past.power().last(), Some(&Power { event: 1, node: NodeId(1), up: false }));
     }
 }

@@ -71,6 +71,8 @@ pub struct Budget {
     /// Bytes in all, as far as they can be estimated; 256 MiB by default. Three quarters are for the evenly spaced copies, a
     /// quarter for those near the cursor. Beside them there are always the start, the cursor and the live edge.
     pub bytes: usize,
+    /// Events from one evenly spaced copy to the next, 1,024 by default; twice as many each time that the budget is used up.
+    pub spacing: u64,
 }
 
 /// How far a run goes on.
@@ -161,10 +163,8 @@ const SHORT: u64 = 64;
 const PARTS: usize = 16;
 /// How many copies near the cursor are kept at most.
 const NEAR: usize = 64;
-/// Events between two evenly spaced copies at first.
-const SPACING: u64 = 1024;
-/// So many more events to replay are cheaper than one more copy of a run.
-const COPY: u64 = 32;
+/// Bytes of a copy that take about as long to make as an event to replay; it only weighs one way of getting there against another.
+const BYTES_PER_EVENT: usize = 1024;
 
 impl<M: Message, J: Judge<M> + Clone> Timeline<M, J> {
     /// The timeline of a run that has not begun. `until` still happens; there are at most 2³² − 1 events, whatever the limits
@@ -358,7 +358,7 @@ impl<M: Message, J: Judge<M> + Clone> Timeline<M, J> {
     /// Whether the way from the cursor to an event is no longer than from the nearest copy, or hardly.
     fn cursor_serves(&self, event: u64) -> bool {
         let at = self.at();
-        at <= event && at + COPY >= self.stored(event).event()
+        at <= event && at + self.copies.worth(event) >= self.stored(event).event()
     }
 
     /// The nearest moment at or before an event, the cursor aside.
@@ -401,7 +401,14 @@ struct Copies<M: Message, J> {
 impl<M: Message, J: Judge<M> + Clone> Copies<M, J> {
     fn new(start: Moment<M, J>, budget: Budget) -> Self {
         let weights = Weights(vec![(0, start.weight())]);
-        Copies { budget, bytes: weights.at(0), even: vec![start], spacing: SPACING, near: BTreeMap::new(), weights }
+        Copies {
+            budget,
+            bytes: weights.at(0),
+            even: vec![start],
+            spacing: budget.spacing.max(1),
+            near: BTreeMap::new(),
+            weights,
+        }
     }
 
     /// Copies the live edge if it has come to where a copy is due.
@@ -466,11 +473,17 @@ impl<M: Message, J: Judge<M> + Clone> Copies<M, J> {
         self.forget_far_from(event);
     }
 
-    /// Events from one copy that a replay leaves to the next: as many copies as there is room for, at most [`PARTS`] parts.
+    /// How many events take about as long to replay as a copy of the run around that event to make.
+    fn worth(&self, event: u64) -> u64 {
+        (self.weights.at(event) / BYTES_PER_EVENT) as u64
+    }
+
+    /// Events from one copy that a replay leaves to the next: at most [`PARTS`] parts, no more copies than there is room for,
+    /// and making them takes no longer than the replay itself.
     fn pace(&self, from: u64, to: u64) -> u64 {
         let way = to.saturating_sub(from);
         let parts = self.room(to).min(PARTS) as u64;
-        if way <= SHORT || parts == 0 { u64::MAX } else { way.div_ceil(parts) }
+        if way <= SHORT || parts == 0 { u64::MAX } else { way.div_ceil(parts).max(self.worth(to)) }
     }
 
     /// How many copies of the run around an event there may be near the cursor.
@@ -506,9 +519,17 @@ impl Weights {
     }
 }
 
+impl<M: Message, J> Clone for Seen<'_, M, J> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Message, J> Copy for Seen<'_, M, J> {}
+
 impl Default for Budget {
     fn default() -> Self {
-        Budget { bytes: 256 << 20 }
+        Budget { bytes: 256 << 20, spacing: 1024 }
     }
 }
 
@@ -516,5 +537,95 @@ impl Default for Goal {
     /// The end.
     fn default() -> Self {
         Goal { events: u64::MAX, until: Instant::NEVER }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Actor, Context, Event, Kind, Seed, System, Timer};
+
+    #[derive(Clone, Hash, serde::Serialize)]
+    struct Tick;
+
+    impl Message for Tick {
+        type Note = ();
+        type Shared = ();
+        const KINDS: &'static [&'static str] = &["tick"];
+        fn kind(&self) -> Kind {
+            Kind(0)
+        }
+    }
+
+    /// Keeps a byte for every event.
+    #[derive(Clone, serde::Serialize)]
+    struct Hoarder(String);
+
+    impl Actor<Tick> for Hoarder {
+        fn handle(&mut self, _: Event<Tick>, cx: &mut Context<'_, Tick>) {
+            self.0.push('x');
+            cx.set(Timer(0), Duration::from_millis(1));
+        }
+    }
+
+    fn timeline(events: u64, budget: Budget) -> Timeline<Tick, ()> {
+        let mut system = System::new();
+        system.node("hoarder", Hoarder(String::new()));
+        let limits = Limits { events, ..Limits::default() };
+        let mut timeline = Timeline::new(system.start(Seed(1)).unwrap(), (), Instant::NEVER, limits, budget);
+        timeline.advance(Goal::default(), |_| (Grade::Quiet, ControlFlow::Continue(())));
+        timeline
+    }
+
+    fn events_of(copies: &Copies<Tick, ()>) -> Vec<u64> {
+        copies.even.iter().map(Moment::event).collect()
+    }
+
+    #[test]
+    fn copies_are_evenly_spaced_and_stay_inside_the_budget() {
+        for bytes in [0, 50_000, 300_000, 1_000_000, 1 << 30] {
+            let Timeline { copies, .. } = timeline(10_000, Budget { bytes, spacing: 16 });
+            assert!(copies.bytes <= bytes / 4 * 3 || copies.even.len() == 1, "{bytes}");
+            let step = usize::try_from(copies.spacing).unwrap();
+            assert_eq!(events_of(&copies), (0..=10_000).step_by(step).take(copies.even.len()).collect::<Vec<_>>());
+            assert!(bytes == 0 || 10_000 / copies.spacing + 1 == copies.even.len() as u64);
+            assert_eq!(copies.spacing == 16, bytes == 1 << 30);
+        }
+    }
+
+    #[test]
+    fn what_a_copy_takes_is_known_between_two_measures_and_beyond() {
+        let Timeline { copies, live, .. } = timeline(10_000, Budget { spacing: 16, ..Budget::default() });
+        assert_eq!(copies.weights.0.iter().map(|(at, _)| *at).collect::<Vec<_>>()[..4], [0, 16, 32, 64]);
+        for event in [0, 16, 1_000, 3_000, 8_192, 9_984] {
+            let moment = &copies.even[event as usize / 16];
+            assert!(copies.weights.at(event).abs_diff(moment.weight()) < 200, "{event}");
+        }
+        assert!(copies.weights.at(10_000).abs_diff(live.weight()) < 200);
+    }
+
+    #[test]
+    fn a_long_way_leaves_copies_and_the_next_step_back_is_short() {
+        let mut timeline = timeline(20_000, Budget { spacing: 4_096, ..Budget::default() });
+        timeline.seek(8_000);
+        assert_eq!(timeline.copies.near.keys().next(), Some(&(4_096 + 244)));
+        assert_eq!(timeline.copies.near.len(), 15);
+        timeline.seek(7_999);
+        assert!(timeline.stored(7_998).event() + SHORT > 7_998);
+    }
+
+    #[test]
+    fn copies_near_the_cursor_follow_it_inside_their_share_of_the_budget() {
+        for bytes in [0, 300_000, 2_000_000, 1 << 30] {
+            let mut timeline = timeline(20_000, Budget { bytes, spacing: 4_096 });
+            for event in (0..20_000).step_by(700).chain([100, 9_000]) {
+                timeline.seek(event);
+                let room = timeline.copies.room(event);
+                assert!(timeline.copies.near.len() <= room && room <= NEAR);
+                assert!(room * timeline.copies.weights.at(event) <= bytes / 4);
+            }
+            let far = timeline.copies.near.keys().any(|at| at.abs_diff(9_000) > 15_000);
+            assert!(!far, "{bytes}");
+        }
     }
 }
