@@ -468,7 +468,7 @@ mod tests {
         let keys = |value: &JsonValue| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(field(&state, "maps.paid"), Some(&paid));
         assert_eq!(keys(&state["maps"]["paid"]), ["4/1", "1/1", "…"]);
-        assert_eq!(keys(&state["requests"]), ["order/4", "order/1", "…"]);
+        assert_eq!(keys(&state["requests"]), ["order/4", "order/4 #2", "order/1", "…"]);
         assert_eq!(field(&state, "maps.paid[…]"), Some(&"and 2 more".into()));
     }
 
