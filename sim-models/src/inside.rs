@@ -42,7 +42,7 @@ const REST: &str = "…";
 ///     sim.step();
 /// }
 /// let state = inside::inside(&sim, model.program(), NodeId(1));
-/// assert_eq!(inside::field(&state, "maps.stock.book.value"), Some(&999_998.into()), "{state:#}");
+/// assert_eq!(inside::field(&state, "maps.stock.book.value"), Some(&999_996.into()), "{state:#}");
 /// ```
 pub fn inside(sim: &Sim<Msg>, program: &Program, node: NodeId) -> JsonValue {
     inside_around(sim, program, node, None, usize::MAX)

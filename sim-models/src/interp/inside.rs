@@ -180,7 +180,7 @@ impl Service {
         put(&mut shown, "since", view.instant(request.since));
         put_some(&mut shown, "caller_waits_until", instant(view, request.expires));
         put_some(&mut shown, "deadline", instant(view, request.deadline));
-        put_some(&mut shown, "cancelled", request.cancelled.then_some(true));
+        put_some(&mut shown, "caller_has_gone", request.cancelled.then_some(true));
         put_some(&mut shown, "over", request.done.then_some(true));
         if let Some(place) = index.line.get(&Waiting::Request(key)) {
             put(&mut shown, "waits_for", "a worker");
