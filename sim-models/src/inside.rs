@@ -42,7 +42,7 @@ const REST: &str = "…";
 ///     sim.step();
 /// }
 /// let state = inside::inside(&sim, model.program(), NodeId(1));
-/// assert_eq!(inside::field(&state, "maps.stock.book.value"), Some(&999_998.into()), "{state:#}");
+/// assert_eq!(inside::field(&state, "maps.stock.book.value"), Some(&999_996.into()), "{state:#}");
 /// ```
 pub fn inside(sim: &Sim<Msg>, program: &Program, node: NodeId) -> JsonValue {
     inside_around(sim, program, node, None, usize::MAX)
@@ -204,12 +204,9 @@ impl View<'_> {
         others: impl Iterator<Item = (String, JsonValue)>,
         total: usize,
     ) -> JsonValue {
-        let others_total = total.saturating_sub(first.len());
         let mut shown: Map<String, JsonValue> = first.into_iter().chain(others.take(self.most)).collect();
-        let more = others_total.saturating_sub(self.most);
-        if more > 0 {
-            shown.insert(REST.to_owned(), format!("and {} more", words::grouped(more as u64)).into());
-        }
+        let more = total.saturating_sub(shown.len());
+        put_rest(&mut shown, more);
         JsonValue::Object(shown)
     }
 
@@ -247,6 +244,13 @@ impl View<'_> {
         let first = first.map(|(key, cell)| (key_name(&key), show(cell))).collect();
         let others = cells.iter().filter(|(key, _)| !concerns(key));
         self.clipped(first, others.map(|(key, cell)| (key_name(&key), show(cell))), cells.len())
+    }
+}
+
+/// Says how many more entries there are, if there are any.
+pub(crate) fn put_rest(shown: &mut Map<String, JsonValue>, more: usize) {
+    if more > 0 {
+        shown.insert(REST.to_owned(), format!("and {} more", words::grouped(more as u64)).into());
     }
 }
 
@@ -294,7 +298,7 @@ mod tests {
         {"reply": "done"}],
         "sweep": {"every": "1m", "do": [{"wait": "1s"}]}}},
       "bank": {"kind": "service", "version": "v7", "maps": {"paid": {}}, "endpoints": {"pay": [
-        {"once": "$order/$try", "in": "paid", "do": [{"wait": "90s"}]}]}},
+        {"once": "$order/$try", "in": "paid", "in_flight": "wait", "lock": "5m", "do": [{"wait": "90s"}]}]}},
       "orders": {"kind": "store", "set": "100ms", "maps": {"status": {"17": "old", "book": 3}}}},
      "workload": {
        "buyer": {"rate": "2/s", "spacing": "even", "limit": 9, "each": "order", "do": [{"call": "shop.buy"}]},
@@ -321,31 +325,110 @@ mod tests {
             .collect()
     }
 
-    fn lines(at: &str, node: &str) -> String {
+    /// What stands at a path in the state of a node: `path = value; path = value`.
+    #[track_caller]
+    fn check(at: &str, node: &str, path: &str, expected: &str) {
         let states = states(at, None, usize::MAX);
         let (_, state) = states.iter().find(|(name, _)| name == node).unwrap();
-        let lines = fields(state).into_iter().map(|(path, shown)| format!("{path} = {shown}"));
-        lines.collect::<Vec<_>>().join("\n")
+        let inner = field(state, path).unwrap_or_else(|| panic!("{state:#}"));
+        let lines = fields(inner).into_iter().map(|(path, shown)| format!("{path} = {shown}"));
+        assert_eq!(lines.collect::<Vec<_>>().join("; "), expected);
     }
 
     #[test]
     fn a_service_is_shown_request_by_request() {
-        assert_eq!(lines("1.7s", "shop"), "");
+        check("1.7s", "shop", "workers", "busy = 2; limit = 2");
+        check("1.7s", "shop", "queue", "waiting = 2; limit = 3");
+        check("1.7s", "shop", "by_the_clock.sweep", "begun = 0; runs = false; next = 60s");
+        check("1.7s", "shop", "memory", "seen[1] = 1; seen[2] = 1");
+        check(
+            "1.7s",
+            "shop",
+            "requests[order/1]",
+            "endpoint = buy; from = buyer; since = 0s; at = payment; try = 2; waits_for = its next try; waits_until = 2.1s; \
+             transaction = shop #1; at_commit[0] = record sold order/1; knows.$order = 1",
+        );
+        check(
+            "1.7s",
+            "shop",
+            "requests[order/4]",
+            "endpoint = buy; from = buyer; since = 1.5s; waits_for = a worker; place_in_line = 2; knows.$order = 4",
+        );
+        check(
+            "3.5s",
+            "shop",
+            "requests[order/1]",
+            "endpoint = buy; from = buyer; since = 0s; at = nodes.shop.endpoints.buy[2]; waits_for = 2 branches; \
+             knows.$order = 1; knows.$reason = timeout; \
+             beside[0].at = nodes.shop.endpoints.buy[2].parallel[0][0]; beside[0].waits_for = the end of its wait; \
+             beside[0].waits_until = 4.1s; beside[1].at = nodes.shop.endpoints.buy[2].parallel[1][0]; \
+             beside[1].waits_for = its work; beside[1].waits_until = 5.1s",
+        );
+    }
+
+    #[test]
+    fn a_callee_is_shown_with_who_waits_and_until_when() {
+        check(
+            "1.7s",
+            "bank",
+            "requests[order/2]",
+            "endpoint = pay; from = shop; since = 600ms; caller_waits_until = 1.6s; at = nodes.bank.endpoints.pay[0].do[0]; \
+             waits_for = the end of its wait; waits_until = 90.6s; knows.$order = 2; knows.$amount = 20",
+        );
+        check("1.7s", "bank", "maps", "paid[1/1] = RUNNING; paid[2/1] = RUNNING");
+        check(
+            "3s",
+            "bank",
+            "requests[order/1 #2]",
+            "endpoint = pay; from = shop; since = 2.1s; caller_waits_until = 3.1s; at = nodes.bank.endpoints.pay[0]; \
+             waits_for = whoever runs it for \"1/1\" now; waits_until = 300.1s; knows.$order = 1; knows.$amount = 20",
+        );
     }
 
     #[test]
     fn a_store_is_shown_with_versions_locks_and_transactions() {
-        assert_eq!(lines("1.55s", "orders"), "");
+        check("1.55s", "orders", "transactions[shop #1]", "waiting = 0; sets.status[1] = paid");
+        check(
+            "1.55s",
+            "orders",
+            "locks.status",
+            "[1].held_by = shop #1; [1].waiting = 0; [2].held_by = shop #2; [2].waiting = 0",
+        );
+        check("1.55s", "orders", "maps.status[17]", "value = old; version = 1");
+        check("1.55s", "orders", "sizes", "status = 2");
+        check(
+            "0.05s",
+            "orders",
+            "operations[order/1]",
+            "asks = set orders.status[1] = \"paid\", in transaction shop #1; from = shop; waits_for = its work; \
+             waits_until = 100ms",
+        );
     }
 
     #[test]
     fn a_workload_is_shown_by_what_is_under_way() {
-        assert_eq!([lines("1.7s", "patrons"), lines("1.7s", "buyer"), lines("1.7s", "bank")].join("\n--\n"), "");
+        check("0.5s", "patrons", "think_until", "[1] = 1s; [2] = 1s; [3] = 1s");
+        check(
+            "1.7s",
+            "patrons",
+            "requests[visit/2]",
+            "user = 2; since = 1s; at = workload.patrons.do[0]; waits_for = the end of its wait; waits_until = 6s; \
+             knows.$visit = 2",
+        );
+        check("1.7s", "buyer", "begun", " = 4");
+        check("1.7s", "buyer", "next", " = 2s");
+        check(
+            "1.7s",
+            "buyer",
+            "requests[order/1]",
+            "since = 0s; at = workload.buyer.do[0]; waits_for = shop: buy; waits_since = 0s; knows.$order = 1",
+        );
     }
 
     #[test]
     fn what_is_down_still_has_what_no_crash_takes() {
-        assert!(lines("21s", "orders").starts_with("up = false\nsizes.status = "));
+        check("21s", "orders", "up", " = false");
+        check("21s", "orders", "maps.status[17].value", " = old");
     }
 
     #[test]
@@ -381,7 +464,12 @@ mod tests {
     #[test]
     fn of_many_entries_those_of_the_operation_come_first() {
         let (_, state) = states("10s", Some(4), 1).swap_remove(1);
-        assert_eq!(field(&state, "maps.paid"), None, "{state:#}");
+        let paid = serde_json::json!({"4/1": "RUNNING", "1/1": "RUNNING", "…": "and 2 more"});
+        let keys = |value: &JsonValue| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(field(&state, "maps.paid"), Some(&paid));
+        assert_eq!(keys(&state["maps"]["paid"]), ["4/1", "1/1", "…"]);
+        assert_eq!(keys(&state["requests"]), ["order/4", "order/4 #2", "order/1", "…"]);
+        assert_eq!(field(&state, "maps.paid[…]"), Some(&"and 2 more".into()));
     }
 
     #[test]

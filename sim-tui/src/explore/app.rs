@@ -143,7 +143,6 @@ pub(crate) struct RunView {
     been: Vec<u64>,
     been_on: Vec<u64>,
     pub(crate) word: String,
-    pub(crate) scroll: usize,
 }
 
 /// Until when a run goes on that somebody does not pace.
@@ -526,7 +525,7 @@ impl App {
         let Some(run) = &mut self.run else { return Vec::new() };
         let Some(broken) = run.snapshot.broken.iter().find(|broken| broken.event == event) else { return Vec::new() };
         run.wanted.focus = broken.operation;
-        let text = format!("{} broke at #{event}. w asks why, 3 shows it, Space runs on", broken.property);
+        let text = format!("\"{}\" broke. w: why?  Space: run on", broken.property);
         self.notice = Some((Ink::Broken, text));
         Vec::new()
     }
@@ -639,7 +638,6 @@ impl RunView {
             been: Vec::new(),
             been_on: Vec::new(),
             word: String::new(),
-            scroll: 0,
         }
     }
 

@@ -222,7 +222,7 @@ impl Kept {
 
     /// Lets new events happen; the event at which a property broke for the first time, if it was to stop there.
     pub(super) fn advance(&mut self, events: u64, until: Instant, stop_at_broken: bool) -> Option<u64> {
-        let Kept { model, timeline, red, broken, .. } = self;
+        let Kept { timeline, red, broken, .. } = self;
         let mut stopped = None;
         let reached = quietly(|| {
             timeline.advance(Goal { events, until }, |seen| {

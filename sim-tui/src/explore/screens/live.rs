@@ -52,7 +52,7 @@ fn panes(app: &App, area: Rect) -> Panes {
             let timeline = (lanes + 3).clamp(5, 8);
             let [top, middle, bottom] =
                 Layout::vertical([Constraint::Min(8), Constraint::Length(timeline), Constraint::Length(6)]).areas(area);
-            let [graph, rates] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(46)]).areas(top);
+            let [graph, rates] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(40)]).areas(top);
             Panes { graph, rates, timeline: middle, inspector: bottom, ..Panes::default() }
         }
         Class::Narrow | Class::TooSmall => {
@@ -308,15 +308,15 @@ fn timeline(run: &RunView, pen: &mut Pen<'_>, area: Rect, focus: bool) {
     }
     let y = inner.y + shown as u16;
     fault_ticks(run, pen, lanes, y, (from, to));
-    for broken in snapshot.broken.iter() {
-        if let Some(at) = snapshot.past.at(broken.event).filter(|at| (from..=to).contains(at)) {
-            pen.glyph(lanes, lanes.x + column(from, to, width, at), y, Ink::Broken, Glyph::Broken);
-        }
-    }
     let here = now(run);
     if (from..=to).contains(&here) {
         let x = lanes.x + column(from, to, width, here);
         pen.glyph(lanes, x, y, Ink::Strong, Glyph::Now);
+    }
+    for broken in snapshot.broken.iter() {
+        if let Some(at) = snapshot.past.at(broken.event).filter(|at| (from..=to).contains(at)) {
+            pen.glyph(lanes, lanes.x + column(from, to, width, at), y, Ink::Broken, Glyph::Broken);
+        }
     }
 }
 
@@ -327,7 +327,8 @@ fn column_events(past: &Past, from: Instant, to: Instant, width: u16) -> Vec<u64
         let nanos = u128::from(from.nanos()) + length * u128::from(column) / u128::from(width);
         Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     };
-    (0..=width).map(|column| past.last_before(begin(column))).collect()
+    // What happens at the very end belongs to the last column.
+    (0..width).map(|column| past.last_before(begin(column))).chain([past.last_until(to)]).collect()
 }
 
 fn lane(past: &Past, pen: &mut Pen<'_>, area: Rect, y: u16, nodes: std::ops::Range<u32>, edges: &[u64], reached: u16) {
@@ -349,7 +350,7 @@ fn lane(past: &Past, pen: &mut Pen<'_>, area: Rect, y: u16, nodes: std::ops::Ran
         match worst {
             _ if x > reached => pen.glyph(area, place, y, Ink::Dim, Glyph::NotYet),
             Grade::Broken => pen.glyph(area, place, y, Ink::Broken, Glyph::Broken),
-            Grade::Trouble => pen.cell(area, place, y, Ink::Trouble, pen.look.level(count.max(1), most.max(1))),
+            Grade::Trouble => pen.glyph(area, place, y, Ink::Trouble, Glyph::Trouble),
             Grade::Quiet | Grade::Notable => pen.cell(area, place, y, Ink::Level, pen.look.level(count, most)),
         }
     }
@@ -425,7 +426,7 @@ pub(super) fn inspector(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect,
         return;
     };
     let mut y = inner.y;
-    let mut say = |pen: &mut Pen<'_>, ink: Ink, line: &str, y: &mut u16| {
+    let say = |pen: &mut Pen<'_>, ink: Ink, line: &str, y: &mut u16| {
         for line in wrapped(line, usize::from(inner.width)) {
             if *y < inner.bottom() {
                 pen.fit(inner, inner.x, *y, ink, &line, inner.width);
@@ -462,8 +463,7 @@ fn state(run: &RunView, pen: &mut Pen<'_>, area: Rect, focus: bool) {
     let rows = usize::from(area.height - 1);
     let first = if focus { run.field.saturating_sub(rows / 2) } else { 0 };
     for (y, (at, (path, shown))) in (area.y + 1..area.bottom()).zip(looked.fields.iter().enumerate().skip(first)) {
-        let x = pen.fit(area, area.x + 1, y, Ink::Dim, path, area.width / 2);
-        let _ = x;
+        pen.fit(area, area.x + 1, y, Ink::Dim, path, area.width / 2);
         let x = area.x + 2 + pen.width(path).min(area.width / 2);
         pen.fit(area, x, y, Ink::Plain, shown, area.right().saturating_sub(x));
         if focus && at == run.field {

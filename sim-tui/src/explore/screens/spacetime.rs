@@ -552,7 +552,7 @@ fn why_pane(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
     let mut shown: Vec<(bool, Ink, String)> = Vec::new();
     for (here, ink, line) in lines {
         for (part, line) in wrapped(&line, usize::from(inner.width.saturating_sub(2))).into_iter().enumerate() {
-            shown.push((here, ink, if part == 0 { line } else { format!("    {line}") }));
+            shown.push((here && part == 0, ink, if part == 0 { line } else { format!("    {line}") }));
         }
     }
     let here = shown.iter().position(|(here, ..)| *here).unwrap_or(0);

@@ -78,7 +78,7 @@ struct Grid {
 impl Grid {
     fn of(run: &RunView, pen: &Pen<'_>, area: Rect) -> Grid {
         let layers = &run.snapshot.facts.topology.layers;
-        let room = (area.width / (layers.len().max(1) as u16)).saturating_sub(4).max(4);
+        let room = area.width;
         let width = |places: &Vec<Place>| {
             let of = places.iter().filter_map(|place| match place {
                 Place::Node(node) => Some(pen.width(&name(run, node.0 as usize)) + 2),
@@ -86,10 +86,18 @@ impl Grid {
             });
             of.max().unwrap_or(1).min(room)
         };
+        let mut widths: Vec<u16> = layers.iter().map(width).collect();
+        // Between two layers there must be room for an arrow; the widest names give way first.
+        let gaps = 4 * (layers.len() as u16).saturating_sub(1);
+        while widths.iter().sum::<u16>() + gaps + 2 > area.width
+            && let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > 4)
+        {
+            *widest -= 1;
+        }
         Grid {
             area,
             layers: layers.len() as u16,
-            widths: layers.iter().map(width).collect(),
+            widths,
             slots: layers.iter().map(|places| places.len() as u16).collect(),
         }
     }
@@ -100,8 +108,10 @@ impl Grid {
         if last == 0 {
             return self.area.x + 1;
         }
-        let span = self.area.width.saturating_sub(self.widths.last().copied().unwrap_or(0) + 2);
-        self.area.x + 1 + span * layer as u16 / last
+        // What the names leave free is shared by the gaps.
+        let names: u16 = self.widths.iter().sum();
+        let free = self.area.width.saturating_sub(names + 2);
+        self.area.x + 1 + self.widths[..layer].iter().sum::<u16>() + free * layer as u16 / last
     }
 
     fn right(&self, layer: usize) -> u16 {
