@@ -404,8 +404,9 @@ impl<T: Tape> Clues<'_, T> {
             Note::Cell { map, key, .. } => Some((map, key)),
             _ => None,
         });
-        let store = self.program.store(self.declared(step.node()?)).is_some();
-        if changed.is_none() && !(store && !self.letters(step.number).is_empty()) {
+        let is_store = self.program.store(self.declared(step.node()?)).is_some();
+        let answers = is_store && !self.letters(step.number).is_empty();
+        if changed.is_none() && !answers {
             return None;
         }
         let farthest = step.number.saturating_sub(answer::FARTHEST);

@@ -97,8 +97,7 @@ fn every_walk_over_many_seeds_ends_at_a_root_and_its_messages_and_timers_are_nee
             let (vanishes, all) = share.entry(reason.link).or_default();
             *all += 1;
             *vanishes += u32::from(*proof == LinkProof::Vanishes);
-            // Without one recording nobody is answered, and one try more may make another in its place; nothing else happens
-            // all the same.
+            // In place of a recording there may be that of a third try; nothing else happens all the same.
             let replaced = reason.link == Link::Value;
             assert!(replaced || *proof == LinkProof::Vanishes, "seed {:?}:\n{}", one.seed, shown(&proven));
         }
@@ -108,7 +107,7 @@ fn every_walk_over_many_seeds_ends_at_a_root_and_its_messages_and_timers_are_nee
         println!("seed {:?}\n{}", one.seed, shown(&one.proven()));
     }
     let (vanishes, all) = share[&Link::Value];
-    assert!(vanishes * 3 > all, "{vanishes} of {all} recordings are needed");
+    assert!(vanishes * 10 > all * 9, "{vanishes} of {all} recordings are needed");
     assert_eq!(roots, BTreeMap::from([(Link::SlowWork, failed.len() as u32)]), "each came of a slow charge");
     println!("{} runs; vanishes of all: {share:?}; roots: {roots:?}", failed.len());
 }
