@@ -22,7 +22,10 @@ impl Part {
 }
 
 /// How deep a chain of callees is followed.
-const DEEPEST: u32 = 64;
+const DEEPEST: u32 = 16;
+
+/// How many events back somebody is looked for who may not be there.
+pub(super) const FARTHEST: u64 = 10_000;
 
 impl<T: Tape> Clues<'_, T> {
     /// Why a timer went off that waited for answers; nothing, when it waited for none.
@@ -138,7 +141,7 @@ impl<T: Tape> Clues<'_, T> {
                 let waited = gave_up(&self.tape.notes(step.number)).into_iter();
                 let waited: Vec<Letter> = waited.filter_map(|edge| self.waited_for(step, node, edge)).collect();
                 for request in waited {
-                    parts.extend(self.parts(&request, step.number, depth - 1));
+                    parts.extend(self.parts(&request, step.number, depth.saturating_sub(1)));
                 }
                 let by = step.by.unwrap_or(previous);
                 parts.extend(self.drawn(by, of));
@@ -155,7 +158,7 @@ impl<T: Tape> Clues<'_, T> {
                 for request in
                     asked.into_iter().filter(|letter| self.answer_cause(letter) == step.cause).collect::<Vec<_>>()
                 {
-                    parts.extend(self.parts(&request, step.number, depth - 1));
+                    parts.extend(self.parts(&request, step.number, depth.saturating_sub(1)));
                 }
             }
             Happening::Refused { by: callee, .. } | Happening::Reset { by: callee, .. } => {
@@ -190,10 +193,12 @@ impl<T: Tape> Clues<'_, T> {
         let begun = self.request_of(to);
         let who = self.operation(theirs).filter(|_| theirs != of).unwrap_or_else(|| "another".to_owned());
         let says = format!("it stood in line at {} for {} behind {who}", self.name(node), words::length(length));
-        let mut parts = if begun < to { self.served(begun, to, depth - 1) } else { Vec::new() };
+        let mut parts = if begun < to && depth > 0 { self.served(begun, to, depth - 1) } else { Vec::new() };
         parts.retain(|part| !part.weight.0.is_zero());
         let slow = parts.into_iter().max_by_key(|part| part.weight).map(|part| part.reason);
         let reason = match slow {
+            // Whoever had stood in line as well says who was slow in the end.
+            Some(slow) if slow.link == Link::InLine => slow,
             Some(slow) => Reason::new(slow.place, Link::InLine, format!("{says}: {}", slow.words)),
             None => Reason::new(Place::Event(to), Link::InLine, format!("{says}, until {}", self.told(to))),
         };
@@ -257,7 +262,7 @@ impl<T: Tape> Clues<'_, T> {
         for request in asked.into_iter().filter(|letter| letter.from == node) {
             let cause = self.answer_cause(&request);
             if !self.is_heard(node, event, until, |step| step.cause == cause) {
-                parts.extend(self.parts(&request, until, depth - 1));
+                parts.extend(self.parts(&request, until, depth.saturating_sub(1)));
             }
         }
         let now = self.at(until);
@@ -280,7 +285,7 @@ impl<T: Tape> Clues<'_, T> {
     /// Who else had the workers of a node: the last work begun there for another operation that was not over by an event.
     pub(super) fn occupant(&mut self, node: NodeId, of: Operation, by: u64) -> Option<Reason> {
         let now = self.at(by);
-        for event in (1..by).rev() {
+        for event in (by.saturating_sub(FARTHEST).max(1)..by).rev() {
             let Some(step) = self.tape.step(event).filter(|step| step.node() == Some(node)) else { continue };
             let draws = self.draws(event).into_iter();
             let mut others = draws.filter(|(_, draw)| draw.cause.operation != of);

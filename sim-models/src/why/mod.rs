@@ -19,7 +19,7 @@ pub use self::proof::{LinkProof, prove_link};
 pub use self::tape::{Retelling, Tape};
 use crate::judge::{Reading, Source, Violation};
 use crate::message::{Counted, EdgeCounted, Note, Tone};
-use crate::program::{Ask, Program};
+use crate::program::{Ask, MapRef, Program};
 use crate::value::Value;
 
 /// Something that can be asked about, or be the reason of something.
@@ -398,26 +398,40 @@ impl<T: Tape> Clues<'_, T> {
         odd.into_iter().map(|(entry, draw)| self.chance(step.number, entry, &draw)).collect()
     }
 
-    /// Where a cell was changed: who had changed it before.
-    fn cells(&mut self, step: &Step) -> Vec<Reason> {
-        let notes = self.tape.notes(step.number);
-        let changed = notes.into_iter().filter_map(|note| match note {
+    /// Where a cell was changed: who had changed it before. Where a store answered: what had changed there last.
+    fn cells(&mut self, step: &Step) -> Option<Reason> {
+        let changed = self.tape.notes(step.number).into_iter().find_map(|note| match note {
             Note::Cell { map, key, .. } => Some((map, key)),
             _ => None,
         });
-        let changed: Vec<_> = changed.collect();
-        let Some((map, key)) = changed.into_iter().next() else { return Vec::new() };
-        let mut event = step.before;
-        while let Some(step) = event.and_then(|event| self.tape.step(event)) {
-            let is_it = |note: &Note| matches!(note, Note::Cell { map: of, key: at, .. } if *of == map && *at == key);
-            if let Some(Note::Cell { value, .. }) = self.tape.notes(step.number).into_iter().find(is_it) {
-                let def = self.program.map(map);
-                let words = format!("{} was {value} before, since {}", def.name, self.told(step.number));
-                return vec![Reason::new(Place::Event(step.number), Link::Value, words)];
-            }
-            event = step.before;
+        let is_store = self.program.store(self.declared(step.node()?)).is_some();
+        let answers = is_store && !self.letters(step.number).is_empty();
+        if changed.is_none() && !answers {
+            return None;
         }
-        Vec::new()
+        let farthest = step.number.saturating_sub(answer::FARTHEST);
+        let mut event = step.before;
+        while let Some(earlier) = event.filter(|event| *event > farthest).and_then(|event| self.tape.step(event)) {
+            let found = self.tape.notes(earlier.number).into_iter().find_map(|note| match note {
+                Note::Cell { map, key, value } => {
+                    let is_it = changed.as_ref().is_none_or(|(of, at)| (*of, at) == (map, &key));
+                    is_it.then_some((map, key, value))
+                }
+                _ => None,
+            });
+            if let Some((map, key, value)) = found {
+                let words = format!("{}[{key}] was {value}, since {}", self.map(map), self.told(earlier.number));
+                return Some(Reason::new(Place::Event(earlier.number), Link::Value, words));
+            }
+            event = earlier.before;
+        }
+        None
+    }
+
+    /// A map as properties name it.
+    fn map(&self, map: MapRef) -> String {
+        let def = self.program.map(map);
+        format!("{}.{}", self.program.node(def.owner).name, def.name)
     }
 
     fn program_order(&mut self, step: &Step) -> Option<Reason> {

@@ -10,7 +10,7 @@ use sim_core::{Fault, Happening, Instant, Limits, NodeId, Seed, Sim, Step, Stop,
 use super::Place;
 use crate::decided::{Decided, Reader};
 use crate::judge::{ScenarioJudge, Violation};
-use crate::message::Msg;
+use crate::message::{Msg, Note};
 use crate::program::{Ask, Program};
 use crate::record::soon_after;
 use crate::scenario::Model;
@@ -36,7 +36,9 @@ pub enum LinkProof {
 /// Whether something still happens without one of its reasons. `violation` is what [`Place::Violation`] stands for; `forks`
 /// gives the run as it is just after the event of a number, 0 before the first.
 ///
-/// Without an event: it is taken out of a fork just before it ([`Sim::forgo`]). Without a line of the schedule: the run of the
+/// Without an event: it is taken out of a fork just before it ([`Sim::forgo`]); but of an event whose facts or cells a violation
+/// read, the judge is told none of those, and it happens. Were it taken out, nobody would be answered, and one try more might
+/// record in its place. Without a line of the schedule: the run of the
 /// model without it. Without an answer of the dice: the run with the default in its place. Looked for is the same violation, for
 /// the same key, or an event of the same lineage on the same node, until soon after the instant at which it was.
 pub fn prove_link(
@@ -57,11 +59,32 @@ pub fn prove_link(
             None => return LinkProof::Vanishes,
         },
     };
+    if let (Effect::Broken(..), Place::Event(event)) = (&effect, cause)
+        && let Some((sim, judge)) = unrecorded(&mut forks, event)
+    {
+        return effect.looked_for(model, sim, judge);
+    }
     match without(model, seed, &mut forks, cause) {
         Some((changed, sim, judge)) => effect.looked_for(&changed, sim, judge),
         // What cannot be taken out cannot be shown to be needed.
         None => LinkProof::Stays { event: effect.event() },
     }
+}
+
+/// The run just after an event of which the judge has been told no facts and cells; `None` when it has none.
+fn unrecorded(
+    forks: &mut impl FnMut(u64) -> (Sim<Msg>, ScenarioJudge),
+    event: u64,
+) -> Option<(Sim<Msg>, ScenarioJudge)> {
+    let (mut sim, mut judge) = forks(event.checked_sub(1)?);
+    let step = sim.step()?;
+    let is_read = |note: &Note| matches!(note, Note::Fact(..) | Note::Cell { .. });
+    let other: Vec<Note> = sim.notes().iter().filter(|note| !is_read(note)).cloned().collect();
+    if other.len() == sim.notes().len() {
+        return None;
+    }
+    judge.take(step.number, step.at, step.node(), &other);
+    Some((sim, judge))
 }
 
 fn next_of(forks: &mut impl FnMut(u64) -> (Sim<Msg>, ScenarioJudge), event: u64) -> Option<Step> {

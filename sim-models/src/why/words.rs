@@ -101,16 +101,14 @@ impl<T: Tape> Clues<'_, T> {
         if notes.iter().any(|note| matches!(note, Note::Requested { .. })) {
             return (format!("{here} began {}: it sent {word}", self.operation_words(step.cause.operation)), false);
         }
+        let since = if gave_up(&notes).is_empty() { String::new() } else { format!(": {}", self.told(by)) };
         match self.asking(step) {
             None if self.edge(from, to).is_some() => {
                 (format!("{here} told {there} that it waits no longer: {word}"), false)
             }
-            None => (format!("{here} answered {word} of {there}"), false),
-            Some(1) => (format!("{here} sent {word} to {there}"), false),
-            Some(tries) => {
-                let since = if gave_up(&notes).is_empty() { String::new() } else { format!(": {}", self.told(by)) };
-                (format!("{here} sent {word} to {there} the {} time{since}", ordinal(tries)), true)
-            }
+            None => (format!("{here} answered {word} of {there}{since}"), false),
+            Some(1) => (format!("{here} sent {word} to {there}{since}"), false),
+            Some(tries) => (format!("{here} sent {word} to {there} the {} time{since}", ordinal(tries)), true),
         }
     }
 }
