@@ -84,13 +84,8 @@ impl Standin {
     }
 
     fn command(&mut self) -> Vec<Order> {
-        match self.palette.take().as_deref() {
-            Some("debug-panic ui") => panic!("asked to, on the screen's thread"),
-            Some("debug-panic worker") => {
-                let _ =
-                    thread::Builder::new().name("engine".to_owned()).spawn(|| panic!("asked to, on a worker's thread"));
-            }
-            _ => {}
+        if let Some(whose) = self.palette.take().unwrap_or_default().strip_prefix("debug-panic ") {
+            guard::debug_panic(whose);
         }
         vec![Order::Redraw]
     }
