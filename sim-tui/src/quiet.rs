@@ -6,7 +6,6 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 
 use crate::explore::guard;
-use crate::report::note;
 
 thread_local! {
     /// While a simulation runs on this thread: what the last panic said.
@@ -37,7 +36,7 @@ pub(crate) fn quietly<T>(simulation: impl FnOnce() -> T) -> T {
     let outcome = catch_unwind(AssertUnwindSafe(simulation));
     let said = hold(before).unwrap_or_default();
     outcome.unwrap_or_else(|panic| {
-        guard::panicked(&said, || note(&format!("this is a mistake in faultline itself, please report it: {said}")));
+        guard::panicked(&said, || eprintln!("this is a mistake in faultline itself, please report it: {said}"));
         resume_unwind(panic)
     })
 }

@@ -7,7 +7,7 @@ mod pty;
 mod shell;
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::pty::{Pty, State};
 use crate::shell::{Said, Shell};
@@ -126,6 +126,23 @@ fn check_05_a_panic_on_a_workers_thread_is_told_after_the_terminal_is_back() {
     check_panic("worker", "asked to, on a worker's thread");
 }
 
+#[test]
+fn check_05_a_panic_that_gets_out_of_a_simulation_is_told_after_the_terminal_is_back() {
+    check_panic("kernel", "asked to, in the kernel");
+}
+
+/// A panicking actor is a finding; the screen stays.
+#[test]
+fn check_05_a_panic_that_a_simulation_catches_is_not_told() {
+    let mut pty = explorer(&[], &[]);
+    pty.keys(":debug-panic actor\r");
+    pty.keys("%");
+    pty.wait_until("the mouse is on", |now| now.state().mouse);
+    pty.keys("q");
+    check_left(&pty, 0);
+    assert!(!pty.written().contains("asked to"), "{}", pty.written());
+}
+
 #[track_caller]
 fn check_panic(whose: &str, message: &str) {
     let mut pty = sized(&[], &[], 200, 24);
@@ -188,6 +205,26 @@ fn check_stopped_and_continued(shell: &mut Pty) {
     assert_eq!(shell.state(), State::ORDINARY, "{}", shell.screen());
     shell.keys("echo code $? again\r");
     shell.wait_for("code 0 again");
+}
+
+/// It was told to end while it was stopped: it does so as soon as it can.
+#[cfg(target_os = "linux")]
+#[test]
+fn check_06_what_is_killed_while_it_is_stopped_ends_when_it_is_continued() {
+    let mut shell = Pty::shell(80, 24);
+    shell.keys("faultline\r");
+    shell.wait_for("Scenarios");
+    let explorer = shell.foreground();
+    shell.keys("\x1a");
+    shell.wait_for_prompt();
+    shell.signal_to(explorer, "TERM");
+    shell.signal_to(explorer, "CONT");
+    // Ended, and not yet noticed by the shell.
+    shell.wait_until("it is gone", |_| pty::state_of(explorer) == Some('Z'));
+    shell.keys("fg; echo code $?\r");
+    shell.wait_for("code 143");
+    shell.wait_for_prompt();
+    assert_eq!(shell.state(), State::ORDINARY, "{}", shell.screen());
 }
 
 /// What SIGSTOP stops cannot give the terminal back before, but takes it properly after.
@@ -319,6 +356,19 @@ fn check_30_without_a_screen_the_bare_program_tells_the_story() {
     pty.wait_for("faultline");
     assert_eq!(pty.exit(), 0);
     assert!(!pty.written().contains("\x1b[?1049h"), "{}", pty.written());
+}
+
+#[test]
+fn what_runs_by_itself_is_drawn_at_most_thirty_times_a_second() {
+    let mut pty = explorer(&[], &[]);
+    let frames = |bytes: &[u8]| bytes.windows(8).filter(|part| *part == b"\x1b[?2026h").count();
+    pty.quiet_for(Duration::from_millis(200));
+    let (before, since) = (frames(&pty.bytes()), Instant::now());
+    pty.keys("m");
+    pty.wait_until("30 frames are drawn", |now| frames(now.bytes()) >= before + 30);
+    assert!(since.elapsed() >= Duration::from_millis(900), "{:?}", since.elapsed());
+    pty.keys("q");
+    check_left(&pty, 0);
 }
 
 #[test]

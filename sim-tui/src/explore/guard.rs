@@ -9,7 +9,7 @@ use std::env::temp_dir;
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::panic::{set_hook, take_hook};
+use std::panic::{catch_unwind, set_hook, take_hook};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,7 @@ use crossterm::terminal::{
     EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 
+use crate::quiet::quietly;
 use crate::report::note;
 
 /// The terminal while the explorer has it; dropping this gives it back.
@@ -68,12 +69,10 @@ impl TerminalGuard {
         out.flush()
     }
 
-    /// Gives the terminal back, does something, and takes the terminal again as it was.
-    pub(crate) fn outside(&self, deed: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    /// Takes the terminal again as it was, after it was given back, or after somebody else has had it unasked.
+    pub(crate) fn retake(&self) -> io::Result<()> {
         leave();
-        let done = deed();
-        take()?;
-        done
+        take()
     }
 }
 
@@ -194,6 +193,22 @@ fn write_new(text: &str) -> io::Result<PathBuf> {
         }
     }
     outcome.map(|_| PathBuf::new())
+}
+
+/// The hidden commands `debug-panic ui`, `worker`, `kernel` and `actor`, so that all this can be tried on a real terminal.
+pub(crate) fn debug_panic(whose: &str) {
+    let on_a_thread = |deed: fn()| {
+        let _ = thread::Builder::new().name("engine".to_owned()).spawn(deed);
+    };
+    match whose {
+        "ui" => panic!("asked to, on the screen's thread"),
+        "worker" => on_a_thread(|| panic!("asked to, on a worker's thread")),
+        // Out of a simulation: a mistake of the kernel.
+        "kernel" => on_a_thread(|| quietly(|| panic!("asked to, in the kernel"))),
+        // Caught inside a simulation: a finding.
+        "actor" => on_a_thread(|| drop(quietly(|| catch_unwind(|| panic!("asked to, in an actor"))))),
+        _ => {}
+    }
 }
 
 /// A panic elsewhere has not made a text or a name invalid.

@@ -57,13 +57,13 @@ pub(crate) enum Input<E> {
     WorkerPanicked(String),
 }
 
-/// A signal that is listened to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A signal that is listened to; of those that come at once, the first here is heard first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(not(unix), allow(dead_code, reason = "there are no signals to listen to"))]
 pub(crate) enum Signal {
-    Terminate,
     HangUp,
     Interrupt,
+    Terminate,
     Stop,
     Continue,
 }
@@ -129,13 +129,13 @@ pub(crate) fn run<S: Screen>(screen: &mut S, inputs: &Inputs<S::Reply>) -> io::R
 }
 
 fn shown<S: Screen>(screen: &mut S, inputs: &Inputs<S::Reply>) -> io::Result<Exit> {
-    hear_signals(inputs.sender());
+    hear_signals(inputs.sender())?;
     let guard = TerminalGuard::enter()?;
     let sheet = Sheet::default();
     let terminal = Terminal::new(CrosstermBackend::new(sheet.clone()))?;
     hear_terminal(inputs.sender())?;
     let pace = Pace::beginning(Instant::now());
-    let mut edge = Edge { screen, guard, terminal, sheet, pace, stopped_by_us: false };
+    let mut edge = Edge { screen, guard, terminal, sheet, pace };
     loop {
         if let ControlFlow::Break(exit) = edge.turn(&inputs.receiver)? {
             return Ok(exit);
@@ -150,8 +150,6 @@ struct Edge<'a, S> {
     terminal: Terminal<CrosstermBackend<Sheet>>,
     sheet: Sheet,
     pace: Pace,
-    /// The signal that continues it is still to come, and then there is nothing left to do.
-    stopped_by_us: bool,
 }
 
 type Flow = ControlFlow<Exit>;
@@ -251,20 +249,18 @@ impl<S: Screen> Edge<'_, S> {
 
     /// Where nobody would ever continue it, stopping would be the end.
     fn suspend(&mut self) -> io::Result<()> {
-        if !can_be_continued() {
-            return Ok(());
+        if can_be_continued() {
+            guard::leave();
+            stop()?;
         }
-        self.stopped_by_us = true;
-        self.guard.outside(stop)?;
-        self.repaint()
+        // The terminal is taken again when the signal that continued this comes through, and not here: one that ends it may be before
+        // that one, and whoever takes the terminal from the background is stopped again.
+        Ok(())
     }
 
     /// Whoever stopped it unasked, as SIGSTOP does, has left another program's screen and modes here.
     fn continued(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.stopped_by_us) {
-            return Ok(());
-        }
-        self.guard.outside(|| Ok(()))?;
+        self.guard.retake()?;
         self.repaint()
     }
 }
@@ -433,36 +429,60 @@ fn input_of<E>(event: Event) -> Option<Input<E>> {
 #[cfg(unix)]
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Starts the thread that hears signals. Where they cannot be listened to, they end the program as they always did.
+/// What was sent to a stopped program comes through together with what continues it, in any order; it takes no longer than this.
 #[cfg(unix)]
-fn hear_signals<E: Send + 'static>(inputs: Sender<Input<E>>) {
+const TOGETHER: Duration = Duration::from_millis(10);
+
+/// Starts the thread that hears signals.
+#[cfg(unix)]
+fn hear_signals<E: Send + 'static>(inputs: Sender<Input<E>>) -> io::Result<()> {
     use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
-    let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP]) else {
-        return;
-    };
+    let mut signals = signal_hook::iterator::Signals::new([SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP])?;
     let hears = move || {
-        for number in &mut signals {
-            let signal = match number {
-                SIGCONT => Signal::Continue,
-                SIGHUP => Signal::HangUp,
-                SIGINT => Signal::Interrupt,
-                SIGTSTP => Signal::Stop,
-                _ => Signal::Terminate,
-            };
-            let _ = inputs.send(Input::Signal(signal));
-            if let Demand::End(exit) = Demand::of::<E>(&Input::Signal(signal)) {
-                thread::sleep(GRACE);
-                guard::leave();
-                std::process::exit(exit as i32);
+        loop {
+            let mut heard: Vec<Signal> = signals.wait().map(signal_of).collect();
+            if heard.contains(&Signal::Continue) {
+                thread::sleep(TOGETHER);
+                heard.extend(signals.pending().map(signal_of));
+            }
+            // One that ends it goes first: it must not take the terminal again for that.
+            heard.sort_unstable();
+            for signal in heard {
+                let _ = inputs.send(Input::Signal(signal));
+                if let Demand::End(exit) = Demand::of::<E>(&Input::Signal(signal)) {
+                    end_after_grace(exit);
+                }
             }
         }
     };
-    // Without the thread nobody would hear them; that happens only where no thread can be had at all.
-    let _ = thread::Builder::new().name("signals".to_owned()).spawn(hears);
+    thread::Builder::new().name("signals".to_owned()).spawn(hears).map(|_| ())
 }
 
+#[cfg(unix)]
+fn signal_of(number: i32) -> Signal {
+    use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTSTP};
+    match number {
+        SIGHUP => Signal::HangUp,
+        SIGINT => Signal::Interrupt,
+        SIGTSTP => Signal::Stop,
+        SIGCONT => Signal::Continue,
+        _ => Signal::Terminate,
+    }
+}
+
+/// The loop ends the process before this does, unless it hangs.
+#[cfg(unix)]
+fn end_after_grace(exit: Exit) {
+    thread::sleep(GRACE);
+    guard::leave();
+    std::process::exit(exit as i32);
+}
+
+/// There are none; a console that is closed ends the program.
 #[cfg(not(unix))]
-fn hear_signals<E: Send + 'static>(_: Sender<Input<E>>) {}
+fn hear_signals<E: Send + 'static>(_: Sender<Input<E>>) -> io::Result<()> {
+    Ok(())
+}
 
 /// Returns when it was continued.
 #[cfg(unix)]

@@ -142,7 +142,7 @@ impl Pty {
         self.keys.flush().unwrap();
     }
 
-    /// Waits until all this is so.
+    /// Waits until this is so.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, mut holds: impl FnMut(&Now) -> bool) {
         let end = Instant::now() + DEADLINE;
@@ -150,7 +150,8 @@ impl Pty {
         while !holds(&now) {
             let left = end.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "waited in vain until {what}; {}", now.report());
-            now = self.seen.news.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0;
+            let look_again = left.min(Duration::from_millis(50));
+            now = self.seen.news.wait_timeout(now, look_again).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -215,7 +216,12 @@ impl Pty {
 
     /// Sends a signal, such as `TERM`, to whatever is in the foreground.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.foreground().to_string();
+        self.signal_to(self.foreground(), name);
+    }
+
+    /// Sends a signal to one process.
+    pub(crate) fn signal_to(&self, pid: i32, name: &str) {
+        let pid = pid.to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
         assert!(sent.success(), "kill -s {name} {pid}");
     }
@@ -282,6 +288,13 @@ fn watch(mut output: Box<dyn Read + Send>, mut child: Box<dyn Child + Send + Syn
         let exit = child.wait().map_or(u32::MAX, |status| status.exit_code());
         waits.tell(|now| now.exit = Some(exit));
     });
+}
+
+/// A letter for what a process does now: `T` is stopped, `Z` is over and not yet asked for.
+#[cfg(target_os = "linux")]
+pub(crate) fn state_of(pid: i32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 fn modes(master: &(dyn MasterPty + Send)) -> String {
