@@ -8,15 +8,9 @@ use sim_core::{Instant, Operation};
 use super::service::{Service, Waiting};
 use super::store::{Asked, Store, Txn};
 use super::thread::{Alarm, Attempt, Env, Frame, Origin, Phase, Request, Role, Thread};
-<<<<<<< HEAD
-use crate::inside::{View, json, key_name, plain};
-use crate::judge::words;
-use crate::program::{EndpointRef, PaceDef, Program, Role as NodeRole, Verb, WorkloadDef};
-=======
 use crate::inside::{View, json, key_name, plain, put_rest};
 use crate::judge::words;
 use crate::program::{EndpointRef, MapRef, PaceDef, Program, Role as NodeRole, Verb, WorkloadDef};
->>>>>>> words
 use crate::said;
 use crate::slab::Key;
 use crate::value::Value;
@@ -94,11 +88,7 @@ impl Service {
         self.put_clocks(view, &mut shown);
         put(&mut shown, "requests", self.requests_inside(view));
         if !self.memory.is_empty() {
-<<<<<<< HEAD
-            let maps: Vec<_> = self.memory.iter().map(|(map, cells)| (crate::program::MapRef(*map), cells)).collect();
-=======
             let maps: Vec<_> = self.memory.iter().map(|(map, cells)| (MapRef(*map), cells)).collect();
->>>>>>> words
             put(&mut shown, "memory_sizes", view.sizes(&maps));
             put(&mut shown, "memory", view.maps(&maps, plain));
         }
@@ -190,11 +180,7 @@ impl Service {
         put(&mut shown, "since", view.instant(request.since));
         put_some(&mut shown, "caller_waits_until", instant(view, request.expires));
         put_some(&mut shown, "deadline", instant(view, request.deadline));
-<<<<<<< HEAD
-        put_some(&mut shown, "cancelled", request.cancelled.then_some(true));
-=======
         put_some(&mut shown, "caller_has_gone", request.cancelled.then_some(true));
->>>>>>> words
         put_some(&mut shown, "over", request.done.then_some(true));
         if let Some(place) = index.line.get(&Waiting::Request(key)) {
             put(&mut shown, "waits_for", "a worker");
@@ -335,8 +321,6 @@ fn put_values(program: &Program, env: &Env, shown: &mut Object) {
     }
 }
 
-<<<<<<< HEAD
-=======
 /// Entries about cells, by map and key.
 fn by_map<'k>(
     view: &View<'_>,
@@ -353,7 +337,6 @@ fn by_map<'k>(
     shown.into()
 }
 
->>>>>>> words
 impl Store {
     /// What it has under way.
     pub(crate) fn inside(&self, view: &View<'_>) -> Object {
@@ -379,14 +362,8 @@ impl Store {
         let mut shown = Object::new();
         put_some(&mut shown, "commits", txn.commits.then_some(true));
         put(&mut shown, "waiting", txn.waiting.len());
-<<<<<<< HEAD
-        let place = |(map, key): &(_, Value)| format!("{}[{}]", view.program.map(*map).name, key_name(key));
-        let sets = txn.writes.iter().map(|(at, write)| (place(at), json(&write.value)));
-        put(&mut shown, "sets", view.clipped(Vec::new(), sets, txn.writes.len()));
-=======
         let sets = txn.writes.iter().map(|((map, key), write)| ((*map, key), json(&write.value)));
         put(&mut shown, "sets", by_map(view, sets, txn.writes.len()));
->>>>>>> words
         shown
     }
 
@@ -395,15 +372,9 @@ impl Store {
             let mut shown = Object::new();
             put(&mut shown, "held_by", said::transaction(view.program, lock.holder));
             put(&mut shown, "waiting", lock.waiters.len());
-<<<<<<< HEAD
-            (format!("{}[{}]", view.program.map(*map).name, key_name(key)), JsonValue::Object(shown))
-        });
-        view.clipped(Vec::new(), locks, self.locks.len())
-=======
             ((*map, key), JsonValue::Object(shown))
         });
         by_map(view, locks, self.locks.len())
->>>>>>> words
     }
 
     fn operations_inside(&self, view: &View<'_>) -> JsonValue {
