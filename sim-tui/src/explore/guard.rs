@@ -60,6 +60,9 @@ impl TerminalGuard {
     /// Has the terminal report the mouse, or lets it select text as ever.
     pub(crate) fn set_mouse(&self, on: bool) -> io::Result<()> {
         MOUSE.store(on, Ordering::Relaxed);
+        if !is_taken() {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         if on {
             queue!(out, EnableMouseCapture)?;
