@@ -54,8 +54,8 @@ pub(crate) enum Act {
     Mouse(bool),
     /// Everything is drawn anew.
     Repaint,
-    /// The thread of the screen panics, to see what becomes of the terminal.
-    Panic,
+    /// Somebody panics, to see what becomes of the terminal.
+    Panic(String),
 }
 
 /// How the explorer ends.

@@ -168,7 +168,7 @@ impl Headless {
                 Act::Copy(text) => self.done.push(format!("copy {text}")),
                 Act::Mouse(on) => self.done.push(format!("mouse {on}")),
                 Act::Repaint => self.done.push("repaint".to_owned()),
-                Act::Panic => self.done.push("panic".to_owned()),
+                Act::Panic(whose) => self.done.push(format!("panic {whose}")),
             }
         }
     }

@@ -157,7 +157,7 @@ impl Explorer {
                 Act::Copy(text) => orders.push(Order::Copy(text)),
                 Act::Mouse(on) => orders.push(Order::Mouse(on)),
                 Act::Repaint => orders.push(Order::Repaint),
-                Act::Panic => panic!("asked for, to see what becomes of the terminal"),
+                Act::Panic(whose) => guard::debug_panic(&whose),
             }
         }
         orders

@@ -51,8 +51,6 @@ pub(crate) enum Ask {
     Explain,
     /// Writes the run as a case; where, else a name of its own.
     Save(Option<String>),
-    /// Panics, to see what becomes of the terminal.
-    Panic,
 }
 
 /// A change of the run; it is made again at once.

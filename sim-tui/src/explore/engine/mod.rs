@@ -127,7 +127,6 @@ impl Engine {
                 let (path, _) = self.save(path.as_deref())?;
                 tell(Told::Said(format!("written: {path}")));
             }
-            Ask::Panic => panic!("asked for, to see what becomes of the terminal"),
         }
         Ok(())
     }
