@@ -13,6 +13,7 @@ use std::time::Duration as RealTime;
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use sim_core::{Instant, NodeId};
 
+pub(crate) use self::commands::COMMANDS;
 pub(crate) use self::menus::{Menu, Popup, Prompt, PromptKind, help_of};
 use super::keys::{self, Action, Screen};
 use super::layout::{self, Class};
@@ -241,14 +242,6 @@ impl App {
         self.run.as_ref().is_some_and(|run| run.running)
     }
 
-    /// Whether the engine still has something to tell.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.progress.is_some()
-            || self.opening.is_some()
-            || self.picker.offers.is_none()
-            || self.run.as_ref().is_some_and(|run| run.busy || run.looking || run.labelling || run.listing)
-    }
-
     /// What the size of the terminal allows.
     pub(crate) fn class(&self) -> Class {
         Class::of(self.size)
@@ -331,9 +324,11 @@ impl App {
         if screen != Screen::Scenarios && self.run.is_none() {
             return self.complain("nothing is open yet: choose a scenario and press Enter");
         }
-        self.screen = screen;
-        if let Some(run) = &mut self.run {
+        let changed = std::mem::replace(&mut self.screen, screen) != screen;
+        let rows = layout::list_height(self) as u16;
+        if let Some(run) = self.run.as_mut().filter(|_| changed) {
             run.pane = 0;
+            run.cursor_row = rows * 3 / 5;
         }
         Vec::new()
     }

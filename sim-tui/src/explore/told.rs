@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use sim_core::past::{Grade, Past};
+use sim_core::past::Past;
 use sim_core::{Clock, Duration, Fault, Instant, NodeId, Operation, Seed};
 use sim_models::judge::{Latency, Requests};
 use sim_models::program::NodeRef;
@@ -296,8 +296,6 @@ pub(crate) struct Look {
     pub(crate) generation: u64,
     /// Which; 0 before the first.
     pub(crate) event: u64,
-    /// Where.
-    pub(crate) node: Option<NodeId>,
     /// Whether only what changes with time is there.
     pub(crate) light: bool,
     /// In one line.
@@ -341,8 +339,12 @@ pub(crate) enum State {
 /// An event in words.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Label {
+    /// A sentence that names everybody.
     pub(crate) text: String,
-    pub(crate) grade: Grade,
+    /// The same where columns show who and to whom.
+    pub(crate) short: String,
+    /// Whether it is the second copy of an envelope.
+    pub(crate) copy: bool,
 }
 
 /// Which events have a row of their own.

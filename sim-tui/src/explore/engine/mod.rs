@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant as RealInstant;
 
-use sim_core::past::Grade;
 use sim_core::{Instant, NodeId, Seed};
 use sim_models::program::{NodeRef, Role};
 
@@ -118,7 +117,7 @@ impl Engine {
             Ask::Prove(index) => self.prove(index, tell)?,
             Ask::Changed { event, node, field } => self.changed(event, node, &field, tell)?,
             Ask::Find { word, from, forward } => self.find(&word, from, forward, tell)?,
-            Ask::Edit(edit) => self.edit(edit, tell)?,
+            Ask::Edit(edit) => self.edit(&edit, tell)?,
             Ask::Branch { event } => self.branch(event, tell)?,
             Ask::Switch(branch) => self.switch(branch, tell)?,
             Ask::Shrink => self.shrink(tell)?,
@@ -178,13 +177,13 @@ impl Engine {
         self.tell_run(false, broke, tell)
     }
 
-    fn edit(&mut self, edit: Edit, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
+    fn edit(&mut self, edit: &Edit, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
         let generation = self.next_generation();
         let current = self.current;
         let branch = self.here()?;
         let (edge, digest) = (branch.kept.edge(), branch.kept.timeline.live().sim.digest());
         // Whoever breaks the past keeps the future that was there.
-        let past = match &edit {
+        let past = match edit {
             Edit::Fault { fault: sim_core::Fault::Timed(timed), at } => {
                 let begin = timed.when.begin();
                 (begin <= edge.at && edge.events > 0).then_some(*at)
@@ -198,7 +197,7 @@ impl Engine {
             // The new future is as long as the old one: what it comes to is compared with it.
             parted.kept.advance(u64::MAX, edge.at, false);
             let generation = self.next_generation();
-            parted.edit(&edit, generation)?;
+            parted.edit(edit, generation)?;
             self.branches.push(parted);
             self.current = self.branches.len() - 1;
             self.tell_run(false, None, tell)?;
@@ -208,7 +207,7 @@ impl Engine {
             });
             return Ok(());
         }
-        branch.edit(&edit, generation)?;
+        branch.edit(edit, generation)?;
         let kept = &branch.kept;
         let same = kept.edge().events == edge.events && kept.timeline.live().sim.digest() == digest;
         let adds = matches!(edit, Edit::Fault { .. } | Edit::Heal { .. });
@@ -368,10 +367,7 @@ fn line_of_branch(branch: &Branch) -> BranchLine {
 }
 
 /// Settings and remedies as they are turned.
-fn knobs(
-    scenario: &sim_models::scenario::Scenario,
-    branch: &Branch,
-) -> (Vec<SettingLine>, Vec<RemedyLine>) {
+fn knobs(scenario: &sim_models::scenario::Scenario, branch: &Branch) -> (Vec<SettingLine>, Vec<RemedyLine>) {
     let settings = scenario.document().settings();
     let values = branch.kept.model.settings();
     let value = |name: &str| values.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
@@ -388,9 +384,4 @@ fn knobs(
         on: branch.choices.remedies.contains(&it.name),
     };
     (settings.iter().map(setting).collect(), settings.remedies().map(remedy).collect())
-}
-
-/// The worst that happened in a run.
-pub(super) fn worst(snapshot: &Snapshot) -> Grade {
-    if snapshot.broken.is_empty() { snapshot.past.worst(None, 1, snapshot.past.len()) } else { Grade::Broken }
 }

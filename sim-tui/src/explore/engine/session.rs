@@ -184,7 +184,13 @@ impl Branch {
         let model = self.base.model(&choices, &hand)?;
         let edge = self.kept.edge();
         let mut kept = Kept::new(model, seed, generation);
-        kept.advance(u64::MAX, edge.at, false);
+        // What only begins later leaves every event so far as it was; anything else is compared at the same instant.
+        let begins = match edit {
+            Edit::Fault { fault: Fault::Timed(timed), .. } => timed.when.begin(),
+            Edit::Heal { at } => *at,
+            _ => Instant::ZERO,
+        };
+        kept.advance(if begins > edge.at { edge.events } else { u64::MAX }, edge.at, false);
         (self.choices, self.hand, self.undone, self.seed, self.kept) = (choices, hand, undone, seed, kept);
         Ok(())
     }
@@ -254,7 +260,7 @@ impl Kept {
                 continue;
             }
             let violation = judge.violations().find(|violation| violation.property == it.name);
-            let operation = violation.and_then(|violation| operation_of(violation));
+            let operation = violation.and_then(operation_of);
             let event = it.event.unwrap_or(moment.sim.events());
             self.broken.push(Broken { event, property: it.name.clone(), detail: it.detail.clone(), operation });
         }

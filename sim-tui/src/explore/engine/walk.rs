@@ -81,7 +81,9 @@ impl Engine {
                     let mut walked: Vec<Reason> = Vec::new();
                     let mut from = Place::Event(event);
                     while !from.is_root() && walked.len() < LONGEST {
-                        let Some(reason) = why(&mut reel, &program, &faults, None, from).into_iter().next() else { break };
+                        let Some(reason) = why(&mut reel, &program, &faults, None, from).into_iter().next() else {
+                            break;
+                        };
                         from = reason.place;
                         walked.push(reason);
                     }
@@ -101,10 +103,8 @@ impl Engine {
     pub(super) fn prove(&mut self, index: usize, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
         let cause = self.walked.get(index).ok_or("there is no such link; w asks why")?.reason.clone();
         let event = self.walked_from;
-        let effect = match index.checked_sub(1).and_then(|before| self.walked.get(before)) {
-            Some(step) => Some(step.reason.place),
-            None => None,
-        };
+        let before = index.checked_sub(1).and_then(|before| self.walked.get(before));
+        let effect = before.map(|step| step.reason.place);
         let kept = &mut self.here()?.kept;
         let violation = violation_at(kept, event);
         let effect = effect.unwrap_or(if violation.is_some() { Place::Violation } else { Place::Event(event) });
@@ -123,9 +123,10 @@ impl Engine {
         };
         let (needed, words) = match proof {
             LinkProof::Vanishes => (Some(true), format!("proven: without it {what} does not happen")),
-            LinkProof::Moves { event } => {
-                (Some(true), format!("proven: without it {what} does not happen so; another event brings it, #{event} of that run"))
-            }
+            LinkProof::Moves { event } => (
+                Some(true),
+                format!("proven: without it {what} does not happen so; another event brings it, #{event} of that run"),
+            ),
             LinkProof::Stays { event } => {
                 (Some(false), format!("not needed alone: without it {what} still happens, in #{event} of that run"))
             }
@@ -161,4 +162,3 @@ fn step(kept: &Kept, reason: Reason) -> Step {
     });
     Step { event, words: reason.words.clone(), link: link(reason.link), root: reason.place.is_root(), reason }
 }
-
