@@ -113,7 +113,9 @@ pub(crate) enum Told {
     /// What there is to open.
     Catalog(Arc<[Offer]>),
     /// The run as it stands; the last thing told of each thing asked that changes it.
-    Run { snapshot: Arc<Snapshot>, opened: bool, broke: Option<u64> },
+    ///
+    /// `late` says that there was more to do than there was room for.
+    Run { snapshot: Arc<Snapshot>, opened: bool, broke: Option<u64>, late: bool },
     /// Everything about an event.
     Look(Arc<Look>),
     /// Words for events of a run.
@@ -193,6 +195,8 @@ pub(crate) struct Snapshot {
     pub(crate) over: Option<String>,
     /// What broke, in order of the events; one entry for each property.
     pub(crate) broken: Arc<[Broken]>,
+    /// Of a case that came as far as it was recorded: whether it is the same run.
+    pub(crate) exact: Option<bool>,
 }
 
 /// A property that broke.

@@ -298,6 +298,7 @@ impl App {
             run.busy = true;
             run.cursor = run.snapshot.past.len();
             run.clock = at;
+            self.progress = Some("running there; Esc stops".to_owned());
             return vec![Act::Ask(Ask::Run { events: u64::MAX, until: at, stop_at_broken: false })];
         }
         let event = run.snapshot.past.last_until(at);

@@ -174,7 +174,9 @@ impl Engine {
             let pace = u128::from(ran) * 1_000_000_000 / took;
             shared.pace.store(u64::try_from(pace).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
         }
-        self.tell_run(false, broke, tell)
+        let snapshot = self.snapshot()?;
+        tell(Told::Run { snapshot, opened: false, broke, late: ran >= events });
+        Ok(())
     }
 
     fn edit(&mut self, edit: &Edit, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
@@ -247,6 +249,12 @@ impl Engine {
 
     /// Tells how the run stands.
     fn tell_run(&mut self, opened: bool, broke: Option<u64>, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
+        let snapshot = self.snapshot()?;
+        tell(Told::Run { snapshot, opened, broke, late: false });
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Arc<Snapshot>, String> {
         let facts = self.facts()?;
         let kept = &self.here()?.kept;
         let snapshot = Snapshot {
@@ -257,9 +265,9 @@ impl Engine {
             at: kept.edge().at,
             over: kept.over(),
             broken: kept.broken.clone().into(),
+            exact: kept.exact,
         };
-        tell(Told::Run { snapshot: Arc::new(snapshot), opened, broke });
-        Ok(())
+        Ok(Arc::new(snapshot))
     }
 
     /// What does not change while the run goes on; worked out once for each run and again when branches come.

@@ -82,17 +82,23 @@ fn title_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let ink = if broken > 0 { Ink::Broken } else { Ink::Fine };
     let name = &facts.branches[facts.branch].name;
     let mut x = pen.put(area, 1, area.y, Ink::Title, &facts.scenario);
-    let parts: [(Ink, String); 6] = [
+    let exact = match snapshot.exact {
+        Some(true) => (Ink::Fine, "as recorded".to_owned()),
+        Some(false) => (Ink::Trouble, "not as recorded".to_owned()),
+        None => (Ink::Dim, String::new()),
+    };
+    let parts: [(Ink, String); 7] = [
         (Ink::Plain, format!("seed {}", facts.seed)),
         (if run.running { Ink::Fine } else { Ink::Selected }, format!(" {mode} ")),
         (Ink::Plain, format!("{}s{end}", words::instant(now))),
         (Ink::Plain, format!("#{} of {edge}", run.cursor)),
         (ink, state),
+        exact,
         (Ink::Dim, if facts.branches.len() > 1 { name.clone() } else { app.screen.name().to_owned() }),
     ];
     for (ink, part) in parts {
         // A part that does not fit is left out whole: half a number is another number.
-        if x + 2 + pen.width(&part) <= area.right() {
+        if !part.is_empty() && x + 2 + pen.width(&part) <= area.right() {
             x = pen.put(area, x + 2, area.y, ink, &part);
         }
     }
