@@ -606,13 +606,17 @@ impl RunView {
 }
 
 impl Snapshot {
-    /// The length that a timeline of it has: to the end that is known, else to the newest event.
+    /// The length that a timeline of it has: all of a run that is over. One that goes on is shown up to the next power of two
+    /// of milliseconds, so that there is something to see of a long run when it begins, and the scale seldom jumps.
     pub(crate) fn whole(&self) -> Instant {
-        let end = match (&self.over, self.facts.until) {
-            (None, Some(until)) => until,
-            _ => self.at,
-        };
-        end.max(self.at).max(Instant::from_nanos(1_000_000))
+        const LEAST: u64 = 1_000_000;
+        let now = self.at.nanos();
+        if self.over.is_some() {
+            return Instant::from_nanos(now.max(LEAST));
+        }
+        let room = (now / LEAST + 1).next_power_of_two().saturating_mul(LEAST);
+        let end = self.facts.until.map_or(u64::MAX, Instant::nanos);
+        Instant::from_nanos(room.min(end).max(now).max(LEAST))
     }
 }
 

@@ -123,7 +123,8 @@ impl Engine {
             Ask::Shrink => self.shrink(tell)?,
             Ask::Explain => self.explain(tell)?,
             Ask::Save(path) => {
-                let (path, _) = self.save(path.as_deref())?;
+                let edge = self.here()?.kept.edge().events;
+                let (path, _) = self.save(path.as_deref(), edge)?;
                 tell(Told::Said(format!("written: {path}")));
             }
         }

@@ -52,7 +52,7 @@ fn panes(app: &App, area: Rect) -> Panes {
             let timeline = (lanes + 3).clamp(5, 8);
             let [top, middle, bottom] =
                 Layout::vertical([Constraint::Min(9), Constraint::Length(timeline), Constraint::Length(5)]).areas(area);
-            let [graph, rates] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(40)]).areas(top);
+            let [graph, rates] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(top);
             Panes { graph, rates, timeline: middle, inspector: bottom, ..Panes::default() }
         }
         Class::Narrow | Class::TooSmall => {
@@ -114,13 +114,7 @@ fn now(run: &RunView) -> Instant {
 }
 
 fn or_dash(nanos: Option<u64>) -> String {
-    nanos.map_or_else(|| "–".to_owned(), |nanos| words::short(rounded(nanos)))
-}
-
-/// Three digits are enough of a latency that is seen for a moment.
-fn rounded(nanos: u64) -> u64 {
-    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(2));
-    nanos / unit * unit
+    nanos.map_or_else(|| "–".to_owned(), words::shorter)
 }
 
 fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_properties: bool, focus: bool) {
@@ -183,8 +177,7 @@ fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_propertie
                 requests.unanswered
             );
             pen.fit(inner, inner.x, y, Ink::Plain, &line, inner.width);
-            let millis =
-                |it: Option<f64>| it.map_or_else(|| "–".to_owned(), |it| words::short(rounded((it * 1e6) as u64)));
+            let millis = |it: Option<f64>| it.map_or_else(|| "–".to_owned(), |it| words::shorter((it * 1e6) as u64));
             let line = format!("p50 {}  p99 {}  max {}", millis(latency.p50), millis(latency.p99), millis(latency.max));
             pen.fit(inner, inner.x, y + 1, Ink::Plain, &line, inner.width);
             y += 2;
@@ -210,7 +203,7 @@ fn histogram(run: &RunView, pen: &mut Pen<'_>, area: Rect, (begin, end): (Instan
     pen.put(area, area.x, area.y, Ink::Dim, "latency of those, up to");
     let rows = usize::from(area.height - 1);
     for (y, (bound, count)) in (area.y + 1..).zip(bars.iter().take(rows)) {
-        let label = words::short(rounded(*bound));
+        let label = words::shorter(*bound);
         let x = area.x + 8_u16.saturating_sub(pen.width(&label));
         pen.put(area, x, y, Ink::Plain, &label);
         let room = u64::from(area.width.saturating_sub(20));

@@ -534,7 +534,7 @@ impl Board<'_> {
         let at = |event| past.at(event).unwrap_or(Instant::ZERO);
         let length = at(last + 1).max(at(last)).nanos().saturating_sub(at(first.saturating_sub(1).max(1)).nanos());
         let events = last - first + 1;
-        let mut line = format!("{}, {} folded", words::short(rounded(length)), text::counted(events, "event"));
+        let mut line = format!("{}, {} folded", words::shorter(length), text::counted(events, "event"));
         let kinds = self.kinds(first, last);
         if !kinds.is_empty() {
             line.push_str(&format!(": {kinds}"));
@@ -587,12 +587,6 @@ enum Ending {
     AtNode,
     HalfWay,
     AtSender,
-}
-
-/// Three digits of a length are enough for a row.
-fn rounded(nanos: u64) -> u64 {
-    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(2));
-    nanos / unit * unit
 }
 
 /// The way from an event back to where it began, and where somebody stands on it.
