@@ -154,13 +154,24 @@ fn is_copy(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> bool {
     let past = kept.timeline.past();
     let Some((by, sent)) = retold.step.by.and_then(|by| Some((by, past.at(by)?))) else { return false };
     let length = retold.step.at.since(sent);
+    // Of two that arrive at one instant, the later one.
+    let is_later = length_is_shared(past, &retold.step);
     let Some(sender) = quietly(|| kept.timeline.retell(by)) else { return false };
     sender.entries.iter().any(|entry| match entry {
         Entry::Sent { from: a, to: b, kind: of, fate: sim_core::Fate::ArrivesTwice(first, second), .. } => {
-            (*a, *b, *of) == (from, to, kind) && length == *second && first != second
+            (*a, *b, *of) == (from, to, kind) && length == *second && (first != second || is_later)
         }
         _ => false,
     })
+}
+
+/// Whether the same was handled before at the same instant, sent in the same event.
+fn length_is_shared(past: &sim_core::past::Past, step: &sim_core::Step) -> bool {
+    let Some(node) = step.node() else { return false };
+    let events = past.of_node(node);
+    let before = events.iter_to(events.partition_point(|event| u64::from(*event) < step.number)).rev();
+    let steps = before.filter_map(|event| past.step(u64::from(*event)));
+    steps.take_while(|other| other.at == step.at).any(|other| other.what == step.what && other.by == step.by)
 }
 
 impl Engine {

@@ -202,7 +202,8 @@ impl Branch {
             Edit::Heal { at } => *at,
             _ => Instant::ZERO,
         };
-        kept.advance(if begins > edge.at { edge.events } else { u64::MAX }, edge.at, false);
+        let as_far = begins > edge.at || edge.events == 0;
+        kept.advance(if as_far { edge.events } else { u64::MAX }, edge.at, false);
         (self.choices, self.hand, self.undone, self.seed, self.kept) = (choices, hand, undone, seed, kept);
         Ok(())
     }
