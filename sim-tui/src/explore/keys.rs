@@ -289,7 +289,7 @@ pub(crate) fn shown(chord: &str, ascii: bool) -> String {
 }
 
 /// Every binding as a script reads it: `[{name keys screens help}]`.
-pub(crate) fn as_json() -> serde_json::Value {
+pub fn as_json() -> serde_json::Value {
     let one = |binding: &Binding| {
         let screens: Vec<&str> =
             Screen::ALL.iter().filter(|screen| binding.on.covers(**screen)).map(|screen| screen.name()).collect();
