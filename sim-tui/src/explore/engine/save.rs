@@ -10,8 +10,8 @@ use sim_models::record::Failure;
 use sim_models::scenario::Run;
 
 use super::super::told::Told;
-use super::session::{Base, Branch, Kept};
 use super::Engine;
+use super::session::{Base, Branch, Kept};
 use crate::files::write_whole;
 use crate::quiet::quietly;
 
@@ -124,7 +124,8 @@ impl Engine {
             .map_err(|error| error.to_string())?;
         let from = (current, branch.kept.edge().events);
         let name = format!("smallest {}", self.branches.len());
-        let base = Base::Case { file: "the smallest run".to_owned(), case: Box::new(Case { expect: None, ..small.case }) };
+        let base =
+            Base::Case { file: "the smallest run".to_owned(), case: Box::new(Case { expect: None, ..small.case }) };
         let mut parted = Branch::open(&name, base, seed, generation)?;
         parted.from = Some(from);
         parted.kept.advance(u64::MAX, sim_core::Instant::NEVER, true);
@@ -139,7 +140,10 @@ impl Engine {
             small.from.decisions,
             small.to.decisions
         );
-        tell(Told::Go { event: broke, words: format!("the smallest run that fails so: {sizes}. w asks why, B goes back") });
+        tell(Told::Go {
+            event: broke,
+            words: format!("the smallest run that fails so: {sizes}. w asks why, B goes back"),
+        });
         Ok(())
     }
 
@@ -155,14 +159,18 @@ impl Engine {
             !shared.is_given_up()
         };
         let lines = crate::explain::lines(&path, &case, REPLAYS, &mut watch, &called)?;
-        tell(Told::Text { title: "why it fails".to_owned(), lines });
+        tell(Told::Text {
+            title: "why it fails; events are those of the smallest run, which s shows".to_owned(),
+            lines,
+        });
         Ok(())
     }
 }
 
 fn failing_case(branch: &Branch) -> Result<Case, String> {
     if branch.kept.failure().is_none() {
-        return Err("nothing broke in this run yet, so there is nothing to shrink or explain; a runs on to what does".to_owned());
+        return Err("nothing broke in this run yet, so there is nothing to shrink or explain; a runs on to what does"
+            .to_owned());
     }
     branch.kept.as_case()
 }
@@ -179,4 +187,3 @@ fn free_name(branch: &Branch, file: &str) -> String {
     let numbered = (2..).map(|number| format!("{stem}-{number}.json"));
     std::iter::once(format!("{stem}.json")).chain(numbered).find(free).unwrap_or(stem)
 }
-
