@@ -392,7 +392,7 @@ fn check_07_the_last_line_replays_to_the_event_that_was_looked_at() {
     let again = Command::new("/bin/sh").args(["-c", &line]).current_dir(shell.folder.path()).output().unwrap();
     let said = Said::of(&again);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
-    assert!(said.out.contains(&format!("#{event}")), "{}", said.out);
+    assert!(said.out.starts_with(&format!("event {event}: ")), "{}", said.out);
 }
 
 #[test]

