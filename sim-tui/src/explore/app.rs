@@ -224,6 +224,8 @@ impl App {
         let mut acts = match msg {
             Msg::Key(key) if key.kind != KeyEventKind::Release => self.key(key),
             Msg::Key(_) => Vec::new(),
+            // Nobody sees what a text or a click would change there.
+            Msg::Paste(_) | Msg::Mouse(_) if self.class() == Class::TooSmall => Vec::new(),
             Msg::Paste(text) => self.paste(&text),
             Msg::Mouse(mouse) => self.moused(mouse),
             Msg::Resize(width, height) => {

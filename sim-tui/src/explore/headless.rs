@@ -72,17 +72,28 @@ impl Headless {
         };
         let mut headless = Headless::unsettled((width, height), look, what.as_deref());
         for line in lines {
-            match line? {
-                Line::Told => headless.hear(),
-                line => {
-                    if let Some(msg) = msg(&line) {
-                        headless.update(msg);
-                    }
-                }
-            }
+            headless.play_line(&line?);
         }
         headless.settle();
         Ok(headless)
+    }
+
+    /// Does what one more line of a session says: a key, a paste, the mouse, a size, time that passes, the engine's next word.
+    ///
+    /// # Errors
+    /// When it is no line of a session.
+    pub fn take_line(&mut self, line: &str) -> Result<(), String> {
+        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        self.play_line(&line);
+        Ok(())
+    }
+
+    fn play_line(&mut self, line: &Line) {
+        match (line, msg(line)) {
+            (Line::Told, _) => self.hear(),
+            (_, Some(msg)) => self.update(msg),
+            (_, None) => {}
+        }
     }
 
     /// Presses keys, as the table of keys writes them, and lets the engine tell all it has to after each.

@@ -159,8 +159,8 @@ keys! {
     HistoryOn  Run   "history-on"     ["S-backspace"]  "and forward again";
     NextItem   Run   "next-item"      ["]"]            "next inside the pane: a node, a workload, a field";
     LastItem   Run   "last-item"      ["["]            "the one before";
-    NextPane   Every "next-pane"      ["tab"]          "the next pane";
-    LastPane   Every "last-pane"      ["S-tab"]        "the pane before";
+    NextPane   Run   "next-pane"      ["tab"]          "the next pane";
+    LastPane   Run   "last-pane"      ["S-tab"]        "the pane before";
     Zoom       Run   "zoom-pane"      ["z"]            "this pane alone, or all of them";
     Filtered   Scenarios "filter-list" ["/"]           "filter the list" "filter";
     Copy       Every "copy"           ["y"]            "copy the command that shows this again";
@@ -289,7 +289,7 @@ pub(crate) fn shown(chord: &str, ascii: bool) -> String {
 }
 
 /// Every binding as a script reads it: `[{name keys screens help}]`.
-pub(crate) fn as_json() -> serde_json::Value {
+pub fn as_json() -> serde_json::Value {
     let one = |binding: &Binding| {
         let screens: Vec<&str> =
             Screen::ALL.iter().filter(|screen| binding.on.covers(**screen)).map(|screen| screen.name()).collect();

@@ -596,7 +596,8 @@ impl RunView {
         let (from, to) = self.window.unwrap_or((Instant::ZERO, whole));
         let length = to.nanos() - from.nanos();
         let length = if closer { (length / 2).max(1_000) } else { length.saturating_mul(2) };
-        if length >= whole.nanos() {
+        // Halves are rounded, so as many doublings come back to a few nanoseconds less than the whole.
+        if length >= whole.nanos() - whole.nanos() / 1_000 {
             self.window = None;
             return;
         }

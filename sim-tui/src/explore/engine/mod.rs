@@ -275,8 +275,15 @@ impl Engine {
     fn facts(&mut self) -> Result<Arc<Facts>, String> {
         let generation = self.here()?.kept.generation;
         let count = self.branches.len();
-        match &self.facts {
-            Some((of, facts)) if *of == generation && facts.branches.len() == count => Ok(facts.clone()),
+        match &mut self.facts {
+            Some((of, facts)) if *of == generation && facts.branches.len() == count => {
+                // Only the branch that is on goes on, and says how far it has come.
+                let line = line_of_branch(&self.branches[self.current]);
+                if facts.branches[self.current] != line {
+                    Arc::make_mut(facts).branches[self.current] = line;
+                }
+                Ok(facts.clone())
+            }
             _ => {
                 self.labels.clear();
                 let facts = Arc::new(self.worked_out()?);
