@@ -198,7 +198,7 @@ impl Engine {
             let branch = &self.branches[current];
             let mut parted = branch.parted(&name, (current, event), generation);
             // The new future is as long as the old one: what it comes to is compared with it.
-            parted.kept.advance(u64::MAX, edge.at, false);
+            parted.kept.advance_to(&branch.kept.stand());
             let generation = self.next_generation();
             parted.edit(edit, generation)?;
             self.branches.push(parted);
