@@ -38,6 +38,8 @@ pub(crate) enum On {
     Scenarios,
     /// Where a run is seen.
     Run,
+    /// On the screen of the run as it goes.
+    Live,
     /// On the spacetime screen.
     Spacetime,
 }
@@ -49,6 +51,7 @@ impl On {
             On::Every => true,
             On::Scenarios => screen == Screen::Scenarios,
             On::Run => screen != Screen::Scenarios,
+            On::Live => screen == Screen::Live,
             On::Spacetime => screen == Screen::Spacetime,
         }
     }
@@ -58,6 +61,7 @@ impl On {
             On::Every => "every screen",
             On::Scenarios => "scenarios",
             On::Run => "live and spacetime",
+            On::Live => "live",
             On::Spacetime => "spacetime",
         }
     }
@@ -145,9 +149,9 @@ keys! {
     NextLane   Spacetime "next-lanes" [">"]            "the next columns, where they do not all fit";
     LastLane   Spacetime "last-lanes" ["<"]            "the columns before";
     Clocks     Spacetime "clocks"     ["K"]            "what the node's own clock says, beside true time";
-    ZoomIn     Run   "zoom-in"        ["+"]            "zoom the timeline in, around here";
-    ZoomOut    Run   "zoom-out"       ["-"]            "zoom it out";
-    ZoomFit    Run   "zoom-fit"       ["=" "0"]        "the whole run";
+    ZoomIn     Live  "zoom-in"        ["+"]            "zoom the timeline in, around here";
+    ZoomOut    Live  "zoom-out"       ["-"]            "zoom it out";
+    ZoomFit    Live  "zoom-fit"       ["=" "0"]        "the whole run";
     Search     Run   "search"         ["/"]            "search forward for a word: a node, a kind, an operation";
     NextHit    Run   "next-hit"       ["n"]            "the next event that has it";
     LastHit    Run   "last-hit"       ["N"]            "the one before";
