@@ -56,7 +56,9 @@ impl App {
     /// What a key does with how the run is shown.
     fn arrange(&mut self, action: Action) -> Vec<Act> {
         let page = i64::try_from(layout::list_height(self)).unwrap_or(20).max(2);
-        let on_fields = self.screen == Screen::Live && self.pane_is_inspector();
+        let spacetime = self.screen == Screen::Spacetime;
+        let wide = self.class() >= layout::Class::Medium;
+        let on_fields = self.pane_is_inspector() && (wide || !spacetime);
         let Some(run) = &mut self.run else { return Vec::new() };
         match action {
             Action::Down | Action::Up if on_fields => run.move_field(if action == Action::Down { 1 } else { -1 }),
@@ -83,6 +85,10 @@ impl App {
             Action::LikeThis => return self.like_this(),
             Action::NextItem => run.next_item(1),
             Action::LastItem => run.next_item(-1),
+            // Beside the rows there is one pane to be in, where there is room for it.
+            Action::NextPane | Action::LastPane if spacetime => {
+                run.pane = if run.pane == layout::MAIN && wide { layout::INSPECTOR } else { layout::MAIN };
+            }
             Action::NextPane => run.pane = (run.pane + 1) % layout::PANES,
             Action::LastPane => run.pane = (run.pane + layout::PANES - 1) % layout::PANES,
             Action::Zoom => run.zoomed = !run.zoomed,
