@@ -121,11 +121,11 @@ const RUN: &[&str] = &["explore", "gateway-timeout"];
 const PLACES: [Place; 13] = [
     Place { words: &["explore"], keys: "", seen: "Scenarios", out: "q" },
     Place { words: &["explore"], keys: "?", seen: "Help: scenarios", out: "\x1bq" },
-    Place { words: &["explore"], keys: ":half a command", seen: ": half a command", out: "\x1bq" },
+    Place { words: &["explore"], keys: ":half a command", seen: ":half a command", out: "\x1bq" },
     Place { words: RUN, keys: "", seen: "broke", out: "qq" },
     Place { words: RUN, keys: "3", seen: "time (s)", out: "qqq" },
     Place { words: RUN, keys: "?", seen: "Help: live", out: "\x1bqq" },
-    Place { words: RUN, keys: ":half a command", seen: ": half a command", out: "\x1bqq" },
+    Place { words: RUN, keys: ":half a command", seen: ":half a command", out: "\x1bqq" },
     Place { words: RUN, keys: "S", seen: "Settings", out: "\x1bqq" },
     Place { words: RUN, keys: "B", seen: "Branches", out: "\x1bqq" },
     Place { words: RUN, keys: "f", seen: "Break something", out: "\x1bqq" },
@@ -148,7 +148,7 @@ impl Place {
     #[track_caller]
     fn reached(&self) -> Pty {
         let mut pty = Pty::open(self.words, &[], 80, 24);
-        pty.wait_for(if self.words.len() > 1 { "broke" } else { "Scenarios" });
+        pty.wait_for(if self.words.len() > 1 { "1 broken" } else { "gateway-timeout" });
         pty.keys("%");
         pty.wait_until("the mouse is on", |now| now.state().mouse);
         pty.keys(self.keys);
@@ -376,7 +376,7 @@ fn check_06_without_a_shell_ctrl_z_does_not_freeze_it() {
 fn check_07_the_last_line_replays_to_the_event_that_was_looked_at() {
     let mut shell = Pty::shell(100, 30);
     shell.keys("faultline explore gateway-timeout\r");
-    shell.wait_for("broke");
+    shell.wait_for("1 broken");
     shell.keys("hh");
     shell.wait_for("PAST");
     let screen = shell.screen();
@@ -398,8 +398,9 @@ fn check_07_the_last_line_replays_to_the_event_that_was_looked_at() {
 #[test]
 fn check_10_a_resize_storm_while_it_runs_ends_in_the_frame_that_a_fresh_start_shows() {
     let mut pty = explorer(&[], &[]);
+    pty.wait_for("gateway-timeout");
     pty.keys("\r");
-    pty.wait_for("broke");
+    pty.wait_for("1 broken");
     pty.keys(LONG_KEYS);
     pty.wait_for("RUN");
     let mut dice = Dice::new(1);
@@ -423,7 +424,7 @@ fn check_10_a_resize_storm_while_it_runs_ends_in_the_frame_that_a_fresh_start_sh
 #[test]
 fn check_11_when_it_is_too_small_no_key_does_anything_and_growing_shows_what_was_there() {
     let mut pty = Pty::open(&["explore", "gateway-timeout", "--record", "session"], &[], 80, 24);
-    pty.wait_for("broke");
+    pty.wait_for("1 broken");
     pty.quiet_for(Duration::from_millis(300));
     let before = pty.screen();
     pty.resize(60, 8);
@@ -456,7 +457,7 @@ fn check_15_no_color_leaves_colours_out_and_keeps_what_is_selected_visible() {
     assert_eq!(seen.iter().find(|rendition| is_colour(rendition)), None, "{seen:?}");
     assert!(seen.contains(&7) || seen.contains(&1), "reverse or bold: {seen:?}");
     let run = Pty::open(RUN, &[("NO_COLOR", "1")], 80, 24);
-    run.wait_for("broke");
+    run.wait_for("1 broken");
     run.quiet_for(Duration::from_millis(200));
     let seen = renditions(&run.written());
     assert_eq!(seen.iter().find(|rendition| is_colour(rendition)), None, "{seen:?}");
@@ -472,7 +473,7 @@ fn check_17_a_locale_without_utf8_and_the_flag_draw_in_ascii() {
         pty.keys("?");
         pty.wait_for("Help: scenarios");
         pty.keys("\r");
-        pty.wait_for("broke");
+        pty.wait_for("1 broken");
         pty.keys("3");
         pty.wait_for("time (s)");
         pty.keys("S");
@@ -494,7 +495,7 @@ fn check_17_a_locale_without_utf8_and_the_flag_draw_in_ascii() {
 #[test]
 fn check_19_idle_it_writes_nothing_and_takes_no_time() {
     let mut pty = Pty::open(RUN, &[], 80, 24);
-    pty.wait_for("broke");
+    pty.wait_for("1 broken");
     pty.keys("3");
     pty.wait_for("time (s)");
     let bytes = pty.quiet_for(Duration::from_millis(500));
@@ -508,8 +509,12 @@ fn check_19_idle_it_writes_nothing_and_takes_no_time() {
 #[test]
 fn check_20_keys_are_answered_while_it_runs_flat_out() {
     let mut pty = Pty::open(&["explore", "checkout", "--record", "session"], &[], 80, 24);
-    pty.wait_for("broke");
-    pty.keys(LONG_KEYS);
+    pty.wait_for("1 broken");
+    let (set, run) = LONG_KEYS.split_once('\r').unwrap();
+    pty.keys(set);
+    pty.keys("\r");
+    pty.wait_for("was made again");
+    pty.keys(run);
     pty.wait_for("RUN");
     for theme in ["mono", "contrast", "okabe-ito", "auto", "mono"] {
         pty.keys("T");
@@ -572,7 +577,7 @@ fn check_30_without_a_screen_the_bare_program_tells_the_story() {
 #[test]
 fn what_runs_by_itself_is_drawn_at_most_thirty_times_a_second() {
     let mut pty = Pty::open(RUN, &[], 80, 24);
-    pty.wait_for("broke");
+    pty.wait_for("1 broken");
     let frames = |bytes: &[u8]| bytes.windows(8).filter(|part| *part == b"\x1b[?2026h").count();
     pty.quiet_for(Duration::from_millis(200));
     let (before, since) = (frames(&pty.bytes()), Instant::now());
@@ -608,7 +613,7 @@ fn ctrl_l_draws_everything_from_nothing() {
 fn what_is_copied_goes_through_the_terminal() {
     let mut shell = Pty::shell(80, 24);
     shell.keys("faultline explore gateway-timeout\r");
-    shell.wait_for("broke");
+    shell.wait_for("1 broken");
     shell.keys("y");
     // OSC 52, the clipboard; base64 of `faultline run gateway-timeout `.
     let head = b"\x1b]52;c;ZmF1bHRsaW5lIHJ1biBnYXRld2F5LXRpbWVvdXQg";
@@ -619,7 +624,7 @@ fn what_is_copied_goes_through_the_terminal() {
 #[test]
 fn a_recorded_session_is_a_test() {
     let mut pty = Pty::open(&["explore", "gateway-timeout", "--record", "session"], &[], 100, 30);
-    pty.wait_for("broke");
+    pty.wait_for("1 broken");
     for keys in ["3", "w", "w", "p", "S", "jj", "\x1b"] {
         pty.keys(keys);
         pty.quiet_for(Duration::from_millis(100));

@@ -15,7 +15,7 @@ use super::look::Look;
 use super::pen::Pen;
 use super::screens;
 use super::session_log::{Line, msg};
-use super::told::Told;
+use super::told::{Step, Told};
 
 /// An explorer without a terminal.
 ///
@@ -33,6 +33,19 @@ pub struct Headless {
     told: VecDeque<Told>,
     done: Vec<String>,
     ended: Option<bool>,
+}
+
+/// One step of the way from an event back to where it began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The event to look at, if there is one.
+    pub event: Option<u64>,
+    /// By what kind of link, in words.
+    pub link: &'static str,
+    /// In words.
+    pub words: String,
+    /// Whether nothing is behind it.
+    pub root: bool,
 }
 
 impl Headless {
@@ -222,10 +235,16 @@ impl Headless {
         facts.iter().flat_map(|facts| facts.branches.iter().map(|branch| branch.digest.clone())).collect()
     }
 
-    /// The way from the last event that was asked about: the event of each step if it has one, in words, and whether it began there.
-    pub fn walk(&self) -> Vec<(Option<u64>, String, bool)> {
+    /// The way from the last event that was asked about, nearest first.
+    pub fn walk(&self) -> Vec<Stop> {
         let walk = self.app.run.as_ref().and_then(|run| run.walk.as_ref());
-        walk.iter().flat_map(|walk| walk.steps.iter()).map(|step| (step.event, step.words.clone(), step.root)).collect()
+        let stop = |step: &Step| Stop {
+            event: step.event,
+            link: step.link,
+            words: step.words.clone(),
+            root: step.root,
+        };
+        walk.iter().flat_map(|walk| walk.steps.iter()).map(stop).collect()
     }
 
     /// The line at the foot of the screen, if something is said there.
