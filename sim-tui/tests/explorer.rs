@@ -2,11 +2,11 @@
 //! it does when it is stopped, resized, killed. What needs none is beside it.
 #![cfg(unix)]
 
+#[path = "explorer/at_random.rs"]
+mod at_random;
 mod dice;
 mod pty;
 mod shell;
-#[path = "explorer/at_random.rs"]
-mod at_random;
 #[path = "explorer/without_a_terminal.rs"]
 mod without_a_terminal;
 

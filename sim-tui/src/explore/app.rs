@@ -13,7 +13,7 @@ use std::time::Duration as RealTime;
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use sim_core::{Instant, NodeId};
 
-pub(crate) use self::commands::COMMANDS;
+pub(crate) use self::commands::{COMMANDS, speed_in_words};
 pub(crate) use self::menus::{Menu, Popup, Prompt, PromptKind, help_of};
 use super::keys::{self, Action, Screen};
 use super::layout::{self, Class};

@@ -48,7 +48,8 @@ const LINES: [&str; 34] = [
     "100ms.. loss *->* 30%",
 ];
 
-const TEXTS: [&str; 7] = ["", "shop", "1s..2s crash gateway", "ä→✗\u{200b}\u{1f980}", "two\nlines", "\u{7}\t\u{1b}[31m", "5"];
+const TEXTS: [&str; 7] =
+    ["", "shop", "1s..2s crash gateway", "ä→✗\u{200b}\u{1f980}", "two\nlines", "\u{7}\t\u{1b}[31m", "5"];
 
 /// A session that goes on and on; where it ends, another one begins.
 struct Session {
@@ -88,7 +89,11 @@ impl Session {
             0..60 => json!({"key": self.key()}),
             60..62 => json!({"paste": dice.one_of(&TEXTS)}),
             62..65 => {
-                self.size = if dice.below(3) > 0 { (60 + dice.below(141), 16 + dice.below(45)) } else { (dice.below(201), dice.below(61)) };
+                self.size = if dice.below(3) > 0 {
+                    (60 + dice.below(141), 16 + dice.below(45))
+                } else {
+                    (dice.below(201), dice.below(61))
+                };
                 json!({"resize": self.size})
             }
             65..70 => {

@@ -165,8 +165,25 @@ fn check_09_at_160x48_every_screen_uses_its_room() {
 /// Every key that can be pressed here and is not asked to quit.
 fn pressable() -> Vec<String> {
     const NAMED: [&str; 19] = [
-        "space", "enter", "esc", "left", "right", "up", "down", "home", "end", "pgup", "pgdn", "backspace", "tab",
-        "f1", "S-tab", "S-left", "S-right", "S-backspace", "S-enter",
+        "space",
+        "enter",
+        "esc",
+        "left",
+        "right",
+        "up",
+        "down",
+        "home",
+        "end",
+        "pgup",
+        "pgdn",
+        "backspace",
+        "tab",
+        "f1",
+        "S-tab",
+        "S-left",
+        "S-right",
+        "S-backspace",
+        "S-enter",
     ];
     let printable = ('!'..='~').map(String::from);
     let control = ('a'..='z').map(|letter| format!("ctrl-{letter}"));
@@ -478,7 +495,8 @@ fn check_23_wherever_one_goes_an_event_has_the_digest_of_a_plain_run() {
             let key = match dice.below(14) {
                 0 | 1 => "l".to_owned(),
                 2 | 3 => "h".to_owned(),
-                4 => (*dice.one_of(&["L", "H", "a", "A", "R", "g", "end", "backspace", "S-backspace", "w", "W"])).to_owned(),
+                4 => (*dice.one_of(&["L", "H", "a", "A", "R", "g", "end", "backspace", "S-backspace", "w", "W"]))
+                    .to_owned(),
                 5 => (*dice.one_of(&["j", "k", "pgdn", "pgup", "ctrl-d", "ctrl-u"])).to_owned(),
                 6 | 7 => format!(":forward {}", dice.below(40)),
                 8 => format!(":back {}", dice.below(200)),
@@ -686,7 +704,8 @@ fn check_27_what_explain_cites_is_there_at_that_instant() {
             assert!(event <= edge, "{scenario}: #{event} of {edge}");
             explorer.command(&format!("goto #{event}"));
             let title = explorer.text().lines().next().unwrap().to_owned();
-            let seconds = title.split_whitespace().filter_map(|word| word.strip_suffix('s')?.parse::<f64>().ok()).next();
+            let seconds =
+                title.split_whitespace().filter_map(|word| word.strip_suffix('s')?.parse::<f64>().ok()).next();
             let shown = format!("{:.3}", seconds.unwrap_or_else(|| panic!("no instant in {title}")));
             assert_eq!(shown, instant, "{scenario} #{event}: {title}");
         }
@@ -707,7 +726,8 @@ fn check_28_numbers_that_are_not_there_are_dashes_and_short_times_have_their_uni
         let mut explorer = opened(size, Some("quick.json"));
         let text = explorer.text();
         for name in ["errors", "p50", "p99"] {
-            let line = text.lines().find(|line| line.contains(&format!("│{name} "))).unwrap_or_else(|| panic!("{text}"));
+            let line =
+                text.lines().find(|line| line.contains(&format!("│{name} "))).unwrap_or_else(|| panic!("{text}"));
             let value = line.split(&format!("│{name} ")).nth(1).unwrap().split_whitespace().next().unwrap();
             assert_eq!(value, "–", "{name}\n{text}");
         }

@@ -544,6 +544,11 @@ impl Walk {
 }
 
 impl RunView {
+    /// The length that a timeline of it has.
+    pub(crate) fn whole(&self) -> Instant {
+        self.snapshot.whole(if self.running { self.clock } else { Instant::ZERO })
+    }
+
     fn go_on(&mut self, goal: Goal) {
         self.cursor = self.snapshot.past.len();
         self.clock = self.clock.max(self.snapshot.at);
@@ -598,7 +603,7 @@ impl RunView {
 
     /// Half or twice as much time on the timeline, around the cursor.
     fn zoom(&mut self, closer: bool) {
-        let whole = self.snapshot.whole();
+        let whole = self.whole();
         let (from, to) = self.window.unwrap_or((Instant::ZERO, whole));
         let length = to.nanos() - from.nanos();
         let length = if closer { (length / 2).max(1_000) } else { length.saturating_mul(2) };
@@ -615,9 +620,9 @@ impl RunView {
 impl Snapshot {
     /// The length that a timeline of it has: all of a run that is over. One that goes on is shown up to the next power of two
     /// of milliseconds, so that there is something to see of a long run when it begins, and the scale seldom jumps.
-    pub(crate) fn whole(&self) -> Instant {
+    pub(crate) fn whole(&self, clock: Instant) -> Instant {
         const LEAST: u64 = 1_000_000;
-        let now = self.at.nanos();
+        let now = self.at.max(clock).nanos();
         if self.over.is_some() {
             return Instant::from_nanos(now.max(LEAST));
         }

@@ -116,7 +116,7 @@ fn line(kept: &Kept, names: &sim_core::Names, entry: &Entry, message: Option<Str
         Entry::Cancelled { .. } => (Ink::Dim, "stopped  a timer".to_owned()),
         Entry::Drew { draw, .. } => {
             let odd = draw.answer != draw.calm;
-            let median = if odd { format!(" (half: {})", answer(&draw.calm)) } else { String::new() };
+            let median = if odd { format!(" (median {})", answer(&draw.calm)) } else { String::new() };
             (Ink::Plain, format!("drew     {} {}{median}", draw.purpose.name(), answer(&draw.answer)))
         }
         Entry::Marked { name, .. } => (Ink::Plain, format!("passed   {name}")),
