@@ -574,6 +574,25 @@ fn check_30_without_a_screen_the_bare_program_tells_the_story() {
     assert!(!pty.written().contains("\x1b[?1049h"), "{}", pty.written());
 }
 
+/// What scripts read is text and JSON without a trace of a terminal, and the exit code says what was found.
+#[test]
+fn check_30_what_is_piped_has_no_escapes_and_json_is_json() {
+    let shell = Shell::empty();
+    for words in [
+        &["hunt", "oversell", "--seeds", "3"][..],
+        &["hunt", "oversell", "--seeds", "3", "--fresh", "--json"],
+        &["run", "gateway-timeout", "--until", "3s"],
+        &["run", "gateway-timeout", "--until", "3s", "--json"],
+    ] {
+        let output = shell.command(words).env_remove("TERM").stdin(Stdio::null()).output().unwrap();
+        let said = Said::of(&output);
+        assert_eq!(said.code, 1, "{words:?}: {}{}", said.out, said.err);
+        assert!(!said.out.contains('\x1b') && !said.err.contains('\x1b'), "{words:?}: {}{}", said.out, said.err);
+        let is_json = serde_json::from_str::<serde_json::Value>(&said.out).is_ok();
+        assert_eq!(is_json, words.contains(&"--json"), "{words:?}: {}", said.out);
+    }
+}
+
 #[test]
 fn what_runs_by_itself_is_drawn_at_most_thirty_times_a_second() {
     let mut pty = Pty::open(RUN, &[], 80, 24);
