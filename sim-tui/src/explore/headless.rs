@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use sim_models::why::Link;
 
 use super::app::{Act, App, Exit, Msg};
 use super::engine::{Engine, Shared};
@@ -40,8 +41,8 @@ pub struct Headless {
 pub struct Stop {
     /// The event to look at, if there is one.
     pub event: Option<u64>,
-    /// By what kind of link, in words.
-    pub link: &'static str,
+    /// How the event before it follows from this one.
+    pub link: Link,
     /// In words.
     pub words: String,
     /// Whether nothing is behind it.
@@ -240,7 +241,7 @@ impl Headless {
         let walk = self.app.run.as_ref().and_then(|run| run.walk.as_ref());
         let stop = |step: &Step| Stop {
             event: step.event,
-            link: step.link,
+            link: step.reason.link,
             words: step.words.clone(),
             root: step.root,
         };

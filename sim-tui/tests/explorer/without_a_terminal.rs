@@ -11,6 +11,7 @@ use sim_core::case::Case;
 use sim_core::run::Limits;
 use sim_models::builtin;
 use sim_models::language::Choices;
+use sim_models::why::Link;
 use sim_tui::explore::headless::Headless;
 use sim_tui::explore::keys::{self, Screen};
 use sim_tui::explore::look::{Letters, Look, Theme};
@@ -657,7 +658,7 @@ fn check_walk(explorer: &mut Headless, name: &str) {
     let (last, before) = walk.split_last().unwrap_or_else(|| panic!("{name}: no way back\n{}", explorer.text()));
     assert!(last.root && before.iter().all(|step| !step.root), "{name}: {walk:#?}");
     for (at, step) in walk.iter().enumerate() {
-        let said = format!("{name}, step {at}, {}: {}", step.link, step.words);
+        let said = format!("{name}, step {at}, {:?}: {}", step.link, step.words);
         assert!(!step.words.trim().is_empty() && !said.to_lowercase().contains("unknown"), "{said}");
         if let Some(event) = step.event {
             assert_eq!(explorer.cursor().unwrap().0, event, "{said}");
@@ -666,7 +667,7 @@ fn check_walk(explorer: &mut Headless, name: &str) {
         let proof = explorer.notice().unwrap_or_default().to_owned();
         let (proven, alone) = (proof.starts_with("proven: "), proof.starts_with("not needed alone: "));
         assert!(proven || alone, "{said}: {proof}");
-        assert!(proven || !["sent", "set"].contains(&step.link), "{said}: {proof}");
+        assert!(proven || ![Link::Sent, Link::Timer].contains(&step.link), "{said}: {proof}");
         explorer.press("w");
     }
     assert!(explorer.notice().is_some_and(|notice| notice.contains("where it began")), "{name}\n{}", explorer.text());

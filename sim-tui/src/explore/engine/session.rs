@@ -249,11 +249,7 @@ impl Kept {
 
     /// The same, with what it came to.
     pub(super) fn stand(&self) -> Stand {
-        Stand {
-            edge: self.edge(),
-            digest: self.timeline.live().sim.digest(),
-            over: self.timeline.over().is_some(),
-        }
+        Stand { edge: self.edge(), digest: self.timeline.live().sim.digest(), over: self.timeline.over().is_some() }
     }
 
     /// Runs on to where another run stood: to the same event if all came out the same until then, else to the same instant.
