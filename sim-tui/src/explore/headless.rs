@@ -41,7 +41,7 @@ pub struct Headless {
 pub struct Stop {
     /// The event to look at, if there is one.
     pub event: Option<u64>,
-    /// By what kind of link.
+    /// How the event before it follows from this one.
     pub link: Link,
     /// In words.
     pub words: String,
