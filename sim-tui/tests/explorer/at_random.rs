@@ -14,7 +14,7 @@ const CASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cases/checkout
 const LINES: [&str; 34] = [
     "goto 1s",
     "goto #30",
-    "goto 3h",
+    "goto 20s",
     "forward 20",
     "forward 700",
     "back 9",
