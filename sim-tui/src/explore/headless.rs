@@ -131,6 +131,11 @@ impl Headless {
         self.settle();
     }
 
+    /// Whether simulated time passes.
+    pub fn is_running(&self) -> bool {
+        self.app.is_running()
+    }
+
     /// Lets time pass until it pauses by itself.
     pub fn run_until_paused(&mut self) {
         while self.app.is_running() {
