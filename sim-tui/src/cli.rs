@@ -33,6 +33,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         record: Option<String>,
     },
+    /// The keys of the explorer, and the names by which they can be typed after a colon.
+    Keys(Output),
     /// Runs a scenario once: verdicts, rates, durations, metrics.
     Run(RunArgs),
     /// Runs a scenario with many seeds: the distinct failures, each with a case file.

@@ -13,6 +13,7 @@ use std::time::Duration as RealTime;
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use sim_core::{Instant, NodeId};
 
+pub(crate) use self::commands::COMMANDS;
 pub(crate) use self::menus::{Menu, Popup, Prompt, PromptKind, help_of};
 use super::keys::{self, Action, Screen};
 use super::layout::{self, Class};
@@ -241,14 +242,6 @@ impl App {
         self.run.as_ref().is_some_and(|run| run.running)
     }
 
-    /// Whether the engine still has something to tell.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.progress.is_some()
-            || self.opening.is_some()
-            || self.picker.offers.is_none()
-            || self.run.as_ref().is_some_and(|run| run.busy || run.looking || run.labelling || run.listing)
-    }
-
     /// What the size of the terminal allows.
     pub(crate) fn class(&self) -> Class {
         Class::of(self.size)
@@ -331,9 +324,11 @@ impl App {
         if screen != Screen::Scenarios && self.run.is_none() {
             return self.complain("nothing is open yet: choose a scenario and press Enter");
         }
-        self.screen = screen;
-        if let Some(run) = &mut self.run {
+        let changed = std::mem::replace(&mut self.screen, screen) != screen;
+        let rows = layout::list_height(self) as u16;
+        if let Some(run) = self.run.as_mut().filter(|_| changed) {
             run.pane = 0;
+            run.cursor_row = rows * 3 / 5;
         }
         Vec::new()
     }
@@ -415,7 +410,8 @@ impl App {
     fn told(&mut self, told: Told) -> Vec<Act> {
         match told {
             Told::Catalog(offers) => self.picker.offers = Some(offers),
-            Told::Run { snapshot, opened, broke } => return self.told_run(snapshot, opened, broke),
+            Told::Run { snapshot, opened: true, .. } => return self.opened(snapshot),
+            Told::Run { snapshot, broke, late, .. } => return self.told_run(snapshot, broke, late),
             Told::Look(looked) => self.told_look(looked),
             Told::Labels { generation, labels } => {
                 if let Some(run) = self.run_of(generation) {
@@ -485,29 +481,30 @@ impl App {
         self.run.as_mut().filter(|run| run.snapshot.generation == generation)
     }
 
-    fn told_run(&mut self, snapshot: Arc<Snapshot>, opened: bool, broke: Option<u64>) -> Vec<Act> {
-        if opened {
-            return self.opened(snapshot);
-        }
+    fn told_run(&mut self, snapshot: Arc<Snapshot>, broke: Option<u64>, late: bool) -> Vec<Act> {
+        self.progress = None;
         let Some(run) = self.run.as_mut() else { return Vec::new() };
         let same = run.snapshot.generation == snapshot.generation;
         let was_at_edge = run.cursor == run.snapshot.past.len();
         run.busy = false;
         if !same {
             run.forget();
-            self.progress = None;
         }
         let over = snapshot.over.clone();
-        run.clock = run.clock.max(snapshot.at);
-        if !same {
-            run.clock = snapshot.at;
-        }
+        // Time that is paced does not run away from a simulation that cannot keep up.
+        run.clock = if same && !late { run.clock.max(snapshot.at) } else { snapshot.at };
+        let differs = snapshot.exact == Some(false) && run.snapshot.exact.is_none();
         run.snapshot = snapshot;
         let edge = run.snapshot.past.len();
         if run.running || was_at_edge && same {
             run.cursor = edge;
         }
         run.cursor = run.cursor.min(edge);
+        if differs {
+            self.pause();
+            return self.complain("this is not the run that was recorded: the file, or the program, has changed since");
+        }
+        let Some(run) = self.run.as_mut() else { return Vec::new() };
         if let Some(event) = broke.filter(|_| run.goal != Goal::End) {
             self.pause();
             return self.broke(event);

@@ -62,9 +62,10 @@ impl Headless {
     /// # Errors
     /// The first line that is not one, by its number.
     pub fn play(log: &str, look: Look) -> Result<Headless, String> {
-        let mut lines = log.lines().enumerate().map(|(at, line)| {
-            serde_json::from_str::<Line>(line).map_err(|error| format!("line {}: {error}", at + 1))
-        });
+        let mut lines = log
+            .lines()
+            .enumerate()
+            .map(|(at, line)| serde_json::from_str::<Line>(line).map_err(|error| format!("line {}: {error}", at + 1)));
         let first = lines.next().transpose()?;
         let Some(Line::Opened { width, height, what }) = first else {
             return Err("line 1: a session begins with how it was opened".to_owned());

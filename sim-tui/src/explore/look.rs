@@ -201,7 +201,8 @@ impl Look {
 
 /// The nearest that ASCII has.
 fn plain(letter: char) -> &'static str {
-    const ASCII: &str = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~";
+    const ASCII: &str =
+        " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~";
     match letter {
         'µ' => "u",
         '×' => "x",
@@ -347,10 +348,8 @@ impl Glyph {
 mod tests {
     use super::*;
 
-    const LOOKS: [Look; 2] = [
-        Look { letters: Letters::Utf8, theme: Theme::Auto },
-        Look { letters: Letters::Ascii, theme: Theme::Mono },
-    ];
+    const LOOKS: [Look; 2] =
+        [Look { letters: Letters::Utf8, theme: Theme::Auto }, Look { letters: Letters::Ascii, theme: Theme::Mono }];
 
     #[test]
     fn every_glyph_is_one_column_and_the_ascii_form_is_ascii() {
@@ -372,7 +371,16 @@ mod tests {
         let places: &[&[Glyph]] = &[
             &[Glyph::Up, Glyph::Down, Glyph::Trouble, Glyph::Broken, Glyph::Lost],
             &[Glyph::Holds, Glyph::Broken, Glyph::Open],
-            &[Glyph::Send, Glyph::Right, Glyph::Left, Glyph::Lost, Glyph::Local, Glyph::Lane, Glyph::Down, Glyph::Restart],
+            &[
+                Glyph::Send,
+                Glyph::Right,
+                Glyph::Left,
+                Glyph::Lost,
+                Glyph::Local,
+                Glyph::Lane,
+                Glyph::Down,
+                Glyph::Restart,
+            ],
             &[Glyph::Shaft, Glyph::CauseShaft, Glyph::Flight, Glyph::Lost, Glyph::Fold],
             &[Glyph::Broken, Glyph::Trouble, Glyph::Down, Glyph::NotYet],
         ];

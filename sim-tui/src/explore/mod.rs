@@ -29,8 +29,10 @@ use self::pen::Pen;
 use self::session_log::Log;
 use self::terminal::{Input, Inputs, Order, Screen, unfit, variable};
 use self::told::{Ask, Told};
+use crate::cli::Output;
 use crate::commands;
 use crate::report::{Bad, Exit, Report, bad};
+use crate::text::{Side, table};
 
 /// A slice of a run that goes flat out, in milliseconds: short enough that a key does not wait.
 const SLICE_MILLIS: u64 = 25;
@@ -90,6 +92,18 @@ pub(crate) fn explore(options: &Options, called: &str) -> Result<Report, Bad> {
     Ok(Report { text, exit })
 }
 
+/// The keys, as a table or as JSON.
+pub(crate) fn keys_page(output: Output) -> Report {
+    if output.json {
+        return Report::json(&keys::as_json(), Exit::Held);
+    }
+    let mut page = table(&[Side::Left; 4], &keys::rows());
+    page += "\nafter a colon\n";
+    let command = |(name, value, about): &(&str, &str, &str)| vec![format!("{name} {value}"), (*about).to_owned()];
+    page += &table(&[Side::Left; 2], &app::COMMANDS.iter().map(command).collect::<Vec<_>>());
+    Report::fine(page)
+}
+
 /// What the engine's thread does.
 enum Job {
     Ask(Ask),
@@ -134,6 +148,7 @@ impl Explorer {
             app.footnote = Some("drawn in ASCII, because the locale does not say UTF-8".to_owned());
         }
         let first = app.begin(options.what.as_deref());
+        guard::context(&format!("explore {}\n", options.what.as_deref().unwrap_or_default()));
         let mut explorer = Explorer { app, jobs, shared, log };
         if let Some(log) = &mut explorer.log {
             log.opened(size, options.what.as_deref());
@@ -188,7 +203,7 @@ impl Screen for Explorer {
             Input::Mouse(mouse) => self.update(Msg::Mouse(mouse)),
             Input::Resize(width, height) => self.update(Msg::Resize(width, height)),
             Input::Engine(told) => self.update(Msg::Told(told)),
-            Input::Focus(_) | Input::Signal(_) | Input::WorkerPanicked(_) => Vec::new(),
+            Input::Signal(_) | Input::WorkerPanicked(_) => Vec::new(),
         }
     }
 

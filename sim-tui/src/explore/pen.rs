@@ -66,6 +66,13 @@ impl<'b> Pen<'b> {
         self.cell(area, x, y, ink, text);
     }
 
+    /// A glyph at a place where nothing is.
+    pub(crate) fn glyph_if_blank(&mut self, area: Rect, x: u16, y: u16, ink: Ink, glyph: Glyph) {
+        if self.buffer.cell((x, y)).is_some_and(|cell| cell.symbol() == " ") {
+            self.glyph(area, x, y, ink, glyph);
+        }
+    }
+
     /// One column at a place, as it is.
     pub(crate) fn cell(&mut self, area: Rect, x: u16, y: u16, ink: Ink, symbol: &str) {
         let style = self.look.style(ink);
@@ -95,6 +102,22 @@ impl<'b> Pen<'b> {
         }
     }
 
+    /// A page with a title above and a remark below, and no sides; what is between.
+    pub(crate) fn page(&mut self, area: Rect, title: &str, remark: &str) -> Rect {
+        if area.height < 2 {
+            return Rect { height: 0, ..area };
+        }
+        let line = if self.look.letters == Letters::Utf8 { "─" } else { "-" };
+        for x in area.left()..area.right() {
+            self.cell(area, x, area.top(), Ink::Strong, line);
+            self.cell(area, x, area.bottom() - 1, Ink::Strong, line);
+        }
+        self.put(area, area.left() + 2, area.top(), Ink::Selected, &format!(" {title} "));
+        let width = self.width(remark) + 2;
+        self.put(area, area.right().saturating_sub(width + 2), area.bottom() - 1, Ink::Dim, &format!(" {remark} "));
+        Rect { y: area.y + 1, height: area.height - 2, ..area }
+    }
+
     /// A pane with a title above and a remark below; what is inside.
     pub(crate) fn pane(&mut self, area: Rect, title: &str, remark: &str, focus: bool) -> Rect {
         if area.width < 2 || area.height < 2 {
@@ -119,7 +142,11 @@ impl<'b> Pen<'b> {
         }
         let room = area.width.saturating_sub(4);
         let title_ink = if focus { Ink::Selected } else { Ink::Title };
-        let title = if title.is_empty() { String::new() } else { format!(" {} ", fitted(title, usize::from(room.saturating_sub(2)), self.look)) };
+        let title = if title.is_empty() {
+            String::new()
+        } else {
+            format!(" {} ", fitted(title, usize::from(room.saturating_sub(2)), self.look))
+        };
         self.put(area, left + 2, top, title_ink, &title);
         if !remark.is_empty() && self.width(remark) + 2 <= room {
             let width = self.width(remark) + 2;

@@ -47,8 +47,6 @@ pub(crate) enum Input<E> {
     Mouse(MouseEvent),
     /// The terminal is so many columns wide and rows high; the screen is drawn anew, asked or not.
     Resize(u16, u16),
-    /// The window was entered or left, where a terminal tells.
-    Focus(bool),
     /// A signal. The loop does what it demands after the screen has taken it, whatever the screen answers.
     Signal(Signal),
     /// The engine's answer.
@@ -278,7 +276,7 @@ enum Demand {
 impl Demand {
     fn of<E>(input: &Input<E>) -> Demand {
         match input {
-            Input::Key(_) | Input::Paste(_) | Input::Mouse(_) | Input::Focus(_) | Input::Engine(_) => Demand::Nothing,
+            Input::Key(_) | Input::Paste(_) | Input::Mouse(_) | Input::Engine(_) => Demand::Nothing,
             Input::Resize(..) => Demand::Frame,
             Input::Signal(Signal::Stop) => Demand::Stop,
             Input::Signal(Signal::Continue) => Demand::Anew,
@@ -420,8 +418,7 @@ fn input_of<E>(event: Event) -> Option<Input<E>> {
         Event::Paste(text) => Some(Input::Paste(text)),
         Event::Mouse(mouse) => Some(Input::Mouse(mouse)),
         Event::Resize(columns, rows) => Some(Input::Resize(columns, rows)),
-        Event::FocusGained => Some(Input::Focus(true)),
-        Event::FocusLost => Some(Input::Focus(false)),
+        Event::FocusGained | Event::FocusLost => None,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use sim_core::past::{Grade, Past};
+use sim_core::past::Past;
 use sim_core::{Clock, Duration, Fault, Instant, NodeId, Operation, Seed};
 use sim_models::judge::{Latency, Requests};
 use sim_models::program::NodeRef;
@@ -113,7 +113,9 @@ pub(crate) enum Told {
     /// What there is to open.
     Catalog(Arc<[Offer]>),
     /// The run as it stands; the last thing told of each thing asked that changes it.
-    Run { snapshot: Arc<Snapshot>, opened: bool, broke: Option<u64> },
+    ///
+    /// `late` says that there was more to do than there was room for.
+    Run { snapshot: Arc<Snapshot>, opened: bool, broke: Option<u64>, late: bool },
     /// Everything about an event.
     Look(Arc<Look>),
     /// Words for events of a run.
@@ -193,6 +195,8 @@ pub(crate) struct Snapshot {
     pub(crate) over: Option<String>,
     /// What broke, in order of the events; one entry for each property.
     pub(crate) broken: Arc<[Broken]>,
+    /// Of a case that came as far as it was recorded: whether it is the same run.
+    pub(crate) exact: Option<bool>,
 }
 
 /// A property that broke.
@@ -296,8 +300,6 @@ pub(crate) struct Look {
     pub(crate) generation: u64,
     /// Which; 0 before the first.
     pub(crate) event: u64,
-    /// Where.
-    pub(crate) node: Option<NodeId>,
     /// Whether only what changes with time is there.
     pub(crate) light: bool,
     /// In one line.
@@ -341,8 +343,12 @@ pub(crate) enum State {
 /// An event in words.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Label {
+    /// A sentence that names everybody.
     pub(crate) text: String,
-    pub(crate) grade: Grade,
+    /// The same where columns show who and to whom.
+    pub(crate) short: String,
+    /// Whether it is the second copy of an envelope.
+    pub(crate) copy: bool,
 }
 
 /// Which events have a row of their own.

@@ -35,6 +35,12 @@ pub(crate) fn short(nanos: u64) -> String {
     crate::text::length(nanos).replace(' ', "")
 }
 
+/// The same with three digits, which are enough of what is seen for a moment.
+pub(crate) fn shorter(nanos: u64) -> String {
+    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(2));
+    short(nanos / unit * unit)
+}
+
 /// An event as far as its row alone says it, before anybody has told more.
 pub(crate) fn plain(what: &Happening, facts: &Facts) -> String {
     let node = |node: &sim_core::NodeId| facts.nodes[node.0 as usize].as_str();

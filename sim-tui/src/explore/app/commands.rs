@@ -24,7 +24,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("theme", "auto, mono, contrast, okabe-ito", "colours"),
     ("changed", "FIELD", "which event last changed a field of the node's state"),
     ("save", "[FILE]", "write the run as a case"),
-    ("write-branch", "N", "go on with branch N"),
+    ("branch-to", "N", "go on with branch N, from 0"),
     ("keys", "", "all keys"),
     ("quit", "", "quit"),
 ];
@@ -43,10 +43,11 @@ impl App {
             "debug-panic" => return Ok(vec![Act::Panic(value.to_owned())]),
             _ => {}
         }
-        if self.run.is_some() && self.screen != Screen::Scenarios {
-            if let Some(done) = self.command_on_run(name, value) {
-                return done;
-            }
+        if self.run.is_some()
+            && self.screen != Screen::Scenarios
+            && let Some(done) = self.command_on_run(name, value)
+        {
+            return done;
         }
         if value.is_empty()
             && let Some(acts) = self.by_name(name)
@@ -84,7 +85,7 @@ impl App {
             "speed" => self.set_speed(value),
             "changed" => Ok(self.ask_changed(value)),
             "save" => Ok(vec![Act::Ask(Ask::Save((!value.is_empty()).then(|| value.to_owned())))]),
-            "write-branch" => match value.parse::<usize>() {
+            "branch-to" => match value.parse::<usize>() {
                 Ok(branch) => Ok(vec![Act::Ask(Ask::Switch(branch))]),
                 Err(_) => Err(format!("\"{value}\" is no number of a branch")),
             },

@@ -301,7 +301,7 @@ impl App {
             "enter" | "space" => return self.choose(menu, at),
             "u" if menu == Menu::Faults => return self.edit(Edit::Undo),
             "U" if menu == Menu::Faults => return self.edit(Edit::Redo),
-            "backspace" if menu == Menu::Settings => return self.to_default(at),
+            "backspace" if menu == Menu::Settings => return self.set_to_default(at),
             _ => {}
         }
         Vec::new()
@@ -351,7 +351,7 @@ impl App {
     }
 
     /// Sets what is selected of the settings back.
-    fn to_default(&mut self, at: usize) -> Vec<Act> {
+    fn set_to_default(&mut self, at: usize) -> Vec<Act> {
         let Some(run) = &self.run else { return Vec::new() };
         let name = at.checked_sub(1).and_then(|at| run.snapshot.facts.settings.get(at)).map(|it| it.name.clone());
         name.map_or_else(Vec::new, |name| self.edit(Edit::Set { name, value: None }))

@@ -99,7 +99,8 @@ impl App {
         }
         if let Some(over) = &run.snapshot.over {
             let over = over.clone();
-            return self.say(format!("the run is over ({over}); g goes to its start, S turns a setting, f breaks something"));
+            return self
+                .say(format!("the run is over ({over}); g goes to its start, S turns a setting, f breaks something"));
         }
         run.go_on(Goal::None);
         Vec::new()
@@ -233,7 +234,9 @@ impl App {
         run.been.push(run.cursor);
         run.been_on.clear();
         run.cursor = event.min(run.snapshot.past.len());
-        run.cursor_row = rows * 3 / 5;
+        if rows > 0 {
+            run.cursor_row = rows * 3 / 5;
+        }
         run.field = 0;
     }
 
@@ -265,7 +268,8 @@ impl App {
             let fold = u16::from(high - low > 1);
             let lines = 1 + fold;
             run.cursor = next;
-            let row = if rows > 0 { run.cursor_row.saturating_add(lines) } else { run.cursor_row.saturating_sub(lines) };
+            let row =
+                if rows > 0 { run.cursor_row.saturating_add(lines) } else { run.cursor_row.saturating_sub(lines) };
             run.cursor_row = row.clamp(2, height.saturating_sub(3).max(2));
         }
         Vec::new()
@@ -294,6 +298,7 @@ impl App {
             run.busy = true;
             run.cursor = run.snapshot.past.len();
             run.clock = at;
+            self.progress = Some("running there; Esc stops".to_owned());
             return vec![Act::Ask(Ask::Run { events: u64::MAX, until: at, stop_at_broken: false })];
         }
         let event = run.snapshot.past.last_until(at);
@@ -314,7 +319,9 @@ impl App {
                     walk.at = Some(next);
                     return self.stand_on(&step);
                 }
-                None => return self.say("this is where it began; p proves the last link, W goes back, Esc ends the walk"),
+                None => {
+                    return self.say("this is where it began; p proves the last link, W goes back, Esc ends the walk");
+                }
             }
         }
         if here == 0 {
@@ -336,8 +343,8 @@ impl App {
         if let Some(event) = step.event {
             self.go(event);
         }
-        let end = if step.root { ": this is where it began" } else { "" };
-        self.say(format!("{}: {}{end}", step.link, step.words))
+        // The pane that says why shows the step in words.
+        Vec::new()
     }
 
     /// One step back towards where why was asked; without a walk, on to what this caused.
@@ -599,13 +606,17 @@ impl RunView {
 }
 
 impl Snapshot {
-    /// The length that a timeline of it has: to the end that is known, else to the newest event.
+    /// The length that a timeline of it has: all of a run that is over. One that goes on is shown up to the next power of two
+    /// of milliseconds, so that there is something to see of a long run when it begins, and the scale seldom jumps.
     pub(crate) fn whole(&self) -> Instant {
-        let end = match (&self.over, self.facts.until) {
-            (None, Some(until)) => until,
-            _ => self.at,
-        };
-        end.max(self.at).max(Instant::from_nanos(1_000_000))
+        const LEAST: u64 = 1_000_000;
+        let now = self.at.nanos();
+        if self.over.is_some() {
+            return Instant::from_nanos(now.max(LEAST));
+        }
+        let room = (now / LEAST + 1).next_power_of_two().saturating_mul(LEAST);
+        let end = self.facts.until.map_or(u64::MAX, Instant::nanos);
+        Instant::from_nanos(room.min(end).max(now).max(LEAST))
     }
 }
 

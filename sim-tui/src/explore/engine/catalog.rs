@@ -99,10 +99,7 @@ fn scenario_offer(word: &str, scenario: &Scenario, kind: OfferKind) -> Offer {
             .iter()
             .map(|it| (it.name.clone(), it.default.clone(), it.about.clone().unwrap_or_default()))
             .collect(),
-        remedies: settings
-            .remedies()
-            .map(|it| (it.name.clone(), reference::about_remedy(scenario, it)))
-            .collect(),
+        remedies: settings.remedies().map(|it| (it.name.clone(), reference::about_remedy(scenario, it))).collect(),
         faults: model.iter().flat_map(|model| model.own_faults()).map(ToString::to_string).collect(),
         ..nothing(word, kind)
     }

@@ -28,23 +28,19 @@ pub(super) fn look(kept: &mut Kept, event: u64, whose: Option<NodeId>, light: bo
     let retold = if light { None } else { quietly(|| kept.timeline.retell(event)) };
     let whose = whose.or(node);
     let program = kept.model.program().clone();
-    let (title, lines) = retold.as_ref().map_or_else(
-        || (String::new(), Vec::new()),
-        |retold| (title(kept, retold), lines(kept, &program, retold)),
-    );
+    let (title, lines) = retold
+        .as_ref()
+        .map_or_else(|| (String::new(), Vec::new()), |retold| (title(kept, retold), lines(kept, &program, retold)));
     let moment = if at_edge { kept.timeline.live() } else { quietly(|| kept.timeline.seek(event)) };
     let mut judge = moment.judge.clone();
     let judged = quietly(|| judge.finish(&moment.sim));
     let fields = match whose {
-        Some(node) if !light => {
-            inside::fields(&inside::inside_around(&moment.sim, &program, node, operation, MOST))
-        }
+        Some(node) if !light => inside::fields(&inside::inside_around(&moment.sim, &program, node, operation, MOST)),
         _ => Vec::new(),
     };
     Look {
         generation: kept.generation,
         event,
-        node,
         light,
         title,
         lines,
@@ -73,13 +69,7 @@ fn standing(it: &Judged, over: bool) -> Standing {
 fn title(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> String {
     let program = kept.model.program().clone();
     let drawn = drawn_for(kept, retold);
-    let told = sim_models::tell::event(
-        &program,
-        kept.model.faults(),
-        &retold.step,
-        &retold.notes,
-        drawn,
-    );
+    let told = sim_models::tell::event(&program, kept.model.faults(), &retold.step, &retold.notes, drawn);
     match retold.step.node() {
         Some(node) => format!("{} {told}", program.replica_name(node)),
         None => told,
@@ -144,6 +134,35 @@ fn answer(answer: &sim_core::Answer) -> String {
     }
 }
 
+fn label(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> Label {
+    let text = title(kept, retold);
+    let program = kept.model.program().clone();
+    let short = match (&retold.message, retold.step.what) {
+        (Some(message), sim_core::Happening::Delivered { .. }) => sim_models::said::said(&program, message).text,
+        _ => match retold.step.node() {
+            // The column says where it happens.
+            Some(node) => text.strip_prefix(&format!("{} ", program.replica_name(node))).unwrap_or(&text).to_owned(),
+            None => text.clone(),
+        },
+    };
+    Label { copy: is_copy(kept, retold), short, text }
+}
+
+/// Whether an envelope arrives for the second time.
+fn is_copy(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> bool {
+    let sim_core::Happening::Delivered { from, to, kind } = retold.step.what else { return false };
+    let past = kept.timeline.past();
+    let Some((by, sent)) = retold.step.by.and_then(|by| Some((by, past.at(by)?))) else { return false };
+    let length = retold.step.at.since(sent);
+    let Some(sender) = quietly(|| kept.timeline.retell(by)) else { return false };
+    sender.entries.iter().any(|entry| match entry {
+        Entry::Sent { from: a, to: b, kind: of, fate: sim_core::Fate::ArrivesTwice(first, second), .. } => {
+            (*a, *b, *of) == (from, to, kind) && length == *second && first != second
+        }
+        _ => false,
+    })
+}
+
 impl Engine {
     /// Words for events.
     pub(super) fn labels(&mut self, events: &[u32]) -> Result<Told, String> {
@@ -156,8 +175,7 @@ impl Engine {
             }
             let kept = &mut self.here()?.kept;
             let Some(retold) = quietly(|| kept.timeline.retell(u64::from(*event))) else { continue };
-            let grade = kept.timeline.past().grade(u64::from(*event));
-            let label = Arc::new(Label { text: title(kept, &retold), grade });
+            let label = Arc::new(label(kept, &retold));
             self.labels.insert(*event, label.clone());
             labels.push((*event, label));
         }
@@ -203,4 +221,3 @@ impl Engine {
         Ok(())
     }
 }
-

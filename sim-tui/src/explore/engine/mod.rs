@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant as RealInstant;
 
-use sim_core::past::Grade;
 use sim_core::{Instant, NodeId, Seed};
 use sim_models::program::{NodeRef, Role};
 
@@ -118,13 +117,14 @@ impl Engine {
             Ask::Prove(index) => self.prove(index, tell)?,
             Ask::Changed { event, node, field } => self.changed(event, node, &field, tell)?,
             Ask::Find { word, from, forward } => self.find(&word, from, forward, tell)?,
-            Ask::Edit(edit) => self.edit(edit, tell)?,
+            Ask::Edit(edit) => self.edit(&edit, tell)?,
             Ask::Branch { event } => self.branch(event, tell)?,
             Ask::Switch(branch) => self.switch(branch, tell)?,
             Ask::Shrink => self.shrink(tell)?,
             Ask::Explain => self.explain(tell)?,
             Ask::Save(path) => {
-                let (path, _) = self.save(path.as_deref())?;
+                let edge = self.here()?.kept.edge().events;
+                let (path, _) = self.save(path.as_deref(), edge)?;
                 tell(Told::Said(format!("written: {path}")));
             }
         }
@@ -175,16 +175,18 @@ impl Engine {
             let pace = u128::from(ran) * 1_000_000_000 / took;
             shared.pace.store(u64::try_from(pace).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
         }
-        self.tell_run(false, broke, tell)
+        let snapshot = self.snapshot()?;
+        tell(Told::Run { snapshot, opened: false, broke, late: ran >= events });
+        Ok(())
     }
 
-    fn edit(&mut self, edit: Edit, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
+    fn edit(&mut self, edit: &Edit, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
         let generation = self.next_generation();
         let current = self.current;
         let branch = self.here()?;
         let (edge, digest) = (branch.kept.edge(), branch.kept.timeline.live().sim.digest());
         // Whoever breaks the past keeps the future that was there.
-        let past = match &edit {
+        let past = match edit {
             Edit::Fault { fault: sim_core::Fault::Timed(timed), at } => {
                 let begin = timed.when.begin();
                 (begin <= edge.at && edge.events > 0).then_some(*at)
@@ -198,7 +200,7 @@ impl Engine {
             // The new future is as long as the old one: what it comes to is compared with it.
             parted.kept.advance(u64::MAX, edge.at, false);
             let generation = self.next_generation();
-            parted.edit(&edit, generation)?;
+            parted.edit(edit, generation)?;
             self.branches.push(parted);
             self.current = self.branches.len() - 1;
             self.tell_run(false, None, tell)?;
@@ -208,7 +210,7 @@ impl Engine {
             });
             return Ok(());
         }
-        branch.edit(&edit, generation)?;
+        branch.edit(edit, generation)?;
         let kept = &branch.kept;
         let same = kept.edge().events == edge.events && kept.timeline.live().sim.digest() == digest;
         let adds = matches!(edit, Edit::Fault { .. } | Edit::Heal { .. });
@@ -248,6 +250,12 @@ impl Engine {
 
     /// Tells how the run stands.
     fn tell_run(&mut self, opened: bool, broke: Option<u64>, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
+        let snapshot = self.snapshot()?;
+        tell(Told::Run { snapshot, opened, broke, late: false });
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Arc<Snapshot>, String> {
         let facts = self.facts()?;
         let kept = &self.here()?.kept;
         let snapshot = Snapshot {
@@ -258,9 +266,9 @@ impl Engine {
             at: kept.edge().at,
             over: kept.over(),
             broken: kept.broken.clone().into(),
+            exact: kept.exact,
         };
-        tell(Told::Run { snapshot: Arc::new(snapshot), opened, broke });
-        Ok(())
+        Ok(Arc::new(snapshot))
     }
 
     /// What does not change while the run goes on; worked out once for each run and again when branches come.
@@ -368,10 +376,7 @@ fn line_of_branch(branch: &Branch) -> BranchLine {
 }
 
 /// Settings and remedies as they are turned.
-fn knobs(
-    scenario: &sim_models::scenario::Scenario,
-    branch: &Branch,
-) -> (Vec<SettingLine>, Vec<RemedyLine>) {
+fn knobs(scenario: &sim_models::scenario::Scenario, branch: &Branch) -> (Vec<SettingLine>, Vec<RemedyLine>) {
     let settings = scenario.document().settings();
     let values = branch.kept.model.settings();
     let value = |name: &str| values.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
@@ -388,9 +393,4 @@ fn knobs(
         on: branch.choices.remedies.contains(&it.name),
     };
     (settings.iter().map(setting).collect(), settings.remedies().map(remedy).collect())
-}
-
-/// The worst that happened in a run.
-pub(super) fn worst(snapshot: &Snapshot) -> Grade {
-    if snapshot.broken.is_empty() { snapshot.past.worst(None, 1, snapshot.past.len()) } else { Grade::Broken }
 }

@@ -1,6 +1,7 @@
 //! A run that was explored, as a case that replays to the same digest; and what is made of a failing one: the smallest, the words.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use sim_core::case::Case;
@@ -10,8 +11,8 @@ use sim_models::record::Failure;
 use sim_models::scenario::Run;
 
 use super::super::told::Told;
-use super::session::{Base, Branch, Kept};
 use super::Engine;
+use super::session::{Base, Branch, Kept};
 use crate::files::write_whole;
 use crate::quiet::quietly;
 
@@ -19,34 +20,46 @@ use crate::quiet::quietly;
 const REPLAYS: u64 = 2_000;
 
 impl Kept {
-    /// The run as a case: to the first property that broke, else to where it stands.
-    pub(super) fn as_case(&self) -> Result<Case, String> {
-        let seed = self.timeline.live().sim.seed();
-        let edge = self.edge();
-        let failure = self.failure();
-        let model = &self.model;
-        let Some(failure) = failure else {
-            // What was not seen is not promised: the case ends where the run stands.
-            let over = self.timeline.over().is_some();
-            let run = quietly(|| {
-                model.run_watched(seed, Stop::AtEnd, Limits::default(), |sim, _| {
-                    let there = !over && sim.events() >= edge.events;
-                    if there { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
-                })
-            });
-            self.same(&run.outcome)?;
-            if over {
-                return Ok(model.case(&run));
+    /// The run as a case that shows an event: to the first property that broke, if that comes later, else to where it stands.
+    pub(super) fn as_case(&self, event: u64) -> Result<Case, String> {
+        match self.failure() {
+            Some(failure) if self.broken.first().is_none_or(|broken| event <= broken.event) => {
+                self.failing_case(&failure)
             }
-            let ended = model.ending(edge.at);
-            let run = quietly(|| ended.run(seed, Stop::AtEnd));
-            return Ok(ended.case(&run));
-        };
-        let run: Run = quietly(|| model.run(seed, failure.stop()));
+            _ => self.whole_case(),
+        }
+    }
+
+    /// The run as a case that fails so.
+    pub(super) fn failing_case(&self, failure: &Failure) -> Result<Case, String> {
+        let run: Run = quietly(|| self.model.run(self.timeline.live().sim.seed(), failure.stop()));
         if !failure.is_of(&run.outcome) {
             return Err("the run does not fail again as it was seen to fail".to_owned());
         }
-        Ok(model.case_failing(&run, &failure))
+        Ok(self.model.case_failing(&run, failure))
+    }
+
+    /// The run as far as it stands, whatever broke in it.
+    fn whole_case(&self) -> Result<Case, String> {
+        let seed = self.timeline.live().sim.seed();
+        let edge = self.edge();
+        let over = self.timeline.over().is_some();
+        let run = quietly(|| {
+            self.model.run_watched(seed, Stop::AtEnd, Limits::default(), |sim, _| {
+                let there = !over && sim.events() >= edge.events;
+                if there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+        });
+        self.same(&run.outcome)?;
+        // What was not seen is not promised: the case ends where the run stands.
+        let model = if over { self.model.clone() } else { self.model.ending(edge.at) };
+        let run = if over { run } else { quietly(|| model.run(seed, Stop::AtEnd)) };
+        let mut case = model.case(&run);
+        if let Some(expect) = &mut case.expect {
+            // A replay would stop where this property first broke.
+            expect.property = None;
+        }
+        Ok(case)
     }
 
     /// How it fails: the first property that broke, or a panic.
@@ -80,9 +93,9 @@ impl Kept {
 
 impl Engine {
     /// Writes the run as a case; where it was written, and the event to look at.
-    pub(super) fn save(&mut self, path: Option<&str>) -> Result<(String, u64), String> {
+    pub(super) fn save(&mut self, path: Option<&str>, event: u64) -> Result<(String, u64), String> {
         let branch = self.here()?;
-        let case = branch.kept.as_case()?;
+        let case = branch.kept.as_case(event)?;
         let file = serde_json::to_string_pretty(&case).map_err(|error| error.to_string())?;
         let path = match path {
             Some(path) => path.to_owned(),
@@ -98,7 +111,7 @@ impl Engine {
         if self.branches.is_empty() {
             return Ok(None);
         }
-        let (path, events) = self.save(None)?;
+        let (path, events) = self.save(None, event)?;
         let event = event.min(events).to_string();
         let mut words = vec!["replay", &path];
         if event != "0" {
@@ -124,7 +137,8 @@ impl Engine {
             .map_err(|error| error.to_string())?;
         let from = (current, branch.kept.edge().events);
         let name = format!("smallest {}", self.branches.len());
-        let base = Base::Case { file: "the smallest run".to_owned(), case: Box::new(Case { expect: None, ..small.case }) };
+        let base =
+            Base::Case { file: "the smallest run".to_owned(), case: Box::new(Case { expect: None, ..small.case }) };
         let mut parted = Branch::open(&name, base, seed, generation)?;
         parted.from = Some(from);
         parted.kept.advance(u64::MAX, sim_core::Instant::NEVER, true);
@@ -139,7 +153,10 @@ impl Engine {
             small.from.decisions,
             small.to.decisions
         );
-        tell(Told::Go { event: broke, words: format!("the smallest run that fails so: {sizes}. w asks why, B goes back") });
+        tell(Told::Go {
+            event: broke,
+            words: format!("the smallest run that fails so: {sizes}. w asks why, B goes back"),
+        });
         Ok(())
     }
 
@@ -149,22 +166,23 @@ impl Engine {
         let called = self.called.clone();
         let case = failing_case(self.here()?)?;
         // The commands that an explanation ends with name a file.
-        let (path, _) = self.save(None)?;
+        let (path, _) = self.save(None, 0)?;
         let mut watch = |progress: sim_models::shrink::Progress| {
             tell(Told::Progress(format!("explaining: {} replays; Esc gives up", progress.replays)));
             !shared.is_given_up()
         };
         let lines = crate::explain::lines(&path, &case, REPLAYS, &mut watch, &called)?;
-        tell(Told::Text { title: "why it fails".to_owned(), lines });
+        tell(Told::Text {
+            title: "why it fails; events are those of the smallest run, which s shows".to_owned(),
+            lines,
+        });
         Ok(())
     }
 }
 
 fn failing_case(branch: &Branch) -> Result<Case, String> {
-    if branch.kept.failure().is_none() {
-        return Err("nothing broke in this run yet, so there is nothing to shrink or explain; a runs on to what does".to_owned());
-    }
-    branch.kept.as_case()
+    let nothing = "nothing broke in this run yet, so there is nothing to shrink or explain; a runs on to what does";
+    branch.kept.failing_case(&branch.kept.failure().ok_or(nothing)?)
 }
 
 /// A name of its own for a case, unless a file of that name is the same case.
@@ -179,4 +197,3 @@ fn free_name(branch: &Branch, file: &str) -> String {
     let numbered = (2..).map(|number| format!("{stem}-{number}.json"));
     std::iter::once(format!("{stem}.json")).chain(numbered).find(free).unwrap_or(stem)
 }
-

@@ -10,7 +10,7 @@ use sim_core::fault::{Timed, When};
 use sim_core::past::Grade;
 use sim_core::run::Limits;
 use sim_core::timeline::{Budget, Goal, Over, Reached, Timeline};
-use sim_core::{Fault, Instant, Judge, Operation, Seed, Verdict};
+use sim_core::{Digest, Fault, Instant, Judge, Operation, Seed, Verdict};
 use sim_models::judge::ScenarioJudge;
 use sim_models::language::Choices;
 use sim_models::message::Msg;
@@ -50,6 +50,10 @@ pub(super) struct Kept {
     pub(super) timeline: Timeline<Msg, ScenarioJudge>,
     pub(super) red: Red,
     pub(super) broken: Vec<Broken>,
+    /// How many events a case has and the digest behind them, as it was recorded.
+    recorded: Option<(u64, Digest)>,
+    /// Whether it came out the same, once it has come so far.
+    pub(super) exact: Option<bool>,
 }
 
 /// How far a run stands: the newest event, and the instant up to which time has passed.
@@ -106,6 +110,13 @@ impl Base {
         Ok(all)
     }
 
+    /// What a case was recorded to come to.
+    fn recorded(&self) -> Option<(u64, Digest)> {
+        let Base::Case { case, .. } = self else { return None };
+        let expect = case.expect.as_ref()?;
+        Some((expect.events?, expect.digest))
+    }
+
     /// The scenario, for its texts, settings and remedies.
     pub(super) fn document(&self) -> Result<Scenario, String> {
         match self {
@@ -122,7 +133,8 @@ impl Branch {
     pub(super) fn open(name: &str, base: Base, seed: Seed, generation: u64) -> Result<Branch, String> {
         let choices = Choices::none();
         let model = base.model(&choices, &[])?;
-        let kept = Kept::new(model, seed, generation);
+        let mut kept = Kept::new(model, seed, generation);
+        kept.recorded = base.recorded();
         Ok(Branch {
             name: name.to_owned(),
             base,
@@ -184,7 +196,13 @@ impl Branch {
         let model = self.base.model(&choices, &hand)?;
         let edge = self.kept.edge();
         let mut kept = Kept::new(model, seed, generation);
-        kept.advance(u64::MAX, edge.at, false);
+        // What only begins later leaves every event so far as it was; anything else is compared at the same instant.
+        let begins = match edit {
+            Edit::Fault { fault: Fault::Timed(timed), .. } => timed.when.begin(),
+            Edit::Heal { at } => *at,
+            _ => Instant::ZERO,
+        };
+        kept.advance(if begins > edge.at { edge.events } else { u64::MAX }, edge.at, false);
         (self.choices, self.hand, self.undone, self.seed, self.kept) = (choices, hand, undone, seed, kept);
         Ok(())
     }
@@ -211,7 +229,7 @@ impl Kept {
         let until = model.course(sim_core::Stop::AtEnd, limits).until;
         let red = Red::new(model.program());
         let timeline = Timeline::new(sim, judge, until, limits, Budget::default());
-        Kept { generation, model, timeline, red, broken: Vec::new() }
+        Kept { generation, model, timeline, red, broken: Vec::new(), recorded: None, exact: None }
     }
 
     /// How far it stands.
@@ -222,12 +240,15 @@ impl Kept {
 
     /// Lets new events happen; the event at which a property broke for the first time, if it was to stop there.
     pub(super) fn advance(&mut self, events: u64, until: Instant, stop_at_broken: bool) -> Option<u64> {
-        let Kept { timeline, red, broken, .. } = self;
+        let Kept { timeline, red, broken, recorded, exact, .. } = self;
         let mut stopped = None;
         let reached = quietly(|| {
             timeline.advance(Goal { events, until }, |seen| {
                 red.take(seen.step, seen.sim.notes());
                 let grade = sim_models::tell::grade(seen.step, seen.sim.log(), seen.sim.notes(), seen.broken.is_some());
+                if let Some((_, digest)) = recorded.filter(|(events, _)| *events == seen.step.number) {
+                    *exact = Some(seen.sim.checkpoint().is_ok_and(|there| there == digest));
+                }
                 if seen.broken.is_none() {
                     return (grade, ControlFlow::Continue(()));
                 }
@@ -254,7 +275,7 @@ impl Kept {
                 continue;
             }
             let violation = judge.violations().find(|violation| violation.property == it.name);
-            let operation = violation.and_then(|violation| operation_of(violation));
+            let operation = violation.and_then(operation_of);
             let event = it.event.unwrap_or(moment.sim.events());
             self.broken.push(Broken { event, property: it.name.clone(), detail: it.detail.clone(), operation });
         }

@@ -1,12 +1,7 @@
 //! From an event back to where it began, one cause at a time, and the proof of each step by replay.
 
-use std::collections::BTreeMap;
-
-use sim_core::timeline::Retold;
-use sim_core::{Entry, Step as Event};
 use sim_models::judge::Violation;
-use sim_models::message::{Msg, Note};
-use sim_models::why::{Link, LinkProof, Place, Reason, Tape, prove_link, walk, why};
+use sim_models::why::{Link, LinkProof, Place, Reason, Retelling, prove_link, walk, why};
 
 use super::super::told::{Step, Told};
 use super::Engine;
@@ -15,37 +10,6 @@ use crate::quiet::quietly;
 
 /// So many steps at most: a walk is no longer than the run, but nobody reads a thousand.
 const LONGEST: usize = 200;
-
-/// The run as whoever asks why reads it; what was told again is kept as long as one walk lasts.
-struct Reel<'k> {
-    kept: &'k mut Kept,
-    told: BTreeMap<u64, Option<Retold<Msg>>>,
-}
-
-impl Reel<'_> {
-    fn retold(&mut self, number: u64) -> Option<&Retold<Msg>> {
-        let timeline = &mut self.kept.timeline;
-        self.told.entry(number).or_insert_with(|| timeline.retell(number)).as_ref()
-    }
-}
-
-impl Tape for Reel<'_> {
-    fn step(&mut self, number: u64) -> Option<Event> {
-        self.kept.timeline.past().step(number)
-    }
-
-    fn entries(&mut self, number: u64) -> Vec<Entry> {
-        self.retold(number).map(|retold| retold.entries.clone()).unwrap_or_default()
-    }
-
-    fn notes(&mut self, number: u64) -> Vec<Note> {
-        self.retold(number).map(|retold| retold.notes.clone()).unwrap_or_default()
-    }
-
-    fn caused_by(&mut self, number: u64, up_to: u64) -> Vec<u64> {
-        self.kept.timeline.past().caused_by(number, up_to)
-    }
-}
 
 /// What kind of step it is, in two or three words.
 fn link(link: Link) -> &'static str {
@@ -74,14 +38,16 @@ impl Engine {
         let violation = violation_at(kept, event);
         let (program, faults) = (kept.model.program().clone(), kept.model.faults().to_vec());
         let reasons: Vec<Reason> = quietly(|| {
-            let mut reel = Reel { kept, told: BTreeMap::new() };
+            let mut tape = Retelling::new(&mut kept.timeline);
             match &violation {
-                Some(violation) => walk(&mut reel, &program, &faults, violation),
+                Some(violation) => walk(&mut tape, &program, &faults, violation),
                 None => {
                     let mut walked: Vec<Reason> = Vec::new();
                     let mut from = Place::Event(event);
                     while !from.is_root() && walked.len() < LONGEST {
-                        let Some(reason) = why(&mut reel, &program, &faults, None, from).into_iter().next() else { break };
+                        let Some(reason) = why(&mut tape, &program, &faults, None, from).into_iter().next() else {
+                            break;
+                        };
                         from = reason.place;
                         walked.push(reason);
                     }
@@ -101,10 +67,8 @@ impl Engine {
     pub(super) fn prove(&mut self, index: usize, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
         let cause = self.walked.get(index).ok_or("there is no such link; w asks why")?.reason.clone();
         let event = self.walked_from;
-        let effect = match index.checked_sub(1).and_then(|before| self.walked.get(before)) {
-            Some(step) => Some(step.reason.place),
-            None => None,
-        };
+        let before = index.checked_sub(1).and_then(|before| self.walked.get(before));
+        let effect = before.map(|step| step.reason.place);
         let kept = &mut self.here()?.kept;
         let violation = violation_at(kept, event);
         let effect = effect.unwrap_or(if violation.is_some() { Place::Violation } else { Place::Event(event) });
@@ -123,9 +87,10 @@ impl Engine {
         };
         let (needed, words) = match proof {
             LinkProof::Vanishes => (Some(true), format!("proven: without it {what} does not happen")),
-            LinkProof::Moves { event } => {
-                (Some(true), format!("proven: without it {what} does not happen so; another event brings it, #{event} of that run"))
-            }
+            LinkProof::Moves { event } => (
+                Some(true),
+                format!("proven: without it {what} does not happen so; another event brings it, #{event} of that run"),
+            ),
             LinkProof::Stays { event } => {
                 (Some(false), format!("not needed alone: without it {what} still happens, in #{event} of that run"))
             }
@@ -161,4 +126,3 @@ fn step(kept: &Kept, reason: Reason) -> Step {
     });
     Step { event, words: reason.words.clone(), link: link(reason.link), root: reason.place.is_root(), reason }
 }
-

@@ -51,8 +51,8 @@ fn panes(app: &App, area: Rect) -> Panes {
         Class::Small => {
             let timeline = (lanes + 3).clamp(5, 8);
             let [top, middle, bottom] =
-                Layout::vertical([Constraint::Min(8), Constraint::Length(timeline), Constraint::Length(6)]).areas(area);
-            let [graph, rates] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(40)]).areas(top);
+                Layout::vertical([Constraint::Min(9), Constraint::Length(timeline), Constraint::Length(5)]).areas(area);
+            let [graph, rates] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(top);
             Panes { graph, rates, timeline: middle, inspector: bottom, ..Panes::default() }
         }
         Class::Narrow | Class::TooSmall => {
@@ -80,7 +80,7 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     }
     if panes.properties.height > 0 {
         let inner = pen.pane(panes.properties, "Properties and faults", "F faults", false);
-        let y = properties(run, pen, inner, inner.y);
+        let y = properties(run, pen, inner, inner.y, true);
         faults(run, pen, inner, y + 1);
     }
     if panes.timeline.height > 0 {
@@ -89,7 +89,9 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     if panes.events.height > 0 {
         events(run, pen, panes.events);
     }
-    if panes.inspector.height > 0 {
+    if panes.inspector.height > 0 && run.walk.is_some() {
+        spacetime::why_pane(run, pen, panes.inspector);
+    } else if panes.inspector.height > 0 {
         inspector(app, run, pen, panes.inspector, focus(layout::INSPECTOR));
     }
 }
@@ -112,13 +114,7 @@ fn now(run: &RunView) -> Instant {
 }
 
 fn or_dash(nanos: Option<u64>) -> String {
-    nanos.map_or_else(|| "–".to_owned(), |nanos| words::short(rounded(nanos)))
-}
-
-/// Three digits are enough of a latency that is seen for a moment.
-fn rounded(nanos: u64) -> u64 {
-    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(2));
-    nanos / unit * unit
+    nanos.map_or_else(|| "–".to_owned(), words::shorter)
 }
 
 fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_properties: bool, focus: bool) {
@@ -162,28 +158,33 @@ fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_propertie
         }
         y += 1;
     }
-    fault_ticks(run, pen, Rect { x: inner.x + NUMBERS, width, ..inner }, y, (from, to));
-    y += 1;
+    if !with_properties {
+        fault_ticks(run, pen, Rect { x: inner.x + NUMBERS, width, ..inner }, y, (from, to));
+        y += 1;
+    }
     let so_far = run.looked.as_ref().map(|looked| (looked.requests, looked.latency));
     if let Some((requests, latency)) = so_far {
         let share = requests.availability.map_or_else(|| "–".to_owned(), text::percent);
-        let line = format!("so far: {} of {} ok", text::count(requests.ok), text::count(requests.total));
-        pen.fit(inner, inner.x, y, Ink::Plain, &format!("{line}, availability {share}"), inner.width);
-        let line = format!(
-            "        error {}  unknown {}  unanswered {}",
-            requests.error, requests.unknown, requests.unanswered
-        );
-        pen.fit(inner, inner.x, y + 1, Ink::Plain, &line, inner.width);
-        y += 2;
-        if inner.bottom() > y + 6 && !with_properties {
-            let millis = |it: Option<f64>| it.map_or_else(|| "–".to_owned(), |it| words::short((it * 1e6) as u64));
-            let line = format!("        p50 {}  p99 {}  max {}", millis(latency.p50), millis(latency.p99), millis(latency.max));
+        let line = format!("availability {share} of {}", text::count(requests.total));
+        pen.fit(inner, inner.x, y, Ink::Plain, &line, inner.width);
+        y += 1;
+        if !with_properties {
+            let line = format!(
+                "ok {}  error {}  unknown {}  unanswered {}",
+                text::count(requests.ok),
+                requests.error,
+                requests.unknown,
+                requests.unanswered
+            );
             pen.fit(inner, inner.x, y, Ink::Plain, &line, inner.width);
-            y += 1;
+            let millis = |it: Option<f64>| it.map_or_else(|| "–".to_owned(), |it| words::shorter((it * 1e6) as u64));
+            let line = format!("p50 {}  p99 {}  max {}", millis(latency.p50), millis(latency.p99), millis(latency.max));
+            pen.fit(inner, inner.x, y + 1, Ink::Plain, &line, inner.width);
+            y += 2;
         }
     }
     if with_properties {
-        y = properties(run, pen, inner, y);
+        y = properties(run, pen, inner, y, false);
         if inner.bottom() > y + 1 && app.class() == Class::Narrow {
             faults(run, pen, inner, y);
         }
@@ -202,7 +203,7 @@ fn histogram(run: &RunView, pen: &mut Pen<'_>, area: Rect, (begin, end): (Instan
     pen.put(area, area.x, area.y, Ink::Dim, "latency of those, up to");
     let rows = usize::from(area.height - 1);
     for (y, (bound, count)) in (area.y + 1..).zip(bars.iter().take(rows)) {
-        let label = words::short(rounded(*bound));
+        let label = words::shorter(*bound);
         let x = area.x + 8_u16.saturating_sub(pen.width(&label));
         pen.put(area, x, y, Ink::Plain, &label);
         let room = u64::from(area.width.saturating_sub(20));
@@ -233,7 +234,7 @@ fn fault_ticks(run: &RunView, pen: &mut Pen<'_>, area: Rect, y: u16, (from, to):
 }
 
 /// How the properties stand; the line behind the last.
-fn properties(run: &RunView, pen: &mut Pen<'_>, area: Rect, mut y: u16) -> u16 {
+fn properties(run: &RunView, pen: &mut Pen<'_>, area: Rect, mut y: u16, details: bool) -> u16 {
     let Some(looked) = &run.looked else {
         pen.put(area, area.x, y, Ink::Dim, "…");
         return y + 1;
@@ -256,7 +257,7 @@ fn properties(run: &RunView, pen: &mut Pen<'_>, area: Rect, mut y: u16) -> u16 {
         let line = format!("{}{}{words}", standing.name, at.unwrap_or_default());
         pen.fit(area, area.x + 2, y, ink, &line, area.width.saturating_sub(2));
         y += 1;
-        if standing.state == State::Broken && y < area.bottom() {
+        if details && standing.state == State::Broken && y < area.bottom() {
             pen.fit(area, area.x + 4, y, Ink::Plain, &standing.detail, area.width.saturating_sub(4));
             y += 1;
         }
@@ -401,7 +402,7 @@ fn events(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
                 let at = run.snapshot.past.at(event).unwrap_or(Instant::ZERO);
                 pen.put(inner, inner.x + 1, y, Ink::Dim, &format!("{event:>7}"));
                 pen.put(inner, inner.x + 9, y, Ink::Dim, &format!("{:>11}", words::instant(at)));
-                let (ink, line) = spacetime::label(run, event);
+                let (ink, line) = spacetime::label(run, event, false);
                 pen.fit(inner, inner.x + 22, y, ink, &line, inner.width.saturating_sub(22));
                 if event == run.cursor {
                     pen.glyph(inner, inner.x, y, Ink::Strong, Glyph::Cursor);
@@ -419,7 +420,8 @@ pub(super) fn inspector(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect,
         0 => "before the first event".to_owned(),
         event => format!("#{event} at {}s", words::instant(run.now())),
     };
-    let remark = if area.height > 8 { "Tab here: j k a field, Enter: what last changed it   ] next node" } else { "w why" };
+    let remark =
+        if area.height > 8 { "Tab here: j k a field, Enter: what last changed it   ] next node" } else { "w why" };
     let inner = pen.pane(area, &title, remark, focus);
     let Some(looked) = run.looked.as_ref().filter(|looked| looked.event == run.cursor) else {
         pen.put(inner, inner.x, inner.y, Ink::Dim, "…");

@@ -11,9 +11,8 @@ use super::app::App;
 use super::keys::{self, Screen};
 use super::layout::{self, Class};
 use super::look::{Glyph, Ink};
-use super::pen::Pen;
+use super::pen::{Pen, wrapped};
 use super::words;
-use crate::text;
 
 /// Draws the whole terminal.
 pub(crate) fn draw(app: &App, pen: &mut Pen<'_>) {
@@ -29,6 +28,9 @@ pub(crate) fn draw(app: &App, pen: &mut Pen<'_>) {
         Screen::Spacetime => spacetime::draw(app, pen, body),
     }
     foot_line(app, pen, foot);
+    if app.popups.is_empty() {
+        long_notice(app, pen, body);
+    }
     overlays::draw(app, pen, body);
 }
 
@@ -80,17 +82,23 @@ fn title_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let ink = if broken > 0 { Ink::Broken } else { Ink::Fine };
     let name = &facts.branches[facts.branch].name;
     let mut x = pen.put(area, 1, area.y, Ink::Title, &facts.scenario);
-    let parts: [(Ink, String); 6] = [
+    let exact = match snapshot.exact {
+        Some(true) => (Ink::Fine, "as recorded".to_owned()),
+        Some(false) => (Ink::Trouble, "not as recorded".to_owned()),
+        None => (Ink::Dim, String::new()),
+    };
+    let parts: [(Ink, String); 7] = [
         (Ink::Plain, format!("seed {}", facts.seed)),
         (if run.running { Ink::Fine } else { Ink::Selected }, format!(" {mode} ")),
         (Ink::Plain, format!("{}s{end}", words::instant(now))),
-        (Ink::Plain, format!("#{} of {}", run.cursor, text::count(edge))),
+        (Ink::Plain, format!("#{} of {edge}", run.cursor)),
         (ink, state),
+        exact,
         (Ink::Dim, if facts.branches.len() > 1 { name.clone() } else { app.screen.name().to_owned() }),
     ];
     for (ink, part) in parts {
         // A part that does not fit is left out whole: half a number is another number.
-        if x + 2 + pen.width(&part) <= area.right() {
+        if !part.is_empty() && x + 2 + pen.width(&part) <= area.right() {
             x = pen.put(area, x + 2, area.y, ink, &part);
         }
     }
@@ -101,14 +109,33 @@ fn foot_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let help = "? help ";
     let room = area.width.saturating_sub(pen.width(help) + 1);
     let left = Rect { width: room, ..area };
-    if let Some(progress) = &app.progress {
-        pen.fit(left, 1, area.y, Ink::Strong, progress, room.saturating_sub(1));
-    } else if let Some((ink, notice)) = &app.notice {
-        pen.fit(left, 1, area.y, *ink, notice, room.saturating_sub(1));
-    } else {
-        hints(app, pen, left);
+    match said(app) {
+        Some((ink, text)) if pen.width(text) < room => _ = pen.put(left, 1, area.y, ink, text),
+        _ => hints(app, pen, left),
     }
     pen.put_right(area, area.y, Ink::Key, help);
+}
+
+/// What is at work, else what was said last.
+fn said(app: &App) -> Option<(Ink, &str)> {
+    let progress = app.progress.as_ref().map(|progress| (Ink::Strong, progress.as_str()));
+    progress.or(app.notice.as_ref().map(|(ink, notice)| (*ink, notice.as_str())))
+}
+
+/// What was said and is longer than the last line: above it, whole.
+fn long_notice(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    let Some((ink, text)) = said(app) else { return };
+    if pen.width(text) + 9 < area.width {
+        return;
+    }
+    let lines = wrapped(text, usize::from(area.width.saturating_sub(4)));
+    let height = (lines.len() as u16 + 2).min(area.height);
+    let place = Rect::new(area.x, area.bottom() - height, area.width, height);
+    pen.clear(place);
+    let inner = pen.pane(place, "", "", true);
+    for (y, line) in (inner.y..inner.bottom()).zip(&lines) {
+        pen.put(inner, inner.x + 1, y, ink, line);
+    }
 }
 
 fn hints(app: &App, pen: &mut Pen<'_>, area: Rect) {

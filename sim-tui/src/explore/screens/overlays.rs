@@ -66,7 +66,9 @@ fn line(pen: &mut Pen<'_>, area: Rect, prompt: &Prompt) {
     let place = Rect::new(area.x, area.bottom() - height, area.width, height);
     pen.clear(place);
     let title = match prompt.kind {
-        PromptKind::Command => "command: a name from ?, or  set  seed  open  save  speed, or a fault such as 1s..4s crash NODE",
+        PromptKind::Command => {
+            "command: a name from ?, or  set  seed  open  save  speed, or a fault such as 1s..4s crash NODE"
+        }
         PromptKind::Fault => "this fault is recorded",
         PromptKind::Filter => "keep only events that match: node=NAME kind=NAME op=NAME/1; nothing shows all again",
         PromptKind::Search => "search forward: a node, a kind of message, an operation",
@@ -83,7 +85,8 @@ fn line(pen: &mut Pen<'_>, area: Rect, prompt: &Prompt) {
     let shown: String = prompt.input.value().chars().skip(scroll).collect();
     pen.put(inner, x, inner.y, Ink::Strong, &shown);
     let cursor = x + prompt.input.visual_cursor().saturating_sub(scroll) as u16;
-    let under: String = prompt.input.value().chars().nth(prompt.input.cursor()).map_or_else(|| " ".to_owned(), |it| it.to_string());
+    let under: String =
+        prompt.input.value().chars().nth(prompt.input.cursor()).map_or_else(|| " ".to_owned(), |it| it.to_string());
     pen.cell(inner, cursor, inner.y, Ink::Selected, &pen.look.text(&under).chars().take(1).collect::<String>());
     for (y, line) in (inner.y + 1..).zip(errors.iter().filter(|line| !line.is_empty())) {
         pen.fit(inner, inner.x + 1, y, Ink::Trouble, line, inner.width.saturating_sub(2));
@@ -108,7 +111,9 @@ fn fault_keys(pen: &mut Pen<'_>, area: Rect) {
 }
 
 fn text(pen: &mut Pen<'_>, area: Rect, title: &str, lines: &[String], scroll: usize) {
-    let inner = over(pen, area, area.width.min(100), area.height.saturating_sub(2), title, "j k Space scroll  Esc closes");
+    // Without sides: a page of 80 columns is shown whole in a terminal of 80.
+    pen.clear(area);
+    let inner = pen.page(area, title, "j k Space scroll  Esc closes");
     let wide: Vec<String> = lines
         .iter()
         .flat_map(|line| {
@@ -132,7 +137,11 @@ fn menu_of(app: &App, pen: &mut Pen<'_>, area: Rect, menu: Menu, selected: usize
             settings(app, facts),
         ),
         Menu::Branches => ("Branches", "Enter goes there  Esc closes", branches(facts)),
-        Menu::Faults => ("Faults of this run", "Enter goes to it  u U undo redo  Esc closes", faults(facts)),
+        Menu::Faults => (
+            "Faults of this run",
+            "Enter goes to it  u takes yours back  U puts it in again  Esc closes",
+            faults(facts),
+        ),
     };
     let height = (lines.len() as u16 + 2).max(4).min(area.height);
     let inner = over(pen, area, 96, height, title, remark);
@@ -184,11 +193,18 @@ fn branches(facts: &Facts) -> Lines {
 
 fn faults(facts: &Facts) -> Lines {
     if facts.faults.is_empty() {
-        return vec![(None, Ink::Dim, "none; f breaks something, and : takes a line such as 1s..4s crash NODE".to_owned())];
+        return vec![(
+            None,
+            Ink::Dim,
+            "none; f breaks something, and : takes a line such as 1s..4s crash NODE".to_owned(),
+        )];
     }
+    let (there, taken_back) = facts.undo;
     let line = |(index, it): (usize, &super::super::told::FaultLine)| {
         let whose = if it.by_hand { "yours" } else { "schedule" };
         (Some(index), Ink::Plain, format!("{whose:9} {}", it.text))
     };
-    facts.faults.iter().enumerate().map(line).collect()
+    let mut lines: Lines = facts.faults.iter().enumerate().map(line).collect();
+    lines.push((None, Ink::Dim, format!("{there} of yours, {taken_back} taken back")));
+    lines
 }

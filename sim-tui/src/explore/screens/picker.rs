@@ -121,7 +121,10 @@ fn told(offer: &Offer, room: usize) -> Vec<(Ink, String)> {
         lines.push((Ink::Plain, String::new()));
     };
     let bare = |texts: &[String]| texts.iter().map(|text| (text.clone(), String::new())).collect::<Vec<_>>();
-    section("nodes", vec![(offer.nodes.join(", "), String::new())].into_iter().filter(|(it, _)| !it.is_empty()).collect());
+    section(
+        "nodes",
+        vec![(offer.nodes.join(", "), String::new())].into_iter().filter(|(it, _)| !it.is_empty()).collect(),
+    );
     section("what must hold", offer.properties.clone());
     section("faults", bare(&offer.faults));
     let settings = offer.settings.iter().map(|(name, default, about)| (format!("{name} = {default}"), about.clone()));

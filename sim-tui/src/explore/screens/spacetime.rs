@@ -75,8 +75,8 @@ fn lost_in(past: &Past, event: u64) -> impl DoubleEndedIterator<Item = Row> + us
     (from..to).map(move |lost| Row::Lost { event, lost })
 }
 
-/// An event in words, as far as they are known.
-pub(crate) fn label(run: &RunView, event: u64) -> (Ink, String) {
+/// An event in words, as far as they are known; short where columns say who and to whom.
+pub(crate) fn label(run: &RunView, event: u64, short: bool) -> (Ink, String) {
     let past = &run.snapshot.past;
     let ink = match past.grade(event) {
         Grade::Broken => Ink::Broken,
@@ -86,16 +86,20 @@ pub(crate) fn label(run: &RunView, event: u64) -> (Ink, String) {
     let Some(step) = past.step(event) else { return (ink, String::new()) };
     let facts = &run.snapshot.facts;
     let of = facts.operation(step.cause.operation);
-    let of = if of.is_empty() { of } else { format!("  {of}") };
     let what = match u32::try_from(event).ok().and_then(|event| run.labels.get(&event)) {
+        Some(label) if short => label.short.clone(),
         Some(label) => label.text.clone(),
         None => words::plain(&step.what, facts),
     };
+    let of = if of.is_empty() || what.contains(&of) { String::new() } else { format!("  {of}") };
     let broke = run.snapshot.broken.iter().find(|broken| broken.event == event);
-    (ink, match broke {
-        Some(broken) => format!("{}: {}{of}", broken.property, broken.detail),
-        None => format!("{what}{of}"),
-    })
+    (
+        ink,
+        match broke {
+            Some(broken) => format!("{}: {}{of}", broken.property, broken.detail),
+            None => format!("{what}{of}"),
+        },
+    )
 }
 
 /// Where the rows stand, what inspects them, and why.
@@ -160,14 +164,17 @@ impl Lanes {
         let words = match app.class() {
             Class::Large => 62,
             Class::Medium => 46,
-            _ => 30,
+            _ => 32,
         };
         let room = area.width.saturating_sub(TIME + 2 + words);
-        let shown: Vec<usize> = lane_order(run).into_iter().filter(|node| !run.hidden.contains(&(*node as u32))).collect();
+        let shown: Vec<usize> =
+            lane_order(run).into_iter().filter(|node| !run.hidden.contains(&(*node as u32))).collect();
         let fit = usize::from(room / 6).max(1);
         let first = run.lane.min(shown.len().saturating_sub(fit));
         let drawn: Vec<usize> = shown.iter().copied().skip(first).take(fit).collect();
-        let pace = (room / (drawn.len().max(1) as u16)).min(16);
+        // Where words are short of room, columns stand close.
+        let widest = if app.class() == Class::Small { 7 } else { 16 };
+        let pace = (room / (drawn.len().max(1) as u16)).min(widest);
         for (place, node) in (0_u16..).zip(&drawn) {
             columns[*node] = Some(left + pace / 2 + place * pace);
         }
@@ -207,6 +214,7 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     for (y, row) in (list.y..list.bottom()).zip(&rows) {
         board.row(pen, y, *row);
     }
+    board.flights(pen, &rows);
     if run.snapshot.past.is_empty() {
         pen.put(list, list.x + 2, list.y + 1, Ink::Dim, "nothing has happened yet: Space runs, l steps, 2 goes back");
     } else if rows.iter().all(|row| matches!(row, Row::Fold { .. })) {
@@ -323,9 +331,10 @@ impl Board<'_> {
         let Some(step) = run.snapshot.past.step(event) else { return };
         self.follow_power(event, event);
         let selected = event == run.cursor;
-        let in_walk = run.walk.as_ref().is_some_and(|walk| {
-            walk.from == event || walk.steps.iter().any(|step| step.event == Some(event))
-        });
+        let in_walk = run
+            .walk
+            .as_ref()
+            .is_some_and(|walk| walk.from == event || walk.steps.iter().any(|step| step.event == Some(event)));
         let dim = self.is_beside_the_cone(event);
         if selected {
             pen.glyph(self.area, self.area.x, y, Ink::Strong, Glyph::Cursor);
@@ -334,9 +343,15 @@ impl Board<'_> {
         }
         self.time(pen, y, step.at, step.node());
         self.lines(pen, y);
-        let ink = if in_walk || selected { Ink::Cause } else if dim { Ink::Dim } else { Ink::Plain };
+        let ink = if in_walk || selected {
+            Ink::Cause
+        } else if dim {
+            Ink::Dim
+        } else {
+            Ink::Plain
+        };
         self.happening(pen, y, &step, ink, in_walk || selected);
-        let (word_ink, line) = label(run, event);
+        let (word_ink, line) = label(run, event, self.shows_all(&step));
         let word_ink = if dim { Ink::Dim } else { word_ink };
         let room = self.area.right().saturating_sub(self.lanes.words);
         pen.fit(self.area, self.lanes.words, y, word_ink, &line, room);
@@ -354,11 +369,25 @@ impl Board<'_> {
             Some(clock) => {
                 let wall = clock.wall(at);
                 let off = wall.nanos() as i128 - at.nanos() as i128;
-                if off == 0 { words::instant(at) } else { format!("{}{}", if off < 0 { "-" } else { "+" }, words::short(off.unsigned_abs() as u64)) }
+                if off == 0 {
+                    words::instant(at)
+                } else {
+                    format!("{}{}", if off < 0 { "-" } else { "+" }, words::short(off.unsigned_abs() as u64))
+                }
             }
             None => words::instant(at),
         };
         pen.put(self.area, self.area.x + 1, y, Ink::Dim, &format!("{text:>11}"));
+    }
+
+    /// Whether the columns show everybody who has a part in an event.
+    fn shows_all(&self, step: &Step) -> bool {
+        let other = match step.what {
+            Happening::Delivered { from, .. } | Happening::Undelivered { from, .. } => Some(from),
+            Happening::Refused { by, .. } | Happening::Reset { by, .. } => Some(by),
+            _ => None,
+        };
+        step.node().into_iter().chain(other).all(|node| self.lanes.at(node).is_some())
     }
 
     fn is_beside_the_cone(&self, event: u64) -> bool {
@@ -371,8 +400,16 @@ impl Board<'_> {
 
     fn happening(&self, pen: &mut Pen<'_>, y: u16, step: &Step, ink: Ink, cause: bool) {
         match step.what {
-            Happening::Delivered { from, to, .. } => self.arrow(pen, y, from, to, ink, cause, Ending::Arrives),
-            Happening::Undelivered { from, to, .. } => self.arrow(pen, y, from, to, Ink::Trouble, cause, Ending::AtNode),
+            Happening::Delivered { from, to, .. } => {
+                self.arrow(pen, y, from, to, ink, cause, Ending::Arrives);
+                let label = u32::try_from(step.number).ok().and_then(|event| self.run.labels.get(&event));
+                if label.is_some_and(|label| label.copy) {
+                    self.alone(pen, y, from, Ink::Trouble, Glyph::Copy);
+                }
+            }
+            Happening::Undelivered { from, to, .. } => {
+                self.arrow(pen, y, from, to, Ink::Trouble, cause, Ending::AtNode);
+            }
             Happening::Refused { by, to, .. } | Happening::Reset { by, to, .. } => {
                 self.arrow(pen, y, by, to, Ink::Trouble, cause, Ending::Arrives);
             }
@@ -389,6 +426,33 @@ impl Board<'_> {
             && let Some(node) = step.node()
         {
             self.alone(pen, y, node, Ink::Broken, Glyph::Broken);
+        }
+    }
+
+    /// What is on its way while other things happen: a sign beside its sender's line, from the row after it was sent to the row
+    /// before it arrives.
+    fn flights(&self, pen: &mut Pen<'_>, rows: &[Row]) {
+        let past = &self.run.snapshot.past;
+        for (arrival, row) in rows.iter().enumerate() {
+            let Row::Event(event) = row else { continue };
+            let Some(step) = past.step(*event) else { continue };
+            let Happening::Delivered { from, to, .. } = step.what else { continue };
+            let (Some(by), Some(x), Some(end)) = (step.by, self.lanes.at(from), self.lanes.at(to)) else { continue };
+            if past.at(by) == Some(step.at) || x == end {
+                continue;
+            }
+            let sent = rows.iter().position(|row| match row {
+                Row::Event(event) => *event == by,
+                Row::Fold { first, last } => (*first..=*last).contains(&by),
+                Row::Lost { .. } => false,
+            });
+            let x = if end > x { x + 1 } else { x - 1 };
+            let first = sent.map_or(0, |sent| sent + 1);
+            for (at, row) in rows.iter().enumerate().take(arrival).skip(first) {
+                if matches!(row, Row::Event(_) | Row::Lost { .. }) {
+                    pen.glyph_if_blank(self.area, x, self.area.y + at as u16, Ink::Dim, Glyph::Flight);
+                }
+            }
         }
     }
 
@@ -452,8 +516,16 @@ impl Board<'_> {
         let by = fault.and_then(|place| facts.faults.get(place as usize)).map(|fault| format!(" by {}", fault.text));
         let of = facts.operation(operation);
         let gone = if fate == Fate::Cut { "cut" } else { "lost" };
-        let line = format!("{kind} {gone} on its way to {}{}  {of}", facts.nodes[to.0 as usize], by.unwrap_or_default());
-        pen.fit(self.area, self.lanes.words, y, Ink::Trouble, &line, self.area.right().saturating_sub(self.lanes.words));
+        let line =
+            format!("{kind} {gone} on its way to {}{}  {of}", facts.nodes[to.0 as usize], by.unwrap_or_default());
+        pen.fit(
+            self.area,
+            self.lanes.words,
+            y,
+            Ink::Trouble,
+            &line,
+            self.area.right().saturating_sub(self.lanes.words),
+        );
     }
 
     /// Quiet time in one row: how long, how many events, of what.
@@ -462,13 +534,20 @@ impl Board<'_> {
         let at = |event| past.at(event).unwrap_or(Instant::ZERO);
         let length = at(last + 1).max(at(last)).nanos().saturating_sub(at(first.saturating_sub(1).max(1)).nanos());
         let events = last - first + 1;
-        let mut line = format!("{}, {} folded", words::short(rounded(length)), text::counted(events, "event"));
+        let mut line = format!("{}, {} folded", words::shorter(length), text::counted(events, "event"));
         let kinds = self.kinds(first, last);
         if !kinds.is_empty() {
             line.push_str(&format!(": {kinds}"));
         }
         let fold = pen.look.glyph(Glyph::Fold).repeat(3);
-        pen.fit(self.area, self.area.x + 2, y, Ink::Dim, &format!("{fold} {line} {fold}"), self.area.width.saturating_sub(3));
+        pen.fit(
+            self.area,
+            self.area.x + 2,
+            y,
+            Ink::Dim,
+            &format!("{fold} {line} {fold}"),
+            self.area.width.saturating_sub(3),
+        );
     }
 
     /// What most of these events are.
@@ -510,14 +589,8 @@ enum Ending {
     AtSender,
 }
 
-/// Three digits of a length are enough for a row.
-fn rounded(nanos: u64) -> u64 {
-    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(2));
-    nanos / unit * unit
-}
-
 /// The way from an event back to where it began, and where somebody stands on it.
-fn why_pane(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
+pub(super) fn why_pane(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
     let Some(walk) = &run.walk else {
         let inner = pen.pane(area, "Why", "w", false);
         let line = "w asks why this event happened, one cause back at each press, to where it began";
@@ -534,7 +607,7 @@ fn why_pane(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
         false,
     );
     let mut lines: Vec<(bool, Ink, String)> = Vec::new();
-    let first = format!("#{} {}", walk.from, label(run, walk.from).1);
+    let first = format!("#{} {}", walk.from, label(run, walk.from, false).1);
     lines.push((walk.at.is_none(), Ink::Broken, first));
     for (index, step) in walk.steps.iter().enumerate() {
         let event = step.event.map(|event| format!("#{event} ")).unwrap_or_default();

@@ -145,7 +145,7 @@ pub(super) fn draw(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
     for route in topology.routes.iter().filter(|route| !route.back) {
         let mut from = topology.spot(route.from);
         let stops = route.via.iter().copied().chain([topology.spot(route.to)]);
-        let broken = troubled.iter().any(|link| *link == (route.from.0, route.to.0));
+        let broken = troubled.contains(&(route.from.0, route.to.0));
         for to in stops {
             let (y, to_y) = (grid.row(from), grid.row(to));
             let is_way = matches!(topology.layers[from.layer][from.slot], Place::Way(_));
@@ -187,16 +187,17 @@ pub(super) fn draw(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
 /// Links on which an envelope was lost lately, by declared nodes.
 fn troubled_links(run: &RunView) -> Vec<(u16, u16)> {
     let facts = &run.snapshot.facts;
-    let declared = |node: NodeId| {
-        facts.declared.iter().position(|(_, replicas)| replicas.contains(&node)).map(|at| at as u16)
-    };
+    let declared =
+        |node: NodeId| facts.declared.iter().position(|(_, replicas)| replicas.contains(&node)).map(|at| at as u16);
     let (first, last) = lately(run);
     let lost = run.snapshot.past.lost();
     let from = lost.partition_point(|it| u64::from(it.event) < first);
     // A hundred tell as much as all of them, and more would be counted at every frame.
     let recent = lost.iter_from(from).take_while(|it| u64::from(it.event) <= last).take(100);
-    let mut links: Vec<(u16, u16)> =
-        recent.filter_map(|it| Some((declared(it.from)?, declared(it.to)?))).flat_map(|(a, b)| [(a, b), (b, a)]).collect();
+    let mut links: Vec<(u16, u16)> = recent
+        .filter_map(|it| Some((declared(it.from)?, declared(it.to)?)))
+        .flat_map(|(a, b)| [(a, b), (b, a)])
+        .collect();
     links.sort_unstable();
     links.dedup();
     links
