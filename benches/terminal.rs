@@ -196,7 +196,10 @@ fn main() -> ExitCode {
     let count = events(&terminal.screen());
     let [now, most] = terminal.memory().map(|bytes| bytes as f64 / 1e6);
     let processor = terminal.processor().saturating_sub(since).as_secs_f64();
-    println!("{count} events flat out: {:.2} s, {processor:.2} s of processor, {now:.0} MB, at most {most:.0} MB", took.as_secs_f64());
+    println!(
+        "{count} events flat out: {:.2} s, {processor:.2} s of processor, {now:.0} MB, at most {most:.0} MB",
+        took.as_secs_f64()
+    );
 
     let mut times = Vec::new();
     for _ in 0..50 {

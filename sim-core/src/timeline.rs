@@ -301,7 +301,8 @@ impl<M: Message, J: Judge<M> + Clone> Timeline<M, J> {
     /// Makes [`retell`](Self::retell) of all these events cheap, as long as they are not very many: one way leads past them.
     pub fn prepare(&mut self, events: impl IntoIterator<Item = u64>) {
         let happened = 1..=self.live.event();
-        let blocks: BTreeSet<u64> = events.into_iter().filter(|it| happened.contains(it)).map(Told::<M>::block).collect();
+        let blocks: BTreeSet<u64> =
+            events.into_iter().filter(|it| happened.contains(it)).map(Told::<M>::block).collect();
         let mut on: Option<Sim<M>> = None;
         for block in blocks {
             let (start, end) = (block * TOLD, (block * TOLD + TOLD).min(*happened.end()));
@@ -544,7 +545,9 @@ impl<M: Message, J: Judge<M> + Clone> Copies<M, J> {
         {
             moment.judge.after(&step, &moment.sim);
             let at = moment.event();
-            if at < event && (at - from).is_multiple_of(pace) && !at.is_multiple_of(self.spacing) {
+            // One just before the end serves whoever steps back from there.
+            let due = (at - from).is_multiple_of(pace) || pace < u64::MAX && at + SHORT / 2 == event;
+            if at < event && due && !at.is_multiple_of(self.spacing) {
                 self.near.insert(at, moment.copy());
             }
         }
@@ -687,7 +690,7 @@ mod tests {
         let mut timeline = timeline(20_000, Budget { spacing: 4_096, ..Budget::default() });
         timeline.seek(8_000);
         assert_eq!(timeline.copies.near.keys().next(), Some(&(4_096 + 244)));
-        assert_eq!(timeline.copies.near.len(), 15);
+        assert_eq!(timeline.copies.near.len(), 16);
         timeline.seek(7_999);
         assert!(timeline.stored(7_998).event() + SHORT > 7_998);
     }

@@ -156,9 +156,10 @@ impl ScenarioJudge {
         // From the longest down: what is longer than one percentile is in nobody's way when the next is looked for.
         let (count, mut left) = (all.len(), all.len());
         let mut at = |thousandths| {
-            left = left.min(rank(bench::thousandths(thousandths), count));
+            let rank = rank(bench::thousandths(thousandths), count);
+            let among = std::mem::replace(&mut left, rank.min(count));
             let place = left.checked_sub(1)?;
-            Some(*all[..left].select_nth_unstable(place).1 as f64 / 1e6)
+            Some(*all[..among].select_nth_unstable(place).1 as f64 / 1e6)
         };
         let (max, p999, p99, p90, p50) = (at(1000), at(999), at(990), at(900), at(500));
         Latency { p50, p90, p99, p999, max }

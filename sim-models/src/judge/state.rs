@@ -110,7 +110,10 @@ impl State {
         let standing = |it: &Standing| it.waits.bytes() + it.turns.len() * size_of::<(Value, Instant, bool)>();
         let log = self.log.len() * size_of::<(Instant, u64, Logged)>();
         let standings = self.standings.iter().map(standing);
-        known(&self.knowledge) + of(&self.counts) + log + samples.chain(quantiles).chain(cells).chain(standings).sum::<usize>()
+        known(&self.knowledge)
+            + of(&self.counts)
+            + log
+            + samples.chain(quantiles).chain(cells).chain(standings).sum::<usize>()
     }
 
     pub(super) fn new(program: &Program, plan: &Plan) -> State {

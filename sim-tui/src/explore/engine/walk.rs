@@ -37,10 +37,7 @@ impl Engine {
         let generation = kept.generation;
         let violation = violation_at(kept, event);
         let (program, faults) = (kept.model.program().clone(), kept.model.faults().to_vec());
-        /// Most ways back are no longer than this.
-        const WAY: u64 = 1024;
         let reasons: Vec<Reason> = quietly(|| {
-            kept.timeline.prepare(event.saturating_sub(WAY)..=event);
             let mut tape = Retelling::new(&mut kept.timeline);
             match &violation {
                 Some(violation) => walk(&mut tape, &program, &faults, violation),
