@@ -458,6 +458,20 @@ impl Past {
         Some(cone)
     }
 
+    /// The events of an operation among these, ascending.
+    pub fn of_operation(&self, operation: Operation, events: RangeInclusive<u64>) -> impl Iterator<Item = u64> {
+        let first = events.start().saturating_sub(1);
+        let causes = self.cause.slices(first as usize..*events.end() as usize);
+        let numbered = causes.scan(first, |before, causes| {
+            let first = *before + 1;
+            *before += causes.len() as u64;
+            Some((first, causes))
+        });
+        numbered.flat_map(move |(first, causes)| {
+            (first..).zip(causes).filter(move |(_, cause)| cause.operation == operation).map(|(number, _)| number)
+        })
+    }
+
     /// The events up to `up_to` that this one sent, set or caused, ascending.
     pub fn caused_by(&self, number: u64, up_to: u64) -> Vec<u64> {
         let later = (number.saturating_add(1)..=up_to).zip(self.led.iter_from(number as usize));

@@ -4,7 +4,7 @@
 //! It keeps what happened ([`Past`]) and copies of the run at some events, evenly spaced inside a budget, denser where somebody
 //! looks. That the way back is exact follows from the kernel's promise: a copy goes on as the original did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
 use crate::actor::Message;
@@ -54,6 +54,7 @@ pub struct Timeline<M: Message, J> {
     gauge: Gauge,
     over: Option<Over>,
     copies: Copies<M, J>,
+    told: Told<M>,
 }
 
 /// A run after one of its events, and its judge, who has seen all of them up to there.
@@ -159,6 +160,10 @@ pub enum LastChange<T> {
 
 /// A replay this long leaves no copies behind: to make it again costs next to nothing.
 const SHORT: u64 = 64;
+/// So many events are told on one way.
+const TOLD: u64 = 64;
+/// How many times as many stay told.
+const TOLD_BLOCKS: usize = 256;
 /// Into how many parts the copies that a replay leaves behind cut its way.
 const PARTS: usize = 16;
 /// How many copies near the cursor are kept at most.
@@ -188,6 +193,7 @@ impl<M: Message, J: Judge<M> + Clone> Timeline<M, J> {
             gauge: Gauge::new(limits),
             over,
             copies: Copies::new(start, budget),
+            told: Told::default(),
         }
     }
 
@@ -285,13 +291,34 @@ impl<M: Message, J: Judge<M> + Clone> Timeline<M, J> {
     }
 
     /// Takes a step again and tells all that it did; `None` for an event that has not happened. The cursor stays.
+    ///
+    /// Those beside it are told on the same way and kept for a while, so that asking about one after the other costs little.
     pub fn retell(&mut self, event: u64) -> Option<Retold<M>> {
-        let before = event.checked_sub(1).filter(|before| *before < self.live.event())?;
-        let Moment { mut sim, .. } = self.fork(before);
-        sim.record(true);
-        let step = sim.step()?;
-        let (entries, notes) = (sim.log().to_vec(), sim.notes().to_vec());
-        Some(Retold { step, entries, notes, message: sim.handled().cloned(), sent: sim.sent().to_vec() })
+        self.prepare([event]);
+        self.told.of(event).cloned()
+    }
+
+    /// Makes [`retell`](Self::retell) of all these events cheap, as long as they are not very many: one way leads past them.
+    pub fn prepare(&mut self, events: impl IntoIterator<Item = u64>) {
+        let happened = 1..=self.live.event();
+        let blocks: BTreeSet<u64> =
+            events.into_iter().filter(|it| happened.contains(it)).map(Told::<M>::block).collect();
+        let mut on: Option<Sim<M>> = None;
+        for block in blocks {
+            let (start, end) = (block * TOLD, (block * TOLD + TOLD).min(*happened.end()));
+            if self.told.has(block, end - start) {
+                continue;
+            }
+            let serves = |sim: &Sim<M>| sim.events() + self.copies.worth(start) >= self.stored(start).event();
+            let mut sim = match on.filter(serves) {
+                Some(sim) => sim,
+                None => self.fork(start).sim,
+            };
+            sim.record(false);
+            while sim.events() < start && sim.step().is_some() {}
+            self.told.keep(block, retold(&mut sim, end));
+            on = Some(sim);
+        }
     }
 
     /// The last event not later than `before` that changed what `what` reads of the run.
@@ -385,6 +412,58 @@ impl<M: Message, J: Judge<M> + Clone> Moment<M, J> {
     }
 }
 
+/// Takes the steps up to an event and tells all that they do.
+fn retold<M: Message>(sim: &mut Sim<M>, end: u64) -> Vec<Retold<M>> {
+    sim.record(true);
+    let mut all = Vec::new();
+    while sim.events() < end
+        && let Some(step) = sim.step()
+    {
+        let (entries, notes) = (sim.log().to_vec(), sim.notes().to_vec());
+        all.push(Retold { step, entries, notes, message: sim.handled().cloned(), sent: sim.sent().to_vec() });
+    }
+    all
+}
+
+/// Steps that were told lately, in blocks of [`TOLD`].
+struct Told<M: Message> {
+    blocks: BTreeMap<u64, Vec<Retold<M>>>,
+    /// The one that was told last stands last.
+    order: VecDeque<u64>,
+}
+
+impl<M: Message> Told<M> {
+    /// The block of an event, which is not 0.
+    fn block(event: u64) -> u64 {
+        (event - 1) / TOLD
+    }
+
+    fn of(&self, event: u64) -> Option<&Retold<M>> {
+        let place = event.checked_sub(1)? % TOLD;
+        self.blocks.get(&Self::block(event))?.get(place as usize)
+    }
+
+    /// Whether so many steps of a block are told.
+    fn has(&self, block: u64, steps: u64) -> bool {
+        self.blocks.get(&block).is_some_and(|told| told.len() as u64 >= steps)
+    }
+
+    fn keep(&mut self, block: u64, told: Vec<Retold<M>>) {
+        self.order.retain(|known| *known != block);
+        self.order.push_back(block);
+        self.blocks.insert(block, told);
+        if self.order.len() > TOLD_BLOCKS {
+            self.order.pop_front().map(|old| self.blocks.remove(&old));
+        }
+    }
+}
+
+impl<M: Message> Default for Told<M> {
+    fn default() -> Self {
+        Told { blocks: BTreeMap::new(), order: VecDeque::new() }
+    }
+}
+
 /// Copies of a run at some of its events.
 struct Copies<M: Message, J> {
     budget: Budget,
@@ -466,7 +545,9 @@ impl<M: Message, J: Judge<M> + Clone> Copies<M, J> {
         {
             moment.judge.after(&step, &moment.sim);
             let at = moment.event();
-            if at < event && (at - from).is_multiple_of(pace) && !at.is_multiple_of(self.spacing) {
+            // One just before the end serves whoever steps back from there.
+            let due = (at - from).is_multiple_of(pace) || pace < u64::MAX && at + SHORT / 2 == event;
+            if at < event && due && !at.is_multiple_of(self.spacing) {
                 self.near.insert(at, moment.copy());
             }
         }
@@ -609,7 +690,7 @@ mod tests {
         let mut timeline = timeline(20_000, Budget { spacing: 4_096, ..Budget::default() });
         timeline.seek(8_000);
         assert_eq!(timeline.copies.near.keys().next(), Some(&(4_096 + 244)));
-        assert_eq!(timeline.copies.near.len(), 15);
+        assert_eq!(timeline.copies.near.len(), 16);
         timeline.seek(7_999);
         assert!(timeline.stored(7_998).event() + SHORT > 7_998);
     }

@@ -46,6 +46,12 @@ impl<T> KeyMap<T> {
         self.len
     }
 
+    /// About how many bytes its entries take, without what they hold on the heap.
+    pub fn bytes(&self) -> usize {
+        // A node of the tree has room to spare.
+        self.row.len() * size_of::<Option<T>>() + self.rest.len() * size_of::<(Value, T)>() * 3 / 2
+    }
+
     /// Whether it has none.
     pub const fn is_empty(&self) -> bool {
         self.len == 0

@@ -98,6 +98,24 @@ pub(super) struct State {
 }
 
 impl State {
+    /// About how many bytes it takes: what grows with the run.
+    pub(super) fn bytes(&self) -> usize {
+        fn of<T>(maps: &[KeyMap<T>]) -> usize {
+            maps.iter().map(KeyMap::bytes).sum()
+        }
+        let known = |it: &Knowledge| of(&it.facts) + of(&it.sent) + of(&it.cells);
+        let samples = self.tally.samples.iter().map(|samples| samples.len() * size_of::<Sample>());
+        let quantiles = self.quantiles.iter().map(Quantile::bytes);
+        let cells = self.tally.windows.iter().filter_map(|edges| edges.cells.as_deref()).map(of);
+        let standing = |it: &Standing| it.waits.bytes() + it.turns.len() * size_of::<(Value, Instant, bool)>();
+        let log = self.log.len() * size_of::<(Instant, u64, Logged)>();
+        let standings = self.standings.iter().map(standing);
+        known(&self.knowledge)
+            + of(&self.counts)
+            + log
+            + samples.chain(quantiles).chain(cells).chain(standings).sum::<usize>()
+    }
+
     pub(super) fn new(program: &Program, plan: &Plan) -> State {
         let quiet = |window: Option<usize>| {
             let last = window.map_or(Instant::ZERO, |window| plan.windows[window].begin);

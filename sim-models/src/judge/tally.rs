@@ -236,6 +236,11 @@ impl Quantile {
         Quantile { share, low: BinaryHeap::new(), high: BinaryHeap::new() }
     }
 
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        (self.low.len() + self.high.len()) * size_of::<u64>()
+    }
+
     pub(super) fn push(&mut self, sample: u64) {
         self.low.push(sample);
         self.high.extend(self.low.pop().map(Reverse));

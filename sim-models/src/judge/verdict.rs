@@ -95,19 +95,38 @@ impl ScenarioJudge {
         let mut found = troubles;
         for property in 0..self.program.properties.len() {
             let word = self.word(property, end, last_fault_end, &worked, &mut found);
+            all.push(self.judged(property, &word));
             self.endings[property] = word.violation;
-            all.push(Judged {
-                name: self.program.properties[property].name.clone(),
-                kind: self.plan.properties[property].kind,
-                verdict: word.verdict,
-                event: word.event,
-                at: word.at.map(Instant::nanos),
-                detail: word.detail,
-            });
         }
         all.extend(self.without_value(&found));
         self.worked = Some((self.state.event, worked));
         all
+    }
+
+    /// Says of each property how it stands while the run goes on, as far as that is known without its end: what only the end tells
+    /// holds so far. It costs the same however long the run is.
+    pub fn so_far(&self) -> Vec<Judged> {
+        let word = |property: usize| {
+            let standing = &self.state.standings[property];
+            match &self.plan.properties[property].how {
+                HowAsked::Sometimes | HowAsked::SometimesRun => seen(standing),
+                _ if self.plan.properties[property].kind == PropertyKind::Always => self.always(standing),
+                _ => Word::held("only the end of the run tells".to_owned()),
+            }
+        };
+        let judged = (0..self.program.properties.len()).map(|property| self.judged(property, &word(property)));
+        judged.chain(self.without_value(&[])).collect()
+    }
+
+    fn judged(&self, property: usize, word: &Word) -> Judged {
+        Judged {
+            name: self.program.properties[property].name.clone(),
+            kind: self.plan.properties[property].kind,
+            verdict: word.verdict,
+            event: word.event,
+            at: word.at.map(Instant::nanos),
+            detail: word.detail.clone(),
+        }
     }
 
     /// The metrics, and those expressions in them that have no value.

@@ -157,6 +157,11 @@ impl Headless {
         self.settle();
     }
 
+    /// Whether simulated time passes.
+    pub fn is_running(&self) -> bool {
+        self.app.is_running()
+    }
+
     /// Lets time pass until it pauses by itself.
     pub fn run_until_paused(&mut self) {
         while self.app.is_running() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sim_core::timeline::{LastChange, Retold};
-use sim_core::{Entry, Form, Judge, Judged, NodeId, PropertyKind, Verdict};
+use sim_core::{Entry, Form, Judged, NodeId, PropertyKind, Verdict};
 use sim_models::inside;
 use sim_models::program::Program;
 
@@ -25,15 +25,14 @@ pub(super) fn look(kept: &mut Kept, event: u64, whose: Option<NodeId>, light: bo
     let step = kept.timeline.past().step(event);
     let node = step.and_then(|step| step.node());
     let operation = step.map(|step| step.cause.operation).filter(|of| of.parts().is_some());
-    let retold = if light { None } else { quietly(|| kept.timeline.retell(event)) };
+    let retold = if light { None } else { kept.retold(event) };
     let whose = whose.or(node);
     let program = kept.model.program().clone();
     let (title, lines) = retold
         .as_ref()
         .map_or_else(|| (String::new(), Vec::new()), |retold| (title(kept, retold), lines(kept, &program, retold)));
     let moment = if at_edge { kept.timeline.live() } else { quietly(|| kept.timeline.seek(event)) };
-    let mut judge = moment.judge.clone();
-    let judged = quietly(|| judge.finish(&moment.sim));
+    let judged = kept.judged.as_ref().filter(|_| over).cloned().unwrap_or_else(|| moment.judge.so_far());
     let fields = match whose {
         Some(node) if !light => inside::fields(&inside::inside_around(&moment.sim, &program, node, operation, MOST)),
         _ => Vec::new(),
@@ -79,7 +78,7 @@ fn title(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> String {
 /// What was drawn for the event when its timer was set, if that says what the timer was for.
 fn drawn_for(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> Option<&'static str> {
     let sim_core::Happening::Fired { .. } = retold.step.what else { return None };
-    let setter = quietly(|| kept.timeline.retell(retold.step.by?))?;
+    let setter = kept.retold(retold.step.by?)?;
     sim_models::tell::drawn_for(&setter.entries, retold.step.cause.operation)
 }
 
@@ -185,10 +184,29 @@ fn length_is_shared(past: &sim_core::past::Past, step: &sim_core::Step) -> bool 
     steps.take_while(|other| other.at == step.at).any(|other| other.what == step.what && other.by == step.by)
 }
 
+impl Kept {
+    fn retold(&mut self, event: u64) -> Option<Retold<sim_models::message::Msg>> {
+        quietly(|| self.timeline.retell(event))
+    }
+
+    /// Goes past all of these once, and past what set or sent them, which their words are about too.
+    fn prepare(&mut self, events: &[u32]) {
+        let past = self.timeline.past();
+        let with_cause = |event: &u32| {
+            let event = u64::from(*event);
+            [Some(event), past.step(event).and_then(|step| step.by)].into_iter().flatten()
+        };
+        let all: Vec<u64> = events.iter().flat_map(with_cause).collect();
+        quietly(|| self.timeline.prepare(all));
+    }
+}
+
 impl Engine {
     /// Words for events.
     pub(super) fn labels(&mut self, events: &[u32]) -> Result<Told, String> {
         let generation = self.here()?.kept.generation;
+        let unknown: Vec<u32> = events.iter().copied().filter(|event| !self.labels.contains_key(event)).collect();
+        self.here()?.kept.prepare(&unknown);
         let mut labels = Vec::new();
         for event in events {
             if let Some(label) = self.labels.get(event) {
@@ -196,7 +214,7 @@ impl Engine {
                 continue;
             }
             let kept = &mut self.here()?.kept;
-            let Some(retold) = quietly(|| kept.timeline.retell(u64::from(*event))) else { continue };
+            let Some(retold) = kept.retold(u64::from(*event)) else { continue };
             let label = Arc::new(label(kept, &retold));
             self.labels.insert(*event, label.clone());
             labels.push((*event, label));

@@ -62,6 +62,8 @@ pub(crate) struct Engine {
     facts: Option<(u64, Arc<Facts>)>,
     walked: Vec<Step>,
     walked_from: u64,
+    /// What was listed last.
+    rows: Option<Arc<super::told::Rows>>,
     labels: BTreeMap<u32, Arc<super::told::Label>>,
 }
 
@@ -77,6 +79,7 @@ impl Engine {
             facts: None,
             walked: Vec::new(),
             walked_from: 0,
+            rows: None,
             labels: BTreeMap::new(),
         }
     }
@@ -108,7 +111,12 @@ impl Engine {
                 tell(Told::Look(Arc::new(look)));
             }
             Ask::Labels(events) => tell(self.labels(&events)?),
-            Ask::Rows(wanted) => tell(Told::Rows(Arc::new(rows::rows(&self.here()?.kept, wanted)))),
+            Ask::Rows(wanted) => {
+                let known = self.rows.take();
+                let rows = Arc::new(rows::rows(&self.here()?.kept, wanted, known.as_deref()));
+                self.rows = Some(rows.clone());
+                tell(Told::Rows(rows));
+            }
             Ask::Walk { event } => self.walk(event, tell)?,
             Ask::Effects { event } => {
                 let past = self.here()?.kept.timeline.past();

@@ -1,7 +1,5 @@
 //! Which events have a row of their own, and where a word is found.
 
-use std::collections::BTreeSet;
-
 use sim_core::growing::Growing;
 use sim_core::past::{Grade, Past};
 
@@ -9,64 +7,61 @@ use super::super::told::{Cone, Facts, Filter, Rows, Wanted};
 use super::super::words;
 use super::session::Kept;
 
-/// The events that are wanted, of a run as it stands.
-pub(super) fn rows(kept: &Kept, wanted: Wanted) -> Rows {
+/// The events that are wanted, of a run as it stands. What was found when it was asked last is not looked for again.
+pub(super) fn rows(kept: &Kept, wanted: Wanted, known: Option<&Rows>) -> Rows {
     let past = kept.timeline.past();
-    let list = listed(past, &wanted);
-    Rows { generation: kept.generation, list, of: past.len(), wanted }
+    let (generation, of) = (kept.generation, past.len());
+    let known = known.filter(|rows| rows.generation == generation && rows.wanted == wanted && wanted.cone.is_none());
+    let (list, from) = known.and_then(|rows| Some((rows.list.clone()?, rows.of))).unwrap_or_default();
+    Rows { generation, list: listed(past, &wanted, list, from), of, wanted }
 }
 
-fn listed(past: &Past, wanted: &Wanted) -> Option<Growing<u32>> {
+/// The list with those of the events after `from` that are wanted.
+fn listed(past: &Past, wanted: &Wanted, mut list: Growing<u32>, from: u64) -> Option<Growing<u32>> {
     let filter = &wanted.filter;
     let plain = *filter == Filter::default();
-    let Some((event, cone)) = wanted.cone.filter(|_| wanted.fold) else {
-        return match (wanted.fold, plain) {
-            (false, true) => None,
-            (false, false) => Some(matching(past, filter, |_| true)),
-            (true, _) => Some(worth_a_row(past, wanted)),
-        };
+    let new = from + 1..=past.len();
+    let mut add = |event: u64| {
+        if plain || matches(past, filter, event) {
+            list.push(event as u32);
+        }
     };
-    let cone = cone_of(past, event, cone);
-    Some(matching(past, filter, |number| cone.contains(&number)))
-}
-
-/// The events that led to one or came of it.
-pub(super) fn cone_of(past: &Past, event: u64, cone: Cone) -> BTreeSet<u64> {
-    let mut events = BTreeSet::from([event]);
-    if cone != Cone::Future {
-        events.extend(past.past_of(event, || true).iter().flat_map(sim_core::past::Cone::iter));
-    }
-    if cone != Cone::Past {
-        events.extend(past.future_of(event, || true).iter().flat_map(sim_core::past::Cone::iter));
-    }
-    events
-}
-
-/// What is worth a row anyhow, and every event of the operation that is followed. Where one is followed, what only mattered to
-/// others is no longer worth one.
-fn worth_a_row(past: &Past, wanted: &Wanted) -> Growing<u32> {
-    let filter = &wanted.filter;
-    match wanted.focus {
-        None if *filter == Filter::default() => past.graded(Grade::Notable).clone(),
-        None => {
-            let graded = past.graded(Grade::Notable).iter().copied();
-            graded.filter(|event| matches(past, filter, u64::from(*event))).collect()
-        }
-        Some(operation) => {
-            let of_all = |event: u64| past.grade(event) == Grade::Broken || is_fault(past, event);
-            let of_it = |event| past.step(event).is_some_and(|step| step.cause.operation == operation);
-            matching(past, filter, |event| of_it(event) || of_all(event))
+    match (wanted.fold, wanted.cone, wanted.focus) {
+        (false, ..) if plain => return None,
+        (false, ..) => new.for_each(add),
+        (true, Some((event, cone)), _) => cone_of(past, event, cone, &mut add),
+        (true, None, None) if plain => return Some(past.graded(Grade::Notable).clone()),
+        (true, None, None) => after(past.graded(Grade::Notable), from).for_each(add),
+        // Every event of the operation that is followed. What only mattered to others is no longer worth a row.
+        (true, None, Some(operation)) => {
+            let of_all = after(past.graded(Grade::Broken), from).chain(after(past.faults(), from));
+            let mut events: Vec<u64> = past.of_operation(operation, new).chain(of_all).collect();
+            events.sort_unstable();
+            events.dedup();
+            events.into_iter().for_each(add);
         }
     }
+    Some(list)
 }
 
-fn is_fault(past: &Past, event: u64) -> bool {
-    past.faults().count_between(event, event) > 0
+fn after(list: &Growing<u32>, from: u64) -> impl Iterator<Item = u64> {
+    let first = list.partition_point(|event| u64::from(*event) <= from);
+    list.iter_from(first).map(|event| u64::from(*event))
 }
 
-fn matching(past: &Past, filter: &Filter, also: impl Fn(u64) -> bool) -> Growing<u32> {
-    let events = (1..=past.len()).filter(|event| matches(past, filter, *event) && also(*event));
-    events.map(|event| event as u32).collect()
+/// The events that led to one and those that came of it, in their order.
+fn cone_of(past: &Past, event: u64, cone: Cone, add: &mut impl FnMut(u64)) {
+    if cone != Cone::Future
+        && let Some(before) = past.past_of(event, || true)
+    {
+        before.iter().filter(|it| *it != event).for_each(&mut *add);
+    }
+    add(event);
+    if cone != Cone::Past
+        && let Some(later) = past.future_of(event, || true)
+    {
+        later.iter().filter(|it| *it != event).for_each(add);
+    }
 }
 
 fn matches(past: &Past, filter: &Filter, event: u64) -> bool {
@@ -94,5 +89,8 @@ pub(super) fn find(past: &Past, facts: &Facts, word: &str, from: u64, forward: b
             }
         })
     };
+    if let Some(operation) = operation.filter(|_| forward) {
+        return past.of_operation(operation, from + 1..=past.len()).next();
+    }
     if forward { (from + 1..=past.len()).find(found) } else { (1..from).rev().find(found) }
 }

@@ -10,7 +10,7 @@ use sim_core::fault::{Timed, When};
 use sim_core::past::Grade;
 use sim_core::run::Limits;
 use sim_core::timeline::{Budget, Goal, Over, Reached, Timeline};
-use sim_core::{Digest, Fault, Instant, Judge, Operation, Seed, Verdict};
+use sim_core::{Digest, Fault, Instant, Judge, Judged, Operation, Seed, Verdict};
 use sim_models::judge::ScenarioJudge;
 use sim_models::language::Choices;
 use sim_models::message::Msg;
@@ -58,7 +58,12 @@ pub(super) struct Kept {
     recorded: Option<(u64, Digest)>,
     /// Whether it came out the same, once it has come so far.
     pub(super) exact: Option<bool>,
+    /// What is said of the properties once it is over.
+    pub(super) judged: Option<Vec<Judged>>,
 }
+
+/// How much memory copies of a run may take: with a million events beside them it is some 300 MB.
+const COPIES: Budget = Budget { bytes: 192 << 20, spacing: 1024 };
 
 /// How far a run stands: the newest event, and the instant up to which time has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,8 +268,8 @@ impl Kept {
         let limits = Limits::default();
         let until = model.course(sim_core::Stop::AtEnd, limits).until;
         let red = Red::new(model.program());
-        let timeline = Timeline::new(sim, judge, until, limits, Budget::default());
-        Kept { generation, model, timeline, red, broken: Vec::new(), recorded: None, exact: None }
+        let timeline = Timeline::new(sim, judge, until, limits, COPIES);
+        Kept { generation, model, timeline, red, broken: Vec::new(), recorded: None, exact: None, judged: None }
     }
 
     /// How far it stands.
@@ -323,6 +328,9 @@ impl Kept {
 
     /// What is only known at the end breaks at the last event, or where its wait began.
     fn judge_the_end(&mut self) {
+        if self.judged.is_some() {
+            return;
+        }
         let moment = self.timeline.live();
         let mut judge = moment.judge.clone();
         let judged = quietly(|| judge.finish(&moment.sim));
@@ -336,6 +344,7 @@ impl Kept {
             self.broken.push(Broken { event, property: it.name.clone(), detail: it.detail.clone(), operation });
         }
         self.broken.sort_by_key(|broken| broken.event);
+        self.judged = Some(judged);
     }
 
     /// Why nothing more happens, in words.
