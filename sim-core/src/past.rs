@@ -146,6 +146,18 @@ struct OnNode {
     events: Growing<u32>,
     /// Of at least [`Grade::Trouble`], [`Grade::Broken`].
     graded: [Growing<u32>; 2],
+    /// When it went down, came up, went down, and so on.
+    power: Growing<u32>,
+}
+
+impl OnNode {
+    /// Takes note that it came up or went down, if it was not so before: what is struck again before it has started goes down twice.
+    fn turn(&mut self, number: u32, up: bool) {
+        let is_up = self.power.len().is_multiple_of(2);
+        if is_up != up {
+            self.power.push(number);
+        }
+    }
 }
 
 /// How many events a search of causes looks at before it asks whether to go on.
@@ -246,6 +258,7 @@ impl Past {
         }
         if let Happening::Started { node, life: 2.. } = step.what {
             self.power.push(Power { event: number, node, up: true });
+            at_place(&mut self.nodes, node.0 as usize).turn(number, true);
         }
     }
 
@@ -281,6 +294,7 @@ impl Past {
             }
             Entry::Down { node } => {
                 self.power.push(Power { event: number, node, up: false });
+                at_place(&mut self.nodes, node.0 as usize).turn(number, false);
                 // A fault happens on no node; that it took this one down is something that went wrong here.
                 self.grade_on(node, number, grade);
             }
@@ -398,6 +412,13 @@ impl Past {
     /// The envelopes that never arrive, by the event in which they were sent.
     pub fn lost(&self) -> &Growing<Lost> {
         &self.lost
+    }
+
+    /// Whether a node is up after an event: it is up at first, and goes down and comes up in turn.
+    pub fn is_up(&self, node: NodeId, event: u64) -> bool {
+        let times =
+            self.nodes.get(node.0 as usize).map_or(0, |on| on.power.partition_point(|it| u64::from(*it) <= event));
+        times.is_multiple_of(2)
     }
 
     /// Each time that a node went down or came up again.
@@ -590,5 +611,6 @@ mod tests {
         assert_eq!(past.worst(Some(NodeId(0)), 1, 1), Grade::Quiet);
         assert!(past.of_node(NodeId(1)).is_empty());
         assert_eq!(past.power().last(), Some(&Power { event: 1, node: NodeId(1), up: false }));
+        assert_eq!((past.is_up(NodeId(1), 0), past.is_up(NodeId(1), 1), past.is_up(NodeId(0), 1)), (true, false, true));
     }
 }

@@ -130,7 +130,7 @@ const PLACES: [Place; 13] = [
     Place { words: RUN, keys: "B", seen: "Branches", out: "\x1bqq" },
     Place { words: RUN, keys: "f", seen: "Break something", out: "\x1bqq" },
     Place { words: RUN, keys: "m", seen: "any letter", out: "\x1bqq" },
-    Place { words: RUN, keys: OPEN_NOTHING, seen: "that cannot be done", out: "\x1bqq" },
+    Place { words: RUN, keys: OPEN_NOTHING, seen: "no file", out: "\x1bqq" },
     FLAT_OUT,
 ];
 

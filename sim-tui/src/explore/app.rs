@@ -20,6 +20,7 @@ use super::layout::{self, Class};
 use super::listing::Listing;
 use super::look::{Ink, Look};
 use super::told::{Ask, Label, Look as Looked, Offer, Rows, Snapshot, Speed, Step, Told, Wanted};
+use crate::text;
 
 /// What happens to the explorer.
 #[derive(Clone, Debug)]
@@ -382,9 +383,7 @@ impl App {
 
     fn copy(&mut self) -> Vec<Act> {
         let Some(run) = &self.run else { return self.complain("nothing is open yet, so there is nothing to copy") };
-        let command = run.snapshot.facts.command.clone();
-        self.say(format!("copied: {command}"));
-        vec![Act::Copy(command)]
+        vec![Act::Ask(Ask::Repro { event: run.cursor })]
     }
 
     fn pick(&mut self, action: Action) -> Vec<Act> {
@@ -461,6 +460,10 @@ impl App {
                 self.progress = None;
                 return self.open(Popup::text(&title, lines));
             }
+            Told::Repro(line) => {
+                self.say(format!("copied: {line}"));
+                return vec![Act::Copy(line)];
+            }
             Told::Progress(words) => self.progress = Some(words),
             Told::Said(words) => {
                 self.progress = None;
@@ -528,8 +531,13 @@ impl App {
             return self.broke(event);
         }
         if let Some(over) = over.filter(|_| run.running) {
+            let broken = run.snapshot.broken.len();
             self.pause();
-            self.say(format!("the run is over: {over}"));
+            let broken = match broken {
+                0 => "nothing broke".to_owned(),
+                count => format!("{} broke, A goes back to it", text::counted(count as u64, "property")),
+            };
+            self.say(format!("the run is over, {over}: {broken}"));
         }
         Vec::new()
     }

@@ -31,6 +31,7 @@ use super::told::{Step, Told};
 pub struct Headless {
     app: App,
     engine: Engine,
+    shared: Shared,
     told: VecDeque<Told>,
     done: Vec<String>,
     ended: Option<bool>,
@@ -65,8 +66,9 @@ impl Headless {
     fn unsettled(size: (u16, u16), look: Look, what: Option<&str>) -> Headless {
         let mut app = App::new(size, look);
         let first = app.begin(what);
-        let engine = Engine::new("faultline", Shared::default());
-        let mut headless = Headless { app, engine, told: VecDeque::new(), done: Vec::new(), ended: None };
+        let shared = Shared::default();
+        let engine = Engine::new("faultline", shared.clone());
+        let mut headless = Headless { app, engine, shared, told: VecDeque::new(), done: Vec::new(), ended: None };
         headless.carry_out(first);
         headless
     }
@@ -192,7 +194,10 @@ impl Headless {
     fn carry_out(&mut self, acts: Vec<Act>) {
         for act in acts {
             match act {
-                Act::Ask(ask) => self.engine.take(ask, &mut |told| self.told.push_back(told)),
+                Act::Ask(ask) => {
+                    self.shared.ask();
+                    self.engine.take(ask, &mut |told| self.told.push_back(told));
+                }
                 Act::GiveUp => self.done.push("give up".to_owned()),
                 Act::Quit(exit) => self.ended = Some(exit == Exit::Interrupted),
                 Act::Suspend => self.done.push("suspend".to_owned()),

@@ -31,7 +31,7 @@ use self::terminal::{Input, Inputs, Order, Screen, unfit, variable};
 use self::told::{Ask, Told};
 use crate::cli::Output;
 use crate::commands;
-use crate::report::{Bad, Exit, Report, bad};
+use crate::report::{Bad, Exit, Report, bad, note};
 use crate::text::{Side, table};
 
 /// A slice of a run that goes flat out, in milliseconds: short enough that a key does not wait.
@@ -84,21 +84,25 @@ pub(crate) fn explore(options: &Options, called: &str) -> Result<Report, Bad> {
         return Ok(Report { text: String::new(), exit });
     }
     explorer.shared.give_up();
-    let line = last_line(&explorer, if exit == Exit::Held { PATIENCE } else { HURRY })?;
+    let line = last_line(&explorer, if exit == Exit::Held { PATIENCE } else { HURRY });
     Ok(Report { text: line.map(|line| line + "\n").unwrap_or_default(), exit })
 }
 
 /// How what was on the screen is seen again: as a case that is written now. Where that takes too long, because the run is, the
 /// command that runs the same again has to do.
-fn last_line(explorer: &Explorer, patience: Duration) -> Result<Option<String>, Bad> {
-    let Some(run) = &explorer.app.run else { return Ok(None) };
+fn last_line(explorer: &Explorer, patience: Duration) -> Option<String> {
+    let run = explorer.app.run.as_ref()?;
     let (answer, told) = channel();
     // An engine that is gone has nothing to say.
     let _ = explorer.jobs.send(Job::Leave(run.cursor, answer));
     match told.recv_timeout(patience) {
-        Ok(Ok(line)) => Ok(line),
-        Ok(Err(words)) => Err(Bad(words)),
-        Err(_) => Ok(Some(run.snapshot.facts.command.clone())),
+        Ok(Ok(line)) => line,
+        outcome => {
+            if let Ok(Err(words)) = outcome {
+                note(&format!("the run could not be written as a case: {words}"));
+            }
+            Some(run.snapshot.facts.command.clone())
+        }
     }
 }
 
@@ -174,7 +178,10 @@ impl Explorer {
         for act in acts {
             match act {
                 // An engine that is gone has panicked, which is told on the same channel.
-                Act::Ask(ask) => _ = self.jobs.send(Job::Ask(ask)),
+                Act::Ask(ask) => {
+                    self.shared.ask();
+                    let _ = self.jobs.send(Job::Ask(ask));
+                }
                 Act::GiveUp => self.shared.give_up(),
                 Act::Quit(app::Exit::Quit) => orders.push(Order::Quit(Exit::Held)),
                 Act::Quit(app::Exit::Interrupted) => orders.push(Order::Quit(Exit::Interrupted)),

@@ -45,10 +45,12 @@ pub(crate) enum Ask {
     Branch { event: u64 },
     /// Goes on with another branch.
     Switch(usize),
-    /// Makes the run small, as a branch.
-    Shrink,
-    /// Explains the run in words.
-    Explain,
+    /// Makes the run small, as a branch: by the property that broke at this event, else by the first.
+    Shrink { event: u64 },
+    /// Explains the run in words, by the same property.
+    Explain { event: u64 },
+    /// A command that shows this event again, as a case that is written for it.
+    Repro { event: u64 },
     /// Writes the run as a case; where, else a name of its own.
     Save(Option<String>),
 }
@@ -132,6 +134,8 @@ pub(crate) enum Told {
     Go { event: Option<u64>, words: String },
     /// A text to read.
     Text { title: String, lines: Vec<String> },
+    /// A command that shows again what is shown.
+    Repro(String),
     /// How far a long work is.
     Progress(String),
     /// Something to say in the bottom line.

@@ -16,6 +16,7 @@ use super::{Act, App, Goal, Menu, Popup, PromptKind, RunView, SPEEDS, Walk};
 impl App {
     /// What a key does where a run is seen.
     pub(super) fn travel(&mut self, action: Action) -> Vec<Act> {
+        let here = self.run.as_ref().map_or(0, |run| run.cursor);
         match action {
             Action::RunPause => self.run_or_pause(),
             Action::Forward => self.step_by(1, true),
@@ -33,8 +34,8 @@ impl App {
             Action::Why => self.why(),
             Action::Effects => self.effects(),
             Action::Prove => self.prove(),
-            Action::Shrink => self.long("shrinking", Ask::Shrink),
-            Action::Explain => self.long("explaining", Ask::Explain),
+            Action::Shrink => self.long("shrinking", Ask::Shrink { event: here }),
+            Action::Explain => self.long("explaining", Ask::Explain { event: here }),
             Action::Fault => self.open(Popup::FaultKeys),
             Action::Undo => self.edit(super::super::told::Edit::Undo),
             Action::Redo => self.edit(super::super::told::Edit::Redo),
@@ -135,6 +136,9 @@ impl App {
         run.cursor = edge;
         run.busy = true;
         let until = run.snapshot.facts.until.unwrap_or(Instant::NEVER);
+        if wanted - edge > 10_000 {
+            self.progress = Some("running there; Esc stops".to_owned());
+        }
         vec![Act::Ask(Ask::Run { events: wanted - edge, until, stop_at_broken: true })]
     }
 
@@ -584,6 +588,11 @@ impl RunView {
 
     /// The nearest event of at least that grade, after or before the cursor.
     fn nearest(&self, grade: Grade, on: bool) -> Option<u64> {
+        if grade == Grade::Broken {
+            // What is only judged at the end breaks at an event that looked like any other when it happened.
+            let mut events = self.snapshot.broken.iter().map(|broken| broken.event);
+            return if on { events.find(|it| *it > self.cursor) } else { events.rfind(|it| *it < self.cursor) };
+        }
         let events = self.snapshot.past.graded(grade);
         let at = if on {
             events.partition_point(|it| u64::from(*it) <= self.cursor)

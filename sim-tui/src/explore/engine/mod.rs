@@ -12,11 +12,12 @@ mod walk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant as RealInstant;
 
 use sim_core::{Instant, NodeId, Seed};
 use sim_models::program::{NodeRef, Role};
+use sim_models::why::Place;
 
 use self::session::{Base, Branch};
 use super::told::{Ask, BranchLine, Edit, Facts, FaultLine, RemedyLine, SettingLine, Snapshot, Step, Told};
@@ -25,20 +26,29 @@ use crate::commands;
 /// What the screen and the engine share beside their messages.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shared {
-    /// Whether what takes long is to be given up.
-    give_up: Arc<AtomicBool>,
+    /// How many things were asked so far.
+    asked: Arc<AtomicU64>,
+    /// Up to which of them nobody wants to know any more.
+    given_up: Arc<AtomicU64>,
+    /// Which of them is at work.
+    at_work: Arc<AtomicU64>,
     /// Events a second that the last slice of a run came to.
     pace: Arc<AtomicU64>,
 }
 
 impl Shared {
-    /// Gives up what is at work.
+    /// Counts one more thing that is asked; to be called before it is sent.
+    pub(crate) fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives up what is at work, and what was asked and waits.
     pub(crate) fn give_up(&self) {
-        self.give_up.store(true, Ordering::Relaxed);
+        self.given_up.store(self.asked.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     fn is_given_up(&self) -> bool {
-        self.give_up.load(Ordering::Relaxed)
+        self.given_up.load(Ordering::Relaxed) >= self.at_work.load(Ordering::Relaxed)
     }
 
     /// How many events there is room for in so many milliseconds.
@@ -61,7 +71,9 @@ pub(crate) struct Engine {
     generations: u64,
     facts: Option<(u64, Arc<Facts>)>,
     walked: Vec<Step>,
-    walked_from: u64,
+    /// What the last walk began at: of a violation that an event made so, that event.
+    walked_from: Place,
+    walked_event: u64,
     /// What was listed last.
     rows: Option<Arc<super::told::Rows>>,
     labels: BTreeMap<u32, Arc<super::told::Label>>,
@@ -78,7 +90,8 @@ impl Engine {
             generations: 0,
             facts: None,
             walked: Vec::new(),
-            walked_from: 0,
+            walked_from: Place::Violation,
+            walked_event: 0,
             rows: None,
             labels: BTreeMap::new(),
         }
@@ -95,7 +108,7 @@ impl Engine {
 
     /// Does what is asked and tells what came of it; at least one thing for each.
     pub(crate) fn take(&mut self, ask: Ask, tell: &mut dyn FnMut(Told)) {
-        self.shared.give_up.store(false, Ordering::Relaxed);
+        self.shared.at_work.fetch_add(1, Ordering::Relaxed);
         if let Err(words) = self.answer(ask, tell) {
             tell(Told::Failed(words));
         }
@@ -128,8 +141,9 @@ impl Engine {
             Ask::Edit(edit) => self.edit(&edit, tell)?,
             Ask::Branch { event } => self.branch(event, tell)?,
             Ask::Switch(branch) => self.switch(branch, tell)?,
-            Ask::Shrink => self.shrink(tell)?,
-            Ask::Explain => self.explain(tell)?,
+            Ask::Shrink { event } => self.shrink(event, tell)?,
+            Ask::Explain { event } => self.explain(event, tell)?,
+            Ask::Repro { event } => tell(Told::Repro(self.leave(event)?.ok_or("nothing is open")?)),
             Ask::Save(path) => {
                 let edge = self.here()?.kept.edge().events;
                 let (path, _) = self.save(path.as_deref(), edge)?;
@@ -195,6 +209,9 @@ impl Engine {
         let (edge, digest) = (branch.kept.edge(), branch.kept.timeline.live().sim.digest());
         // Whoever breaks the past keeps the future that was there.
         let past = match edit {
+            // Whether its question has come up already, only another run can tell.
+            Edit::Fault { fault: sim_core::Fault::Decision(_), at } => (edge.events > 0).then_some(*at),
+            Edit::Heal { at } if *at <= edge.at => Some(branch.kept.timeline.past().last_before(*at)),
             Edit::Fault { fault: sim_core::Fault::Timed(timed), at } => {
                 let begin = timed.when.begin();
                 // A future that was made by breaking the past may be broken again.
@@ -362,11 +379,11 @@ impl Engine {
         let called = self.called.clone();
         let branch = self.here()?;
         let mut words = match &branch.base {
-            Base::Scenario { word, .. } => vec!["explore".to_owned(), word.clone()],
-            Base::Case { file, .. } => vec!["explore".to_owned(), file.clone()],
+            Base::Scenario { word, .. } => ["run", word, "--seed"].map(str::to_owned).to_vec(),
+            Base::Case { file, .. } => ["explore", file].map(str::to_owned).to_vec(),
         };
-        if let Base::Scenario { word, .. } = &branch.base {
-            words = vec!["run".to_owned(), word.clone(), "--seed".to_owned(), branch.seed.to_string()];
+        if let Base::Scenario { .. } = &branch.base {
+            words.push(branch.seed.to_string());
             let flag = |name: &str, value: String| [name.to_owned(), value];
             words.extend(branch.choices.remedies.iter().flat_map(|name| flag("--remedy", name.clone())));
             let settings = branch.choices.settings.iter().map(|(name, text)| format!("{name}={text}"));
@@ -398,7 +415,6 @@ fn line_of_branch(branch: &Branch) -> BranchLine {
         name: branch.name.clone(),
         standing: format!("{} events, {broken}", crate::text::count(edge.events)),
         from: branch.from,
-        // The same that a replay prints: of all events and of how everything stands behind them.
         digest: kept
             .timeline
             .live()

@@ -68,10 +68,15 @@ impl Kept {
 
     /// How it fails: the first property that broke, or a panic.
     pub(super) fn failure(&self) -> Option<Failure> {
+        self.failure_at(0)
+    }
+
+    /// How it fails at an event: the property that broke there, else the first.
+    pub(super) fn failure_at(&self, event: u64) -> Option<Failure> {
         if self.timeline.live().sim.panic().is_some() {
             return Some(Failure { verdict: sim_core::Verdict::Panicked, property: None });
         }
-        let first = self.broken.first()?;
+        let first = self.broken.iter().find(|broken| broken.event == event).or(self.broken.first())?;
         let moment = self.timeline.live();
         let mut judge = moment.judge.clone();
         let judged = quietly(|| sim_core::Judge::finish(&mut judge, &moment.sim));
@@ -99,10 +104,13 @@ impl Engine {
     /// Writes the run as a case; where it was written, and the event to look at.
     pub(super) fn save(&mut self, path: Option<&str>, event: u64) -> Result<(String, u64), String> {
         let branch = self.here()?;
+        if branch.kept.edge().events == 0 {
+            return Err("nothing has happened yet, so there is nothing to save".to_owned());
+        }
         let case = branch.kept.as_case(event)?;
         let file = serde_json::to_string_pretty(&case).map_err(|error| error.to_string())?;
         let path = match path {
-            Some(path) => path.to_owned(),
+            Some(path) => free_for_a_case(path)?,
             None => free_name(branch, &file),
         };
         write_whole(Path::new(&path), &file).map_err(|error| format!("{path}: {error}"))?;
@@ -127,10 +135,10 @@ impl Engine {
     }
 
     /// Shrinks the failing run, as a new branch.
-    pub(super) fn shrink(&mut self, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
+    pub(super) fn shrink(&mut self, event: u64, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
         let (shared, generation, current) = (self.shared.clone(), self.next_generation(), self.current);
         let branch = self.here()?;
-        let case = failing_case(branch)?;
+        let case = failing_case(branch, event)?;
         let seed = case.seed;
         let mut watch = |progress: sim_models::shrink::Progress| {
             tell(Told::Progress(format!(
@@ -167,10 +175,10 @@ impl Engine {
     }
 
     /// Explains the failing run in words.
-    pub(super) fn explain(&mut self, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
+    pub(super) fn explain(&mut self, event: u64, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
         let shared = self.shared.clone();
         let called = self.called.clone();
-        let case = failing_case(self.here()?)?;
+        let case = failing_case(self.here()?, event)?;
         // The commands that an explanation ends with name a file.
         let (path, _) = self.save(None, 0)?;
         let mut watch = |progress: sim_models::shrink::Progress| {
@@ -186,9 +194,20 @@ impl Engine {
     }
 }
 
-fn failing_case(branch: &Branch) -> Result<Case, String> {
+fn failing_case(branch: &Branch, event: u64) -> Result<Case, String> {
     let nothing = "nothing broke in this run yet, so there is nothing to shrink or explain; a runs on to what does";
-    branch.kept.failing_case(&branch.kept.failure().ok_or(nothing)?)
+    branch.kept.failing_case(&branch.kept.failure_at(event).ok_or(nothing)?)
+}
+
+/// The path, if nothing stands there that is no case: what somebody wrote is not written over.
+fn free_for_a_case(path: &str) -> Result<String, String> {
+    let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty());
+    match fs::read_to_string(path) {
+        _ if folder.is_some_and(|folder| !folder.is_dir()) => Err(format!("{path}: there is no such folder")),
+        Ok(text) if crate::load::is_case(&text) => Ok(path.to_owned()),
+        Err(_) if !Path::new(path).exists() => Ok(path.to_owned()),
+        _ => Err(format!("{path} is there already and is no case; choose another name")),
+    }
 }
 
 /// A name of its own for a case, unless a file of that name is the same case.

@@ -38,18 +38,23 @@ impl Engine {
                 from = reason.place;
                 walked.push((reason, also.collect()));
             }
-            // That the event itself made it so is no step anybody can take.
-            walked.retain(|(reason, _)| reason.place != Place::Event(event));
             walked
         });
-        let kept = &mut self.here()?.kept;
+        // That the event itself made it so is no step anybody can take.
         let mut reasons = reasons;
+        let is_itself = reasons.first().is_some_and(|(reason, _)| reason.place == Place::Event(event));
+        if is_itself {
+            reasons.remove(0);
+        }
+        let from = if violation.is_some() && !is_itself { Place::Violation } else { Place::Event(event) };
+        let kept = &mut self.here()?.kept;
         if let (Some(violation), Some((_, also))) = (&violation, reasons.first_mut()) {
             also.extend(meanwhile(kept, violation));
         }
         let steps: Vec<Step> = reasons.into_iter().map(|(reason, also)| step(kept, reason, also)).collect();
         self.walked.clone_from(&steps);
-        self.walked_from = event;
+        self.walked_event = event;
+        self.walked_from = from;
         tell(Told::Walk { generation, event, reasons: steps.into() });
         Ok(())
     }
@@ -57,12 +62,11 @@ impl Engine {
     /// Tells whether a link of the walk holds: what came of the cause, without the cause.
     pub(super) fn prove(&mut self, index: usize, tell: &mut dyn FnMut(Told)) -> Result<(), String> {
         let cause = self.walked.get(index).ok_or("there is no such link; w asks why")?.reason.clone();
-        let event = self.walked_from;
+        let (event, from) = (self.walked_event, self.walked_from);
         let before = index.checked_sub(1).and_then(|before| self.walked.get(before));
-        let effect = before.map(|step| step.reason.place);
+        let effect = before.map_or(from, |step| step.reason.place);
         let kept = &mut self.here()?.kept;
         let violation = violation_at(kept, event);
-        let effect = effect.unwrap_or(if violation.is_some() { Place::Violation } else { Place::Event(event) });
         let (model, seed) = (kept.model.clone(), kept.timeline.live().sim.seed());
         let timeline = &mut kept.timeline;
         let proof = quietly(|| {

@@ -5,6 +5,7 @@ mod graph;
 use ratatui::layout::{Constraint, Layout, Rect};
 use sim_core::past::{Grade, Past};
 use sim_core::{Instant, NodeId};
+use sim_models::program::NodeRef;
 
 use super::super::app::{self, App, RunView};
 use super::super::layout::{self, Class};
@@ -169,12 +170,12 @@ fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_propertie
             .availability
             .map_or_else(|| "–".to_owned(), |share| format!("{:.2} %", (share * 1e4).floor() / 1e2));
         let (ok, answered) = (text::count(requests.ok), text::count(answered));
-        let line = format!("so far {share} ok: {ok} of {answered}");
+        let line = format!("all so far {share} ok: {ok} of {answered}");
         pen.fit(inner, inner.x, y, Ink::Plain, &line, inner.width);
         y += 1;
         if !with_properties {
             let line = format!(
-                "ok {}  error {}  unknown {}  unanswered {}",
+                "all so far ok {}  error {}  unknown {}  unanswered {}",
                 text::count(requests.ok),
                 requests.error,
                 requests.unknown,
@@ -194,12 +195,18 @@ fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_propertie
         }
         return;
     }
-    histogram(run, pen, Rect { y: y + 1, height: inner.bottom().saturating_sub(y + 1), ..inner }, (begin, end));
+    histogram(
+        run,
+        pen,
+        Rect { y: y + 1, height: inner.bottom().saturating_sub(y + 1), ..inner },
+        (begin, end),
+        workload,
+    );
 }
 
 /// How long requests took: one line for each doubling.
-fn histogram(run: &RunView, pen: &mut Pen<'_>, area: Rect, (begin, end): (Instant, Instant)) {
-    let bars = run.snapshot.red.histogram(begin, end, None);
+fn histogram(run: &RunView, pen: &mut Pen<'_>, area: Rect, (begin, end): (Instant, Instant), of: Option<NodeRef>) {
+    let bars = run.snapshot.red.histogram(begin, end, of);
     if area.height < 2 || bars.is_empty() {
         return;
     }
@@ -323,6 +330,14 @@ fn timeline(run: &RunView, pen: &mut Pen<'_>, area: Rect, focus: bool) {
         let of = if folded { row as u32..names.len() as u32 } else { row as u32..row as u32 + 1 };
         lane(&snapshot.past, pen, lanes, y, of, &edges, reached);
     }
+    for (row, at) in snapshot.broken.iter().filter_map(|broken| {
+        let node = snapshot.past.step(broken.event)?.node()?;
+        Some(((node.0 as usize).min(shown.saturating_sub(1)), snapshot.past.at(broken.event)?))
+    }) {
+        if (from..=to).contains(&at) {
+            pen.glyph(lanes, lanes.x + column(from, to, width, at), inner.y + row as u16, Ink::Broken, Glyph::Broken);
+        }
+    }
     let y = inner.y + shown as u16;
     fault_ticks(run, pen, lanes, y, (from, to));
     let here = now(run);
@@ -371,35 +386,19 @@ fn lane(past: &Past, pen: &mut Pen<'_>, area: Rect, y: u16, nodes: std::ops::Ran
             Grade::Quiet | Grade::Notable => pen.cell(area, place, y, Ink::Level, pen.look.level(count, most)),
         }
     }
-    down(past, pen, area, y, nodes, edges);
+    down(past, pen, Rect { width: area.width.min(reached + 1), ..area }, y, nodes, edges);
 }
 
-/// Where a node is down the whole of a column.
+/// Where a node is down at the end of a column.
 fn down(past: &Past, pen: &mut Pen<'_>, area: Rect, y: u16, nodes: std::ops::Range<u32>, edges: &[u64]) {
     if nodes.len() != 1 {
         return;
     }
     let node = NodeId(nodes.start);
-    let mut fell: Option<u64> = None;
-    let mut mark = |from: u64, to: u64| {
-        for (x, pair) in (0_u16..).zip(edges.windows(2)) {
-            if pair[1] >= from && pair[0] < to {
-                pen.glyph(area, area.x + x, y, Ink::Down, Glyph::Down);
-            }
+    for (x, pair) in (0_u16..).zip(edges.windows(2)) {
+        if !past.is_up(node, pair[1]) {
+            pen.glyph(area, area.x + x, y, Ink::Down, Glyph::Down);
         }
-    };
-    for power in past.power().iter().filter(|power| power.node == node) {
-        match (power.up, fell) {
-            (false, None) => fell = Some(u64::from(power.event)),
-            (true, Some(from)) => {
-                mark(from, u64::from(power.event));
-                fell = None;
-            }
-            _ => {}
-        }
-    }
-    if let Some(from) = fell {
-        mark(from, past.len());
     }
 }
 

@@ -283,13 +283,8 @@ fn down_before(run: &RunView, rows: &[Row]) -> Vec<bool> {
         Some(Row::Fold { first, .. }) => *first,
         None => 0,
     };
-    let power = run.snapshot.past.power();
-    let mut down = vec![false; run.snapshot.facts.nodes.len()];
-    let end = power.partition_point(|it| u64::from(it.event) < first);
-    for it in power.iter_to(end) {
-        down[it.node.0 as usize] = !it.up;
-    }
-    down
+    let nodes = 0..run.snapshot.facts.nodes.len() as u32;
+    nodes.map(|node| !run.snapshot.past.is_up(NodeId(node), first.saturating_sub(1))).collect()
 }
 
 /// The rows as they are drawn, from above.

@@ -254,7 +254,5 @@ fn draw_node(run: &RunView, pen: &mut Pen<'_>, area: Rect, grid: &Grid, spot: Sp
 
 /// Whether a node is down at the cursor.
 pub(in super::super) fn is_down(run: &RunView, node: NodeId) -> bool {
-    let power = run.snapshot.past.power();
-    let at = power.partition_point(|it| u64::from(it.event) <= run.cursor);
-    power.iter_to(at).rev().find(|it| it.node == node).is_some_and(|it| !it.up)
+    !run.snapshot.past.is_up(node, run.cursor)
 }
