@@ -441,7 +441,9 @@ fn check_11_when_it_is_too_small_no_key_does_anything_and_growing_shows_what_was
     assert_eq!(after.iter().filter(|line| line.contains("key")).count(), keys.len(), "{after:?}");
     assert!(after.iter().all(|line| line.contains("key") || line.contains("resize")), "{after:?}");
     pty.resize(80, 24);
-    pty.wait_until(&format!("it shows what was there:\n{before}\n"), |now| now.screen() == before);
+    // Whether a blank was written or was always there is no difference.
+    let trimmed = |screen: &str| screen.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    pty.wait_until(&format!("it shows what was there:\n{before}\n"), |now| trimmed(&now.screen()) == trimmed(&before));
     assert_eq!(pty.state(), State::EXPLORING);
     pty.resize(60, 8);
     pty.wait_for("60x8 is too small");
@@ -513,7 +515,7 @@ fn check_20_keys_are_answered_while_it_runs_flat_out() {
     let (set, run) = LONG_KEYS.split_once('\r').unwrap();
     pty.keys(set);
     pty.keys("\r");
-    pty.wait_for("was made again");
+    pty.wait_for("orders = ");
     pty.keys(run);
     pty.wait_for("RUN");
     for theme in ["mono", "contrast", "okabe-ito", "auto", "mono"] {
@@ -634,8 +636,8 @@ fn what_is_copied_goes_through_the_terminal() {
     shell.keys("faultline explore gateway-timeout\r");
     shell.wait_for("1 broken");
     shell.keys("y");
-    // OSC 52, the clipboard; base64 of `faultline run gateway-timeout `.
-    let head = b"\x1b]52;c;ZmF1bHRsaW5lIHJ1biBnYXRld2F5LXRpbWVvdXQg";
+    // OSC 52, the clipboard; base64 of `faultline replay f`.
+    let head = b"\x1b]52;c;ZmF1bHRsaW5lIHJlcGxheSBm";
     shell.wait_until("something is copied", |now| now.bytes().windows(head.len()).any(|part| part == head));
 }
 

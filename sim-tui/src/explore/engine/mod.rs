@@ -415,12 +415,7 @@ fn line_of_branch(branch: &Branch) -> BranchLine {
         name: branch.name.clone(),
         standing: format!("{} events, {broken}", crate::text::count(edge.events)),
         from: branch.from,
-        digest: kept
-            .timeline
-            .live()
-            .sim
-            .checkpoint()
-            .map_or_else(|error| error.to_string(), |digest| digest.to_string()),
+        digest: kept.timeline.live().sim.digest().to_string(),
     }
 }
 

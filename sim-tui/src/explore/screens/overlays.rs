@@ -183,7 +183,7 @@ fn branches(facts: &Facts) -> Lines {
     let line = |(index, it): (usize, &super::super::told::BranchLine)| {
         let from = it.from.map(|(branch, event)| format!("  from {} at #{event}", facts.branches[branch].name));
         let (ink, here) = if index == facts.branch { (Ink::Strong, "*") } else { (Ink::Plain, " ") };
-        let text = format!("{here} {}{}  {}  digest {}", it.name, from.unwrap_or_default(), it.standing, it.digest);
+        let text = format!("{here} {}{}  {}", it.name, from.unwrap_or_default(), it.standing);
         (Some(index), ink, text)
     };
     facts.branches.iter().enumerate().map(line).collect()
