@@ -1,14 +1,24 @@
-//! The explorer on a real terminal: what it leaves behind, what it costs, what it does when it is stopped, resized, killed.
-//!
-//! The numbers are those of the list of acceptance checks.
+//! The list of what the explorer must do, by number. What needs a real terminal is here: what it leaves behind, what it costs, what
+//! it does when it is stopped, resized, killed. What needs none is beside it.
 #![cfg(unix)]
 
+#[path = "explorer/at_random.rs"]
+mod at_random;
+mod dice;
 mod pty;
 mod shell;
+#[path = "explorer/without_a_terminal.rs"]
+mod without_a_terminal;
 
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sim_core::case::Case;
+use sim_tui::explore::headless::Headless;
+use sim_tui::explore::look::Look;
+
+use crate::dice::Dice;
 use crate::pty::{Pty, State};
 use crate::shell::{Said, Shell};
 
@@ -95,24 +105,123 @@ fn check_02_the_shell_echoes_after_quitting() {
     assert!(shell.screen().contains("echo code $?"), "{}", shell.screen());
 }
 
+/// Somewhere in the explorer: what it is opened with, what is typed, what is seen then.
+struct Place {
+    words: &'static [&'static str],
+    keys: &'static str,
+    seen: &'static str,
+    /// How to quit from here by `q`.
+    out: &'static str,
+}
+
+/// In a run of this scenario a property breaks soon, and there it stops.
+const RUN: &[&str] = &["explore", "gateway-timeout"];
+
+/// Every screen and every sort of popup.
+const PLACES: [Place; 13] = [
+    Place { words: &["explore"], keys: "", seen: "Scenarios", out: "q" },
+    Place { words: &["explore"], keys: "?", seen: "Help: scenarios", out: "\x1bq" },
+    Place { words: &["explore"], keys: ":half a command", seen: ":half a command", out: "\x1bq" },
+    Place { words: RUN, keys: "", seen: "broke", out: "qq" },
+    Place { words: RUN, keys: "3", seen: "time (s)", out: "qqq" },
+    Place { words: RUN, keys: "?", seen: "Help: live", out: "\x1bqq" },
+    Place { words: RUN, keys: ":half a command", seen: ":half a command", out: "\x1bqq" },
+    Place { words: RUN, keys: "S", seen: "Settings", out: "\x1bqq" },
+    Place { words: RUN, keys: "B", seen: "Branches", out: "\x1bqq" },
+    Place { words: RUN, keys: "f", seen: "Break something", out: "\x1bqq" },
+    Place { words: RUN, keys: "m", seen: "any letter", out: "\x1bqq" },
+    Place { words: RUN, keys: OPEN_NOTHING, seen: "that cannot be done", out: "\x1bqq" },
+    FLAT_OUT,
+];
+
+/// A run of millions of events.
+const LONG: &[&str] = &["explore", "checkout"];
+const LONG_KEYS: &str = ":set orders=1000000\rGG";
+const FLAT_OUT: Place = Place { words: LONG, keys: LONG_KEYS, seen: "RUN", out: "qq" };
+
+/// A message that is too long for the bottom line is a text to read.
+const OPEN_NOTHING: &str =
+    ":open a-scenario-that-is-not-there-and-whose-name-is-so-long-that-no-line-of-eighty-columns-holds-it.json\r";
+
+impl Place {
+    /// An explorer there, with the mouse on.
+    #[track_caller]
+    fn reached(&self) -> Pty {
+        let mut pty = Pty::open(self.words, &[], 80, 24);
+        pty.wait_for(if self.words.len() > 1 { "1 broken" } else { "gateway-timeout" });
+        pty.keys("%");
+        pty.wait_until("the mouse is on", |now| now.state().mouse);
+        pty.keys(self.keys);
+        pty.wait_for(self.seen);
+        pty
+    }
+
+    /// What was explored was written as a case; it is one, and replays.
+    #[track_caller]
+    fn check_case(&self, pty: &Pty) {
+        let cases = cases(pty);
+        assert_eq!(cases.len(), usize::from(self.words.len() > 1), "{cases:?}");
+        for path in cases {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let case: Case = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"));
+            assert!(case.expect.is_some(), "{text}");
+            let replayed = Command::new(env!("CARGO_BIN_EXE_faultline")).arg("replay").arg(&path).output().unwrap();
+            assert_eq!(Said::of(&replayed).code, 0, "{}", Said::of(&replayed).out);
+        }
+    }
+}
+
+/// The cases that were written where the program ran.
+fn cases(pty: &Pty) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(pty.folder.path().join("faultline-cases")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
 #[test]
-fn check_03_ctrl_c_ends_it_from_everywhere_with_130() {
-    for before in ["", ":", ":half a command", " ", "m"] {
-        let mut pty = explorer(&[], &[]);
-        pty.keys(before);
-        pty.keys("\x03");
-        check_left(&pty, 130);
+fn check_02_quitting_from_every_screen_and_popup_restores_the_terminal_and_keeps_a_case() {
+    for place in &PLACES {
+        let mut pty = place.reached();
+        // Esc and a letter that come at once are one key, Alt and the letter.
+        let (esc, rest) = place.out.split_at(place.out.rfind('\x1b').map_or(0, |at| at + 1));
+        if !esc.is_empty() {
+            pty.keys(esc);
+            pty.wait_until("the popup is gone", |now| !now.screen().contains(place.seen));
+        }
+        pty.keys(rest);
+        check_left(&pty, 0);
+        place.check_case(&pty);
     }
 }
 
 #[test]
-fn check_04_signals_end_it_with_their_number_while_it_runs_with_the_mouse_on() {
-    for (signal, exit) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
-        let mut pty = explorer(&[], &[]);
-        pty.keys("m%");
-        pty.wait_until("the mouse is on", |now| now.state().mouse);
+fn check_03_ctrl_c_ends_it_from_every_screen_and_popup_with_130() {
+    for place in &PLACES {
+        let mut pty = place.reached();
+        pty.keys("\x03");
+        check_left(&pty, 130);
+        place.check_case(&pty);
+    }
+}
+
+const SIGNALS: [(&str, u32); 3] = [("TERM", 143), ("HUP", 129), ("INT", 130)];
+
+#[test]
+fn check_04_signals_end_it_with_their_number_on_every_screen_with_the_mouse_on() {
+    for (place, (signal, exit)) in PLACES.iter().zip(SIGNALS.iter().cycle()) {
+        let pty = place.reached();
+        pty.signal(signal);
+        check_left(&pty, *exit);
+        place.check_case(&pty);
+    }
+}
+
+#[test]
+fn check_04_signals_end_it_with_their_number_while_it_runs_flat_out() {
+    for (signal, exit) in SIGNALS {
+        let pty = FLAT_OUT.reached();
         pty.signal(signal);
         check_left(&pty, exit);
+        FLAT_OUT.check_case(&pty);
     }
 }
 
@@ -262,24 +371,80 @@ fn check_06_without_a_shell_ctrl_z_does_not_freeze_it() {
     check_left(&pty, 0);
 }
 
+/// The last line of a session is a command: in a shell it shows the same event again.
 #[test]
-fn check_10_a_resize_storm_ends_in_the_frame_that_a_fresh_start_shows() {
+fn check_07_the_last_line_replays_to_the_event_that_was_looked_at() {
+    let mut shell = Pty::shell(100, 30);
+    shell.keys("faultline explore gateway-timeout\r");
+    shell.wait_for("1 broken");
+    shell.keys("hh");
+    shell.wait_for("PAST");
+    let screen = shell.screen();
+    let event = screen.split_once('#').unwrap().1.split_once(' ').unwrap().0;
+    shell.keys("qq");
+    shell.wait_for_prompt();
+    let screen = shell.screen();
+    let line = screen.lines().rfind(|line| line.contains("replay")).unwrap().trim();
+    assert!(line.starts_with("faultline replay faultline-cases/explored-gateway-timeout-"), "{line}");
+    assert!(line.ends_with(&format!(".json --at {event}")), "{line}");
+    assert_eq!(screen.lines().next_back().unwrap().trim(), "ready>", "{screen}");
+    let line = line.replacen("faultline", env!("CARGO_BIN_EXE_faultline"), 1);
+    let again = Command::new("/bin/sh").args(["-c", &line]).current_dir(shell.folder.path()).output().unwrap();
+    let said = Said::of(&again);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+    assert!(said.out.starts_with(&format!("event {event}: ")), "{}", said.out);
+}
+
+#[test]
+fn check_10_a_resize_storm_while_it_runs_ends_in_the_frame_that_a_fresh_start_shows() {
     let mut pty = explorer(&[], &[]);
-    pty.keys(" ");
-    let mut state = 1_u64;
-    let mut draw = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        u16::try_from((state >> 33) % below + 1).unwrap()
-    };
+    pty.wait_for("gateway-timeout");
+    pty.keys("\r");
+    pty.wait_for("1 broken");
+    pty.keys(LONG_KEYS);
+    pty.wait_for("RUN");
+    let mut dice = Dice::new(1);
     for _ in 0..200 {
-        pty.resize(draw(300), draw(100));
+        pty.resize(dice.below(300) as u16 + 1, dice.below(100) as u16 + 1);
     }
     pty.resize(100, 30);
-    pty.keys(" ");
+    pty.wait_until("it is drawn at the last size", |now| {
+        now.screen().contains("RUN") && now.screen().lines().any(|line| line.chars().count() == 100)
+    });
+    pty.keys("q");
     let fresh = sized(&[], &[], 100, 30);
     fresh.quiet_for(Duration::from_millis(200));
     let wanted = fresh.screen();
     pty.wait_until(&format!("it shows what a fresh start shows:\n{wanted}\n"), |now| now.screen() == wanted);
+    pty.keys("q");
+    check_left(&pty, 0);
+}
+
+/// Too small a terminal: keys are written down and nothing comes of them, not even a question to the engine.
+#[test]
+fn check_11_when_it_is_too_small_no_key_does_anything_and_growing_shows_what_was_there() {
+    let mut pty = Pty::open(&["explore", "gateway-timeout", "--record", "session"], &[], 80, 24);
+    pty.wait_for("1 broken");
+    pty.quiet_for(Duration::from_millis(300));
+    let before = pty.screen();
+    pty.resize(60, 8);
+    pty.wait_for("60x8 is too small");
+    let logged = |pty: &Pty| std::fs::read_to_string(pty.folder.path().join("session")).unwrap();
+    let count = logged(&pty).lines().count();
+    let keys = "3hjGwf:uS? %T";
+    pty.keys(keys);
+    pty.wait_until("the keys are written down", |_| logged(&pty).lines().count() >= count + keys.len());
+    pty.resize(59, 24);
+    pty.wait_for("59x24 is too small");
+    let log = logged(&pty);
+    let after: Vec<&str> = log.lines().skip(count).collect();
+    assert_eq!(after.iter().filter(|line| line.contains("key")).count(), keys.len(), "{after:?}");
+    assert!(after.iter().all(|line| line.contains("key") || line.contains("resize")), "{after:?}");
+    pty.resize(80, 24);
+    pty.wait_until(&format!("it shows what was there:\n{before}\n"), |now| now.screen() == before);
+    assert_eq!(pty.state(), State::EXPLORING);
+    pty.resize(60, 8);
+    pty.wait_for("60x8 is too small");
     pty.keys("q");
     check_left(&pty, 0);
 }
@@ -291,6 +456,11 @@ fn check_15_no_color_leaves_colours_out_and_keeps_what_is_selected_visible() {
     let seen = renditions(&plain.written());
     assert_eq!(seen.iter().find(|rendition| is_colour(rendition)), None, "{seen:?}");
     assert!(seen.contains(&7) || seen.contains(&1), "reverse or bold: {seen:?}");
+    let run = Pty::open(RUN, &[("NO_COLOR", "1")], 80, 24);
+    run.wait_for("1 broken");
+    run.quiet_for(Duration::from_millis(200));
+    let seen = renditions(&run.written());
+    assert_eq!(seen.iter().find(|rendition| is_colour(rendition)), None, "{seen:?}");
     let empty = explorer(&[], &[("NO_COLOR", "")]);
     empty.quiet_for(Duration::from_millis(200));
     assert!(renditions(&empty.written()).iter().any(is_colour), "{}", empty.written());
@@ -300,9 +470,17 @@ fn check_15_no_color_leaves_colours_out_and_keeps_what_is_selected_visible() {
 fn check_17_a_locale_without_utf8_and_the_flag_draw_in_ascii() {
     let check = |words: &[&str], variables: &[(&str, &str)]| {
         let mut pty = explorer(words, variables);
+        pty.keys("?");
+        pty.wait_for("Help: scenarios");
+        pty.keys("\r");
+        pty.wait_for("1 broken");
+        pty.keys("3");
+        pty.wait_for("time (s)");
+        pty.keys("S");
+        pty.wait_for("Settings");
         pty.quiet_for(Duration::from_millis(200));
-        pty.keys("q");
-        check_left(&pty, 0);
+        pty.keys("\x03");
+        check_left(&pty, 130);
         assert!(pty.bytes().is_ascii(), "{words:?} {variables:?}: {}", pty.written());
     };
     check(&["explore"], &[("LC_ALL", "C")]);
@@ -316,12 +494,50 @@ fn check_17_a_locale_without_utf8_and_the_flag_draw_in_ascii() {
 #[cfg(target_os = "linux")]
 #[test]
 fn check_19_idle_it_writes_nothing_and_takes_no_time() {
-    let pty = explorer(&[], &[]);
+    let mut pty = Pty::open(RUN, &[], 80, 24);
+    pty.wait_for("1 broken");
+    pty.keys("3");
+    pty.wait_for("time (s)");
     let bytes = pty.quiet_for(Duration::from_millis(500));
     let before = pty.cpu();
     assert_eq!(pty.quiet_for(Duration::from_secs(3)), bytes);
     let spent = pty.cpu() - before;
     assert!(spent <= Duration::from_millis(20), "{spent:?}");
+}
+
+/// How fast an answer comes is measured elsewhere; here each key has one, and none waits once they are all typed.
+#[test]
+fn check_20_keys_are_answered_while_it_runs_flat_out() {
+    let mut pty = Pty::open(&["explore", "checkout", "--record", "session"], &[], 80, 24);
+    pty.wait_for("1 broken");
+    let (set, run) = LONG_KEYS.split_once('\r').unwrap();
+    pty.keys(set);
+    pty.keys("\r");
+    pty.wait_for("was made again");
+    pty.keys(run);
+    pty.wait_for("RUN");
+    for theme in ["mono", "contrast", "okabe-ito", "auto", "mono"] {
+        pty.keys("T");
+        pty.wait_for(&format!("colours: {theme}"));
+    }
+    assert!(pty.screen().contains("RUN"), "{}", pty.screen());
+    pty.keys(&"T".repeat(49));
+    pty.wait_for("colours: contrast");
+    pty.keys(&"j".repeat(50));
+    pty.keys("%");
+    pty.wait_until("the mouse is on", |now| now.state().mouse);
+    // Whoever walks about is no longer taken along.
+    pty.wait_until("it is paused", |now| now.screen().contains("PAUSED") || now.screen().contains("PAST"));
+    let log = std::fs::read_to_string(pty.folder.path().join("session")).unwrap();
+    let pressed = |key: &str| log.lines().filter(|line| *line == format!("{{\"key\":\"{key}\"}}")).count();
+    assert_eq!((pressed("T"), pressed("j"), pressed("%")), (54, 50, 1));
+    pty.quiet_for(Duration::from_millis(300));
+    let at = |screen: &str| screen.split_once('#').map(|(_, rest)| rest.split(' ').next().unwrap().to_owned());
+    let before = at(&pty.screen());
+    pty.keys("h");
+    pty.wait_until("it goes one event back", |now| at(&now.screen()) != before);
+    pty.keys("\x03");
+    check_left(&pty, 130);
 }
 
 #[test]
@@ -358,17 +574,37 @@ fn check_30_without_a_screen_the_bare_program_tells_the_story() {
     assert!(!pty.written().contains("\x1b[?1049h"), "{}", pty.written());
 }
 
+/// What scripts read is text and JSON without a trace of a terminal, and the exit code says what was found.
+#[test]
+fn check_30_what_is_piped_has_no_escapes_and_json_is_json() {
+    let shell = Shell::empty();
+    for words in [
+        &["hunt", "oversell", "--seeds", "3"][..],
+        &["hunt", "oversell", "--seeds", "3", "--fresh", "--json"],
+        &["run", "gateway-timeout", "--until", "3s"],
+        &["run", "gateway-timeout", "--until", "3s", "--json"],
+    ] {
+        let output = shell.command(words).env_remove("TERM").stdin(Stdio::null()).output().unwrap();
+        let said = Said::of(&output);
+        assert_eq!(said.code, 1, "{words:?}: {}{}", said.out, said.err);
+        assert!(!said.out.contains('\x1b') && !said.err.contains('\x1b'), "{words:?}: {}{}", said.out, said.err);
+        let is_json = serde_json::from_str::<serde_json::Value>(&said.out).is_ok();
+        assert_eq!(is_json, words.contains(&"--json"), "{words:?}: {}", said.out);
+    }
+}
+
 #[test]
 fn what_runs_by_itself_is_drawn_at_most_thirty_times_a_second() {
-    let mut pty = explorer(&[], &[]);
+    let mut pty = Pty::open(RUN, &[], 80, 24);
+    pty.wait_for("1 broken");
     let frames = |bytes: &[u8]| bytes.windows(8).filter(|part| *part == b"\x1b[?2026h").count();
     pty.quiet_for(Duration::from_millis(200));
     let (before, since) = (frames(&pty.bytes()), Instant::now());
-    pty.keys("m");
+    pty.keys(" ");
     pty.wait_until("30 frames are drawn", |now| frames(now.bytes()) >= before + 30);
     assert!(since.elapsed() >= Duration::from_millis(900), "{:?}", since.elapsed());
-    pty.keys("q");
-    check_left(&pty, 0);
+    pty.keys("\x03");
+    check_left(&pty, 130);
 }
 
 #[test]
@@ -394,9 +630,45 @@ fn ctrl_l_draws_everything_from_nothing() {
 
 #[test]
 fn what_is_copied_goes_through_the_terminal() {
-    let mut pty = explorer(&[], &[]);
-    pty.keys("y");
-    // OSC 52, the clipboard; base64 of `faultline …`.
-    let head = b"\x1b]52;c;ZmF1bHRsaW5l";
-    pty.wait_until("something is copied", |now| now.bytes().windows(head.len()).any(|part| part == head));
+    let mut shell = Pty::shell(80, 24);
+    shell.keys("faultline explore gateway-timeout\r");
+    shell.wait_for("1 broken");
+    shell.keys("y");
+    // OSC 52, the clipboard; base64 of `faultline run gateway-timeout `.
+    let head = b"\x1b]52;c;ZmF1bHRsaW5lIHJ1biBnYXRld2F5LXRpbWVvdXQg";
+    shell.wait_until("something is copied", |now| now.bytes().windows(head.len()).any(|part| part == head));
+}
+
+/// What somebody did at a terminal, played again without one, ends in the same screen.
+#[test]
+fn a_recorded_session_is_a_test() {
+    let mut pty = Pty::open(&["explore", "gateway-timeout", "--record", "session"], &[], 100, 30);
+    pty.wait_for("1 broken");
+    for keys in ["3", "w", "w", "p", "S", "jj", "\x1b"] {
+        pty.keys(keys);
+        pty.quiet_for(Duration::from_millis(100));
+    }
+    pty.keys("\x1b[200~is pasted\x1b[201~:crash gateway\x1b[200~ is pasted\x1b[201~");
+    pty.resize(120, 40);
+    pty.wait_for("crash gateway is pasted");
+    pty.keys("\x15goto 1.5s\r");
+    pty.wait_until("the line is gone", |now| !now.screen().contains("goto"));
+    pty.keys("b");
+    pty.wait_for("B lists them");
+    pty.quiet_for(Duration::from_millis(300));
+    let screen = pty.screen();
+    pty.keys("\x03");
+    check_left(&pty, 130);
+    let log = std::fs::read_to_string(pty.folder.path().join("session")).unwrap();
+    let played = Headless::play(&log, Look::plain()).unwrap();
+    let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned();
+    assert_eq!(trimmed(&played.text()), trimmed(&screen));
+    assert_eq!(played.ended(), Some(true));
+}
+
+/// A session that somebody had once. When the screens change, the last frame changes with them, and nothing else may.
+#[test]
+fn a_session_of_old_still_ends_where_it_ended() {
+    let session = Headless::play(include_str!("sessions/gateway-timeout.jsonl"), Look::plain()).unwrap();
+    insta::assert_snapshot!(session.text());
 }

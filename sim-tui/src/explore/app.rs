@@ -13,7 +13,7 @@ use std::time::Duration as RealTime;
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use sim_core::{Instant, NodeId};
 
-pub(crate) use self::commands::COMMANDS;
+pub(crate) use self::commands::{COMMANDS, speed_in_words};
 pub(crate) use self::menus::{Menu, Popup, Prompt, PromptKind, help_of};
 use super::keys::{self, Action, Screen};
 use super::layout::{self, Class};
@@ -224,6 +224,8 @@ impl App {
         let mut acts = match msg {
             Msg::Key(key) if key.kind != KeyEventKind::Release => self.key(key),
             Msg::Key(_) => Vec::new(),
+            // Nobody sees what a text or a click would change there.
+            Msg::Paste(_) | Msg::Mouse(_) if self.class() == Class::TooSmall => Vec::new(),
             Msg::Paste(text) => self.paste(&text),
             Msg::Mouse(mouse) => self.moused(mouse),
             Msg::Resize(width, height) => {

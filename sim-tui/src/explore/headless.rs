@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use sim_models::why::Link;
 
 use super::app::{Act, App, Exit, Msg};
 use super::engine::{Engine, Shared};
@@ -15,7 +16,7 @@ use super::look::Look;
 use super::pen::Pen;
 use super::screens;
 use super::session_log::{Line, msg};
-use super::told::Told;
+use super::told::{Step, Told};
 
 /// An explorer without a terminal.
 ///
@@ -33,6 +34,19 @@ pub struct Headless {
     told: VecDeque<Told>,
     done: Vec<String>,
     ended: Option<bool>,
+}
+
+/// One step of the way from an event back to where it began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The event to look at, if there is one.
+    pub event: Option<u64>,
+    /// How the event before it follows from this one.
+    pub link: Link,
+    /// In words.
+    pub words: String,
+    /// Whether nothing is behind it.
+    pub root: bool,
 }
 
 impl Headless {
@@ -72,17 +86,28 @@ impl Headless {
         };
         let mut headless = Headless::unsettled((width, height), look, what.as_deref());
         for line in lines {
-            match line? {
-                Line::Told => headless.hear(),
-                line => {
-                    if let Some(msg) = msg(&line) {
-                        headless.update(msg);
-                    }
-                }
-            }
+            headless.play_line(&line?);
         }
         headless.settle();
         Ok(headless)
+    }
+
+    /// Does what one more line of a session says: a key, a paste, the mouse, a size, time that passes, the engine's next word.
+    ///
+    /// # Errors
+    /// When it is no line of a session.
+    pub fn take_line(&mut self, line: &str) -> Result<(), String> {
+        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        self.play_line(&line);
+        Ok(())
+    }
+
+    fn play_line(&mut self, line: &Line) {
+        match (line, msg(line)) {
+            (Line::Told, _) => self.hear(),
+            (_, Some(msg)) => self.update(msg),
+            (_, None) => {}
+        }
     }
 
     /// Presses keys, as the table of keys writes them, and lets the engine tell all it has to after each.
@@ -216,10 +241,16 @@ impl Headless {
         facts.iter().flat_map(|facts| facts.branches.iter().map(|branch| branch.digest.clone())).collect()
     }
 
-    /// The way from the last event that was asked about: the event of each step if it has one, in words, and whether it began there.
-    pub fn walk(&self) -> Vec<(Option<u64>, String, bool)> {
+    /// The way from the last event that was asked about, nearest first.
+    pub fn walk(&self) -> Vec<Stop> {
         let walk = self.app.run.as_ref().and_then(|run| run.walk.as_ref());
-        walk.iter().flat_map(|walk| walk.steps.iter()).map(|step| (step.event, step.words.clone(), step.root)).collect()
+        let stop = |step: &Step| Stop {
+            event: step.event,
+            link: step.reason.link,
+            words: step.words.clone(),
+            root: step.root,
+        };
+        walk.iter().flat_map(|walk| walk.steps.iter()).map(stop).collect()
     }
 
     /// The line at the foot of the screen, if something is said there.

@@ -38,6 +38,8 @@ pub(crate) enum On {
     Scenarios,
     /// Where a run is seen.
     Run,
+    /// On the screen of the run as it goes.
+    Live,
     /// On the spacetime screen.
     Spacetime,
 }
@@ -49,6 +51,7 @@ impl On {
             On::Every => true,
             On::Scenarios => screen == Screen::Scenarios,
             On::Run => screen != Screen::Scenarios,
+            On::Live => screen == Screen::Live,
             On::Spacetime => screen == Screen::Spacetime,
         }
     }
@@ -58,6 +61,7 @@ impl On {
             On::Every => "every screen",
             On::Scenarios => "scenarios",
             On::Run => "live and spacetime",
+            On::Live => "live",
             On::Spacetime => "spacetime",
         }
     }
@@ -145,9 +149,9 @@ keys! {
     NextLane   Spacetime "next-lanes" [">"]            "the next columns, where they do not all fit";
     LastLane   Spacetime "last-lanes" ["<"]            "the columns before";
     Clocks     Spacetime "clocks"     ["K"]            "what the node's own clock says, beside true time";
-    ZoomIn     Run   "zoom-in"        ["+"]            "zoom the timeline in, around here";
-    ZoomOut    Run   "zoom-out"       ["-"]            "zoom it out";
-    ZoomFit    Run   "zoom-fit"       ["=" "0"]        "the whole run";
+    ZoomIn     Live  "zoom-in"        ["+"]            "zoom the timeline in, around here";
+    ZoomOut    Live  "zoom-out"       ["-"]            "zoom it out";
+    ZoomFit    Live  "zoom-fit"       ["=" "0"]        "the whole run";
     Search     Run   "search"         ["/"]            "search forward for a word: a node, a kind, an operation";
     NextHit    Run   "next-hit"       ["n"]            "the next event that has it";
     LastHit    Run   "last-hit"       ["N"]            "the one before";
@@ -159,8 +163,8 @@ keys! {
     HistoryOn  Run   "history-on"     ["S-backspace"]  "and forward again";
     NextItem   Run   "next-item"      ["]"]            "next inside the pane: a node, a workload, a field";
     LastItem   Run   "last-item"      ["["]            "the one before";
-    NextPane   Every "next-pane"      ["tab"]          "the next pane";
-    LastPane   Every "last-pane"      ["S-tab"]        "the pane before";
+    NextPane   Run   "next-pane"      ["tab"]          "the next pane";
+    LastPane   Run   "last-pane"      ["S-tab"]        "the pane before";
     Zoom       Run   "zoom-pane"      ["z"]            "this pane alone, or all of them";
     Filtered   Scenarios "filter-list" ["/"]           "filter the list" "filter";
     Copy       Every "copy"           ["y"]            "copy the command that shows this again";
@@ -289,7 +293,7 @@ pub(crate) fn shown(chord: &str, ascii: bool) -> String {
 }
 
 /// Every binding as a script reads it: `[{name keys screens help}]`.
-pub(crate) fn as_json() -> serde_json::Value {
+pub fn as_json() -> serde_json::Value {
     let one = |binding: &Binding| {
         let screens: Vec<&str> =
             Screen::ALL.iter().filter(|screen| binding.on.covers(**screen)).map(|screen| screen.name()).collect();

@@ -39,6 +39,10 @@ const SLICE_MILLIS: u64 = 25;
 /// How often a running simulation is shown.
 const FRAME: Duration = Duration::from_millis(33);
 
+/// How long whoever quits waits for the case to be written, and whoever was told to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+const HURRY: Duration = Duration::from_millis(150);
+
 /// How the explorer is opened.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -74,22 +78,28 @@ pub(crate) fn explore(options: &Options, called: &str) -> Result<Report, Bad> {
     let log = options.record.as_deref().map(Log::to_file).transpose().map_err(|error| bad!("{error}"))?;
     let inputs = Inputs::open();
     let (jobs, engine) = start_engine(called, inputs.sender());
-    let mut explorer = Explorer::new(options, jobs.clone(), engine, log);
+    let mut explorer = Explorer::new(options, jobs, engine, log);
     let exit = terminal::run(&mut explorer, &inputs).map_err(|error| bad!("the terminal: {error}"))?;
     if exit == Exit::Crashed {
         return Ok(Report { text: String::new(), exit });
     }
     explorer.shared.give_up();
-    let event = explorer.app.run.as_ref().map_or(0, |run| run.cursor);
+    let line = last_line(&explorer, if exit == Exit::Held { PATIENCE } else { HURRY })?;
+    Ok(Report { text: line.map(|line| line + "\n").unwrap_or_default(), exit })
+}
+
+/// How what was on the screen is seen again: as a case that is written now. Where that takes too long, because the run is, the
+/// command that runs the same again has to do.
+fn last_line(explorer: &Explorer, patience: Duration) -> Result<Option<String>, Bad> {
+    let Some(run) = &explorer.app.run else { return Ok(None) };
     let (answer, told) = channel();
     // An engine that is gone has nothing to say.
-    let _ = jobs.send(Job::Leave(event, answer));
-    let text = match told.recv() {
-        Ok(Ok(Some(line))) => format!("{line}\n"),
-        Ok(Ok(None)) | Err(_) => String::new(),
-        Ok(Err(words)) => return Err(Bad(words)),
-    };
-    Ok(Report { text, exit })
+    let _ = explorer.jobs.send(Job::Leave(run.cursor, answer));
+    match told.recv_timeout(patience) {
+        Ok(Ok(line)) => Ok(line),
+        Ok(Err(words)) => Err(Bad(words)),
+        Err(_) => Ok(Some(run.snapshot.facts.command.clone())),
+    }
 }
 
 /// The keys, as a table or as JSON.

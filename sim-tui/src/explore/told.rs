@@ -371,8 +371,6 @@ pub(crate) struct Step {
     pub(crate) event: Option<u64>,
     /// In words.
     pub(crate) words: String,
-    /// By what kind of link, in words.
-    pub(crate) link: &'static str,
     /// Whether nothing is behind it.
     pub(crate) root: bool,
     /// What stands behind it.

@@ -5,6 +5,7 @@ use sim_core::Seed;
 use tui_input::{Input, InputRequest};
 
 use super::super::keys::{self, Action, Binding, Screen};
+use super::super::pen::wrapped;
 use super::super::told::{Ask, Edit};
 use super::{Act, App, Opening};
 
@@ -273,8 +274,13 @@ impl App {
 
     fn text_key(&mut self, chord: &str) -> Vec<Act> {
         let page = usize::from(self.size.1.saturating_sub(8)).max(1);
+        // The lines of the title, the hints, the head and the foot of the page.
+        let (width, height) = (usize::from(self.size.0), usize::from(self.size.1.saturating_sub(4)));
         let Some(Popup::Text { lines, scroll, .. }) = self.popups.last_mut() else { return Vec::new() };
-        let last = lines.len().saturating_sub(1);
+        let rows = |line: &String| if line.chars().count() <= width { 1 } else { wrapped(line, width).len() };
+        // The last line stands at the bottom then.
+        let last = lines.iter().map(rows).sum::<usize>().saturating_sub(height);
+        *scroll = (*scroll).min(last);
         match chord {
             "down" | "j" => *scroll = (*scroll + 1).min(last),
             "up" | "k" => *scroll = scroll.saturating_sub(1),

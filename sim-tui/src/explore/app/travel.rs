@@ -56,7 +56,9 @@ impl App {
     /// What a key does with how the run is shown.
     fn arrange(&mut self, action: Action) -> Vec<Act> {
         let page = i64::try_from(layout::list_height(self)).unwrap_or(20).max(2);
-        let on_fields = self.screen == Screen::Live && self.pane_is_inspector();
+        let spacetime = self.screen == Screen::Spacetime;
+        let wide = self.class() >= layout::Class::Medium;
+        let on_fields = self.pane_is_inspector() && (wide || !spacetime);
         let Some(run) = &mut self.run else { return Vec::new() };
         match action {
             Action::Down | Action::Up if on_fields => run.move_field(if action == Action::Down { 1 } else { -1 }),
@@ -83,6 +85,10 @@ impl App {
             Action::LikeThis => return self.like_this(),
             Action::NextItem => run.next_item(1),
             Action::LastItem => run.next_item(-1),
+            // Beside the rows there is one pane to be in, where there is room for it.
+            Action::NextPane | Action::LastPane if spacetime => {
+                run.pane = if run.pane == layout::MAIN && wide { layout::INSPECTOR } else { layout::MAIN };
+            }
             Action::NextPane => run.pane = (run.pane + 1) % layout::PANES,
             Action::LastPane => run.pane = (run.pane + layout::PANES - 1) % layout::PANES,
             Action::Zoom => run.zoomed = !run.zoomed,
@@ -538,6 +544,11 @@ impl Walk {
 }
 
 impl RunView {
+    /// The length that a timeline of it has.
+    pub(crate) fn whole(&self) -> Instant {
+        self.snapshot.whole(if self.running { self.clock } else { Instant::ZERO })
+    }
+
     fn go_on(&mut self, goal: Goal) {
         self.cursor = self.snapshot.past.len();
         self.clock = self.clock.max(self.snapshot.at);
@@ -592,11 +603,12 @@ impl RunView {
 
     /// Half or twice as much time on the timeline, around the cursor.
     fn zoom(&mut self, closer: bool) {
-        let whole = self.snapshot.whole();
+        let whole = self.whole();
         let (from, to) = self.window.unwrap_or((Instant::ZERO, whole));
         let length = to.nanos() - from.nanos();
         let length = if closer { (length / 2).max(1_000) } else { length.saturating_mul(2) };
-        if length >= whole.nanos() {
+        // Halves are rounded, so as many doublings come back to a few nanoseconds less than the whole.
+        if length >= whole.nanos() - whole.nanos() / 1_000 {
             self.window = None;
             return;
         }
@@ -608,9 +620,9 @@ impl RunView {
 impl Snapshot {
     /// The length that a timeline of it has: all of a run that is over. One that goes on is shown up to the next power of two
     /// of milliseconds, so that there is something to see of a long run when it begins, and the scale seldom jumps.
-    pub(crate) fn whole(&self) -> Instant {
+    pub(crate) fn whole(&self, clock: Instant) -> Instant {
         const LEAST: u64 = 1_000_000;
-        let now = self.at.nanos();
+        let now = self.at.max(clock).nanos();
         if self.over.is_some() {
             return Instant::from_nanos(now.max(LEAST));
         }

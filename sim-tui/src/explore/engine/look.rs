@@ -115,7 +115,7 @@ fn line(kept: &Kept, names: &sim_core::Names, entry: &Entry, message: Option<Str
         Entry::Cancelled { .. } => (Ink::Dim, "stopped  a timer".to_owned()),
         Entry::Drew { draw, .. } => {
             let odd = draw.answer != draw.calm;
-            let median = if odd { format!(" (half: {})", answer(&draw.calm)) } else { String::new() };
+            let median = if odd { format!(" (median {})", answer(&draw.calm)) } else { String::new() };
             (Ink::Plain, format!("drew     {} {}{median}", draw.purpose.name(), answer(&draw.answer)))
         }
         Entry::Marked { name, .. } => (Ink::Plain, format!("passed   {name}")),
@@ -153,10 +153,12 @@ fn is_copy(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> bool {
     let past = kept.timeline.past();
     let Some((by, sent)) = retold.step.by.and_then(|by| Some((by, past.at(by)?))) else { return false };
     let length = retold.step.at.since(sent);
+    // Of two that arrive at one instant, the later one.
+    let is_later = length_is_shared(past, &retold.step);
     let Some(sender) = quietly(|| kept.timeline.retell(by)) else { return false };
     sender.entries.iter().any(|entry| match entry {
         Entry::Sent { from: a, to: b, kind: of, fate: sim_core::Fate::ArrivesTwice(first, second), .. } => {
-            (*a, *b, *of) == (from, to, kind) && length == *second && first != second
+            (*a, *b, *of) == (from, to, kind) && length == *second && (first != second || is_later)
         }
         _ => false,
     })
@@ -167,17 +169,25 @@ impl Kept {
         quietly(|| self.timeline.retell(event))
     }
 
-    /// Goes past all of these once, and past what set their timers, which their words are about too.
+    /// Goes past all of these once, and past what sent or set them, which their words are about too.
     fn prepare(&mut self, events: &[u32]) {
         let past = self.timeline.past();
-        let with_setter = |event: &u32| {
+        let with_cause = |event: &u32| {
             let event = u64::from(*event);
-            let fired = past.step(event).filter(|step| matches!(step.what, sim_core::Happening::Fired { .. }));
-            [Some(event), fired.and_then(|step| step.by)].into_iter().flatten()
+            [Some(event), past.step(event).and_then(|step| step.by)].into_iter().flatten()
         };
-        let all: Vec<u64> = events.iter().flat_map(with_setter).collect();
+        let all: Vec<u64> = events.iter().flat_map(with_cause).collect();
         quietly(|| self.timeline.prepare(all));
     }
+}
+
+/// Whether the same was handled before at the same instant, sent in the same event.
+fn length_is_shared(past: &sim_core::past::Past, step: &sim_core::Step) -> bool {
+    let Some(node) = step.node() else { return false };
+    let events = past.of_node(node);
+    let before = events.iter_to(events.partition_point(|event| u64::from(*event) < step.number)).rev();
+    let steps = before.filter_map(|event| past.step(u64::from(*event)));
+    steps.take_while(|other| other.at == step.at).any(|other| other.what == step.what && other.by == step.by)
 }
 
 impl Engine {

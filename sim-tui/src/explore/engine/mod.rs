@@ -206,7 +206,7 @@ impl Engine {
             let branch = &self.branches[current];
             let mut parted = branch.parted(&name, (current, event), generation);
             // The new future is as long as the old one: what it comes to is compared with it.
-            parted.kept.advance(u64::MAX, edge.at, false);
+            parted.kept.advance_to(&branch.kept.stand());
             let generation = self.next_generation();
             parted.edit(edit, generation)?;
             self.branches.push(parted);
@@ -283,8 +283,15 @@ impl Engine {
     fn facts(&mut self) -> Result<Arc<Facts>, String> {
         let generation = self.here()?.kept.generation;
         let count = self.branches.len();
-        match &self.facts {
-            Some((of, facts)) if *of == generation && facts.branches.len() == count => Ok(facts.clone()),
+        match &mut self.facts {
+            Some((of, facts)) if *of == generation && facts.branches.len() == count => {
+                // Only the branch that is on goes on, and says how far it has come.
+                let line = line_of_branch(&self.branches[self.current]);
+                if facts.branches[self.current] != line {
+                    Arc::make_mut(facts).branches[self.current] = line;
+                }
+                Ok(facts.clone())
+            }
             _ => {
                 self.labels.clear();
                 let facts = Arc::new(self.worked_out()?);

@@ -41,6 +41,8 @@ pub(super) struct Branch {
     /// The branch that it parted from, and after which event.
     pub(super) from: Option<(usize, u64)>,
     pub(super) kept: Kept,
+    /// Where it stood before somebody changed it, and where the change left it.
+    changed: Option<(Stand, Stand)>,
 }
 
 /// A run that is kept, with what a screen shows of it.
@@ -66,6 +68,14 @@ const COPIES: Budget = Budget { bytes: 192 << 20, spacing: 1024 };
 pub(super) struct Edge {
     pub(super) events: u64,
     pub(super) at: Instant,
+}
+
+/// Where a run stands, and what it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stand {
+    edge: Edge,
+    digest: sim_core::Digest,
+    over: bool,
 }
 
 impl Base {
@@ -149,6 +159,7 @@ impl Branch {
             seed,
             from: None,
             kept,
+            changed: None,
         })
     }
 
@@ -163,6 +174,7 @@ impl Branch {
             seed: self.seed,
             from: Some(from),
             kept: Kept::new(self.kept.model.clone(), self.seed, generation),
+            changed: None,
         };
         branch.kept.advance(from.1, Instant::NEVER, false);
         branch
@@ -199,15 +211,12 @@ impl Branch {
             Edit::Seed(other) => seed = *other,
         }
         let model = self.base.model(&choices, &hand)?;
-        let edge = self.kept.edge();
+        let now = self.kept.stand();
+        // Whoever takes a change back stands where he stood, however far the change let the run come.
+        let stood = self.changed.filter(|(_, left)| *left == now).map_or(now, |(stood, _)| stood);
         let mut kept = Kept::new(model, seed, generation);
-        // What only begins later leaves every event so far as it was; anything else is compared at the same instant.
-        let begins = match edit {
-            Edit::Fault { fault: Fault::Timed(timed), .. } => timed.when.begin(),
-            Edit::Heal { at } => *at,
-            _ => Instant::ZERO,
-        };
-        kept.advance(if begins > edge.at { edge.events } else { u64::MAX }, edge.at, false);
+        kept.advance_to(&stood);
+        self.changed = Some((stood, kept.stand()));
         (self.choices, self.hand, self.undone, self.seed, self.kept) = (choices, hand, undone, seed, kept);
         Ok(())
     }
@@ -241,6 +250,27 @@ impl Kept {
     pub(super) fn edge(&self) -> Edge {
         let sim = &self.timeline.live().sim;
         Edge { events: sim.events(), at: sim.now() }
+    }
+
+    /// The same, with what it came to.
+    pub(super) fn stand(&self) -> Stand {
+        Stand { edge: self.edge(), digest: self.timeline.live().sim.digest(), over: self.timeline.over().is_some() }
+    }
+
+    /// Runs on to where another run stood: to the same event if all came out the same until then, else to the same instant.
+    pub(super) fn advance_to(&mut self, stood: &Stand) {
+        if stood.edge.events == 0 {
+            return;
+        }
+        let left = stood.edge.events.saturating_sub(self.edge().events);
+        self.advance(left, stood.edge.at, false);
+        let now = self.stand();
+        if (now.edge, now.digest) != (stood.edge, stood.digest) {
+            self.advance(u64::MAX, stood.edge.at, false);
+        } else if stood.over {
+            // Nothing more happens; it has only to be noticed.
+            self.advance(u64::MAX, Instant::NEVER, false);
+        }
     }
 
     /// Lets new events happen; the event at which a property broke for the first time, if it was to stop there.

@@ -1,7 +1,7 @@
 //! From an event back to where it began, one cause at a time, and the proof of each step by replay.
 
 use sim_models::judge::Violation;
-use sim_models::why::{Link, LinkProof, Place, Reason, Retelling, prove_link, walk, why};
+use sim_models::why::{LinkProof, Place, Reason, Retelling, prove_link, walk, why};
 
 use super::super::told::{Step, Told};
 use super::Engine;
@@ -10,25 +10,6 @@ use crate::quiet::quietly;
 
 /// So many steps at most: a walk is no longer than the run, but nobody reads a thousand.
 const LONGEST: usize = 200;
-
-/// What kind of step it is, in two or three words.
-fn link(link: Link) -> &'static str {
-    match link {
-        Link::Value => "because of",
-        Link::Sent => "sent",
-        Link::Repeated => "asked again",
-        Link::Timer => "set",
-        Link::ProgramOrder => "after",
-        Link::Lost => "it was lost",
-        Link::SlowLink => "slow on its way",
-        Link::SlowWork => "slow work",
-        Link::InLine => "it waited",
-        Link::Down => "it was down",
-        Link::Chance => "chance",
-        Link::Schedule => "the fault",
-        Link::Began => "it began",
-    }
-}
 
 impl Engine {
     /// Tells the way from an event back to where it began.
@@ -124,5 +105,5 @@ fn step(kept: &Kept, reason: Reason) -> Step {
         }),
         _ => None,
     });
-    Step { event, words: reason.words.clone(), link: link(reason.link), root: reason.place.is_root(), reason }
+    Step { event, words: reason.words.clone(), root: reason.place.is_root(), reason }
 }

@@ -6,11 +6,11 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use sim_core::past::{Grade, Past};
 use sim_core::{Instant, NodeId};
 
-use super::super::app::{App, RunView};
+use super::super::app::{self, App, RunView};
 use super::super::layout::{self, Class};
 use super::super::look::{Glyph, Ink};
 use super::super::pen::{Pen, wrapped};
-use super::super::told::{Snapshot, State};
+use super::super::told::State;
 use super::super::words;
 use super::spacetime;
 use crate::text;
@@ -97,15 +97,15 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
 }
 
 /// The length of time that "now" stands for: about a fiftieth of the whole, and round.
-fn recent(snapshot: &Snapshot) -> sim_core::Duration {
-    let wanted = snapshot.whole().nanos() / 50;
+fn recent(run: &RunView) -> sim_core::Duration {
+    let wanted = run.whole().nanos() / 50;
     let round = [1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000, 60_000_000_000, 600_000_000_000];
     sim_core::Duration::from_nanos(round.into_iter().find(|it| *it >= wanted).unwrap_or(3_600_000_000_000))
 }
 
 /// The part of the run that the timeline and the levels show.
 fn window(run: &RunView) -> (Instant, Instant) {
-    run.window.unwrap_or((Instant::ZERO, run.snapshot.whole()))
+    run.window.unwrap_or((Instant::ZERO, run.whole()))
 }
 
 /// The last instant that a number is about: behind the newest event while it runs.
@@ -122,7 +122,7 @@ fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_propertie
     let workloads = &snapshot.facts.workloads;
     let workload = run.workload.checked_sub(1).and_then(|at| workloads.get(at)).copied();
     let whose = workload.map_or_else(|| "all".to_owned(), |node| snapshot.facts.declared[node.0 as usize].0.clone());
-    let length = recent(snapshot);
+    let length = recent(run);
     let title = format!("Requests of {whose}, last {}", words::short(length.nanos()));
     let inner = pen.pane(area, &title, if workloads.len() > 1 { "] next" } else { "" }, focus);
     let end = now(run) + sim_core::Duration::from_nanos(1);
@@ -423,6 +423,9 @@ pub(super) fn inspector(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect,
     let remark =
         if area.height > 8 { "Tab here: j k a field, Enter: what last changed it   ] next node" } else { "w why" };
     let inner = pen.pane(area, &title, remark, focus);
+    if run.running {
+        return running(run, pen, inner);
+    }
     let Some(looked) = run.looked.as_ref().filter(|looked| looked.event == run.cursor) else {
         pen.put(inner, inner.x, inner.y, Ink::Dim, "…");
         return;
@@ -454,6 +457,15 @@ pub(super) fn inspector(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect,
     if area.height > 8 && app.class() >= Class::Small {
         state(run, pen, Rect { y: y + 1, height: inner.bottom().saturating_sub(y + 1), ..inner }, focus);
     }
+}
+
+/// What is said while it runs: how fast, and what would flicker past if it were said of each event.
+fn running(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
+    let speed = app::speed_in_words(app::SPEEDS[run.speed]);
+    let line = format!("running, {speed}: , slower  . faster  Space pauses");
+    pen.fit(area, area.x, area.y, Ink::Plain, &line, area.width);
+    let line = "it pauses by itself where a property breaks";
+    pen.fit(area, area.x, area.y + 1, Ink::Dim, line, area.width);
 }
 
 /// The state of a node as fields; the selected one is what Enter asks about.

@@ -619,7 +619,7 @@ pub(super) fn why_pane(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
             Some((None, _)) | None => String::new(),
         };
         let ink = if step.root { Ink::Strong } else { Ink::Plain };
-        let line = format!("{because} {event}{}: {}{end}{proof}", step.link, step.words);
+        let line = format!("{because} {event}{}{end}{proof}", step.words);
         lines.push((walk.at == Some(index), ink, line));
     }
     let mut shown: Vec<(bool, Ink, String)> = Vec::new();

@@ -207,7 +207,7 @@ fn troubled_links(run: &RunView) -> Vec<(u16, u16)> {
 fn lately(run: &RunView) -> (u64, u64) {
     let past = &run.snapshot.past;
     let end = now(run);
-    let begin = Instant::from_nanos(end.nanos().saturating_sub(recent(&run.snapshot).nanos()));
+    let begin = Instant::from_nanos(end.nanos().saturating_sub(recent(run).nanos()));
     let last = if run.running { past.len() } else { run.cursor };
     (past.last_before(begin) + 1, last)
 }
@@ -237,7 +237,7 @@ fn draw_node(run: &RunView, pen: &mut Pen<'_>, area: Rect, grid: &Grid, spot: Sp
     let name = name(run, declared);
     pen.put(area, x + 1, y, Ink::Plain, " ");
     pen.fit(area, x + 2, y, if here { Ink::Selected } else { Ink::Strong }, &name, grid.widths[spot.layer]);
-    let length = recent(&run.snapshot).as_secs_f64();
+    let length = recent(run).as_secs_f64();
     let standing = match down {
         0 if events == 0 => String::new(),
         0 => format!("{}/s", text::rate(events as f64 / length)),
