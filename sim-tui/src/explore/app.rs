@@ -84,6 +84,8 @@ pub(crate) struct App {
     pub(crate) mouse: bool,
     /// What to do once the run that was asked for is there.
     opening: Option<Opening>,
+    /// The line that the engine tries, to be shown again with what is wrong with it.
+    tried: Option<Prompt>,
 }
 
 /// What comes after a run is opened.
@@ -206,6 +208,7 @@ impl App {
             progress: None,
             mouse: false,
             opening: None,
+            tried: None,
         }
     }
 
@@ -327,6 +330,10 @@ impl App {
             return self.complain("nothing is open yet: choose a scenario and press Enter");
         }
         let changed = std::mem::replace(&mut self.screen, screen) != screen;
+        if changed && screen == Screen::Scenarios {
+            // Cases may have been written since.
+            return vec![Act::Ask(Ask::Catalog)];
+        }
         let rows = layout::list_height(self) as u16;
         if let Some(run) = self.run.as_mut().filter(|_| changed) {
             run.pane = 0;
@@ -356,10 +363,12 @@ impl App {
             return Vec::new();
         }
         if let Some(run) = &mut self.run {
+            // One thing at a time, the newest first: a walk that was long is not lost with a zoom.
             let fold = run.wanted.fold;
+            if std::mem::take(&mut run.zoomed) || run.walk.take().is_some() {
+                return Vec::new();
+            }
             run.wanted = Wanted { fold, ..Wanted::default() };
-            run.walk = None;
-            run.zoomed = false;
         }
         Vec::new()
     }
@@ -412,6 +421,7 @@ impl App {
     fn told(&mut self, told: Told) -> Vec<Act> {
         match told {
             Told::Catalog(offers) => self.picker.offers = Some(offers),
+            Told::Run { .. } if self.tried.take().is_some() => return self.told(told),
             Told::Run { snapshot, opened: true, .. } => return self.opened(snapshot),
             Told::Run { snapshot, broke, late, .. } => return self.told_run(snapshot, broke, late),
             Told::Look(looked) => self.told_look(looked),
@@ -465,10 +475,16 @@ impl App {
         Vec::new()
     }
 
-    /// One line goes to the foot of the screen; more of them are a text to read.
+    /// A line that was typed comes back with what is wrong with it. Else one line goes to the foot of the screen; more of them are
+    /// a text to read.
     fn failed(&mut self, words: String) {
         if let Some(run) = &mut self.run {
             run.busy = false;
+        }
+        if let Some(prompt) = self.tried.take() {
+            // The menu that a setting was chosen from stands below it again when the line is closed.
+            self.popups.push(Popup::Prompt(prompt.with_error(words)));
+            return;
         }
         let fits = !words.contains('\n') && words.chars().count() + 2 <= usize::from(self.size.0);
         if fits {

@@ -167,7 +167,7 @@ keys! {
     LastPane   Run   "last-pane"      ["S-tab"]        "the pane before";
     Zoom       Run   "zoom-pane"      ["z"]            "this pane alone, or all of them";
     Filtered   Scenarios "filter-list" ["/"]           "filter the list" "filter";
-    Copy       Every "copy"           ["y"]            "copy the command that shows this again";
+    Copy       Every "copy"           ["y"]            "copy the command that runs this again";
     Theme      Every "theme"          ["T"]            "the next set of colours";
     Mouse      Every "mouse"          ["%"]            "mouse on or off";
     Palette    Every "palette"        [":"]            "type a command, or a fault as a line" "command";

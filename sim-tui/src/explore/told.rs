@@ -195,6 +195,8 @@ pub(crate) struct Snapshot {
     pub(crate) over: Option<String>,
     /// What broke, in order of the events; one entry for each property.
     pub(crate) broken: Arc<[Broken]>,
+    /// How often each fault of the schedule did something so far.
+    pub(crate) touched: Vec<u64>,
     /// Of a case that came as far as it was recorded: whether it is the same run.
     pub(crate) exact: Option<bool>,
 }
@@ -373,6 +375,8 @@ pub(crate) struct Step {
     pub(crate) words: String,
     /// Whether nothing is behind it.
     pub(crate) root: bool,
+    /// What else what came after it follows from.
+    pub(crate) also: Vec<String>,
     /// What stands behind it.
     pub(crate) reason: Reason,
 }

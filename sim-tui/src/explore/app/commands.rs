@@ -43,6 +43,10 @@ impl App {
             "debug-panic" => return Ok(vec![Act::Panic(value.to_owned())]),
             _ => {}
         }
+        let is_place = line.starts_with('#') || line.parse::<sim_core::Duration>().is_ok();
+        if is_place && self.run.is_some() && self.screen != Screen::Scenarios {
+            return self.go_to(line);
+        }
         if self.run.is_some()
             && self.screen != Screen::Scenarios
             && let Some(done) = self.command_on_run(name, value)
@@ -68,7 +72,7 @@ impl App {
                     let value = Some(value.trim().to_owned()).filter(|value| !value.is_empty());
                     Ok(self.edit(Edit::Set { name: name.trim().to_owned(), value }))
                 }
-                None => Err(format!("\"{value}\" sets nothing; write name=value")),
+                None => Err(format!("\"{value}\" sets nothing; write name=value, such as set timeout=1s")),
             },
             "remedy" => Ok(self.edit(Edit::Remedy(value.to_owned()))),
             "seed" => value

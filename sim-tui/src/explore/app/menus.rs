@@ -92,6 +92,11 @@ impl Prompt {
         }
     }
 
+    /// The same line, with what is wrong with it.
+    pub(super) fn with_error(self, error: String) -> Prompt {
+        Prompt { error: Some(error), ..self }
+    }
+
     /// What Tab does, if anything.
     pub(crate) fn aside(&self) -> &'static str {
         if self.others.len() > 1 { "Tab: another target   Enter: do it   Esc: not" } else { "Enter: do it   Esc: not" }
@@ -221,6 +226,11 @@ impl App {
         match chord {
             "enter" => return self.enter_line(),
             "tab" => prompt.next_other(),
+            // A colon after an error begins anew.
+            ":" if prompt.error.is_some() => {
+                prompt.input.reset();
+                prompt.error = None;
+            }
             _ => {
                 if let Some(request) = edit(key) {
                     prompt.input.handle(request);
@@ -241,9 +251,14 @@ impl App {
         let Some(Popup::Prompt(prompt)) = self.popups.pop() else { return Vec::new() };
         let line = prompt.input.value().trim().to_owned();
         match self.take_line(&prompt.kind, &line) {
-            Ok(acts) => acts,
+            Ok(acts) => {
+                // Only the engine can say whether that can be done; if not, nothing that was typed is gone.
+                self.tried =
+                    acts.iter().any(|act| matches!(act, Act::Ask(Ask::Edit(_) | Ask::Open { .. }))).then_some(prompt);
+                acts
+            }
             Err(error) => {
-                self.popups.push(Popup::Prompt(Prompt { error: Some(error), ..prompt }));
+                self.popups.push(Popup::Prompt(prompt.with_error(error)));
                 Vec::new()
             }
         }
@@ -261,7 +276,10 @@ impl App {
             }
             PromptKind::Setting(name) => {
                 let value = (!line.is_empty()).then(|| line.to_owned());
-                self.popups.push(Popup::menu(Menu::Settings));
+                let settings = self.run.iter().flat_map(|run| run.snapshot.facts.settings.iter());
+                let selected =
+                    settings.map(|setting| &setting.name).position(|known| known == name).map_or(0, |at| at + 1);
+                self.popups.push(Popup::Menu { menu: Menu::Settings, selected });
                 Ok(self.edit(Edit::Set { name: name.clone(), value }))
             }
             PromptKind::Seed => {

@@ -78,7 +78,12 @@ impl App {
             Action::HideLane => return self.hide_lane(),
             Action::NextLane => run.lane = (run.lane + 1).min(run.snapshot.facts.nodes.len().saturating_sub(1)),
             Action::LastLane => run.lane = run.lane.saturating_sub(1),
-            Action::Clocks => run.clocks = !run.clocks,
+            Action::Clocks => {
+                run.clocks = !run.clocks;
+                if run.snapshot.facts.clocks.iter().all(|clock| *clock == sim_core::Clock::default()) {
+                    return self.say("every node's clock shows true time");
+                }
+            }
             Action::ZoomIn => run.zoom(true),
             Action::ZoomOut => run.zoom(false),
             Action::ZoomFit => run.window = None,
@@ -139,6 +144,10 @@ impl App {
         let Some(run) = &self.run else { return Vec::new() };
         let found = run.nearest(Grade::Broken, on).or_else(|| run.nearest(Grade::Trouble, on));
         match found {
+            Some(event) if !run.snapshot.broken.iter().any(|broken| broken.event == event) => {
+                self.go(event);
+                return self.say("trouble here, no broken property; a goes to the next");
+            }
             Some(event) => self.go(event),
             None if on && run.snapshot.over.is_none() => return self.run_to(),
             None => {
@@ -291,8 +300,10 @@ impl App {
             }
             return Ok(self.to(event));
         }
+        // The screen writes instants in seconds without saying so each time; so may whoever types one.
+        let length = line.parse().or_else(|_| format!("{line}s").parse());
         let length: sim_core::Duration =
-            line.parse().map_err(|_| format!("\"{line}\" is no instant; write 4.3s, or #4163 for an event"))?;
+            length.map_err(|_| format!("\"{line}\" is no instant; write 4.3s, or #4163 for an event"))?;
         Ok(self.go_to_instant(Instant::ZERO + length))
     }
 

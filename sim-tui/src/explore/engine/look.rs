@@ -109,20 +109,31 @@ fn line(kept: &Kept, names: &sim_core::Names, entry: &Entry, message: Option<Str
             let by = fault.and_then(|place| faults.get(place as usize)).map(|fault| format!(" by {fault}"));
             let lost = matches!(fate, sim_core::Fate::Lost | sim_core::Fate::Cut);
             let ink = if lost { Ink::Trouble } else { Ink::Plain };
-            (ink, format!("sent     {what} → {}: {}{}", names.node(*to), words::fate(*fate), by.unwrap_or_default()))
+            (ink, format!("sent     → {} {}{}: {what}", names.node(*to), words::fate(*fate), by.unwrap_or_default()))
         }
         Entry::Set { due, .. } => (Ink::Dim, format!("set      a timer for {}", words::instant(*due))),
         Entry::Cancelled { .. } => (Ink::Dim, "stopped  a timer".to_owned()),
         Entry::Drew { draw, .. } => {
             let odd = draw.answer != draw.calm;
-            let median = if odd { format!(" (median {})", answer(&draw.calm)) } else { String::new() };
-            (Ink::Plain, format!("drew     {} {}{median}", draw.purpose.name(), answer(&draw.answer)))
+            let said = |it: &sim_core::Answer| gap(draw.purpose.name(), it).unwrap_or_else(|| answer(it));
+            let median = if odd { format!(" (median {})", said(&draw.calm)) } else { String::new() };
+            (Ink::Plain, format!("drew     {} {}{median}", draw.purpose.name(), said(&draw.answer)))
         }
         Entry::Marked { name, .. } => (Ink::Plain, format!("passed   {name}")),
         Entry::Down { node } => (Ink::Down, format!("down     {}", names.node(*node))),
         Entry::Struck { node } => (Ink::Trouble, format!("struck   {}", names.node(*node))),
         Entry::Released { node } => (Ink::Plain, format!("released {}", names.node(*node))),
     })
+}
+
+/// The gap before an arrival is drawn as a factor of the mean one: a second of it is once the mean.
+fn gap(purpose: &str, answer: &sim_core::Answer) -> Option<String> {
+    match answer {
+        sim_core::Answer::Length(length) if purpose == "arrival" => {
+            Some(format!("{:.3} of the mean gap", length.as_secs_f64()))
+        }
+        _ => None,
+    }
 }
 
 fn answer(answer: &sim_core::Answer) -> String {
@@ -164,12 +175,21 @@ fn is_copy(kept: &mut Kept, retold: &Retold<sim_models::message::Msg>) -> bool {
     })
 }
 
+/// Whether the same was handled before at the same instant, sent in the same event.
+fn length_is_shared(past: &sim_core::past::Past, step: &sim_core::Step) -> bool {
+    let Some(node) = step.node() else { return false };
+    let events = past.of_node(node);
+    let before = events.iter_to(events.partition_point(|event| u64::from(*event) < step.number)).rev();
+    let steps = before.filter_map(|event| past.step(u64::from(*event)));
+    steps.take_while(|other| other.at == step.at).any(|other| other.what == step.what && other.by == step.by)
+}
+
 impl Kept {
     fn retold(&mut self, event: u64) -> Option<Retold<sim_models::message::Msg>> {
         quietly(|| self.timeline.retell(event))
     }
 
-    /// Goes past all of these once, and past what sent or set them, which their words are about too.
+    /// Goes past all of these once, and past what set or sent them, which their words are about too.
     fn prepare(&mut self, events: &[u32]) {
         let past = self.timeline.past();
         let with_cause = |event: &u32| {
@@ -179,15 +199,6 @@ impl Kept {
         let all: Vec<u64> = events.iter().flat_map(with_cause).collect();
         quietly(|| self.timeline.prepare(all));
     }
-}
-
-/// Whether the same was handled before at the same instant, sent in the same event.
-fn length_is_shared(past: &sim_core::past::Past, step: &sim_core::Step) -> bool {
-    let Some(node) = step.node() else { return false };
-    let events = past.of_node(node);
-    let before = events.iter_to(events.partition_point(|event| u64::from(*event) < step.number)).rev();
-    let steps = before.filter_map(|event| past.step(u64::from(*event)));
-    steps.take_while(|other| other.at == step.at).any(|other| other.what == step.what && other.by == step.by)
 }
 
 impl Engine {

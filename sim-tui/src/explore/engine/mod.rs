@@ -197,7 +197,9 @@ impl Engine {
         let past = match edit {
             Edit::Fault { fault: sim_core::Fault::Timed(timed), at } => {
                 let begin = timed.when.begin();
-                (begin <= edge.at && edge.events > 0).then_some(*at)
+                // A future that was made by breaking the past may be broken again.
+                let is_own = branch.parted_at().is_some_and(|parted| begin > parted);
+                (begin <= edge.at && edge.events > 0 && !is_own).then_some(*at)
             }
             _ => None,
         };
@@ -209,6 +211,7 @@ impl Engine {
             parted.kept.advance_to(&branch.kept.stand());
             let generation = self.next_generation();
             parted.edit(edit, generation)?;
+            parted.breaks_the_past = true;
             self.branches.push(parted);
             self.current = self.branches.len() - 1;
             self.tell_run(false, None, tell)?;
@@ -221,14 +224,22 @@ impl Engine {
         branch.edit(edit, generation)?;
         let kept = &branch.kept;
         let same = kept.edge().events == edge.events && kept.timeline.live().sim.digest() == digest;
-        let adds = matches!(edit, Edit::Fault { .. } | Edit::Heal { .. });
+        let done = match edit {
+            Edit::Fault { fault, .. } => format!("recorded: {fault}"),
+            Edit::Heal { .. } => "healed what you broke".to_owned(),
+            Edit::Undo => branch.last_undone().map_or_else(String::new, |fault| format!("taken back: {fault}")),
+            Edit::Redo => branch.hand.last().map_or_else(String::new, |fault| format!("put in again: {fault}")),
+            Edit::Set { name, value: Some(value) } => format!("{name} = {value}"),
+            Edit::Set { name, value: None } => format!("{name} at its default"),
+            Edit::Remedy(name) => {
+                let on = branch.choices.remedies.contains(name);
+                format!("{name} {}", if on { "on" } else { "off" })
+            }
+            Edit::Seed(seed) => format!("seed {seed}"),
+        };
+        let past = if same { "what happened so far is as it was" } else { "the run was made again up to here" };
         self.tell_run(false, None, tell)?;
-        tell(Told::Said(match (adds, same) {
-            (true, true) => "recorded; what happened so far is as it was".to_owned(),
-            (true, false) => "recorded; the run was made again up to here, and is another one".to_owned(),
-            (false, true) => "the run was made again up to here, and is the same".to_owned(),
-            (false, false) => "the run was made again up to here".to_owned(),
-        }));
+        tell(Told::Said(format!("{done}; {past}")));
         Ok(())
     }
 
@@ -274,6 +285,7 @@ impl Engine {
             at: kept.edge().at,
             over: kept.over(),
             broken: kept.broken.clone().into(),
+            touched: kept.timeline.live().sim.touched(),
             exact: kept.exact,
         };
         Ok(Arc::new(snapshot))
@@ -386,7 +398,13 @@ fn line_of_branch(branch: &Branch) -> BranchLine {
         name: branch.name.clone(),
         standing: format!("{} events, {broken}", crate::text::count(edge.events)),
         from: branch.from,
-        digest: kept.timeline.live().sim.digest().to_string(),
+        // The same that a replay prints: of all events and of how everything stands behind them.
+        digest: kept
+            .timeline
+            .live()
+            .sim
+            .checkpoint()
+            .map_or_else(|error| error.to_string(), |digest| digest.to_string()),
     }
 }
 

@@ -112,8 +112,10 @@ impl Engine {
 
     /// Writes what was explored, if anything was, and says how it is seen again at that event.
     pub(crate) fn leave(&mut self, event: u64) -> Result<Option<String>, String> {
-        if self.branches.is_empty() {
-            return Ok(None);
+        let Ok(branch) = self.here() else { return Ok(None) };
+        if branch.kept.edge().events == 0 {
+            // A case without an event has nothing to show.
+            return self.command().map(Some);
         }
         let (path, events) = self.save(None, event)?;
         let event = event.min(events).to_string();

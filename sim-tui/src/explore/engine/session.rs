@@ -40,6 +40,8 @@ pub(super) struct Branch {
     pub(super) seed: Seed,
     /// The branch that it parted from, and after which event.
     pub(super) from: Option<(usize, u64)>,
+    /// Whether it was made because somebody broke the past.
+    pub(super) breaks_the_past: bool,
     pub(super) kept: Kept,
     /// Where it stood before somebody changed it, and where the change left it.
     changed: Option<(Stand, Stand)>,
@@ -132,6 +134,16 @@ impl Base {
         Some((expect.events?, expect.digest))
     }
 
+    /// The remedies that turn a setting which this one turns too: only one of them can hold.
+    fn sets_the_same(&self, name: &str) -> Result<Vec<String>, String> {
+        let scenario = self.document()?;
+        let settings = scenario.document().settings();
+        let Some(remedy) = settings.remedies().find(|remedy| remedy.name == name) else { return Ok(Vec::new()) };
+        let turns = |setting: &str| remedy.set.iter().any(|(known, _)| known == setting);
+        let alike = settings.remedies().filter(|other| other.set.iter().any(|(setting, _)| turns(setting)));
+        Ok(alike.map(|other| other.name.clone()).collect())
+    }
+
     /// The scenario, for its texts, settings and remedies.
     pub(super) fn document(&self) -> Result<Scenario, String> {
         match self {
@@ -158,6 +170,7 @@ impl Branch {
             undone: Vec::new(),
             seed,
             from: None,
+            breaks_the_past: false,
             kept,
             changed: None,
         })
@@ -173,11 +186,23 @@ impl Branch {
             undone: Vec::new(),
             seed: self.seed,
             from: Some(from),
+            breaks_the_past: false,
             kept: Kept::new(self.kept.model.clone(), self.seed, generation),
             changed: None,
         };
         branch.kept.advance(from.1, Instant::NEVER, false);
         branch
+    }
+
+    /// The instant after which its future is its own, if somebody broke the past for it.
+    pub(super) fn parted_at(&self) -> Option<Instant> {
+        let (_, event) = self.from.filter(|_| self.breaks_the_past)?;
+        self.kept.timeline.past().at(event)
+    }
+
+    /// The fault that was taken back last.
+    pub(super) fn last_undone(&self) -> Option<&Fault> {
+        self.undone.last()
     }
 
     /// How many faults can be taken back, and put in again.
@@ -203,7 +228,8 @@ impl Branch {
             }
             Edit::Remedy(name) => {
                 let on = choices.remedies.iter().any(|known| known == name);
-                choices.remedies.retain(|known| known != name);
+                let alike = self.base.sets_the_same(name)?;
+                choices.remedies.retain(|known| known != name && !alike.contains(known));
                 if !on {
                     choices.remedies.push(name.clone());
                 }

@@ -1,7 +1,7 @@
 //! From an event back to where it began, one cause at a time, and the proof of each step by replay.
 
 use sim_models::judge::Violation;
-use sim_models::why::{LinkProof, Place, Reason, Retelling, prove_link, walk, why};
+use sim_models::why::{LinkProof, Place, Reason, Retelling, prove_link, why};
 
 use super::super::told::{Step, Told};
 use super::Engine;
@@ -10,6 +10,14 @@ use crate::quiet::quietly;
 
 /// So many steps at most: a walk is no longer than the run, but nobody reads a thousand.
 const LONGEST: usize = 200;
+/// So many reasons beside the first are told of each step.
+const ALSO: usize = 2;
+
+/// A reason beside the one that is walked on.
+fn also(reason: &Reason) -> String {
+    let event = reason.place.event().map(|event| format!("#{event} ")).unwrap_or_default();
+    format!("{event}{}", reason.words)
+}
 
 impl Engine {
     /// Tells the way from an event back to where it began.
@@ -18,26 +26,28 @@ impl Engine {
         let generation = kept.generation;
         let violation = violation_at(kept, event);
         let (program, faults) = (kept.model.program().clone(), kept.model.faults().to_vec());
-        let reasons: Vec<Reason> = quietly(|| {
+        let reasons: Vec<(Reason, Vec<String>)> = quietly(|| {
             let mut tape = Retelling::new(&mut kept.timeline);
-            match &violation {
-                Some(violation) => walk(&mut tape, &program, &faults, violation),
-                None => {
-                    let mut walked: Vec<Reason> = Vec::new();
-                    let mut from = Place::Event(event);
-                    while !from.is_root() && walked.len() < LONGEST {
-                        let Some(reason) = why(&mut tape, &program, &faults, None, from).into_iter().next() else {
-                            break;
-                        };
-                        from = reason.place;
-                        walked.push(reason);
-                    }
-                    walked
-                }
+            let mut walked: Vec<(Reason, Vec<String>)> = Vec::new();
+            let mut from = if violation.is_some() { Place::Violation } else { Place::Event(event) };
+            while !from.is_root() && walked.len() < LONGEST {
+                let mut reasons = why(&mut tape, &program, &faults, violation.as_ref(), from).into_iter();
+                let Some(reason) = reasons.next() else { break };
+                let also =
+                    reasons.filter(|other| other.place != Place::Event(event)).take(ALSO).map(|other| also(&other));
+                from = reason.place;
+                walked.push((reason, also.collect()));
             }
+            // That the event itself made it so is no step anybody can take.
+            walked.retain(|(reason, _)| reason.place != Place::Event(event));
+            walked
         });
         let kept = &mut self.here()?.kept;
-        let steps: Vec<Step> = reasons.into_iter().map(|reason| step(kept, reason)).collect();
+        let mut reasons = reasons;
+        if let (Some(violation), Some((_, also))) = (&violation, reasons.first_mut()) {
+            also.extend(meanwhile(kept, violation));
+        }
+        let steps: Vec<Step> = reasons.into_iter().map(|(reason, also)| step(kept, reason, also)).collect();
         self.walked.clone_from(&steps);
         self.walked_from = event;
         tell(Told::Walk { generation, event, reasons: steps.into() });
@@ -96,8 +106,18 @@ fn violation_at(kept: &Kept, event: u64) -> Option<Violation> {
     })
 }
 
+/// Faults that began while something was waited for that did not come in time: nobody has proven that they matter.
+fn meanwhile(kept: &Kept, violation: &Violation) -> Vec<String> {
+    let since = kept.timeline.past().at(violation.event).unwrap_or_default();
+    let held = kept.model.faults().iter().filter(|fault| match fault {
+        sim_core::Fault::Timed(timed) => (since..violation.at).contains(&timed.when.begin()),
+        sim_core::Fault::Decision(_) => false,
+    });
+    held.take(ALSO).map(|fault| format!("meanwhile: {fault}")).collect()
+}
+
 /// A reason with the event to look at: of a fault, the event with which it began to hold.
-fn step(kept: &Kept, reason: Reason) -> Step {
+fn step(kept: &Kept, reason: Reason, also: Vec<String>) -> Step {
     let past = kept.timeline.past();
     let event = reason.place.event().or_else(|| match reason.place {
         Place::Fault(place) => past.faults().iter().map(|event| u64::from(*event)).find(|event| {
@@ -105,5 +125,5 @@ fn step(kept: &Kept, reason: Reason) -> Step {
         }),
         _ => None,
     });
-    Step { event, words: reason.words.clone(), root: reason.place.is_root(), reason }
+    Step { event, words: reason.words.clone(), root: reason.place.is_root(), also, reason }
 }

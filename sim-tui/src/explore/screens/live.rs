@@ -164,8 +164,12 @@ fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_propertie
     }
     let so_far = run.looked.as_ref().map(|looked| (looked.requests, looked.latency));
     if let Some((requests, latency)) = so_far {
-        let share = requests.availability.map_or_else(|| "–".to_owned(), text::percent);
-        let line = format!("availability {share} of {}", text::count(requests.total));
+        let answered = requests.ok + requests.error + requests.unknown;
+        let share = requests
+            .availability
+            .map_or_else(|| "–".to_owned(), |share| format!("{:.2} %", (share * 1e4).floor() / 1e2));
+        let (ok, answered) = (text::count(requests.ok), text::count(answered));
+        let line = format!("so far {share} ok: {ok} of {answered}");
         pen.fit(inner, inner.x, y, Ink::Plain, &line, inner.width);
         y += 1;
         if !with_properties {
@@ -282,12 +286,24 @@ fn faults(run: &RunView, pen: &mut Pen<'_>, area: Rect, mut y: u16) {
     }
 }
 
+/// What the signs of a timeline mean.
+fn legend(pen: &Pen<'_>) -> String {
+    let glyph = |glyph| pen.look.glyph(glyph);
+    format!(
+        "{} trouble  {} broke  {} down  {} fault   + - = zoom",
+        glyph(Glyph::Trouble),
+        glyph(Glyph::Broken),
+        glyph(Glyph::Down),
+        glyph(Glyph::Fault)
+    )
+}
+
 /// All nodes as rows, time going right: how much happens, and the worst of it. What is worst is never averaged away.
 fn timeline(run: &RunView, pen: &mut Pen<'_>, area: Rect, focus: bool) {
     let snapshot = &run.snapshot;
     let (from, to) = window(run);
     let title = format!("Timeline {}s to {}s", words::instant(from), words::instant(to));
-    let inner = pen.pane(area, &title, "+ - = zoom", focus);
+    let inner = pen.pane(area, &title, &legend(pen), focus);
     let names = &snapshot.facts.nodes;
     let wide = names.iter().map(|name| pen.width(name)).max().unwrap_or(0).min(14);
     let width = inner.width.saturating_sub(wide + 1);

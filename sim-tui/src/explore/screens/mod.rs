@@ -81,6 +81,7 @@ fn title_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
     };
     let ink = if broken > 0 { Ink::Broken } else { Ink::Fine };
     let name = &facts.branches[facts.branch].name;
+    let branch = if facts.branches.len() > 1 { name.clone() } else { app.screen.name().to_owned() };
     let mut x = pen.put(area, 1, area.y, Ink::Title, &facts.scenario);
     let exact = match snapshot.exact {
         Some(true) => (Ink::Fine, "as recorded".to_owned()),
@@ -88,13 +89,13 @@ fn title_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
         None => (Ink::Dim, String::new()),
     };
     let parts: [(Ink, String); 7] = [
-        (Ink::Plain, format!("seed {}", facts.seed)),
         (if run.running { Ink::Fine } else { Ink::Selected }, format!(" {mode} ")),
         (Ink::Plain, format!("{}s{end}", words::instant(now))),
         (Ink::Plain, format!("#{} of {edge}", run.cursor)),
         (ink, state),
+        (Ink::Dim, branch),
+        (Ink::Plain, format!("seed {}", facts.seed)),
         exact,
-        (Ink::Dim, if facts.branches.len() > 1 { name.clone() } else { app.screen.name().to_owned() }),
     ];
     for (ink, part) in parts {
         // A part that does not fit is left out whole: half a number is another number.
@@ -111,7 +112,8 @@ fn foot_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let left = Rect { width: room, ..area };
     match said(app) {
         Some((ink, text)) if pen.width(text) < room => _ = pen.put(left, 1, area.y, ink, text),
-        _ => hints(app, pen, left),
+        _ if app.popups.is_empty() => hints(app, pen, left),
+        _ => _ = pen.put(left, 1, area.y, Ink::Dim, "Esc closes what lies over the screen"),
     }
     pen.put_right(area, area.y, Ink::Key, help);
 }

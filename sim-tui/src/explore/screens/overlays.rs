@@ -66,11 +66,9 @@ fn line(pen: &mut Pen<'_>, area: Rect, prompt: &Prompt) {
     let place = Rect::new(area.x, area.bottom() - height, area.width, height);
     pen.clear(place);
     let title = match prompt.kind {
-        PromptKind::Command => {
-            "command: a name from ?, or  set  seed  open  save  speed, or a fault such as 1s..4s crash NODE"
-        }
-        PromptKind::Fault => "this fault is recorded",
-        PromptKind::Filter => "keep only events that match: node=NAME kind=NAME op=NAME/1; nothing shows all again",
+        PromptKind::Command => "a command (? lists them), #event, or a fault: 1s..4s crash NODE",
+        PromptKind::Fault => "a fault: change it as you like, Enter records it",
+        PromptKind::Filter => "keep only: node=NAME kind=NAME op=NAME/1; empty: all again",
         PromptKind::Search => "search forward: a node, a kind of message, an operation",
         PromptKind::GoTo => "go to",
         PromptKind::FilterList => "filter the list",
@@ -140,11 +138,11 @@ fn menu_of(app: &App, pen: &mut Pen<'_>, area: Rect, menu: Menu, selected: usize
         Menu::Faults => (
             "Faults of this run",
             "Enter goes to it  u takes yours back  U puts it in again  Esc closes",
-            faults(facts),
+            faults(facts, &run.snapshot.touched),
         ),
     };
     let height = (lines.len() as u16 + 2).max(4).min(area.height);
-    let inner = over(pen, area, 96, height, title, remark);
+    let inner = over(pen, area, 140, height, title, remark);
     let rows = usize::from(inner.height);
     let here = lines.iter().position(|(index, ..)| *index == Some(selected)).unwrap_or(0);
     let first = (here + 1).saturating_sub(rows);
@@ -191,7 +189,7 @@ fn branches(facts: &Facts) -> Lines {
     facts.branches.iter().enumerate().map(line).collect()
 }
 
-fn faults(facts: &Facts) -> Lines {
+fn faults(facts: &Facts, touched: &[u64]) -> Lines {
     if facts.faults.is_empty() {
         return vec![(
             None,
@@ -202,7 +200,11 @@ fn faults(facts: &Facts) -> Lines {
     let (there, taken_back) = facts.undo;
     let line = |(index, it): (usize, &super::super::told::FaultLine)| {
         let whose = if it.by_hand { "yours" } else { "schedule" };
-        (Some(index), Ink::Plain, format!("{whose:9} {}", it.text))
+        let did = match touched.get(index).copied().unwrap_or(0) {
+            0 => "did nothing yet".to_owned(),
+            times => crate::text::counted(times, "time"),
+        };
+        (Some(index), Ink::Plain, format!("{whose:9} {}  ({did})", it.text))
     };
     let mut lines: Lines = facts.faults.iter().enumerate().map(line).collect();
     lines.push((None, Ink::Dim, format!("{there} of yours, {taken_back} taken back")));

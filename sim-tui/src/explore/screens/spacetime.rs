@@ -116,7 +116,10 @@ fn panes(app: &App, area: Rect) -> (Rect, Rect, Rect) {
             (rows, inspector, why)
         }
         _ => {
-            let [rows, bottom] = Layout::vertical([Constraint::Min(6), Constraint::Length(5)]).areas(area);
+            // The way back needs more lines than an event.
+            let walks = app.run.as_ref().is_some_and(|run| run.walk.is_some());
+            let bottom = if walks { 8 } else { 5 };
+            let [rows, bottom] = Layout::vertical([Constraint::Min(6), Constraint::Length(bottom)]).areas(area);
             (rows, bottom, Rect::default())
         }
     }
@@ -264,7 +267,7 @@ fn heading(run: &RunView, pen: &mut Pen<'_>, area: Rect, lanes: &Lanes) {
         _ => said.extend(run.wanted.focus.map(|of| format!("following {}", run.snapshot.facts.operation(of)))),
     }
     if run.wanted.filter != super::super::told::Filter::default() {
-        said.push("filtered".to_owned());
+        said.push("filtered (& Enter: all)".to_owned());
     }
     if !run.wanted.fold {
         said.push("every event".to_owned());
@@ -621,6 +624,8 @@ pub(super) fn why_pane(run: &RunView, pen: &mut Pen<'_>, area: Rect) {
         let ink = if step.root { Ink::Strong } else { Ink::Plain };
         let line = format!("{because} {event}{}{end}{proof}", step.words);
         lines.push((walk.at == Some(index), ink, line));
+        let also = step.also.iter().map(|also| (false, Ink::Dim, format!("  and {also}")));
+        lines.extend(also.filter(|_| walk.at == Some(index) || inner.height > 10));
     }
     let mut shown: Vec<(bool, Ink, String)> = Vec::new();
     for (here, ink, line) in lines {

@@ -237,10 +237,11 @@ fn draw_node(run: &RunView, pen: &mut Pen<'_>, area: Rect, grid: &Grid, spot: Sp
     let name = name(run, declared);
     pen.put(area, x + 1, y, Ink::Plain, " ");
     pen.fit(area, x + 2, y, if here { Ink::Selected } else { Ink::Strong }, &name, grid.widths[spot.layer]);
-    let length = recent(run).as_secs_f64();
+    // At its beginning a run is shorter than what "lately" would be.
+    let length = recent(run).as_secs_f64().min(now(run).as_secs_f64()).max(1e-9);
     let standing = match down {
         0 if events == 0 => String::new(),
-        0 => format!("{}/s", text::rate(events as f64 / length)),
+        0 => format!("{} ev/s", text::rate((events as f64 / length).round())),
         down if down == replicas.len() => "down".to_owned(),
         down => format!("{down} of {} down", replicas.len()),
     };
