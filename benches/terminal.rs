@@ -174,7 +174,8 @@ fn opened(orders: u64) -> Terminal {
     terminal.wait("a pause", |screen| first_line(screen).contains("PAUSED"));
     for name in story.settings.keys() {
         terminal.command(&format!("set {name}={orders}"));
-        terminal.wait("the setting", |screen| screen.contains("made again"));
+        let done = |screen: &str| screen.contains("made again") || screen.contains("is as it was");
+        terminal.wait("the setting", done);
     }
     terminal.command("speed flat-out");
     terminal.wait("the speed", |screen| screen.contains("speed:"));
