@@ -33,9 +33,12 @@ fn long(size: (u16, u16)) -> Headless {
 }
 
 fn orders(size: (u16, u16), orders: &str) -> Headless {
-    let mut explorer = Headless::open(size, Some("checkout"));
+    let story = builtin::story().expect("it is right");
+    let mut explorer = Headless::open(size, Some(&story.scenario));
     explorer.press("space");
-    explorer.command(&format!("set orders={orders}"));
+    for name in story.settings.keys() {
+        explorer.command(&format!("set {name}={orders}"));
+    }
     explorer
 }
 
@@ -68,7 +71,7 @@ const VIEWS: [(&str, &str); 11] = [
     ("spacetime, every event", "esc x"),
     ("spacetime, every event, with a cone", "c"),
     ("spacetime, the cone alone", "x"),
-    ("spacetime, of one node", "esc"),
+    ("spacetime, what is like one event", "esc #"),
 ];
 
 fn frames(c: &mut Criterion) {
@@ -103,9 +106,6 @@ fn frames(c: &mut Criterion) {
         explorer.press("space");
         for (name, keys) in VIEWS {
             explorer.press(keys);
-            if name.ends_with("of one node") {
-                explorer.command("filter node=gateway");
-            }
             frame(name, &explorer);
         }
     }
@@ -168,7 +168,8 @@ fn keys(c: &mut Criterion) {
         });
     });
     explorer.press("g");
-    group.bench_function("search for what is last", |b| b.iter(|| explorer.command("find order/80000")));
+    let late = format!("find {}/80000", model().program().classes[0]);
+    group.bench_function("search for what is last", |b| b.iter(|| explorer.command(&late)));
     group.finish();
 }
 
@@ -190,15 +191,18 @@ fn openings(c: &mut Criterion) {
     let mut group = c.benchmark_group("open");
     settings(&mut group);
     group.bench_function("the list", |b| b.iter(|| Headless::open(SIZES[0], None).draw()));
-    group.bench_function("a scenario", |b| b.iter(|| Headless::open(SIZES[0], Some("checkout")).draw()));
+    let story = builtin::story().expect("it is right").scenario;
+    group.bench_function("a scenario", |b| b.iter(|| Headless::open(SIZES[0], Some(&story)).draw()));
     group.finish();
 }
 
 criterion_group!(benches, frames, keys, slices, openings);
 
 fn model() -> Model {
-    let scenario = builtin::scenario("checkout").expect("it is built in").expect("it is right");
-    scenario.model(&Choices::none().set("orders", ORDERS)).expect("it is right")
+    let story = builtin::story().expect("it is right");
+    let scenario = builtin::scenario(&story.scenario).expect("it is built in").expect("it is right");
+    let choices = story.settings.keys().fold(Choices::none(), |choices, name| choices.set(name, ORDERS));
+    scenario.model(&choices).expect("it is right")
 }
 
 /// The run from end to end, in slices, as the explorer shows it; how many events.

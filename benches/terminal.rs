@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use sim_models::builtin;
 use vt100::Parser;
 
 const INSIDE: &str = "FAULTLINE_ON_A_TERMINAL";
@@ -102,14 +103,13 @@ impl Terminal {
         self.shown.now.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    fn of_process(&self, file: &str) -> String {
-        let pid = self.child.process_id().expect("it runs");
-        std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+    fn pid(&self) -> u32 {
+        self.child.process_id().expect("it runs")
     }
 
     /// Bytes of memory now, and at most so far.
     fn memory(&self) -> [u64; 2] {
-        let status = self.of_process("status");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
         ["VmRSS:", "VmHWM:"].map(|name| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
             line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
@@ -118,7 +118,7 @@ impl Terminal {
 
     /// Processor time so far; Linux counts it in hundredths of a second.
     fn processor(&self) -> Duration {
-        let stat = self.of_process("stat");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
         Duration::from_millis(10 * fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>())
     }
@@ -167,12 +167,16 @@ fn events(screen: &str) -> u64 {
 
 /// A run of so many orders, paused at its start.
 fn opened(orders: u64) -> Terminal {
-    let mut terminal = Terminal::open(&["explore", "checkout"]);
+    let story = builtin::story().expect("it is right");
+    let mut terminal = Terminal::open(&["explore", &story.scenario]);
     terminal.wait("the run", |screen| first_line(screen).contains("RUN"));
     terminal.press(" ");
     terminal.wait("a pause", |screen| first_line(screen).contains("PAUSED"));
-    terminal.command(&format!("set orders={orders}"));
-    terminal.wait("the setting", |screen| screen.contains("made again"));
+    for name in story.settings.keys() {
+        terminal.command(&format!("set {name}={orders}"));
+        let done = |screen: &str| screen.contains("made again") || screen.contains("is as it was");
+        terminal.wait("the setting", done);
+    }
     terminal.command("speed flat-out");
     terminal.wait("the speed", |screen| screen.contains("speed:"));
     terminal
@@ -183,7 +187,9 @@ fn main() -> ExitCode {
         return sim_tui::main();
     }
     spread("from start to the list", (0..20).map(|_| start(&["explore"], "Scenarios")).collect());
-    spread("from start to a scenario that runs", (0..20).map(|_| start(&["explore", "checkout"], "RUN")).collect());
+    let story = builtin::story().expect("it is right").scenario;
+    let shown = || start(&["explore", &story], "RUN");
+    spread("from start to a scenario that runs", (0..20).map(|_| shown()).collect());
 
     let mut terminal = opened(1_000_000);
     let since = terminal.processor();
