@@ -181,12 +181,29 @@ impl<T: Tape> Clues<'_, T> {
             reasons.extend(self.nothing_more(violation));
         }
         reasons.extend(made);
-        if reasons.is_empty() || self.is_about_the_run(violation) {
+        let counted = self.last_counted(violation);
+        let is_counted = counted.is_some();
+        reasons.extend(counted);
+        if reasons.is_empty() || self.is_about_the_run(violation) && !is_counted {
             reasons.extend(self.last_trouble(violation.event));
         }
         let words = format!("it was so when {}", self.told(violation.event));
         reasons.push(Reason::new(Place::Event(violation.event), Link::Value, words));
         reasons
+    }
+
+    /// Of a sum over all keys, the last event that added to it.
+    fn last_counted(&mut self, violation: &Violation) -> Option<Reason> {
+        let reading = violation.read.iter().find(|reading| matches!(reading.source, Source::Total(_)))?;
+        let Source::Total(fact) = reading.source else { return None };
+        for number in (1..=violation.event).rev() {
+            let notes = self.tape.notes(number);
+            if notes.iter().any(|note| matches!(note, Note::Fact(of, ..) if *of == fact)) {
+                let words = format!("the last that counted: {}, which makes {reading}", self.told(number));
+                return Some(Reason::new(Place::Event(number), Link::Value, words));
+            }
+        }
+        None
     }
 
     /// Whether the first reasons of an event lead to a fault or to an answer of the dice.
