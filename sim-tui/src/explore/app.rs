@@ -191,6 +191,9 @@ pub(crate) const SPEEDS: [Speed; 12] = {
     ]
 };
 
+/// A run that never ends pauses after so many events, each of which takes its place in memory.
+const BREATHER: u64 = 5_000_000;
+
 /// How long a run of known length takes at most when it is first shown.
 const FIRST_SHOWING_SECONDS: u64 = 20;
 
@@ -507,6 +510,7 @@ impl App {
         let Some(run) = self.run.as_mut() else { return Vec::new() };
         let same = run.snapshot.generation == snapshot.generation;
         let was_at_edge = run.cursor == run.snapshot.past.len();
+        let breathers = run.snapshot.past.len() / BREATHER;
         run.busy = false;
         if !same {
             run.forget();
@@ -529,6 +533,10 @@ impl App {
         if let Some(event) = broke.filter(|_| run.goal != Goal::End) {
             self.pause();
             return self.broke(event);
+        }
+        if run.running && over.is_none() && edge / BREATHER > breathers {
+            self.pause();
+            return self.say(format!("paused after {} events, which take memory: Space runs on", text::count(edge)));
         }
         if let Some(over) = over.filter(|_| run.running) {
             let broken = run.snapshot.broken.len();

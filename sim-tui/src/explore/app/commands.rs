@@ -109,6 +109,12 @@ impl App {
     }
 
     fn unknown(&self, name: &str) -> String {
+        if let Some((_, value, about)) = COMMANDS.iter().find(|(known, value, _)| *known == name && !value.is_empty()) {
+            return match &self.run {
+                Some(_) => format!("{name} {value}: {about}"),
+                None => format!("{name} {value}: {about}; open a scenario first"),
+            };
+        }
         let names = keys::of(self.screen).into_iter().map(|binding| binding.name);
         let known = names.chain(COMMANDS.iter().map(|(name, ..)| *name));
         format!("no command \"{name}\"{}; ? lists them", sim_models::problem::did_you_mean(name, known))

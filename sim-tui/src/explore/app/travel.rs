@@ -352,7 +352,7 @@ impl App {
     }
 
     pub(super) fn told_walk(&mut self, event: u64, steps: Arc<[Step]>) -> Vec<Act> {
-        let Some(run) = &mut self.run else { return Vec::new() };
+        let Some(run) = self.run.as_mut().filter(|run| run.cursor == event) else { return Vec::new() };
         let Some(first) = steps.first().cloned() else {
             return self.say("this is where it began: nothing caused it");
         };

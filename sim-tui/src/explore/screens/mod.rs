@@ -90,9 +90,9 @@ fn title_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
     };
     let parts: [(Ink, String); 7] = [
         (if run.running { Ink::Fine } else { Ink::Selected }, format!(" {mode} ")),
+        (ink, state),
         (Ink::Plain, format!("{}s{end}", words::instant(now))),
         (Ink::Plain, format!("#{} of {edge}", run.cursor)),
-        (ink, state),
         (Ink::Dim, branch),
         (Ink::Plain, format!("seed {}", facts.seed)),
         exact,
