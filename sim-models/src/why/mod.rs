@@ -19,7 +19,7 @@ pub use self::proof::{LinkProof, prove_link};
 pub use self::tape::{Retelling, Tape};
 use crate::judge::{Reading, Source, Violation};
 use crate::message::{Counted, EdgeCounted, Note, Tone};
-use crate::program::{Ask, MapRef, Program};
+use crate::program::{Ask, FactRef, MapRef, Measure, Program};
 use crate::value::Value;
 
 /// Something that can be asked about, or be the reason of something.
@@ -192,18 +192,39 @@ impl<T: Tape> Clues<'_, T> {
         reasons
     }
 
-    /// Of a sum over all keys, the last event that added to it.
+    /// Of a sum or count over all keys, the last event that changed it.
     fn last_counted(&mut self, violation: &Violation) -> Option<Reason> {
-        let reading = violation.read.iter().find(|reading| matches!(reading.source, Source::Total(_)))?;
-        let Source::Total(fact) = reading.source else { return None };
+        let counted = violation.read.iter().map(|reading| (reading, self.facts_of(reading)));
+        let (reading, facts) = counted.into_iter().find(|(_, facts)| !facts.is_empty())?;
         for number in (1..=violation.event).rev() {
             let notes = self.tape.notes(number);
-            if notes.iter().any(|note| matches!(note, Note::Fact(of, ..) if *of == fact)) {
+            if notes.iter().any(|note| matches!(note, Note::Fact(fact, ..) if facts.contains(fact))) {
                 let words = format!("the last that counted: {}, which makes {reading}", self.told(number));
                 return Some(Reason::new(Place::Event(number), Link::Value, words));
             }
         }
         None
+    }
+
+    /// The facts that a value over all keys is made of: a total, or a metric that looks at each key.
+    fn facts_of(&self, reading: &Reading) -> Vec<FactRef> {
+        match reading.source {
+            Source::Total(fact) => vec![fact],
+            Source::Run => {
+                let metric = self.program.metrics.iter().find(|metric| metric.name == reading.name);
+                metric.map_or_else(Vec::new, |metric| match &metric.measure {
+                    Measure::Count(of)
+                    | Measure::Sum(of, _)
+                    | Measure::Max(of, _)
+                    | Measure::Min(of, _)
+                    | Measure::Mean(of, _)
+                    | Measure::Percentile(_, of, _) => of.facts.clone(),
+                    Measure::Gap(fact) => vec![*fact],
+                    Measure::Value(_) | Measure::Rate(_) | Measure::First(_) | Measure::Peak(_) => Vec::new(),
+                })
+            }
+            Source::Fact(_) | Source::Instant(_) | Source::Cell(..) | Source::Requests => Vec::new(),
+        }
     }
 
     /// Whether the first reasons of an event lead to a fault or to an answer of the dice.

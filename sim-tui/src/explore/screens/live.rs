@@ -183,7 +183,12 @@ fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_propertie
             );
             pen.fit(inner, inner.x, y, Ink::Plain, &line, inner.width);
             let millis = |it: Option<f64>| it.map_or_else(|| "–".to_owned(), |it| words::shorter((it * 1e6) as u64));
-            let line = format!("p50 {}  p99 {}  max {}", millis(latency.p50), millis(latency.p99), millis(latency.max));
+            let line = format!(
+                "all so far p50 {}  p99 {}  max {}",
+                millis(latency.p50),
+                millis(latency.p99),
+                millis(latency.max)
+            );
             pen.fit(inner, inner.x, y + 1, Ink::Plain, &line, inner.width);
             y += 2;
         }
@@ -206,7 +211,9 @@ fn rates(app: &App, run: &RunView, pen: &mut Pen<'_>, area: Rect, with_propertie
 
 /// How long requests took: one line for each doubling.
 fn histogram(run: &RunView, pen: &mut Pen<'_>, area: Rect, (begin, end): (Instant, Instant), of: Option<NodeRef>) {
-    let bars = run.snapshot.red.histogram(begin, end, of);
+    // Between a failure that took no time and a call that took a second lie thirty doublings with nothing in them.
+    let bars: Vec<(u64, u64)> =
+        run.snapshot.red.histogram(begin, end, of).into_iter().filter(|(_, count)| *count > 0).collect();
     if area.height < 2 || bars.is_empty() {
         return;
     }
