@@ -133,6 +133,8 @@ pub(crate) struct RunView {
     pub(crate) wanted: Wanted,
     listing: bool,
     pub(crate) walk: Option<Walk>,
+    /// The event of which why is asked, and how often it was pressed again before the answer came.
+    asking: Option<(u64, usize)>,
     pub(crate) whose: Option<NodeId>,
     pub(crate) field: usize,
     pub(crate) pane: usize,
@@ -486,6 +488,7 @@ impl App {
     fn failed(&mut self, words: String) {
         if let Some(run) = &mut self.run {
             run.busy = false;
+            run.asking = None;
         }
         if let Some(prompt) = self.tried.take() {
             // The menu that a setting was chosen from stands below it again when the line is closed.
@@ -656,6 +659,7 @@ impl RunView {
             wanted: Wanted { fold: true, ..Wanted::default() },
             listing: false,
             walk: None,
+            asking: None,
             whose: None,
             field: 0,
             pane: 0,
@@ -681,6 +685,7 @@ impl RunView {
         self.rows = None;
         self.listing = false;
         self.walk = None;
+        self.asking = None;
         self.wanted.cone = None;
         self.marks.clear();
         self.been.clear();

@@ -348,15 +348,27 @@ impl App {
         if here == 0 {
             return self.say("nothing has happened yet");
         }
-        vec![Act::Ask(Ask::Walk { event: here })]
+        match &mut run.asking {
+            // Whoever presses faster than the answer comes is not held back.
+            Some((event, again)) if *event == here => {
+                *again += 1;
+                Vec::new()
+            }
+            asking => {
+                *asking = Some((here, 0));
+                vec![Act::Ask(Ask::Walk { event: here })]
+            }
+        }
     }
 
     pub(super) fn told_walk(&mut self, event: u64, steps: Arc<[Step]>) -> Vec<Act> {
+        let again = self.run.as_mut().and_then(|run| run.asking.take()).map_or(0, |(_, again)| again);
         let Some(run) = self.run.as_mut().filter(|run| run.cursor == event) else { return Vec::new() };
-        let Some(first) = steps.first().cloned() else {
+        let at = again.min(steps.len().saturating_sub(1));
+        let Some(first) = steps.get(at).cloned() else {
             return self.say("this is where it began: nothing caused it");
         };
-        run.walk = Some(Walk { from: event, steps, at: Some(0), proofs: std::collections::BTreeMap::new() });
+        run.walk = Some(Walk { from: event, steps, at: Some(at), proofs: std::collections::BTreeMap::new() });
         self.stand_on(&first)
     }
 
