@@ -26,6 +26,7 @@ pub mod shelf;
 pub mod shrink;
 mod slab;
 pub mod stats;
+pub mod study;
 pub mod tell;
 pub mod topology;
 pub mod value;

@@ -115,6 +115,8 @@ pub(super) struct Sample {
     pub(super) since: Instant,
     /// How long it took.
     pub(super) nanos: u64,
+    /// What became of it.
+    pub(super) tone: Tone,
 }
 
 /// How many requests were ok, of those with an outcome.
