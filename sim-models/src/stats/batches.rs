@@ -137,3 +137,57 @@ impl Batches {
         Estimate { n: observed, ..self.spread.estimate(confidence, Method::BatchMeans) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sawtooth of some period: neighbours of short batches are alike, whole periods are all the same.
+    fn sawtooth(length: usize, period: usize) -> Vec<f64> {
+        (0..length).map(|i| (i % period) as f64).collect()
+    }
+
+    #[test]
+    fn what_does_not_fill_a_batch_is_left_out_at_the_front() {
+        let batches = Batches::of(&[100.0, 1.0, 3.0, 5.0, 7.0], 2).unwrap();
+        assert_eq!((batches.means(), batches.size()), ([2.0, 6.0].as_slice(), 2));
+        assert_eq!(batches.estimate(Confidence::USUAL).n, 4);
+    }
+
+    #[test]
+    fn too_little_is_not_cut() {
+        assert_eq!(Batches::of(&[1.0], 2), None);
+        assert_eq!(Batches::of(&[1.0, 2.0], 1), None);
+        assert_eq!(Batches::of(&[1.0, 2.0], 0), None);
+        assert_eq!(Batches::of(&[1.0, f64::NAN], 2), None);
+        assert_eq!(batch_means(&[1.0; 99], Confidence::USUAL), None);
+    }
+
+    #[test]
+    fn alternating_means_speak_for_independence_and_slow_ones_against() {
+        let alternating = Batches::of(&[0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0], 8).unwrap();
+        assert!(alternating.correlation() < -0.8 && alternating.chance_of_independence() > 0.99);
+        let rising = Batches::of(&sawtooth(8, 8), 8).unwrap();
+        // Squared differences of neighbours 7, sum of squares 42: (2 − 7/42) / √(24/63) = 2.970.
+        assert!((rising.chance_of_independence() - 0.001_488).abs() < 1e-5, "{}", rising.chance_of_independence());
+        assert_eq!(Batches::of(&[1.0; 8], 4).unwrap().chance_of_independence(), 1.0);
+    }
+
+    #[test]
+    fn a_series_too_short_for_its_dependence_is_not_settled() {
+        let slow = batch_means(&sawtooth(4_000, 2_000), Confidence::USUAL).unwrap();
+        assert_eq!((slow.settled, slow.batches), (false, 10));
+        assert!(slow.correlation > 0.9, "{slow:?}");
+        let quick = batch_means(&sawtooth(4_003, 7), Confidence::USUAL).unwrap();
+        assert_eq!((quick.settled, quick.batches, quick.size), (true, 40, 100));
+        assert!(quick.estimate.covers(3.0));
+    }
+
+    #[test]
+    fn fewer_batches_are_taken_where_more_are_too_short() {
+        // A tenth of a fortieth is a sixth of a wave, and its neighbour correlates by cos 60°; a tenth of a twentieth by cos 120°.
+        let wave: Vec<f64> = (0..8_000).map(|i| libm::sin(std::f64::consts::TAU * f64::from(i) / 120.0)).collect();
+        let found = batch_means(&wave, Confidence::USUAL).unwrap();
+        assert_eq!((found.batches, found.settled), (20, true), "{found:?}");
+    }
+}

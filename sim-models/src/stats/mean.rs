@@ -88,3 +88,53 @@ impl Spread {
 pub fn replications(values: &[f64], confidence: Confidence) -> Estimate {
     Spread::of(values).map_or(Estimate::none(Method::Replications), |s| s.estimate(confidence, Method::Replications))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(estimate: Estimate) -> (Option<f64>, Option<f64>, Option<f64>) {
+        (estimate.lo, estimate.value, estimate.hi)
+    }
+
+    #[test]
+    fn a_single_value_has_no_interval_and_none_has_no_value() {
+        assert_eq!(ends(replications(&[3.0], Confidence::USUAL)), (None, Some(3.0), None));
+        assert_eq!(ends(replications(&[], Confidence::USUAL)), (None, None, None));
+        assert_eq!(ends(replications(&[1.0, f64::NAN], Confidence::USUAL)), (None, None, None));
+        assert_eq!(ends(replications(&[1.0, f64::INFINITY], Confidence::USUAL)), (None, None, None));
+    }
+
+    #[test]
+    fn what_never_varies_is_known_exactly() {
+        let alike = [0.1; 7];
+        assert_eq!(ends(replications(&alike, Confidence::USUAL)), (Some(0.1), Some(0.1), Some(0.1)));
+        assert_eq!(Spread::of(&alike).unwrap().chance_of_nothing(), Some(0.0));
+        assert_eq!(Spread::of(&[0.0; 7]).unwrap().chance_of_nothing(), Some(1.0));
+        assert_eq!(Spread::of(&[1.0]).unwrap().chance_of_nothing(), None);
+    }
+
+    #[test]
+    fn a_small_spread_around_a_large_mean_is_not_drowned() {
+        let spread = Spread::of(&[1e12 + 1.0, 1e12 + 2.0, 1e12 + 3.0]).unwrap();
+        assert_eq!((spread.mean, spread.variance), (1e12 + 2.0, 1.0));
+    }
+
+    #[test]
+    fn an_interval_is_students() {
+        // Mean 2, standard error 1/√3, t of 2 degrees of freedom at 99.95 %: 31.599.
+        let sure = Confidence::new(0.999).unwrap();
+        let half = replications(&[1.0, 2.0, 3.0], sure).half_width().unwrap();
+        assert!((half - 31.599 / sqrt(3.0)).abs() < 1e-3, "{half}");
+    }
+
+    #[test]
+    fn a_test_and_an_interval_agree_on_nothing() {
+        let values = [0.4, -0.1, 0.9, 0.3, 0.2];
+        let spread = Spread::of(&values).unwrap();
+        let chance = spread.chance_of_nothing().unwrap();
+        let just = |share| Confidence::new(1.0 - share).unwrap();
+        assert!(!spread.estimate(just(chance * 1.001), Method::Paired).covers(0.0), "{chance}");
+        assert!(spread.estimate(just(chance * 0.999), Method::Paired).covers(0.0), "{chance}");
+    }
+}

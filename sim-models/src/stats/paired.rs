@@ -138,3 +138,94 @@ impl Flips {
 pub fn sign_test(rose: u64, fell: u64) -> f64 {
     binomial_at_least(rose, rose.saturating_add(fell), 0.5)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(found: Estimate, expected: [f64; 3], within: f64) {
+        for (found, expected) in [found.lo, found.value, found.hi].into_iter().zip(expected) {
+            assert!((found.unwrap() - expected).abs() <= within, "{found:?}, not {expected}");
+        }
+    }
+
+    // Two columns of fifteen, long used to show Welch's test; expected figures: scipy 1.17, ttest_rel and ttest_ind.
+    const BEFORE: [f64; 15] =
+        [27.5, 21.0, 19.0, 23.6, 17.0, 17.9, 16.9, 20.1, 21.9, 22.6, 23.1, 19.6, 19.0, 21.7, 21.4];
+    const AFTER: [f64; 15] = [27.1, 22.0, 20.8, 23.4, 23.4, 23.5, 25.8, 22.0, 24.8, 20.2, 21.9, 22.1, 22.9, 30.0, 24.9];
+
+    #[test]
+    fn pairs_are_compared_by_their_differences() {
+        let pairs: Vec<(f64, f64)> = BEFORE.into_iter().zip(AFTER).collect();
+        let expected = [0.976_640_633_122, 2.833_333_333_333, 4.690_026_033_544];
+        check(paired(&pairs, Confidence::USUAL), expected, 1e-10);
+        let chance = Spread::of(&differences(&pairs)).unwrap().chance_of_nothing().unwrap();
+        assert!((chance - 0.005_553_066_953).abs() < 1e-11, "{chance}");
+    }
+
+    #[test]
+    fn samples_of_different_spread_are_compared_by_welch() {
+        let expected = [0.082_226_209_668, 3.278_333_333_333, 6.474_440_456_999];
+        let found = unpaired(&BEFORE[..8], &AFTER, Confidence::USUAL);
+        check(found, expected, 1e-10);
+        assert_eq!((found.n, found.method), (23, Method::Unpaired));
+    }
+
+    #[test]
+    fn where_nothing_differs_nothing_is_wide() {
+        let same: Vec<(f64, f64)> = AFTER.into_iter().zip(AFTER).collect();
+        check(paired(&same, Confidence::USUAL), [0.0; 3], 0.0);
+        check(unpaired(&[1.5; 3], &[1.5; 4], Confidence::USUAL), [0.0; 3], 0.0);
+        assert_eq!(paired(&[], Confidence::USUAL).value, None);
+        assert_eq!(unpaired(&[], &AFTER, Confidence::USUAL).value, None);
+        let single = unpaired(&[1.0], &[2.0, 3.0], Confidence::USUAL);
+        assert_eq!((single.value, single.lo), (Some(1.5), None));
+    }
+
+    #[test]
+    fn differences_of_shares_lie_in_tangos_interval() {
+        // Worked out apart from this by maximising the likelihood of the flips numerically (scipy 1.17) and solving for both ends.
+        for (rose, fell, of, lo, hi) in [
+            (12, 2, 50, 0.061_112_407, 0.344_708_748),
+            (0, 1, 44, -0.118_077_101, 0.059_393_231),
+            (5, 0, 100, 0.011_156_826, 0.111_750_469),
+            (0, 0, 50, -0.071_347_60, 0.071_347_60),
+            (30, 10, 200, 0.039_896_366, 0.163_641_809),
+        ] {
+            let value = (rose as f64 - fell as f64) / of as f64;
+            check(Flips { rose, fell, of }.difference(Confidence::USUAL), [lo, value, hi], 1e-8);
+        }
+    }
+
+    #[test]
+    fn a_difference_of_shares_never_leaves_its_range() {
+        for flips in
+            [Flips { rose: 9, fell: 0, of: 9 }, Flips { rose: 0, fell: 9, of: 9 }, Flips { rose: 0, fell: 0, of: 0 }]
+        {
+            let found = flips.difference(Confidence::USUAL);
+            assert!(found.lo.unwrap() >= -1.0 && found.hi.unwrap() <= 1.0 && found.lo < found.hi, "{found:?}");
+        }
+        assert_eq!(Flips { rose: 9, fell: 0, of: 9 }.difference(Confidence::USUAL).hi, Some(1.0));
+    }
+
+    #[test]
+    fn flips_are_counted_by_which_way_they_went() {
+        let trials = [(false, true), (true, true), (true, false), (false, true), (false, false)];
+        assert_eq!(Flips::among(trials), Flips { rose: 2, fell: 1, of: 5 });
+    }
+
+    #[test]
+    fn changing_sides_is_tested_exactly() {
+        let close = |one: f64, other: f64| assert!((one - other).abs() < 1e-12, "{one}, not {other}");
+        close(sign_test(0, 0), 1.0);
+        close(sign_test(10, 0), 1.0 / 1024.0);
+        close(sign_test(3, 1), 5.0 / 16.0);
+        close(sign_test(5, 5), 638.0 / 1024.0);
+        let both = |rose, fell| Flips { rose, fell, of: 50 }.chance_of_nothing();
+        close(both(12, 2), 0.012_939_453_125);
+        close(both(2, 12), 0.012_939_453_125);
+        close(both(4, 4), 1.0);
+        close(both(0, 0), 1.0);
+    }
+}

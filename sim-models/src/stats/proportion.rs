@@ -91,3 +91,69 @@ fn parts(hits: u64, of: u64) -> (f64, f64) {
 fn share(hits: f64, of: u64) -> Option<f64> {
     (of > 0).then(|| hits / of as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NINETY: Confidence = Confidence::new(0.9).unwrap();
+
+    #[track_caller]
+    fn check(found: Estimate, lo: f64, hi: f64) {
+        let (low, high) = (found.lo.unwrap(), found.hi.unwrap());
+        assert!((low - lo).abs() < 1e-9 && (high - hi).abs() < 1e-9, "{low} to {high}, not {lo} to {hi}");
+    }
+
+    // Expected figures: 40 digits of mpmath for Clopper and Pearson's, scipy 1.17 (binomtest, proportion_ci) for Wilson's.
+
+    #[test]
+    fn exact_intervals_are_those_of_the_tables() {
+        check(clopper_pearson(10, 100, Confidence::USUAL), 0.049_004_689_221, 0.176_222_597_740);
+        check(clopper_pearson(4, 20, NINETY), 0.071_353_884_309, 0.401_028_117_332);
+        // Nothing of n: up to 1 − (α/2)^(1/n).
+        check(clopper_pearson(0, 200, Confidence::USUAL), 0.0, 1.0 - libm::pow(0.025, 1.0 / 200.0));
+        check(clopper_pearson(200, 200, Confidence::USUAL), libm::pow(0.025, 1.0 / 200.0), 1.0);
+        check(clopper_pearson(0, 0, Confidence::USUAL), 0.0, 1.0);
+    }
+
+    #[test]
+    fn score_intervals_are_those_of_the_tables() {
+        check(wilson(10, 100, Confidence::USUAL), 0.055_229_137_061, 0.174_365_661_505);
+        check(wilson(0, 10, Confidence::USUAL), 0.0, 0.277_532_799_863);
+        check(wilson(10, 10, Confidence::USUAL), 1.0 - 0.277_532_799_863, 1.0);
+        check(wilson(2, 20, NINETY), 0.033_663_223_562, 0.261_663_046_327);
+        assert_eq!(wilson(0, 0, Confidence::USUAL).value, None);
+        check(wilson(0, 0, Confidence::USUAL), 0.0, 1.0);
+    }
+
+    #[test]
+    fn the_rule_of_three_is_just_below_three_over_n() {
+        for of in [1u64, 10, 100, 1_000_000_000] {
+            let three = rule_of_three(of, Confidence::USUAL).hi.unwrap();
+            assert!((three - (1.0 - libm::pow(0.05, 1.0 / of as f64))).abs() < 1e-7 * three + 1e-16, "{of}: {three}");
+            assert!(three < 3.0 / of as f64 && three < clopper_pearson(0, of, Confidence::USUAL).hi.unwrap(), "{of}");
+        }
+        assert!((rule_of_three(1_000_000, Confidence::USUAL).hi.unwrap() * 1e6 - 2.995_728).abs() < 1e-5);
+        check(rule_of_three(0, Confidence::USUAL), 0.0, 1.0);
+    }
+
+    #[test]
+    fn so_many_trials_without_a_hit_show_a_limit() {
+        assert_eq!(trials_without_a_hit(0.001, Confidence::USUAL), Some(2_995));
+        let upper = |of| rule_of_three(of, Confidence::USUAL).hi.unwrap();
+        assert!(upper(2_995) <= 0.001 && upper(2_994) > 0.001);
+        assert_eq!((trials_without_a_hit(0.0, NINETY), trials_without_a_hit(1.0, NINETY)), (None, None));
+    }
+
+    #[test]
+    fn a_claimed_chance_is_refuted_by_one_hit_more_than_it_allows() {
+        for (of, claimed, level) in [(50, 0.001, 0.001), (1_000, 0.001, 0.01), (20, 0.5, 0.05)] {
+            let most = most_hits(of, claimed, level);
+            assert!(chance_of_at_least(most + 1, of, claimed) <= level, "{of} {claimed} {level}");
+            assert!(chance_of_at_least(most, of, claimed) > level, "{of} {claimed} {level}");
+        }
+        // Of 50 seeds, two may lie outside what 99.9 % lie in: three would be seen once in 50,000 times.
+        assert_eq!(most_hits(50, 0.001, 1e-4), 2);
+        assert_eq!(chance_of_at_most(20, 20, 0.3), 1.0);
+    }
+}

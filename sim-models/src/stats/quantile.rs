@@ -122,3 +122,80 @@ fn of_unsorted(values: &[f64], share: Ratio) -> f64 {
     let rank = nearest_rank(share, values.len() as u64);
     *values.select_nth_unstable_by(rank as usize - 1, f64::total_cmp).1
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn share(text: &str) -> Ratio {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_end_beyond_the_values_is_none() {
+        let values: Vec<f64> = (1..=1000).map(f64::from).collect();
+        let p999 = quantile(&values, share("99.9%"), Confidence::USUAL);
+        assert_eq!((p999.lo, p999.value, p999.hi, p999.n), (Some(997.0), Some(999.0), None, 1000));
+        let p1 = quantile(&values[..100], share("1%"), Confidence::USUAL);
+        assert_eq!((p1.lo, p1.value), (None, Some(1.0)));
+        assert_eq!(quantile(&[], share("50%"), Confidence::USUAL), Estimate::none(Method::OrderStatistics));
+    }
+
+    #[test]
+    fn the_upper_end_of_a_p999_exists_from_3688_values_on() {
+        let exists = |of| Ranks::of(share("99.9%"), of, Confidence::USUAL).upper <= of;
+        assert!(exists(3_688) && !exists(3_687));
+    }
+
+    #[test]
+    fn least_and_greatest_have_no_quantile_beyond_them() {
+        let values = [1.0, 2.0, 3.0];
+        let most = quantile(&values, Ratio::ONE, Confidence::USUAL);
+        assert_eq!((most.value, most.hi), (Some(3.0), None));
+        let least = quantile(&values, Ratio::ZERO, Confidence::USUAL);
+        assert_eq!((least.lo, least.value), (None, Some(1.0)));
+    }
+
+    #[test]
+    fn quantiles_of_batches_lie_around_that_of_the_whole() {
+        let series: Vec<f64> = (0..10_000).map(|i| f64::from(i * 7919 % 1000)).collect();
+        let p90 = batch_quantiles(&series, share("90%"), 20, Confidence::USUAL).unwrap();
+        assert_eq!((p90.value, p90.n, p90.method), (Some(899.0), 10_000, Method::BatchQuantiles));
+        assert!((1e-9..5.0).contains(&p90.half_width().unwrap()), "{p90:?}");
+        assert_eq!(batch_quantiles(&series[..1], share("90%"), 2, Confidence::USUAL), None);
+        assert_eq!(batch_quantiles(&series, share("90%"), 1, Confidence::USUAL), None);
+        assert_eq!(batch_quantiles(&[1.0, f64::NAN], share("90%"), 2, Confidence::USUAL), None);
+    }
+
+    #[test]
+    fn a_batch_that_differs_widens_the_interval() {
+        // Medians 1, 1, 4; the whole has 1. √((0 + 0 + 9) / 2 / 3) = 1.2247; t of 2 degrees of freedom is 4.3027.
+        let series = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 4.0, 0.0];
+        let median = batch_quantiles(&series, share("50%"), 3, Confidence::USUAL).unwrap();
+        assert_eq!(median.value, Some(1.0));
+        assert!((median.half_width().unwrap() - 4.302_65 * 1.224_745).abs() < 1e-4, "{median:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_histogram_says_no_less_than_the_values_themselves(
+            mut values in prop::collection::vec(0u64..10_000_000, 1..200),
+            percent in 1u64..100,
+        ) {
+            let share = Ratio::new(percent, 100).unwrap();
+            let mut counted = Histogram::default();
+            values.iter().for_each(|value| counted.record(*value));
+            values.sort_unstable();
+            let sorted: Vec<f64> = values.iter().map(|value| *value as f64).collect();
+            let (exact, rough) =
+                (quantile(&sorted, share, Confidence::USUAL), quantile_of_histogram(&counted, share, Confidence::USUAL));
+            prop_assert_eq!((exact.lo.is_some(), exact.hi.is_some()), (rough.lo.is_some(), rough.hi.is_some()));
+            prop_assert!(exact.lo.zip(rough.lo).is_none_or(|(exact, rough)| rough <= exact && exact <= rough * (1.0 + 1.0 / 128.0)));
+            prop_assert!(exact.hi.zip(rough.hi).is_none_or(|(exact, rough)| exact <= rough && rough <= exact * (1.0 + 1.0 / 128.0)));
+            let (exact, rough) = (exact.value.unwrap(), rough.value.unwrap());
+            prop_assert!((exact - rough).abs() <= exact / 256.0 + 0.5);
+        }
+    }
+}

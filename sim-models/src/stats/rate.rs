@@ -31,3 +31,31 @@ pub fn rate(events: u64, exposure: f64, confidence: Confidence) -> Estimate {
         n: events,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_those_of_garwoods_table() {
+        for (events, lo, hi) in [
+            (0, 0.0, 3.688_879_454),
+            (1, 0.025_317_808, 5.571_643_391),
+            (5, 1.623_486_390, 11.668_332_079),
+            (10, 4.795_388_696, 18.390_356_042),
+        ] {
+            let found = rate(events, 1.0, Confidence::USUAL);
+            let (low, high) = (found.lo.unwrap(), found.hi.unwrap());
+            assert!((low - lo).abs() < 1e-8 && (high - hi).abs() < 1e-8, "{events}: {low} to {high}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_per_unit_of_exposure() {
+        let (whole, half) = (rate(10, 1.0, Confidence::USUAL), rate(10, 2.0, Confidence::USUAL));
+        assert_eq!((half.value, half.hi), (Some(5.0), whole.hi.map(|hi| hi / 2.0)));
+        for exposure in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(rate(1, exposure, Confidence::USUAL), Estimate::none(Method::Poisson));
+        }
+    }
+}

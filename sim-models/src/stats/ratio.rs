@@ -39,3 +39,44 @@ pub fn ratio(replications: &[(f64, f64)], confidence: Confidence) -> Estimate {
         None => Estimate { value: Some(whole), n: replications.len() as u64, ..none },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_the_jackknifes() {
+        // Worked out apart from this in Python, from the definition.
+        let pairs = [(1.0, 10.0), (2.2, 20.0), (2.9, 30.0), (4.4, 41.0), (5.1, 55.0)];
+        let found = ratio(&pairs, Confidence::USUAL);
+        for (found, expected) in
+            [(found.lo, 0.086_996_089_568), (found.value, 0.099_460_189_643), (found.hi, 0.111_924_289_719)]
+        {
+            assert!((found.unwrap() - expected).abs() < 1e-11, "{found:?}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn the_ratio_of_sums_is_not_the_mean_of_ratios() {
+        // One busy second with 99 errors of 100, and 9 quiet ones with none of 1: 91 %, not 10 %.
+        let mut seconds = vec![(99.0, 100.0)];
+        seconds.resize(10, (0.0, 1.0));
+        let sums = 99.0 / 109.0;
+        assert!(ratio(&seconds, Confidence::USUAL).covers(sums));
+    }
+
+    #[test]
+    fn what_is_always_in_proportion_is_known_exactly() {
+        let found = ratio(&[(1.0, 2.0), (2.0, 4.0), (4.0, 8.0)], Confidence::USUAL);
+        assert_eq!((found.lo, found.value, found.hi), (Some(0.5), Some(0.5), Some(0.5)));
+    }
+
+    #[test]
+    fn nothing_below_the_line_is_no_ratio() {
+        assert_eq!(ratio(&[], Confidence::USUAL).value, None);
+        assert_eq!(ratio(&[(1.0, 0.0), (2.0, 0.0)], Confidence::USUAL).value, None);
+        let one_alone = ratio(&[(1.0, 0.0), (2.0, 4.0)], Confidence::USUAL);
+        assert_eq!((one_alone.lo, one_alone.value, one_alone.hi), (None, Some(0.75), None));
+        assert_eq!(ratio(&[(1.0, 2.0)], Confidence::USUAL).value, Some(0.5));
+    }
+}

@@ -108,3 +108,62 @@ impl Better {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: [f64; 4] = [10.0, 12.0, 11.0, 13.0];
+    /// One less than A, give or take a tenth.
+    const B: [f64; 4] = [9.1, 10.9, 10.1, 11.9];
+    /// As A, give or take one.
+    const C: [f64; 4] = [11.0, 11.0, 12.0, 12.0];
+
+    fn selection(better: Better) -> Selection {
+        Selection::of(&[&A, &B, &C], better, Confidence::USUAL).unwrap()
+    }
+
+    #[test]
+    fn the_least_is_chosen_and_what_cannot_be_it_is_left_out() {
+        // B less A is −1 ± 0.1155: no doubt. B less C is −1.9, −0.1, −1.9, −0.1: mean −1, standard error 0.5196, and t of 3 degrees
+        // of freedom with 2.5 % above is 3.182; so C may be better by 0.654.
+        let found = selection(Better::Less);
+        assert_eq!((found.best, found.candidates.as_slice()), (1, [1, 2].as_slice()));
+        assert!((found.loss_max - (3.182_446 * 0.519_615 - 1.0)).abs() < 1e-5, "{found:?}");
+        assert_eq!((found.decided(0.5), found.decided(0.7)), (None, Some(1)));
+        // (3.182 · 1.0392 / 0.5)² = 43.8.
+        assert_eq!((found.seeds_for(0.5), found.seeds_for(100.0)), (44, 4));
+    }
+
+    #[test]
+    fn the_most_is_chosen_the_other_way_round() {
+        let found = selection(Better::More);
+        assert_eq!((found.best, found.candidates.as_slice()), (0, [0, 2].as_slice()));
+        let turned: Vec<Vec<f64>> = [A, B, C].iter().map(|one| one.iter().map(|value| -value).collect()).collect();
+        let turned: Vec<&[f64]> = turned.iter().map(Vec::as_slice).collect();
+        let mirrored = Selection::of(&turned, Better::Less, Confidence::USUAL).unwrap();
+        assert_eq!((mirrored.best, &mirrored.candidates), (found.best, &found.candidates));
+        assert_eq!(mirrored.loss_max, found.loss_max);
+    }
+
+    #[test]
+    fn a_constant_lead_leaves_no_doubt() {
+        let behind = A.map(|value| value + 0.25);
+        let found = Selection::of(&[&behind, &A], Better::Less, Confidence::USUAL).unwrap();
+        assert_eq!((found.best, found.candidates.as_slice(), found.loss_max), (1, [1].as_slice(), 0.0));
+        assert_eq!(found.decided(0.0), Some(1));
+    }
+
+    #[test]
+    fn what_is_the_same_may_both_be_best() {
+        let found = Selection::of(&[&A, &A], Better::More, Confidence::USUAL).unwrap();
+        assert_eq!((found.best, found.candidates.as_slice(), found.loss_max), (0, [0, 1].as_slice(), 0.0));
+    }
+
+    #[test]
+    fn one_sample_or_one_seed_selects_nothing() {
+        assert_eq!(Selection::of(&[&A], Better::More, Confidence::USUAL), None);
+        assert_eq!(Selection::of(&[&A, &[1.0]], Better::More, Confidence::USUAL), None);
+        assert_eq!(Selection::of(&[&A, &[1.0, f64::NAN]], Better::More, Confidence::USUAL), None);
+    }
+}

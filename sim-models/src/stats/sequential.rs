@@ -136,3 +136,69 @@ pub fn seeds_for_normal(deviation: f64, half: f64, confidence: Confidence) -> Op
     let root = normal(confidence.tail()) * deviation / half;
     (half > 0.0).then(|| (ceil(root * root) as u64).max(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Method;
+
+    fn within(half: f64) -> Estimate {
+        Estimate::around(100.0, half, Method::Replications, 40)
+    }
+
+    #[test]
+    fn a_relative_error_is_one_of_the_truth() {
+        let goal = Goal::new(Precision::Relative(0.1));
+        // Seen 100, in truth 91 at worst: an error of 9.09 is a tenth of that.
+        assert_eq!(goal.decide(&within(9.09), 40), Decision::Enough);
+        assert_eq!(goal.decide(&within(9.1), 40), Decision::More { total: 41 });
+    }
+
+    #[test]
+    fn an_absolute_error_is_taken_as_it_is() {
+        let goal = Goal::new(Precision::Absolute(5.0));
+        assert_eq!(goal.decide(&within(5.0), 40), Decision::Enough);
+        assert_eq!(goal.decide(&within(7.0), 40), Decision::More { total: 79 });
+        assert_eq!(goal.decide(&within(50.0), 40), Decision::More { total: 160 });
+    }
+
+    #[test]
+    fn thirty_runs_come_first() {
+        let goal = Goal::new(Precision::Absolute(5.0));
+        assert_eq!(goal.decide(&within(0.0), 29), Decision::More { total: 30 });
+        assert_eq!(goal.decide(&Estimate::none(Method::Paired), 0), Decision::More { total: 30 });
+    }
+
+    #[test]
+    fn an_end_that_is_missing_is_not_precise() {
+        let open = Estimate { hi: None, ..within(1.0) };
+        assert_eq!(Goal::new(Precision::Relative(0.5)).decide(&open, 40), Decision::More { total: 160 });
+        // Nothing is never known to a share of itself, unless there is no doubt at all.
+        let nothing = Estimate::around(0.0, 1e-9, Method::Paired, 40);
+        assert_eq!(Goal::new(Precision::Relative(0.5)).decide(&nothing, 40), Decision::More { total: 160 });
+        let exact = Estimate::around(0.0, 0.0, Method::Paired, 40);
+        assert_eq!(Goal::new(Precision::Relative(0.5)).decide(&exact, 40), Decision::Enough);
+    }
+
+    #[test]
+    fn what_is_out_of_reach_says_so() {
+        let goal = Goal { most: 100, ..Goal::new(Precision::Absolute(1.0)) };
+        assert_eq!(goal.decide(&within(50.0), 40), Decision::More { total: 100 });
+        assert_eq!(goal.decide(&within(50.0), 100), Decision::OutOfReach);
+        assert_eq!(goal.decide(&within(0.5), 100), Decision::Enough);
+    }
+
+    #[test]
+    fn seeds_are_planned_from_the_spread() {
+        let spread = Spread { n: 50, mean: 10.0, variance: 16.0 };
+        let needed = seeds_for(&spread, 0.5, Confidence::USUAL).unwrap();
+        let half = |n| Spread { n, ..spread }.half_width(Confidence::USUAL).unwrap();
+        assert!(half(needed) <= 0.5 && half(needed - 1) > 0.5, "{needed}");
+        assert_eq!(seeds_for_normal(4.0, 0.5, Confidence::USUAL), Some(246));
+        assert_eq!(needed, 249);
+        assert_eq!(seeds_for(&Spread { variance: 0.0, ..spread }, 0.0, Confidence::USUAL), Some(2));
+        assert_eq!(seeds_for(&spread, 0.0, Confidence::USUAL), None);
+        assert_eq!(seeds_for(&spread, 100.0, Confidence::USUAL), Some(2));
+        assert_eq!(runs_for(100, 4.0, 1.0), 1_600);
+    }
+}

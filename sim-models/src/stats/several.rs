@@ -65,3 +65,60 @@ pub fn against_base(base: &[f64], changed: &[&[f64]], confidence: Confidence) ->
 pub(super) fn less(values: &[f64], from: &[f64]) -> Vec<f64> {
     values.iter().zip(from).map(|(value, base)| value - base).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn chances_are_adjusted_in_the_order_of_their_size() {
+        // Four tests: 4 · 0.005, 3 · 0.01, 2 · 0.03, then 0.04 raised to what went before.
+        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
+        for (found, expected) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            assert!((found - expected).abs() < 1e-15, "{adjusted:?}");
+        }
+        assert_eq!(holm(&[0.7, 0.9]), [1.0, 1.0]);
+        assert!(holm(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_is_real_alone_may_not_be_real_among_many() {
+        let base = [0.0; 6];
+        let slight = [0.2, 0.0, 0.3, 0.2, 0.1, 0.1];
+        let noise = [0.1, -0.2, 0.1, -0.1, 0.2, -0.1];
+        let clear = [5.0, 5.1, 4.9, 5.0, 5.2, 4.8];
+        let alone = against_base(&base, &[&slight], Confidence::USUAL);
+        assert!(alone[0].real && !alone[0].alone.covers(0.0) && alone[0].alone == alone[0].together, "{alone:?}");
+        let many = against_base(&base, &[&slight, &noise, &clear, &noise], Confidence::USUAL);
+        assert_eq!(many.iter().map(|one| one.real).collect::<Vec<_>>(), [false, false, true, false], "{many:?}");
+        assert_eq!(many[0].alone, alone[0].alone);
+        assert!(many[0].together.half_width() > many[0].alone.half_width());
+    }
+
+    #[test]
+    fn what_cannot_be_tested_is_not_real() {
+        let untested = against_base(&[1.0], &[&[2.0], &[]], Confidence::USUAL);
+        assert_eq!(untested.iter().map(|one| (one.chance, one.real)).collect::<Vec<_>>(), [(None, false); 2]);
+        assert_eq!(untested[0].alone.value, Some(1.0));
+        let same = against_base(&[1.0, 2.0], &[&[1.0, 2.0]], Confidence::USUAL);
+        assert_eq!((same[0].chance, same[0].alone.half_width(), same[0].real), (Some(1.0), Some(0.0), false));
+    }
+
+    proptest! {
+        #[test]
+        fn holm_finds_at_least_what_bonferroni_finds(chances in prop::collection::vec(0.0..=1.0f64, 1..12)) {
+            let adjusted = holm(&chances);
+            for (chance, adjusted) in chances.iter().zip(&adjusted) {
+                prop_assert!(*chance <= *adjusted && *adjusted <= (chance * chances.len() as f64).min(1.0));
+            }
+            // Stepping down by the definition, at one level.
+            let mut sorted = chances.clone();
+            sorted.sort_by(f64::total_cmp);
+            let fits = |(at, chance): (usize, &f64)| *chance * (sorted.len() - at) as f64 <= 0.3;
+            let real = sorted.iter().enumerate().take_while(|one| fits(*one)).count();
+            prop_assert_eq!(adjusted.iter().filter(|adjusted| **adjusted <= 0.3).count(), real);
+        }
+    }
+}

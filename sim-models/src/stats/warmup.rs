@@ -68,3 +68,48 @@ fn statistics(values: &[f64]) -> Vec<f64> {
     statistics.reverse();
     statistics
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_start_is_cut_off() {
+        // Ten averages near 5 behind two that are not.
+        let series: Vec<f64> = (0..60).map(|i| if i < 10 { 0.0 } else { 5.0 + f64::from(i % 5) * 0.1 }).collect();
+        let warm_up = mser5(&series).unwrap();
+        assert_eq!((warm_up.observations, warm_up.found), (10, true));
+        assert!(warm_up.statistic < 1e-20 && warm_up.untouched > 0.1, "{warm_up:?}");
+    }
+
+    #[test]
+    fn a_series_that_keeps_rising_is_too_short_to_tell() {
+        let series: Vec<f64> = (0..100).map(f64::from).collect();
+        let warm_up = mser5(&series).unwrap();
+        assert_eq!((warm_up.observations, warm_up.found), (50, false));
+    }
+
+    #[test]
+    fn of_several_least_places_the_first_is_taken() {
+        assert_eq!(mser5(&[1.0; 50]).unwrap().observations, 0);
+        assert!(mser5(&[1.0; 50]).unwrap().found);
+    }
+
+    #[test]
+    fn too_little_has_no_warm_up() {
+        assert_eq!(mser5(&[1.0; 9]), None);
+        assert_eq!(mser5(&[f64::NAN; 20]), None);
+    }
+
+    #[test]
+    fn statistics_from_the_end_are_those_of_the_definition() {
+        let values = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0];
+        for (deleted, statistic) in statistics(&values).into_iter().enumerate() {
+            let rest = &values[deleted..];
+            let n = rest.len() as f64;
+            let mean = rest.iter().sum::<f64>() / n;
+            let expected = rest.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (n * n);
+            assert!((statistic - expected).abs() < 1e-12, "{deleted}: {statistic}, not {expected}");
+        }
+    }
+}
