@@ -6,7 +6,6 @@ pub mod explain;
 pub mod expr;
 pub mod inside;
 pub mod interp;
-pub mod interval;
 pub mod json;
 pub mod judge;
 pub mod keymap;
