@@ -4,8 +4,11 @@
 
 mod cli;
 mod commands;
+mod compare;
+mod configuration;
 mod demo;
 mod diagram;
+mod estimates;
 mod explain;
 pub mod explore;
 mod files;
@@ -16,6 +19,7 @@ mod load;
 mod measures;
 mod merge;
 mod moment;
+mod observing;
 mod page;
 mod progress;
 mod quiet;
@@ -25,6 +29,7 @@ mod report;
 mod run;
 mod seeds;
 mod shrink;
+mod study;
 mod summary;
 mod text;
 mod trace;
@@ -33,7 +38,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Workers};
-use crate::report::{Bad, Exit, Report};
+use crate::report::{Bad, Exit, Report, bad};
 
 /// Does what the command line of this process asks; what the shell is told.
 pub fn main() -> ExitCode {
@@ -74,6 +79,8 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Replay(args)) => replay::command(args, called),
         Some(Command::Shrink(args)) => shrink::command(args, called),
         Some(Command::Explain(args)) => explain::command(args, called),
+        Some(Command::Compare(args)) => compare::command(args, called),
+        Some(Command::Sweep(_) | Command::Verify(_)) => Err(bad!("soon")),
         Some(Command::List(output)) => reference::list(*output, called),
         Some(Command::Show(args)) => reference::show(args, called),
         Some(Command::New { name }) => reference::new(name, called),

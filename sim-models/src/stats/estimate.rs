@@ -50,6 +50,8 @@ pub enum Method {
     OrderStatistics,
     /// A quantile of one dependent series: Student's t over the quantiles of its batches.
     BatchQuantiles,
+    /// A quantile of the requests of many runs: Woodruff's, by how its share varies between sections of the runs.
+    Sections,
     /// Events in a length of time or so: Garwood's, exact under Poisson's law.
     Poisson,
     /// A ratio of two means over independent replications: the jackknife with Student's t.
@@ -74,6 +76,7 @@ impl Method {
             Method::BatchMeans => "batch-means",
             Method::OrderStatistics => "order-statistics",
             Method::BatchQuantiles => "batch-quantiles",
+            Method::Sections => "sections",
             Method::Poisson => "poisson",
             Method::Ratio => "ratio",
             Method::Paired => "paired",

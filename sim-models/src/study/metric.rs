@@ -20,6 +20,8 @@ pub struct Metric {
 pub enum Unit {
     /// Shares between 0 and 1.
     Share,
+    /// Differences of shares.
+    Points,
     /// Milliseconds.
     Millis,
     /// Counts or whatever the file says; the text is its unit, or empty.
@@ -103,6 +105,24 @@ impl Metric {
     /// Whether it is a yes or no of each run.
     pub fn is_yes_or_no(&self) -> bool {
         self.what == What::Failing
+    }
+
+    /// Its name, and its unit where that is one of the file's.
+    pub fn title(&self) -> String {
+        match &self.unit {
+            Unit::Plain(unit) if !unit.is_empty() && *unit != self.name => format!("{} ({unit})", self.name),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// Whether it is what something costs: time or load.
+    pub fn is_cost(&self) -> bool {
+        matches!(self.what, What::Latency(_) | What::Calls)
+    }
+
+    /// Whether it is the share of requests that are ok.
+    pub fn is_availability(&self) -> bool {
+        self.what == What::Availability
     }
 
     /// Its number in a run; none when the run has none: nothing to divide by, no request with an outcome, never true.

@@ -3,8 +3,14 @@
 //! Every configuration runs with the same seeds, and the same operation has the same luck in each of them (dice belong to the
 //! thing decided), so differences are taken seed by seed. That makes their intervals as narrow as what the change itself does.
 
+mod compare;
+mod latency;
 mod metric;
 mod range;
+mod sheet;
 
+pub use self::compare::{Comparison, Difference, Found, Standing, compare, standing, standings};
+pub use self::latency::at_share;
 pub use self::metric::{EVERYWHERE, Metric, Unit};
 pub use self::range::{POINTS_MAX, Point, Scale, Vary};
+pub use self::sheet::{Overlap, Questions, Row, SECTIONS, Sheet};
