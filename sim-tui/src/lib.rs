@@ -9,6 +9,7 @@ mod diagram;
 mod explain;
 pub mod explore;
 mod files;
+mod figure;
 mod findings;
 mod hunt;
 mod interrupt;
