@@ -25,7 +25,7 @@ pub(crate) fn histogram() -> Figure {
 }
 
 fn requests_axis() -> Axis {
-    Axis::linear("requests", Unit::Number)
+    Axis::linear("requests", Unit::Count)
 }
 
 pub(crate) fn quantiles() -> Figure {
@@ -75,11 +75,15 @@ pub(crate) fn requests() -> Figure {
 pub(crate) fn latencies() -> Figure {
     let line = |factor: f64| {
         let at = |index: u32| (f64::from(index) * 20.0 + 10.0) * SECOND;
-        let value = |index: u32| (index != 20).then(|| factor * SECOND * if (5..10).contains(&index) { 4.0 } else { 1.0 });
+        let value =
+            |index: u32| (index != 20).then(|| factor * SECOND * if (5..10).contains(&index) { 4.0 } else { 1.0 });
         Data::Line((0..50).map(|index| (at(index), value(index))).collect())
     };
     let axes = (Axis::linear("time", Unit::Nanos), Axis::log("latency", Unit::Nanos));
-    Figure::new("latencies", "Latency over time", axes.0, axes.1).with("p50", line(0.3)).with("p99", line(1.7)).marked(marks())
+    Figure::new("latencies", "Latency over time", axes.0, axes.1)
+        .with("p50", line(0.3))
+        .with("p99", line(1.7))
+        .marked(marks())
 }
 
 pub(crate) fn sweep() -> Figure {
@@ -109,8 +113,13 @@ pub(crate) fn comparison() -> Figure {
         Interval::new(4.0, None, None, None),
     ];
     let rows = Axis::rows("", rows.map(str::to_owned).to_vec());
-    Figure::new("comparison", "Change of double charges", Axis::linear("difference", Unit::Share).including(&[0.0]), rows)
-        .with("", Data::Intervals(intervals))
+    Figure::new(
+        "comparison",
+        "Change of double charges",
+        Axis::linear("difference", Unit::Share).including(&[0.0]),
+        rows,
+    )
+    .with("", Data::Intervals(intervals))
 }
 
 /// No sample, one sample, zeros on a logarithmic axis, infinite values, words that are marks elsewhere.

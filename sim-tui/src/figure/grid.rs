@@ -42,7 +42,9 @@ impl Grid {
         let (across, down) = (to.0 as i64 - from.0 as i64, to.1 as i64 - from.1 as i64);
         let steps = across.abs().max(down.abs()).max(1);
         for step in 0..=steps {
-            let along = |from: usize, length: i64| (from as i64 + (length * step * 2 + steps * length.signum()) / (steps * 2)) as usize;
+            let along = |from: usize, length: i64| {
+                (from as i64 + (length * step * 2 + steps * length.signum()) / (steps * 2)) as usize
+            };
             self.set(along(from.0, across), along(from.1, down), letter);
         }
     }
@@ -87,7 +89,8 @@ impl Grid {
                     let is_set = dots.cells[(y * 4 + down) * dots.wide + x * 2 + across].is_some();
                     if is_set { DOTS[down][across] } else { 0 }
                 };
-                let bits = (0..4).flat_map(|down| [(down, 0), (down, 1)]).map(|(down, across)| set(down, across)).sum::<u32>();
+                let bits =
+                    (0..4).flat_map(|down| [(down, 0), (down, 1)]).map(|(down, across)| set(down, across)).sum::<u32>();
                 if let Some(letter) = char::from_u32(0x2800 + bits).filter(|_| bits > 0) {
                     self.set(x, y, letter);
                 }

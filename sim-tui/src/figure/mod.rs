@@ -96,6 +96,7 @@ pub(crate) struct Mark {
     pub(crate) from: f64,
     /// An instant has the same as `from`; infinite: to the end of the picture.
     pub(crate) to: f64,
+    /// Empty: one of the same kind has the name already.
     pub(crate) label: String,
 }
 

@@ -171,7 +171,8 @@ mod tests {
     #[test]
     fn a_colour_blind_reader_tells_the_first_four_apart() {
         const WITHOUT_RED: [[f64; 3]; 3] = [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]];
-        const WITHOUT_GREEN: [[f64; 3]; 3] = [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]];
+        const WITHOUT_GREEN: [[f64; 3]; 3] =
+            [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]];
         let seen = |matrix: [[f64; 3]; 3], colour: &str| {
             let light = light(colour);
             matrix.map(|row| row.iter().zip(light).map(|(factor, light)| factor * light).sum::<f64>())

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
 pub(crate) enum Unit {
     /// Plain numbers.
     Number,
+    /// Whole numbers.
+    Count,
     /// Nanoseconds, written in the unit that fits.
     Nanos,
     /// Shares of one, written in percent.
@@ -53,7 +55,7 @@ impl Unit {
     pub(crate) fn written(self, value: f64) -> String {
         let sign = if value < 0.0 { "-" } else { "" };
         match self {
-            Unit::Number => grouped(value),
+            Unit::Number | Unit::Count => grouped(value),
             Unit::Nanos if value.abs() < 0.5 => "0 s".to_owned(),
             Unit::Nanos => format!("{sign}{}", text::length(value.abs().round() as u64)),
             Unit::Share => format!("{} %", grouped(value * 100.0)),
@@ -109,12 +111,14 @@ impl Scale {
 
     /// The same, with round numbers at its ends.
     pub(crate) fn rounded(self) -> Scale {
+        if self.is_only_zero() {
+            return self;
+        }
         let (lo, hi) = match self.kind {
             Kind::Linear => {
                 let step = step(self.unit, (self.hi - self.lo) / 4.0);
                 ((self.lo / step + 1e-9).floor() * step, (self.hi / step - 1e-9).ceil() * step)
             }
-            Kind::Log if self.is_only_zero() => (self.lo, self.hi),
             Kind::Log => (one_two_five_below(self.lo), one_two_five_above(self.hi)),
             Kind::Nines => (self.lo, self.hi),
         };
@@ -177,7 +181,9 @@ impl Scale {
     /// As many ticks at round numbers as have room: `wide` is what a label takes of the whole axis, its distance to the next included.
     pub(crate) fn ticks(&self, most: usize, wide: impl Fn(&str) -> f64) -> Vec<Tick> {
         let fits = |ticks: &Vec<Tick>| {
-            ticks.windows(2).all(|pair| (wide(&pair[0].label) + wide(&pair[1].label)) / 2.0 <= pair[1].place - pair[0].place)
+            ticks
+                .windows(2)
+                .all(|pair| (wide(&pair[0].label) + wide(&pair[1].label)) / 2.0 <= pair[1].place - pair[0].place)
         };
         (1..=most.max(1)).rev().map(|most| self.at_most(most)).find(fits).unwrap_or_default()
     }
@@ -212,12 +218,17 @@ impl Scale {
         let (first, last) = ((self.lo.log10() - 1e-9).floor() as i32, (self.hi.log10() + 1e-9).ceil() as i32);
         let inside = |value: &f64| *value >= self.lo * (1.0 - 1e-9) && *value <= self.hi * (1.0 + 1e-9);
         let tens = |every: i32| (first..=last).filter(move |power| power.rem_euclid(every) == 0).map(power_of_ten);
-        let fine: Vec<f64> =
-            (first..=last).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * power_of_ten(power))).filter(inside).collect();
+        let fine: Vec<f64> = (first..=last)
+            .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * power_of_ten(power)))
+            .filter(inside)
+            .collect();
         if fine.len() <= most {
             return fine;
         }
-        (1..).map(|every| tens(every).filter(inside).collect::<Vec<f64>>()).find(|ticks| ticks.len() <= most).unwrap_or_default()
+        (1..)
+            .map(|every| tens(every).filter(inside).collect::<Vec<f64>>())
+            .find(|ticks| ticks.len() <= most)
+            .unwrap_or_default()
     }
 
     fn all_nines(&self, most: usize) -> Vec<f64> {
@@ -254,12 +265,15 @@ fn power_of_ten(power: i32) -> f64 {
 /// The smallest round step of at least so much.
 fn step(unit: Unit, least: f64) -> f64 {
     const LENGTHS: [f64; 19] = [
-        1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10800.0, 21600.0, 43200.0,
-        86400.0, 172800.0,
+        1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10800.0, 21600.0,
+        43200.0, 86400.0, 172800.0,
     ];
     if unit == Unit::Nanos && least > 1e9 {
         let fits = LENGTHS.iter().map(|seconds| seconds * 1e9).find(|length| *length >= least * (1.0 - 1e-9));
         return fits.unwrap_or_else(|| one_two_five_above(least / 86400e9) * 86400e9);
+    }
+    if unit == Unit::Count {
+        return one_two_five_above(least.max(1.0));
     }
     one_two_five_above(least)
 }
@@ -289,7 +303,56 @@ mod tests {
         let check = |kind, unit, values: &[f64], most, expected: &[&str]| {
             assert_eq!(labels(kind, unit, values, most), expected, "{kind:?} {unit:?} {values:?}");
         };
-        check(Kind::Linear, Unit::Number, &[0.0, 9_400.0], 5, &["0", "5,000", "10,000"]);
+        check(Kind::Linear, Unit::Number, &[0.0, 9_400.0], 5, &["0", "2,000", "4,000", "6,000", "8,000", "10,000"]);
         check(Kind::Linear, Unit::Number, &[0.0, 0.3], 4, &["0", "0.1", "0.2", "0.3"]);
+        check(Kind::Linear, Unit::Number, &[-0.12, 0.07], 3, &["-0.1", "0", "0.1"]);
+        check(Kind::Linear, Unit::Count, &[0.0, 1.0], 8, &["0", "1"]);
+        check(Kind::Linear, Unit::Number, &[0.0, 0.0], 2, &["0", "0.5", "1"]);
+        check(Kind::Linear, Unit::Nanos, &[0.0, 990e9], 4, &["0 s", "5m", "10m", "15m", "20m"]);
+        check(Kind::Linear, Unit::Share, &[0.41, 0.47], 3, &["42 %", "44 %", "46 %"]);
+        check(Kind::Log, Unit::Nanos, &[3e6, 2.4e9], 5, &["10 ms", "100 ms", "1 s"]);
+        check(Kind::Log, Unit::Nanos, &[12e6, 40e6], 5, &["10 ms", "20 ms", "50 ms"]);
+        check(Kind::Log, Unit::Nanos, &[0.0, 0.0], 5, &["0 s"]);
+        check(Kind::Log, Unit::Nanos, &[0.0, 1e6], 5, &["0 s", "500 µs", "1 ms", "2 ms"]);
+        check(Kind::Log, Unit::Share, &[1e-7, 1.0], 4, &["0.0001 %", "0.1 %", "100 %"]);
+        check(Kind::Nines, Unit::Share, &[0.0, 0.99995], 9, &["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
+        check(Kind::Nines, Unit::Share, &[0.0, 0.99], 3, &["0 %", "90 %", "99 %"]);
+    }
+
+    #[test]
+    fn equal_steps_mean_what_the_axis_says() {
+        let place = |kind, ends: [f64; 2], value: f64| {
+            Scale::over(kind, Unit::Number, ends.into_iter())
+                .unwrap()
+                .place(value)
+                .map(|place| (place * 1000.0).round())
+        };
+        assert_eq!(place(Kind::Linear, [10.0, 20.0], 15.0), Some(500.0));
+        assert_eq!(place(Kind::Log, [1.0, 100.0], 10.0), Some(500.0));
+        assert_eq!(place(Kind::Nines, [0.0, 0.99], 0.9), Some(500.0));
+        // What lies beyond the ends stands at them, and what is no number nowhere.
+        assert_eq!(place(Kind::Linear, [10.0, 20.0], f64::INFINITY), Some(1000.0));
+        assert_eq!(place(Kind::Linear, [10.0, 20.0], f64::NAN), None);
+        assert_eq!(place(Kind::Log, [1.0, 100.0], -1.0), None);
+        // Zeros have the first tenth of a logarithmic axis.
+        assert_eq!(place(Kind::Log, [0.0, 100.0], 0.0), Some(0.0));
+        assert_eq!(
+            [0.0, 1.0, 100.0].map(|value| {
+                let scale = Scale::over(Kind::Log, Unit::Number, [0.0, 1.0, 100.0].into_iter()).unwrap();
+                (scale.place(value).unwrap() * 10.0).round()
+            }),
+            [0.0, 1.0, 10.0]
+        );
+    }
+
+    #[test]
+    fn there_are_only_as_many_ticks_as_have_room() {
+        let scale = Scale::over(Kind::Linear, Unit::Nanos, [0.0, 990e9].into_iter()).unwrap();
+        for letters in 1..40 {
+            let ticks = scale.ticks(20, |label| label.chars().count() as f64 / f64::from(letters));
+            let total: f64 =
+                ticks.iter().skip(1).map(|tick| tick.label.chars().count() as f64 / f64::from(letters)).sum();
+            assert!(!ticks.is_empty() && total <= 1.2, "{letters}: {ticks:?}");
+        }
     }
 }

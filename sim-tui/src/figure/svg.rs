@@ -36,7 +36,7 @@ pub(crate) fn colours(is_dark: bool) -> String {
     };
     let mut css = format!(
         ".paper{{fill:{paper}}}.ink{{fill:{ink}}}.pale{{fill:{pale}}}.axis{{stroke:{pale}}}.grid{{stroke:{grid}}}\
-         .shade{{fill:{shade};fill-opacity:.16}}.edge{{stroke:{shade}}}.halo{{stroke:{paper}}}"
+         .shade{{fill:{shade};fill-opacity:.16}}.edge{{stroke:{shade}}}.halo{{stroke:{paper};stroke-width:3px;paint-order:stroke}}"
     );
     for place in 0..LOOKS {
         let colour = if is_dark { dress(place).dark } else { dress(place).light };
@@ -114,17 +114,27 @@ impl<'a> Drawing<'a> {
         let (x, y) = (figure.x_scale(), figure.y_scale());
         let labels: Vec<String> = match figure.rows() {
             Some(rows) => rows.iter().map(|row| short(row, ROW_NAME)).collect(),
-            None => y.iter().flat_map(|scale| scale.ticks(6, |_| 0.0)).map(|tick| tick.label).collect(),
+            None => y.iter().flat_map(|scale| scale.ticks(8, |_| 0.06)).map(|tick| tick.label).collect(),
         };
         let widest = labels.iter().map(|label| wide(label)).fold(0.0, f64::max);
         let left = (widest + 24.0).max(52.0);
-        let mut drawing =
-            Drawing { figure, x, y, left, top: 0.0, right: WIDTH - 24.0, bottom: 0.0, lanes: Vec::new(), out: String::new() };
+        let mut drawing = Drawing {
+            figure,
+            x,
+            y,
+            left,
+            top: 0.0,
+            right: WIDTH - 34.0,
+            bottom: 0.0,
+            lanes: Vec::new(),
+            out: String::new(),
+        };
         drawing.lanes = drawing.named_marks();
-        let lanes = drawing.lanes.iter().filter(|named| named.name.is_some()).map(|named| named.lane + 1).max().unwrap_or(0);
+        let lanes =
+            drawing.lanes.iter().filter(|named| named.name.is_some()).map(|named| named.lane + 1).max().unwrap_or(0);
         let label = if figure.y.label.is_empty() || figure.rows().is_some() { 0.0 } else { LINE };
         let legend = if drawing.has_legend() { LINE * 1.5 } else { 0.0 };
-        drawing.top = 34.0 + legend + label + lanes as f64 * LINE + 6.0;
+        drawing.top = 40.0 + legend + label + lanes as f64 * LINE + 6.0;
         drawing.bottom = drawing.top + drawing.height();
         drawing
     }
@@ -170,17 +180,20 @@ impl<'a> Drawing<'a> {
 
     fn text(&mut self, x: f64, y: f64, anchor: Anchor, class: &str, text: &str) {
         let (anchor, text) = (anchor.word(), escaped(text));
-        self.out += &format!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>\n");
+        self.out +=
+            &format!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>\n");
     }
 
     fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64), more: &str) {
-        self.out += &format!("<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"{more}/>\n");
+        self.out +=
+            &format!("<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"{more}/>\n");
     }
 
     /// Title, legend, the name of the y axis.
     fn head(&mut self) {
         let title = escaped(&self.figure.title);
-        self.out += &format!("<text class=\"ink\" x=\"16\" y=\"24\" font-size=\"15\" font-weight=\"bold\">{title}</text>\n");
+        self.out +=
+            &format!("<text class=\"ink\" x=\"16\" y=\"24\" font-size=\"15\" font-weight=\"bold\">{title}</text>\n");
         if self.has_legend() {
             self.legend(46.0);
         }
@@ -232,7 +245,7 @@ impl<'a> Drawing<'a> {
             return self.text(middle.0, middle.1, Anchor::Middle, "pale", "– no sample");
         }
         let (left, right, top, bottom) = (self.left, self.right, self.top, self.bottom);
-        for tick in self.y.iter().flat_map(|scale| scale.ticks(6, |_| 0.0)).collect::<Vec<_>>() {
+        for tick in self.y.iter().flat_map(|scale| scale.ticks(8, |_| 0.06)).collect::<Vec<_>>() {
             let y = self.up(tick.place);
             self.line("grid", (left, y), (right, y), "");
         }
@@ -269,7 +282,7 @@ impl<'a> Drawing<'a> {
                 }
             }
             None => {
-                for tick in self.y.iter().flat_map(|scale| scale.ticks(6, |_| 0.0)).collect::<Vec<_>>() {
+                for tick in self.y.iter().flat_map(|scale| scale.ticks(8, |_| 0.06)).collect::<Vec<_>>() {
                     let y = self.up(tick.place);
                     self.text(left - 8.0, y + 4.0, Anchor::End, "pale", &tick.label);
                 }
@@ -304,16 +317,19 @@ impl<'a> Drawing<'a> {
                     "<rect class=\"shade\" x=\"{from:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" height=\"{high:.1}\"/>\n"
                 );
             }
-            for x in if from == to { vec![from] } else { vec![from, to] } {
-                let up = if named.name.is_some() { self.lane_y(named.lane) - 11.0 } else { top };
-                self.line("edge", (x, up), (x, bottom), " stroke-dasharray=\"3 3\"");
+            // The line of an instant begins beside its name, those of a stretch at the bar below it.
+            let up = self.lane_y(named.lane) + if from == to { -11.0 } else { 3.0 };
+            let up = if named.name.is_some() { up } else { top };
+            self.line("edge", (from, up), (from, bottom), " stroke-dasharray=\"3 3\"");
+            if from < to {
+                self.line("edge", (to, up), (to, bottom), " stroke-dasharray=\"3 3\"");
             }
             if let Some((x, text)) = &named.name {
                 let y = self.lane_y(named.lane);
                 if to - from > 1.0 {
                     self.line("edge", (from, y + 3.0), (to, y + 3.0), " stroke-width=\"2\"");
                 }
-                self.text(*x, y, Anchor::Start, "ink", text);
+                self.text(*x, y, Anchor::Start, "ink halo", text);
             }
         }
         self.lanes = lanes;
@@ -330,6 +346,10 @@ impl<'a> Drawing<'a> {
         let mut all = Vec::new();
         for mark in self.figure.marks.iter().filter(|mark| scale.shows(mark.from, mark.to)) {
             let (Some(from), Some(to)) = (self.at_x(mark.from), self.at_x(mark.to)) else { continue };
+            if mark.label.is_empty() {
+                all.push(Named { mark, from, to, lane: 0, name: None });
+                continue;
+            }
             let text = short(&mark.label, 90);
             let long = wide(&text);
             let begin = (from + 5.0).min(self.right - long).max(self.left - 30.0);
@@ -366,14 +386,19 @@ impl<'a> Drawing<'a> {
         for (base, column) in stack.iter().filter(|(_, column)| column.height > 0.0) {
             let edges = (self.at_x(column.from), self.at_x(column.to));
             let low = if *base == 0.0 { self.y.map(|scale| self.up(scale.base())) } else { self.at_y(*base) };
-            let (Some(left), Some(right), Some(low), Some(high)) = (edges.0, edges.1, low, self.at_y(base + column.height))
+            let (Some(left), Some(right), Some(low), Some(high)) =
+                (edges.0, edges.1, low, self.at_y(base + column.height))
             else {
                 continue;
             };
             // A gap between columns as long as they are wide enough; what is there at all is seen.
-            let gap = if right - left > 4.0 { 0.5 } else { 0.0 };
+            let gap = match right - left {
+                0.0 => -3.0,
+                wide if wide > 4.0 => 0.5,
+                _ => 0.0,
+            };
             let high = high.min(low - 0.7);
-            self.column(place, dress(place).fill, (left + gap, high), ((right - gap).max(left + 0.7), low));
+            self.column(place, dress(place).fill, (left + gap, high), ((right - gap).max(left + gap + 0.7), low));
         }
     }
 
@@ -381,7 +406,9 @@ impl<'a> Drawing<'a> {
     fn column(&mut self, place: usize, fill: Fill, (left, top): (f64, f64), (right, bottom): (f64, f64)) {
         let (wide, high) = (right - left, bottom - top);
         let rect = |class: &str, more: &str| {
-            format!("<rect class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" height=\"{high:.1}\"{more}/>\n")
+            format!(
+                "<rect class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" height=\"{high:.1}\"{more}/>\n"
+            )
         };
         let colour = format!("f{place}");
         match fill {
@@ -451,14 +478,13 @@ impl<'a> Drawing<'a> {
         }
         let shift = (place as f64 - (self.figure.series.len() as f64 - 1.0) / 2.0) * 9.0;
         let joined: Vec<(f64, Option<f64>)> = all.iter().map(|interval| (interval.at, interval.value)).collect();
-        let at = |(x, y): &(f64, Option<f64>)| Some((self.at_x(*x)? + shift, self.at_y((*y).filter(|y| y.is_finite())?)?));
+        let at =
+            |(x, y): &(f64, Option<f64>)| Some((self.at_x(*x)? + shift, self.at_y((*y).filter(|y| y.is_finite())?)?));
         let places: Vec<(f64, f64)> = joined.iter().filter_map(at).collect();
         let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
         if path.len() > 1 {
-            self.out += &format!(
-                "<path class=\"l{place}\" fill=\"none\" stroke-opacity=\".45\" d=\"M{}\"/>\n",
-                path.join("L")
-            );
+            self.out +=
+                &format!("<path class=\"l{place}\" fill=\"none\" stroke-opacity=\".45\" d=\"M{}\"/>\n", path.join("L"));
         }
         for interval in all {
             self.standing(place, interval, shift);
@@ -537,7 +563,8 @@ const ROW_NAME: usize = 44;
 /// The outline of a rectangle and the stripes in it.
 fn stripes(fill: Fill, (left, top): (f64, f64), (right, bottom): (f64, f64)) -> String {
     let mut path = format!("M{left:.1} {top:.1}H{right:.1}V{bottom:.1}H{left:.1}Z");
-    let places = |from: f64, to: f64| (1..).map(move |step| from + f64::from(step) * 4.0).take_while(move |at| *at < to);
+    let places =
+        |from: f64, to: f64| (1..).map(move |step| from + f64::from(step) * 4.0).take_while(move |at| *at < to);
     match fill {
         Fill::Lying => path.extend(places(top, bottom).map(|y| format!("M{left:.1} {y:.1}H{right:.1}"))),
         Fill::Standing => path.extend(places(left, right).map(|x| format!("M{x:.1} {top:.1}V{bottom:.1}"))),
@@ -550,8 +577,10 @@ fn stripes(fill: Fill, (left, top): (f64, f64), (right, bottom): (f64, f64)) -> 
 fn description(figure: &Figure) -> String {
     let names: Vec<&str> =
         figure.series.iter().map(|series| series.name.as_str()).filter(|name| !name.is_empty()).collect();
-    let marks: Vec<&str> = figure.marks.iter().map(|mark| mark.label.as_str()).collect();
-    let list = |what: &str, all: &[&str]| if all.is_empty() { String::new() } else { format!("{what}: {}.", all.join(", ")) };
+    let marks: Vec<&str> =
+        figure.marks.iter().map(|mark| mark.label.as_str()).filter(|label| !label.is_empty()).collect();
+    let list =
+        |what: &str, all: &[&str]| if all.is_empty() { String::new() } else { format!("{what}: {}.", all.join(", ")) };
     let axes = match figure.rows() {
         Some(rows) => format!("Across: {}. Rows: {}.", figure.x.label, rows.join(", ")),
         None => format!("Across: {}. Up: {}.", figure.x.label, figure.y.label),
@@ -640,7 +669,9 @@ mod tests {
         for figure in examples::all() {
             let svg = drawn(&figure, Place::Alone);
             let high = numbers(&svg, "height")[0];
-            for (attribute, most) in [("x", WIDTH), ("x1", WIDTH), ("x2", WIDTH), ("cx", WIDTH), ("y", high), ("y1", high)] {
+            for (attribute, most) in
+                [("x", WIDTH), ("x1", WIDTH), ("x2", WIDTH), ("cx", WIDTH), ("y", high), ("y1", high)]
+            {
                 for number in numbers(&svg, attribute) {
                     assert!((0.0..=most).contains(&number), "{attribute} {number} of {most} in {}", figure.name);
                 }
@@ -667,6 +698,15 @@ mod tests {
             (left, left + wide, y, said)
         };
         texts.map(place).collect()
+    }
+
+    #[test]
+    fn no_text_runs_over_the_edge() {
+        for figure in examples::all() {
+            for (left, right, _, said) in places(&drawn(&figure, Place::Alone)) {
+                assert!(left >= 0.0 && right <= WIDTH, "{}: \"{said}\" runs from {left} to {right}", figure.name);
+            }
+        }
     }
 
     #[test]

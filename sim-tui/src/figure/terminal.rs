@@ -159,7 +159,8 @@ impl<'a> Plot<'a> {
         let tick = self.paper.letter('┤', '+');
         let plain = self.paper.letter('│', '|');
         let rows = grid.lines().into_iter().zip(&self.left);
-        rows.map(|(row, label)| format!("{label} {}{row}", if label.trim().is_empty() { plain } else { tick })).collect()
+        rows.map(|(row, label)| format!("{label} {}{row}", if label.trim().is_empty() { plain } else { tick }))
+            .collect()
     }
 
     /// The x axis with its numbers and its name.
@@ -189,7 +190,8 @@ impl<'a> Plot<'a> {
         let mut line = vec![' '; self.paper.width.max(begin + self.wide)];
         for tick in ticks {
             let middle = begin + self.column(tick.place);
-            let first = middle.saturating_sub(wide(&tick.label) / 2).min(line.len() - wide(&tick.label).min(line.len()));
+            let first =
+                middle.saturating_sub(wide(&tick.label) / 2).min(line.len() - wide(&tick.label).min(line.len()));
             for (cell, letter) in line[first..].iter_mut().zip(tick.label.chars()) {
                 *cell = letter;
             }
@@ -199,7 +201,7 @@ impl<'a> Plot<'a> {
 
     fn draw_columns(&self, grid: &mut Grid) {
         let stacks = self.figure.stacks();
-        let is_alone = stacks.iter().filter(|stack| !stack.is_empty()).count() == 1;
+        let is_alone = stacks.iter().filter(|stack| stack.iter().any(|(_, column)| column.height > 0.0)).count() == 1;
         for (place, stack) in stacks.iter().enumerate() {
             let cell = self.paper.cell(dress(place));
             for (base, column) in stack.iter().filter(|(_, column)| column.height > 0.0) {
@@ -327,7 +329,8 @@ impl<'a> Plot<'a> {
             return grid.set(0, row, self.paper.letter('–', '-'));
         };
         let Some(middle) = self.at_x(value) else { return };
-        let end = |end: Option<f64>, open: usize| end.and_then(|end| self.at_x(end)).map_or((open, true), |at| (at, false));
+        let end =
+            |end: Option<f64>, open: usize| end.and_then(|end| self.at_x(end)).map_or((open, true), |at| (at, false));
         let (from, lo_open) = end(interval.low(), 0);
         let (to, hi_open) = end(interval.high(), self.wide - 1);
         for x in from..=to {
@@ -348,7 +351,8 @@ impl<'a> Plot<'a> {
             return grid.set(x, self.high - 1, self.paper.letter('–', '-'));
         };
         let Some(middle) = self.at_y(value) else { return };
-        let end = |end: Option<f64>, open: usize| end.and_then(|end| self.at_y(end)).map_or((open, true), |at| (at, false));
+        let end =
+            |end: Option<f64>, open: usize| end.and_then(|end| self.at_y(end)).map_or((open, true), |at| (at, false));
         let (top, hi_open) = end(interval.high(), 0);
         let (bottom, lo_open) = end(interval.low(), self.high - 1);
         for y in top..=bottom {
@@ -392,7 +396,7 @@ impl<'a> Plot<'a> {
     fn lanes(&self) -> Vec<String> {
         let mut lanes: Vec<Vec<char>> = Vec::new();
         let mut left_out = 0;
-        for (from, to, mark) in self.marks() {
+        for (from, to, mark) in self.marks().into_iter().filter(|(.., mark)| !mark.label.is_empty()) {
             let (first, text) = self.named(from, to, &mark.label);
             let letters: Vec<char> = text.chars().collect();
             let room = first.saturating_sub(1)..(first + letters.len() + 1).min(self.wide);
