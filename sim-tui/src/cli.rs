@@ -138,6 +138,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) trace: bool,
     #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) workers: Workers,
@@ -170,6 +172,8 @@ pub(crate) struct HuntArgs {
     #[command(flatten)]
     pub(crate) summaries: Summaries,
     #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) workers: Workers,
@@ -184,6 +188,23 @@ pub(crate) struct Summaries {
     /// Writes a summary as JUnit XML: a test case per property and per way to fail.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+/// Pictures of what a command found.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Pictures {
+    /// Draws pictures below the report.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) plot: bool,
+    /// Draws with ASCII only; so it does by itself where the locale has no UTF-8.
+    #[arg(long, requires = "plot")]
+    pub(crate) ascii: bool,
+    /// Writes the report with its pictures as one HTML page, which needs no network and holds the JSON document too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Writes each picture as an SVG file.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -104,6 +104,11 @@ pub(crate) fn headline(model: &Model, outcome: &Outcome) -> String {
 
 /// A line per property: verdict, name, what was seen, where.
 pub(crate) fn properties(judged: &[Judged]) -> String {
+    table(&[Side::Left, Side::Left, Side::Left], &property_rows(judged))
+}
+
+/// The cells of these lines.
+pub(crate) fn property_rows(judged: &[Judged]) -> Vec<Vec<String>> {
     let row = |judged: &Judged| {
         let place = match (judged.event, judged.at) {
             (Some(event), Some(at)) => format!("event {} at {}", text::count(event), text::length(at)),
@@ -112,25 +117,42 @@ pub(crate) fn properties(judged: &[Judged]) -> String {
         let detail = [judged.detail.as_str(), &place].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
         vec![judged.verdict.to_string(), judged.name.clone(), detail.join(", ")]
     };
-    table(&[Side::Left, Side::Left, Side::Left], &judged.iter().map(row).collect::<Vec<_>>())
+    judged.iter().map(row).collect()
 }
 
 /// Requests and their latency as two small tables.
 pub(crate) fn traffic(run: &Run) -> String {
-    let of = &run.requests;
-    if of.total == 0 {
+    if run.requests.total == 0 {
         return String::new();
     }
-    let head = ["requests", "total", "ok", "error", "unknown", "unanswered", "availability"];
-    let counts = [of.total, of.ok, of.error, of.unknown, of.unanswered].map(text::count);
-    let availability = of.availability.map_or("-".to_owned(), text::percent);
-    let row: Vec<String> = std::iter::once(String::new()).chain(counts).chain([availability]).collect();
-    let requests = columns(&head, row);
+    let [requests, latency] =
+        [("requests", request_cells(run)), ("latency", latency_cells(run))].map(|(name, cells)| {
+            let cells = std::iter::once((name, String::new())).chain(cells);
+            let (head, row): (Vec<&str>, Vec<String>) = cells.unzip();
+            columns(&head, row)
+        });
+    format!("{requests}{latency}")
+}
+
+/// What became of the requests, each count under its name.
+pub(crate) fn request_cells(run: &Run) -> Vec<(&'static str, String)> {
+    let of = &run.requests;
+    vec![
+        ("total", text::count(of.total)),
+        ("ok", text::count(of.ok)),
+        ("error", text::count(of.error)),
+        ("unknown", text::count(of.unknown)),
+        ("unanswered", text::count(of.unanswered)),
+        ("availability", of.availability.map_or("-".to_owned(), text::percent)),
+    ]
+}
+
+/// How long they took, each quantile under its name.
+pub(crate) fn latency_cells(run: &Run) -> Vec<(&'static str, String)> {
     let of = &run.latency;
-    let head = ["latency", "p50", "p90", "p99", "p99.9", "max"];
+    let all = [("p50", of.p50), ("p90", of.p90), ("p99", of.p99), ("p99.9", of.p999), ("max", of.max)];
     let shown = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| text::length((ms * 1e6).round() as u64));
-    let row = std::iter::once(String::new()).chain([of.p50, of.p90, of.p99, of.p999, of.max].map(shown)).collect();
-    format!("{requests}{}", columns(&head, row))
+    all.map(|(name, ms)| (name, shown(ms))).to_vec()
 }
 
 fn columns(head: &[&str], row: Vec<String>) -> String {
@@ -147,6 +169,12 @@ pub(crate) enum Expecting {
 
 /// A line per metric: name, value, unit, what the file expects, what it is.
 pub(crate) fn metrics(model: &Model, run: &Run, expecting: Expecting) -> String {
+    let sides = [Side::Left, Side::Right, Side::Left, Side::Left, Side::Left];
+    without_empty_columns(&sides, &metric_rows(model, run, expecting))
+}
+
+/// The cells of these lines.
+pub(crate) fn metric_rows(model: &Model, run: &Run, expecting: Expecting) -> Vec<Vec<String>> {
     let program = model.program();
     let row = |(name, value): &(String, Option<f64>)| {
         let metric = program.metrics.iter().find(|metric| metric.name == *name);
@@ -162,8 +190,7 @@ pub(crate) fn metrics(model: &Model, run: &Run, expecting: Expecting) -> String 
             about.to_owned(),
         ]
     };
-    let sides = [Side::Left, Side::Right, Side::Left, Side::Left, Side::Left];
-    without_empty_columns(&sides, &run.metrics.iter().map(row).collect::<Vec<_>>())
+    run.metrics.iter().map(row).collect()
 }
 
 fn expectation(expected: &Expected) -> String {

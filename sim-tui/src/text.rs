@@ -134,7 +134,7 @@ pub(crate) fn wrapped(text: &str) -> String {
 }
 
 /// Lines of at most so many characters, broken between words; a longer word has a line of its own.
-fn broken(text: &str, width: usize) -> String {
+pub(crate) fn broken(text: &str, width: usize) -> String {
     let (mut done, mut line) = (String::new(), String::new());
     for word in text.split_whitespace() {
         if !line.is_empty() && wide(&line) + 1 + wide(word) > width {
