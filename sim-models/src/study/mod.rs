@@ -4,13 +4,17 @@
 //! thing decided), so differences are taken seed by seed. That makes their intervals as narrow as what the change itself does.
 
 mod compare;
+mod knee;
 mod latency;
 mod metric;
 mod range;
 mod sheet;
+mod threshold;
 
 pub use self::compare::{Comparison, Difference, Found, Standing, compare, standing, standings};
+pub use self::knee::{Bend, Knee, Profile, knee};
 pub use self::latency::at_share;
 pub use self::metric::{EVERYWHERE, Metric, Unit};
 pub use self::range::{POINTS_MAX, Point, Scale, Vary};
 pub use self::sheet::{Overlap, Questions, Row, SECTIONS, Sheet};
+pub use self::threshold::{Crossing, Met, crossing};

@@ -113,6 +113,11 @@ impl Sheet {
         self.rows.values().map(move |row| row[configuration].values[metric])
     }
 
+    /// The same, each with its seed.
+    pub fn seeded(&self, configuration: usize, metric: usize) -> impl Iterator<Item = (u64, Option<f64>)> {
+        self.rows.iter().map(move |(seed, row)| (*seed, row[configuration].values[metric]))
+    }
+
     /// The verdicts of a configuration, in the order of seeds.
     pub fn verdicts(&self, configuration: usize) -> impl Iterator<Item = Verdict> {
         self.rows.values().map(move |row| row[configuration].verdict)
