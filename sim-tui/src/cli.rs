@@ -316,6 +316,8 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     pub(crate) evidence: Evidence,
     #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) workers: Workers,
@@ -343,6 +345,8 @@ pub(crate) struct SweepArgs {
     #[command(flatten)]
     pub(crate) evidence: Evidence,
     #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) workers: Workers,
@@ -359,6 +363,8 @@ pub(crate) struct VerifyArgs {
     /// How often an interval is to cover the truth.
     #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = confidence)]
     pub(crate) confidence: Confidence,
+    #[command(flatten)]
+    pub(crate) pictures: Pictures,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]

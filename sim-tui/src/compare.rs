@@ -10,7 +10,8 @@ use sim_models::study::{Comparison, Difference, Found, Metric, Standing, compare
 
 use crate::cli::CompareArgs;
 use crate::configuration::{Base, Configuration, is_calm};
-use crate::estimates::{difference, interval_of_difference, with_interval};
+use crate::estimates::{between, difference, drawn_in, interval_at, interval_of_difference, with_interval};
+use crate::figure::{Axis, Data, Figure, Mark};
 use crate::observing::Observer;
 use crate::page::Page;
 use crate::report::{Bad, Exit, Report, bad, note};
@@ -21,6 +22,7 @@ use crate::text;
 pub(crate) fn command(args: &CompareArgs, called: &str) -> Result<Report, Bad> {
     let base = Base::load(&args.what, called)?;
     let configurations = configurations(args, &base, called)?;
+    args.pictures.check()?;
     let wanted = wanted(args);
     let more: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
     let study = Study::new(&args.evidence, &configurations, &more)?;
@@ -31,10 +33,14 @@ pub(crate) fn command(args: &CompareArgs, called: &str) -> Result<Report, Bad> {
     let told =
         Told { scenario: base.scenario(), title: base.title(), study, observed, configurations, comparison, best };
     let exit = Exit::Held.unless(told.observed.interrupted);
-    if args.output.json {
-        return Ok(Report::json(&told.json(), exit));
+    let document = told.json();
+    let mut text = if args.output.json { format!("{document:#}\n") } else { told.page(false).text() };
+    if args.pictures.are_wanted() {
+        let page = told.page(true);
+        text += &args.pictures.plots(&page);
+        args.pictures.write(&page, &document)?;
     }
-    Ok(Report { text: told.page().text(), exit })
+    Ok(Report { text, exit })
 }
 
 /// The base first, then what it is compared with.
@@ -145,7 +151,7 @@ impl Told {
         })
     }
 
-    fn page(&self) -> Page {
+    fn page(&self, with_figures: bool) -> Page {
         let mut page = Page::new(self.title.clone());
         page.paragraph(self.study.foreword(&self.observed, self.configurations.len()));
         let names = Names::of(&self.configurations);
@@ -157,6 +163,9 @@ impl Told {
                     page.heading(heading);
                 }
                 page.table(&["", &metric.title(), "difference, seed by seed", ""], &self.rows(at, metric, &names));
+                if with_figures {
+                    self.figures(at, metric).into_iter().for_each(|figure| page.figure(figure));
+                }
             }
         }
         for words in self.afterwords() {
@@ -181,6 +190,27 @@ impl Told {
             vec![name.clone(), with_interval(&metric.unit, estimate), differs, found]
         };
         names.short.iter().enumerate().map(row).collect()
+    }
+
+    /// A metric of every configuration, and how it differs from the first.
+    fn figures(&self, at: usize, metric: &Metric) -> Vec<Figure> {
+        let rows: Vec<String> = self.configurations.iter().map(|of| of.name.clone()).collect();
+        let values = self.comparison.standings.iter().enumerate();
+        let values = values.map(|(row, of)| interval_at(row as f64, &metric.unit, &of[at].estimate)).collect();
+        let x = Axis::linear(&metric.title(), drawn_in(&metric.unit).0);
+        let name = text::slug(&metric.name);
+        let mut figures =
+            vec![Figure::new(&name, &metric.name, x, Axis::rows("", rows.clone())).with("", Data::Intervals(values))];
+        if rows.len() > 1 {
+            let unit = between(&metric.unit);
+            let differences = self.comparison.differences[1..].iter().enumerate();
+            let differences = differences.map(|(row, of)| interval_at(row as f64, &unit, &of[at].estimate)).collect();
+            let title = format!("{}: difference from {}", metric.name, rows[0]);
+            let x = Axis::linear(&title, drawn_in(&unit).0).including(&[0.0]);
+            let figure = Figure::new(&format!("{name}-difference"), &title, x, Axis::rows("", rows[1..].to_vec()));
+            figures.push(figure.with("", Data::Intervals(differences)).marked(vec![Mark::instant(0.0, "none")]));
+        }
+        figures
     }
 
     fn differs(&self, metric: &Metric, found: &Difference) -> (String, String) {

@@ -89,15 +89,27 @@ impl Base {
             let Configuration { model, .. } = Base::load(&what, called)?.as_it_is()?;
             return Ok(Configuration { name, model });
         }
-        let changes = Changes::read(&name, self)?;
-        let model = match self {
-            Base::Scenario(loaded, what) => load::model(loaded, &changes.on(what))?,
-            Base::Case(loaded, path) => changed_case(loaded, path, &changes)?,
-        };
+        let model = self.changed(&Changes::read(&name, self)?)?;
         Ok(Configuration { name, model })
     }
 
-    fn settings(&self) -> Result<Settings, Bad> {
+    /// The configuration in which these settings have these values.
+    pub(crate) fn turned(&self, settings: &[(&str, &str)]) -> Result<Configuration, Bad> {
+        let settings: Vec<String> = settings.iter().map(|(name, text)| format!("{name}={text}")).collect();
+        let name = settings.join(", ");
+        let changes = Changes { settings, ..Changes::default() };
+        Ok(Configuration { name, model: self.changed(&changes)? })
+    }
+
+    fn changed(&self, changes: &Changes) -> Result<Model, Bad> {
+        match self {
+            Base::Scenario(loaded, what) => load::model(loaded, &changes.on(what)),
+            Base::Case(loaded, path) => changed_case(loaded, path, changes),
+        }
+    }
+
+    /// The knobs that can be turned.
+    pub(crate) fn settings(&self) -> Result<Settings, Bad> {
         match self {
             Base::Scenario(loaded, _) => Ok(loaded.scenario.document().settings().clone()),
             Base::Case(loaded, _) => loaded.settings(),

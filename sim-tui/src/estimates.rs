@@ -3,6 +3,8 @@
 use sim_models::stats::{Estimate, Method};
 use sim_models::study::Unit;
 
+use crate::figure::Interval;
+use crate::figure::scale::Unit as AxisUnit;
 use crate::text;
 
 /// What stands where there is no value.
@@ -35,8 +37,29 @@ pub(crate) fn interval_of_difference(unit: &Unit, estimate: &Estimate) -> String
     ends(&between(unit), estimate, Sign::Always)
 }
 
+/// A number by itself.
+pub(crate) fn measured_as(unit: &Unit, value: f64) -> String {
+    measured(unit, value, None, Sign::OfLess)
+}
+
+/// What an axis of such values is written in, and by how much they are multiplied for that.
+pub(crate) fn drawn_in(unit: &Unit) -> (AxisUnit, f64) {
+    match unit {
+        Unit::Share => (AxisUnit::Share, 1.0),
+        Unit::Points => (AxisUnit::Number, 100.0),
+        Unit::Millis => (AxisUnit::Nanos, 1e6),
+        Unit::Plain(_) => (AxisUnit::Number, 1.0),
+    }
+}
+
+/// An estimate as it is drawn in a row or at a place of the x axis.
+pub(crate) fn interval_at(at: f64, unit: &Unit, estimate: &Estimate) -> Interval {
+    let drawn = |end: Option<f64>| end.map(|end| end * drawn_in(unit).1);
+    Interval::new(at, drawn(estimate.value), drawn(estimate.lo), drawn(estimate.hi))
+}
+
 /// What differences are measured in.
-fn between(unit: &Unit) -> Unit {
+pub(crate) fn between(unit: &Unit) -> Unit {
     match unit {
         Unit::Share => Unit::Points,
         Unit::Points | Unit::Millis | Unit::Plain(_) => unit.clone(),

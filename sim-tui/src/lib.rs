@@ -35,14 +35,16 @@ mod seeds;
 mod shrink;
 mod study;
 mod summary;
+mod sweep;
 mod text;
 mod trace;
+mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Workers};
-use crate::report::{Bad, Exit, Report, bad};
+use crate::report::{Bad, Exit, Report};
 
 /// Does what the command line of this process asks; what the shell is told.
 pub fn main() -> ExitCode {
@@ -84,7 +86,8 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Shrink(args)) => shrink::command(args, called),
         Some(Command::Explain(args)) => explain::command(args, called),
         Some(Command::Compare(args)) => compare::command(args, called),
-        Some(Command::Sweep(_) | Command::Verify(_)) => Err(bad!("soon")),
+        Some(Command::Sweep(args)) => sweep::command(args, called),
+        Some(Command::Verify(args)) => verify::command(args, called),
         Some(Command::List(output)) => reference::list(*output, called),
         Some(Command::Show(args)) => reference::show(args, called),
         Some(Command::New { name }) => reference::new(name, called),

@@ -80,7 +80,9 @@ impl Profile {
     fn over(&self, sections: impl Iterator<Item = u64>) -> Option<f64> {
         match &self.kind {
             Kind::Mean(sums) => {
-                let (sum, runs) = sections.filter_map(|section| sums.get(&section)).fold((0.0, 0), |(sum, runs), of| (sum + of.0, runs + of.1));
+                let (sum, runs) = sections
+                    .filter_map(|section| sums.get(&section))
+                    .fold((0.0, 0), |(sum, runs), of| (sum + of.0, runs + of.1));
                 (runs > 0).then(|| sum / runs as f64)
             }
             Kind::Latency(latencies, share) => {
@@ -136,7 +138,8 @@ fn around(points: &[Bend], at: usize, precision: i128) -> impl Iterator<Item = i
 fn furthest(points: &[Bend], value: impl Fn(&Bend) -> Option<f64>) -> Option<(usize, f64)> {
     let values: Vec<f64> = points.iter().map(value).collect::<Option<_>>()?;
     let (first, last) = (points.first()?, points.last()?);
-    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+    let (low, high) =
+        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
     if points.len() < 3 || high <= low || last.position <= first.position {
         return None;
     }

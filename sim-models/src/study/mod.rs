@@ -3,6 +3,7 @@
 //! Every configuration runs with the same seeds, and the same operation has the same luck in each of them (dice belong to the
 //! thing decided), so differences are taken seed by seed. That makes their intervals as narrow as what the change itself does.
 
+mod claims;
 mod compare;
 mod knee;
 mod latency;
@@ -11,6 +12,7 @@ mod range;
 mod sheet;
 mod threshold;
 
+pub use self::claims::{Claim, LEVEL, OUTSIDE, decide};
 pub use self::compare::{Comparison, Difference, Found, Standing, compare, standing, standings};
 pub use self::knee::{Bend, Knee, Profile, knee};
 pub use self::latency::at_share;

@@ -104,7 +104,8 @@ impl Search<'_> {
         let number = self.number;
         let is_sure = |found: &Met| Side::surely(&found.estimate, number) == Some(side);
         let sure = self.found.iter().filter(|found| (from..=to).contains(&found.ticks) && is_sure(found));
-        let closest = if is_before { sure.map(|found| found.ticks).max() } else { sure.map(|found| found.ticks).min() }?;
+        let closest =
+            if is_before { sure.map(|found| found.ticks).max() } else { sure.map(|found| found.ticks).min() }?;
         // Between it and the passage all that was tried is in doubt; the nearest of that bounds the search.
         let doubts = self.found.iter().map(|found| found.ticks);
         let (closest, _) = if is_before {
@@ -154,7 +155,10 @@ mod tests {
             Some(line(0.0)(ticks))
         });
         let found = found.unwrap();
-        assert!(found.between.0 <= 369 && 370 <= found.between.1 && found.between.1 - found.between.0 <= 25, "{found:?}");
+        assert!(
+            found.between.0 <= 369 && 370 <= found.between.1 && found.between.1 - found.between.0 <= 25,
+            "{found:?}"
+        );
         assert!(runs <= 6, "{runs} runs");
     }
 
