@@ -1,7 +1,8 @@
 //! Intervals cover the truth as often as they say: by exact calculation where there is one, and by counting.
 //!
-//! Exact and conservative methods cover at least as often as they say, wherever the truth lies. Approximate ones come near it where
-//! theory says that they do, and where they do not it is printed how often they cover instead. Data come from the seed.
+//! Exact and conservative methods cover at least as often as they say, wherever the truth lies. Approximate ones come
+//! near it where theory says that they do, and where they do not it is printed how often they cover instead. Data come
+//! from the seed.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +10,7 @@ use faultline_tests::scenarios::over_seeds;
 use sim_core::seed::{mix, name_hash};
 use sim_core::{Ratio, Seed};
 use sim_models::stats::{
-    Better, Confidence, Decision, Estimate, Flips, Goal, Precision, Ranks, Selection, Spread, batch_means,
+    Batched, Better, Confidence, Decision, Estimate, Flips, Goal, Precision, Ranks, Selection, Spread, batch_means,
     batch_quantiles, clopper_pearson, holm, laws, paired, quantile, rate, ratio, replications, rule_of_three, unpaired,
     wilson,
 };
@@ -165,7 +166,8 @@ fn score_intervals_of_shares_come_near_on_average_but_not_everywhere() {
         let mean = truths.map(|truth| share_covers(wilson, of, truth)).sum::<f64>() / 91.0;
         assert!((0.945..=0.955).contains(&mean), "{of}: {mean}");
     }
-    // And where a hit is not to be expected, it covers less: a single hit of ten excludes 1 %, and that is seen in 9.6 % of tries.
+    // And where a hit is not to be expected, it covers less: a single hit of ten excludes 1 %, and that is seen in 9.6
+    // % of tries.
     let covered = share_covers(wilson, 10, 0.01);
     assert!((covered - binomial_mass(0, 10, 0.01)).abs() < ROUNDED, "{covered}");
 }
@@ -189,8 +191,8 @@ fn score_intervals_of_differences_come_near_where_flips_are_to_be_expected() {
     }
 }
 
-/// How often Student's interval covers the mean of skewed values: Edgeworth's expansion to 1/n (Hall, The Bootstrap and Edgeworth
-/// Expansion, 1992, 2.6, its term for normal values left out, which Student's quantile takes care of).
+/// How often Student's interval covers the mean of skewed values: Edgeworth's expansion to 1/n (Hall, The Bootstrap and
+/// Edgeworth Expansion, 1992, 2.6, its term for normal values left out, which Student's quantile takes care of).
 fn students_coverage(n: usize, skewness: f64, kurtosis: f64) -> f64 {
     let z = laws::normal(0.025);
     let density = libm::exp(-z * z / 2.0) / libm::sqrt(std::f64::consts::TAU);
@@ -458,17 +460,18 @@ fn stays(luck: &mut Luck, n: usize, load: f64) -> Vec<f64> {
     all[n / 5..].to_vec()
 }
 
-/// The mean of one dependent series, whose truth is known, and how often it says that the series is long enough.
-fn series_rows(
+/// An estimate over one dependent series whose truth is known, and how often it says that the series is long enough.
+fn judged(
     rows: &mut Vec<Row>,
+    method: &'static str,
     of: &str,
     claim: Claim,
     truth: f64,
-    draw: impl Fn(&mut Luck) -> Vec<f64> + Copy + Sync + 'static,
+    found: impl Fn(&mut Luck) -> Option<Batched> + Copy + Sync + 'static,
 ) {
-    let found = move |luck: &mut Luck| batch_means(&draw(luck), Confidence::USUAL).expect("enough of them");
-    rows.push(row("batch means", of, claim, Theory::None, move |luck| found(luck).estimate.covers(truth)));
-    rows.push(row("that it is settled", of, Claim::Shown, Theory::None, move |luck| found(luck).settled));
+    let found = move |luck: &mut Luck| found(luck).expect("enough of them");
+    rows.push(row(method, of, claim, Theory::None, move |luck| found(luck).estimate.covers(truth)));
+    rows.push(row("that it is settled", of, Claim::Shown, Theory::None, move |luck| found(luck).cut.settled));
 }
 
 /// One dependent series each.
@@ -482,7 +485,9 @@ fn series() -> Vec<Row> {
         (1_000, 0.99, Claim::Shown),
     ] {
         let name = format!("{n} values that remember {share}");
-        series_rows(&mut rows, &name, claim, 0.0, move |luck| remembering(luck, n, share));
+        judged(&mut rows, "batch means", &name, claim, 0.0, move |luck| {
+            batch_means(&remembering(luck, n, share), Confidence::USUAL)
+        });
     }
     for (n, load, claim) in [
         (10_000, 0.5, Claim::Near),
@@ -492,28 +497,27 @@ fn series() -> Vec<Row> {
         (10_000, 0.9, Claim::Shown),
     ] {
         let name = format!("{n} stays in M/M/1 at {load}");
-        series_rows(&mut rows, &name, claim, 1.0 / (1.0 - load), move |luck| stays(luck, n, load));
+        judged(&mut rows, "batch means", &name, claim, 1.0 / (1.0 - load), move |luck| {
+            batch_means(&stays(luck, n, load), Confidence::USUAL)
+        });
     }
-    for (n, load, share, claim) in
-        [(50_000, 0.5, "90%", Claim::Near), (50_000, 0.5, "99%", Claim::Near), (10_000, 0.8, "99%", Claim::Shown)]
-    {
+    for (n, load, share, claim) in [
+        (50_000, 0.5, "90%", Claim::Near),
+        (50_000, 0.5, "99%", Claim::Near),
+        (200_000, 0.8, "99%", Claim::Near),
+        (10_000, 0.8, "99%", Claim::Shown),
+    ] {
         let (p, truth) = (percent(share), -libm::log1p(-percent(share).as_f64()) / (1.0 - load));
-        rows.push(row(
-            "batch quantiles",
-            format!("{share} of {n} stays at {load}, 20 batches"),
-            claim,
-            Theory::None,
-            move |luck| {
-                let found = batch_quantiles(&stays(luck, n, load), p, 20, Confidence::USUAL);
-                found.expect("enough of them").covers(truth)
-            },
-        ));
+        let name = format!("{share} of {n} stays in M/M/1 at {load}");
+        judged(&mut rows, "batch quantiles", &name, claim, truth, move |luck| {
+            batch_quantiles(&stays(luck, n, load), p, Confidence::USUAL)
+        });
     }
     rows
 }
 
-/// Five arms on the same seeds, where less is better: the first has mean 0, the others so much more; common luck and some of their
-/// own.
+/// Five arms on the same seeds, where less is better: the first has mean 0, the others so much more; common luck and
+/// some of their own.
 fn arms(luck: &mut Luck, seeds: usize, behind: f64) -> Vec<Vec<f64>> {
     let mut arms = vec![Vec::new(); 5];
     for _ in 0..seeds {

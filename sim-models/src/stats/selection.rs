@@ -22,8 +22,8 @@ pub struct Selection {
     pub best: usize,
     /// Which may be the truly best one, by index; the truly best one is among them with the confidence asked for.
     pub candidates: Vec<usize>,
-    /// By how much at most the true mean of `best` is worse than that of the truly best one, with the confidence asked for; nothing
-    /// when it is the only candidate.
+    /// By how much at most the true mean of `best` is worse than that of the truly best one, with the confidence asked
+    /// for; nothing when it is the only candidate.
     pub loss_max: f64,
     /// The greatest standard deviation of a difference between any two: what [`Selection::seeds_for`] plans with.
     deviation_max: f64,
@@ -32,18 +32,18 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Of at least two samples, one value per seed, all on the same seeds; those beyond the shortest sample are left out. None of fewer than
-    /// two samples or seeds, or with a value that is no number.
+    /// Of at least two samples, one value per seed, all on the same seeds; those beyond the shortest sample are left
+    /// out. None of fewer than two samples or seeds, or with a value that is no number.
     ///
-    /// Differences are near normal or their seeds many; samples may depend on one another in any way. The truly best one loses no
-    /// comparison with any of the others by more than t standard errors of that difference, where t leaves α / (k − 1) on one side;
-    /// only those k − 1 comparisons matter, so Bonferroni's share is theirs. Whoever loses by more is no candidate, and what the one taken
-    /// is behind the best is bounded by the same comparisons. A look at many sizes of sample in turn, stopping when one pleases, is not
-    /// covered; for that, see [`Selection::seeds_for`].
+    /// Differences are near normal or their seeds many; samples may depend on one another in any way. The truly best
+    /// one loses no comparison with any of the others by more than t standard errors of that difference, where t leaves
+    /// α / (k − 1) on one side; only those k − 1 comparisons matter, so Bonferroni's share is theirs. Whoever loses by
+    /// more is no candidate, and what the one taken is behind the best is bounded by the same comparisons. A look at
+    /// many sizes of sample in turn, stopping when one pleases, is not covered; for that, see [`Selection::seeds_for`].
     ///
-    /// Nelson and Matejcik, Using Common Random Numbers for Indifference-Zone Selection and Multiple Comparisons in Simulation,
-    /// Management Science 41, 1995 (without its assumption that all differences vary alike); Hsu, Multiple Comparisons, 1996, chapter 4;
-    /// screening: Nelson, Swann, Goldsman and Song, Operations Research 49, 2001.
+    /// Nelson and Matejcik, Using Common Random Numbers for Indifference-Zone Selection and Multiple Comparisons in
+    /// Simulation, Management Science 41, 1995 (without its assumption that all differences vary alike); Hsu, Multiple
+    /// Comparisons, 1996, chapter 4; screening: Nelson, Swann, Goldsman and Song, Operations Research 49, 2001.
     pub fn of(samples: &[&[f64]], better: Better, confidence: Confidence) -> Option<Selection> {
         let seeds = samples.iter().map(|sample| sample.len()).min()?;
         if samples.len() < 2 || seeds < 2 {
@@ -69,18 +69,19 @@ impl Selection {
         Some(Selection { best, candidates, loss_max, deviation_max, t, seeds: seeds as u64 })
     }
 
-    /// The one with the best mean, if no other can be better by more than `indifference`: then it is the best one, or as good as that,
-    /// with the confidence asked for.
+    /// The one with the best mean, if no other can be better by more than `indifference`: then it is the best one, or
+    /// as good as that, with the confidence asked for.
     pub fn decided(&self, indifference: f64) -> Option<usize> {
         (self.loss_max <= indifference).then_some(self.best)
     }
 
-    /// How many seeds in all, were these the first ones, make the best mean of all seeds belong to the best one, or to one within
-    /// `indifference` of it, with the confidence asked for. `indifference` is above nothing.
+    /// How many seeds in all, were these the first ones, make the best mean of all seeds belong to the best one, or to
+    /// one within `indifference` of it, with the confidence asked for. `indifference` is above nothing.
     ///
-    /// The first seeds are a fixed number, at least some ten. Run on to this number, then take the one with the best mean, without
-    /// testing again. Max(n₀, ⌈(t s / δ)²⌉) with the greatest s among all differences: Clark and Yang, A Bonferroni Selection
-    /// Procedure When Using Common Random Numbers with Unknown Variances, Winter Simulation Conference 1986.
+    /// The first seeds are a fixed number, at least some ten. Run on to this number, then take the one with the best
+    /// mean, without testing again. Max(n₀, ⌈(t s / δ)²⌉) with the greatest s among all differences: Clark and Yang, A
+    /// Bonferroni Selection Procedure When Using Common Random Numbers with Unknown Variances, Winter Simulation
+    /// Conference 1986.
     pub fn seeds_for(&self, indifference: f64) -> u64 {
         let needed = self.t * self.deviation_max / indifference;
         self.seeds.max(ceil(needed * needed) as u64)
@@ -117,8 +118,8 @@ mod tests {
 
     #[test]
     fn the_least_is_chosen_and_what_cannot_be_it_is_left_out() {
-        // B less A is −1 ± 0.1155: no doubt. B less C is −1.9, −0.1, −1.9, −0.1: mean −1, standard error 0.5196, and t of 3 degrees
-        // of freedom with 2.5 % above is 3.182; so C may be better by 0.654.
+        // B less A is −1 ± 0.1155: no doubt. B less C is −1.9, −0.1, −1.9, −0.1: mean −1, standard error 0.5196, and t
+        // of 3 degrees of freedom with 2.5 % above is 3.182; so C may be better by 0.654.
         let found = selection(Better::Less);
         assert_eq!((found.best, found.candidates.as_slice()), (1, [1, 2].as_slice()));
         assert!((found.loss_max - (3.182_446 * 0.519_615 - 1.0)).abs() < 1e-5, "{found:?}");
