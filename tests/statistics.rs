@@ -1,7 +1,8 @@
-//! The estimators give the figures that others have worked out, and the simulator's runs, put through them, those of closed forms.
+//! The estimators give the figures that others have worked out, and the simulator's runs, put through them, those of
+//! closed forms.
 //!
-//! First the arithmetic: batch means, warm-up and ranks on fixed input, to nine digits. Then what statistics get wrong about
-//! latency: percentiles that were averaged, clients that wait before they ask again; as scenario files, run.
+//! First the arithmetic: batch means, warm-up and ranks on fixed input, to nine digits. Then what statistics get wrong
+//! about latency: percentiles that were averaged, clients that wait before they ask again; as scenario files, run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -29,8 +30,9 @@ fn share(text: &str) -> Ratio {
     text.parse().expect("a ratio")
 }
 
-/// 400 values of xᵢ = 0.7 xᵢ₋₁ + uᵢ from x₀ = 10, where u is the generator of C's standard, 1103515245 u + 12345 modulo 2³¹ from
-/// 12345, over 2³¹: a series that remembers, with a start far from where it settles, which any language reproduces.
+/// 400 values of xᵢ = 0.7 xᵢ₋₁ + uᵢ from x₀ = 10, where u is the generator of C's standard, 1103515245 u + 12345 modulo
+/// 2³¹ from 12345, over 2³¹: a series that remembers, with a start far from where it settles, which any language
+/// reproduces.
 fn remembering() -> Vec<f64> {
     let (mut state, mut x) = (12_345u64, 10.0);
     let mut next = || {
@@ -50,8 +52,8 @@ fn the_series_is_the_one_that_others_have_seen() {
     close(series[399], 2.2148037498177167);
 }
 
-// Non-overlapping batch means, Law and Kelton, Simulation Modeling and Analysis, 9.5.3: half-width t_{b−1} s / √b; worked out in
-// Python from the definitions.
+// Non-overlapping batch means, Law and Kelton, Simulation Modeling and Analysis, 9.5.3: half-width t_{b−1} s / √b;
+// worked out in Python from the definitions.
 
 #[test]
 fn batch_means_of_a_fixed_series_are_those_of_the_definition() {
@@ -158,8 +160,9 @@ fn covers(found: Estimate, truth: f64, relative: f64) {
     assert!(found.half_width().expect("an interval") <= relative * truth, "{found:?} is too wide");
 }
 
-// Common random numbers. M/M/1 with service at 100 a second: the mean stay is 1 / (100 − λ) (Kleinrock, Queueing Systems I, 3.2),
-// 50 ms at 80 a second and 40 ms at 75. In both runs of one seed each customer's arrival and service are the same draws, scaled.
+// Common random numbers. M/M/1 with service at 100 a second: the mean stay is 1 / (100 − λ) (Kleinrock, Queueing
+// Systems I, 3.2), 50 ms at 80 a second and 40 ms at 75. In both runs of one seed each customer's arrival and service
+// are the same draws, scaled.
 
 /// The mean stay in seconds of so many customers, the first fifth of them left out.
 fn mean_stay(rate: &str, customers: u64, seed: Seed) -> f64 {
@@ -167,7 +170,9 @@ fn mean_stay(rate: &str, customers: u64, seed: Seed) -> f64 {
         "faultline": 1,
         "name": "one-worker",
         "settings": {"rate": {"default": "50/s"}, "customers": {"default": 1000, "min": 1}},
-        "nodes": {"desk": {"kind": "service", "workers": 1, "endpoints": {"serve": [{"work": {"exponential": "10ms"}}]}}},
+        "nodes": {"desk": {
+            "kind": "service", "workers": 1, "endpoints": {"serve": [{"work": {"exponential": "10ms"}}]},
+        }},
         "workload": {"door": {
             "rate": "${rate}", "spacing": "poisson", "limit": "${customers}", "each": "customer",
             "do": [{"call": "desk.serve"}],
@@ -187,7 +192,8 @@ fn two_loads(customers: u64, first_of_busy: u64) -> Vec<(f64, f64)> {
     })
 }
 
-/// The interval of the pairs, the interval of the same runs when it is forgotten that they are pairs, and how much wider that is.
+/// The interval of the pairs, the interval of the same runs when it is forgotten that they are pairs, and how much
+/// wider that is.
 fn with_and_without_pairs(pairs: &[(f64, f64)]) -> (Estimate, Estimate, f64) {
     let (quiet, busy): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
     let (common, forgotten) = (paired(pairs, SURE), unpaired(&quiet, &busy, SURE));
@@ -215,8 +221,9 @@ fn the_same_seeds_tell_two_loads_apart_at_half_the_width_of_others() {
     assert!(wide >= 2.0 * narrow, "{narrow} beside {wide}");
 }
 
-// Averaged percentiles. Half of all requests go to a server with mean 10 ms, half to one with mean 100 ms, both exponential and
-// without a line. The p99 of all solves (e^(−t/10) + e^(−t/100)) / 2 = 0.01; the mean of both p99s is 55 ln 100.
+// Averaged percentiles. Half of all requests go to a server with mean 10 ms, half to one with mean 100 ms, both
+// exponential and without a line. The p99 of all solves (e^(−t/10) + e^(−t/100)) / 2 = 0.01; the mean of both p99s is
+// 55 ln 100.
 
 /// The time that a share of all requests stays below, in milliseconds, by halving.
 fn of_both(share: f64) -> f64 {
@@ -245,7 +252,11 @@ fn the_percentile_of_two_servers_is_not_the_mean_of_theirs_in_runs() {
         "nodes": {"fast": server("10ms"), "slow": server("100ms")},
         "workload": {"door": {
             "rate": "1000/s", "spacing": "poisson", "limit": 40_000, "each": "request",
-            "do": [{"chance": "50%", "then": [{"record": "slowly"}, {"call": "slow.serve"}], "else": [{"call": "fast.serve"}]}],
+            "do": [{
+                "chance": "50%",
+                "then": [{"record": "slowly"}, {"call": "slow.serve"}],
+                "else": [{"call": "fast.serve"}],
+            }],
         }},
     });
     let model = model(&file, &Choices::none());
@@ -268,18 +279,25 @@ fn the_percentile_of_two_servers_is_not_the_mean_of_theirs_in_runs() {
     assert!(average.hi < p99.lo, "the average is a third too low: {average:?}, {p99:?}");
 }
 
-// Coordinated omission (named by Tene): a server that takes 1 ms has no time for 100 s of each 200 s. Customers come every 10 ms,
-// whether it has or not; or one client asks every 10 ms, but never before it has its answer. The figures are integer
-// arithmetic: customer k comes at 10 k ms, is served when the server has time and the one before is done (Lindley 1952).
+// Coordinated omission (named by Tene): a server that takes 1 ms has no time for 100 s of each 200 s. Customers come
+// every 10 ms, whether it has or not; or one client asks every 10 ms, but never before it has its answer. The figures
+// are integer arithmetic: customer k comes at 10 k ms, is served when the server has time and the one before is done
+// (Lindley 1952).
 
-/// The desk with its one worker, and whoever asks. A keeper takes the worker for 100 s out of each 200 s, first at `since`.
+/// The desk with its one worker, and whoever asks. A keeper takes the worker for 100 s out of each 200 s, first at
+/// `since`.
 fn standing_still(since: &str, asking: &Value) -> Value {
     json!({
         "faultline": 1,
         "name": "standing-still",
-        "nodes": {"desk": {"kind": "service", "workers": 1, "endpoints": {"serve": [{"work": "1ms"}], "keep": [{"work": "100s"}]}}},
+        "nodes": {"desk": {
+            "kind": "service", "workers": 1, "endpoints": {"serve": [{"work": "1ms"}], "keep": [{"work": "100s"}]},
+        }},
         "workload": {
-            "keeper": {"rate": "18/h", "spacing": "even", "start": since, "limit": 2, "each": "care", "do": [{"call": "desk.keep"}]},
+            "keeper": {
+                "rate": "18/h", "spacing": "even", "start": since, "limit": 2, "each": "care",
+                "do": [{"call": "desk.keep"}],
+            },
             "door": asking,
         },
     })

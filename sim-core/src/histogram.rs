@@ -9,10 +9,12 @@ use thiserror::Error;
 
 use crate::ratio::Ratio;
 
-/// How many values fell where: exact below 256 ns, above that into buckets that are at most 1/128 as wide as their lower end.
+/// How many values fell where: exact below 256 ns, above that into buckets that are at most 1/128 as wide as their
+/// lower end.
 ///
-/// So a value is known to 2⁻⁷ of itself, at most 7,424 buckets cover all of 64 bits, and only those with a count take room. Count,
-/// sum, least and greatest value are exact. Counts and sums stop at their greatest number instead of wrapping.
+/// So a value is known to 2⁻⁷ of itself, at most 7,424 buckets cover all of 64 bits, and only those with a count take
+/// room. Count, sum, least and greatest value are exact. Counts and sums stop at their greatest number instead of
+/// wrapping.
 ///
 /// The layout is log-linear as in Tene's HdrHistogram: a power of two is cut into 128 equal parts.
 ///
@@ -134,7 +136,8 @@ impl Histogram {
         self.ends.map(|(_, greatest)| greatest)
     }
 
-    /// The buckets that hold something, from low to high. The first begins at the least value, the last ends at the greatest.
+    /// The buckets that hold something, from low to high. The first begins at the least value, the last ends at the
+    /// greatest.
     pub fn buckets(&self) -> impl DoubleEndedIterator<Item = Bucket> + '_ {
         let (least, greatest) = self.ends.unwrap_or_default();
         self.counts.iter().map(move |(index, count)| {
@@ -143,7 +146,8 @@ impl Histogram {
         })
     }
 
-    /// The bucket of the nearest-rank quantile: no less than that share of the values is at or below it. None of nothing.
+    /// The bucket of the nearest-rank quantile: no less than that share of the values is at or below it. None of
+    /// nothing.
     pub fn quantile(&self, share: Ratio) -> Option<Bucket> {
         let rank = (u128::from(share.parts()) * u128::from(self.count)).div_ceil(u128::from(Ratio::ONE.parts()));
         self.ranked((rank as u64).max(1))
@@ -159,7 +163,8 @@ impl Histogram {
     }
 }
 
-/// As it is written: the buckets by their lower ends. A sum may have more digits than other readers keep, so it is a text.
+/// As it is written: the buckets by their lower ends. A sum may have more digits than other readers keep, so it is a
+/// text.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {

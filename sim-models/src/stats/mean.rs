@@ -21,8 +21,8 @@ pub struct Spread {
 impl Spread {
     /// Of a sample; none of an empty one, or of one with a value that is no number.
     ///
-    /// The deviations are taken from the mean in a second pass (Chan, Golub and LeVeque, The American Statistician 37, 1983), so
-    /// a large mean does not drown a small spread; values that are all alike spread by exactly nothing.
+    /// The deviations are taken from the mean in a second pass (Chan, Golub and LeVeque, The American Statistician 37,
+    /// 1983), so a large mean does not drown a small spread; values that are all alike spread by exactly nothing.
     pub fn of(values: &[f64]) -> Option<Spread> {
         let (first, n) = (*values.first()?, values.len() as f64);
         if values.iter().any(|value| !value.is_finite()) {
@@ -72,9 +72,9 @@ impl Spread {
 
 /// The mean over independent replications, one value each, in Student's interval.
 ///
-/// The values are independent (one per seed) and either near normal or many: of skewed values few runs cover less than is said
-/// (ten exponential ones: 90 % for 95 %). It does not see a bias that every run has, such as an empty start; delete that first. No
-/// interval from a single value; no value from none or from one that is no number.
+/// The values are independent (one per seed) and either near normal or many: of skewed values few runs cover less than
+/// is said (ten exponential ones: 90 % for 95 %). It does not see a bias that every run has, such as an empty start;
+/// delete that first. No interval from a single value; no value from none or from one that is no number.
 ///
 /// Law and Kelton, Simulation Modeling and Analysis, 3rd edition, 9.4.1.
 ///

@@ -1,7 +1,7 @@
 //! What can be said of numbers that come from random runs: estimates with intervals, in one place.
 //!
-//! It has never heard of simulations; it sees counts, series and samples. Whatever is estimated says how far the truth may lie,
-//! by which method, and from how much.
+//! It has never heard of simulations; it sees counts, series and samples. Whatever is estimated says how far the truth
+//! may lie, by which method, and from how much.
 
 mod batches;
 mod estimate;
@@ -17,7 +17,7 @@ mod sequential;
 mod several;
 mod warmup;
 
-pub use self::batches::{BatchMeans, Batches, batch_means};
+pub use self::batches::{Batched, Batches, Cut, batch_means};
 pub use self::estimate::{Confidence, Estimate, Method};
 pub use self::mean::{Spread, replications};
 pub use self::paired::{Flips, differences, paired, sign_test, unpaired};

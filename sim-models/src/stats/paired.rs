@@ -12,9 +12,9 @@ pub fn differences(pairs: &[(f64, f64)]) -> Vec<f64> {
 
 /// By how much the second of each pair is more than the first, on average: Student's interval over the differences.
 ///
-/// A pair is one seed run twice. The more alike its two runs are, the shorter the interval; where nothing differs it has no width at
-/// all. Pairs are independent of one another, and the differences near normal or many. Few differences that are mostly nothing and
-/// seldom large are neither: ten runs that all agree do not show that a hundredth would.
+/// A pair is one seed run twice. The more alike its two runs are, the shorter the interval; where nothing differs it
+/// has no width at all. Pairs are independent of one another, and the differences near normal or many. Few differences
+/// that are mostly nothing and seldom large are neither: ten runs that all agree do not show that a hundredth would.
 ///
 /// Law and Kelton, 3rd edition, 10.2.1 and 11.2 (common random numbers).
 ///
@@ -30,8 +30,8 @@ pub fn paired(pairs: &[(f64, f64)], confidence: Confidence) -> Estimate {
 
 /// By how much the second mean is more than the first, of samples that have no seeds in common: Welch's interval.
 ///
-/// Both samples are independent of each other and within; their variances and sizes may differ. `n` counts both. No interval when either has
-/// a single value.
+/// Both samples are independent of each other and within; their variances and sizes may differ. `n` counts both. No
+/// interval when either has a single value.
 ///
 /// Welch, The Generalization of Student's Problem, Biometrika 34, 1947; degrees of freedom by Satterthwaite, Biometrics
 /// Bulletin 2, 1946.
@@ -51,8 +51,8 @@ pub fn unpaired(before: &[f64], after: &[f64], confidence: Confidence) -> Estima
     Estimate::around(difference, half, Method::Unpaired, n)
 }
 
-/// Trials of the same seeds that ended differently in two settings, of so many: what rose was a miss before and a hit after, what
-/// fell was the other way round.
+/// Trials of the same seeds that ended differently in two settings, of so many: what rose was a miss before and a hit
+/// after, what fell was the other way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flips {
     /// Misses that became hits.
@@ -76,11 +76,12 @@ impl Flips {
 
     /// By how much the share of hits rose, between −1 and 1: Tango's score interval.
     ///
-    /// Trials are independent pairs. Approximate, but it holds for few flips too and is never outside −1 to 1; where nothing flips it
-    /// still has a width, as it should: none of n is not never. The whole from −1 to 1 after no trial.
+    /// Trials are independent pairs. Approximate, but it holds for few flips too and is never outside −1 to 1; where
+    /// nothing flips it still has a width, as it should: none of n is not never. The whole from −1 to 1 after no trial.
     ///
-    /// Tango, Equivalence Test and Confidence Interval for the Difference in Proportions for the Paired-Sample Design, Statistics in
-    /// Medicine 17, 1998; compared with others by Newcombe in the same volume and by Fagerland, Lydersen and Laake, ibid. 33, 2014.
+    /// Tango, Equivalence Test and Confidence Interval for the Difference in Proportions for the Paired-Sample Design,
+    /// Statistics in Medicine 17, 1998; compared with others by Newcombe in the same volume and by Fagerland, Lydersen
+    /// and Laake, ibid. 33, 2014.
     pub fn difference(&self, confidence: Confidence) -> Estimate {
         if self.of == 0 {
             return Estimate { lo: Some(-1.0), hi: Some(1.0), ..Estimate::none(Method::Tango) };
@@ -106,8 +107,8 @@ impl Flips {
         high
     }
 
-    /// By how many of its standard errors a difference lies above what was seen, with the chances of a flip that make what was
-    /// seen most likely among those with that difference (Tango 1998, equations 13 to 16).
+    /// By how many of its standard errors a difference lies above what was seen, with the chances of a flip that make
+    /// what was seen most likely among those with that difference (Tango 1998, equations 13 to 16).
     fn score(&self, difference: f64) -> f64 {
         let (n, rose, fell) = (self.of as f64, self.rose as f64, self.fell as f64);
         let b = (2.0 * n - rose + fell) * difference - rose - fell;
@@ -124,7 +125,8 @@ impl Flips {
         }
     }
 
-    /// How likely flips at least this uneven are, either way, were both ways as likely: McNemar's test, exact and two-sided.
+    /// How likely flips at least this uneven are, either way, were both ways as likely: McNemar's test, exact and
+    /// two-sided.
     ///
     /// McNemar, Psychometrika 12, 1947; conditional on the number of flips, which is binomial with 1/2.
     pub fn chance_of_nothing(&self) -> f64 {
@@ -133,8 +135,8 @@ impl Flips {
     }
 }
 
-/// How likely at most is it that of so many who changed sides at least `rose` changed to this one, if both were as likely?
-/// The exact test of McNemar, one-sided.
+/// How likely at most is it that of so many who changed sides at least `rose` changed to this one, if both were as
+/// likely? The exact test of McNemar, one-sided.
 pub fn sign_test(rose: u64, fell: u64) -> f64 {
     binomial_at_least(rose, rose.saturating_add(fell), 0.5)
 }
@@ -185,7 +187,8 @@ mod tests {
 
     #[test]
     fn differences_of_shares_lie_in_tangos_interval() {
-        // Worked out apart from this by maximising the likelihood of the flips numerically (scipy 1.17) and solving for both ends.
+        // Worked out apart from this by maximising the likelihood of the flips numerically (scipy 1.17) and solving for
+        // both ends.
         for (rose, fell, of, lo, hi) in [
             (12, 2, 50, 0.061_112_407, 0.344_708_748),
             (0, 1, 44, -0.118_077_101, 0.059_393_231),

@@ -7,9 +7,9 @@ use super::{Confidence, Estimate, Method};
 
 /// The interval of Clopper and Pearson: exact.
 ///
-/// It covers the truth at least as often as it says, whatever the truth is, also for a share of nothing or of all, where Wald's
-/// interval is empty and Wilson's too short. It is the wider for it. Trials are independent and alike. Nothing is known after no
-/// trial: 0 to 1. More hits than trials count as all.
+/// It covers the truth at least as often as it says, whatever the truth is, also for a share of nothing or of all,
+/// where Wald's interval is empty and Wilson's too short. It is the wider for it. Trials are independent and alike.
+/// Nothing is known after no trial: 0 to 1. More hits than trials count as all.
 ///
 /// Clopper and Pearson, Biometrika 26, 1934; as quantiles of the beta law: NIST/SEMATECH e-Handbook, 7.2.4.1.
 ///
@@ -29,10 +29,11 @@ pub fn clopper_pearson(hits: u64, of: u64, confidence: Confidence) -> Estimate {
 
 /// The score interval of Wilson: approximate, and shorter.
 ///
-/// It covers about as often as it says on average over truths; where few hits or few misses are to be expected it may cover
-/// much less (at 10 trials and a truth of 1 %: 90 %). Trials are independent and alike. No continuity correction.
+/// It covers about as often as it says on average over truths; where few hits or few misses are to be expected it may
+/// cover much less (at 10 trials and a truth of 1 %: 90 %). Trials are independent and alike. No continuity correction.
 ///
-/// Wilson, Journal of the American Statistical Association 22, 1927; Brown, Cai and DasGupta, Statistical Science 16, 2001, 3.1.1.
+/// Wilson, Journal of the American Statistical Association 22, 1927; Brown, Cai and DasGupta, Statistical Science 16,
+/// 2001, 3.1.1.
 pub fn wilson(hits: u64, of: u64, confidence: Confidence) -> Estimate {
     let (hits, misses) = parts(hits, of);
     let n = hits + misses;
@@ -50,11 +51,12 @@ pub fn wilson(hits: u64, of: u64, confidence: Confidence) -> Estimate {
 
 /// What none of so many says: from nothing to the exact one-sided limit 1 − (1 − confidence)^(1/of).
 ///
-/// At 95 % this is just below 3/of, whence the name: −ln 0.05 = 2.996, and 1 − e^(−x) < x. Being one-sided, it is lower than the
-/// upper end of Clopper and Pearson's interval of the same confidence, 1 − ((1 − confidence) / 2)^(1/of), just below 3.69/of.
+/// At 95 % this is just below 3/of, whence the name: −ln 0.05 = 2.996, and 1 − e^(−x) < x. Being one-sided, it is lower
+/// than the upper end of Clopper and Pearson's interval of the same confidence, 1 − ((1 − confidence) / 2)^(1/of), just
+/// below 3.69/of.
 ///
-/// Hanley and Lippman-Hand, Journal of the American Medical Association 249, 1983; Jovanovic and Levy, The American Statistician
-/// 51, 1997.
+/// Hanley and Lippman-Hand, Journal of the American Medical Association 249, 1983; Jovanovic and Levy, The American
+/// Statistician 51, 1997.
 pub fn rule_of_three(of: u64, confidence: Confidence) -> Estimate {
     let hi = if of == 0 { 1.0 } else { -libm::expm1(libm::log(1.0 - confidence.share()) / of as f64) };
     Estimate { value: share(0.0, of), lo: Some(0.0), hi: Some(hi), method: Method::RuleOfThree, n: of }
@@ -67,7 +69,8 @@ pub fn trials_without_a_hit(limit: f64, confidence: Confidence) -> Option<u64> {
     inside.then(|| libm::ceil(libm::log(1.0 - confidence.share()) / libm::log1p(-limit)) as u64)
 }
 
-/// How likely at least so many hits of so many are, were the chance of each what is claimed: the exact one-sided binomial test.
+/// How likely at least so many hits of so many are, were the chance of each what is claimed: the exact one-sided
+/// binomial test.
 ///
 /// "At most 0.1 % lie outside" is refuted at 1 % when `chance_of_at_least(outside, of, 0.001)` is below 0.01.
 pub fn chance_of_at_least(hits: u64, of: u64, claimed: f64) -> f64 {
@@ -104,7 +107,8 @@ mod tests {
         assert!((low - lo).abs() < 1e-9 && (high - hi).abs() < 1e-9, "{low} to {high}, not {lo} to {hi}");
     }
 
-    // Expected figures: 40 digits of mpmath for Clopper and Pearson's, scipy 1.17 (binomtest, proportion_ci) for Wilson's.
+    // Expected figures: 40 digits of mpmath for Clopper and Pearson's, scipy 1.17 (binomtest, proportion_ci) for
+    // Wilson's.
 
     #[test]
     fn exact_intervals_are_those_of_the_tables() {

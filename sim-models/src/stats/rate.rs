@@ -3,11 +3,12 @@
 use super::laws::{gamma_above, gamma_below};
 use super::{Confidence, Estimate, Method};
 
-/// So many events over an exposure, such as seconds of simulated time, in Garwood's interval; exact under Poisson's law.
+/// So many events over an exposure, such as seconds of simulated time, in Garwood's interval; exact under Poisson's
+/// law.
 ///
-/// Events come one by one, independently and evenly: failures that pull others behind them spread more than this says, and then
-/// the rates of many runs belong into [`replications`](super::replications). Sums of runs are fine: add the events and the exposures.
-/// No value without an exposure.
+/// Events come one by one, independently and evenly: failures that pull others behind them spread more than this says,
+/// and then the rates of many runs belong into [`replications`](super::replications). Sums of runs are fine: add the
+/// events and the exposures. No value without an exposure.
 ///
 /// Garwood, Fiducial Limits for the Poisson Distribution, Biometrika 28, 1936.
 ///

@@ -5,16 +5,18 @@ use super::{Confidence, Estimate, Method, Spread};
 /// The ratio of two means over independent replications, each with what is above and below the line: the jackknife with
 /// Student's t.
 ///
-/// Replications are independent of one another; the two numbers of one may depend on each other as they like. What is below the line
-/// lies well away from nothing (its mean at least some five of its standard errors). No value when the lower sum is nothing; no
-/// interval from a single replication, or when one replication alone keeps the lower sum from being nothing.
+/// Replications are independent of one another; the two numbers of one may depend on each other as they like. What is
+/// below the line lies well away from nothing (its mean at least some five of its standard errors). No value when the
+/// lower sum is nothing; no interval from a single replication, or when one replication alone keeps the lower sum from
+/// being nothing.
 ///
-/// The jackknife takes out most of the bias of a ratio and leans on nothing but many replications. Fieller's interval is exact
-/// where both means are normal, but has no bounded answer when the lower mean is not well away from nothing, the only
-/// place where the two differ much; such a ratio is better said to have no interval than one from minus to plus infinity.
+/// The jackknife takes out most of the bias of a ratio and leans on nothing but many replications. Fieller's interval
+/// is exact where both means are normal, but has no bounded answer when the lower mean is not well away from nothing,
+/// the only place where the two differ much; such a ratio is better said to have no interval than one from minus to
+/// plus infinity.
 ///
-/// Iglehart, Simulating Stable Stochastic Systems V, Naval Research Logistics Quarterly 22, 1975 (comparison of ratio estimators);
-/// Miller, The Jackknife, Biometrika 61, 1974; Law and Kelton, 3rd edition, 9.5.
+/// Iglehart, Simulating Stable Stochastic Systems V, Naval Research Logistics Quarterly 22, 1975 (comparison of ratio
+/// estimators); Miller, The Jackknife, Biometrika 61, 1974; Law and Kelton, 3rd edition, 9.5.
 ///
 /// ```
 /// use sim_models::stats::{Confidence, ratio};

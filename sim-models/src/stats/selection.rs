@@ -22,28 +22,28 @@ pub struct Selection {
     pub best: usize,
     /// Which may be the truly best one, by index; the truly best one is among them with the confidence asked for.
     pub candidates: Vec<usize>,
-    /// By how much at most the true mean of `best` is worse than that of the truly best one, with the confidence asked for; nothing
-    /// when it is the only candidate.
+    /// By how much at most the true mean of `best` is worse than that of the truly best one, with the confidence asked
+    /// for; nothing when it is the only candidate.
     pub loss_max: f64,
-    /// The greatest standard deviation of a difference from `best`: what [`Selection::seeds_for`] plans with.
+    /// The greatest standard deviation of a difference between any two: what [`Selection::seeds_for`] plans with.
     deviation_max: f64,
     t: f64,
     seeds: u64,
 }
 
 impl Selection {
-    /// Of at least two samples, one value per seed, all on the same seeds; those beyond the shortest sample are left out. None of fewer than
-    /// two samples or seeds, or with a value that is no number.
+    /// Of at least two samples, one value per seed, all on the same seeds; those beyond the shortest sample are left
+    /// out. None of fewer than two samples or seeds, or with a value that is no number.
     ///
-    /// Differences are near normal or their seeds many; samples may depend on one another in any way. The truly best one loses no
-    /// comparison with any of the others by more than t standard errors of that difference, where t leaves α / (k − 1) on one side;
-    /// only those k − 1 comparisons matter, so Bonferroni's share is theirs. Whoever loses by more is no candidate, and what the one taken
-    /// is behind the best is bounded by the same comparisons. A look at many sizes of sample in turn, stopping when one pleases, is not
-    /// covered; for that, see [`Selection::seeds_for`].
+    /// Differences are near normal or their seeds many; samples may depend on one another in any way. The truly best
+    /// one loses no comparison with any of the others by more than t standard errors of that difference, where t leaves
+    /// α / (k − 1) on one side; only those k − 1 comparisons matter, so Bonferroni's share is theirs. Whoever loses by
+    /// more is no candidate, and what the one taken is behind the best is bounded by the same comparisons. A look at
+    /// many sizes of sample in turn, stopping when one pleases, is not covered; for that, see [`Selection::seeds_for`].
     ///
-    /// Nelson and Matejcik, Using Common Random Numbers for Indifference-Zone Selection and Multiple Comparisons in Simulation,
-    /// Management Science 41, 1995 (without its assumption that all differences vary alike); Hsu, Multiple Comparisons, 1996, chapter 4;
-    /// screening: Nelson, Swann, Goldsman and Song, Operations Research 49, 2001.
+    /// Nelson and Matejcik, Using Common Random Numbers for Indifference-Zone Selection and Multiple Comparisons in
+    /// Simulation, Management Science 41, 1995 (without its assumption that all differences vary alike); Hsu, Multiple
+    /// Comparisons, 1996, chapter 4; screening: Nelson, Swann, Goldsman and Song, Operations Research 49, 2001.
     pub fn of(samples: &[&[f64]], better: Better, confidence: Confidence) -> Option<Selection> {
         let seeds = samples.iter().map(|sample| sample.len()).min()?;
         if samples.len() < 2 || seeds < 2 {
@@ -52,43 +52,36 @@ impl Selection {
         let t = student((1.0 - confidence.share()) / (samples.len() - 1) as f64, seeds as f64 - 1.0);
         let means: Vec<f64> = samples.iter().map(|s| Some(Spread::of(&s[..seeds])?.mean)).collect::<Option<_>>()?;
         let best = (1..means.len()).fold(0, |best, at| if better.than(means[at], means[best]) { at } else { best });
-        // By how much the second is better than the first, and how far that may be off.
-        let gain = |from: usize, to: usize| {
-            let spread = Spread::of(&less(&samples[to][..seeds], &samples[from][..seeds]))?;
-            Some((better.gain(spread.mean), spread))
-        };
-        let others = |at: usize| (0..samples.len()).filter(move |other| *other != at);
-        let may_be = |at: usize| {
-            let gains: Option<Vec<_>> = others(at).map(|other| gain(at, other)).collect();
-            Some(gains?.iter().all(|(gain, spread)| *gain <= t * spread.error()))
-        };
-        let mut candidates = Vec::new();
-        for at in 0..samples.len() {
-            if may_be(at)? {
-                candidates.push(at);
+        let (mut candidates, mut loss_max, mut deviation_max) = (Vec::new(), 0.0f64, 0.0f64);
+        for one in 0..samples.len() {
+            let mut may_be = true;
+            for other in (0..samples.len()).filter(|other| *other != one) {
+                let spread = Spread::of(&less(&samples[other][..seeds], &samples[one][..seeds]))?;
+                let (gain, doubt) = (better.gain(spread.mean), t * spread.error());
+                may_be &= gain <= doubt;
+                loss_max = if one == best { loss_max.max(gain + doubt) } else { loss_max };
+                deviation_max = deviation_max.max(spread.deviation());
             }
-        }
-        let (mut loss_max, mut deviation_max) = (0.0f64, 0.0f64);
-        for other in others(best) {
-            let (gain, spread) = gain(best, other)?;
-            loss_max = loss_max.max(gain + t * spread.error());
-            deviation_max = deviation_max.max(spread.deviation());
+            if may_be {
+                candidates.push(one);
+            }
         }
         Some(Selection { best, candidates, loss_max, deviation_max, t, seeds: seeds as u64 })
     }
 
-    /// The one with the best mean, if no other can be better by more than `indifference`: then it is the best one, or as good as that,
-    /// with the confidence asked for.
+    /// The one with the best mean, if no other can be better by more than `indifference`: then it is the best one, or
+    /// as good as that, with the confidence asked for.
     pub fn decided(&self, indifference: f64) -> Option<usize> {
         (self.loss_max <= indifference).then_some(self.best)
     }
 
-    /// How many seeds in all, were these the first ones, make the best mean of all seeds belong to the best one, or to one within
-    /// `indifference` of it, with the confidence asked for. `indifference` is above nothing.
+    /// How many seeds in all, were these the first ones, make the best mean of all seeds belong to the best one, or to
+    /// one within `indifference` of it, with the confidence asked for. `indifference` is above nothing.
     ///
-    /// The first seeds are a fixed number, at least some ten. Run on to this number, then take the one with the best mean, without
-    /// testing again. Max(n₀, ⌈(t s / δ)²⌉) with the greatest s among all differences: Clark and Yang, A Bonferroni Selection
-    /// Procedure When Using Common Random Numbers with Unknown Variances, Winter Simulation Conference 1986.
+    /// The first seeds are a fixed number, at least some ten. Run on to this number, then take the one with the best
+    /// mean, without testing again. Max(n₀, ⌈(t s / δ)²⌉) with the greatest s among all differences: Clark and Yang, A
+    /// Bonferroni Selection Procedure When Using Common Random Numbers with Unknown Variances, Winter Simulation
+    /// Conference 1986.
     pub fn seeds_for(&self, indifference: f64) -> u64 {
         let needed = self.t * self.deviation_max / indifference;
         self.seeds.max(ceil(needed * needed) as u64)
@@ -125,14 +118,14 @@ mod tests {
 
     #[test]
     fn the_least_is_chosen_and_what_cannot_be_it_is_left_out() {
-        // B less A is −1 ± 0.1155: no doubt. B less C is −1.9, −0.1, −1.9, −0.1: mean −1, standard error 0.5196, and t of 3 degrees
-        // of freedom with 2.5 % above is 3.182; so C may be better by 0.654.
+        // B less A is −1 ± 0.1155: no doubt. B less C is −1.9, −0.1, −1.9, −0.1: mean −1, standard error 0.5196, and t
+        // of 3 degrees of freedom with 2.5 % above is 3.182; so C may be better by 0.654.
         let found = selection(Better::Less);
         assert_eq!((found.best, found.candidates.as_slice()), (1, [1, 2].as_slice()));
         assert!((found.loss_max - (3.182_446 * 0.519_615 - 1.0)).abs() < 1e-5, "{found:?}");
         assert_eq!((found.decided(0.5), found.decided(0.7)), (None, Some(1)));
-        // (3.182 · 1.0392 / 0.5)² = 43.8.
-        assert_eq!((found.seeds_for(0.5), found.seeds_for(100.0)), (44, 4));
+        // Differences of A and C deviate most, by 1.1547: (3.182 · 1.1547 / 0.5)² = 54.02.
+        assert_eq!((found.seeds_for(0.5), found.seeds_for(100.0)), (55, 4));
     }
 
     #[test]

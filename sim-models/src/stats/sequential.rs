@@ -55,8 +55,8 @@ const GROWTH: u64 = 4;
 impl Precision {
     /// How wide half an interval around a value may be.
     ///
-    /// For a relative error of γ it is γ / (1 + γ) of the value seen, as what is promised is a share of the truth, which may be that much
-    /// smaller (Law and Kelton, 3rd edition, 9.4.1).
+    /// For a relative error of γ it is γ / (1 + γ) of the value seen, as what is promised is a share of the truth,
+    /// which may be that much smaller (Law and Kelton, 3rd edition, 9.4.1).
     pub fn half_width(self, value: f64) -> f64 {
         match self {
             Precision::Relative(gamma) => gamma / (1.0 + gamma) * fabs(value),
@@ -73,11 +73,13 @@ impl Goal {
 
     /// Whether an estimate from so many runs is precise enough, and if not, how many to run.
     ///
-    /// The half-width is half the distance of the ends, also where the value is not in the middle; an estimate without an end is not precise
-    /// enough. Intervals shrink with the root of the number of runs, from which the next total is guessed, at most fourfold.
+    /// The half-width is half the distance of the ends, also where the value is not in the middle; an estimate without
+    /// an end is not precise enough. Intervals shrink with the root of the number of runs, from which the next total is
+    /// guessed, at most fourfold.
     ///
-    /// An interval at which one stops because it is narrow covers less often than it says, as narrow ones are met more often where the
-    /// spread is underestimated; thirty runs first keep that below a few per cent. (Law and Kelton, 3rd edition, 9.4.1.)
+    /// An interval at which one stops because it is narrow covers less often than it says, as narrow ones are met more
+    /// often where the spread is underestimated; thirty runs first keep that below a few per cent. (Law and Kelton, 3rd
+    /// edition, 9.4.1.)
     pub fn decide(&self, estimate: &Estimate, runs: u64) -> Decision {
         if runs >= self.least && self.is_met(estimate) {
             return Decision::Enough;
@@ -111,10 +113,12 @@ pub fn runs_for(runs: u64, half: f64, wanted: f64) -> u64 {
     ceil(runs as f64 * (half / wanted) * (half / wanted)) as u64
 }
 
-/// The fewest seeds that would make the half-width of a mean `half` or less, at the deviation seen so far; at least two.
+/// The fewest seeds that would make the half-width of a mean `half` or less, at the deviation seen so far; at least
+/// two.
 ///
-/// By Student's t, searched upwards from the normal law's answer (Law and Kelton, 3rd edition, 9.4.1). Only as good as the deviation: from ten
-/// seeds it is known to a quarter or so. None for a half-width of nothing while there is a deviation.
+/// By Student's t, searched upwards from the normal law's answer (Law and Kelton, 3rd edition, 9.4.1). Only as good as
+/// the deviation: from ten seeds it is known to a quarter or so. None for a half-width of nothing while there is a
+/// deviation.
 pub fn seeds_for(spread: &Spread, half: f64, confidence: Confidence) -> Option<u64> {
     if spread.variance == 0.0 {
         return Some(2);
@@ -130,8 +134,8 @@ pub fn seeds_for(spread: &Spread, half: f64, confidence: Confidence) -> Option<u
     Some(seeds)
 }
 
-/// The fewest values of a known deviation whose mean has a half-width of `half` or less by the normal law: ⌈(z s / half)²⌉.
-/// None for a half-width that is not above nothing.
+/// The fewest values of a known deviation whose mean has a half-width of `half` or less by the normal law: ⌈(z s /
+/// half)²⌉. None for a half-width that is not above nothing.
 pub fn seeds_for_normal(deviation: f64, half: f64, confidence: Confidence) -> Option<u64> {
     let root = normal(confidence.tail()) * deviation / half;
     (half > 0.0).then(|| (ceil(root * root) as u64).max(1))

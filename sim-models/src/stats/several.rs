@@ -2,10 +2,12 @@
 
 use super::{Confidence, Estimate, Method, Spread};
 
-/// Holm's adjusted chances: those at or below a level are real, and the chance that even one of them is not is at most that level.
+/// Holm's adjusted chances: those at or below a level are real, and the chance that even one of them is not is at most
+/// that level.
 ///
-/// Of m chances the smallest counts m-fold, the next m − 1 fold and so on, never less than the one before, and at most 1. The
-/// tests may depend on each other in any way, as those on the same seeds do. The answer is in the order of what was asked.
+/// Of m chances the smallest counts m-fold, the next m − 1 fold and so on, never less than the one before, and never
+/// more than 1. The tests may depend on each other in any way, as those on the same seeds do. The answer is in the order of what
+/// was asked.
 ///
 /// Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6, 1979.
 ///
@@ -39,11 +41,13 @@ pub struct Difference {
 
 /// Each change against the same base, seed by seed: `changed[i][seed] - base[seed]`.
 ///
-/// Differences are over the seeds that both have, from the first on. Whether one is real is decided by Holm's procedure, which finds at least as
-/// many as the intervals `together` that leave out nothing; so it may find one real whose wide interval still touches nothing. Both keep the
-/// chance that anything at all is wrongly called real at or below what the confidence leaves.
+/// Differences are over the seeds that both have, from the first on. Whether one is real is decided by Holm's
+/// procedure, which finds at least as many as the intervals `together` that leave out nothing; so it may find one real
+/// whose wide interval still touches nothing. Both keep the chance that anything at all is wrongly called real at or
+/// below what the confidence leaves.
 ///
-/// Student's t over paired differences, as for [`paired`](super::paired); Bonferroni: Law and Kelton, 3rd edition, 9.7 and 10.3.
+/// Student's t over paired differences, as for [`paired`](super::paired); Bonferroni: Law and Kelton, 3rd edition, 9.7
+/// and 10.3.
 pub fn against_base(base: &[f64], changed: &[&[f64]], confidence: Confidence) -> Vec<Difference> {
     let spreads: Vec<Option<Spread>> = changed.iter().map(|values| Spread::of(&less(values, base))).collect();
     let chances: Vec<Option<f64>> = spreads.iter().map(|spread| (*spread)?.chance_of_nothing()).collect();
@@ -114,7 +118,7 @@ mod tests {
                 prop_assert!(*chance <= *adjusted && *adjusted <= (chance * chances.len() as f64).min(1.0));
             }
             // Stepping down by the definition, at one level.
-            let mut sorted = chances.clone();
+            let mut sorted = chances;
             sorted.sort_by(f64::total_cmp);
             let fits = |(at, chance): (usize, &f64)| *chance * (sorted.len() - at) as f64 <= 0.3;
             let real = sorted.iter().enumerate().take_while(|one| fits(*one)).count();

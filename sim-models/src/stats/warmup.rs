@@ -5,7 +5,8 @@
 pub struct WarmUp {
     /// Observations to be deleted, from the first; a multiple of five.
     pub observations: usize,
-    /// The statistic at that place: the square of the standard error of the mean of what is left, as if it were independent.
+    /// The statistic at that place: the square of the standard error of the mean of what is left, as if it were
+    /// independent.
     pub statistic: f64,
     /// The statistic with nothing deleted.
     pub untouched: f64,
@@ -18,15 +19,16 @@ const AVERAGED: usize = 5;
 
 /// The deletion that makes the mean of the rest most certain (MSER-5).
 ///
-/// The series is averaged in batches of five, the rest behind the last whole batch is not looked at. Of m averages the first d are
-/// deleted, where d, from 0 to ⌊m/2⌋ (both included), makes Σ_{i>d} (yᵢ − mean_d)² / (m − d)² least; of several the smallest d.
-/// None of fewer than ten observations, or with one that is no number.
+/// The series is averaged in batches of five, the rest behind the last whole batch is not looked at. Of m averages the
+/// first d are deleted, where d, from 0 to ⌊m/2⌋ (both included), makes Σ_{i>d} (yᵢ − mean_d)² / (m − d)² least; of
+/// several the smallest d. None of fewer than ten observations, or with one that is no number.
 ///
-/// It sees what differs from the rest of the series, such as an empty start that fills up. It cannot see a slow trend that goes on, and
-/// what it finds varies from run to run; a deletion that is declared beforehand, the same for all runs, stays the honest one.
+/// It sees what differs from the rest of the series, such as an empty start that fills up. It cannot see a slow trend
+/// that goes on, and what it finds varies from run to run; a deletion that is declared beforehand, the same for all
+/// runs, stays the honest one.
 ///
-/// White, An Effective Truncation Heuristic for Bias Reduction in Simulation Output, Simulation 69, 1997; averages of five:
-/// Spratt 1998, and White, Cobb and Spratt, Winter Simulation Conference 2000.
+/// White, An Effective Truncation Heuristic for Bias Reduction in Simulation Output, Simulation 69, 1997; averages of
+/// five: Spratt 1998, and White, Cobb and Spratt, Winter Simulation Conference 2000.
 pub fn mser5(series: &[f64]) -> Option<WarmUp> {
     let averages: Vec<f64> =
         series.chunks_exact(AVERAGED).map(|five| five.iter().sum::<f64>() / AVERAGED as f64).collect();
