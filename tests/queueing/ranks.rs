@@ -20,6 +20,14 @@ fn unit() -> Dist {
     Dist::Exponential(Duration::from_secs(1))
 }
 
+fn wait(seen: &Replication) -> f64 {
+    seen.waits.mean()
+}
+
+fn stay(seen: &Replication) -> f64 {
+    seen.stays.mean()
+}
+
 fn ranks(units: f64) {
     let run = |order| {
         let station = Station::new(1, unit()).order(order);
@@ -28,7 +36,6 @@ fn ranks(units: f64) {
     let figure = |seen: &[Vec<Replication>], name: &str, who: usize, of: fn(&Replication) -> f64, truth| {
         Figure::new(name, seen.iter().map(|seen| of(&seen[who])).collect(), truth, WIDTH)
     };
-    let (wait, stay): (fn(&Replication) -> f64, fn(&Replication) -> f64) = (|r| r.waits.mean(), |r| r.stays.mean());
     let seen = run(Order::Rank);
     let of_all = |seen: &Vec<Replication>| {
         // The conservation law: the waits of both ranks, weighted by their loads, make up the wait in order of arrival.
