@@ -25,6 +25,7 @@ pub mod scenario;
 pub mod shelf;
 pub mod shrink;
 mod slab;
+pub mod station;
 pub mod stats;
 pub mod study;
 pub mod tell;
