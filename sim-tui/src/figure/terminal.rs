@@ -52,9 +52,11 @@ pub(crate) fn drawn(figure: &Figure, paper: Paper) -> String {
         lines.push(figure.y.label.clone());
     }
     lines.extend(plot.lanes());
-    lines.extend(plot.rows());
+    let (rows, is_larger) = plot.rows();
+    lines.extend(rows);
     lines.extend(plot.foot());
-    lines.extend(broken(&figure.words(), paper.width).lines().map(str::to_owned));
+    let larger = if is_larger { " What is lower than half a letter is drawn a letter high." } else { "" };
+    lines.extend(broken(&(figure.words() + larger), paper.width).lines().map(str::to_owned));
     let text: String = lines.iter().map(|line| format!("{}\n", line.trim_end())).collect();
     if paper.is_ascii() { in_ascii(&text) } else { text }
 }
@@ -143,14 +145,15 @@ impl<'a> Plot<'a> {
         Some(row_of(self.y.as_ref()?.place(y)?, self.high))
     }
 
-    /// The rows of the plot with what stands left of them.
-    fn rows(&self) -> Vec<String> {
+    /// The rows of the plot with what stands left of them, and whether something is drawn larger than it is.
+    fn rows(&self) -> (Vec<String>, bool) {
         let mut grid = Grid::new(self.wide, self.high);
+        let mut is_larger = false;
         if self.figure.is_empty() {
             let said = "– no sample";
             grid.write(self.wide.saturating_sub(wide(said)) / 2, self.high / 2, said);
         } else {
-            self.draw_columns(&mut grid);
+            is_larger = self.draw_columns(&mut grid);
             self.draw_lines(&mut grid);
             self.draw_intervals(&mut grid);
             self.draw_marks(&mut grid);
@@ -159,8 +162,10 @@ impl<'a> Plot<'a> {
         let tick = self.paper.letter('┤', '+');
         let plain = self.paper.letter('│', '|');
         let rows = grid.lines().into_iter().zip(&self.left);
-        rows.map(|(row, label)| format!("{label} {}{row}", if label.trim().is_empty() { plain } else { tick }))
-            .collect()
+        let line = |(row, label): (String, &String)| {
+            format!("{label} {}{row}", if label.trim().is_empty() { plain } else { tick })
+        };
+        (rows.map(line).collect(), is_larger)
     }
 
     /// The x axis with its numbers and its name.
@@ -199,7 +204,8 @@ impl<'a> Plot<'a> {
         line.into_iter().collect()
     }
 
-    fn draw_columns(&self, grid: &mut Grid) {
+    fn draw_columns(&self, grid: &mut Grid) -> bool {
+        let mut is_larger = false;
         let stacks = self.figure.stacks();
         let is_alone = stacks.iter().filter(|stack| stack.iter().any(|(_, column)| column.height > 0.0)).count() == 1;
         for (place, stack) in stacks.iter().enumerate() {
@@ -209,10 +215,11 @@ impl<'a> Plot<'a> {
                 let (low, high) = self.heights(*base, base + column.height);
                 let eighths = is_alone && !self.paper.is_ascii();
                 for x in from..to {
-                    grid.fill(x, (low, high), cell, eighths);
+                    is_larger |= grid.fill(x, (low, high), cell, eighths);
                 }
             }
         }
+        is_larger
     }
 
     /// The columns of letters that a stretch of the x axis takes: those whose middle lies in it, or one.
