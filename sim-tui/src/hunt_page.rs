@@ -20,7 +20,7 @@ pub(crate) struct Along {
 
 const STRETCHES: u64 = 1_000;
 /// Points of the picture at most.
-const POINTS: u64 = 40;
+const POINTS: u64 = 20;
 const CONFIDENCE: f64 = 0.95;
 
 impl Along {

@@ -312,12 +312,12 @@ mod tests {
         check(Kind::Linear, Unit::Count, &[0.0, 1.0], 8, &["0", "1"]);
         check(Kind::Linear, Unit::Number, &[0.0, 0.0], 2, &["0", "0.5", "1"]);
         check(Kind::Linear, Unit::Nanos, &[0.0, 990e9], 4, &["0 s", "5m", "10m", "15m", "20m"]);
-        check(Kind::Linear, Unit::Share, &[0.41, 0.47], 3, &["42 %", "44 %", "46 %"]);
+        check(Kind::Linear, Unit::Share, &[0.41, 0.47], 3, &["40 %", "45 %"]);
         check(Kind::Log, Unit::Nanos, &[3e6, 2.4e9], 5, &["10 ms", "100 ms", "1 s"]);
         check(Kind::Log, Unit::Nanos, &[12e6, 40e6], 5, &["10 ms", "20 ms", "50 ms"]);
         check(Kind::Log, Unit::Nanos, &[0.0, 0.0], 5, &["0 s"]);
         check(Kind::Log, Unit::Nanos, &[0.0, 1e6], 5, &["0 s", "500 µs", "1 ms", "2 ms"]);
-        check(Kind::Log, Unit::Share, &[1e-7, 1.0], 4, &["0.0001 %", "0.1 %", "100 %"]);
+        check(Kind::Log, Unit::Share, &[1e-7, 1.0], 4, &["0.0001 %", "0.01 %", "1 %", "100 %"]);
         check(Kind::Nines, Unit::Share, &[0.0, 0.99995], 9, &["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
         check(Kind::Nines, Unit::Share, &[0.0, 0.99], 3, &["0 %", "90 %", "99 %"]);
     }

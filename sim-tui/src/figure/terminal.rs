@@ -96,6 +96,9 @@ pub(super) const BOTH: char = '*';
 /// The widest name of a row.
 const NAME: usize = 34;
 
+/// The corners of a line as places from 0 to 1; none where it has a gap.
+type Path = Vec<Option<(f64, f64)>>;
+
 /// A figure on its way to letters.
 struct Plot<'a> {
     figure: &'a Figure,
@@ -240,7 +243,7 @@ impl<'a> Plot<'a> {
 
     fn draw_lines(&self, grid: &mut Grid) {
         let series = self.figure.series.iter().enumerate();
-        let lines: Vec<(usize, Vec<Option<(f64, f64)>>)> =
+        let lines: Vec<(usize, Path)> =
             series.filter_map(|(place, series)| Some((place, self.path(&series.data)?))).collect();
         if let [(_, path)] = &lines[..] {
             return self.draw_alone(grid, path);
@@ -262,7 +265,7 @@ impl<'a> Plot<'a> {
     }
 
     /// One line with nothing to be told apart from.
-    fn draw_alone(&self, grid: &mut Grid, path: &[Option<(f64, f64)>]) {
+    fn draw_alone(&self, grid: &mut Grid, path: &Path) {
         if self.paper.is_ascii() {
             for pair in path.windows(2) {
                 if let [Some(from), Some(to)] = pair {
@@ -297,7 +300,7 @@ impl<'a> Plot<'a> {
     }
 
     /// A line as places from 0 to 1, with gaps; none for what is no line.
-    fn path(&self, data: &Data) -> Option<Vec<Option<(f64, f64)>>> {
+    fn path(&self, data: &Data) -> Option<Path> {
         let (x, y) = (self.x.as_ref()?, self.y.as_ref()?);
         let place = |at: f64, value: f64| Some((x.place(at)?, y.place(value).filter(|_| value.is_finite())?));
         match data {
