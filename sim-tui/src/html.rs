@@ -1,5 +1,5 @@
 //! Writes a page as one HTML file that works without a network: styles and drawings stand in it, and so does the JSON document that
-//! its numbers come from. It has no script, and nothing in it leads outside.
+//! its numbers come from. It has no script, and nothing in it leads outside. It is XML too, so that any tool can take it apart.
 
 use serde_json::Value;
 
@@ -13,9 +13,9 @@ pub(crate) fn html(page: &Page, document: &Value) -> String {
     let (light, dark) = (colours(false), colours(true));
     let json = embedded(document);
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
+         <meta name=\"color-scheme\" content=\"light dark\"/>\n<title>{title}</title>\n\
          <style>\n{light}\n{STYLE}\n@media screen and (prefers-color-scheme:dark){{{dark}\n{DARK}}}\n{PRINT}\n</style>\n</head>\n\
          <body>\n<main>\n<h1>{title}</h1>\n{blocks}</main>\n\
          <script type=\"application/json\" id=\"faultline\">\n{json}\n</script>\n</body>\n</html>"
@@ -36,7 +36,8 @@ td{border-bottom:1px solid #eee}
 td.n,th.n{text-align:right;white-space:nowrap}
 td.w{white-space:nowrap}
 pre{background:#f4f4f4;padding:10px 12px;overflow-x:auto;font:13px/1.45 Menlo,Consolas,monospace}
-figure{margin:20px 0}
+pre.c{white-space:pre-wrap;overflow-wrap:anywhere}
+figure{margin:20px -16px}
 svg{display:block;max-width:100%;height:auto}";
 
 const DARK: &str = "\
@@ -47,14 +48,16 @@ td{border-color:#2a2d31}
 pre{background:#22252a}";
 
 const PRINT: &str = "\
-@media print{main{max-width:none;padding:0}figure,tr,pre{break-inside:avoid}h2{break-after:avoid}\
+@media print{main{max-width:none;padding:0}figure{margin:16px 0}figure,tr,pre{break-inside:avoid}h2{break-after:avoid}\
 pre{white-space:pre-wrap;border:1px solid #ddd;background:none}.scroll{overflow:visible}}";
 
 fn block(block: &Block) -> String {
     match block {
         Block::Heading(text) => format!("<h2>{}</h2>\n", escaped(text)),
         Block::Paragraph(text) => format!("<p>{}</p>\n", escaped(text)),
-        Block::Lines(lines) | Block::Commands(lines) => format!("<pre>{}</pre>\n", escaped(&lines.join("\n"))),
+        Block::Lines(lines) => format!("<pre>{}</pre>\n", escaped(&lines.join("\n"))),
+        Block::Commands(lines) if lines.is_empty() => String::new(),
+        Block::Commands(lines) => format!("<pre class=\"c\">{}</pre>\n", escaped(&lines.join("\n"))),
         Block::Table(head, rows) => table(head, rows),
         Block::Figure(figure) => format!("<figure>{}</figure>\n", drawn(figure, Place::Inside)),
     }
@@ -89,7 +92,34 @@ fn is_number(cell: &str) -> bool {
     first.is_none_or(|letter| letter.is_ascii_digit()) && cell.split_whitespace().count() <= 6
 }
 
-/// A document that no end of a script stands in: JSON may escape the slash (RFC 8259, section 7).
+/// A document in which nothing is a mark of HTML: JSON may write any letter of a text by its number (RFC 8259, section 7), and marks
+/// of HTML stand in its texts only.
 fn embedded(document: &Value) -> String {
-    format!("{document:#}").replace("</", "<\\/").replace("<!--", "\\u003c!--")
+    format!("{document:#}").replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_document_is_read_again_as_it_was() {
+        let document = json!({"a": "</script><!-- & '\"", "<b>": [1, 2.5, null]});
+        let text = embedded(&document);
+        assert_eq!(text.find(['<', '>', '&']), None);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), document);
+    }
+
+    #[test]
+    fn numbers_stand_on_the_right() {
+        let check = |cells: &[&str], expected| assert_eq!(class(cells.iter().copied()), expected, "{cells:?}");
+        check(&["1", "10,000", "–"], " class=\"n\"");
+        check(&["298 ms", "16m 31s"], " class=\"n\"");
+        check(&["39.92 % to 54.17 %"], " class=\"n\"");
+        check(&["-0.5 %", "±1 %"], " class=\"n\"");
+        check(&["1", "one"], " class=\"w\"");
+        check(&["a text that goes on and on and has to be broken"], "");
+    }
 }

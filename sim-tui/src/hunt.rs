@@ -18,9 +18,10 @@ use sim_core::{Limits, Seed};
 use sim_models::causes::Recent;
 use sim_models::scenario::{Model, Run};
 
-use crate::cli::HuntArgs;
+use crate::cli::{HuntArgs, Pictures};
 use crate::commands;
 use crate::findings::{Evidence, Evidences, Findings, Hunted};
+use crate::hunt_page::{self, Along};
 use crate::interrupt::Interrupt;
 use crate::load::{self, Loaded};
 use crate::measures;
@@ -53,6 +54,8 @@ pub(crate) struct News {
     tally: Tally,
     /// The first run of each way to fail that its worker had not met before.
     smallest: BTreeMap<Signature, Run>,
+    /// The places of those that fail.
+    failing: Vec<u64>,
 }
 
 /// How a hunt ended.
@@ -181,6 +184,9 @@ impl<'a> Worker<'a> {
             let Some((run, causes)) = self.run(seed) else { break };
             let beside = Beside { causes: &causes, verbs: &self.verbs, touched: &run.touched };
             let tally = Tally::of(seed, &run.outcome, beside);
+            if tally.failing > 0 {
+                news.failing.push(place);
+            }
             if let Some(signature) = tally.failures.keys().next().filter(|signature| !self.known.contains(*signature)) {
                 self.known.insert(signature.clone());
                 news.smallest.insert(signature.clone(), run);
@@ -211,6 +217,7 @@ pub(crate) fn command(args: &HuntArgs, called: &str) -> Result<Report, Bad> {
     let what = hunted(args, &loaded, &model)?;
     folder(&args.out)?;
     summary::check(&args.summaries)?;
+    args.pictures.check()?;
     let begin = if args.fresh { Begin::Fresh } else { Begin::Where };
     let (progress, earlier) = Progress::open(&args.out, &what, &state_name(&what)?, begin)?;
     let interrupt = Interrupt::listen();
@@ -281,6 +288,7 @@ struct Quest<'a> {
     progress: Progress,
     tally: Tally,
     evidence: Evidences,
+    along: Along,
     /// How long an earlier hunt took to come where this one began.
     before: Duration,
     /// How much of that it had of the budget that this one has.
@@ -303,6 +311,7 @@ impl<'a> Quest<'a> {
             progress,
             tally: Tally { kinds, ..Tally::default() },
             evidence: Evidences::new(),
+            along: Along::from(0, 0),
             before: Duration::ZERO,
             spent: Duration::ZERO,
             begun: Clock::now(),
@@ -320,6 +329,7 @@ impl<'a> Quest<'a> {
             earlier.seed_range
         ));
         self.tally = earlier.tally();
+        self.along = Along::from(earlier.seeds, earlier.failing);
         self.before = Duration::try_from_secs_f64(earlier.wall_seconds).unwrap_or_default();
         // What was spent without a budget, or of another one, is none of this.
         let same = spent.filter(|spent| Some(spent.budget_nanos) == self.args.budget.map(|budget| budget.nanos()));
@@ -366,6 +376,7 @@ impl<'a> Quest<'a> {
             self.evidence.insert(signature.clone(), Evidence { detail: detail(self.model, &signature, &run), case });
         }
         self.tally = std::mem::take(&mut self.tally).merge(&news.tally);
+        news.failing.iter().for_each(|place| self.along.failed(*place));
         if self.trouble.is_none() && self.progress.is_due() {
             self.save(self.budget_spent());
         }
@@ -408,7 +419,8 @@ impl<'a> Quest<'a> {
         };
         findings.go_on = rest.map(|rest| going_on(self.args, rest, called));
         print(&shown(&findings, self.args.output.json, called))?;
-        let summaries = summary::write(&self.args.summaries, &findings, called);
+        let summaries =
+            summary::write(&self.args.summaries, &findings, called).and_then(|()| self.show(&findings, called));
         if let Some(trouble) = self.trouble.take() {
             return Err(trouble);
         }
@@ -417,6 +429,18 @@ impl<'a> Quest<'a> {
         }
         summaries?;
         Ok(Report { text: String::new(), exit: findings.exit() })
+    }
+
+    /// Draws and writes the pictures that were asked for.
+    fn show(&self, findings: &Findings, called: &str) -> Result<(), Bad> {
+        let pictures = &self.args.pictures;
+        if !pictures.are_wanted() {
+            return Ok(());
+        }
+        let page = hunt_page::page(findings, &self.along, called);
+        print(&pictures.plots(&page))?;
+        let document = serde_json::to_value(findings).map_err(|error| bad!("the report cannot be written: {error}"))?;
+        pictures.write(&page, &document)
     }
 
     /// The names that a case may have: the plain one, and those that it gets where others have taken it.
@@ -466,11 +490,15 @@ fn going_on(args: &HuntArgs, rest: Seeds, called: &str) -> String {
         flag("--jobs", args.workers.jobs.map(|jobs| jobs.to_string())),
         flag("--markdown", args.summaries.markdown.as_ref().map(path)),
         flag("--junit", args.summaries.junit.as_ref().map(path)),
+        flag("--html", args.pictures.html.as_ref().map(path)),
+        flag("--svg", args.pictures.svg.as_ref().map(path)),
     ];
     let words = ["hunt".to_owned()].into_iter().chain(commands::words_of(&args.what));
     let words: Vec<String> = words.chain(flags.into_iter().flatten().flatten()).collect();
-    let json = args.output.json.then_some("--json");
-    commands::line(called, words.iter().map(String::as_str).chain(json))
+    let Pictures { plot, ascii, .. } = args.pictures;
+    let switches = [(plot, "--plot"), (ascii, "--ascii"), (args.output.json, "--json")];
+    let switches = switches.into_iter().filter(|(is_on, _)| *is_on).map(|(_, word)| word);
+    commands::line(called, words.iter().map(String::as_str).chain(switches))
 }
 
 /// How far it is, on standard error, and only when that is a terminal.

@@ -16,6 +16,7 @@ mod files;
 mod findings;
 mod html;
 mod hunt;
+mod hunt_page;
 mod interrupt;
 mod load;
 mod measures;

@@ -14,7 +14,7 @@ pub(crate) enum Block {
     Lines(Vec<String>),
     Table(Vec<String>, Vec<Vec<String>>),
     Commands(Vec<String>),
-    Figure(Figure),
+    Figure(Box<Figure>),
 }
 
 /// A page with its title.
@@ -65,13 +65,13 @@ impl Page {
 
     /// A picture.
     pub(crate) fn figure(&mut self, figure: Figure) {
-        self.blocks.push(Block::Figure(figure));
+        self.blocks.push(Block::Figure(Box::new(figure)));
     }
 
     /// Its pictures, from the top.
     pub(crate) fn figures(&self) -> impl Iterator<Item = &Figure> {
         self.blocks.iter().filter_map(|block| match block {
-            Block::Figure(figure) => Some(figure),
+            Block::Figure(figure) => Some(&**figure),
             _ => None,
         })
     }
@@ -126,7 +126,7 @@ impl Page {
                 }
                 Block::Commands(commands) => out += &format!("```sh\n{}\n```\n", commands.join("\n")),
                 Block::Figure(figure) => {
-                    out += &format!("```text\n{}```\n", drawn(figure, Paper::usual(Glyphs::Unicode)))
+                    out += &format!("```text\n{}```\n", drawn(figure, Paper::usual(Glyphs::Unicode)));
                 }
             }
         }

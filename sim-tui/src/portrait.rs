@@ -19,6 +19,9 @@ pub(crate) struct Portrait<'a> {
     total: Stretch,
 }
 
+/// What is counted of a stretch.
+type Count = fn(&Stretch) -> u64;
+
 /// Stretches of a run at most: one or more letters of a line for each.
 const STRETCHES: usize = 60;
 
@@ -30,14 +33,14 @@ impl<'a> Portrait<'a> {
 
     /// Requests a second over time, by what became of them.
     pub(crate) fn requests(&self) -> Figure {
-        let counts: [(&str, fn(&Stretch) -> u64); 4] = [
+        let counts: [(&str, Count); 4] = [
             ("ok", |stretch| stretch.ok),
             ("error", |stretch| stretch.error),
             ("unknown", |stretch| stretch.unknown),
             ("unanswered", |stretch| stretch.unanswered),
         ];
         let rate = |part: &Part, count: u64| count as f64 / part.length().as_secs_f64();
-        let columns = |count: fn(&Stretch) -> u64| {
+        let columns = |count: Count| {
             let column = |part: &Part| {
                 let (from, to) = (part.from.nanos() as f64, part.to.nanos() as f64);
                 Column { from, to, height: rate(part, count(&part.stretch)) }
@@ -47,7 +50,7 @@ impl<'a> Portrait<'a> {
         let axes = (Axis::linear("time", Unit::Nanos), Axis::linear("requests a second", Unit::Number));
         let figure = Figure::new("requests", "Requests over time, by outcome", axes.0, axes.1);
         // The first is there in any case, so that each outcome always looks the same.
-        let has_any = |name: &str, count: fn(&Stretch) -> u64| name == "ok" || count(&self.total) > 0;
+        let has_any = |name: &str, count: Count| name == "ok" || count(&self.total) > 0;
         let named =
             counts.iter().map(|(name, count)| (if has_any(name, *count) { *name } else { "" }, columns(*count)));
         named
@@ -81,7 +84,7 @@ impl<'a> Portrait<'a> {
         let axes = (Axis::log("latency", Unit::Nanos), Axis::linear("requests", Unit::Count));
         let title = format!("How long {} took", text::counted(self.total.latencies.count(), "request"));
         let columns = columns(&self.total.latencies);
-        let figure = Figure::new("latency-histogram", &title, axes.0, axes.1).caption(self.from_when());
+        let figure = Figure::new("latency-histogram", &title, axes.0, axes.1).caption(self.measured_how());
         figure.with("", Data::Columns(columns))
     }
 
@@ -137,7 +140,7 @@ impl<'a> Portrait<'a> {
         }
     }
 
-    fn from_when(&self) -> String {
+    fn measured_how(&self) -> String {
         match self.total.unanswered {
             0 => "From when a request was to begin to its outcome, whatever that is.".to_owned(),
             open => {

@@ -54,9 +54,9 @@ fn stretches(height: impl Fn(u32) -> f64) -> Data {
 
 fn marks() -> Vec<Mark> {
     vec![
-        Mark::span(100.0 * SECOND, 200.0 * SECOND, "loss gateway->shop charge 20%"),
-        Mark::instant(700.0 * SECOND, "clock db step -160ms"),
-        Mark::span(650.0 * SECOND, f64::INFINITY, "slow payments x10"),
+        Mark::span(100.0 * SECOND, 200.0 * SECOND, "loss left->right put 20%"),
+        Mark::instant(700.0 * SECOND, "clock north step -160ms"),
+        Mark::span(650.0 * SECOND, f64::INFINITY, "slow south x10"),
     ]
 }
 
@@ -96,15 +96,15 @@ pub(crate) fn sweep() -> Figure {
         let none = Interval::new(3.0 * SECOND, None, None, None);
         Data::Intervals((0..5).map(interval).chain([none]).collect())
     };
-    let axes = (Axis::linear("timeout", Unit::Nanos), Axis::linear("double charges", Unit::Share).including(&[0.0]));
-    Figure::new("sweep", "Double charges by timeout", axes.0, axes.1)
+    let axes = (Axis::linear("wait", Unit::Nanos), Axis::linear("mishaps", Unit::Share).including(&[0.0]));
+    Figure::new("sweep", "Mishaps by wait", axes.0, axes.1)
         .with("one try", with(0.2))
         .with("three tries", with(0.35))
         .marked(vec![Mark::span(1.2 * SECOND, 1.35 * SECOND, "knee")])
 }
 
 pub(crate) fn comparison() -> Figure {
-    let rows = ["key-per-order", "longer timeout", "no retries, which is a remedy with a long name", "half", "none"];
+    let rows = ["first remedy", "longer wait", "second remedy, which has a name that is too long", "half", "none"];
     let intervals = vec![
         Interval::new(0.0, Some(-0.065), Some(-0.071), Some(-0.059)),
         Interval::new(1.0, Some(-0.02), None, Some(0.01)),
@@ -113,13 +113,8 @@ pub(crate) fn comparison() -> Figure {
         Interval::new(4.0, None, None, None),
     ];
     let rows = Axis::rows("", rows.map(str::to_owned).to_vec());
-    Figure::new(
-        "comparison",
-        "Change of double charges",
-        Axis::linear("difference", Unit::Share).including(&[0.0]),
-        rows,
-    )
-    .with("", Data::Intervals(intervals))
+    Figure::new("comparison", "Change of mishaps", Axis::linear("difference", Unit::Share).including(&[0.0]), rows)
+        .with("", Data::Intervals(intervals))
 }
 
 /// No sample, one sample, zeros on a logarithmic axis, infinite values, words that are marks elsewhere.

@@ -49,8 +49,9 @@ impl Grid {
         }
     }
 
-    /// Fills a column between two heights in rows from the bottom; what is there at all is seen.
-    pub(super) fn fill(&mut self, x: usize, (low, high): (f64, f64), cell: char, eighths: bool) {
+    /// Fills a column between two heights in rows from the bottom; what is there at all is seen. Whether it had to be drawn larger for
+    /// that by more than an eighth of a row.
+    pub(super) fn fill(&mut self, x: usize, (low, high): (f64, f64), cell: char, eighths: bool) -> bool {
         const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
         let rows = self.high();
         let mut is_seen = false;
@@ -66,6 +67,7 @@ impl Grid {
             let row = (high.ceil() as usize).clamp(1, rows);
             self.set(x, rows - row, if eighths { EIGHTHS[1] } else { cell });
         }
+        !is_seen && !eighths
     }
 
     /// Lays another sheet on it; where both have a letter that is no dot between points, a star says so.

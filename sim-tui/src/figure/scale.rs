@@ -47,6 +47,8 @@ pub(crate) struct Tick {
 
 /// How much of a logarithmic axis its zeros take.
 const ZEROS: f64 = 0.1;
+/// The part of an axis that is left free at each end for what is wider than a point.
+const ROOM: f64 = 0.04;
 /// The share of all that the last nine leaves out: beyond it floats know no more.
 const LEAST: f64 = 1e-15;
 
@@ -127,7 +129,6 @@ impl Scale {
 
     /// The same, with some room at its ends, for what is wider than a point.
     pub(crate) fn padded(self) -> Scale {
-        const ROOM: f64 = 0.04;
         let (lo, hi) = match self.kind {
             Kind::Linear => (self.lo - (self.hi - self.lo) * ROOM, self.hi + (self.hi - self.lo) * ROOM),
             Kind::Log if self.is_only_zero() => (self.lo, self.hi),
@@ -168,9 +169,10 @@ impl Scale {
         }
     }
 
-    /// Whether zero is inside it, and not at an end.
+    /// Whether zero is inside it, and not at an end or in the room beside that.
     pub(crate) fn crosses_zero(&self) -> bool {
-        self.kind == Kind::Linear && self.lo < 0.0 && self.hi > 0.0
+        let room = (self.hi - self.lo) * ROOM;
+        self.kind == Kind::Linear && self.lo < -room && self.hi > room
     }
 
     /// Where columns begin.
@@ -222,7 +224,8 @@ impl Scale {
             .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * power_of_ten(power)))
             .filter(inside)
             .collect();
-        if fine.len() <= most {
+        // Three of them to a factor of ten are read at a glance: there may be some more than of others.
+        if fine.len() <= most + most / 2 {
             return fine;
         }
         (1..)
@@ -309,12 +312,12 @@ mod tests {
         check(Kind::Linear, Unit::Count, &[0.0, 1.0], 8, &["0", "1"]);
         check(Kind::Linear, Unit::Number, &[0.0, 0.0], 2, &["0", "0.5", "1"]);
         check(Kind::Linear, Unit::Nanos, &[0.0, 990e9], 4, &["0 s", "5m", "10m", "15m", "20m"]);
-        check(Kind::Linear, Unit::Share, &[0.41, 0.47], 3, &["42 %", "44 %", "46 %"]);
+        check(Kind::Linear, Unit::Share, &[0.41, 0.47], 3, &["40 %", "45 %"]);
         check(Kind::Log, Unit::Nanos, &[3e6, 2.4e9], 5, &["10 ms", "100 ms", "1 s"]);
         check(Kind::Log, Unit::Nanos, &[12e6, 40e6], 5, &["10 ms", "20 ms", "50 ms"]);
         check(Kind::Log, Unit::Nanos, &[0.0, 0.0], 5, &["0 s"]);
         check(Kind::Log, Unit::Nanos, &[0.0, 1e6], 5, &["0 s", "500 µs", "1 ms", "2 ms"]);
-        check(Kind::Log, Unit::Share, &[1e-7, 1.0], 4, &["0.0001 %", "0.1 %", "100 %"]);
+        check(Kind::Log, Unit::Share, &[1e-7, 1.0], 4, &["0.0001 %", "0.01 %", "1 %", "100 %"]);
         check(Kind::Nines, Unit::Share, &[0.0, 0.99995], 9, &["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
         check(Kind::Nines, Unit::Share, &[0.0, 0.99], 3, &["0 %", "90 %", "99 %"]);
     }

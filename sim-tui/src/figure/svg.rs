@@ -114,7 +114,7 @@ impl<'a> Drawing<'a> {
         let (x, y) = (figure.x_scale(), figure.y_scale());
         let labels: Vec<String> = match figure.rows() {
             Some(rows) => rows.iter().map(|row| short(row, ROW_NAME)).collect(),
-            None => y.iter().flat_map(|scale| scale.ticks(8, |_| 0.06)).map(|tick| tick.label).collect(),
+            None => y.iter().flat_map(|scale| scale.ticks(7, |_| 0.06)).map(|tick| tick.label).collect(),
         };
         let widest = labels.iter().map(|label| wide(label)).fold(0.0, f64::max);
         let left = (widest + 24.0).max(52.0);
@@ -245,7 +245,7 @@ impl<'a> Drawing<'a> {
             return self.text(middle.0, middle.1, Anchor::Middle, "pale", "– no sample");
         }
         let (left, right, top, bottom) = (self.left, self.right, self.top, self.bottom);
-        for tick in self.y.iter().flat_map(|scale| scale.ticks(8, |_| 0.06)).collect::<Vec<_>>() {
+        for tick in self.y.iter().flat_map(|scale| scale.ticks(7, |_| 0.06)).collect::<Vec<_>>() {
             let y = self.up(tick.place);
             self.line("grid", (left, y), (right, y), "");
         }
@@ -282,7 +282,7 @@ impl<'a> Drawing<'a> {
                 }
             }
             None => {
-                for tick in self.y.iter().flat_map(|scale| scale.ticks(8, |_| 0.06)).collect::<Vec<_>>() {
+                for tick in self.y.iter().flat_map(|scale| scale.ticks(7, |_| 0.06)).collect::<Vec<_>>() {
                     let y = self.up(tick.place);
                     self.text(left - 8.0, y + 4.0, Anchor::End, "pale", &tick.label);
                 }

@@ -52,9 +52,11 @@ pub(crate) fn drawn(figure: &Figure, paper: Paper) -> String {
         lines.push(figure.y.label.clone());
     }
     lines.extend(plot.lanes());
-    lines.extend(plot.rows());
+    let (rows, is_larger) = plot.rows();
+    lines.extend(rows);
     lines.extend(plot.foot());
-    lines.extend(broken(&figure.words(), paper.width).lines().map(str::to_owned));
+    let larger = if is_larger { " What is lower than half a letter is drawn a letter high." } else { "" };
+    lines.extend(broken(&(figure.words() + larger), paper.width).lines().map(str::to_owned));
     let text: String = lines.iter().map(|line| format!("{}\n", line.trim_end())).collect();
     if paper.is_ascii() { in_ascii(&text) } else { text }
 }
@@ -93,6 +95,9 @@ fn side_by_side(words: impl Iterator<Item = String>, room: usize) -> Vec<String>
 pub(super) const BOTH: char = '*';
 /// The widest name of a row.
 const NAME: usize = 34;
+
+/// The corners of a line as places from 0 to 1; none where it has a gap.
+type Path = Vec<Option<(f64, f64)>>;
 
 /// A figure on its way to letters.
 struct Plot<'a> {
@@ -143,14 +148,15 @@ impl<'a> Plot<'a> {
         Some(row_of(self.y.as_ref()?.place(y)?, self.high))
     }
 
-    /// The rows of the plot with what stands left of them.
-    fn rows(&self) -> Vec<String> {
+    /// The rows of the plot with what stands left of them, and whether something is drawn larger than it is.
+    fn rows(&self) -> (Vec<String>, bool) {
         let mut grid = Grid::new(self.wide, self.high);
+        let mut is_larger = false;
         if self.figure.is_empty() {
             let said = "– no sample";
             grid.write(self.wide.saturating_sub(wide(said)) / 2, self.high / 2, said);
         } else {
-            self.draw_columns(&mut grid);
+            is_larger = self.draw_columns(&mut grid);
             self.draw_lines(&mut grid);
             self.draw_intervals(&mut grid);
             self.draw_marks(&mut grid);
@@ -159,8 +165,10 @@ impl<'a> Plot<'a> {
         let tick = self.paper.letter('┤', '+');
         let plain = self.paper.letter('│', '|');
         let rows = grid.lines().into_iter().zip(&self.left);
-        rows.map(|(row, label)| format!("{label} {}{row}", if label.trim().is_empty() { plain } else { tick }))
-            .collect()
+        let line = |(row, label): (String, &String)| {
+            format!("{label} {}{row}", if label.trim().is_empty() { plain } else { tick })
+        };
+        (rows.map(line).collect(), is_larger)
     }
 
     /// The x axis with its numbers and its name.
@@ -199,7 +207,8 @@ impl<'a> Plot<'a> {
         line.into_iter().collect()
     }
 
-    fn draw_columns(&self, grid: &mut Grid) {
+    fn draw_columns(&self, grid: &mut Grid) -> bool {
+        let mut is_larger = false;
         let stacks = self.figure.stacks();
         let is_alone = stacks.iter().filter(|stack| stack.iter().any(|(_, column)| column.height > 0.0)).count() == 1;
         for (place, stack) in stacks.iter().enumerate() {
@@ -209,10 +218,11 @@ impl<'a> Plot<'a> {
                 let (low, high) = self.heights(*base, base + column.height);
                 let eighths = is_alone && !self.paper.is_ascii();
                 for x in from..to {
-                    grid.fill(x, (low, high), cell, eighths);
+                    is_larger |= grid.fill(x, (low, high), cell, eighths);
                 }
             }
         }
+        is_larger
     }
 
     /// The columns of letters that a stretch of the x axis takes: those whose middle lies in it, or one.
@@ -233,7 +243,7 @@ impl<'a> Plot<'a> {
 
     fn draw_lines(&self, grid: &mut Grid) {
         let series = self.figure.series.iter().enumerate();
-        let lines: Vec<(usize, Vec<Option<(f64, f64)>>)> =
+        let lines: Vec<(usize, Path)> =
             series.filter_map(|(place, series)| Some((place, self.path(&series.data)?))).collect();
         if let [(_, path)] = &lines[..] {
             return self.draw_alone(grid, path);
@@ -255,7 +265,7 @@ impl<'a> Plot<'a> {
     }
 
     /// One line with nothing to be told apart from.
-    fn draw_alone(&self, grid: &mut Grid, path: &[Option<(f64, f64)>]) {
+    fn draw_alone(&self, grid: &mut Grid, path: &Path) {
         if self.paper.is_ascii() {
             for pair in path.windows(2) {
                 if let [Some(from), Some(to)] = pair {
@@ -290,7 +300,7 @@ impl<'a> Plot<'a> {
     }
 
     /// A line as places from 0 to 1, with gaps; none for what is no line.
-    fn path(&self, data: &Data) -> Option<Vec<Option<(f64, f64)>>> {
+    fn path(&self, data: &Data) -> Option<Path> {
         let (x, y) = (self.x.as_ref()?, self.y.as_ref()?);
         let place = |at: f64, value: f64| Some((x.place(at)?, y.place(value).filter(|_| value.is_finite())?));
         match data {
