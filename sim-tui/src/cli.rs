@@ -137,6 +137,9 @@ pub(crate) struct RunArgs {
     /// Prints one line per event: number, time, node, what happened, the operation it was done for.
     #[arg(long)]
     pub(crate) trace: bool,
+    /// Leaves requests that were to begin earlier out of the estimates, such as 10s; they are counted apart.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) warmup: Option<Duration>,
     #[command(flatten)]
     pub(crate) pictures: Pictures,
     #[command(flatten)]

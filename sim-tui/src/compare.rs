@@ -10,7 +10,7 @@ use sim_models::study::{Comparison, Difference, Found, Metric, Standing, compare
 
 use crate::cli::CompareArgs;
 use crate::configuration::{Base, Configuration, is_calm};
-use crate::estimates::{between, difference, drawn_in, interval_at, interval_of_difference, with_interval};
+use crate::estimates::{between, difference, drawn_in, interval_at, interval_of_difference, roughly, with_interval};
 use crate::figure::{Axis, Data, Figure, Mark};
 use crate::observing::Observer;
 use crate::page::Page;

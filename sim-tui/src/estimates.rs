@@ -42,6 +42,11 @@ pub(crate) fn measured_as(unit: &Unit, value: f64) -> String {
     measured(unit, value, None, Sign::OfLess)
 }
 
+/// A share to two digits: `4.9 %`.
+pub(crate) fn roughly(share: f64) -> String {
+    measured(&Unit::Share, share, (share > 0.0).then_some(share), Sign::OfLess)
+}
+
 /// What an axis of such values is written in, and by how much they are multiplied for that.
 pub(crate) fn drawn_in(unit: &Unit) -> (AxisUnit, f64) {
     match unit {

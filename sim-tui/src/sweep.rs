@@ -12,7 +12,7 @@ use sim_models::study::{
 
 use crate::cli::SweepArgs;
 use crate::configuration::{Base, Configuration};
-use crate::estimates::{drawn_in, interval_at, measured_as, with_interval};
+use crate::estimates::{drawn_in, interval_at, measured_as, roughly, with_interval};
 use crate::figure::scale::Unit as AxisUnit;
 use crate::figure::{Axis, Data, Figure, Mark};
 use crate::files::write_whole;
@@ -440,7 +440,7 @@ impl Located {
                 value(found.from),
                 value(found.to),
                 value(*precision),
-                text::percent((found.distance * 100.0).round() / 100.0)
+                roughly(found.distance)
             ),
         }
     }

@@ -128,8 +128,8 @@ fn around(points: &[Bend], at: usize, precision: i128) -> impl Iterator<Item = i
     let neighbours = [at.checked_sub(1).map(|before| (before, at)), (at + 1 < points.len()).then_some((at, at + 1))];
     let stretches = neighbours.into_iter().flatten().map(|(one, other)| (points[one].ticks, points[other].ticks));
     let wide: Vec<(i128, i128)> = stretches.filter(|(from, to)| to - from > precision).collect();
-    wide.into_iter().flat_map(|(from, to)| {
-        let step = ((to - from) / CLOSER).max(1);
+    wide.into_iter().flat_map(move |(from, to)| {
+        let step = ((to - from) / CLOSER / precision).max(1) * precision;
         (1..CLOSER).map(move |nth| from + nth * step).filter(move |ticks| *ticks < to)
     })
 }

@@ -10,6 +10,7 @@ mod latency;
 mod metric;
 mod range;
 mod sheet;
+mod single;
 mod threshold;
 
 pub use self::claims::{Claim, LEVEL, OUTSIDE, decide};
@@ -19,4 +20,5 @@ pub use self::latency::at_share;
 pub use self::metric::{EVERYWHERE, Metric, Unit};
 pub use self::range::{POINTS_MAX, Point, Scale, Vary};
 pub use self::sheet::{Overlap, Questions, Row, SECTIONS, Sheet};
+pub use self::single::Single;
 pub use self::threshold::{Crossing, Met, crossing};

@@ -90,7 +90,8 @@ impl Search<'_> {
     /// Halves a stretch at whose end something is so, and at whose beginning it is not.
     fn halve(&mut self, (mut from, mut to): (i128, i128), is_so: impl Fn(&Met) -> bool) -> (i128, i128) {
         while to - from > self.precision {
-            let middle = from + (to - from) / 2;
+            // So many times the precision, which makes rounder values than the very middle.
+            let middle = from + (((to - from) / 2 / self.precision).max(1) * self.precision).min(to - from - 1);
             let Some(estimate) = (self.measure)(middle) else { break };
             let found = Met { ticks: middle, estimate };
             self.found.push(found);
