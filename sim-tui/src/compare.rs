@@ -253,10 +253,7 @@ impl Told {
             |of: &Standing| of.estimate.method == Method::Replications && of.estimate.half_width() == Some(0.0);
         self.comparison.standings.iter().flatten().find(|of| is_constant(of))?;
         let share = rule_of_three(self.observed.sheet.seeds(), self.study.confidence).hi?;
-        Some(format!(
-            "What is the same in every run here may still be another in up to {} of runs.",
-            text::percent(share)
-        ))
+        Some(format!("What is the same in every run here may still be another in up to {} of runs.", roughly(share)))
     }
 
     /// How many seeds would tell what is open.

@@ -188,10 +188,11 @@ impl Verified {
                 continue;
             }
             page.heading(&of.name);
-            page.table(
-                &["", "metric", "expected", "mean", "outside", "differs by"],
-                &claims.iter().map(row).collect::<Vec<_>>(),
-            );
+            page.table(&["", "metric", "expected", "mean", "outside"], &claims.iter().map(row).collect::<Vec<_>>());
+            let effects = claims.iter().filter(|checked| !checked.differs.is_empty());
+            let effects =
+                effects.map(|Checked { claim, differs, .. }| vec![claim.metric.name.clone(), differs.clone()]);
+            page.table(&["", "difference from as it is"], &effects.collect::<Vec<_>>());
             page.paragraph(self.fails(at));
             for Checked { claim, .. } in claims.iter().filter(|checked| !checked.claim.came_out) {
                 page.paragraph(refuted(claim));
@@ -297,10 +298,7 @@ fn refuted(claim: &Claim) -> String {
     });
     let luck = match claim.expected {
         Expected::Between(..) => {
-            format!(
-                ", which happens by luck with a chance of {} at most",
-                text::percent((claim.chance * 1e6).ceil() / 1e6)
-            )
+            format!(", which happens by luck with a chance of {}", roughly(claim.chance))
         }
         Expected::Exactly(_) | Expected::Never => String::new(),
     };
