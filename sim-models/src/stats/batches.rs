@@ -76,13 +76,14 @@ pub fn batch_means(series: &[f64], confidence: Confidence) -> Option<Batched> {
 }
 
 impl Cut {
-    /// The most batches, of 40, 20 and 10, that are long enough by their correlation and by their size; the fewest that
-    /// there are observations for when none is.
-    pub(super) fn of(series: &[f64], long_enough: impl Fn(usize) -> bool) -> Option<Cut> {
+    /// The most batches, of 40, 20 and 10, that are long enough by their correlation and by what is asked of them; the
+    /// fewest that there are observations for when none is.
+    pub(super) fn of(series: &[f64], long_enough: impl Fn(&Batches) -> bool) -> Option<Cut> {
         let tried = |batches: usize| {
             let correlation = Batches::of(series, batches * PARTS)?.correlation();
-            let size = series.len() / batches;
-            Some(Cut { batches, size, correlation, settled: correlation <= CORRELATION && long_enough(size) })
+            let whole = Batches::of(series, batches)?;
+            let settled = correlation <= CORRELATION && long_enough(&whole);
+            Some(Cut { batches, size: whole.size, correlation, settled })
         };
         let tries = || COUNTS.iter().filter_map(|batches| tried(*batches));
         tries().find(|cut| cut.settled).or_else(|| tries().next_back())
