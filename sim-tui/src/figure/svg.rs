@@ -324,12 +324,15 @@ impl<'a> Drawing<'a> {
             if from < to {
                 self.line("edge", (to, up), (to, bottom), " stroke-dasharray=\"3 3\"");
             }
+            if named.name.is_some() && to - from > 1.0 {
+                let y = self.lane_y(named.lane) + 3.0;
+                self.line("edge", (from, y), (to, y), " stroke-width=\"2\"");
+            }
+        }
+        // Names stand above all lines.
+        for named in &lanes {
             if let Some((x, text)) = &named.name {
-                let y = self.lane_y(named.lane);
-                if to - from > 1.0 {
-                    self.line("edge", (from, y + 3.0), (to, y + 3.0), " stroke-width=\"2\"");
-                }
-                self.text(*x, y, Anchor::Start, "ink halo", text);
+                self.text(*x, self.lane_y(named.lane), Anchor::Start, "ink halo", text);
             }
         }
         self.lanes = lanes;
