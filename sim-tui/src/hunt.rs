@@ -269,7 +269,7 @@ fn requested(args: &HuntArgs) -> Result<Seeds, Bad> {
 fn state_name(what: &Hunted) -> Result<String, Bad> {
     let Hunted { scenario, fingerprint, requested, shard, .. } = what;
     let key = state_fingerprint(&(fingerprint, requested, shard)).map_err(|error| bad!("{scenario}: {error}"))?;
-    Ok(format!("hunt-{}-{key:016x}", slug(scenario)))
+    Ok(format!("hunt-{}-{key:016x}", text::slug(scenario)))
 }
 
 /// Sees to it that cases can be kept, before an hour is spent on finding them.
@@ -447,7 +447,7 @@ impl<'a> Quest<'a> {
     fn case_paths(&self, signature: &Signature, seed: Seed) -> impl Iterator<Item = PathBuf> {
         let Signature { verdict, property, .. } = signature;
         let what = if property.is_empty() { verdict.to_string() } else { property.clone() };
-        let plain = format!("{}-{}-{seed}", slug(&self.what.scenario), slug(&what));
+        let plain = format!("{}-{}-{seed}", text::slug(&self.what.scenario), text::slug(&what));
         let own = format!("{plain}-{:.6}", self.what.fingerprint);
         let names = [plain, own.clone()].into_iter().chain((2..).map(move |count: u64| format!("{own}-{count}")));
         names.map(|name| self.args.out.join(format!("{name}.json")))
@@ -510,37 +510,4 @@ fn progress_bar(seeds: &SeedList, has_budget: bool) -> ProgressBar {
         None => "{spinner} {human_pos} seeds in {elapsed}, {msg} failing",
     });
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message("0")
-}
-
-/// Letters, digits and hyphens, for the name of a file.
-fn slug(text: &str) -> String {
-    let lower = text.to_lowercase();
-    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let slug = words.collect::<Vec<_>>().join("-");
-    if slug.is_empty() { "unnamed".to_owned() } else { cut(&slug, LONGEST).to_owned() }
-}
-
-/// The beginning of a text in whole characters and at most so many bytes.
-fn cut(text: &str, bytes: usize) -> &str {
-    let ends = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    &text[..ends.unwrap_or(0)]
-}
-
-/// Bytes of a slug: two of them, a seed and what tells cases of one name apart make less than 200, and file systems take 255.
-const LONGEST: usize = 80;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_cases_are_plain() {
-        assert_eq!(slug("Charged at most once!"), "charged-at-most-once");
-        assert_eq!(slug("…"), "unnamed");
-        // Letters of one, two, three and four bytes.
-        for letter in ["a", "я", "中", "𐐷"] {
-            let slug = slug(&letter.repeat(300));
-            assert!((77..=80).contains(&slug.len()) && slug.starts_with(letter), "{slug}");
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! What a hunt found as a page with pictures: the ways to fail with their intervals, and how the share of failing seeds settled.
 
-use sim_models::interval::clopper_pearson;
+use sim_models::stats::{Confidence, clopper_pearson};
 
 use crate::figure::scale::Unit;
 use crate::figure::{Axis, Data, Figure, Interval, Mark};
@@ -21,7 +21,6 @@ pub(crate) struct Along {
 const STRETCHES: u64 = 1_000;
 /// Points of the picture at most.
 const POINTS: u64 = 20;
-const CONFIDENCE: f64 = 0.95;
 
 impl Along {
     /// Goes on where so many seeds were judged and so many of them failed.
@@ -70,8 +69,8 @@ fn share(at: f64, hits: u64, of: u64) -> Interval {
     if of == 0 {
         return Interval::new(at, None, None, None);
     }
-    let (low, high) = clopper_pearson(hits, of, CONFIDENCE);
-    Interval::new(at, Some(hits as f64 / of as f64), Some(low), Some(high))
+    let share = clopper_pearson(hits, of, Confidence::USUAL);
+    Interval::new(at, share.value, share.lo, share.hi)
 }
 
 /// The report as a page.

@@ -4,8 +4,11 @@
 
 mod cli;
 mod commands;
+mod compare;
+mod configuration;
 mod demo;
 mod diagram;
+mod estimates;
 mod explain;
 pub mod explore;
 mod figure;
@@ -19,6 +22,7 @@ mod load;
 mod measures;
 mod merge;
 mod moment;
+mod observing;
 mod page;
 mod pictures;
 mod portrait;
@@ -30,9 +34,12 @@ mod report;
 mod run;
 mod seeds;
 mod shrink;
+mod study;
 mod summary;
+mod sweep;
 mod text;
 mod trace;
+mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -79,6 +86,9 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Replay(args)) => replay::command(args, called),
         Some(Command::Shrink(args)) => shrink::command(args, called),
         Some(Command::Explain(args)) => explain::command(args, called),
+        Some(Command::Compare(args)) => compare::command(args, called),
+        Some(Command::Sweep(args)) => sweep::command(args, called),
+        Some(Command::Verify(args)) => verify::command(args, called),
         Some(Command::List(output)) => reference::list(*output, called),
         Some(Command::Show(args)) => reference::show(args, called),
         Some(Command::New { name }) => reference::new(name, called),

@@ -4,9 +4,12 @@ use std::ops::ControlFlow;
 use std::time::Instant as Clock;
 
 use serde_json::{Value, json};
-use sim_core::{Limits, Sim, Step, Stop, run as to_its_end};
+use sim_core::{Instant, Limits, Sim, Step, Stop, run as to_its_end};
+use sim_models::judge::ScenarioJudge;
 use sim_models::message::Msg;
 use sim_models::scenario::{Model, Run};
+use sim_models::stats::Confidence;
+use sim_models::study::Single;
 use sim_models::traffic::{Watch, Watched};
 
 use crate::cli::{RunArgs, What};
@@ -30,10 +33,10 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
     let mut watch = args.pictures.are_wanted().then(Watch::default);
-    let (run, lines) = match &mut watch {
+    let ((run, judge), lines) = match &mut watch {
         _ if args.trace => traced(&model, args, &interrupt, &mut watch),
         None => {
-            let watched = || model.run_watched(args.seed, Stop::AtEnd, Limits::default(), |_, _| interrupt.flow());
+            let watched = || model.observed(args.seed, Stop::AtEnd, Limits::default(), |_, _| interrupt.flow());
             (quietly(watched), Vec::new())
         }
         Some(watch) => {
@@ -41,13 +44,15 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
                 watch.after(sim, step);
                 interrupt.flow()
             };
-            (quietly(|| model.run_watched(args.seed, Stop::AtEnd, Limits::default(), watched)), Vec::new())
+            (quietly(|| model.observed(args.seed, Stop::AtEnd, Limits::default(), watched)), Vec::new())
         }
     };
     let wall = begun.elapsed();
     let exit = Exit::of_run(run.outcome.verdict).unless(run.outcome.interrupted);
-    let told = Told { loaded: &loaded, model: &model, run: &run, args, wall, called };
+    let single = Single::of(&judge, Instant::ZERO + args.warmup.unwrap_or_default(), Confidence::USUAL);
+    let told = Told { loaded: &loaded, model: &model, run: &run, single: &single, args, wall, called };
     let mut document = measures::json(&loaded.name, &model, &run, wall);
+    document.insert("estimates".to_owned(), measures::estimates_json(&single, args.warmup));
     let mut text = if args.output.json { String::new() } else { told.text() };
     if let Some(watch) = watch {
         let page = told.page(&watch.over());
@@ -64,7 +69,12 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
 }
 
 /// A run whose events are printed as they happen, or kept for the JSON document.
-fn traced(model: &Model, args: &RunArgs, interrupt: &Interrupt, watch: &mut Option<Watch>) -> (Run, Vec<Value>) {
+fn traced(
+    model: &Model,
+    args: &RunArgs,
+    interrupt: &Interrupt,
+    watch: &mut Option<Watch>,
+) -> ((Run, ScenarioJudge), Vec<Value>) {
     let (mut sim, mut judge) = model.start(args.seed);
     sim.record(true);
     let course = model.course(Stop::AtEnd, Limits::default());
@@ -87,7 +97,7 @@ fn traced(model: &Model, args: &RunArgs, interrupt: &Interrupt, watch: &mut Opti
     if let Some(printer) = printer {
         printer.end();
     }
-    (model.measured(args.seed, &sim, &judge, outcome), lines)
+    ((model.measured(args.seed, &sim, &judge, outcome), judge), lines)
 }
 
 /// A run that is over, on its way to a report for people.
@@ -95,6 +105,7 @@ struct Told<'a> {
     loaded: &'a Loaded,
     model: &'a Model,
     run: &'a Run,
+    single: &'a Single,
     args: &'a RunArgs,
     wall: std::time::Duration,
     called: &'a str,
@@ -107,7 +118,9 @@ impl Told<'_> {
         let mut out = title(loaded, model, &args.what);
         out += &format!("\n{}\n\n", measures::headline(model, outcome));
         let metrics = measures::metrics(model, run, self.expecting());
-        let parts = [measures::properties(&outcome.properties), measures::traffic(run), metrics, inert(model, run)];
+        let estimates = measures::estimates(self.single, args.warmup);
+        let parts =
+            [measures::properties(&outcome.properties), measures::traffic(run), estimates, metrics, inert(model, run)];
         for part in parts.iter().filter(|part| !part.is_empty()) {
             out += part;
             out.push('\n');
@@ -131,6 +144,8 @@ impl Told<'_> {
         page.figure(pictures.requests());
         page.heading("Latency");
         cells(&mut page, measures::latency_cells(run));
+        page.table(&measures::ESTIMATES, &measures::estimate_rows(self.single));
+        measures::estimate_words(self.single, args.warmup).into_iter().for_each(|words| page.paragraph(words));
         for figure in [pictures.latency(), pictures.histogram(), pictures.quantiles(), pictures.survival()] {
             page.figure(figure);
         }

@@ -1,0 +1,127 @@
+//! A quantile of the latencies of many runs, and how far it may be off: requests of one run depend on each other, runs do not.
+//!
+//! Quantiles are not averaged: the mean of the 99th percentiles of runs is not the 99th percentile of their requests. All latencies
+//! are put together, and the sections of the seeds, which are independent and alike, say how far the share of requests below the
+//! quantile varies. That share in its interval is turned back into latencies (Woodruff, Confidence Intervals for Medians and Other
+//! Position Measures, Journal of the American Statistical Association 47, 1952; for clusters: Särndal, Swensson and Wretman, Model
+//! Assisted Survey Sampling, 1992, section 5.11).
+//!
+//! For a difference, each section moves the quantile by as much as it moves the share, at the slope between the ends of that interval
+//! (Bahadur's linear form); what two configurations share of these moves drops out of their difference.
+
+use std::collections::BTreeMap;
+
+use libm::sqrt;
+use sim_core::{Histogram, Ratio};
+
+use super::sheet::Sheet;
+use crate::stats::laws::{student, student_above};
+use crate::stats::{Confidence, Estimate, Method};
+
+/// A quantile in its interval, and by how much each section moves it. All in milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Quantile {
+    value: f64,
+    lo: Option<f64>,
+    hi: Option<f64>,
+    /// By section; none where the interval has not both ends.
+    moves: Option<BTreeMap<u64, f64>>,
+    requests: u64,
+}
+
+impl Quantile {
+    /// Of all runs of a configuration, by its thousandths; none without a request.
+    pub(super) fn of(
+        sheet: &Sheet,
+        configuration: usize,
+        thousandths: u32,
+        confidence: Confidence,
+    ) -> Option<Quantile> {
+        let all = sheet.latency(configuration);
+        let share = f64::from(thousandths) / 1000.0;
+        let value = at_share(&all, share)?;
+        let strays = strays(sheet, configuration, &all, value);
+        let half =
+            error(strays.values().copied()).map(|error| error * student(confidence.tail(), strays.len() as f64 - 1.0));
+        let lo = half.and_then(|half| at_share(&all, (share - half).max(0.0)));
+        let hi = half.filter(|half| share + half < 1.0).and_then(|half| at_share(&all, share + half));
+        let slope = |(lo, hi): (f64, f64)| half.map(|half| if half > 0.0 { (hi - lo) / (2.0 * half) } else { 0.0 });
+        let moves = lo
+            .zip(hi)
+            .and_then(slope)
+            .map(|slope| strays.into_iter().map(|(section, stray)| (section, -stray * slope)).collect());
+        Some(Quantile { value, lo, hi, moves, requests: all.count() })
+    }
+
+    pub(super) fn estimate(&self) -> Estimate {
+        let Quantile { value, lo, hi, requests, .. } = *self;
+        Estimate { value: Some(value), lo, hi, method: Method::Sections, n: requests }
+    }
+
+    /// How much longer it is than the other, and how likely so large a difference would be were there none.
+    pub(super) fn longer_than(&self, other: &Quantile, confidence: Confidence) -> (Estimate, Option<f64>) {
+        let value = self.value - other.value;
+        let n = self.requests.min(other.requests);
+        let unknown = Estimate { value: Some(value), lo: None, hi: None, method: Method::Sections, n };
+        let Some((mine, theirs)) = self.moves.as_ref().zip(other.moves.as_ref()) else { return (unknown, None) };
+        let both = mine.iter().filter_map(|(section, mine)| Some(mine - theirs.get(section)?));
+        let moves: Vec<f64> = both.collect();
+        let freedom = moves.len() as f64 - 1.0;
+        let Some(error) = error(moves.into_iter()) else { return (unknown, None) };
+        let chance = match (error == 0.0, value == 0.0) {
+            (true, true) => 1.0,
+            (true, false) => 0.0,
+            _ => (2.0 * student_above(libm::fabs(value) / error, freedom)).min(1.0),
+        };
+        let half = student(confidence.tail(), freedom) * error;
+        (Estimate::around(value, half, Method::Sections, n), Some(chance))
+    }
+
+    /// Half the width of the interval, as if the other had run with other seeds.
+    pub(super) fn half_apart(&self, other: &Quantile) -> Option<f64> {
+        let half = |of: &Quantile| Some((of.hi? - of.lo?) / 2.0);
+        half(self).zip(half(other)).map(|(mine, theirs)| libm::hypot(mine, theirs))
+    }
+}
+
+/// By how much each section makes the share of requests up to a latency more than it is of all.
+fn strays(sheet: &Sheet, configuration: usize, all: &Histogram, value: f64) -> BTreeMap<u64, f64> {
+    let below = |histogram: &Histogram| -> f64 {
+        histogram.buckets().map(|bucket| bucket.count as f64 * part_below(bucket.low, bucket.high, value)).sum()
+    };
+    let sections: Vec<(u64, &Histogram)> = sheet.sections(configuration).collect();
+    let usual = all.count() as f64 / sections.len().max(1) as f64;
+    let share = below(all) / all.count().max(1) as f64;
+    let stray = |section: &Histogram| (below(section) - share * section.count() as f64) / usual;
+    sections.into_iter().map(|(number, section)| (number, stray(section))).collect()
+}
+
+/// The part of a bucket up to a latency in milliseconds, as if what is in it lay evenly.
+fn part_below(low: u64, high: u64, value: f64) -> f64 {
+    let nanos = value * 1e6;
+    if nanos < low as f64 {
+        0.0
+    } else if nanos >= high as f64 {
+        1.0
+    } else {
+        (nanos - low as f64) / (high - low) as f64
+    }
+}
+
+/// How far the mean of so many strays usually is from nothing; none of fewer than two.
+fn error(strays: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, squares) = strays.fold((0u64, 0.0), |(count, sum), stray| (count + 1, sum + stray * stray));
+    (count > 1).then(|| sqrt(squares / (count as f64 * (count as f64 - 1.0))))
+}
+
+/// The latency that a share of all requests does not exceed, by the nearest rank, as if those of one bucket lay evenly in it; in
+/// milliseconds; none without a request.
+pub fn at_share(latencies: &Histogram, share: f64) -> Option<f64> {
+    let whole = Ratio::ONE.parts();
+    let share = Ratio::new(libm::round(share * whole as f64) as u64, whole)?;
+    let place = latencies.quantile(share)?;
+    let below: u64 = latencies.buckets().take_while(|bucket| bucket.high < place.low).map(|bucket| bucket.count).sum();
+    let rank = crate::judge::rank(share, latencies.count() as usize) as u64 - below;
+    let width = (place.high - place.low) as f64;
+    Some((place.low as f64 + width * (rank as f64 - 0.5) / place.count as f64) / 1e6)
+}
