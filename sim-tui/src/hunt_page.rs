@@ -123,20 +123,25 @@ fn rows(findings: &Findings) -> Vec<Vec<String>> {
 
 const ANY: &str = "fails in any way";
 
+/// Ways to fail in a picture at most; the table has all.
+const WAYS: usize = 30;
+
 /// The share of seeds that fail in each way.
 fn ways(findings: &Findings) -> Figure {
-    let names =
-        findings.failures.iter().zip(1..).map(|(way, number): (&Way, u64)| format!("{number} {}", way.signature()));
+    let shown = || findings.failures.iter().take(WAYS);
+    let names = shown().zip(1..).map(|(way, number): (&Way, u64)| format!("{number} {}", way.signature()));
     let names: Vec<String> = std::iter::once(ANY.to_owned()).chain(names).collect();
-    let counts = std::iter::once(findings.failing).chain(findings.failures.iter().map(|way| way.count));
+    let counts = std::iter::once(findings.failing).chain(shown().map(|way| way.count));
     let intervals = counts.enumerate().map(|(row, count)| share(row as f64, count, findings.seeds)).collect();
     let x = Axis::linear("share of seeds", Unit::Share).including(&[0.0]);
+    let seeds = text::counted(findings.seeds, "seed");
+    let more = match findings.failures.len() {
+        ways if ways > WAYS => format!(" The first {WAYS} of {ways} ways."),
+        _ => String::new(),
+    };
     Figure::new("ways-to-fail", "How many seeds fail in which way", x, Axis::rows("", names))
         .with("", Data::Intervals(intervals))
-        .caption(format!(
-            "Of {}; bars are Clopper-Pearson intervals, 95 % each.",
-            text::counted(findings.seeds, "seed")
-        ))
+        .caption(format!("Of {seeds}; bars are Clopper-Pearson intervals, 95 % each.{more}"))
 }
 
 /// How the share of failing seeds settled.

@@ -235,7 +235,7 @@ impl Scale {
     }
 
     fn all_nines(&self, most: usize) -> Vec<f64> {
-        let last = nines(self.hi).floor() as i32;
+        let last = (nines(self.hi) + 1e-9).floor() as i32;
         let nines = (0..=last).map(|count| 1.0 - power_of_ten(-count));
         let all: Vec<f64> = nines.chain((self.hi >= 0.5).then_some(0.5)).collect();
         let mut all: Vec<f64> = all.into_iter().filter(|share| *share >= self.lo).collect();
