@@ -48,6 +48,13 @@ pub struct Bucket {
     pub count: u64,
 }
 
+impl Bucket {
+    /// The length that stands for all in it.
+    pub fn middle(&self) -> u64 {
+        self.low + (self.high - self.low) / 2
+    }
+}
+
 /// What is wrong with a written histogram.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HistogramError {

@@ -10,7 +10,6 @@ pub mod json;
 pub mod judge;
 pub mod keymap;
 pub mod language;
-pub mod latencies;
 pub mod likelihood;
 pub mod materialise;
 pub mod message;

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use sim_core::{Duration, Happening, Instant, Sim, Step};
+use sim_core::{Duration, Happening, Histogram, Instant, Sim, Step};
 
 use crate::judge::latency_ns;
-use crate::latencies::Latencies;
 use crate::message::{Msg, Note, Tone};
 
 /// What became of the requests that were to begin in a stretch of time.
@@ -23,7 +22,7 @@ pub struct Stretch {
     /// Those that had no outcome when the run ended.
     pub unanswered: u64,
     /// How long those took that have an outcome, whatever it is.
-    pub latencies: Latencies,
+    pub latencies: Histogram,
 }
 
 /// Stretches of equal length, from the beginning of a run on; it begins with short ones, and puts them together as time goes by.
@@ -222,7 +221,7 @@ impl Watch {
                         Tone::Error => stretch.error += 1,
                         Tone::Unknown => stretch.unknown += 1,
                     }
-                    stretch.latencies.add(latency_ns(at, *since));
+                    stretch.latencies.record(latency_ns(at, *since));
                 }
                 _ => {}
             }
@@ -306,7 +305,7 @@ mod tests {
             assert_eq!((total.begun(), total.latencies.count()), (of.total, of.total - of.unanswered));
             assert_eq!(total.latencies.max().map(|nanos| nanos as f64 / 1e6), run.latency.max);
             for (share, millis) in [("50%", run.latency.p50), ("99%", run.latency.p99)] {
-                let found = total.latencies.quantile(share.parse().unwrap()).unwrap() as f64 / 1e6;
+                let found = total.latencies.quantile(share.parse().unwrap()).unwrap().middle() as f64 / 1e6;
                 let truth = millis.unwrap();
                 assert!((found / truth - 1.0).abs() <= 1.0 / 256.0, "{share}: {found} for {truth}");
             }
@@ -377,7 +376,7 @@ mod tests {
         for (begun, length) in all {
             let stretch = traffic.at(Instant::from_nanos(*begun));
             stretch.ok += 1;
-            stretch.latencies.add(*length);
+            stretch.latencies.record(*length);
         }
         traffic
     }

@@ -232,7 +232,7 @@ impl Told {
             .flat_map(|of| self.comparison.differences[of].iter().enumerate().map(move |(at, found)| (of, at, found)))
             .collect();
         if differences.is_empty() {
-            return self.constant().into_iter().collect();
+            return self.constant().into_iter().chain([methods(&self.study, &self.comparison)]).collect();
         }
         let risk = text::percent(1.0 - self.study.confidence.share());
         let all = text::counted(differences.len() as u64, "difference");
@@ -244,6 +244,7 @@ impl Told {
         words.extend(self.sharper(&differences));
         words.extend(pairing(&differences));
         words.extend(self.best.as_ref().map(|best| self.best_words(best)));
+        words.push(methods(&self.study, &self.comparison));
         words
     }
 
@@ -294,6 +295,26 @@ impl Told {
             }
         }
     }
+}
+
+/// How the numbers were worked out, and of how much: `failing by clopper-pearson (40), tango; …`.
+fn methods(study: &Study, comparison: &Comparison) -> String {
+    let said = study.metrics().iter().enumerate().filter_map(|(at, metric)| {
+        let estimate = &comparison.standings.first()?[at].estimate;
+        let difference = comparison.differences.get(1).map(|of| of[at].estimate.method.name());
+        let difference = difference.filter(|name| *name != estimate.method.name());
+        let of = format!("{} of {}", estimate.method.name(), text::count(estimate.n));
+        Some((metric.name.as_str(), difference.map_or(of.clone(), |difference| format!("{of}, differences {difference}"))))
+    });
+    let mut ways: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, way) in said {
+        match ways.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, names)) => names.push(name),
+            None => ways.push((way, vec![name])),
+        }
+    }
+    let ways: Vec<String> = ways.into_iter().map(|(way, names)| format!("{}: {way}", names.join(", "))).collect();
+    format!("Methods. {}.", ways.join("; "))
 }
 
 /// What the same seeds are worth.

@@ -44,6 +44,9 @@ pub(crate) fn measured_as(unit: &Unit, value: f64) -> String {
 
 /// A share to two digits: `4.9 %`.
 pub(crate) fn roughly(share: f64) -> String {
+    if share > 0.0 && share < 1e-6 {
+        return "less than 0.0001 %".to_owned();
+    }
     measured(&Unit::Share, share, (share > 0.0).then_some(share), Sign::OfLess)
 }
 

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sim_core::hunt::{Failure, Signature, Tally};
 use sim_core::{Seed, Verdict};
+use sim_models::stats::{Confidence, Estimate, Method, clopper_pearson};
+use sim_models::study::Unit;
 
 use crate::commands;
+use crate::estimates::with_interval;
 use crate::report::Exit;
 use crate::seeds::{SeedList, Seeds, Shard};
 use crate::text::{self, Side, table};
@@ -31,6 +34,9 @@ pub(crate) struct Findings {
     pub(crate) seed_range: String,
     pub(crate) verdict: Verdict,
     pub(crate) failing: u64,
+    /// The share of runs that fail, as far as these seeds tell.
+    #[serde(skip_deserializing, default = "no_share")]
+    pub(crate) failing_share: Estimate,
     pub(crate) out_of_limits: u64,
     /// The ways to fail, smallest seed first.
     pub(crate) failures: Vec<Way>,
@@ -200,6 +206,7 @@ impl Findings {
             seed_range: what.list().covered(tally.seeds),
             verdict: tally.verdict(),
             failing: tally.failing,
+            failing_share: failing_share(tally),
             out_of_limits: tally.out_of_limits,
             failures,
             sometimes: tally.sometimes.clone(),
@@ -267,6 +274,7 @@ impl Findings {
             self.check_counts()?;
         }
         let timeless = |findings: &Findings| Findings {
+            failing_share: no_share(),
             wall_seconds: 0.0,
             seeds_per_second: 0.0,
             events_per_second: 0.0,
@@ -333,7 +341,12 @@ impl Findings {
             1 => "1 fails".to_owned(),
             failing => format!("{} fail", text::count(failing)),
         };
-        format!("{cut}{} ({}{shard}), {fail}", text::counted(self.seeds, "seed"), self.seed_range)
+        let seeds = text::counted(self.seeds, "seed");
+        let share = match self.seeds {
+            0 => String::new(),
+            _ => format!(": {} of runs", with_interval(&Unit::Share, &failing_share(&self.tally()))),
+        };
+        format!("{cut}{seeds} ({}{shard}), {fail}{share}", self.seed_range)
     }
 
     /// What is not in it: a line for the shards that are missing, and one for each that is unfinished.
@@ -384,6 +397,15 @@ impl Findings {
         let shown = tables.iter().filter(|rows| !rows.is_empty());
         shown.map(|rows| format!("\n{}", table(&[Side::Left, Side::Left], rows))).collect()
     }
+}
+
+/// Seeds are independent trials: the interval is exact.
+fn failing_share(tally: &Tally) -> Estimate {
+    if tally.seeds == 0 { no_share() } else { clopper_pearson(tally.failing, tally.seeds, Confidence::USUAL) }
+}
+
+fn no_share() -> Estimate {
+    Estimate::none(Method::ClopperPearson)
 }
 
 /// The end of a range as it is written.

@@ -1,7 +1,6 @@
 //! Pictures of one run: what became of its requests, how long they took, and when faults held.
 
-use sim_core::Ratio;
-use sim_models::latencies::Latencies;
+use sim_core::{Histogram, Ratio};
 use sim_models::scenario::{Model, Run};
 use sim_models::traffic::{Held, Part, Stretch, Watched};
 
@@ -65,7 +64,7 @@ impl<'a> Portrait<'a> {
             let share = Ratio::new(percent, 100).unwrap_or(Ratio::ONE);
             let point = |part: &Part| {
                 let middle = (part.from.nanos() / 2 + part.to.nanos() / 2) as f64;
-                (middle, part.stretch.latencies.quantile(share).map(|nanos| nanos as f64))
+                (middle, part.stretch.latencies.quantile(share).map(|bucket| bucket.middle() as f64))
             };
             Data::Line(self.parts.iter().map(point).collect())
         };
@@ -185,7 +184,7 @@ fn without_time(fault: &sim_core::Fault) -> String {
 }
 
 /// Latencies in columns that are equally wide on a logarithmic axis; those of zero have one of their own.
-fn columns(latencies: &Latencies) -> Vec<Column> {
+fn columns(latencies: &Histogram) -> Vec<Column> {
     const MOST: f64 = 60.0;
     let positive = latencies.buckets().filter(|bucket| bucket.middle() > 0).map(|bucket| bucket.middle() as f64);
     let (low, high) =

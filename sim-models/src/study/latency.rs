@@ -125,3 +125,85 @@ pub fn at_share(latencies: &Histogram, share: f64) -> Option<f64> {
     let width = (place.high - place.low) as f64;
     Some((place.low as f64 + width * (rank as f64 - 0.5) / place.count as f64) / 1e6)
 }
+
+#[cfg(test)]
+mod tests {
+    use sim_core::seed::mix;
+    use sim_core::{Dist, Duration};
+
+    use super::*;
+    use crate::study::SECTIONS;
+
+    /// Latencies of runs of ten requests each that have a slowness in common: of two configurations, the second one slower by a factor, with
+    /// the same luck.
+    fn pair(round: u64, runs: u64, factor: u64) -> Sheet {
+        let draw = Dist::Exponential(Duration::from_millis(100));
+        let bits = |run: u64, request: u64| mix(mix(mix(round, 7), run), request);
+        let mut latencies = vec![BTreeMap::new(), BTreeMap::new()];
+        for run in 0..runs {
+            let slowness = draw.sample(bits(run, 99)).nanos() / 2;
+            for request in 0..10 {
+                let took = draw.sample(bits(run, request)).nanos() + slowness;
+                for (sections, took) in latencies.iter_mut().zip([took, took * factor / 100]) {
+                    sections.entry(run % SECTIONS).or_insert_with(Histogram::default).record(took);
+                }
+            }
+        }
+        Sheet::of_latencies(latencies)
+    }
+
+    /// A quantile of the sum of two independent exponentials of means 100 and 50 ms: 1 − 2e^(−t/100) + e^(−t/50), by halving.
+    fn truth(share: f64) -> f64 {
+        let (mut low, mut high) = (0.0, 10_000.0);
+        for _ in 0..100 {
+            let middle = f64::midpoint(low, high);
+            let below = 1.0 - 2.0 * libm::exp(-middle / 100.0) + libm::exp(-middle / 50.0);
+            if below < share { low = middle } else { high = middle }
+        }
+        low
+    }
+
+    /// How often of a thousand times the interval of the value, and that of the difference, cover the truth, in percent.
+    fn coverage(thousandths: u32, runs: u64) -> (f64, f64) {
+        let truth = truth(f64::from(thousandths) / 1000.0);
+        let (mut values, mut differences) = (0, 0);
+        for round in 0..1000 {
+            let sheet = pair(round, runs, 120);
+            let of = |configuration| Quantile::of(&sheet, configuration, thousandths, Confidence::USUAL).unwrap();
+            let (one, other) = (of(0), of(1));
+            values += u32::from(one.estimate().covers(truth));
+            differences += u32::from(other.longer_than(&one, Confidence::USUAL).0.covers(0.2 * truth));
+        }
+        (f64::from(values) / 10.0, f64::from(differences) / 10.0)
+    }
+
+    #[test]
+    fn intervals_of_runs_that_have_something_in_common_cover_what_they_say() {
+        for (thousandths, runs) in [(500, 90), (900, 90), (990, 900)] {
+            let (values, differences) = coverage(thousandths, runs);
+            println!("{thousandths}: {values} % and of differences {differences} %");
+            // 95 %, give or take three standard errors of a thousand.
+            assert!((92.9..=97.1).contains(&values), "{thousandths}: {values}");
+            assert!((92.9..=97.1).contains(&differences), "{thousandths}: of differences {differences}");
+        }
+    }
+
+    #[test]
+    fn with_the_same_luck_a_difference_is_known_better_than_either() {
+        let sheet = pair(0, 300, 120);
+        let of = |configuration| Quantile::of(&sheet, configuration, 500, Confidence::USUAL).unwrap();
+        let (one, other) = (of(0), of(1));
+        let (difference, chance) = other.longer_than(&one, Confidence::USUAL);
+        assert!(chance.unwrap() < 1e-6);
+        assert!(difference.half_width().unwrap() * 3.0 < other.half_apart(&one).unwrap(), "{difference:?}");
+    }
+
+    #[test]
+    fn too_few_requests_have_no_upper_end_and_none_have_nothing() {
+        let few = pair(0, 3, 100);
+        let p999 = Quantile::of(&few, 0, 999, Confidence::USUAL).unwrap();
+        assert!(p999.estimate().value.is_some() && p999.estimate().hi.is_none());
+        assert_eq!(p999.longer_than(&p999, Confidence::USUAL).1, None);
+        assert_eq!(Quantile::of(&Sheet::default(), 0, 500, Confidence::USUAL), None);
+    }
+}

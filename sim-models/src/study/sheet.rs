@@ -103,6 +103,12 @@ impl Sheet {
         Ok(self)
     }
 
+    /// A sheet that knows latencies only: those of each configuration, by section.
+    #[cfg(test)]
+    pub(super) fn of_latencies(latencies: Vec<BTreeMap<u64, Histogram>>) -> Sheet {
+        Sheet { latencies, ..Sheet::default() }
+    }
+
     /// How many seeds there are.
     pub fn seeds(&self) -> u64 {
         self.rows.len() as u64
