@@ -344,11 +344,10 @@ fn the_figures_of_a_crowd_are_those_of_poisson() {
 
 #[test]
 fn a_crowd_that_nobody_limits_is_poisson() {
-    for (law, work) in &holding_times()[..2] {
-        let desk = Desk::new(json!({}), json!([{"work": work}]));
-        let seen = desk.replicate(CROWD, Window::of(6e5, REPLICATIONS), &Limits::default());
-        crowd(&format!("M/G/inf, {law}"), &seen, false);
-    }
+    let (law, work) = &holding_times()[0];
+    let desk = Desk::new(json!({}), json!([{"work": work}]));
+    let seen = desk.replicate(CROWD, Window::of(3.5e5, REPLICATIONS), &Limits::default());
+    crowd(&format!("M/G/inf, {law}"), &seen, false);
 }
 
 #[test]
