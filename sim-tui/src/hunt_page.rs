@@ -81,7 +81,7 @@ pub(crate) fn page(findings: &Findings, along: &Along, called: &str) -> Page {
     page.paragraph(findings.headline());
     findings.gaps().into_iter().chain(findings.reach()).for_each(|line| page.paragraph(line));
     page.heading("Ways to fail");
-    let head = ["", "what", "last causes", "seeds", "share", "95 % interval", "smallest seed"];
+    let head = ["", "what", "last causes", "seeds", "of all", "95 % interval", "smallest seed"];
     page.table(&head, &rows(findings));
     page.figure(ways(findings));
     page.figure(settling(findings, along));

@@ -141,7 +141,7 @@ pub(crate) fn troubles() -> Vec<Figure> {
             .with(evil, Data::Line(line))
             .marked(vec![Mark::span(f64::NEG_INFINITY, f64::INFINITY, evil), Mark::instant(5.0 * SECOND, "not seen")])
             .caption(evil),
-        Figure::new("rows", "Nothing", Axis::linear("share", Unit::Share), Axis::rows("", Vec::new()))
+        Figure::new("rows", "Nothing", Axis::linear("part", Unit::Share), Axis::rows("", Vec::new()))
             .with("", Data::Intervals(Vec::new())),
     ]
 }
