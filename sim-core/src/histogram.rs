@@ -9,14 +9,14 @@ use thiserror::Error;
 
 use crate::ratio::Ratio;
 
-/// How many values fell where: exact below 256 ns, above that into buckets that are at most 1/128 as wide as their
+/// How many values fell where: exact below 2,048 ns, above that into buckets that are at most 1/1,024 as wide as their
 /// lower end.
 ///
-/// So a value is known to 2⁻⁷ of itself, at most 7,424 buckets cover all of 64 bits, and only those with a count take
+/// So a value is known to 2⁻¹⁰ of itself, at most 56,320 buckets cover all of 64 bits, and only those with a count take
 /// room. Count, sum, least and greatest value are exact. Counts and sums stop at their greatest number instead of
 /// wrapping.
 ///
-/// The layout is log-linear as in Tene's HdrHistogram: a power of two is cut into 128 equal parts.
+/// The layout is log-linear as in Tene's HdrHistogram: a power of two is cut into 1,024 equal parts.
 ///
 /// ```
 /// use sim_core::{Histogram, Ratio};
@@ -25,7 +25,7 @@ use crate::ratio::Ratio;
 ///     latencies.record(milliseconds * 1_000_000);
 /// }
 /// let p99 = latencies.quantile("99%".parse::<Ratio>().unwrap()).unwrap();
-/// assert!(p99.low <= 99_000_000 && 99_000_000 <= p99.high && p99.high - p99.low < 99_000_000 / 128);
+/// assert!(p99.low <= 99_000_000 && 99_000_000 <= p99.high && p99.high - p99.low < 99_000_000 / 1024);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
@@ -73,7 +73,7 @@ pub enum HistogramError {
 }
 
 /// A power of two is cut into so many bits' worth of parts.
-const BITS: u32 = 7;
+const BITS: u32 = 10;
 
 /// The bucket that holds a value.
 const fn index(value: u64) -> u16 {
@@ -278,7 +278,7 @@ mod tests {
             assert_eq!((index(low), index(high)), (at, at));
             next = high.checked_add(1);
         }
-        assert_eq!((next, index(u64::MAX)), (None, 7_423));
+        assert_eq!((next, index(u64::MAX)), (None, 56_319));
     }
 
     #[test]
@@ -309,7 +309,10 @@ mod tests {
     fn what_is_no_histogram_says_why() {
         let message = |text: &str| serde_json::from_str::<Histogram>(text).unwrap_err().to_string();
         let check = |text: &str, expected: &str| assert!(message(text).contains(expected), "{}", message(text));
-        check(r#"{"sum":"0","buckets":[[257,1]]}"#, "no bucket begins at 257; the bucket that holds it begins at 256");
+        check(
+            r#"{"sum":"0","buckets":[[2049,1]]}"#,
+            "no bucket begins at 2049; the bucket that holds it begins at 2048",
+        );
         check(r#"{"sum":"0","buckets":[[8,1],[8,1]]}"#, "8 does not lie above the one before it");
         check(r#"{"sum":"0","buckets":[[8,0]]}"#, "the bucket at 8 holds nothing");
         check(r#"{"min":8,"max":9,"sum":"8","buckets":[[8,1]]}"#, "the greatest value does not fit");

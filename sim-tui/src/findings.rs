@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sim_core::hunt::{Failure, Signature, Tally};
 use sim_core::{Seed, Verdict};
 use sim_models::stats::{Confidence, Estimate, Method, clopper_pearson};
@@ -34,9 +34,6 @@ pub(crate) struct Findings {
     pub(crate) seed_range: String,
     pub(crate) verdict: Verdict,
     pub(crate) failing: u64,
-    /// The share of runs that fail, as far as these seeds tell.
-    #[serde(skip_deserializing, default = "no_share")]
-    pub(crate) failing_share: Estimate,
     pub(crate) out_of_limits: u64,
     /// The ways to fail, smallest seed first.
     pub(crate) failures: Vec<Way>,
@@ -206,7 +203,6 @@ impl Findings {
             seed_range: what.list().covered(tally.seeds),
             verdict: tally.verdict(),
             failing: tally.failing,
-            failing_share: failing_share(tally),
             out_of_limits: tally.out_of_limits,
             failures,
             sometimes: tally.sometimes.clone(),
@@ -274,7 +270,6 @@ impl Findings {
             self.check_counts()?;
         }
         let timeless = |findings: &Findings| Findings {
-            failing_share: no_share(),
             wall_seconds: 0.0,
             seeds_per_second: 0.0,
             events_per_second: 0.0,
@@ -344,9 +339,24 @@ impl Findings {
         let seeds = text::counted(self.seeds, "seed");
         let share = match self.seeds {
             0 => String::new(),
-            _ => format!(": {} of runs", with_interval(&Unit::Share, &failing_share(&self.tally()))),
+            _ => format!(": {} of runs", with_interval(&Unit::Share, &self.failing_share())),
         };
         format!("{cut}{seeds} ({}{shard}), {fail}{share}", self.seed_range)
+    }
+
+    /// The share of runs that fail, as far as these seeds tell: they are independent trials, so the interval is exact.
+    pub(crate) fn failing_share(&self) -> Estimate {
+        match self.seeds {
+            0 => Estimate::none(Method::ClopperPearson),
+            seeds => clopper_pearson(self.failing, seeds, Confidence::USUAL),
+        }
+    }
+
+    /// The document for programs; what follows from its counts stands in it and is not read back.
+    pub(crate) fn document(&self) -> Value {
+        let mut document = json!(self);
+        document["failing_share"] = json!(self.failing_share());
+        document
     }
 
     /// What is not in it: a line for the shards that are missing, and one for each that is unfinished.
@@ -397,15 +407,6 @@ impl Findings {
         let shown = tables.iter().filter(|rows| !rows.is_empty());
         shown.map(|rows| format!("\n{}", table(&[Side::Left, Side::Left], rows))).collect()
     }
-}
-
-/// Seeds are independent trials: the interval is exact.
-fn failing_share(tally: &Tally) -> Estimate {
-    if tally.seeds == 0 { no_share() } else { clopper_pearson(tally.failing, tally.seeds, Confidence::USUAL) }
-}
-
-fn no_share() -> Estimate {
-    Estimate::none(Method::ClopperPearson)
 }
 
 /// The end of a range as it is written.

@@ -439,7 +439,7 @@ impl<'a> Quest<'a> {
         }
         let page = hunt_page::page(findings, &self.along, called);
         print(&pictures.plots(&page))?;
-        let document = serde_json::to_value(findings).map_err(|error| bad!("the report cannot be written: {error}"))?;
+        let document = findings.document();
         pictures.write(&page, &document)
     }
 

@@ -42,6 +42,9 @@ pub(crate) struct Observed {
     pub(crate) seeds: Seeds,
 }
 
+/// So many lines of what is counted apart are read by somebody.
+const LINES: usize = 20;
+
 /// Where a precision is asked for and nobody says how many seeds it may take.
 const SEEDS_KNOWN: u64 = 10_000;
 
@@ -166,6 +169,11 @@ impl Study {
                 sheet.inert(at).map(|fault| format!("{name}: had no effect in any run: {}", model.faults()[fault])),
             );
         }
+        if said.len() > LINES {
+            let more = said.len() - LINES;
+            said.truncate(LINES);
+            said.push(format!("and {} lines more of this kind; --json has all of it.", text::count(more as u64)));
+        }
         said
     }
 
@@ -238,7 +246,7 @@ pub(crate) fn estimate_json(estimate: &Estimate, unit: &Unit) -> Map<String, Val
 
 fn unit_name(unit: &Unit) -> &str {
     match unit {
-        Unit::Share => "share",
+        Unit::Share => "ratio",
         Unit::Points => "points",
         Unit::Millis => "ms",
         Unit::Plain(text) => text,

@@ -16,12 +16,16 @@ use sim_core::{Histogram, Ratio};
 
 use super::sheet::Sheet;
 use crate::stats::laws::{student, student_above};
-use crate::stats::{Confidence, Estimate, Method};
+use crate::stats::{Confidence, Estimate, Method, nearest_rank};
 
 /// A quantile in its interval, and by how much each section moves it. All in milliseconds.
+///
+/// The ends of the interval are the outer ends of the buckets in which they lie, so that what the histogram does not tell is in it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Quantile {
     value: f64,
+    /// The width of the bucket in which the value lies.
+    grain: f64,
     lo: Option<f64>,
     hi: Option<f64>,
     /// By section; none where the interval has not both ends.
@@ -39,18 +43,19 @@ impl Quantile {
     ) -> Option<Quantile> {
         let all = sheet.latency(configuration);
         let share = f64::from(thousandths) / 1000.0;
-        let value = at_share(&all, share)?;
+        let Place { low, middle: value, high } = Place::at(&all, share)?;
         let strays = strays(sheet, configuration, &all, value);
-        let half =
-            error(strays.values().copied()).map(|error| error * student(confidence.tail(), strays.len() as f64 - 1.0));
-        let lo = half.and_then(|half| at_share(&all, (share - half).max(0.0)));
-        let hi = half.filter(|half| share + half < 1.0).and_then(|half| at_share(&all, share + half));
-        let slope = |(lo, hi): (f64, f64)| half.map(|half| if half > 0.0 { (hi - lo) / (2.0 * half) } else { 0.0 });
-        let moves = lo
-            .zip(hi)
-            .and_then(slope)
-            .map(|slope| strays.into_iter().map(|(section, stray)| (section, -stray * slope)).collect());
-        Some(Quantile { value, lo, hi, moves, requests: all.count() })
+        let freedom = strays.len() as f64 - 1.0;
+        let half = error(strays.values().copied()).map(|error| error * student(confidence.tail(), freedom));
+        let lo = half.and_then(|half| Place::at(&all, (share - half).max(0.0)));
+        let hi = half.filter(|half| share + half < 1.0).and_then(|half| Place::at(&all, share + half));
+        let moves = half.zip(lo.as_ref().zip(hi.as_ref())).map(|(half, (lo, hi))| {
+            // How many milliseconds a share is worth here.
+            let slope = if half > 0.0 { (hi.middle - lo.middle) / (2.0 * half) } else { 0.0 };
+            strays.into_iter().map(|(section, stray)| (section, -stray * slope)).collect()
+        });
+        let (lo, hi) = (lo.map(|place| place.low), hi.map(|place| place.high));
+        Some(Quantile { value, grain: high - low, lo, hi, moves, requests: all.count() })
     }
 
     pub(super) fn estimate(&self) -> Estimate {
@@ -73,7 +78,9 @@ impl Quantile {
             (true, false) => 0.0,
             _ => (2.0 * student_above(libm::fabs(value) / error, freedom)).min(1.0),
         };
-        let half = student(confidence.tail(), freedom) * error;
+        // Where the two lie in one bucket and nothing moves them apart, nothing differs; else what the buckets do not tell may.
+        let untold = if error == 0.0 && value == 0.0 { 0.0 } else { (self.grain + other.grain) / 2.0 };
+        let half = student(confidence.tail(), freedom) * error + untold;
         (Estimate::around(value, half, Method::Sections, n), Some(chance))
     }
 
@@ -117,13 +124,28 @@ fn error(strays: impl Iterator<Item = f64>) -> Option<f64> {
 /// The latency that a share of all requests does not exceed, by the nearest rank, as if those of one bucket lay evenly in it; in
 /// milliseconds; none without a request.
 pub fn at_share(latencies: &Histogram, share: f64) -> Option<f64> {
-    let whole = Ratio::ONE.parts();
-    let share = Ratio::new(libm::round(share * whole as f64) as u64, whole)?;
-    let place = latencies.quantile(share)?;
-    let below: u64 = latencies.buckets().take_while(|bucket| bucket.high < place.low).map(|bucket| bucket.count).sum();
-    let rank = crate::judge::rank(share, latencies.count() as usize) as u64 - below;
-    let width = (place.high - place.low) as f64;
-    Some((place.low as f64 + width * (rank as f64 - 0.5) / place.count as f64) / 1e6)
+    Place::at(latencies, share).map(|place| place.middle)
+}
+
+/// Where a quantile lies: in milliseconds, between the ends of its bucket.
+struct Place {
+    low: f64,
+    middle: f64,
+    high: f64,
+}
+
+impl Place {
+    fn at(latencies: &Histogram, share: f64) -> Option<Place> {
+        let whole = Ratio::ONE.parts();
+        let share = Ratio::new(libm::round(share * whole as f64) as u64, whole)?;
+        let bucket = latencies.quantile(share)?;
+        let before = latencies.buckets().take_while(|before| before.high < bucket.low);
+        let below: u64 = before.map(|before| before.count).sum();
+        let rank = nearest_rank(share, latencies.count()) - below;
+        let (low, high) = (bucket.low as f64 / 1e6, bucket.high as f64 / 1e6);
+        let middle = low + (high - low) * (rank as f64 - 0.5) / bucket.count as f64;
+        Some(Place { low, middle, high })
+    }
 }
 
 #[cfg(test)]

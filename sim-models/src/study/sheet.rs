@@ -129,9 +129,9 @@ impl Sheet {
         self.rows.values().map(move |row| row[configuration].verdict)
     }
 
-    /// Whether two configurations came to the very same runs.
+    /// Whether two configurations came to the very same runs, of which there are some.
     pub fn is_same(&self, configuration: usize, other: usize) -> bool {
-        self.rows.values().all(|row| row[configuration].digest == row[other].digest)
+        !self.rows.is_empty() && self.rows.values().all(|row| row[configuration].digest == row[other].digest)
     }
 
     /// Requests without an outcome, of all runs of a configuration.
