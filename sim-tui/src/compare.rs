@@ -304,7 +304,10 @@ fn methods(study: &Study, comparison: &Comparison) -> String {
         let difference = comparison.differences.get(1).map(|of| of[at].estimate.method.name());
         let difference = difference.filter(|name| *name != estimate.method.name());
         let of = format!("{} of {}", estimate.method.name(), text::count(estimate.n));
-        Some((metric.name.as_str(), difference.map_or(of.clone(), |difference| format!("{of}, differences {difference}"))))
+        Some((
+            metric.name.as_str(),
+            difference.map_or(of.clone(), |difference| format!("{of}, differences {difference}")),
+        ))
     });
     let mut ways: Vec<(String, Vec<&str>)> = Vec::new();
     for (name, way) in said {

@@ -131,7 +131,7 @@ fn read_again(shown: &str) -> f64 {
 /// Whether a cell shows a number of the document, at four digits.
 fn shows(cell: &str, value: &Value) {
     match value.as_f64() {
-        None => assert_eq!(cell, "-"),
+        None => assert_eq!(cell, "–"),
         Some(value) => {
             let shown = read_again(cell);
             assert!((shown - value).abs() <= 5.1e-4 * value.abs(), "{cell} for {value}");
