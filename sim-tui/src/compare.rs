@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 use sim_models::scenario::Model;
-use sim_models::stats::{Better, Method, Selection, rule_of_three};
+use sim_models::stats::{Better, Selection};
 use sim_models::study::{Comparison, Difference, Found, Metric, Standing, compare};
 
 use crate::cli::CompareArgs;
 use crate::configuration::{Base, Configuration, is_calm};
-use crate::estimates::{between, difference, drawn_in, interval_at, interval_of_difference, roughly, with_interval};
+use crate::estimates::{between, difference, drawn_in, interval_at, interval_of_difference, with_interval};
 use crate::figure::{Axis, Data, Figure, Mark};
 use crate::observing::Observer;
 use crate::page::Page;
 use crate::report::{Bad, Exit, Report, bad, note};
-use crate::study::{Observed, Study, estimate_json};
+use crate::study::{Observed, Study, constant, estimate_json, methods};
 use crate::text;
 
 /// Compares, and tells.
@@ -118,7 +118,7 @@ impl Told {
     fn differences_json(&self, at: usize) -> Value {
         let pairs = self.study.metrics().iter().zip(&self.comparison.differences[at]);
         let json = pairs.map(|(metric, difference)| {
-            let mut members = estimate_json(&difference.estimate, &metric.unit);
+            let mut members = estimate_json(&difference.estimate, &between(&metric.unit));
             let (found, seeds) = match difference.found {
                 Found::Lower => ("lower", None),
                 Found::Higher => ("higher", None),
@@ -130,6 +130,7 @@ impl Told {
                 ("adjusted", json!(difference.adjusted)),
                 ("found", json!(found)),
                 ("seeds_to_tell", json!(seeds)),
+                ("may_vary", json!(difference.may_vary)),
                 ("narrower", json!(difference.narrower)),
             ];
             members.extend(more.map(|(key, value)| (key.to_owned(), value)));
@@ -147,7 +148,7 @@ impl Told {
             "wanted": which,
             "best": selection.map(|selection| name(&selection.best)),
             "candidates": selection.map(|selection| selection.candidates.iter().map(name).collect::<Vec<_>>()),
-            "loss_at_most": selection.map(|selection| selection.loss_max),
+            "loss_at_most": selection.and_then(loss),
         })
     }
 
@@ -174,7 +175,7 @@ impl Told {
         let left_out = self.study.left_out(&self.observed, &self.configurations, &self.comparison.standings);
         if !left_out.is_empty() {
             page.heading("Counted apart");
-            page.lines(left_out.iter().map(|line| format!("  {line}")).collect());
+            page.lines(left_out.iter().flat_map(|line| text::hanging("  ", line)).collect());
         }
         page
     }
@@ -232,35 +233,38 @@ impl Told {
             .flat_map(|of| self.comparison.differences[of].iter().enumerate().map(move |(at, found)| (of, at, found)))
             .collect();
         if differences.is_empty() {
-            return self.constant().into_iter().chain([methods(&self.study, &self.comparison)]).collect();
+            return constant(&self.comparison.standings).into_iter().chain([self.methods()]).collect();
         }
         let risk = text::percent(1.0 - self.study.confidence.share());
-        let all = text::counted(differences.len() as u64, "difference");
+        let all = match differences.len() as u64 {
+            1 => "the difference".to_owned(),
+            count => format!("one of the {}", text::counted(count, "difference")),
+        };
         let mut words = vec![format!(
-            "Lower and higher are real: that even one of the {all} is called so and is none has a chance of {risk} at most (Holm). The same is the \
+            "Lower and higher are real: that even {all} is called so and is none has a chance of {risk} at most (Holm). The same is the \
              same in every run. Open is what may be luck."
         )];
-        words.extend(self.constant());
+        words.extend(constant(&self.comparison.standings));
         words.extend(self.sharper(&differences));
         words.extend(pairing(&differences));
         words.extend(self.best.as_ref().map(|best| self.best_words(best)));
-        words.push(methods(&self.study, &self.comparison));
+        words.push(self.methods());
         words
     }
 
-    /// What never varied may vary yet.
-    fn constant(&self) -> Option<String> {
-        let is_constant =
-            |of: &Standing| of.estimate.method == Method::Replications && of.estimate.half_width() == Some(0.0);
-        self.comparison.standings.iter().flatten().find(|of| is_constant(of))?;
-        let share = rule_of_three(self.observed.sheet.seeds(), self.study.confidence).hi?;
-        Some(format!("What is the same in every run here may still be another in up to {} of runs.", roughly(share)))
+    /// How values and differences were worked out.
+    fn methods(&self) -> String {
+        methods(self.study.metrics().iter().enumerate().map(|(at, metric)| {
+            let values = self.comparison.standings.iter().map(|of| &of[at].estimate);
+            let differences = self.comparison.differences.iter().filter_map(|of| Some(&of.get(at)?.estimate));
+            (metric.name.as_str(), values.chain(differences).collect())
+        }))
     }
 
     /// How many seeds would tell what is open.
     fn sharper(&self, differences: &[(usize, usize, &Difference)]) -> Option<String> {
         let open = differences.iter().filter_map(|(of, at, found)| match found.found {
-            Found::Open { seeds: Some(seeds) } if seeds > self.observed.sheet.seeds() => {
+            Found::Open { seeds: Some(seeds) } => {
                 let (name, metric) = (&self.configurations[*of].name, &self.study.metrics()[*at].name);
                 Some(format!("{metric} of {name} about {}", text::count(about(seeds))))
             }
@@ -276,7 +280,8 @@ impl Told {
         let which = if best.better == Better::Less { "lowest" } else { "highest" };
         let Some(selection) = &best.selection else {
             return format!(
-                "Which has the {which} {} cannot be said: it takes two configurations, and a number in every run.",
+                "Which has the {which} {} cannot be said: it takes two configurations and two seeds, and a metric that has a number in every \
+                 run; quantiles of latency have none of their own in a run.",
                 best.metric
             );
         };
@@ -286,46 +291,34 @@ impl Told {
             [one] => format!("{} has the {which} {}, with a probability of at least {sure}.", name(one), best.metric),
             several => {
                 let names = several.iter().map(name).collect::<Vec<_>>().join(", ");
+                let loss = loss(selection).map_or(String::new(), |loss| {
+                    format!(" Taking {} loses {} at most.", name(&selection.best), text::number(loss))
+                });
                 format!(
-                    "The {which} {} is one of these, with a probability of at least {sure}: {names}. Taking {} loses {} at most.",
-                    best.metric,
-                    name(&selection.best),
-                    text::number(selection.loss_max),
+                    "The {which} {} is one of these, with a probability of at least {sure}: {names}.{loss}",
+                    best.metric
                 )
             }
         }
     }
 }
 
-/// How the numbers were worked out, and of how much: `failing by clopper-pearson (40), tango; …`.
-fn methods(study: &Study, comparison: &Comparison) -> String {
-    let said = study.metrics().iter().enumerate().filter_map(|(at, metric)| {
-        let estimate = &comparison.standings.first()?[at].estimate;
-        let difference = comparison.differences.get(1).map(|of| of[at].estimate.method.name());
-        let difference = difference.filter(|name| *name != estimate.method.name());
-        let of = format!("{} of {}", estimate.method.name(), text::count(estimate.n));
-        Some((
-            metric.name.as_str(),
-            difference.map_or(of.clone(), |difference| format!("{of}, differences {difference}")),
-        ))
-    });
-    let mut ways: Vec<(String, Vec<&str>)> = Vec::new();
-    for (name, way) in said {
-        match ways.iter_mut().find(|(known, _)| *known == way) {
-            Some((_, names)) => names.push(name),
-            None => ways.push((way, vec![name])),
-        }
-    }
-    let ways: Vec<String> = ways.into_iter().map(|(way, names)| format!("{}: {way}", names.join(", "))).collect();
-    format!("Methods. {}.", ways.join("; "))
+/// By how much the one that is taken may be worse; what never varied says nothing of that.
+fn loss(selection: &Selection) -> Option<f64> {
+    (selection.loss_max > 0.0 || selection.candidates.len() == 1).then_some(selection.loss_max)
 }
 
 /// What the same seeds are worth.
 fn pairing(differences: &[(usize, usize, &Difference)]) -> Option<String> {
     let mut times: Vec<f64> = differences.iter().filter_map(|(.., found)| found.narrower).collect();
     times.sort_by(f64::total_cmp);
+    times.retain(|times| *times >= 1.05);
     let (least, most) = (times.first()?, times.last()?);
-    let said = if times.len() == 1 { format!("{least:.1}") } else { format!("{least:.1} to {most:.1}") };
+    let said = if format!("{least:.1}") == format!("{most:.1}") {
+        format!("{least:.1}")
+    } else {
+        format!("{least:.1} to {most:.1}")
+    };
     Some(format!(
         "On the same seeds the intervals of differences are {said} times narrower than on seeds of their own."
     ))
@@ -346,7 +339,8 @@ struct Names {
 impl Names {
     fn of(configurations: &[Configuration]) -> Names {
         let short: Vec<String> = (0..configurations.len()).map(letter).collect();
-        let legend = short.iter().zip(configurations).map(|(letter, of)| format!("  {letter}  {}", of.name)).collect();
+        let line = |(letter, of): (&String, &Configuration)| text::hanging(&format!("  {letter}  "), &of.name);
+        let legend = short.iter().zip(configurations).flat_map(line).collect();
         Names { short, legend }
     }
 }

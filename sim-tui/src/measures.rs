@@ -206,6 +206,8 @@ pub(crate) fn estimates_json(single: &Single, warmup: Option<Duration>) -> Value
     put("availability", Unit::Share, &single.availability);
     put("mean", Unit::Millis, &single.mean);
     single.quantiles.iter().for_each(|(name, estimate)| put(name, Unit::Millis, estimate));
+    let proposed = single.proposed.map(|(requests, until)| json!({"requests": requests, "until_ns": until.nanos()}));
+    members.insert("proposed_warmup".to_owned(), json!(proposed));
     Value::Object(members)
 }
 

@@ -96,11 +96,11 @@ pub(crate) fn range(seeds: Seeds, configurations: usize) -> Result<Range<u64>, B
     if runs > RUNS_MAX {
         let most = RUNS_MAX / configurations.max(1) as u64;
         return Err(bad!(
-            "{} configurations with {} seeds are {} runs; at most {} seeds are",
-            crate::text::count(configurations as u64),
+            "{} with {} seeds are {} runs; write --seeds {} or less",
+            crate::text::counted(configurations as u64, "configuration"),
             crate::text::count(to - seeds.from),
             crate::text::count(runs),
-            crate::text::count(most),
+            most,
         ));
     }
     Ok(seeds.from..to)

@@ -185,7 +185,8 @@ impl Told<'_> {
     /// The command that gives the same run.
     fn again(&self) -> String {
         let seed = self.run.seed.to_string();
-        let words = commands::words_of(&self.args.what);
+        let mut words = commands::words_of(&self.args.what);
+        words.extend(self.args.warmup.iter().flat_map(|warmup| ["--warmup".to_owned(), warmup.to_string()]));
         let words = ["run"].into_iter().chain(words.iter().map(String::as_str)).chain(["--seed", &seed]);
         commands::line(self.called, words)
     }

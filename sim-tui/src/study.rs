@@ -7,7 +7,8 @@ use sim_models::stats::{Confidence, Decision, Estimate, Goal, Precision};
 use sim_models::study::{Metric, Questions, Sheet, Standing, Unit, standings};
 
 use crate::cli::Evidence;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, is_calm};
+use crate::estimates::roughly;
 use crate::observing::{self, Observer};
 use crate::report::{Bad, bad};
 use crate::seeds::Seeds;
@@ -62,7 +63,7 @@ impl Study {
             let metric = metrics.iter().position(|metric| metric.name == name).unwrap_or_default();
             let precision = value.precision(&metrics[metric].unit, written)?;
             let most = evidence.seeds.map_or(SEEDS_KNOWN, |seeds| seeds.end() - seeds.from);
-            let goal = Goal { most, least: Goal::new(precision).least.min(most), ..Goal::new(precision) };
+            let goal = Goal { most, ..Goal::new(precision) };
             Ok(Known { text: written.to_owned(), metric, goal })
         });
         let known = known.transpose()?;
@@ -81,7 +82,8 @@ impl Study {
     pub(crate) fn observe(&self, observer: &Observer, models: &[&Model]) -> Result<Observed, Bad> {
         let range = observing::range(self.seeds, models.len())?;
         let mut sheet = Sheet::default();
-        let mut end = self.known.as_ref().map_or(range.end, |known| range.start + known.goal.least);
+        let mut end =
+            self.known.as_ref().map_or(range.end, |known| range.start + known.goal.least.min(known.goal.most));
         let mut reached = false;
         loop {
             sheet = observer.observe(models, &self.questions, range.start + sheet.seeds()..end, sheet);
@@ -129,7 +131,11 @@ impl Study {
             text::percent(self.confidence.share()),
         );
         if let Some((precision, reached)) = &observed.known {
-            let most = if *reached { "reached" } else { "not reached with all seeds there were" };
+            let most = match (reached, observed.interrupted) {
+                (true, _) => "reached",
+                (false, true) => "not reached yet",
+                (false, false) => "not reached with all seeds there were",
+            };
             words += &format!(" The precision asked for, {precision}, is {most}.");
         }
         if observed.interrupted {
@@ -160,10 +166,19 @@ impl Study {
                 let what = format!("sent in the first {warmup}, left out of latency and availability");
                 said.extend(counted(sheet.warming(at), &what));
             }
-            let cut = sheet.verdicts(at).filter(|verdict| is_cut(*verdict)).count() as u64;
+            let count = |wanted| sheet.verdicts(at).filter(|verdict| *verdict == wanted).count() as u64;
+            let (cut, panicked) = (count(Verdict::OutOfLimits), count(Verdict::Panicked));
             if cut > 0 {
-                let runs = text::counted(cut, "run");
-                said.push(format!("{name}: {runs} ended by a limit or a panic; what they measured counts nowhere."));
+                said.push(format!("{name}: {} ended by a limit; in no number.", text::counted(cut, "run")));
+            }
+            if panicked > 0 {
+                let runs = text::counted(panicked, "run");
+                said.push(format!("{name}: {runs} panicked; failing, and in no other number."));
+            }
+            if is_calm(model) {
+                said.push(format!(
+                    "{name}: nothing is left to the dice; every seed is the same run, and its intervals mean nothing."
+                ));
             }
             said.extend(
                 sheet.inert(at).map(|fault| format!("{name}: had no effect in any run: {}", model.faults()[fault])),
@@ -215,11 +230,13 @@ impl Study {
         let metrics = self.metrics().iter().zip(standings).map(|(metric, standing)| {
             let mut members = estimate_json(&standing.estimate, &metric.unit);
             members.insert("without".to_owned(), json!(standing.without));
+            members.insert("may_vary".to_owned(), json!(standing.may_vary));
             (metric.name.clone(), Value::Object(members))
         });
         let mut members = Map::new();
         members.insert("name".to_owned(), json!(of.name));
         members.insert("settings".to_owned(), Value::Object(settings));
+        members.insert("calm".to_owned(), json!(is_calm(&of.model)));
         members.insert("faults".to_owned(), json!(faults));
         members.insert("verdicts".to_owned(), Value::Object(verdicts));
         members.insert("unanswered".to_owned(), json!(sheet.unanswered(at)));
@@ -230,8 +247,33 @@ impl Study {
     }
 }
 
-fn is_cut(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Panicked | Verdict::OutOfLimits)
+/// What never varied may vary yet; nothing where everything did.
+pub(crate) fn constant(standings: &[Vec<Standing>]) -> Option<String> {
+    let shares = standings.iter().flatten().filter_map(|standing| standing.may_vary);
+    let most = shares.max_by(f64::total_cmp)?;
+    Some(format!("What is the same in every run here may still be another in up to {} of runs.", roughly(most)))
+}
+
+/// How the numbers of each metric were worked out, and of how much: `Methods. failing: clopper-pearson of 40; …`.
+pub(crate) fn methods<'a>(named: impl Iterator<Item = (&'a str, Vec<&'a Estimate>)>) -> String {
+    let mut ways: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, estimates) in named {
+        let Some(first) = estimates.first() else { continue };
+        let mut way = format!("{} of {}", first.method.name(), text::count(first.n));
+        let mut known = vec![first.method];
+        for estimate in estimates {
+            if !known.contains(&estimate.method) {
+                known.push(estimate.method);
+                way += &format!(", {}", estimate.method.name());
+            }
+        }
+        match ways.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, names)) => names.push(name),
+            None => ways.push((way, vec![name])),
+        }
+    }
+    let ways: Vec<String> = ways.into_iter().map(|(way, names)| format!("{}: {way}", names.join(", "))).collect();
+    format!("Methods. {}.", ways.join("; "))
 }
 
 /// `{value lo hi method n unit}`

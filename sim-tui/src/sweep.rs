@@ -19,7 +19,7 @@ use crate::files::write_whole;
 use crate::observing::Observer;
 use crate::page::Page;
 use crate::report::{Bad, Exit, Report, bad};
-use crate::study::{Observed, Study};
+use crate::study::{Observed, Study, constant, methods};
 use crate::text;
 
 /// Sweeps, and tells.
@@ -307,13 +307,14 @@ impl Swept {
         let mut out = csv::Writer::from_writer(Vec::new());
         let columns = self.study.metrics().iter().flat_map(|metric| {
             let name = if metric.unit == Unit::Millis { format!("{}_ms", metric.name) } else { metric.name.clone() };
-            ["", "_lo", "_hi", "_n"].map(|part| format!("{name}{part}"))
+            ["", "_lo", "_hi", "_n", "_method"].map(|part| format!("{name}{part}"))
         });
         out.write_record(self.grid.settings().map(|vary| vary.setting.clone()).chain(columns))?;
         for (point, standings) in self.grid.points().iter().zip(&self.standings) {
             let number = |number: Option<f64>| number.map_or(String::new(), |number| number.to_string());
             let values = standings.iter().flat_map(|Standing { estimate, .. }| {
-                [number(estimate.value), number(estimate.lo), number(estimate.hi), estimate.n.to_string()]
+                let ends = [number(estimate.value), number(estimate.lo), number(estimate.hi)];
+                ends.into_iter().chain([estimate.n.to_string(), estimate.method.name().to_owned()])
             });
             out.write_record(point.iter().map(|(_, point)| point.text.clone()).chain(values))?;
         }
@@ -339,13 +340,21 @@ impl Swept {
             let head: Vec<&str> = varied.iter().map(String::as_str).chain(titles.iter().map(String::as_str)).collect();
             page.table(&head, &self.rows(beside));
         }
+        constant(&self.standings).into_iter().for_each(|words| page.paragraph(words));
+        page.paragraph(methods(
+            self.study
+                .metrics()
+                .iter()
+                .enumerate()
+                .map(|(at, metric)| (metric.name.as_str(), self.standings.iter().map(|of| &of[at].estimate).collect())),
+        ));
         if with_figures {
             (0..self.study.metrics().len()).for_each(|at| page.figure(self.figure(at)));
         }
         let left_out = self.study.left_out(&self.observed, &self.configurations, &self.standings);
         if !left_out.is_empty() {
             page.heading("Counted apart");
-            page.lines(left_out.iter().map(|line| format!("  {line}")).collect());
+            page.lines(left_out.iter().flat_map(|line| text::hanging("  ", line)).collect());
         }
         page
     }
@@ -358,13 +367,19 @@ impl Swept {
         self.grid.points().iter().zip(&self.standings).map(row).collect()
     }
 
-    /// A metric against the first setting, a series for each value of the second.
+    /// A metric against the first setting, a series for each value of the second. Values that have no order stand below each other.
     fn figure(&self, index: usize) -> Figure {
         let metric = &self.study.metrics()[index];
         let vary = &self.grid.first;
-        let (x_unit, _) = setting_axis(vary.scale.as_ref());
-        let x = if vary.is_geometric { Axis::log(&vary.setting, x_unit) } else { Axis::linear(&vary.setting, x_unit) };
-        let y = Axis::linear(&metric.title(), drawn_in(&metric.unit).0);
+        let ((x_unit, _), (unit, _)) = (setting_axis(vary.scale.as_ref()), drawn_in(&metric.unit));
+        let (x, y) = match (&vary.scale, vary.is_geometric) {
+            (None, _) => {
+                let names = vary.points.iter().map(|point| point.text.clone()).collect();
+                (Axis::linear(&metric.title(), unit), Axis::rows(&vary.setting, names))
+            }
+            (Some(_), true) => (Axis::log(&vary.setting, x_unit), Axis::linear(&metric.title(), unit)),
+            (Some(_), false) => (Axis::linear(&vary.setting, x_unit), Axis::linear(&metric.title(), unit)),
+        };
         let title = format!("{} by {}", metric.name, vary.setting);
         let mut figure = Figure::new(&text::slug(&title), &title, x, y);
         let others = self.grid.second.as_ref().map_or(1, |second| second.points.len());
@@ -407,15 +422,18 @@ impl Located {
                 );
                 words += &match (found.surely_before, found.surely_behind) {
                     (Some(before), Some(behind)) => format!(
-                        " The intervals of {sure} leave no doubt up to {} and from {} on.",
+                        " The nearest values at which intervals of {sure} leave no doubt are {} and {}.",
                         value(before),
                         value(behind)
                     ),
                     (Some(before), None) => {
-                        format!(" The intervals of {sure} leave no doubt up to {}, and none behind it.", value(before))
+                        format!(
+                            " The nearest value before it at which an interval of {sure} leaves no doubt is {}; behind it there is none.",
+                            value(before)
+                        )
                     }
                     (None, Some(behind)) => format!(
-                        " The intervals of {sure} leave no doubt from {} on, and none before it.",
+                        " The nearest value behind it at which an interval of {sure} leaves no doubt is {}; before it there is none.",
                         value(behind)
                     ),
                     (None, None) => format!(" No interval of {sure} leaves it out: more seeds would tell."),
@@ -434,14 +452,19 @@ impl Located {
             Place::Knee(None) => format!(
                 "{metric} has no knee {range}: it is a straight line, or the same everywhere, or there are fewer than three points."
             ),
-            Place::Knee(Some(found)) => format!(
-                "{metric} turns at {setting}={} ({sure}: {} to {}, located to {}); there it is {} of its height away from the straight line between its ends.",
-                value(found.at),
-                value(found.from),
-                value(found.to),
-                value(*precision),
-                roughly(found.distance)
-            ),
+            Place::Knee(Some(found)) => {
+                let range = found.range.map_or_else(
+                    || "too few seeds for an interval".to_owned(),
+                    |(from, to)| format!("{sure}: {} to {}", value(from), value(to)),
+                );
+                format!(
+                    "{metric} turns at {setting}={} ({range}; points {} apart at most); there it is {} of its height away from the straight line \
+                     between its ends.",
+                    value(found.at),
+                    value(*precision),
+                    roughly(found.distance)
+                )
+            }
         }
     }
 
@@ -456,10 +479,10 @@ impl Located {
             Place::Crossing(Some(found)) => {
                 Some(Mark::instant(position(found.between.1), format!("{} = {}", self.wanted.metric, self.number())))
             }
-            Place::Knee(Some(found)) if found.from < found.to => {
-                Some(Mark::span(position(found.from), position(found.to), "knee"))
-            }
-            Place::Knee(Some(found)) => Some(Mark::instant(position(found.at), "knee")),
+            Place::Knee(Some(found)) => Some(match found.range.filter(|(from, to)| from < to) {
+                Some((from, to)) => Mark::span(position(from), position(to), "knee"),
+                None => Mark::instant(position(found.at), "knee"),
+            }),
             Place::Crossing(None) | Place::Knee(None) => None,
         }
     }
@@ -486,8 +509,9 @@ impl Located {
             Place::Knee(found) => {
                 put("kind", json!("knee"));
                 put("at", json!(found.map(|found| value(found.at))));
-                put("from", json!(found.map(|found| value(found.from))));
-                put("to", json!(found.map(|found| value(found.to))));
+                let range = found.as_ref().and_then(|found| found.range);
+                put("from", json!(range.map(|(from, _)| value(from))));
+                put("to", json!(range.map(|(_, to)| value(to))));
                 put("distance", json!(found.map(|found| found.distance)));
             }
         }

@@ -133,6 +133,13 @@ pub(crate) fn wrapped(text: &str) -> String {
     broken(text, WIDTH)
 }
 
+/// Lines of at most 80 characters, the first of which begins so and the others with as many blanks.
+pub(crate) fn hanging(begin: &str, text: &str) -> Vec<String> {
+    let blanks = " ".repeat(wide(begin));
+    let lines = broken(text, WIDTH - wide(begin));
+    lines.lines().enumerate().map(|(nth, line)| format!("{}{line}", if nth == 0 { begin } else { &blanks })).collect()
+}
+
 /// Lines of at most so many characters, broken between words; a longer word has a line of its own.
 pub(crate) fn broken(text: &str, width: usize) -> String {
     let (mut done, mut line) = (String::new(), String::new());

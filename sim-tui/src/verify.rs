@@ -5,11 +5,12 @@ use sim_core::{Instant, Limits, Verdict};
 use sim_models::language::Choices;
 use sim_models::program::Expected;
 use sim_models::scenario::Model;
-use sim_models::study::{Claim, Metric, Questions, Sheet, compare, decide};
+use sim_models::stats::{Confidence, rule_of_three};
+use sim_models::study::{Claim, LEVEL, Metric, Questions, Sheet, compare};
 
 use crate::cli::VerifyArgs;
 use crate::configuration::Configuration;
-use crate::estimates::{difference, interval_at, interval_of_difference, roughly, with_interval};
+use crate::estimates::{NOTHING, between, difference, interval_at, interval_of_difference, roughly, with_interval};
 use crate::figure::{Axis, Data, Figure};
 use crate::load::{self, Loaded};
 use crate::observing::{self, Observer};
@@ -32,7 +33,7 @@ pub(crate) fn command(args: &VerifyArgs, called: &str) -> Result<Report, Bad> {
     let interrupted = observer.is_interrupted();
     drop(observer);
     let verified = Verified::new(loaded, configurations, &questions.metrics, sheet, args, interrupted);
-    let failed = if verified.came_out() { Exit::Held } else { Exit::Failed };
+    let failed = if verified.came_out() == Some(true) { Exit::Held } else { Exit::Failed };
     let exit = failed.unless(interrupted);
     let document = verified.json();
     let mut text = if args.output.json { format!("{document:#}\n") } else { verified.page(false).text() };
@@ -90,7 +91,7 @@ struct Verified {
     sheet: Sheet,
     /// By configuration: its claims, each with the difference that it makes.
     claims: Vec<Vec<Checked>>,
-    confidence: f64,
+    confidence: Confidence,
     seeds: String,
     interrupted: bool,
 }
@@ -121,7 +122,6 @@ impl Verified {
                 whose.push((at, index));
             }
         }
-        decide(&mut all);
         let mut claims: Vec<Vec<Checked>> = configurations.iter().map(|_| Vec::new()).collect();
         for (claim, (at, index)) in all.into_iter().zip(whose) {
             let found = comparison.differences[at].get(index);
@@ -132,15 +132,17 @@ impl Verified {
                     .trim_end()
                     .to_owned()
             });
-            let effect = estimate.map_or(Value::Null, |estimate| Value::Object(estimate_json(&estimate, unit)));
+            let effect =
+                estimate.map_or(Value::Null, |estimate| Value::Object(estimate_json(&estimate, &between(unit))));
             claims[at].push(Checked { claim, differs, effect });
         }
         let seeds = format!("{}..{}", args.seeds.from, args.seeds.from + sheet.seeds());
-        Verified { loaded, configurations, sheet, claims, confidence: args.confidence.share(), seeds, interrupted }
+        Verified { loaded, configurations, sheet, claims, confidence: args.confidence, seeds, interrupted }
     }
 
-    fn came_out(&self) -> bool {
-        self.claims.iter().flatten().all(|checked| checked.claim.came_out)
+    /// Whether all came out; nobody knows without a run.
+    fn came_out(&self) -> Option<bool> {
+        self.claims.iter().flatten().try_fold(true, |all, checked| Some(all && checked.claim.came_out?))
     }
 
     fn json(&self) -> Value {
@@ -171,7 +173,7 @@ impl Verified {
             "scenario": self.loaded.name,
             "seeds": self.sheet.seeds(),
             "seed_range": self.seeds,
-            "confidence": self.confidence,
+            "confidence": self.confidence.share(),
             "came_out": self.came_out(),
             "claims": claims,
             "configurations": verdicts.collect::<Map<_, _>>(),
@@ -183,18 +185,19 @@ impl Verified {
         let title = self.loaded.scenario.text_of("title");
         let mut page = Page::new(if title.is_empty() { self.loaded.name.clone() } else { title });
         page.paragraph(self.headline());
+        page.paragraph(self.rules());
         for (at, (of, claims)) in self.configurations.iter().zip(&self.claims).enumerate() {
             if claims.is_empty() {
                 continue;
             }
             page.heading(&of.name);
-            page.table(&["", "metric", "expected", "mean", "outside"], &claims.iter().map(row).collect::<Vec<_>>());
+            page.table(&["so", "metric", "expected", "mean", "outside"], &claims.iter().map(row).collect::<Vec<_>>());
             let effects = claims.iter().filter(|checked| !checked.differs.is_empty());
             let effects =
                 effects.map(|Checked { claim, differs, .. }| vec![claim.metric.name.clone(), differs.clone()]);
             page.table(&["", "difference from as it is"], &effects.collect::<Vec<_>>());
             page.paragraph(self.fails(at));
-            for Checked { claim, .. } in claims.iter().filter(|checked| !checked.claim.came_out) {
+            for Checked { claim, .. } in claims.iter().filter(|checked| checked.claim.came_out == Some(false)) {
                 page.paragraph(refuted(claim));
             }
         }
@@ -206,23 +209,35 @@ impl Verified {
 
     fn headline(&self) -> String {
         let all = self.claims.iter().flatten();
-        let (count, out) = (all.clone().count() as u64, all.filter(|checked| checked.claim.came_out).count() as u64);
-        let runs = text::counted(self.sheet.seeds(), "seed");
-        let verdict = if count == out {
-            "All came out".to_owned()
-        } else {
-            format!("{} did not come out", text::count(count - out))
+        let (count, not) =
+            (all.clone().count() as u64, all.filter(|of| of.claim.came_out == Some(false)).count() as u64);
+        let verdict = match (self.came_out(), not) {
+            (None, _) => "Nobody knows".to_owned(),
+            (Some(true), _) => "All came out".to_owned(),
+            (Some(false), 1) => "One did not come out".to_owned(),
+            (Some(false), not) => format!("{} did not come out", text::count(not)),
         };
         let mut words = format!(
-            "{verdict}: {} over {runs} ({}). A bare number is to be so in every run, an interval in 99.9 % of them. Means are in intervals of {}.",
+            "{verdict}: {} over {} ({}).",
             text::counted(count, "expectation"),
+            text::counted(self.sheet.seeds(), "seed"),
             self.seeds,
-            text::percent(self.confidence),
         );
         if self.interrupted {
             words += " Interrupted: these are the seeds that were done.";
         }
         words
+    }
+
+    /// What is asked of the runs, and what they leave open.
+    fn rules(&self) -> String {
+        let open = rule_of_three(self.sheet.seeds(), self.confidence).hi.map(roughly).unwrap_or_default();
+        format!(
+            "A bare number is to be so in every run; that it is in these leaves up to {open} of runs in which it may not be. An interval is to hold 99.9 % of \
+             runs; a true one is refuted with a chance of {} at most. Means by replications, in intervals of {}.",
+            roughly(LEVEL),
+            text::percent(self.confidence.share()),
+        )
     }
 
     /// How many runs break a property.
@@ -262,8 +277,9 @@ impl Verified {
 
 fn row(checked: &Checked) -> Vec<String> {
     let Checked { claim, .. } = checked;
+    let so = claim.came_out.map_or(NOTHING, |came_out| if came_out { "yes" } else { "NO" });
     vec![
-        if claim.came_out { "came out" } else { "NOT SO" }.to_owned(),
+        so.to_owned(),
         claim.metric.name.clone(),
         expected(claim.expected),
         with_interval(claim.unit(), &claim.estimate),

@@ -29,5 +29,5 @@ pub use self::rate::rate;
 pub use self::ratio::ratio;
 pub use self::selection::{Better, Selection};
 pub use self::sequential::{Decision, Goal, Precision, runs_for, seeds_for, seeds_for_normal};
-pub use self::several::{Difference, against_base, holm};
+pub use self::several::holm;
 pub use self::warmup::{WarmUp, mser5};

@@ -91,8 +91,10 @@ impl Goal {
     }
 
     /// Whether the interval is narrow enough, whatever it was worked out from.
+    ///
+    /// No width is narrow enough for a share of nothing: what was not seen yet is not known to two percent.
     pub fn is_met(&self, estimate: &Estimate) -> bool {
-        let wanted = estimate.value.map(|value| self.precision.half_width(value));
+        let wanted = estimate.value.map(|value| self.precision.half_width(value)).filter(|wanted| *wanted > 0.0);
         estimate.half_width().zip(wanted).is_some_and(|(half, wanted)| half <= wanted)
     }
 

@@ -1,7 +1,5 @@
 //! Several comparisons at once: with twenty of them, one in twenty errs, and that one looks like a discovery.
 
-use super::{Confidence, Estimate, Method, Spread};
-
 /// Holm's adjusted chances: those at or below a level are real, and the chance that even one of them is not is at most
 /// that level.
 ///
@@ -26,45 +24,6 @@ pub fn holm(chances: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// One of several differences, judged alone and among the others.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Difference {
-    /// The mean difference, in an interval that says what it says of this one alone.
-    pub alone: Estimate,
-    /// The same in an interval so wide that all of them cover their truths at once (Bonferroni).
-    pub together: Estimate,
-    /// Holm's adjusted chance of such a difference from nothing; none from fewer than two pairs.
-    pub chance: Option<f64>,
-    /// Whether it is real at the confidence asked for, by that chance.
-    pub real: bool,
-}
-
-/// Each change against the same base, seed by seed: `changed[i][seed] - base[seed]`.
-///
-/// Differences are over the seeds that both have, from the first on. Whether one is real is decided by Holm's
-/// procedure, which finds at least as many as the intervals `together` that leave out nothing; so it may find one real
-/// whose wide interval still touches nothing. Both keep the chance that anything at all is wrongly called real at or
-/// below what the confidence leaves.
-///
-/// Student's t over paired differences, as for [`paired`](super::paired); Bonferroni: Law and Kelton, 3rd edition, 9.7
-/// and 10.3.
-pub fn against_base(base: &[f64], changed: &[&[f64]], confidence: Confidence) -> Vec<Difference> {
-    let spreads: Vec<Option<Spread>> = changed.iter().map(|values| Spread::of(&less(values, base))).collect();
-    let chances: Vec<Option<f64>> = spreads.iter().map(|spread| (*spread)?.chance_of_nothing()).collect();
-    // What cannot be tested takes its share all the same, so that adding a seed does not change the rules.
-    let adjusted = holm(&chances.iter().map(|chance| chance.unwrap_or(1.0)).collect::<Vec<_>>());
-    let wide = confidence.shared_among(changed.len());
-    let within = |spread: &Option<Spread>, confidence| {
-        spread.map_or(Estimate::none(Method::Paired), |spread| spread.estimate(confidence, Method::Paired))
-    };
-    let judged = |((spread, chance), adjusted): ((&Option<Spread>, &Option<f64>), f64)| {
-        let chance = chance.map(|_| adjusted);
-        let real = chance.is_some_and(|chance| chance <= 1.0 - confidence.share());
-        Difference { alone: within(spread, confidence), together: within(spread, wide), chance, real }
-    };
-    spreads.iter().zip(&chances).zip(adjusted).map(judged).collect()
-}
-
 /// One sample less another, seed by seed.
 pub(super) fn less(values: &[f64], from: &[f64]) -> Vec<f64> {
     values.iter().zip(from).map(|(value, base)| value - base).collect()
@@ -85,29 +44,6 @@ mod tests {
         }
         assert_eq!(holm(&[0.7, 0.9]), [1.0, 1.0]);
         assert!(holm(&[]).is_empty());
-    }
-
-    #[test]
-    fn what_is_real_alone_may_not_be_real_among_many() {
-        let base = [0.0; 6];
-        let slight = [0.2, 0.0, 0.3, 0.2, 0.1, 0.1];
-        let noise = [0.1, -0.2, 0.1, -0.1, 0.2, -0.1];
-        let clear = [5.0, 5.1, 4.9, 5.0, 5.2, 4.8];
-        let alone = against_base(&base, &[&slight], Confidence::USUAL);
-        assert!(alone[0].real && !alone[0].alone.covers(0.0) && alone[0].alone == alone[0].together, "{alone:?}");
-        let many = against_base(&base, &[&slight, &noise, &clear, &noise], Confidence::USUAL);
-        assert_eq!(many.iter().map(|one| one.real).collect::<Vec<_>>(), [false, false, true, false], "{many:?}");
-        assert_eq!(many[0].alone, alone[0].alone);
-        assert!(many[0].together.half_width() > many[0].alone.half_width());
-    }
-
-    #[test]
-    fn what_cannot_be_tested_is_not_real() {
-        let untested = against_base(&[1.0], &[&[2.0], &[]], Confidence::USUAL);
-        assert_eq!(untested.iter().map(|one| (one.chance, one.real)).collect::<Vec<_>>(), [(None, false); 2]);
-        assert_eq!(untested[0].alone.value, Some(1.0));
-        let same = against_base(&[1.0, 2.0], &[&[1.0, 2.0]], Confidence::USUAL);
-        assert_eq!((same[0].chance, same[0].alone.half_width(), same[0].real), (Some(1.0), Some(0.0), false));
     }
 
     proptest! {

@@ -1,7 +1,10 @@
 //! How configurations do that ran with the same seeds, and what differs between them: which differences are real, which may be luck,
 //! and how many seeds would tell.
 
-use crate::stats::{Confidence, Estimate, Flips, Method, Spread, clopper_pearson, holm, replications, unpaired};
+use crate::stats::laws::normal;
+use crate::stats::{
+    Confidence, Estimate, Flips, Method, Spread, clopper_pearson, holm, replications, rule_of_three, unpaired,
+};
 
 use super::latency::Quantile;
 use super::metric::{Metric, Unit};
@@ -14,6 +17,9 @@ pub struct Standing {
     pub estimate: Estimate,
     /// Runs in which the metric has no number; they are in no mean.
     pub without: u64,
+    /// Of what was the same in every run, and so has an interval without a width: in which share of runs it may still be another (the rule
+    /// of three).
+    pub may_vary: Option<f64>,
 }
 
 /// How much more a configuration has of a metric than the one it is compared with.
@@ -27,6 +33,8 @@ pub struct Difference {
     pub adjusted: Option<f64>,
     /// What can be said of it.
     pub found: Found,
+    /// Of a difference that was the same with every seed: with which share of seeds it may still be another.
+    pub may_vary: Option<f64>,
     /// How many times wider the interval would be if the two had run with different seeds; none where nothing differs.
     pub narrower: Option<f64>,
 }
@@ -81,7 +89,7 @@ pub fn standing(
     if let Some(thousandths) = metric.latency_thousandths() {
         let quantile = Quantile::of(sheet, configuration, thousandths, confidence);
         let estimate = quantile.map_or(Estimate::none(Method::Sections), |quantile| quantile.estimate());
-        return Standing { estimate, without: 0 };
+        return Standing { estimate, without: 0, may_vary: None };
     }
     let values: Vec<f64> = sheet.values(configuration, index).flatten().collect();
     let without = sheet.seeds() - values.len() as u64;
@@ -91,7 +99,19 @@ pub fn standing(
         replications(&values, confidence)
     };
     let estimate = if metric.unit == Unit::Share { inside(estimate) } else { estimate };
-    Standing { estimate, without }
+    Standing { estimate, without, may_vary: may_vary(&estimate, confidence) }
+}
+
+/// What never varied in so many runs varies in no more than this share of them.
+fn may_vary(estimate: &Estimate, confidence: Confidence) -> Option<f64> {
+    let is_sampled = matches!(estimate.method, Method::Replications | Method::Paired);
+    let never_varied = is_sampled && estimate.half_width() == Some(0.0);
+    never_varied.then(|| rule_of_three(estimate.n, confidence).hi).flatten()
+}
+
+/// How likely it is at most that so many differences of both signs alike all have one sign: what never varied is no proof by its spread.
+pub(super) fn never_otherwise(count: u64) -> f64 {
+    libm::exp2(1.0 - count as f64).min(1.0)
 }
 
 /// The mean of shares is a share: what lies outside of nothing and all is no part of the interval.
@@ -141,12 +161,21 @@ fn difference(
     let (ones, others): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
     // As if the two had nothing to do with each other.
     let apart = unpaired(&others, &ones, confidence).half_width();
-    Difference::new(estimate, spread.chance_of_nothing(), apart)
+    let chance = match (spread.variance == 0.0, spread.mean == 0.0) {
+        (true, false) => (spread.n > 1).then(|| never_otherwise(spread.n)),
+        _ => spread.chance_of_nothing(),
+    };
+    let may_vary = may_vary(&estimate, confidence);
+    Difference { may_vary, ..Difference::new(estimate, chance, apart) }
 }
 
 /// The difference of a quantile of latency.
 fn slower(sheet: &Sheet, configuration: usize, thousandths: u32, confidence: Confidence) -> Difference {
     let quantile = |configuration| Quantile::of(sheet, configuration, thousandths, confidence);
+    if sheet.latency(configuration).count() > 0 && sheet.sections(configuration).eq(sheet.sections(0)) {
+        let nothing = Estimate::around(0.0, 0.0, Method::Sections, sheet.latency(0).count());
+        return Difference::new(nothing, Some(1.0), None);
+    }
     let Some((mine, theirs)) = quantile(configuration).zip(quantile(0)) else {
         return Difference::unknown(Method::Sections);
     };
@@ -157,7 +186,14 @@ fn slower(sheet: &Sheet, configuration: usize, thousandths: u32, confidence: Con
 impl Difference {
     fn unknown(method: Method) -> Difference {
         let found = Found::Open { seeds: None };
-        Difference { estimate: Estimate::none(method), chance: None, adjusted: None, found, narrower: None }
+        Difference {
+            estimate: Estimate::none(method),
+            chance: None,
+            adjusted: None,
+            found,
+            may_vary: None,
+            narrower: None,
+        }
     }
 
     fn new(estimate: Estimate, chance: Option<f64>, unpaired: Option<f64>) -> Difference {
@@ -166,12 +202,13 @@ impl Difference {
         Difference { estimate, chance, narrower, ..Difference::unknown(estimate.method) }
     }
 
-    /// About how many seeds would tell a difference of this size: half a width goes down with the root of their number.
-    fn seeds_to_tell(&self, seeds: u64) -> Option<u64> {
+    /// About how many seeds would tell a difference of this size among so many differences: half a width goes down with the root of their
+    /// number, and is `wider` than that of one difference alone. Always more than there are.
+    fn seeds_to_tell(&self, seeds: u64, wider: f64) -> Option<u64> {
         let (value, half) = (self.estimate.value?, self.estimate.half_width()?);
-        let times = half / libm::fabs(value);
+        let times = wider * half / libm::fabs(value);
         let more = libm::ceil(seeds as f64 * times * times * MARGIN);
-        (value != 0.0 && more < 1e15).then_some(more as u64)
+        (value != 0.0 && more < 1e15).then_some((more as u64).max(seeds + 1))
     }
 }
 
@@ -183,6 +220,8 @@ const MARGIN: f64 = 1.5;
 fn decide(differences: &mut [Vec<Difference>], seeds: u64, confidence: Confidence) {
     let chances: Vec<f64> = differences.iter().flatten().filter_map(|difference| difference.chance).collect();
     let mut adjusted = holm(&chances).into_iter();
+    // The last that Holm would ask for, which is the most.
+    let wider = normal(confidence.shared_among(chances.len()).tail()) / normal(confidence.tail());
     for difference in differences.iter_mut().flatten().filter(|difference| difference.chance.is_some()) {
         difference.adjusted = adjusted.next();
         let is_real = difference.adjusted.is_some_and(|chance| chance <= 1.0 - confidence.share());
@@ -190,7 +229,7 @@ fn decide(differences: &mut [Vec<Difference>], seeds: u64, confidence: Confidenc
             (Some(0.0), Some(0.0)) => Found::Same,
             (Some(value), _) if is_real && value < 0.0 => Found::Lower,
             (Some(value), _) if is_real && value > 0.0 => Found::Higher,
-            _ => Found::Open { seeds: difference.seeds_to_tell(seeds) },
+            _ => Found::Open { seeds: difference.seeds_to_tell(seeds, wider) },
         };
     }
 }

@@ -44,16 +44,17 @@ pub struct Bend {
 pub struct Knee {
     /// The value there.
     pub at: i128,
-    /// From where on it may turn, when luck is taken out of the way it fell.
-    pub from: i128,
-    /// Up to where.
-    pub to: i128,
+    /// From where to where it may turn, when the curve is drawn again from other luck; none of too few sections to draw from.
+    pub range: Option<(i128, i128)>,
     /// How far it is from the straight line, as a share of the height of the curve; a small one is no knee.
     pub distance: f64,
 }
 
 /// How often the curve is drawn again.
 const RESAMPLES: u64 = 200;
+
+/// Fewer sections say nothing of how far their mean may be off.
+const SECTIONS_MIN: usize = 10;
 
 /// New points between two neighbours, when the place is looked at more closely.
 const CLOSER: i128 = 4;
@@ -166,8 +167,8 @@ fn surroundings(points: &[Bend], at: i128, distance: f64, confidence: Confidence
     turns.sort_unstable();
     let out = (turns.len() as f64 * confidence.tail()) as usize;
     let ends = turns.get(out).zip(turns.get(turns.len().saturating_sub(1 + out)));
-    let (from, to) = ends.map_or((at, at), |(from, to)| (*from.min(&at), *to.max(&at)));
-    Knee { at, from, to, distance }
+    let range = ends.map(|(from, to)| (*from.min(&at), *to.max(&at)));
+    Knee { at, range: range.filter(|_| sections.len() >= SECTIONS_MIN), distance }
 }
 
 /// What the dice of resampling are about.
@@ -196,7 +197,8 @@ mod tests {
         assert!((knee.at - 400).abs() <= 1, "{knee:?}");
         // Of a curve of height 600 the corner is 240 below the line.
         assert!((knee.distance - 0.4).abs() < 0.01, "{knee:?}");
-        assert!(knee.from <= 400 && 400 <= knee.to && knee.to - knee.from <= 2, "{knee:?}");
+        let (from, to) = knee.range.unwrap();
+        assert!(from <= 400 && 400 <= to && to - from <= 2, "{knee:?}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use libm::sqrt;
 use sim_core::{Histogram, Ratio};
 
+use super::compare::never_otherwise;
 use super::sheet::Sheet;
 use crate::stats::laws::{student, student_above};
 use crate::stats::{Confidence, Estimate, Method, nearest_rank};
@@ -70,16 +71,17 @@ impl Quantile {
         let unknown = Estimate { value: Some(value), lo: None, hi: None, method: Method::Sections, n };
         let Some((mine, theirs)) = self.moves.as_ref().zip(other.moves.as_ref()) else { return (unknown, None) };
         let both = mine.iter().filter_map(|(section, mine)| Some(mine - theirs.get(section)?));
-        let moves: Vec<f64> = both.collect();
-        let freedom = moves.len() as f64 - 1.0;
-        let Some(error) = error(moves.into_iter()) else { return (unknown, None) };
-        let chance = match (error == 0.0, value == 0.0) {
-            (true, true) => 1.0,
-            (true, false) => 0.0,
-            _ => (2.0 * student_above(libm::fabs(value) / error, freedom)).min(1.0),
+        let apart: Vec<f64> = both.collect();
+        let (moves, freedom) = (apart.len() as u64, apart.len() as f64 - 1.0);
+        let Some(error) = error(apart.into_iter()) else { return (unknown, None) };
+        // What the buckets of the two do not tell may be of the one sign or the other, and speaks for nothing.
+        let untold = self.grain + other.grain;
+        let beyond = (libm::fabs(value) - untold).max(0.0);
+        let chance = match (error == 0.0, beyond == 0.0) {
+            (_, true) => 1.0,
+            (true, false) => never_otherwise(moves),
+            (false, false) => (2.0 * student_above(beyond / error, freedom)).min(1.0),
         };
-        // Where the two lie in one bucket and nothing moves them apart, nothing differs; else what the buckets do not tell may.
-        let untold = if error == 0.0 && value == 0.0 { 0.0 } else { (self.grain + other.grain) / 2.0 };
         let half = student(confidence.tail(), freedom) * error + untold;
         (Estimate::around(value, half, Method::Sections, n), Some(chance))
     }

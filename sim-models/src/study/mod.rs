@@ -13,7 +13,7 @@ mod sheet;
 mod single;
 mod threshold;
 
-pub use self::claims::{Claim, LEVEL, OUTSIDE, decide};
+pub use self::claims::{Claim, LEVEL, OUTSIDE};
 pub use self::compare::{Comparison, Difference, Found, Standing, compare, standing, standings};
 pub use self::knee::{Bend, Knee, Profile, knee};
 pub use self::latency::at_share;

@@ -165,9 +165,11 @@ impl Sheet {
 }
 
 fn measured(run: &Run, judge: &ScenarioJudge, questions: &Questions) -> (Row, Histogram) {
+    // A run that was cut short measures what it would not have measured at its end.
+    let is_whole = !matches!(run.outcome.verdict, Verdict::Panicked | Verdict::OutOfLimits);
     let mut latency = Histogram::default();
     let (mut ok, mut answered, mut warming) = (0u64, 0u64, 0u64);
-    for Answered { since, took, tone } in judge.answered() {
+    for Answered { since, took, tone } in judge.answered().filter(|_| is_whole) {
         if since < questions.warmup {
             warming += 1;
             continue;
@@ -176,11 +178,10 @@ fn measured(run: &Run, judge: &ScenarioJudge, questions: &Questions) -> (Row, Hi
         answered += 1;
         ok += u64::from(tone == Tone::Ok);
     }
-    // A run that was cut short measures what it would not have measured at its end.
-    let is_whole = !matches!(run.outcome.verdict, Verdict::Panicked | Verdict::OutOfLimits);
     let availability = (answered > 0).then(|| ok as f64 / answered as f64);
     let value = |metric: &Metric| match metric {
-        metric if metric.is_yes_or_no() => metric.of(run),
+        // A panic is a failure; whether a run that a limit ended would have failed nobody knows.
+        metric if metric.is_yes_or_no() => metric.of(run).filter(|_| run.outcome.verdict != Verdict::OutOfLimits),
         _ if !is_whole => None,
         metric if metric.is_availability() => availability,
         metric if metric.latency_thousandths().is_some() => None,
@@ -190,7 +191,7 @@ fn measured(run: &Run, judge: &ScenarioJudge, questions: &Questions) -> (Row, Hi
     (
         Row {
             values,
-            unanswered: run.requests.unanswered,
+            unanswered: if is_whole { run.requests.unanswered } else { 0 },
             warming,
             verdict: run.outcome.verdict,
             digest: run.outcome.digest,

@@ -9,7 +9,7 @@ use sim_core::{Instant, Ratio};
 use crate::judge::{Answered, ScenarioJudge};
 use crate::message::Tone;
 use crate::stats::{
-    Batched, Confidence, Estimate, Method, batch_means, batch_quantiles, clopper_pearson, nearest_rank,
+    Batched, Confidence, Estimate, Method, batch_means, batch_quantiles, clopper_pearson, mser5, nearest_rank,
 };
 
 /// Estimates from one run.
@@ -23,6 +23,9 @@ pub struct Single {
     pub mean: Estimate,
     /// Quantiles of latency in milliseconds, by name.
     pub quantiles: Vec<(&'static str, Estimate)>,
+    /// What the rule MSER-5 would leave out of the latencies as a warm-up: how many requests, and up to which instant; none when nothing. A
+    /// proposal: it varies from run to run, and only a warm-up that is declared for all runs alike is honest.
+    pub proposed: Option<(u64, Instant)>,
 }
 
 /// The quantiles that are told, in thousandths.
@@ -43,8 +46,14 @@ impl Single {
             availability: availability(&oks, confidence),
             mean: told(batch_means(&millis, confidence), mean(&millis), Method::BatchMeans, &millis),
             quantiles: QUANTILES.into_iter().map(quantile).collect(),
+            proposed: proposed(&millis, &all),
         }
     }
+}
+
+fn proposed(millis: &[f64], all: &[Answered]) -> Option<(u64, Instant)> {
+    let cut = mser5(millis).filter(|cut| cut.found && cut.observations > 0)?;
+    Some((cut.observations as u64, all.get(cut.observations)?.since))
 }
 
 /// A share that never varied says nothing by its batches; it is taken for that of independent requests.
