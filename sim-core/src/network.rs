@@ -45,6 +45,26 @@ pub enum Fate {
     Lost,
     /// A partition or a cut holds it off.
     Cut,
+    /// It waits on the link until no clog holds it, and takes that long from then on.
+    Held(Duration),
+    /// It waits on the link, and then arrives twice.
+    HeldTwice(Duration, Duration),
+}
+
+impl Fate {
+    /// Whether it never arrives.
+    pub fn is_lost(self) -> bool {
+        matches!(self, Fate::Lost | Fate::Cut)
+    }
+
+    /// The same with the envelope held up on its link first.
+    fn held(self) -> Fate {
+        match self {
+            Fate::Arrives(after) => Fate::Held(after),
+            Fate::ArrivesTwice(first, second) => Fate::HeldTwice(first, second),
+            Fate::Lost | Fate::Cut | Fate::Held(_) | Fate::HeldTwice(..) => self,
+        }
+    }
 }
 
 pub(crate) const LOSS: Purpose = Purpose::new("loss");
@@ -141,6 +161,10 @@ pub(crate) enum Disturbance {
         reach: Reach,
         ratio: Ratio,
     },
+    Clog {
+        reach: Reach,
+        flight: bool,
+    },
 }
 
 impl Disturbance {
@@ -152,8 +176,21 @@ impl Disturbance {
                 matches!((side(from), side(to)), (Some(a), Some(b)) if a != b)
             }
             Disturbance::Cut { reach, .. } => reach.touches(from, to, kind),
-            Disturbance::Loss { .. } | Disturbance::Delay { .. } | Disturbance::Duplicate { .. } => false,
+            Disturbance::Loss { .. }
+            | Disturbance::Delay { .. }
+            | Disturbance::Duplicate { .. }
+            | Disturbance::Clog { .. } => false,
         }
+    }
+
+    /// Whether it holds what goes between these two.
+    pub(crate) fn clogs(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
+        matches!(self, Disturbance::Clog { reach, .. } if reach.touches(from, to, kind))
+    }
+
+    /// Whether it also holds what is already on the way when it begins.
+    pub(crate) fn holds_flight(&self) -> bool {
+        matches!(self, Disturbance::Clog { flight: true, .. })
     }
 
     /// Whether it also takes what is already on the way when it begins.
@@ -189,6 +226,13 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
+    /// Counts one more deed of each of these faults.
+    pub(crate) fn touch(&mut self, faults: impl Iterator<Item = u32>) {
+        for fault in faults {
+            self.touched[fault as usize] += 1;
+        }
+    }
+
     /// Decides what becomes of an envelope that is sent now, and which fault of the schedule did it.
     pub(crate) fn fate(
         &mut self,
@@ -198,8 +242,8 @@ impl Weather {
         dice: &Dice,
         ruling: Option<&Ruling>,
     ) -> (Fate, Option<u32>) {
-        if self.active.is_empty() && ruling.is_none() && link.loss.is_zero() && link.duplicate.is_zero() {
-            return (Fate::Arrives(latency(link, of, dice)), None);
+        if self.active.is_empty() && ruling.is_none() {
+            return (peaceful_fate(of, link, dice), None);
         }
         self.troubled_fate(of, link, faults, dice, ruling)
     }
@@ -213,13 +257,13 @@ impl Weather {
         ruling: Option<&Ruling>,
     ) -> (Fate, Option<u32>) {
         let mut blame = None;
-        // A line of the case answers first: what it keeps arrives across a cut.
+        // A line of the case answers first: what it keeps arrives across a cut, and through a clog.
         match ruling {
             Some(Ruling::Drop) => return (Fate::Lost, None),
-            Some(Ruling::Late(after)) => return (Fate::Arrives(*after), None),
+            Some(Ruling::Late(after)) => return self.clogged(of, Fate::Arrives(*after), faults, None),
             Some(Ruling::Twice(after)) => {
                 let first = self.delayed(of, link, faults, dice, &mut blame);
-                return (Fate::ArrivesTwice(first, *after), blame);
+                return self.clogged(of, Fate::ArrivesTwice(first, *after), faults, blame);
             }
             Some(Ruling::Keep) => return (Fate::Arrives(self.delayed(of, link, faults, dice, &mut blame)), blame),
             Some(Ruling::Length(_) | Ruling::Chance(_) | Ruling::Name(_)) | None => {}
@@ -233,9 +277,33 @@ impl Weather {
         let first = self.delayed(of, link, faults, dice, &mut blame);
         if self.hit(of, DUPLICATE, link.duplicate, faults, dice, &mut blame) {
             let copy = Envelope { cause: of.cause.then(COPY), ..of };
-            return (Fate::ArrivesTwice(first, self.delayed(copy, link, faults, dice, &mut blame)), blame);
+            let second = self.delayed(copy, link, faults, dice, &mut blame);
+            return self.clogged(of, Fate::ArrivesTwice(first, second), faults, blame);
         }
-        (Fate::Arrives(first), blame)
+        self.clogged(of, Fate::Arrives(first), faults, blame)
+    }
+
+    /// What becomes of an envelope that arrives unless a clog holds it.
+    fn clogged(
+        &mut self,
+        of: Envelope,
+        fate: Fate,
+        faults: &[Option<Disturbance>],
+        blame: Option<u32>,
+    ) -> (Fate, Option<u32>) {
+        match self.clog(of.from, of.to, of.kind, faults) {
+            None => (fate, blame),
+            Some(fault) => {
+                self.touched[fault as usize] += 1;
+                (fate.held(), Some(fault))
+            }
+        }
+    }
+
+    /// The first clog that holds what goes between these two now.
+    pub(crate) fn clog(&self, from: NodeId, to: NodeId, kind: Kind, faults: &[Option<Disturbance>]) -> Option<u32> {
+        let holding = |active: &&Active| disturbance(faults, active).is_some_and(|d| d.clogs(from, to, kind));
+        self.active.iter().find(holding).map(|active| active.fault)
     }
 
     fn cut(&mut self, of: Envelope, faults: &[Option<Disturbance>]) -> Option<u32> {
@@ -311,6 +379,22 @@ impl Weather {
 
 fn disturbance<'f>(faults: &'f [Option<Disturbance>], active: &Active) -> Option<&'f Disturbance> {
     faults[active.fault as usize].as_ref()
+}
+
+/// What a link does by itself, with the dice that it also casts under faults.
+#[inline]
+fn peaceful_fate(of: Envelope, link: &Link, dice: &Dice) -> Fate {
+    let hit = |ratio: Ratio, purpose| {
+        !ratio.is_zero() && ratio.hit(dice.about_envelope(of.from, of.to, of.cause, purpose, 0))
+    };
+    if hit(link.loss, LOSS) {
+        return Fate::Lost;
+    }
+    let first = latency(link, of, dice);
+    if hit(link.duplicate, DUPLICATE) {
+        return Fate::ArrivesTwice(first, latency(link, Envelope { cause: of.cause.then(COPY), ..of }, dice));
+    }
+    Fate::Arrives(first)
 }
 
 #[inline]

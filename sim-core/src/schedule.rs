@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dice::{Addressee, Dice, Group, Ruling};
 use crate::dist::Dist;
-use crate::fault::{Decision, Disk, Fault, FaultError, Flight, Pace, Ruling as Said, Target, Timed, Value, Verb, When};
+use crate::fault::{
+    Decision, Disk, Fault, FaultError, Flight, Jam, Pace, Ruling as Said, Target, Timed, Value, Verb, When,
+};
 use crate::id::NodeId;
 use crate::names::Names;
 use crate::network::{Disturbance, Members, Reach};
 use crate::pattern::{Label, Pattern};
+use crate::plight::Ailment;
 use crate::seed::{Cause, Operation, Purpose, mix, name_hash};
 use crate::time::{Duration, Instant};
 
@@ -24,6 +27,8 @@ pub(crate) enum Blow {
     Crash,
     CrashWiping,
     PowerLoss,
+    /// It stays up, and something ails it.
+    Ails(Ailment),
 }
 
 /// One fault, ready to run.
@@ -93,7 +98,7 @@ pub(crate) enum Change {
     DisturbanceBegins { lineage: u64 },
     DisturbanceEnds,
     Strike(Vec<NodeId>, Blow),
-    Release(Vec<NodeId>),
+    Release(Vec<NodeId>, Blow),
 }
 
 /// A system's names, as the faults see them.
@@ -224,7 +229,7 @@ impl Cursor {
         }
         match planned.victims {
             None => Change::DisturbanceEnds,
-            Some(_) => Change::Release(std::mem::take(&mut self.turns[index as usize].struck)),
+            Some((.., blow)) => Change::Release(std::mem::take(&mut self.turns[index as usize].struck), blow),
         }
     }
 
@@ -318,8 +323,12 @@ fn identity(verb: &Verb) -> String {
         Verb::Loss { link, kind, .. } => on("loss", link, kind),
         Verb::Delay { link, kind, .. } => on("delay", link, kind),
         Verb::Duplicate { link, kind, .. } => on("duplicate", link, kind),
+        Verb::Clog { link, kind, .. } => on("clog", link, kind),
         Verb::Crash { target, .. } => format!("crash {target}"),
         Verb::PowerLoss { target } => format!("power-loss {target}"),
+        Verb::Pause { target } => format!("pause {target}"),
+        Verb::Slow { target, .. } => format!("slow {target}"),
+        Verb::Clock { target, .. } => format!("clock {target}"),
     }
 }
 
@@ -341,7 +350,12 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
             Disturbance::Delay { reach: reach(link, kind), by: *more, jitter: *spread }
         }
         Verb::Duplicate { link, kind, ratio } => Disturbance::Duplicate { reach: reach(link, kind), ratio: *ratio },
-        Verb::Crash { .. } | Verb::PowerLoss { .. } => return None,
+        Verb::Clog { link, kind, flight } => {
+            Disturbance::Clog { reach: reach(link, kind), flight: *flight == Jam::Flight }
+        }
+        Verb::Crash { .. } | Verb::PowerLoss { .. } | Verb::Pause { .. } | Verb::Slow { .. } | Verb::Clock { .. } => {
+            return None;
+        }
     })
 }
 
@@ -362,14 +376,21 @@ fn kinds(label: &Label, known: &Known<'_>) -> Members {
 }
 
 fn victims<'v>(verb: &'v Verb, known: &Known<'_>) -> Option<(&'v Target, Vec<NodeId>, Blow)> {
-    let (target, blow) = match verb {
-        Verb::Crash { target, disk: Disk::Kept } => (target, Blow::Crash),
-        Verb::Crash { target, disk: Disk::Wiped } => (target, Blow::CrashWiping),
-        Verb::PowerLoss { target } => (target, Blow::PowerLoss),
-        Verb::Partition { .. } | Verb::Cut { .. } | Verb::Loss { .. } | Verb::Delay { .. } | Verb::Duplicate { .. } => {
-            return None;
-        }
+    let blow = match verb {
+        Verb::Crash { disk: Disk::Kept, .. } => Blow::Crash,
+        Verb::Crash { disk: Disk::Wiped, .. } => Blow::CrashWiping,
+        Verb::PowerLoss { .. } => Blow::PowerLoss,
+        Verb::Pause { .. } => Blow::Ails(Ailment::Pause),
+        Verb::Slow { factor, .. } => Blow::Ails(Ailment::Slow(*factor)),
+        Verb::Clock { error, .. } => Blow::Ails(Ailment::Clock(*error)),
+        Verb::Partition { .. }
+        | Verb::Cut { .. }
+        | Verb::Loss { .. }
+        | Verb::Delay { .. }
+        | Verb::Duplicate { .. }
+        | Verb::Clog { .. } => return None,
     };
+    let target = verb.target()?;
     let all = known.names.nodes().iter().enumerate();
     let nodes = all.filter(|(_, name)| target.nodes().covers(name)).map(|(index, _)| NodeId(index as u32)).collect();
     Some((target, nodes, blow))

@@ -11,14 +11,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::actor::{Actor, Effect, Event, Message};
-use crate::clock::Clock;
-use crate::context::Context;
+use crate::amount::Factor;
+use crate::clock::Clocks;
+use crate::context::{Context, Strain};
 use crate::dice::{Dice, Draw};
 use crate::digest::{Digest, Fold, json_len};
 use crate::disk::Disk;
 use crate::id::{Kind, NodeId, Sync, Timer};
 use crate::names::Names;
 use crate::network::{Active, COPY, Envelope, Fate, Weather};
+use crate::plight::{Ailment, Plight};
 use crate::queue::Queue;
 use crate::schedule::{Blow, Change, Cursor};
 use crate::seed::{Cause, Purpose, Seed, name_hash};
@@ -32,10 +34,14 @@ pub struct Sim<M: Message> {
     now: Instant,
     number: u64,
     queue: Queue<Pending>,
-    /// Nodes that come up at this instant, before anything else that is due at it.
-    starting: VecDeque<Starting>,
+    /// What comes at this instant before anything else that is due at it.
+    first: VecDeque<Due>,
+    /// What clogs hold, in the order in which it came to them.
+    clogged: Vec<Clogged>,
     letters: Letters<M>,
     nodes: Vec<Node<M>>,
+    /// By node: what faults do to it that leave it up. Empty until the first does, and apart from the nodes: most runs have none.
+    plights: Vec<Option<Box<Plight<Due>>>>,
     /// By node: whether it is up, apart from the nodes so that handlers can be shown it.
     up: Vec<bool>,
     dice: Dice,
@@ -284,6 +290,31 @@ struct Starting {
     sent: u64,
 }
 
+/// What is to happen, out of the queue: a node comes up, or an event that has waited for a node.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    Start(Starting),
+    Event(Pending),
+}
+
+/// An envelope on a clogged link, and how long it takes from when it is let go.
+#[derive(Clone, Copy, Debug)]
+struct Clogged {
+    pending: Pending,
+    after: Duration,
+}
+
+impl What {
+    /// The node it comes to.
+    #[inline]
+    fn node(self) -> NodeId {
+        match self {
+            What::Letter { to, .. } => to,
+            What::Timer { node, .. } | What::Synced { node, .. } => node,
+        }
+    }
+}
+
 /// What an envelope is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -375,9 +406,11 @@ impl<M: Message> Clone for Sim<M> {
             now: self.now,
             number: self.number,
             queue: self.queue.clone(),
-            starting: self.starting.clone(),
+            first: self.first.clone(),
+            clogged: self.clogged.clone(),
             letters: self.letters.clone(),
             nodes: self.nodes.clone(),
+            plights: self.plights.clone(),
             up: self.up.clone(),
             dice: self.dice.clone(),
             weather: self.weather.clone(),
@@ -411,9 +444,11 @@ impl<M: Message> Sim<M> {
             now: Instant::ZERO,
             number: 0,
             queue: Queue::new(),
-            starting: VecDeque::new(),
+            first: VecDeque::new(),
+            clogged: Vec::new(),
             letters: Letters { slots: Vec::new(), free: Vec::new() },
             nodes: system.nodes.iter().map(fresh).collect(),
+            plights: Vec::new(),
             up: vec![true; system.nodes.len()],
             dice,
             weather: Weather { active: Vec::new(), touched: vec![0; system.faults().len()] },
@@ -450,11 +485,19 @@ impl<M: Message> Sim<M> {
         loop {
             let fault_at = self.cursor.next();
             let before = limit.min(fault_at);
-            if !self.starting.is_empty() && self.now < before {
-                if let Some(step) = self.node_starts() {
-                    return Some(step);
+            let due = if self.first.is_empty() || self.now >= before {
+                self.queue.pop_before(before)
+            } else {
+                match self.first.pop_front() {
+                    Some(Due::Event(pending)) => Some((self.now, pending)),
+                    Some(Due::Start(starting)) => match self.node_starts(starting) {
+                        None => continue,
+                        step => return step,
+                    },
+                    None => None,
                 }
-            } else if let Some((at, pending)) = self.queue.pop_before(before) {
+            };
+            if let Some((at, pending)) = due {
                 let last = std::mem::replace(&mut self.now, at);
                 if let Some(step) = self.happen(pending) {
                     return Some(step);
@@ -493,7 +536,7 @@ impl<M: Message> Sim<M> {
 
     /// How many events are pending, stale timers included.
     pub fn pending(&self) -> usize {
-        self.queue.len() + self.starting.len()
+        self.queue.len() + self.first.len()
     }
 
     /// Whether nothing will ever happen any more: [`step`](Self::step) would give `None`. Looks at all that is pending.
@@ -510,8 +553,11 @@ impl<M: Message> Sim<M> {
             }
             What::Synced { node, life, .. } => lives(node, life),
         };
-        let starts = |starting: &Starting| lives(starting.node, starting.life);
-        let will_happen = || self.starting.iter().any(starts) || self.queue.iter().any(due);
+        let comes = |first: &Due| match first {
+            Due::Start(starting) => lives(starting.node, starting.life),
+            Due::Event(pending) => due(pending),
+        };
+        let will_happen = || self.first.iter().any(comes) || self.queue.iter().any(due);
         // What is stale may stand before a fault that nobody else waits for: only taking the step tells.
         self.panic.is_some()
             || !will_happen() && (self.cursor.next() == Instant::NEVER || self.clone().step().is_none())
@@ -526,7 +572,9 @@ impl<M: Message> Sim<M> {
         };
         let letters = self.letters.slots.len() * size_of::<Option<M>>() + self.letters.free.len() * size_of::<u32>();
         let nodes: usize = self.nodes.iter().map(node).sum();
-        size_of::<Self>() + self.queue.weight() + letters + nodes + json_len(&self.shared)
+        let ailing: usize = self.plights.iter().flatten().map(|plight| plight.weight()).sum();
+        let aside = (self.first.len() + self.clogged.len()) * size_of::<Clogged>() + ailing;
+        size_of::<Self>() + self.queue.weight() + letters + nodes + aside + json_len(&self.shared)
     }
 
     /// The seed this run follows from.
@@ -583,9 +631,15 @@ impl<M: Message> Sim<M> {
         self.panic.as_ref()
     }
 
-    /// The clock of a node.
-    pub fn clock(&self, node: NodeId) -> Clock {
-        self.ground.system.nodes[node.0 as usize].clock
+    /// The clocks of a node, and how they went so far.
+    pub fn clocks(&self, node: NodeId) -> Clocks {
+        let set = || Clocks::new(self.ground.system.nodes[node.0 as usize].clock);
+        self.plight(node).map_or_else(set, |plight| plight.clocks.clone())
+    }
+
+    /// Whether a fault freezes a node that is up.
+    pub fn is_paused(&self, node: NodeId) -> bool {
+        self.frozen_by(node).is_some()
     }
 
     /// Whether a node is up.
@@ -670,16 +724,23 @@ impl<M: Message> Sim<M> {
         }
         let fault_at = self.cursor.next();
         while self.now < fault_at
-            && let Some(Starting { node, life, .. }) = self.starting.pop_front()
+            && let Some(due) = self.first.pop_front()
         {
-            let this = &self.nodes[node.0 as usize];
-            if this.life == life && this.down == 0 {
-                return Some(Happening::Started { node, life });
+            let forgone = match due {
+                _ if self.waits(due) => None,
+                Due::Event(pending) => self.take(pending),
+                Due::Start(Starting { node, life, .. }) => {
+                    let this = &self.nodes[node.0 as usize];
+                    (this.life == life && this.down == 0).then_some(Happening::Started { node, life })
+                }
+            };
+            if forgone.is_some() {
+                return forgone;
             }
         }
         while let Some((at, pending)) = self.queue.pop_before(fault_at) {
             let last = std::mem::replace(&mut self.now, at);
-            let forgone = self.take(pending);
+            let forgone = if self.waits(Due::Event(pending)) { None } else { self.take(pending) };
             self.now = last;
             if forgone.is_some() {
                 return forgone;
@@ -740,6 +801,9 @@ impl<M: Message> Sim<M> {
     }
 
     fn happen(&mut self, pending: Pending) -> Option<Step> {
+        if !self.plights.is_empty() && self.waits(Due::Event(pending)) {
+            return None;
+        }
         match pending.what {
             What::Letter { from, to, letter, form } => self.letter_arrives(pending, from, to, letter, form),
             What::Timer { node, timer } => self.timer_due(pending, node, timer),
@@ -826,8 +890,11 @@ impl<M: Message> Sim<M> {
         Some((slot.cause, slot.set))
     }
 
-    fn node_starts(&mut self) -> Option<Step> {
-        let Starting { node, life, sent } = self.starting.pop_front()?;
+    fn node_starts(&mut self, starting: Starting) -> Option<Step> {
+        let Starting { node, life, sent } = starting;
+        if self.waits(Due::Start(starting)) {
+            return None;
+        }
         let this = &mut self.nodes[node.0 as usize];
         if this.life != life || this.down > 0 {
             return None;
@@ -857,11 +924,17 @@ impl<M: Message> Sim<M> {
         let ground = &*self.ground;
         let clock = ground.system.nodes[node.0 as usize].clock;
         let this = &mut self.nodes[node.0 as usize];
+        let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
+        let (now, wall, factor) = match plight {
+            None => (clock.monotonic(self.now), clock.wall(self.now), Factor::ONE),
+            Some(plight) => (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now), plight.factor()),
+        };
         let mut cx = Context {
             node,
             life: this.life,
-            now: clock.monotonic(self.now),
-            wall: clock.wall(self.now),
+            now,
+            wall,
+            strain: Strain::new(factor),
             cause,
             names: &ground.system.names,
             up: &self.up,
@@ -873,6 +946,14 @@ impl<M: Message> Sim<M> {
         };
         let actor = &mut this.actor;
         let outcome = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx)));
+        if let Some(plight) = plight {
+            if cx.strain.works > 0 {
+                self.weather.touch(plight.slowed_by());
+            }
+            if cx.strain.looked.get() {
+                self.weather.touch(plight.wrong_by());
+            }
+        }
         self.log_draws(node);
         if let Err(panic) = outcome {
             self.effects.clear();
@@ -883,7 +964,8 @@ impl<M: Message> Sim<M> {
         for effect in effects.drain(..) {
             self.perform(node, effect);
         }
-        self.effects = effects;
+        // Nothing is asked for while this is performed: what is put back replaces a list that never held anything.
+        std::mem::forget(std::mem::replace(&mut self.effects, effects));
     }
 
     /// Ends the run: the state may be torn after a panic, and nothing acts on it again.
@@ -996,6 +1078,18 @@ impl<M: Message> Sim<M> {
             }
             Fate::Lost => fold.word(u64::MAX),
             Fate::Cut => fold.word(u64::MAX - 1),
+            Fate::Held(after) => {
+                fold.word(after.nanos() ^ u64::MAX >> 2);
+                let pending = pending(self.letters.put(msg));
+                self.clogged.push(Clogged { pending, after });
+            }
+            Fate::HeldTwice(first, second) => {
+                fold.word(first.nanos() ^ second.nanos().rotate_left(32) ^ u64::MAX >> 3);
+                let original = pending(self.letters.put(msg.clone()));
+                let copy = Pending { cause: cause.then(COPY), ..pending(self.letters.put(msg)) };
+                self.clogged.push(Clogged { pending: original, after: first });
+                self.clogged.push(Clogged { pending: copy, after: second });
+            }
         }
         self.digest = fold.digest();
     }
@@ -1008,8 +1102,17 @@ impl<M: Message> Sim<M> {
     }
 
     fn set(&mut self, node: NodeId, timer: Timer, after: Duration, cause: Cause) {
-        let clock = self.system().nodes[node.0 as usize].clock;
-        let due = (self.now + clock.true_length(after)).min(FOREVER);
+        let true_length = match self.plights.get(node.0 as usize).and_then(Option::as_deref) {
+            None => self.system().nodes[node.0 as usize].clock.true_length(after),
+            Some(plight) => {
+                let true_length = plight.clocks.true_length(after);
+                if true_length != after {
+                    self.weather.touch(plight.drifting_by());
+                }
+                true_length
+            }
+        };
+        let due = (self.now + true_length).min(FOREVER);
         self.fold(due.nanos() ^ u64::from(timer.0).rotate_right(16));
         self.arm(node, timer, due, cause);
         self.log_entry(|| Entry::Set { node, timer, due });
@@ -1072,20 +1175,22 @@ impl<M: Message> Sim<M> {
                 let at = self.weather.active.partition_point(|other| other.fault <= fault);
                 self.weather.active.insert(at, Active { fault, lineage });
                 self.take_flight(fault);
+                self.hold_flight(fault);
             }
             Change::DisturbanceEnds => {
                 if let Some(at) = self.weather.active.iter().position(|active| active.fault == fault) {
                     self.weather.active.remove(at);
                 }
+                self.let_go();
             }
             Change::Strike(nodes, blow) => {
                 for node in nodes {
                     self.strike(node, blow, fault);
                 }
             }
-            Change::Release(nodes) => {
+            Change::Release(nodes, blow) => {
                 for node in nodes {
-                    self.release(node);
+                    self.release(node, blow, fault);
                 }
             }
         }
@@ -1100,7 +1205,7 @@ impl<M: Message> Sim<M> {
             return;
         }
         let mut taken = 0;
-        for pending in self.queue.iter() {
+        for pending in self.queue.iter().chain(self.clogged.iter().map(|clogged| &clogged.pending)) {
             if let What::Letter { from, to, letter, .. } = pending.what
                 && let slot = &mut self.letters.slots[letter as usize]
                 && slot.as_ref().is_some_and(|msg| disturbance.cuts(from, to, msg.kind()))
@@ -1116,13 +1221,16 @@ impl<M: Message> Sim<M> {
 
     /// Takes a node down; what it owed is reset, what it remembered is gone.
     fn strike(&mut self, node: NodeId, blow: Blow, fault: u32) {
-        self.weather.touched[fault as usize] += 1;
         self.log_entry(|| Entry::Struck { node });
+        if let Blow::Ails(ailment) = blow {
+            return self.ail(node, ailment, fault);
+        }
+        self.weather.touched[fault as usize] += 1;
         let ground = self.ground.clone();
         let this = &mut self.nodes[node.0 as usize];
         this.down += 1;
         match blow {
-            Blow::Crash => {}
+            Blow::Ails(_) | Blow::Crash => {}
             Blow::CrashWiping => this.disk.wipe(),
             Blow::PowerLoss => {
                 this.disk.lose_power();
@@ -1153,11 +1261,30 @@ impl<M: Message> Sim<M> {
                 self.send(node, owed.from, owed.msg, owed.cause.then(ANSWER), Form::Reset);
             }
         }
+        self.lose_what_waits(node);
+    }
+
+    /// A node that crashes while it is frozen resets what it had received and never looked at.
+    fn lose_what_waits(&mut self, node: NodeId) {
+        let plight = self.plights.get_mut(node.0 as usize).and_then(Option::as_mut);
+        let waiting = plight.map(|plight| std::mem::take(&mut plight.waiting));
+        for due in waiting.unwrap_or_default() {
+            if let Due::Event(Pending { cause, what: What::Letter { from, letter, form, .. }, .. }) = due
+                && let Some(msg) = self.letters.take(letter)
+                && form == Form::Message
+                && self.system().links.get(node, from).answers
+            {
+                self.send(node, from, msg, cause.then(ANSWER), Form::Reset);
+            }
+        }
     }
 
     /// Lets a node up again, once nothing holds it down.
-    fn release(&mut self, node: NodeId) {
+    fn release(&mut self, node: NodeId, blow: Blow, fault: u32) {
         self.log_entry(|| Entry::Released { node });
+        if let Blow::Ails(ailment) = blow {
+            return self.ease(node, ailment, fault);
+        }
         let this = &mut self.nodes[node.0 as usize];
         this.down -= 1;
         if this.down == 0 {
@@ -1169,7 +1296,158 @@ impl<M: Message> Sim<M> {
 
     fn begin_life(&mut self, node: NodeId) {
         let life = self.nodes[node.0 as usize].life;
-        self.starting.push_back(Starting { node, life, sent: self.number });
+        self.first.push_back(Due::Start(Starting { node, life, sent: self.number }));
+    }
+}
+
+/// What ails nodes that stay up, and what clogs hold.
+impl<M: Message> Sim<M> {
+    fn plight(&self, node: NodeId) -> Option<&Plight<Due>> {
+        self.plights.get(node.0 as usize)?.as_deref()
+    }
+
+    fn frozen_by(&self, node: NodeId) -> Option<u32> {
+        self.plight(node).filter(|_| self.is_up(node))?.frozen_by()
+    }
+
+    /// Puts what is due aside while the node it comes to is frozen. What is stale is left to be dropped as ever.
+    #[cold]
+    fn waits(&mut self, due: Due) -> bool {
+        let node = match due {
+            Due::Start(starting) => starting.node,
+            Due::Event(pending) => pending.what.node(),
+        };
+        let Some(fault) = self.frozen_by(node) else { return false };
+        let this = &mut self.nodes[node.0 as usize];
+        let lives = match due {
+            Due::Start(starting) => this.life == starting.life,
+            Due::Event(pending) => match pending.what {
+                What::Letter { letter, .. } => self.letters.slots[letter as usize].is_some(),
+                What::Timer { timer, .. } => {
+                    let slot = &mut this.timers[timer.0 as usize];
+                    let is_due = slot.queued == self.now && slot.due <= self.now;
+                    if is_due {
+                        slot.queued = Instant::NEVER;
+                    }
+                    is_due
+                }
+                What::Synced { life, number, .. } => {
+                    if this.life == life {
+                        // The disk goes on; only its answer waits.
+                        this.disk.end_sync(number);
+                    }
+                    this.life == life
+                }
+            },
+        };
+        if lives && let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
+            plight.waiting.push(due);
+            self.weather.touched[fault as usize] += 1;
+        }
+        lives
+    }
+
+    /// Something begins to ail a node.
+    fn ail(&mut self, node: NodeId, ailment: Ailment, fault: u32) {
+        let now = self.now;
+        self.treat(node, |plight| plight.begin(fault, ailment, now));
+    }
+
+    /// Something ails a node no more; what has waited comes now, before all else.
+    fn ease(&mut self, node: NodeId, ailment: Ailment, fault: u32) {
+        let now = self.now;
+        self.treat(node, |plight| plight.end(fault, ailment, now));
+        let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) else { return };
+        if plight.frozen_by().is_some() {
+            return;
+        }
+        for due in std::mem::take(&mut plight.waiting) {
+            if let Due::Event(Pending { what: What::Timer { timer, .. }, .. }) = due {
+                let slot = &mut self.nodes[node.0 as usize].timers[timer.0 as usize];
+                (slot.due, slot.queued) = (now, now);
+            }
+            self.first.push_back(due);
+        }
+    }
+
+    /// Changes what ails a node, and moves its timers to where their lengths end on its clock, if that has changed.
+    fn treat(&mut self, node: NodeId, change: impl FnOnce(&mut Plight<Due>)) {
+        let clock = self.system().nodes[node.0 as usize].clock;
+        let nodes = self.nodes.len();
+        self.plights.resize_with(nodes, || None);
+        let plight = self.plights[node.0 as usize].get_or_insert_with(|| Box::new(Plight::new(clock)));
+        let before = plight.clocks.speed();
+        change(plight);
+        if plight.clocks.speed() == before {
+            return;
+        }
+        let now = self.now;
+        let mut moved = 0;
+        for (number, slot) in self.nodes[node.0 as usize].timers.iter_mut().enumerate() {
+            if slot.due <= now || slot.due >= FOREVER {
+                continue;
+            }
+            let due = (now + plight.clocks.retimed(slot.due.since(now), before)).min(FOREVER);
+            moved += 1;
+            slot.due = due;
+            // Later, its entry in the queue moves by itself when it pops.
+            if due < slot.queued {
+                slot.queued = due;
+                let what = What::Timer { node, timer: Timer(number as u32) };
+                self.queue.push(due, Pending { cause: slot.cause, sent: slot.set, what });
+            }
+        }
+        if moved > 0 {
+            self.weather.touch(plight.drifting_by());
+        }
+        self.fold(moved);
+    }
+
+    /// Takes what is already on the way out of the air where a clog that says so begins.
+    fn hold_flight(&mut self, fault: u32) {
+        let Some(disturbance) = &self.ground.plan.disturbances[fault as usize] else { return };
+        if !disturbance.holds_flight() {
+            return;
+        }
+        let holds = |pending: &Pending| match pending.what {
+            What::Letter { from, to, letter, .. } => {
+                self.letters.slots[letter as usize].as_ref().is_some_and(|msg| disturbance.clogs(from, to, msg.kind()))
+            }
+            What::Timer { .. } | What::Synced { .. } => false,
+        };
+        let mut held: Vec<(Instant, Pending)> =
+            self.queue.entries().filter(|(_, pending)| holds(pending)).map(|(at, pending)| (at, *pending)).collect();
+        // In the order in which they would have arrived; those of one instant stand in theirs already.
+        held.sort_by_key(|(at, _)| *at);
+        self.weather.touched[fault as usize] += held.len() as u64;
+        self.fold(held.len() as u64);
+        for (_, mut pending) in held {
+            let What::Letter { letter, .. } = &mut pending.what else { continue };
+            // Its entry in the queue finds nothing when it pops.
+            let Some(msg) = self.letters.slots[*letter as usize].take() else { continue };
+            *letter = self.letters.put(msg);
+            self.clogged.push(Clogged { pending, after: Duration::ZERO });
+        }
+    }
+
+    /// Sends on what no clog holds any more, in its order.
+    fn let_go(&mut self) {
+        if self.clogged.is_empty() {
+            return;
+        }
+        for Clogged { pending, after } in std::mem::take(&mut self.clogged) {
+            let What::Letter { from, to, letter, .. } = pending.what else { continue };
+            let Some(msg) = &self.letters.slots[letter as usize] else {
+                // It was taken from the air while it waited.
+                self.letters.free.push(letter);
+                continue;
+            };
+            if self.weather.clog(from, to, msg.kind(), &self.ground.plan.disturbances).is_some() {
+                self.clogged.push(Clogged { pending, after });
+            } else {
+                self.queue.push(self.now + after, pending);
+            }
+        }
     }
 }
 

@@ -6,8 +6,8 @@
 //! How time is read:
 //! - a fault holds from the beginning of its [`When`] to its end; `for` ends it sooner, and is how long each holds;
 //! - with `every`, a length of peace comes first, then one of trouble, and so on inside the [`When`];
-//! - an instant alone is for what has no end. Every verb built so far holds for a while, so `5s crash db` is an error
-//!   that asks for `5s..` or for a length, `5s crash db for 10s`.
+//! - an instant alone is for what needs no end: `5s clock db step -160ms` sets a clock back for good. What holds for a
+//!   while is not such, so `5s crash db` is an error that asks for `5s..` or for a length, `5s crash db for 10s`.
 
 mod error;
 mod parse;
@@ -21,8 +21,9 @@ use std::num::NonZeroU64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::{FaultError, FaultErrorKind};
-pub use table::{TRIGGERS, VERBS, VerbEntry};
+pub use table::{TRIGGERS, VERBS, VerbEntry, reference};
 
+pub use crate::amount::{Factor, Rate, Shift};
 use crate::pattern::{Label, Name, NameRange, Pattern, nearest};
 use crate::ratio::Ratio;
 use crate::time::{Duration, Instant};
@@ -127,6 +128,15 @@ pub enum Verb {
         /// The chance.
         ratio: Ratio,
     },
+    /// `clog a->b`: envelopes wait on the link; at the end they set off in the order in which they came.
+    Clog {
+        /// The links it happens on.
+        link: LinkPattern,
+        /// The kind of message it happens to; all kinds when absent.
+        kind: Option<Label>,
+        /// Whether those wait too that are on the way when it begins.
+        flight: Jam,
+    },
     /// `crash db`: the process is gone; it starts again at the end, with what it had written.
     Crash {
         /// The nodes.
@@ -139,6 +149,52 @@ pub enum Verb {
         /// The nodes.
         target: Target,
     },
+    /// `pause db`: the process is frozen; what comes to it waits, and is handled at the end in its order.
+    Pause {
+        /// The nodes.
+        target: Target,
+    },
+    /// `slow db x10`: work that begins takes that many times as long.
+    Slow {
+        /// The nodes.
+        target: Target,
+        /// How many times as long.
+        factor: Factor,
+    },
+    /// `clock db step -160ms`: the node's clocks are wrong.
+    Clock {
+        /// The nodes.
+        target: Target,
+        /// How they are wrong.
+        error: ClockError,
+    },
+}
+
+/// How a node's clocks are wrong while a fault holds. Timers follow the monotonic clock, which no step and no freeze moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockError {
+    /// `step -160ms`: the wall clock is moved by that much.
+    Step(Shift),
+    /// `drift +80ppm`: both clocks run that much faster. What they have gained by the end stays.
+    Drift(Rate),
+    /// `freeze`: the wall clock stands still, and shows at the end what it would have shown.
+    Freeze,
+    /// `strobe +200ms per 10ms`: the wall clock is moved by that much, and back, by turns of that length.
+    Strobe {
+        /// How far it is moved.
+        ahead: Shift,
+        /// How long it is moved each time, and how long it is right.
+        per: Duration,
+    },
+}
+
+/// Which envelopes a clog holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jam {
+    /// Those that are sent while it holds.
+    AtSending,
+    /// `holding flight`: also those that are on the way when it begins. They arrive at its end.
+    Flight,
 }
 
 /// What becomes of envelopes that were on the way when a link was cut.
@@ -379,18 +435,108 @@ impl Verb {
         match self {
             Verb::Loss { ratio, .. } | Verb::Duplicate { ratio, .. } => ratio.is_zero(),
             Verb::Delay { more, spread, .. } => more.is_zero() && spread.is_zero(),
-            Verb::Partition { .. } | Verb::Cut { .. } | Verb::Crash { .. } | Verb::PowerLoss { .. } => false,
+            Verb::Slow { factor, .. } => *factor == Factor::ONE,
+            Verb::Clock { error, .. } => error.is_none(),
+            Verb::Partition { .. }
+            | Verb::Cut { .. }
+            | Verb::Clog { .. }
+            | Verb::Crash { .. }
+            | Verb::PowerLoss { .. }
+            | Verb::Pause { .. } => false,
         }
     }
 
-    fn names(&self) -> Vec<Pattern> {
+    /// Whether it needs no end to make sense at one instant: what it does then, it does for good.
+    pub fn is_momentary(&self) -> bool {
+        matches!(self, Verb::Clock { error: ClockError::Step(_), .. })
+    }
+
+    /// The links it is about, unless it is about nodes or groups.
+    pub fn link(&self) -> Option<&LinkPattern> {
         match self {
-            Verb::Partition { groups, .. } => groups.iter().flatten().cloned().collect(),
             Verb::Cut { link, .. }
             | Verb::Loss { link, .. }
             | Verb::Delay { link, .. }
-            | Verb::Duplicate { link, .. } => vec![link.from.clone(), link.to.clone()],
-            Verb::Crash { target, .. } | Verb::PowerLoss { target } => target.nodes().names(),
+            | Verb::Duplicate { link, .. }
+            | Verb::Clog { link, .. } => Some(link),
+            Verb::Partition { .. }
+            | Verb::Crash { .. }
+            | Verb::PowerLoss { .. }
+            | Verb::Pause { .. }
+            | Verb::Slow { .. }
+            | Verb::Clock { .. } => None,
+        }
+    }
+
+    /// The kind of message it is about, if it is about one.
+    pub fn kind(&self) -> Option<&Label> {
+        match self {
+            Verb::Loss { kind, .. }
+            | Verb::Delay { kind, .. }
+            | Verb::Duplicate { kind, .. }
+            | Verb::Clog { kind, .. } => kind.as_ref(),
+            Verb::Partition { .. }
+            | Verb::Cut { .. }
+            | Verb::Crash { .. }
+            | Verb::PowerLoss { .. }
+            | Verb::Pause { .. }
+            | Verb::Slow { .. }
+            | Verb::Clock { .. } => None,
+        }
+    }
+
+    /// The nodes it strikes, unless it is about the network.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Verb::Crash { target, .. }
+            | Verb::PowerLoss { target }
+            | Verb::Pause { target }
+            | Verb::Slow { target, .. }
+            | Verb::Clock { target, .. } => Some(target),
+            Verb::Partition { .. }
+            | Verb::Cut { .. }
+            | Verb::Loss { .. }
+            | Verb::Delay { .. }
+            | Verb::Duplicate { .. }
+            | Verb::Clog { .. } => None,
+        }
+    }
+
+    /// The same trouble with other nodes; itself when it is about the network.
+    #[must_use]
+    pub fn aimed(mut self, at: Target) -> Verb {
+        match &mut self {
+            Verb::Crash { target, .. }
+            | Verb::PowerLoss { target }
+            | Verb::Pause { target }
+            | Verb::Slow { target, .. }
+            | Verb::Clock { target, .. } => *target = at,
+            Verb::Partition { .. }
+            | Verb::Cut { .. }
+            | Verb::Loss { .. }
+            | Verb::Delay { .. }
+            | Verb::Duplicate { .. }
+            | Verb::Clog { .. } => {}
+        }
+        self
+    }
+
+    fn names(&self) -> Vec<Pattern> {
+        if let Verb::Partition { groups, .. } = self {
+            return groups.iter().flatten().cloned().collect();
+        }
+        let ends = self.link().map(|link| vec![link.from.clone(), link.to.clone()]);
+        ends.or_else(|| self.target().map(|target| target.nodes().names())).unwrap_or_default()
+    }
+}
+
+impl ClockError {
+    fn is_none(self) -> bool {
+        match self {
+            ClockError::Step(ahead) => ahead.is_zero(),
+            ClockError::Drift(rate) => rate.is_zero(),
+            ClockError::Freeze => false,
+            ClockError::Strobe { ahead, per } => ahead.is_zero() || per.is_zero(),
         }
     }
 }

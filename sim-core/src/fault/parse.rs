@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use super::table::Grammar;
 use super::{
-    Decision, Disk, Fault, FaultError, FaultErrorKind, Flight, Groups, LinkName, LinkPattern, Nodes, Nth,
-    OperationName, Pace, Ruling, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
+    ClockError, Decision, Disk, Fault, FaultError, FaultErrorKind, Flight, Groups, Jam, LinkName, LinkPattern, Nodes,
+    Nth, OperationName, Pace, Ruling, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
 };
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};
@@ -32,7 +32,7 @@ enum Shape {
     Name,
     /// Begins with a digit: a duration, a ratio.
     Number,
-    /// A number behind `+`, `~` or `#`.
+    /// A number behind `+`, `-`, `~` or `#`.
     Marked,
     /// `->`, `<->`, `..` or `|`.
     Sign,
@@ -69,6 +69,7 @@ fn first_word(text: &str) -> Option<(Shape, usize)> {
     Some(match first {
         '0'..='9' => (Shape::Number, number_length(text)),
         '+' | '~' | '#' => (Shape::Marked, 1 + number_length(&text[1..])),
+        '-' if text[1..].starts_with(|c: char| c.is_ascii_digit()) => (Shape::Marked, 1 + number_length(&text[1..])),
         _ => match name_length(text) {
             0 => (Shape::Junk, text.find(char::is_whitespace).unwrap_or(text.len())),
             length => (Shape::Name, length),
@@ -243,7 +244,9 @@ impl<'a> Parser<'a> {
             }
         }
         self.end()?;
-        self.check_lengths(when, every, length)?;
+        if !(verb.is_momentary() && every.is_none()) {
+            self.check_lengths(when, every, length)?;
+        }
         Ok(Timed { when, verb, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
     }
 
@@ -365,6 +368,61 @@ impl<'a> Parser<'a> {
         Ok(Verb::PowerLoss { target: self.target()? })
     }
 
+    /// `clog A->B [KIND] [holding flight]`
+    pub(super) fn clog(&mut self) -> Read<Verb> {
+        let link = self.link()?;
+        // "holding" may be a kind: with the second word it is the clause.
+        let kind = if self.comes("holding", "flight") { None } else { self.kind_if_any()? };
+        let flight = if self.accept_both("holding", "flight") { Jam::Flight } else { Jam::AtSending };
+        Ok(Verb::Clog { link, kind, flight })
+    }
+
+    /// `pause NODE`
+    pub(super) fn pause(&mut self) -> Read<Verb> {
+        Ok(Verb::Pause { target: self.target()? })
+    }
+
+    /// `slow NODE xFACTOR`
+    pub(super) fn slow(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let factor = self.amount(&[Shape::Name], "a factor such as x10")?;
+        Ok(Verb::Slow { target, factor })
+    }
+
+    /// `clock NODE step ±LENGTH | drift ±PPM | freeze | strobe ±LENGTH per LENGTH`
+    pub(super) fn clock(&mut self) -> Read<Verb> {
+        const SIGNED: &[Shape] = &[Shape::Marked, Shape::Number];
+        let target = self.target()?;
+        let word = self.take();
+        let error = match word.text {
+            "step" => ClockError::Step(self.amount(SIGNED, "a length such as -160ms")?),
+            "drift" => ClockError::Drift(self.amount(SIGNED, "a rate such as +80ppm")?),
+            "freeze" => ClockError::Freeze,
+            "strobe" => {
+                let ahead = self.amount(SIGNED, "a length such as +200ms")?;
+                if !self.accept("per") {
+                    return Err(self.wanted("\"per\" and how long it is wrong each time"));
+                }
+                ClockError::Strobe { ahead, per: self.length()? }
+            }
+            _ => {
+                self.next -= 1;
+                return Err(self.wanted("step, drift, freeze or strobe"));
+            }
+        };
+        Ok(Verb::Clock { target, error })
+    }
+
+    /// An amount of a type of its own, written as one word of these shapes.
+    fn amount<T: FromStr<Err: ToString>>(&mut self, shapes: &[Shape], what: &str) -> Read<T> {
+        let word = self.peek();
+        if !shapes.contains(&word.shape) {
+            return Err(self.wanted(what));
+        }
+        self.take();
+        word.text.parse().map_err(|error: T::Err| self.wrong(word, error.to_string()))
+    }
+
     fn ratio(&mut self) -> Read<Ratio> {
         let word = self.peek();
         if word.shape != Shape::Number {
@@ -471,12 +529,7 @@ impl<'a> Parser<'a> {
 
     /// `one of` and `each of`; without the second word the first is a name like others.
     fn accept_of(&mut self, choice: &str) -> bool {
-        let second = self.words.get(self.next + 1).map(|word| word.text);
-        let both = self.peek().text == choice && second == Some("of");
-        if both {
-            self.next += 2;
-        }
-        both
+        self.accept_both(choice, "of")
     }
 
     fn nodes(&mut self) -> Read<Nodes> {
@@ -593,6 +646,20 @@ impl<'a> Parser<'a> {
             self.next += 1;
         }
         accepted
+    }
+
+    /// Whether these two words come now.
+    fn comes(&self, first: &str, second: &str) -> bool {
+        self.peek().text == first && self.words.get(self.next + 1).is_some_and(|word| word.text == second)
+    }
+
+    /// Takes two words that mean something only together; the first alone may be a name.
+    fn accept_both(&mut self, first: &str, second: &str) -> bool {
+        let both = self.comes(first, second);
+        if both {
+            self.next += 2;
+        }
+        both
     }
 
     /// Two words of which the second must follow the first.

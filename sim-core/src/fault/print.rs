@@ -3,8 +3,8 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::{
-    Decision, Disk, Fault, Flight, Groups, LinkName, LinkPattern, Nodes, Nth, OperationName, Pace, Ruling, Target,
-    Timed, Value, Verb, When,
+    ClockError, Decision, Disk, Fault, Flight, Groups, Jam, LinkName, LinkPattern, Nodes, Nth, OperationName, Pace,
+    Ruling, Target, Timed, Value, Verb, When,
 };
 use crate::pattern::{Label, Pattern};
 use crate::time::Duration;
@@ -68,6 +68,34 @@ impl Display for Verb {
             Verb::Duplicate { link, kind, ratio } => envelopes(out, "duplicate", link, kind.as_ref(), ratio),
             Verb::Crash { target, disk } => write!(out, "crash {target}{}", disk.clause()),
             Verb::PowerLoss { target } => write!(out, "power-loss {target}"),
+            Verb::Pause { target } => write!(out, "pause {target}"),
+            Verb::Slow { target, factor } => write!(out, "slow {target} {factor}"),
+            Verb::Clock { target, error } => write!(out, "clock {target} {error}"),
+            Verb::Clog { link, kind, flight } => {
+                write!(out, "clog {link}")?;
+                optional(out, " ", kind.as_ref())?;
+                out.write_str(flight.clause())
+            }
+        }
+    }
+}
+
+impl Display for ClockError {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            ClockError::Step(ahead) => write!(out, "step {ahead}"),
+            ClockError::Drift(rate) => write!(out, "drift {rate}"),
+            ClockError::Freeze => out.write_str("freeze"),
+            ClockError::Strobe { ahead, per } => write!(out, "strobe {ahead} per {per}"),
+        }
+    }
+}
+
+impl Jam {
+    fn clause(self) -> &'static str {
+        match self {
+            Jam::AtSending => "",
+            Jam::Flight => " holding flight",
         }
     }
 }
