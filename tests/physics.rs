@@ -184,7 +184,12 @@ const ALL_TO_ALL: Act = |event, cx| match event {
 
 /// The links of four nodes `a` to `d` that work under a fault, as text: `ab ac …`.
 fn working(faults: &[&str]) -> String {
-    let ran = run(&with(cast(&[ALL_TO_ALL; 4]), faults), 1);
+    working_of::<4>(faults, 1)
+}
+
+/// The same of so many nodes, with another seed.
+fn working_of<const N: usize>(faults: &[&str], seed: u64) -> String {
+    let ran = run(&with(cast(&[ALL_TO_ALL; N]), faults), seed);
     let pair = |line: &&str| {
         format!("{}{}", &line[line.len() - 1..], line.split(' ').nth(1).unwrap().split('/').next().unwrap())
     };
@@ -214,6 +219,66 @@ fn a_partition_cuts_groups_from_each_other() {
         assert_eq!(working(&[fault]), expected, "{fault}");
     }
     assert_eq!(working(&["partition a | b", "cut c->d"]), "ac ad bc bd ca cb da db dc");
+}
+
+/// For each of five nodes, whom it hears under a fault, from one seed to the next.
+fn heard(fault: &str) -> Vec<Vec<String>> {
+    let of = |seed| {
+        let pairs = working_of::<5>(&[fault], seed);
+        let hears =
+            |node: char| pairs.split(' ').filter(|pair| pair.ends_with(node)).map(|p| p[..1].to_owned()).collect();
+        ('a'..='e').map(hears).map(|names: Vec<String>| names.concat()).collect()
+    };
+    (0..40).map(of).collect()
+}
+
+#[test]
+fn parts_are_drawn_anew_and_have_their_shape() {
+    let count = |hears: &[String]| hears.iter().map(String::len).sum::<usize>();
+    for (shape, links) in [("isolate one of *", 12), ("halves of *", 8), ("bridge of *", 12), ("ring of *", 10)] {
+        let all = heard(&format!("partition {shape}"));
+        assert!(all.iter().all(|hears| count(hears) == links), "{shape}: {all:?}");
+        let different = all.iter().collect::<std::collections::BTreeSet<_>>().len();
+        assert!(different >= 5, "{shape} comes out in {different} ways");
+        assert!(heard(&format!("0s..1s partition {shape}")).iter().all(|hears| count(hears) == 20), "{shape} ends");
+    }
+    let bridged = |hears: &Vec<String>| hears.iter().filter(|all| all.len() == 4).count() == 1;
+    assert!(heard("partition bridge of *").iter().all(bridged));
+    for hears in heard("partition ring of *") {
+        assert!(hears.iter().all(|two| two.len() == 2), "each hears a majority: {hears:?}");
+        let views: std::collections::BTreeSet<String> = (hears.iter().zip('a'..))
+            .map(|(two, own)| {
+                let mut view: Vec<char> = two.chars().chain([own]).collect();
+                view.sort_unstable();
+                view.into_iter().collect()
+            })
+            .collect();
+        assert_eq!(views.len(), 5, "no two hear the same: {hears:?}");
+    }
+    // Of four, three are a majority; of those outside nothing changes.
+    assert_eq!(working(&["partition ring of a b c d"]), "ab ad ba bc cb cd da dc");
+    assert_eq!(working(&["partition isolate a"]), working(&["partition a | *"]));
+}
+
+#[test]
+fn a_minority_is_fewer_than_half_and_at_least_one() {
+    let together = |seed| {
+        let all = restarts("1s..2s crash any minority of worker", seed);
+        assert!(all.iter().all(|(at, _)| at.to_string() == "2s"));
+        all.len()
+    };
+    let sizes: Vec<usize> = (0..60).map(together).collect();
+    assert!(sizes.iter().all(|size| (1..=2).contains(size)), "{sizes:?}");
+    binomial(sizes.iter().filter(|size| **size == 2).count(), 60.0, 0.5);
+    // Dice know nodes by their names: the same nodes in another order are drawn alike.
+    let names = |names: [&str; 3], fault: &str| {
+        let mut system = System::new();
+        names.iter().for_each(|name| _ = system.node(name, Probe::new(NOTHING)));
+        let ran = run(&with(system, &[fault]), 3);
+        ran.mentioning("/2: start").iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()
+    };
+    let fault = "1s..2s crash any minority of *";
+    assert_eq!(names(["x", "y", "z"], fault), names(["z", "x", "y"], fault));
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn schedule(bits: u64) -> Vec<sim_core::Fault> {
     (0..count).map(|_| line().parse().expect("a fault")).collect()
 }
 
-/// The same of faults that take nothing down.
+/// The same of faults that take nothing down, and of partitions that are drawn.
 fn ailing_schedule(bits: u64) -> Vec<sim_core::Fault> {
     let mut bits = sim_core::seed::mix(bits, 11);
     let mut below = |bound: u64| {
@@ -244,7 +244,11 @@ fn ailing_schedule(bits: u64) -> Vec<sim_core::Fault> {
     let mut line = || {
         let (from, length) = (below(1_500), 1 + below(1_500));
         let (link, node) = (links[below(4) as usize], nodes[below(3) as usize]);
-        let what = match below(8) {
+        let what = match below(10) {
+            8 => {
+                return format!("partition isolate one of * every ~{}ms for ~{}ms", 100 + below(900), 1 + below(900));
+            }
+            9 => format!("partition {} of *", ["halves", "bridge", "ring"][below(3) as usize]),
             0 => format!("clog {link}"),
             1 => format!("clog {link} holding flight"),
             2 => format!("pause {node}"),
@@ -260,7 +264,7 @@ fn ailing_schedule(bits: u64) -> Vec<sim_core::Fault> {
 }
 
 #[test]
-fn failing_runs_under_faults_that_take_nothing_down_are_left_with_lines_that_fail_by_themselves() {
+fn failing_runs_under_trouble_that_takes_nothing_down_are_left_with_lines_that_fail_by_themselves() {
     for (scenario, settings, _) in BROKEN {
         let fared = fared(scenario, settings, 0..30, ailing_schedule);
         assert!(fared.failing >= 3, "{scenario} {settings:?}: {fared:?}");

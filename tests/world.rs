@@ -567,6 +567,11 @@ pub fn schedules() -> impl Strategy<Value = Vec<String>> {
         Just("clock *-1 drift +300000ppm every ~20ms for ~20ms"),
         Just("clock shop drift -200000ppm"),
         Just("clock svc step -1s"),
+        Just("partition isolate one of * cutting flight every ~40ms for ~30ms"),
+        Just("partition halves of *"),
+        Just("partition bridge of * every 30ms for 20ms"),
+        Just("partition ring of *"),
+        Just("pause any minority of *"),
         Just("clock one of svc strobe +1s per 1ms"),
     ];
     prop::collection::vec((window, verb).prop_map(|(window, verb)| format!("{window} {verb}")), 0..5)

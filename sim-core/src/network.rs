@@ -3,6 +3,7 @@
 //! The network has never heard of actors; it sees links, kinds, lineages and instants.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +145,11 @@ pub(crate) enum Disturbance {
         sides: Vec<Option<u32>>,
         flight: bool,
     },
+    /// Nodes that are drawn when it begins; who then does not hear whom stands with the [`Active`] one.
+    Split {
+        split: Split,
+        flight: bool,
+    },
     Cut {
         reach: Reach,
         flight: bool,
@@ -167,9 +173,61 @@ pub(crate) enum Disturbance {
     },
 }
 
+/// How nodes in an order are parted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Split {
+    /// They from all others.
+    Isolate,
+    /// The first half of them from the second.
+    Halves,
+    /// The same, without the first, which hears all.
+    Bridge,
+    /// Each hears a majority that stands around it, itself included, and no two the same. A node in the middle of a stretch of
+    /// the ring hears that stretch, as Jepsen's majorities-ring has it (nemesis.clj).
+    Ring,
+}
+
+impl Split {
+    /// For each of so many nodes, whom it does not hear.
+    pub(crate) fn severed(self, order: &[NodeId], nodes: usize) -> Arc<[Members]> {
+        let mut deaf = vec![Members::default(); nodes];
+        let mut part = |one: &[NodeId], other: &[NodeId]| {
+            for (a, b) in one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b))) {
+                deaf[a.0 as usize].insert(b.0);
+                deaf[b.0 as usize].insert(a.0);
+            }
+        };
+        match self {
+            Split::Isolate => {
+                let others: Vec<NodeId> = (0..nodes as u32).map(NodeId).filter(|node| !order.contains(node)).collect();
+                part(order, &others);
+            }
+            Split::Halves => {
+                let (one, other) = order.split_at(order.len() / 2);
+                part(one, other);
+            }
+            Split::Bridge => {
+                let ends = order.get(1..).unwrap_or_default();
+                let (one, other) = ends.split_at(ends.len() / 2);
+                part(one, other);
+            }
+            Split::Ring => {
+                let (count, majority) = (order.len(), order.len() / 2 + 1);
+                for (start, middle) in (0..count).map(|start| (start, order[(start + majority / 2) % count])) {
+                    let heard = |place: usize| (place + count - start) % count < majority;
+                    for (_, other) in order.iter().enumerate().filter(|(place, _)| !heard(*place)) {
+                        deaf[middle.0 as usize].insert(other.0);
+                    }
+                }
+            }
+        }
+        deaf.into()
+    }
+}
+
 impl Disturbance {
     /// Whether it keeps apart these two.
-    pub(crate) fn cuts(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
+    fn cuts(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
         match self {
             Disturbance::Partition { sides, .. } => {
                 let side = |node: NodeId| sides.get(node.0 as usize).copied().flatten();
@@ -179,6 +237,7 @@ impl Disturbance {
             Disturbance::Loss { .. }
             | Disturbance::Delay { .. }
             | Disturbance::Duplicate { .. }
+            | Disturbance::Split { .. }
             | Disturbance::Clog { .. } => false,
         }
     }
@@ -195,17 +254,34 @@ impl Disturbance {
 
     /// Whether it also takes what is already on the way when it begins.
     pub(crate) fn takes_flight(&self) -> bool {
-        matches!(self, Disturbance::Partition { flight: true, .. } | Disturbance::Cut { flight: true, .. })
+        matches!(
+            self,
+            Disturbance::Partition { flight: true, .. }
+                | Disturbance::Split { flight: true, .. }
+                | Disturbance::Cut { flight: true, .. }
+        )
     }
 }
 
 /// A disturbance that holds now.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Active {
     /// Its place in the schedule.
     pub(crate) fault: u32,
     /// The root of its lineage, for the dice that only it casts.
     pub(crate) lineage: u64,
+    /// For each node whom it does not hear, when that was drawn.
+    pub(crate) severed: Option<Arc<[Members]>>,
+}
+
+impl Active {
+    /// Whether it keeps apart these two, its disturbance being this one.
+    pub(crate) fn cuts(&self, disturbance: &Disturbance, from: NodeId, to: NodeId, kind: Kind) -> bool {
+        match &self.severed {
+            Some(severed) => severed[to.0 as usize].has(from.0),
+            None => disturbance.cuts(from, to, kind),
+        }
+    }
 }
 
 /// An envelope as the network sees it.
@@ -307,7 +383,8 @@ impl Weather {
     }
 
     fn cut(&mut self, of: Envelope, faults: &[Option<Disturbance>]) -> Option<u32> {
-        let cutting = |active: &&Active| disturbance(faults, active).is_some_and(|d| d.cuts(of.from, of.to, of.kind));
+        let cutting =
+            |active: &&Active| disturbance(faults, active).is_some_and(|d| active.cuts(d, of.from, of.to, of.kind));
         let fault = self.active.iter().find(cutting)?.fault;
         self.touched[fault as usize] += 1;
         Some(fault)

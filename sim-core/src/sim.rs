@@ -19,7 +19,7 @@ use crate::digest::{Digest, Fold, json_len};
 use crate::disk::Disk;
 use crate::id::{Kind, NodeId, Sync, Timer};
 use crate::names::Names;
-use crate::network::{Active, COPY, Envelope, Fate, Weather};
+use crate::network::{Active, COPY, Disturbance, Envelope, Fate, Weather};
 use crate::plight::{Ailment, Plight};
 use crate::queue::Queue;
 use crate::schedule::{Blow, Change, Cursor};
@@ -1040,6 +1040,12 @@ impl<M: Message> Sim<M> {
         }
     }
 
+    fn log_each(&mut self, nodes: &[NodeId], entry: impl Fn(NodeId) -> Entry) {
+        if let Some(log) = &mut self.log {
+            log.entries.extend(nodes.iter().map(|node| entry(*node)));
+        }
+    }
+
     fn send(&mut self, from: NodeId, to: NodeId, msg: M, cause: Cause, form: Form) {
         let ground = &*self.ground;
         debug_assert!((to.0 as usize) < self.nodes.len(), "the context refuses nodes that are not there");
@@ -1171,13 +1177,19 @@ impl<M: Message> Sim<M> {
         let cause = Cause::root("fault", "step", self.number);
         let step = self.stepped(None, what, cause, 0);
         match change {
-            Change::DisturbanceBegins { lineage } => {
+            Change::DisturbanceBegins { lineage, drawn } => {
+                self.log_each(&drawn, |node| Entry::Struck { node });
+                let severed = match &ground.plan.disturbances[fault as usize] {
+                    Some(Disturbance::Split { split, .. }) => Some(split.severed(&drawn, self.nodes.len())),
+                    _ => None,
+                };
                 let at = self.weather.active.partition_point(|other| other.fault <= fault);
-                self.weather.active.insert(at, Active { fault, lineage });
-                self.take_flight(fault);
+                self.weather.active.insert(at, Active { fault, lineage, severed });
+                self.take_flight(at);
                 self.hold_flight(fault);
             }
-            Change::DisturbanceEnds => {
+            Change::DisturbanceEnds { drawn } => {
+                self.log_each(&drawn, |node| Entry::Released { node });
                 if let Some(at) = self.weather.active.iter().position(|active| active.fault == fault) {
                     self.weather.active.remove(at);
                 }
@@ -1199,7 +1211,9 @@ impl<M: Message> Sim<M> {
 
     /// Loses what is already on the way where a fault that says so begins to cut, whether or not it still cuts when that would
     /// have arrived.
-    fn take_flight(&mut self, fault: u32) {
+    fn take_flight(&mut self, place: usize) {
+        let active = &self.weather.active[place];
+        let fault = active.fault;
         let Some(disturbance) = &self.ground.plan.disturbances[fault as usize] else { return };
         if !disturbance.takes_flight() {
             return;
@@ -1208,7 +1222,7 @@ impl<M: Message> Sim<M> {
         for pending in self.queue.iter().chain(self.clogged.iter().map(|clogged| &clogged.pending)) {
             if let What::Letter { from, to, letter, .. } = pending.what
                 && let slot = &mut self.letters.slots[letter as usize]
-                && slot.as_ref().is_some_and(|msg| disturbance.cuts(from, to, msg.kind()))
+                && slot.as_ref().is_some_and(|msg| active.cuts(disturbance, from, to, msg.kind()))
             {
                 // Its entry in the queue finds nothing when it pops.
                 *slot = None;

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::fault::{Nodes, Pace, Target, Timed, Verb, When};
+use sim_core::pattern::Name;
 use sim_core::{Entry, Fault, Happening, Instant, NodeId, Pattern, Rest, Seed, Trace};
 
 use crate::decided::{Decided, decided};
@@ -91,7 +92,13 @@ fn is_fired(what: &Happening) -> bool {
 /// Whether what a fault does is left to its own dice, or to how often it has happened.
 fn is_drawn(timed: &Timed) -> bool {
     let about = |pace: &Option<Pace>| matches!(pace, Some(Pace::About(_)));
-    timed.every.is_some() || about(&timed.length) || matches!(timed.verb.target(), Some(Target::One(_)))
+    timed.every.is_some() || about(&timed.length) || is_lot(&timed.verb)
+}
+
+/// Whether dice say which nodes it is about.
+fn is_lot(verb: &Verb) -> bool {
+    let parts = matches!(verb, Verb::Partition { sides, .. } if sides.is_drawn());
+    parts || verb.target().is_some_and(Target::is_drawn)
 }
 
 /// The timed faults of a run with everything about their times and victims written out, in the order in which they began; of
@@ -170,6 +177,12 @@ impl Time {
     fn lines(&self, timed: &Timed, program: &Program) -> Vec<Fault> {
         let when = self.end.map_or(When::From(self.begin), |end| When::Between(self.begin, end));
         let line = |verb: Verb| Fault::Timed(Timed { when, verb, every: None, length: None });
+        if let Verb::Partition { sides, flight } = &timed.verb {
+            let drawn: Option<Vec<Name>> =
+                self.struck.iter().map(|node| program.replica_name(*node).parse().ok()).collect();
+            let sides = drawn.and_then(|drawn| sides.settled(&drawn));
+            return sides.map(|sides| line(Verb::Partition { sides, flight: *flight })).into_iter().collect();
+        }
         if timed.verb.target().is_none() {
             return vec![line(timed.verb.clone())];
         }

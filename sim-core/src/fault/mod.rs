@@ -87,8 +87,8 @@ pub enum Pace {
 pub enum Verb {
     /// `partition a b | c d`: groups do not hear each other; a node in no group keeps its links.
     Partition {
-        /// The groups that are cut from each other.
-        groups: Groups,
+        /// Who does not hear whom.
+        sides: Sides,
         /// What becomes of envelopes already on the way between them.
         flight: Flight,
     },
@@ -226,6 +226,23 @@ pub struct LinkPattern {
     pub both: bool,
 }
 
+/// Who does not hear whom in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sides {
+    /// `a b | c d`: groups.
+    Groups(Groups),
+    /// `isolate one of kv`: these nodes, together, and all the rest.
+    Isolate(Target),
+    /// `halves of kv`: two halves of them, drawn anew each time; of an odd number the second is larger by one.
+    Halves(Nodes),
+    /// `bridge of kv`: two halves, and one node between them that hears both, drawn anew each time.
+    Bridge(Nodes),
+    /// `ring of kv`: each hears a majority of them, itself included, and no two the same; in an order drawn anew each time.
+    Ring(Nodes),
+    /// `ring of kv-3 kv-1 kv-2`: the same in that order; three nodes or more, none twice.
+    RingOf(Vec<Name>),
+}
+
 /// Two groups of nodes or more, no pattern written twice; `*` means all the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Groups(Vec<Vec<Pattern>>);
@@ -239,6 +256,8 @@ pub enum Target {
     One(Nodes),
     /// `each of s1..s10`: all of them, each with its own dice.
     Each(Nodes),
+    /// `any minority of s1..s5`: fewer than half of them, at least one, how many and which drawn anew each time; nobody of two.
+    Minority(Nodes),
 }
 
 /// Some nodes, by pattern or by number.
@@ -522,12 +541,51 @@ impl Verb {
     }
 
     fn names(&self) -> Vec<Pattern> {
-        if let Verb::Partition { groups, .. } = self {
-            return groups.iter().flatten().cloned().collect();
+        if let Verb::Partition { sides, .. } = self {
+            return sides.names();
         }
         let ends = self.link().map(|link| vec![link.from.clone(), link.to.clone()]);
         ends.or_else(|| self.target().map(|target| target.nodes().names())).unwrap_or_default()
     }
+}
+
+impl Sides {
+    fn names(&self) -> Vec<Pattern> {
+        match self {
+            Sides::Groups(groups) => groups.iter().flatten().cloned().collect(),
+            Sides::Isolate(target) => target.nodes().names(),
+            Sides::Halves(nodes) | Sides::Bridge(nodes) | Sides::Ring(nodes) => nodes.names(),
+            Sides::RingOf(names) => names.iter().cloned().map(Pattern::from).collect(),
+        }
+    }
+
+    /// Whether dice say who is on which side.
+    pub fn is_drawn(&self) -> bool {
+        match self {
+            Sides::Groups(_) | Sides::RingOf(_) => false,
+            Sides::Isolate(target) => target.is_drawn(),
+            Sides::Halves(_) | Sides::Bridge(_) | Sides::Ring(_) => true,
+        }
+    }
+
+    /// What was drawn, written down, of the nodes that were drawn in this order; `None` when they are too few to be parted.
+    pub fn settled(&self, drawn: &[Name]) -> Option<Sides> {
+        let group = |names: &[Name]| names.iter().cloned().map(Pattern::from).collect::<Vec<_>>();
+        let halves = |names: &[Name]| {
+            let (first, second) = names.split_at(names.len() / 2);
+            Groups::new(vec![group(first), group(second)]).map(Sides::Groups)
+        };
+        match self {
+            Sides::Groups(_) | Sides::RingOf(_) => Some(self.clone()),
+            Sides::Isolate(_) => Groups::new(vec![group(drawn), vec!["*".parse().ok()?]]).map(Sides::Groups),
+            Sides::Halves(_) => halves(drawn),
+            Sides::Bridge(_) => halves(drawn.get(1..)?),
+            Sides::Ring(_) => (drawn.len() >= Sides::LEAST_RING).then(|| Sides::RingOf(drawn.to_vec())),
+        }
+    }
+
+    /// Fewer nodes make no ring.
+    pub(crate) const LEAST_RING: usize = 3;
 }
 
 impl ClockError {
@@ -590,10 +648,15 @@ impl Groups {
 }
 
 impl Target {
+    /// Whether dice say whom it strikes.
+    pub fn is_drawn(&self) -> bool {
+        matches!(self, Target::One(_) | Target::Minority(_))
+    }
+
     /// The nodes among which it strikes.
     pub fn nodes(&self) -> &Nodes {
         match self {
-            Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) => nodes,
+            Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) | Target::Minority(nodes) => nodes,
         }
     }
 }

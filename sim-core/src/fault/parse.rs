@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::table::Grammar;
 use super::{
     ClockError, Decision, Disk, Fault, FaultError, FaultErrorKind, Flight, Groups, Jam, LinkName, LinkPattern, Nodes,
-    Nth, OperationName, Pace, Ruling, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
+    Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
 };
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};
@@ -286,9 +286,55 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `partition A B | C D [cutting flight]`
+    /// `partition A B | C D [cutting flight]`, and the shapes of which only the nodes are named.
     pub(super) fn partition(&mut self) -> Read<Verb> {
-        Ok(Verb::Partition { groups: self.groups()?, flight: self.flight()? })
+        Ok(Verb::Partition { sides: self.sides()?, flight: self.flight()? })
+    }
+
+    fn sides(&mut self) -> Read<Sides> {
+        // With a sign between groups all words are nodes, whatever they are called.
+        if self.words[self.next.min(self.words.len())..].iter().any(|word| word.text == "|") {
+            return self.groups().map(Sides::Groups);
+        }
+        if self.accept_both("halves", "of") {
+            return self.nodes().map(Sides::Halves);
+        }
+        if self.accept_both("bridge", "of") {
+            return self.nodes().map(Sides::Bridge);
+        }
+        if self.accept_both("ring", "of") {
+            return self.ring();
+        }
+        if self.accept("isolate") {
+            return match self.target()? {
+                Target::Each(_) => {
+                    let message = "\"each\" would isolate every node by itself";
+                    Err(self.wrong(self.before(), message).advise("write one of, any minority of, or the nodes"))
+                }
+                target => Ok(Sides::Isolate(target)),
+            };
+        }
+        self.groups().map(Sides::Groups)
+    }
+
+    /// The nodes of a ring: some that are put in order, or several in the order of writing.
+    fn ring(&mut self) -> Read<Sides> {
+        let start = self.next;
+        let nodes = self.nodes()?;
+        if self.peek().text.parse::<Pattern>().is_err() {
+            return Ok(Sides::Ring(nodes));
+        }
+        self.next = start;
+        let mut names: Vec<Name> = Vec::new();
+        while self.peek().text.parse::<Pattern>().is_ok() {
+            let word = self.peek();
+            let name = self.name("a node")?;
+            if names.contains(&name) {
+                return Err(self.wrong(word, format!("\"{name}\" stands twice in this ring")).advise("name it once"));
+            }
+            names.push(name);
+        }
+        if names.len() < Sides::LEAST_RING { Err(self.wanted("a third node")) } else { Ok(Sides::RingOf(names)) }
     }
 
     fn groups(&mut self) -> Read<Groups> {
@@ -520,6 +566,13 @@ impl<'a> Parser<'a> {
     fn target(&mut self) -> Read<Target> {
         if self.accept_of("one") {
             return self.nodes().map(Target::One);
+        }
+        if self.peek().text == "any" && self.words.get(self.next + 1).is_some_and(|word| word.text == "minority") {
+            self.next += 2;
+            if !self.accept("of") {
+                return Err(self.wanted("\"of\""));
+            }
+            return self.nodes().map(Target::Minority);
         }
         if self.accept_of("each") {
             return self.nodes().map(Target::Each);

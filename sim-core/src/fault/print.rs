@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter, Result};
 
 use super::{
     ClockError, Decision, Disk, Fault, Flight, Groups, Jam, LinkName, LinkPattern, Nodes, Nth, OperationName, Pace,
-    Ruling, Target, Timed, Value, Verb, When,
+    Ruling, Sides, Target, Timed, Value, Verb, When,
 };
 use crate::pattern::{Label, Pattern};
 use crate::time::Duration;
@@ -57,7 +57,7 @@ impl Display for Pace {
 impl Display for Verb {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         match self {
-            Verb::Partition { groups, flight } => write!(out, "partition {groups}{}", flight.clause()),
+            Verb::Partition { sides, flight } => write!(out, "partition {sides}{}", flight.clause()),
             Verb::Cut { link, flight } => write!(out, "cut {link}{}", flight.clause()),
             Verb::Loss { link, kind, ratio } => envelopes(out, "loss", link, kind.as_ref(), ratio),
             Verb::Delay { link, kind, more, spread } => {
@@ -144,12 +144,29 @@ impl Display for Groups {
     }
 }
 
+impl Display for Sides {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            Sides::Groups(groups) => groups.fmt(out),
+            Sides::Isolate(target) => write!(out, "isolate {target}"),
+            Sides::Halves(nodes) => write!(out, "halves of {nodes}"),
+            Sides::Bridge(nodes) => write!(out, "bridge of {nodes}"),
+            Sides::Ring(nodes) => write!(out, "ring of {nodes}"),
+            Sides::RingOf(names) => {
+                out.write_str("ring of")?;
+                names.iter().try_for_each(|name| write!(out, " {name}"))
+            }
+        }
+    }
+}
+
 impl Display for Target {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         match self {
             Target::All(nodes) => nodes.fmt(out),
             Target::One(nodes) => write!(out, "one of {nodes}"),
             Target::Each(nodes) => write!(out, "each of {nodes}"),
+            Target::Minority(nodes) => write!(out, "any minority of {nodes}"),
         }
     }
 }

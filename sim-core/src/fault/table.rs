@@ -76,7 +76,8 @@ const SHARE: (&str, &str) = ("SHARE", "20% or 1/5, of each message by itself; at
 /// How nodes are written.
 const NODE: (&str, &str) = (
     "NODE",
-    "a name (with all its replicas), a pattern, one of NODE (drawn anew each time), each of s1..s10 (each with its own dice)",
+    "a name (with all its replicas), a pattern, one of NODE (drawn anew each time), any minority of NODE (so too), \
+     each of s1..s10 (each with its own dice)",
 );
 /// What a crash does to what is on its way.
 const CRASHED: (&str, &str) = (
@@ -88,11 +89,18 @@ const CRASHED: (&str, &str) = (
 pub const VERBS: &[VerbEntry] = &[
     entry(
         "partition",
-        "A B | C D [cutting flight]",
+        "A B | C D, isolate NODE, halves of NODE, bridge of NODE, ring of NODE [cutting flight]",
         "1s..4s partition orders | payments db",
         "cuts groups of nodes from each other; * is all the rest",
         &[
             ("A B | C D", "two groups or more; a node in none keeps its links"),
+            ("isolate", "NODE (one of kv, any minority of kv) from all the rest"),
+            ("halves", "one half from the other, drawn anew each time"),
+            ("bridge", "two halves, and one node between them that hears both, drawn anew each time"),
+            (
+                "ring",
+                "each hears a majority, itself included, and no two the same; drawn anew each time, or of names in that order",
+            ),
             ("in flight", "arrives; with `cutting flight` it is lost as the fault begins"),
             ("end", "links work again; what was cut stays lost"),
             ("overlap", "holds while any holds"),

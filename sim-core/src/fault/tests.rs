@@ -123,6 +123,15 @@ fn other_ways_of_writing_are_read_too() {
     check("loss *->b 1/4", "loss *->b 25%");
     check("keep a->b raft/append a/1/2 #1", "keep a->b raft/append a/1/2 #1");
     check("\tcrash\ndb ", "crash db");
+    check("partition isolate one of kv cutting flight", "partition isolate one of kv cutting flight");
+    check("partition isolate kv", "partition isolate kv");
+    check("partition isolate kv | ring of", "partition isolate kv | ring of");
+    check("partition halves of kv-1..kv-5 every ~5m for 10s", "partition halves of kv-1..kv-5 every ~300s for 10s");
+    check("partition bridge of kv", "partition bridge of kv");
+    check("partition ring of kv", "partition ring of kv");
+    check("partition ring of c a b cutting flight", "partition ring of c a b cutting flight");
+    check("crash any minority of s1..s5", "crash any minority of s1..s5");
+    check("crash any", "crash any");
     check("clog a<->b charge holding flight", "clog a<->b charge holding flight");
     check("clog a->b holding", "clog a->b holding");
     check("clog a->b holding holding flight", "clog a->b holding holding flight");
@@ -469,8 +478,23 @@ fn nodes() -> impl Strategy<Value = Nodes> {
 }
 
 fn targets() -> impl Strategy<Value = Target> {
-    let how = prop::sample::select(vec![Target::All as fn(Nodes) -> Target, Target::One, Target::Each]);
+    let how =
+        prop::sample::select(vec![Target::All as fn(Nodes) -> Target, Target::One, Target::Each, Target::Minority]);
     (how, nodes()).prop_map(|(how, nodes)| how(nodes))
+}
+
+fn sides() -> impl Strategy<Value = Sides> {
+    let isolated = targets().prop_filter("each", |target| !matches!(target, Target::Each(_)));
+    let ring = prop::collection::btree_set(names().prop_map(|name| name.to_string()), 3..6);
+    let ring = ring.prop_map(|names| names.iter().map(|name| name.parse().unwrap()).collect());
+    prop_oneof![
+        groups().prop_map(Sides::Groups),
+        isolated.prop_map(Sides::Isolate),
+        nodes().prop_map(Sides::Halves),
+        nodes().prop_map(Sides::Bridge),
+        nodes().prop_map(Sides::Ring),
+        ring.prop_map(Sides::RingOf),
+    ]
 }
 
 fn verbs() -> impl Strategy<Value = Verb> {
@@ -478,7 +502,7 @@ fn verbs() -> impl Strategy<Value = Verb> {
     let disk = prop::sample::select(vec![Disk::Kept, Disk::Wiped]);
     let kind = || prop::option::of(labels());
     prop_oneof![
-        (groups(), flight()).prop_map(|(groups, flight)| Verb::Partition { groups, flight }),
+        (sides(), flight()).prop_map(|(sides, flight)| Verb::Partition { sides, flight }),
         (links(), flight()).prop_map(|(link, flight)| Verb::Cut { link, flight }),
         (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Loss { link, kind, ratio }),
         (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Duplicate { link, kind, ratio }),
@@ -564,6 +588,11 @@ fn nearly() -> impl Strategy<Value = String> {
         "late",
         "draw",
         "pause",
+        "isolate",
+        "halves",
+        "ring",
+        "any",
+        "minority",
         "slow",
         "x10",
         "x",
