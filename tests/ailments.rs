@@ -1,7 +1,7 @@
 //! What faults do that take nothing down: links that clog, nodes that freeze or are slow, clocks that are wrong.
 
 use faultline_tests::cast::{A, Act, B, EVERY_SECOND, NOTHING, Ran, Say, arriving, at, cast, check, ms, run, with};
-use sim_core::{Dist, Event, Fate, Happening, Link, Purpose, Seed, Sync, Timer};
+use sim_core::{Dist, Event, Fate, Happening, Link, NodeId, Purpose, Seed, Sync, Timer};
 
 // ── Clogs ──
 
@@ -66,6 +66,76 @@ fn a_held_envelope_says_so_where_it_is_sent() {
     }
     let held = (Fate::Held(ms(10)), Some(0));
     assert_eq!(fates, [(Fate::Arrives(ms(10)), None), held, held]);
+}
+
+// ── Bursts ──
+
+/// Sends a ping each millisecond for ten seconds to all others, from 1 ms on.
+const STEADY: Act = |event, cx| {
+    let number = match event {
+        Event::Start(_) if cx.id() == A => 0,
+        Event::Timer(Timer(number)) => *number,
+        _ => return,
+    };
+    if number > 0 {
+        (1..cx.names().nodes().len() as u32).for_each(|node| cx.send(NodeId(node), Say::Ping(number)));
+    }
+    if number < 10_000 {
+        cx.set(Timer(number + 1), ms(1));
+    }
+};
+
+/// For each node but the first, which pings of [`STEADY`] never reach it.
+fn missing(faults: &[&str], seed: u64) -> [Vec<u32>; 2] {
+    let ran = run(&with(cast(&[STEADY, NOTHING, NOTHING]), faults), seed);
+    ["b", "c"].map(|node| {
+        let told = ran.mentioning(&format!(" {node}/1: Ping("));
+        let number = |line: &&str| line.split(['(', ')']).nth(1).unwrap().parse::<u32>().unwrap();
+        let heard: std::collections::BTreeSet<u32> = told.iter().map(number).collect();
+        (1..=10_000).filter(|number| !heard.contains(number)).collect()
+    })
+}
+
+#[test]
+fn a_burst_loses_many_in_a_row_on_a_link_of_its_own_and_ends() {
+    let [b, c] = missing(&["2s..8s burst-loss a->* 100% bad ~50ms good ~150ms"], 1);
+    for lost in [&b, &c] {
+        assert!(lost.iter().all(|number| (2_000..8_000).contains(number)));
+        // A quarter of 6 s at a correlation time of 37.5 ms is 80 looks that are as good as independent: 0.25 ± 4 · 0.049.
+        let share = lost.len() as f64 / 6_000.0;
+        assert!((share - 0.25).abs() < 0.2, "{share}");
+        let bursts = lost.chunk_by(|one, next| one + 1 == *next).count();
+        // Thirty turns of 200 ms in the mean, with a standard deviation of about 30^½ · 0.79.
+        assert!((13..=47).contains(&bursts), "{bursts} bursts");
+    }
+    assert_ne!(b, c, "each link has turns of its own");
+}
+
+#[test]
+fn turns_depend_on_seed_link_and_time_and_on_no_message() {
+    let faults = ["burst-loss a->b 100% bad ~50ms good ~150ms"];
+    let [whole, _] = missing(&faults, 1);
+    // The same instants are bad when the fault begins later, when others lose too, and when most is never sent.
+    let [later, _] = missing(&["5s.. burst-loss a->b 100% bad ~50ms good ~150ms"], 1);
+    assert_eq!(later, whole.iter().copied().filter(|number| *number >= 5_000).collect::<Vec<_>>());
+    let [both, _] = missing(&[faults[0], "loss a->b 20%"], 1);
+    assert!(whole.iter().all(|number| both.contains(number)) && both.len() > whole.len() + 500);
+    let [kept, _] = missing(&[faults[0], "0s..4s crash c"], 1);
+    assert_eq!((kept, missing(&faults, 2)[0] == whole), (whole, false));
+}
+
+#[test]
+fn a_burst_that_is_mild_loses_its_shares_and_counts_them() {
+    let fault = "burst-loss a->b 50% bad ~20ms good ~20ms 10%";
+    let ran = run(&with(cast(&[STEADY, NOTHING]), &[fault]), 5);
+    let lost = 10_000 - ran.mentioning("b/1: Ping").len();
+    // 30 % in the mean; the share of bad time in 10 s has a standard deviation of 0.5 / √500, which counts for 0.4 of it.
+    assert!((lost as f64 / 10_000.0 - 0.3).abs() < 4.0 * (0.4 * 0.0224 + 0.0046), "{lost}");
+    assert_eq!(ran.sim.touched(), [lost as u64]);
+    assert_eq!(run(&with(cast(&[STEADY, NOTHING]), &["burst-loss a->b 50% bad ~1s good ~1h"]), 5).sim.touched(), [0]);
+    let mut calm = with(cast(&[STEADY, NOTHING]), &["burst-loss a->b 100% bad ~20ms good ~20ms"]);
+    calm.rest(sim_core::Rest::Calm);
+    assert_eq!(run(&calm, 5).mentioning("b/1: Ping").len(), 10_000, "calm is as it mostly is");
 }
 
 // ── Pauses ──

@@ -89,10 +89,10 @@ proptest! {
 
     #[test]
     fn a_fault_less_changes_no_decision_of_operations_that_it_did_not_touch(
-        world in worlds(Has::No), seed in any::<u64>(), verb in 0..6usize, from in 0..60u64,
+        world in worlds(Has::No), seed in any::<u64>(), verb in 0..7usize, from in 0..60u64,
     ) {
         let verb = ["loss *->svc-1 30%", "delay svc->* +30ms ~20ms", "duplicate *->* 30%", "cut svc->shop-1",
-            "partition shop-1 | svc", "clog *->svc-1"][verb];
+            "partition shop-1 | svc", "clog *->svc-1", "burst-loss *->* 90% bad ~15ms good ~15ms"][verb];
         let world = world.with_fault("loss *->* 10%");
         let faulty = world.with_fault(format!("{from}ms..{}ms {verb}", from + 40));
         let (before, after) = (faulty.decisions(seed), world.decisions(seed));

@@ -244,7 +244,10 @@ fn ailing_schedule(bits: u64) -> Vec<sim_core::Fault> {
     let mut line = || {
         let (from, length) = (below(1_500), 1 + below(1_500));
         let (link, node) = (links[below(4) as usize], nodes[below(3) as usize]);
-        let what = match below(10) {
+        let what = match below(11) {
+            10 => {
+                format!("burst-loss {link} {}% bad ~{}ms good ~{}ms", 50 + below(51), 50 + below(500), 50 + below(500))
+            }
             8 => {
                 return format!("partition isolate one of * every ~{}ms for ~{}ms", 100 + below(900), 1 + below(900));
             }

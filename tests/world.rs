@@ -568,6 +568,8 @@ pub fn schedules() -> impl Strategy<Value = Vec<String>> {
         Just("clock shop drift -200000ppm"),
         Just("clock svc step -1s"),
         Just("partition isolate one of * cutting flight every ~40ms for ~30ms"),
+        Just("burst-loss *->svc 90% bad ~10ms good ~20ms"),
+        Just("burst-loss *<->svc reply 100% bad ~5ms good ~5ms 5% every ~50ms for ~40ms"),
         Just("partition halves of *"),
         Just("partition bridge of * every 30ms for 20ms"),
         Just("partition ring of *"),

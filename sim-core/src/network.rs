@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::burst::{Burst, Spell};
 use crate::dice::{Dice, Ruling};
 use crate::dist::Dist;
 use crate::id::{Kind, NodeId};
 use crate::ratio::Ratio;
-use crate::seed::{Cause, Purpose, name_hash};
-use crate::time::Duration;
+use crate::seed::{Cause, Purpose, mix, name_hash};
+use crate::time::{Duration, Instant};
 
 /// How a directed link behaves when no fault touches it. Datagrams: what is lost is lost, and delays reorder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -72,6 +73,7 @@ pub(crate) const LOSS: Purpose = Purpose::new("loss");
 pub(crate) const LATENCY: Purpose = Purpose::new("latency");
 pub(crate) const DUPLICATE: Purpose = Purpose::new("duplicate");
 pub(crate) const DELAY: Purpose = Purpose::new("delay");
+const SPELL: Purpose = Purpose::new("spell");
 
 /// By which the second of two copies differs in lineage: what comes of it has dice of its own.
 pub(crate) const COPY: u64 = name_hash("copy");
@@ -158,6 +160,12 @@ pub(crate) enum Disturbance {
         reach: Reach,
         ratio: Ratio,
     },
+    BurstLoss {
+        reach: Reach,
+        burst: Burst,
+        /// By node: a hash of its name.
+        names: Arc<[u64]>,
+    },
     Delay {
         reach: Reach,
         by: Duration,
@@ -235,6 +243,7 @@ impl Disturbance {
             }
             Disturbance::Cut { reach, .. } => reach.touches(from, to, kind),
             Disturbance::Loss { .. }
+            | Disturbance::BurstLoss { .. }
             | Disturbance::Delay { .. }
             | Disturbance::Duplicate { .. }
             | Disturbance::Split { .. }
@@ -291,6 +300,8 @@ pub(crate) struct Envelope {
     pub(crate) to: NodeId,
     pub(crate) kind: Kind,
     pub(crate) cause: Cause,
+    /// When it is sent.
+    pub(crate) at: Instant,
 }
 
 /// The faults of the network that hold now, in the order of the schedule.
@@ -299,6 +310,8 @@ pub(crate) struct Weather {
     pub(crate) active: Vec<Active>,
     /// How many envelopes each fault of the schedule has touched.
     pub(crate) touched: Vec<u64>,
+    /// By fault and link: how the link was when one last looked. Only faster than to look anew.
+    pub(crate) spells: BTreeMap<(u32, NodeId, NodeId), Spell>,
 }
 
 impl Weather {
@@ -411,6 +424,12 @@ impl Weather {
         }
         for active in &self.active {
             let ratio = match (disturbance(faults, active), purpose == LOSS) {
+                (Some(Disturbance::BurstLoss { reach, burst, names }), true)
+                    if reach.touches(of.from, of.to, of.kind) =>
+                {
+                    let spells = &mut self.spells;
+                    burst.loss(is_bad(burst, of, active, names, spells, dice))
+                }
                 (Some(Disturbance::Loss { reach, ratio }), true)
                 | (Some(Disturbance::Duplicate { reach, ratio }), false)
                     if reach.touches(of.from, of.to, of.kind) =>
@@ -452,6 +471,26 @@ impl Weather {
         }
         total
     }
+}
+
+/// Whether the link of an envelope is bad when it is sent; under calm it is as it mostly is.
+fn is_bad(
+    burst: &Burst,
+    of: Envelope,
+    active: &Active,
+    names: &[u64],
+    spells: &mut BTreeMap<(u32, NodeId, NodeId), Spell>,
+    dice: &Dice,
+) -> bool {
+    if dice.is_calm() {
+        return burst.bad_share() > Ratio::HALF;
+    }
+    let link = mix(mix(active.lineage, names[of.from.0 as usize]), names[of.to.0 as usize]);
+    let bits = |block: u64, number: u64| dice.about_link(of.from, of.to, mix(mix(link, block), number), SPELL);
+    let place = (active.fault, of.from, of.to);
+    let spell = burst.spell(of.at, spells.get(&place).copied(), bits);
+    spells.insert(place, spell);
+    spell.is_bad()
 }
 
 fn disturbance<'f>(faults: &'f [Option<Disturbance>], active: &Active) -> Option<&'f Disturbance> {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::burst::Burst;
 use crate::dice::{Addressee, Dice, Group, Ruling};
 use crate::dist::Dist;
 use crate::fault::{
@@ -371,6 +372,7 @@ fn identity(verb: &Verb) -> String {
         Verb::Partition { sides, .. } => format!("partition {sides}"),
         Verb::Cut { link, .. } => on("cut", link, &None),
         Verb::Loss { link, kind, .. } => on("loss", link, kind),
+        Verb::BurstLoss { link, kind, .. } => on("burst-loss", link, kind),
         Verb::Delay { link, kind, .. } => on("delay", link, kind),
         Verb::Duplicate { link, kind, .. } => on("duplicate", link, kind),
         Verb::Clog { link, kind, .. } => on("clog", link, kind),
@@ -399,6 +401,11 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         }
         Verb::Cut { link, flight } => Disturbance::Cut { reach: reach(link, &None), flight: *flight == Flight::Cut },
         Verb::Loss { link, kind, ratio } => Disturbance::Loss { reach: reach(link, kind), ratio: *ratio },
+        Verb::BurstLoss { link, kind, ratio, bad, good, rest } => Disturbance::BurstLoss {
+            reach: reach(link, kind),
+            burst: Burst { bad: *bad, good: *good, loss_bad: *ratio, loss_good: *rest },
+            names: known.names.nodes().iter().map(|name| name_hash(name)).collect(),
+        },
         Verb::Delay { link, kind, more, spread } => {
             Disturbance::Delay { reach: reach(link, kind), by: *more, jitter: *spread }
         }
@@ -450,6 +457,7 @@ fn blow(verb: &Verb) -> Option<Blow> {
         Verb::Partition { .. }
         | Verb::Cut { .. }
         | Verb::Loss { .. }
+        | Verb::BurstLoss { .. }
         | Verb::Delay { .. }
         | Verb::Duplicate { .. }
         | Verb::Clog { .. } => return None,

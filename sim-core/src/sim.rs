@@ -451,7 +451,7 @@ impl<M: Message> Sim<M> {
             plights: Vec::new(),
             up: vec![true; system.nodes.len()],
             dice,
-            weather: Weather { active: Vec::new(), touched: vec![0; system.faults().len()] },
+            weather: Weather { touched: vec![0; system.faults().len()], ..Weather::default() },
             cursor,
             syncs: 0,
             shared: system.shared.clone(),
@@ -521,6 +521,7 @@ impl<M: Message> Sim<M> {
     pub fn reseed(&mut self, seed: Seed) {
         self.seed = seed;
         self.dice.reseed(seed);
+        self.weather.spells.clear();
         self.cursor.reseed(seed.key(PICKS));
     }
 
@@ -1059,7 +1060,7 @@ impl<M: Message> Sim<M> {
             None
         };
         let link = ground.system.links.get(from, to);
-        let envelope = Envelope { from, to, kind, cause };
+        let envelope = Envelope { from, to, kind, cause, at: self.now };
         let disturbances = &ground.plan.disturbances;
         let (fate, fault) = self.weather.fate(envelope, link, disturbances, &self.dice, ruling.as_ref());
         if let Some(log) = &mut self.log {

@@ -108,6 +108,21 @@ pub enum Verb {
         /// The chance.
         ratio: Ratio,
     },
+    /// `burst-loss a->b 90% bad ~200ms good ~5s`: each link is good or bad by turns, and loses as it stands.
+    BurstLoss {
+        /// The links it happens on; each has turns of its own.
+        link: LinkPattern,
+        /// The kind of message it happens to; all kinds when absent.
+        kind: Option<Label>,
+        /// The chance while a link is bad.
+        ratio: Ratio,
+        /// How long it is bad, in the mean.
+        bad: Duration,
+        /// How long it is good, in the mean.
+        good: Duration,
+        /// The chance while it is good.
+        rest: Ratio,
+    },
     /// `delay a->b +200ms ~50ms`: each envelope takes that much longer.
     Delay {
         /// The links it happens on.
@@ -454,6 +469,7 @@ impl Verb {
         match self {
             Verb::Loss { ratio, .. } | Verb::Duplicate { ratio, .. } => ratio.is_zero(),
             Verb::Delay { more, spread, .. } => more.is_zero() && spread.is_zero(),
+            Verb::BurstLoss { ratio, bad, rest, .. } => (ratio.is_zero() || bad.is_zero()) && rest.is_zero(),
             Verb::Slow { factor, .. } => *factor == Factor::ONE,
             Verb::Clock { error, .. } => error.is_none(),
             Verb::Partition { .. }
@@ -474,6 +490,7 @@ impl Verb {
     pub fn link(&self) -> Option<&LinkPattern> {
         match self {
             Verb::Cut { link, .. }
+            | Verb::BurstLoss { link, .. }
             | Verb::Loss { link, .. }
             | Verb::Delay { link, .. }
             | Verb::Duplicate { link, .. }
@@ -491,6 +508,7 @@ impl Verb {
     pub fn kind(&self) -> Option<&Label> {
         match self {
             Verb::Loss { kind, .. }
+            | Verb::BurstLoss { kind, .. }
             | Verb::Delay { kind, .. }
             | Verb::Duplicate { kind, .. }
             | Verb::Clog { kind, .. } => kind.as_ref(),
@@ -515,6 +533,7 @@ impl Verb {
             Verb::Partition { .. }
             | Verb::Cut { .. }
             | Verb::Loss { .. }
+            | Verb::BurstLoss { .. }
             | Verb::Delay { .. }
             | Verb::Duplicate { .. }
             | Verb::Clog { .. } => None,
@@ -533,6 +552,7 @@ impl Verb {
             Verb::Partition { .. }
             | Verb::Cut { .. }
             | Verb::Loss { .. }
+            | Verb::BurstLoss { .. }
             | Verb::Delay { .. }
             | Verb::Duplicate { .. }
             | Verb::Clog { .. } => {}

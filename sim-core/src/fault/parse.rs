@@ -381,6 +381,22 @@ impl<'a> Parser<'a> {
         Ok(Verb::Loss { link: self.link()?, kind: self.kind_if_any()?, ratio: self.ratio()? })
     }
 
+    /// `burst-loss A->B [KIND] SHARE bad ~LENGTH good ~LENGTH [SHARE]`
+    pub(super) fn burst_loss(&mut self) -> Read<Verb> {
+        let (link, kind, ratio) = (self.link()?, self.kind_if_any()?, self.ratio()?);
+        let (bad, good) = (self.mean("bad")?, self.mean("good")?);
+        let rest = if self.peek().shape == Shape::Number { self.ratio()? } else { Ratio::ZERO };
+        Ok(Verb::BurstLoss { link, kind, ratio, bad, good, rest })
+    }
+
+    /// The mean length of a state, behind its name.
+    fn mean(&mut self, state: &str) -> Read<Duration> {
+        if !self.accept(state) {
+            return Err(self.wanted(&format!("\"{state}\" and a mean length such as ~200ms")));
+        }
+        if self.peek_mark('~') { self.marked_length() } else { Err(self.wanted("a mean length such as ~200ms")) }
+    }
+
     /// `duplicate A->B [KIND] SHARE`
     pub(super) fn duplicate(&mut self) -> Read<Verb> {
         Ok(Verb::Duplicate { link: self.link()?, kind: self.kind_if_any()?, ratio: self.ratio()? })

@@ -60,6 +60,10 @@ impl Display for Verb {
             Verb::Partition { sides, flight } => write!(out, "partition {sides}{}", flight.clause()),
             Verb::Cut { link, flight } => write!(out, "cut {link}{}", flight.clause()),
             Verb::Loss { link, kind, ratio } => envelopes(out, "loss", link, kind.as_ref(), ratio),
+            Verb::BurstLoss { link, kind, ratio, bad, good, rest } => {
+                envelopes(out, "burst-loss", link, kind.as_ref(), &format_args!("{ratio} bad ~{bad} good ~{good}"))?;
+                optional(out, " ", Some(rest).filter(|rest| !rest.is_zero()))
+            }
             Verb::Delay { link, kind, more, spread } => {
                 let spread = Some(spread).filter(|spread| !spread.is_zero());
                 envelopes(out, "delay", link, kind.as_ref(), &format_args!("+{more}"))?;

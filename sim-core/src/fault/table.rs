@@ -138,6 +138,25 @@ pub const VERBS: &[VerbEntry] = &[
         Grammar::Holds(|words| words.loss()),
     ),
     entry(
+        "burst-loss",
+        "A->B [KIND] SHARE bad ~LENGTH good ~LENGTH [SHARE]",
+        "2s..60s burst-loss a->b 90% bad ~200ms good ~5s",
+        "loses messages in bursts: each link is good or bad by turns",
+        &[
+            LINK,
+            KIND,
+            ("SHARE", "lost while the link is bad; the second, 0% when it is left out, while it is good"),
+            ("LENGTH", "the mean of each state, drawn exponentially; a link is bad for bad / (bad + good) of the time"),
+            ("in flight", "arrives: a message is lost where it is sent"),
+            (
+                "overlap",
+                "as independent chances with all other losses; turns depend on seed, link and time, never on messages",
+            ),
+            ("count", "messages that this fault, and none before it, lost"),
+        ],
+        Grammar::Holds(|words| words.burst_loss()),
+    ),
+    entry(
         "delay",
         "A->B [KIND] +LENGTH [~SPREAD]",
         "2s..6s delay orders->* +200ms ~50ms",

@@ -124,6 +124,8 @@ fn other_ways_of_writing_are_read_too() {
     check("keep a->b raft/append a/1/2 #1", "keep a->b raft/append a/1/2 #1");
     check("\tcrash\ndb ", "crash db");
     check("partition isolate one of kv cutting flight", "partition isolate one of kv cutting flight");
+    check("burst-loss a->b x 90% bad ~200ms good ~5s", "burst-loss a->b x 90% bad ~200ms good ~5s");
+    check("burst-loss a->b 1/2 bad ~2s good ~0s 0.1%", "burst-loss a->b 50% bad ~2s good ~0s 0.1%");
     check("partition isolate kv", "partition isolate kv");
     check("partition isolate kv | ring of", "partition isolate kv | ring of");
     check("partition halves of kv-1..kv-5 every ~5m for 10s", "partition halves of kv-1..kv-5 every ~300s for 10s");
@@ -150,8 +152,8 @@ fn a_mistake_is_named_with_its_place_and_what_would_be_right() {
         "1s..2s kill db",
         "kill",
         8,
-        "\"kill\" is not a fault; faults are partition, cut, loss, delay, duplicate, clog, crash, power-loss, \
-         pause, slow, clock, drop, late, twice, keep, draw",
+        "\"kill\" is not a fault; faults are partition, cut, loss, burst-loss, delay, duplicate, clog, crash, \
+         power-loss, pause, slow, clock, drop, late, twice, keep, draw",
     );
     refused("  pausee db", "pausee", 3, "\"pausee\" is not a fault; did you mean \"pause\"?");
     refused("", "", 1, "there is no fault here; write one, such as \"3s..8s crash db\"");
@@ -200,6 +202,19 @@ fn an_amount_says_what_it_is() {
     refused("clock db step -160", "-160", 15, "160 has no unit; write \"160ms\" or another of ns, us, ms, s, m, h, d");
     let per = "\"per\" and how long it is wrong each time is missing at the end";
     refused("clock db strobe +1s", "", 20, &format!("{per}{clock}"));
+    let burst = like("2s..60s burst-loss a->b 90% bad ~200ms good ~5s");
+    refused(
+        "burst-loss a->b 9% good ~1s",
+        "good",
+        20,
+        &format!("\"good\" stands where \"bad\" and a mean length such as ~200ms should{burst}"),
+    );
+    refused(
+        "burst-loss a->b 9% bad 1s",
+        "1s",
+        24,
+        &format!("\"1s\" stands where a mean length such as ~200ms should{burst}"),
+    );
     let forever = "write \"5s..\" for ever, or add a length, \"for 10s\"";
     refused("5s clock db drift +1ppm", "5s", 1, &format!("clock lasts, and \"5s\" is an instant; {forever}"));
     refused(
@@ -274,8 +289,8 @@ fn a_time_must_have_a_beginning_and_what_holds_an_end() {
         "5s",
         "",
         3,
-        "a fault is missing after the time; faults are partition, cut, loss, delay, duplicate, clog, crash, \
-         power-loss, pause, slow, clock, drop, late, twice, keep, draw",
+        "a fault is missing after the time; faults are partition, cut, loss, burst-loss, delay, duplicate, clog, \
+         crash, power-loss, pause, slow, clock, drop, late, twice, keep, draw",
     );
     refused(
         "1s.. drop a->b x #1",
@@ -372,6 +387,8 @@ fn a_fault_without_strength_or_time_is_off() {
         "crash a every 1s for 0s",
         "1s cut a->b for ~0s",
         "slow a x1",
+        "burst-loss a->b 0% bad ~1s good ~1s",
+        "burst-loss a->b 50% bad ~0s good ~1s",
         "clock a step -0s",
         "clock a drift +0ppm",
         "clock a strobe +0s per 1s",
@@ -506,6 +523,8 @@ fn verbs() -> impl Strategy<Value = Verb> {
         (links(), flight()).prop_map(|(link, flight)| Verb::Cut { link, flight }),
         (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Loss { link, kind, ratio }),
         (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Duplicate { link, kind, ratio }),
+        (links(), kind(), ratios(), durations(), durations(), ratios())
+            .prop_map(|(link, kind, ratio, bad, good, rest)| Verb::BurstLoss { link, kind, ratio, bad, good, rest }),
         (links(), kind(), durations(), durations()).prop_map(|(link, kind, more, spread)| Verb::Delay {
             link,
             kind,
