@@ -331,6 +331,103 @@ fn true_time_and_the_past_of_the_clocks_stay_visible() {
     assert!(!clocks.is_exact() && run(&cast(&[NOTHING]), 1).sim.clocks(A).is_exact());
 }
 
+// ── Disks ──
+
+/// Writes xx and syncs it; a second later writes yyyy, syncs it, and writes zz. A sync takes 100 ms.
+const SYNCER: Act = |event, cx| match event {
+    Event::Start(files) if files.names().next().is_none() => {
+        cx.append("log", *b"xx");
+        cx.sync(Sync(1));
+        cx.set(Timer(1), ms(1_000));
+    }
+    Event::Timer(_) => {
+        cx.append("log", *b"yyyy");
+        cx.sync(Sync(2));
+        cx.append("log", *b"zz");
+    }
+    _ => {}
+};
+
+fn synced(faults: &[&str]) -> Ran {
+    let mut system = with(cast(&[SYNCER]), faults);
+    system.disk(A, Dist::Constant(ms(100)));
+    run(&system, 1)
+}
+
+#[test]
+fn a_sync_that_fails_or_lies_makes_nothing_durable() {
+    let loss = "2s..3s power-loss a";
+    assert_eq!(synced(&[loss]).mentioning("/2: start"), ["3s a/2: start xx+yyyy"]);
+    let fails = synced(&["500ms..1500ms disk a fsync-fails", loss]);
+    let told = "1.1s a/1: sync 2 failed: the disk failed to make the data durable";
+    assert_eq!(fails.mentioning("sync"), ["100ms a/1: synced 1", told]);
+    assert_eq!(fails.mentioning("/2: start"), ["3s a/2: start xx"]);
+    let lies = synced(&["500ms..1500ms disk a fsync-lies", loss]);
+    assert_eq!(lies.mentioning("sync"), ["100ms a/1: synced 1", "1.1s a/1: synced 2"]);
+    assert_eq!(lies.mentioning("/2: start"), ["3s a/2: start xx"]);
+    assert_eq!((fails.sim.touched(), lies.sim.touched()), (vec![1, 1], vec![1, 1]));
+    // A crash of the process keeps what was written all the same.
+    let crash = synced(&["500ms..1500ms disk a fsync-lies", "2s..3s crash a"]);
+    assert_eq!(crash.mentioning("/2: start"), ["3s a/2: start xx+yyyy+zz"]);
+    // It is the end of a sync that counts.
+    let over = synced(&["500ms..1050ms disk a fsync-lies", loss]);
+    assert_eq!((over.mentioning("/2: start"), over.sim.touched()[0]), (vec!["3s a/2: start xx+yyyy"], 0));
+    let both = synced(&["500ms..2s disk a fsync-lies", "500ms..2s disk a fsync-fails"]);
+    assert_eq!((both.mentioning("failed").len(), both.sim.touched()), (1, vec![0, 1]));
+}
+
+#[test]
+fn a_disk_is_slow_by_a_factor_and_stalls_until_the_end() {
+    assert_eq!(synced(&["disk a slow x10"]).mentioning("synced"), ["1s a/1: synced 1", "2s a/1: synced 2"]);
+    let both = synced(&["500ms..9s disk a slow x10", "disk a slow x2"]);
+    assert_eq!(both.mentioning("synced"), ["200ms a/1: synced 1", "3s a/1: synced 2"]);
+    assert_eq!(both.sim.touched(), [1, 2]);
+    let stalled = synced(&["50ms..5s disk a stall"]);
+    assert_eq!(stalled.mentioning("synced"), ["5s a/1: synced 1", "5s a/1: synced 2"]);
+    assert_eq!(stalled.sim.touched(), [2]);
+    let lost = synced(&["50ms..5s disk a stall", "2s..3s power-loss a"]);
+    assert_eq!(lost.mentioning("a/2: start"), ["3s a/2: start"], "nothing was durable");
+}
+
+#[test]
+fn the_outcome_of_a_sync_that_ends_in_a_pause_is_that_of_its_time() {
+    let ran = synced(&["1050ms..3s pause a", "1080ms..2s disk a fsync-fails"]);
+    assert_eq!(ran.mentioning("sync 2"), ["3s a/1: sync 2 failed: the disk failed to make the data durable"]);
+    assert_eq!(ran.sim.touched(), [1, 1]);
+    let ran = synced(&["1050ms..3s pause a", "2500ms..4s disk a fsync-fails"]);
+    assert_eq!((ran.mentioning("failed").len(), ran.mentioning("3s a/1: synced 2").len()), (0, 1));
+}
+
+#[test]
+fn a_torn_write_is_half_a_record_after_a_power_loss() {
+    let torn = synced(&["500ms disk a torn-write", "2s..3s power-loss a"]);
+    assert_eq!(torn.mentioning("/2: start"), ["3s a/2: start xx+yyyy+z"]);
+    assert_eq!(torn.sim.touched(), [1, 1]);
+    let crash = synced(&["500ms disk a torn-write", "2s..3s crash a"]);
+    assert_eq!(crash.mentioning("/2: start"), ["3s a/2: start xx+yyyy+zz"]);
+    assert_eq!(crash.sim.touched(), [0, 1], "without a power loss it did nothing");
+    let over = synced(&["500ms..1s disk a torn-write", "2s..3s power-loss a"]);
+    assert_eq!(over.mentioning("/2: start"), ["3s a/2: start xx+yyyy"]);
+}
+
+#[test]
+fn rot_stays_for_every_reader() {
+    let rotten = |seed| {
+        let faults = ["1500ms disk a bit-rot", "2s..3s crash a", "4s..5s crash a"];
+        let mut system = with(cast(&[SYNCER]), &faults);
+        system.disk(A, Dist::Constant(ms(100)));
+        let ran = run(&system, seed);
+        assert_eq!(ran.sim.touched(), [1, 1, 1]);
+        let read = |life: &str| ran.mentioning(life)[0].split("start ").nth(1).unwrap().to_owned();
+        assert_eq!(read("/2: start"), read("/3: start"));
+        read("/2: start")
+    };
+    let all: Vec<String> = (0..20).map(rotten).collect();
+    assert!(all.iter().all(|files| files != "xx+yyyy+zz"));
+    assert!(all.iter().any(|files| *files != all[0]), "which bit is drawn from the seed");
+    assert_eq!(synced(&["0s..1ms disk a bit-rot for 1ns"]).sim.touched(), [0], "nothing is written yet");
+}
+
 // ── The reference ──
 
 #[test]
@@ -351,6 +448,8 @@ fn a_fork_keeps_what_waits_what_is_held_and_how_clocks_stand() {
         "1s..4s clock a drift -300000ppm",
         "2s..6s slow b x3",
         "2s clock b step -1s",
+        "0s..9s disk b stall every 500ms for 300ms",
+        "3s disk b torn-write",
     ];
     let system = with(cast(&[EVERY_SECOND, WORKER]), &faults);
     let whole = run(&system, 1).sim.digest();

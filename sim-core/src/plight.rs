@@ -4,7 +4,7 @@
 
 use crate::amount::Factor;
 use crate::clock::{Clock, Clocks, Wrong};
-use crate::fault::ClockError;
+use crate::fault::{ClockError, DiskIll};
 use crate::time::Instant;
 
 /// What a fault does to a node that stays up.
@@ -13,6 +13,7 @@ pub(crate) enum Ailment {
     Pause,
     Slow(Factor),
     Clock(ClockError),
+    Disk(DiskIll),
 }
 
 /// All that ails one node, by the places of the faults in the schedule; overlapping faults combine without order.
@@ -23,6 +24,9 @@ pub(crate) struct Plight<T> {
     pub(crate) waiting: Vec<T>,
     slow: Vec<(u32, Factor)>,
     wrongs: Vec<Wrong>,
+    ills: Vec<(u32, DiskIll)>,
+    /// Syncs that a disk that stalls owes.
+    pub(crate) stalled: Vec<T>,
     pub(crate) clocks: Clocks,
 }
 
@@ -30,12 +34,21 @@ impl<T> Plight<T> {
     /// Nothing ails it.
     pub(crate) fn new(clock: Clock) -> Self {
         let clocks = Clocks::new(clock);
-        Plight { pauses: Vec::new(), waiting: Vec::new(), slow: Vec::new(), wrongs: Vec::new(), clocks }
+        Plight {
+            pauses: Vec::new(),
+            waiting: Vec::new(),
+            slow: Vec::new(),
+            wrongs: Vec::new(),
+            ills: Vec::new(),
+            stalled: Vec::new(),
+            clocks,
+        }
     }
 
     pub(crate) fn begin(&mut self, fault: u32, ailment: Ailment, now: Instant) {
         match ailment {
             Ailment::Pause => insert(&mut self.pauses, fault, |fault| *fault),
+            Ailment::Disk(ill) => insert(&mut self.ills, (fault, ill), |(fault, _)| *fault),
             Ailment::Slow(factor) => insert(&mut self.slow, (fault, factor), |(fault, _)| *fault),
             Ailment::Clock(error) => {
                 insert(&mut self.wrongs, Wrong { fault, since: now, error }, |wrong| wrong.fault);
@@ -47,6 +60,7 @@ impl<T> Plight<T> {
     pub(crate) fn end(&mut self, fault: u32, ailment: Ailment, now: Instant) {
         match ailment {
             Ailment::Pause => remove(&mut self.pauses, |it| *it == fault),
+            Ailment::Disk(_) => remove(&mut self.ills, |(it, _)| *it == fault),
             Ailment::Slow(_) => remove(&mut self.slow, |(it, _)| *it == fault),
             Ailment::Clock(_) => {
                 remove(&mut self.wrongs, |wrong| wrong.fault == fault);
@@ -77,6 +91,20 @@ impl<T> Plight<T> {
     /// The faults that make its wall clock wrong.
     pub(crate) fn wrong_by(&self) -> impl Iterator<Item = u32> {
         self.wrongs.iter().map(|wrong| wrong.fault)
+    }
+
+    /// How many times as long a sync takes, and the faults that make it so.
+    pub(crate) fn sync_factor(&self) -> (Factor, impl Iterator<Item = u32>) {
+        let slow = self.ills.iter().filter_map(|(fault, ill)| match ill {
+            DiskIll::Slow(factor) => Some((*fault, *factor)),
+            _ => None,
+        });
+        (slow.clone().fold(Factor::ONE, |all, (_, factor)| all.times(factor)), slow.map(|(fault, _)| fault))
+    }
+
+    /// The first fault that has the disk ill in this way.
+    pub(crate) fn ill_by(&self, ill: DiskIll) -> Option<u32> {
+        self.ills.iter().find(|(_, other)| *other == ill).map(|(fault, _)| *fault)
     }
 
     /// How many bytes a copy of it takes, about.

@@ -21,6 +21,7 @@ use crate::time::{Duration, Instant};
 const GAP: Purpose = Purpose::new("gap");
 const LENGTH: Purpose = Purpose::new("length");
 const PICK: Purpose = Purpose::new("pick");
+const HARM: Purpose = Purpose::new("harm");
 const COUNT: Purpose = Purpose::new("count");
 
 /// What a fault does to nodes while it holds.
@@ -133,7 +134,8 @@ pub(crate) enum Change {
     DisturbanceEnds {
         drawn: Vec<NodeId>,
     },
-    Strike(Vec<NodeId>, Blow),
+    /// With random bits for what dice say of the blow itself.
+    Strike(Vec<NodeId>, Blow, u64),
     Release(Vec<NodeId>, Blow),
 }
 
@@ -251,7 +253,7 @@ impl Cursor {
         let struck = planned.lots.as_ref().map(|lots| self.drawn(lots, planned, turn, dice)).unwrap_or_default();
         self.turns[index as usize].struck.clone_from(&struck);
         match planned.lots.as_ref().and_then(|lots| lots.blow) {
-            Some(blow) => Change::Strike(struck, blow),
+            Some(blow) => Change::Strike(struck, blow, self.bits(planned, turn, HARM, dice)),
             None => Change::DisturbanceBegins { lineage: planned.lineage, drawn: struck },
         }
     }
@@ -381,6 +383,7 @@ fn identity(verb: &Verb) -> String {
         Verb::Pause { target } => format!("pause {target}"),
         Verb::Slow { target, .. } => format!("slow {target}"),
         Verb::Clock { target, .. } => format!("clock {target}"),
+        Verb::Disk { target, .. } => format!("disk {target}"),
     }
 }
 
@@ -413,9 +416,12 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         Verb::Clog { link, kind, flight } => {
             Disturbance::Clog { reach: reach(link, kind), flight: *flight == Jam::Flight }
         }
-        Verb::Crash { .. } | Verb::PowerLoss { .. } | Verb::Pause { .. } | Verb::Slow { .. } | Verb::Clock { .. } => {
-            return None;
-        }
+        Verb::Crash { .. }
+        | Verb::PowerLoss { .. }
+        | Verb::Pause { .. }
+        | Verb::Slow { .. }
+        | Verb::Clock { .. }
+        | Verb::Disk { .. } => return None,
     })
 }
 
@@ -454,6 +460,7 @@ fn blow(verb: &Verb) -> Option<Blow> {
         Verb::Pause { .. } => Blow::Ails(Ailment::Pause),
         Verb::Slow { factor, .. } => Blow::Ails(Ailment::Slow(*factor)),
         Verb::Clock { error, .. } => Blow::Ails(Ailment::Clock(*error)),
+        Verb::Disk { ill, .. } => Blow::Ails(Ailment::Disk(*ill)),
         Verb::Partition { .. }
         | Verb::Cut { .. }
         | Verb::Loss { .. }

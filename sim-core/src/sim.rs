@@ -10,20 +10,21 @@ use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::actor::{Actor, Effect, Event, Message};
+use crate::actor::{Actor, DiskError, Effect, Event, Message};
 use crate::amount::Factor;
 use crate::clock::Clocks;
 use crate::context::{Context, Strain};
 use crate::dice::{Dice, Draw};
 use crate::digest::{Digest, Fold, json_len};
 use crate::disk::Disk;
+use crate::fault::DiskIll;
 use crate::id::{Kind, NodeId, Sync, Timer};
 use crate::names::Names;
 use crate::network::{Active, COPY, Disturbance, Envelope, Fate, Weather};
 use crate::plight::{Ailment, Plight};
 use crate::queue::Queue;
 use crate::schedule::{Blow, Change, Cursor};
-use crate::seed::{Cause, Purpose, Seed, name_hash};
+use crate::seed::{Cause, Purpose, Seed, mix, name_hash};
 use crate::system::{Ground, Program};
 use crate::time::{Duration, Instant};
 
@@ -278,9 +279,24 @@ struct Pending {
 
 #[derive(Clone, Copy, Debug)]
 enum What {
-    Letter { from: NodeId, to: NodeId, letter: u32, form: Form },
-    Timer { node: NodeId, timer: Timer },
-    Synced { node: NodeId, life: u32, sync: Sync, number: u64 },
+    Letter {
+        from: NodeId,
+        to: NodeId,
+        letter: u32,
+        form: Form,
+    },
+    Timer {
+        node: NodeId,
+        timer: Timer,
+    },
+    /// With how it went, when it was over before its node could hear of it.
+    Synced {
+        node: NodeId,
+        life: u32,
+        sync: Sync,
+        number: u64,
+        over: Option<Result<(), DiskError>>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -808,7 +824,9 @@ impl<M: Message> Sim<M> {
         match pending.what {
             What::Letter { from, to, letter, form } => self.letter_arrives(pending, from, to, letter, form),
             What::Timer { node, timer } => self.timer_due(pending, node, timer),
-            What::Synced { node, life, sync, number } => self.disk_answers(pending, node, life, sync, number),
+            What::Synced { node, life, sync, number, over } => {
+                self.disk_answers(pending, node, life, sync, number, over)
+            }
         }
     }
 
@@ -908,15 +926,26 @@ impl<M: Message> Sim<M> {
         Some(step)
     }
 
-    fn disk_answers(&mut self, pending: Pending, node: NodeId, life: u32, sync: Sync, number: u64) -> Option<Step> {
-        let this = &mut self.nodes[node.0 as usize];
-        if this.life != life || this.down > 0 {
+    fn disk_answers(
+        &mut self,
+        pending: Pending,
+        node: NodeId,
+        life: u32,
+        sync: Sync,
+        number: u64,
+        over: Option<Result<(), DiskError>>,
+    ) -> Option<Step> {
+        let this = &self.nodes[node.0 as usize];
+        if this.life != life || this.down > 0 || over.is_none() && self.stalls(node, pending) {
             return None;
         }
-        this.disk.end_sync(number);
+        let done = over.unwrap_or_else(|| self.end_sync(node, number));
         self.count(6, u64::from(node.0) << 32 | u64::from(sync.0));
         let step = self.stepped(Some(node), Happening::Synced { node, sync }, pending.cause, pending.sent);
-        self.handle(node, Event::Synced(sync, Ok(())), pending.cause);
+        if done.is_err() {
+            self.fold(u64::MAX);
+        }
+        self.handle(node, Event::Synced(sync, done), pending.cause);
         Some(step)
     }
 
@@ -1160,12 +1189,19 @@ impl<M: Message> Sim<M> {
         let number = self.syncs;
         let dist = self.system().nodes[node.0 as usize].sync.clone();
         self.dice.restart();
-        let after = self.dice.length(node, cause, LENGTH, &dist);
+        let mut after = self.dice.length(node, cause, LENGTH, &dist);
+        if let Some(Some(plight)) = self.plights.get(node.0 as usize)
+            && !after.is_zero()
+        {
+            let (factor, by) = plight.sync_factor();
+            after = factor.stretch(after);
+            self.weather.touch(by);
+        }
         self.log_draws(node);
         self.fold(after.nanos());
         let this = &mut self.nodes[node.0 as usize];
         this.disk.begin_sync(number);
-        let what = What::Synced { node, life: this.life, sync, number };
+        let what = What::Synced { node, life: this.life, sync, number, over: None };
         self.queue.push(self.now + after, Pending { cause, sent: self.number, what });
     }
 
@@ -1196,9 +1232,9 @@ impl<M: Message> Sim<M> {
                 }
                 self.let_go();
             }
-            Change::Strike(nodes, blow) => {
+            Change::Strike(nodes, blow, bits) => {
                 for node in nodes {
-                    self.strike(node, blow, fault);
+                    self.strike(node, blow, fault, bits);
                 }
             }
             Change::Release(nodes, blow) => {
@@ -1235,10 +1271,10 @@ impl<M: Message> Sim<M> {
     }
 
     /// Takes a node down; what it owed is reset, what it remembered is gone.
-    fn strike(&mut self, node: NodeId, blow: Blow, fault: u32) {
+    fn strike(&mut self, node: NodeId, blow: Blow, fault: u32, bits: u64) {
         self.log_entry(|| Entry::Struck { node });
         if let Blow::Ails(ailment) = blow {
-            return self.ail(node, ailment, fault);
+            return self.ail(node, ailment, fault, bits);
         }
         self.weather.touched[fault as usize] += 1;
         let ground = self.ground.clone();
@@ -1248,7 +1284,11 @@ impl<M: Message> Sim<M> {
             Blow::Ails(_) | Blow::Crash => {}
             Blow::CrashWiping => this.disk.wipe(),
             Blow::PowerLoss => {
-                this.disk.lose_power();
+                let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
+                match plight.and_then(|plight| plight.ill_by(DiskIll::TornWrite)) {
+                    None => _ = this.disk.lose_power(),
+                    Some(torn) => self.weather.touched[torn as usize] += u64::from(this.disk.tear()),
+                }
             }
         }
         if this.down > 1 {
@@ -1282,7 +1322,10 @@ impl<M: Message> Sim<M> {
     /// A node that crashes while it is frozen resets what it had received and never looked at.
     fn lose_what_waits(&mut self, node: NodeId) {
         let plight = self.plights.get_mut(node.0 as usize).and_then(Option::as_mut);
-        let waiting = plight.map(|plight| std::mem::take(&mut plight.waiting));
+        let waiting = plight.map(|plight| {
+            plight.stalled.clear();
+            std::mem::take(&mut plight.waiting)
+        });
         for due in waiting.unwrap_or_default() {
             if let Due::Event(Pending { cause, what: What::Letter { from, letter, form, .. }, .. }) = due
                 && let Some(msg) = self.letters.take(letter)
@@ -1321,18 +1364,55 @@ impl<M: Message> Sim<M> {
         self.plights.get(node.0 as usize)?.as_deref()
     }
 
+    /// Puts a sync aside that is due while its disk stalls.
+    fn stalls(&mut self, node: NodeId, pending: Pending) -> bool {
+        let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) else { return false };
+        let Some(fault) = plight.ill_by(DiskIll::Stall) else { return false };
+        plight.stalled.push(Due::Event(pending));
+        self.weather.touched[fault as usize] += 1;
+        true
+    }
+
+    /// A sync is over: it has made its records durable, or what ails the disk has it do otherwise.
+    fn end_sync(&mut self, node: NodeId, number: u64) -> Result<(), DiskError> {
+        let disk = &mut self.nodes[node.0 as usize].disk;
+        let Some(Some(plight)) = self.plights.get(node.0 as usize) else {
+            disk.end_sync(number);
+            return Ok(());
+        };
+        let fails = plight.ill_by(DiskIll::SyncFails);
+        match fails.or_else(|| plight.ill_by(DiskIll::SyncLies)) {
+            None => disk.end_sync(number),
+            Some(fault) => {
+                disk.forget_sync(number);
+                self.weather.touched[fault as usize] += 1;
+            }
+        }
+        if fails.is_some() { Err(DiskError::SyncFailed) } else { Ok(()) }
+    }
+
     fn frozen_by(&self, node: NodeId) -> Option<u32> {
         self.plight(node).filter(|_| self.is_up(node))?.frozen_by()
     }
 
     /// Puts what is due aside while the node it comes to is frozen. What is stale is left to be dropped as ever.
     #[cold]
-    fn waits(&mut self, due: Due) -> bool {
+    fn waits(&mut self, mut due: Due) -> bool {
         let node = match due {
             Due::Start(starting) => starting.node,
             Due::Event(pending) => pending.what.node(),
         };
         let Some(fault) = self.frozen_by(node) else { return false };
+        if let Due::Event(pending @ Pending { what: What::Synced { life, number, over: None, .. }, .. }) = due {
+            // The disk goes on; only its answer waits.
+            if self.life(node) != life || self.stalls(node, pending) {
+                return true;
+            }
+            let done = self.end_sync(node, number);
+            if let Due::Event(Pending { what: What::Synced { over, .. }, .. }) = &mut due {
+                *over = Some(done);
+            }
+        }
         let this = &mut self.nodes[node.0 as usize];
         let lives = match due {
             Due::Start(starting) => this.life == starting.life,
@@ -1346,13 +1426,7 @@ impl<M: Message> Sim<M> {
                     }
                     is_due
                 }
-                What::Synced { life, number, .. } => {
-                    if this.life == life {
-                        // The disk goes on; only its answer waits.
-                        this.disk.end_sync(number);
-                    }
-                    this.life == life
-                }
+                What::Synced { life, .. } => this.life == life,
             },
         };
         if lives && let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
@@ -1363,7 +1437,12 @@ impl<M: Message> Sim<M> {
     }
 
     /// Something begins to ail a node.
-    fn ail(&mut self, node: NodeId, ailment: Ailment, fault: u32) {
+    fn ail(&mut self, node: NodeId, ailment: Ailment, fault: u32, bits: u64) {
+        if ailment == Ailment::Disk(DiskIll::BitRot) {
+            let bits = mix(bits, name_hash(self.names().node(node)));
+            let rotten = self.nodes[node.0 as usize].disk.rot(bits);
+            self.weather.touched[fault as usize] += u64::from(rotten);
+        }
         let now = self.now;
         self.treat(node, |plight| plight.begin(fault, ailment, now));
     }
@@ -1373,6 +1452,9 @@ impl<M: Message> Sim<M> {
         let now = self.now;
         self.treat(node, |plight| plight.end(fault, ailment, now));
         let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) else { return };
+        if plight.ill_by(DiskIll::Stall).is_none() {
+            self.first.extend(plight.stalled.drain(..));
+        }
         if plight.frozen_by().is_some() {
             return;
         }

@@ -183,6 +183,31 @@ pub enum Verb {
         /// How they are wrong.
         error: ClockError,
     },
+    /// `disk db fsync-lies`: the node's disk does not do what it says.
+    Disk {
+        /// The nodes.
+        target: Target,
+        /// What is wrong with it.
+        ill: DiskIll,
+    },
+}
+
+/// What is wrong with a node's disk while a fault holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskIll {
+    /// `fsync-fails`: a sync that ends in it fails, and makes nothing durable.
+    SyncFails,
+    /// `fsync-lies`: a sync that ends in it says that all is well, and makes nothing durable.
+    SyncLies,
+    /// `slow x10`: a sync that begins in it takes that many times as long.
+    Slow(Factor),
+    /// `stall`: a sync that would end in it ends when the fault does.
+    Stall,
+    /// `torn-write`: a power loss in it leaves the first half of the first record that was not durable. At one instant, from
+    /// then on.
+    TornWrite,
+    /// `bit-rot`: as it begins, one bit of one record turns over, for good. At one instant, then.
+    BitRot,
 }
 
 /// How a node's clocks are wrong while a fault holds. Timers follow the monotonic clock, which no step and no freeze moves.
@@ -472,6 +497,7 @@ impl Verb {
             Verb::BurstLoss { ratio, bad, rest, .. } => (ratio.is_zero() || bad.is_zero()) && rest.is_zero(),
             Verb::Slow { factor, .. } => *factor == Factor::ONE,
             Verb::Clock { error, .. } => error.is_none(),
+            Verb::Disk { ill, .. } => *ill == DiskIll::Slow(Factor::ONE),
             Verb::Partition { .. }
             | Verb::Cut { .. }
             | Verb::Clog { .. }
@@ -483,7 +509,11 @@ impl Verb {
 
     /// Whether it needs no end to make sense at one instant: what it does then, it does for good.
     pub fn is_momentary(&self) -> bool {
-        matches!(self, Verb::Clock { error: ClockError::Step(_), .. })
+        matches!(
+            self,
+            Verb::Clock { error: ClockError::Step(_), .. }
+                | Verb::Disk { ill: DiskIll::TornWrite | DiskIll::BitRot, .. }
+        )
     }
 
     /// The links it is about, unless it is about nodes or groups.
@@ -500,7 +530,8 @@ impl Verb {
             | Verb::PowerLoss { .. }
             | Verb::Pause { .. }
             | Verb::Slow { .. }
-            | Verb::Clock { .. } => None,
+            | Verb::Clock { .. }
+            | Verb::Disk { .. } => None,
         }
     }
 
@@ -518,7 +549,8 @@ impl Verb {
             | Verb::PowerLoss { .. }
             | Verb::Pause { .. }
             | Verb::Slow { .. }
-            | Verb::Clock { .. } => None,
+            | Verb::Clock { .. }
+            | Verb::Disk { .. } => None,
         }
     }
 
@@ -529,7 +561,8 @@ impl Verb {
             | Verb::PowerLoss { target }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
-            | Verb::Clock { target, .. } => Some(target),
+            | Verb::Clock { target, .. }
+            | Verb::Disk { target, .. } => Some(target),
             Verb::Partition { .. }
             | Verb::Cut { .. }
             | Verb::Loss { .. }
@@ -548,7 +581,8 @@ impl Verb {
             | Verb::PowerLoss { target }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
-            | Verb::Clock { target, .. } => *target = at,
+            | Verb::Clock { target, .. }
+            | Verb::Disk { target, .. } => *target = at,
             Verb::Partition { .. }
             | Verb::Cut { .. }
             | Verb::Loss { .. }

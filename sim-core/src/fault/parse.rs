@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use super::table::Grammar;
 use super::{
-    ClockError, Decision, Disk, Fault, FaultError, FaultErrorKind, Flight, Groups, Jam, LinkName, LinkPattern, Nodes,
-    Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
+    ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Groups, Jam, LinkName, LinkPattern,
+    Nodes, Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
 };
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};
@@ -473,6 +473,25 @@ impl<'a> Parser<'a> {
             }
         };
         Ok(Verb::Clock { target, error })
+    }
+
+    /// `disk NODE fsync-fails | fsync-lies | slow xFACTOR | stall | torn-write | bit-rot`
+    pub(super) fn disk(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let word = self.take();
+        let ill = match word.text {
+            "fsync-fails" => DiskIll::SyncFails,
+            "fsync-lies" => DiskIll::SyncLies,
+            "slow" => DiskIll::Slow(self.amount(&[Shape::Name], "a factor such as x10")?),
+            "stall" => DiskIll::Stall,
+            "torn-write" => DiskIll::TornWrite,
+            "bit-rot" => DiskIll::BitRot,
+            _ => {
+                self.next -= 1;
+                return Err(self.wanted("fsync-fails, fsync-lies, slow, stall, torn-write or bit-rot"));
+            }
+        };
+        Ok(Verb::Disk { target, ill })
     }
 
     /// An amount of a type of its own, written as one word of these shapes.

@@ -3,8 +3,8 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::{
-    ClockError, Decision, Disk, Fault, Flight, Groups, Jam, LinkName, LinkPattern, Nodes, Nth, OperationName, Pace,
-    Ruling, Sides, Target, Timed, Value, Verb, When,
+    ClockError, Decision, Disk, DiskIll, Fault, Flight, Groups, Jam, LinkName, LinkPattern, Nodes, Nth, OperationName,
+    Pace, Ruling, Sides, Target, Timed, Value, Verb, When,
 };
 use crate::pattern::{Label, Pattern};
 use crate::time::Duration;
@@ -75,6 +75,7 @@ impl Display for Verb {
             Verb::Pause { target } => write!(out, "pause {target}"),
             Verb::Slow { target, factor } => write!(out, "slow {target} {factor}"),
             Verb::Clock { target, error } => write!(out, "clock {target} {error}"),
+            Verb::Disk { target, ill } => write!(out, "disk {target} {ill}"),
             Verb::Clog { link, kind, flight } => {
                 write!(out, "clog {link}")?;
                 optional(out, " ", kind.as_ref())?;
@@ -91,6 +92,19 @@ impl Display for ClockError {
             ClockError::Drift(rate) => write!(out, "drift {rate}"),
             ClockError::Freeze => out.write_str("freeze"),
             ClockError::Strobe { ahead, per } => write!(out, "strobe {ahead} per {per}"),
+        }
+    }
+}
+
+impl Display for DiskIll {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            DiskIll::SyncFails => out.write_str("fsync-fails"),
+            DiskIll::SyncLies => out.write_str("fsync-lies"),
+            DiskIll::Slow(factor) => write!(out, "slow {factor}"),
+            DiskIll::Stall => out.write_str("stall"),
+            DiskIll::TornWrite => out.write_str("torn-write"),
+            DiskIll::BitRot => out.write_str("bit-rot"),
         }
     }
 }

@@ -297,7 +297,35 @@ pub const VERBS: &[VerbEntry] = &[
         ],
         Grammar::Holds(|words| words.clock()),
     ),
-    entry("disk", "NODE FAULT", "4s disk db torn-write", "makes a node's disk lie, lose or fail", &[], Grammar::NotYet),
+    entry(
+        "disk",
+        "NODE fsync-fails | fsync-lies | slow xFACTOR | stall | torn-write | bit-rot",
+        "4s disk db torn-write",
+        "makes a node's disk fail, lie, tear or rot; only actors that write files notice",
+        &[
+            NODE,
+            ("fsync-fails", "a sync that ends in it fails, and makes nothing durable"),
+            ("fsync-lies", "a sync that ends in it says that all is well, and makes nothing durable"),
+            ("slow", "a sync that begins in it takes xFACTOR times as long"),
+            ("stall", "a sync that would end in it ends when the fault does"),
+            (
+                "torn-write",
+                "a power loss in it leaves the first half of the first record that was not durable; at an instant, from then on",
+            ),
+            (
+                "bit-rot",
+                "as it begins, one bit of one record turns over, for good and for every reader; at an instant, then",
+            ),
+            ("in flight", "no envelope is touched; a sync under way counts by when it ends"),
+            ("end", "syncs do again what they say; what was torn or has rotted stays so"),
+            (
+                "overlap",
+                "factors multiply; a sync fails, else lies, while any fault has it do so, and stalls while any stalls it",
+            ),
+            ("count", "syncs that failed, lied, were slow or stalled; records torn or rotten"),
+        ],
+        Grammar::Holds(|words| words.disk()),
+    ),
     entry(
         "deploy",
         "NODE VERSION [by SHARE]",

@@ -52,6 +52,8 @@ fn every_line_of_the_design_that_is_built_is_read_and_printed() {
         ("2s..9s  slow payments x10", "2s..9s slow payments x10"),
         ("5s      clock db step -160ms", "5s clock db step -160ms"),
         ("0s..    clock db drift +80ppm", "0s.. clock db drift +80ppm"),
+        ("3s..    disk db fsync-fails", "3s.. disk db fsync-fails"),
+        ("4s      disk db torn-write", "4s disk db torn-write"),
     ] {
         check(text, printed);
     }
@@ -60,8 +62,6 @@ fn every_line_of_the_design_that_is_built_is_read_and_printed() {
 #[test]
 fn every_line_of_the_design_that_is_not_built_says_not_yet() {
     for (text, word) in [
-        ("3s..    disk db fsync-fails", "disk"),
-        ("4s      disk db torn-write", "disk"),
         ("60s..   deploy api v2 by 25% every 60s", "deploy"),
         ("crash shop at pay.prepared #1 for 60s", "at"),
         ("crash orders before place.publish 0.1% for 1s", "before"),
@@ -143,6 +143,9 @@ fn other_ways_of_writing_are_read_too() {
     check("clock * strobe -1s per 10ms", "clock * strobe -1s per 10ms");
     check("5s clock a step -1s for 2s", "5s clock a step -1s for 2s");
     check("clock step freeze", "clock step freeze");
+    check("4s disk one of db bit-rot", "4s disk one of db bit-rot");
+    check("disk db slow x2 every 5s for ~1s", "disk db slow x2 every 5s for ~1s");
+    check("disk disk stall", "disk disk stall");
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn a_mistake_is_named_with_its_place_and_what_would_be_right() {
         "kill",
         8,
         "\"kill\" is not a fault; faults are partition, cut, loss, burst-loss, delay, duplicate, clog, crash, \
-         power-loss, pause, slow, clock, drop, late, twice, keep, draw",
+         power-loss, pause, slow, clock, disk, drop, late, twice, keep, draw",
     );
     refused("  pausee db", "pausee", 3, "\"pausee\" is not a fault; did you mean \"pause\"?");
     refused("", "", 1, "there is no fault here; write one, such as \"3s..8s crash db\"");
@@ -290,7 +293,7 @@ fn a_time_must_have_a_beginning_and_what_holds_an_end() {
         "",
         3,
         "a fault is missing after the time; faults are partition, cut, loss, burst-loss, delay, duplicate, clog, \
-         crash, power-loss, pause, slow, clock, drop, late, twice, keep, draw",
+         crash, power-loss, pause, slow, clock, disk, drop, late, twice, keep, draw",
     );
     refused(
         "1s.. drop a->b x #1",
@@ -390,6 +393,7 @@ fn a_fault_without_strength_or_time_is_off() {
         "burst-loss a->b 0% bad ~1s good ~1s",
         "burst-loss a->b 50% bad ~0s good ~1s",
         "clock a step -0s",
+        "disk a slow x1",
         "clock a drift +0ppm",
         "clock a strobe +0s per 1s",
         "clock a strobe +1s per 0s",
@@ -539,6 +543,7 @@ fn verbs() -> impl Strategy<Value = Verb> {
         (targets(), 1..=1_000_000u64)
             .prop_map(|(target, times)| Verb::Slow { target, factor: Factor::new(times).unwrap() }),
         (targets(), clock_errors()).prop_map(|(target, error)| Verb::Clock { target, error }),
+        (targets(), disk_ills()).prop_map(|(target, ill)| Verb::Disk { target, ill }),
     ]
 }
 
@@ -550,6 +555,12 @@ fn clock_errors() -> impl Strategy<Value = ClockError> {
         Just(ClockError::Freeze),
         (shift(), durations()).prop_map(|(ahead, per)| ClockError::Strobe { ahead, per }),
     ]
+}
+
+fn disk_ills() -> impl Strategy<Value = DiskIll> {
+    let plain = vec![DiskIll::SyncFails, DiskIll::SyncLies, DiskIll::Stall, DiskIll::TornWrite, DiskIll::BitRot];
+    let slow = (1..=1_000_000u64).prop_map(|times| DiskIll::Slow(Factor::new(times).unwrap()));
+    prop_oneof![prop::sample::select(plain), slow]
 }
 
 fn rulings() -> impl Strategy<Value = Ruling> {
