@@ -9,12 +9,17 @@ use std::collections::BTreeMap;
 use faultline_tests::scenarios::built_in;
 use sim_core::sim::Entry;
 use sim_core::{Answer, Duration, Operation, Seed, Stop};
-use sim_models::interval::clopper_pearson;
 use sim_models::language::Choices;
 use sim_models::likelihood::{Likelihood, Moment, Plan, likelihood};
 use sim_models::record::Failure;
 use sim_models::scenario::Model;
+use sim_models::stats::{Confidence, clopper_pearson};
 use statrs::distribution::{ContinuousCDF, Normal};
+
+/// So sure that all moments together hold.
+const SURE: Confidence = Confidence::new(0.9999).unwrap();
+/// What the figures in docs/validation.md are printed with.
+const PRINTED: Confidence = Confidence::new(0.999).unwrap();
 
 fn late() -> f64 {
     let normal = Normal::standard();
@@ -61,8 +66,8 @@ fn check(orders: u64, seed: Seed, failure: &Failure, plan: &Plan) -> Likelihood 
     for Moment { event, forks, failing, .. } in &found.moments {
         let open = charges.values().filter(|(drawn, _)| drawn > event).count() as i32;
         let expected = if *event >= slow { 1.0 } else { 1.0 - (1.0 - late()).powi(open) };
-        let (low, high) = clopper_pearson(*failing, *forks, 0.9999);
-        assert!((low..=high).contains(&expected), "{seed}, event {event}: {failing} of {forks}, not {expected}");
+        let share = clopper_pearson(*failing, *forks, SURE);
+        assert!(share.covers(expected), "{seed}, event {event}: {failing} of {forks}, not {expected}");
     }
     let jump = found.jumps.iter().find(|jump| jump.event >= slow).expect("a jump to certainty");
     assert_eq!((jump.event, found.moments[jump.before].event), (slow, slow - 1), "{seed}: {jump:?}");
@@ -94,8 +99,7 @@ fn an_order_alone_of_ten_fails_as_often_as_one() {
     let slow = charges.iter().find(|(_, (_, length))| *length > Duration::from_secs(1)).expect("one is slow");
     let alone = ten.limited_to(Some(vec![*slow.0]));
     let found = likelihood(&alone, seed, &failure, &Plan { forks: 2_000, moments: 2, ..Plan::default() });
-    let (low, high) = clopper_pearson(found.moments[0].failing, 2_000, 0.9999);
-    assert!((low..=high).contains(&late()), "{found:?}");
+    assert!(clopper_pearson(found.moments[0].failing, 2_000, SURE).covers(late()), "{found:?}");
 }
 
 /// What docs/validation.md says: `cargo test --release -p faultline-tests --test likelihood -- --ignored --nocapture`.
@@ -105,7 +109,7 @@ fn the_likelihood_is_that_of_the_closed_form_with_many_forks() {
     for (orders, forks) in [(1, 50_000), (10, 10_000)] {
         for (seed, failure) in failing(&checkout(orders), 3) {
             let found =
-                check(orders, seed, &failure, &Plan { forks, moments: 24, confidence: 0.999, ..Plan::default() });
+                check(orders, seed, &failure, &Plan { forks, moments: 24, confidence: PRINTED, ..Plan::default() });
             for Moment { event, at, failing, low, high, .. } in &found.moments {
                 println!("{orders} orders, {seed}: event {event:>4} {at}: {failing} of {forks}, {low:.4} to {high:.4}");
             }

@@ -34,6 +34,15 @@ pub enum Dist {
         /// Standard deviation of the natural logarithm; at least 0.
         sigma: f64,
     },
+    /// A tail like a power, by the shortest length and the exponent: longer than `x` with probability (min/x)^alpha. The mean is
+    /// finite above alpha 1, the variance above 2 (V. Pareto 1896; Johnson, Kotz and Balakrishnan, Continuous Univariate
+    /// Distributions 1, chapter 20).
+    Pareto {
+        /// None is shorter; above zero.
+        min: Duration,
+        /// How fast the tail falls; above 0.
+        alpha: f64,
+    },
     /// A table of quantiles with straight lines between them; before the first, from zero.
     Table(Arc<[(Ratio, Duration)]>),
     /// One of several, each with its share; the shares add up to one.
@@ -49,6 +58,9 @@ pub enum DistError {
     /// Sigma is negative or no number.
     #[error("sigma is a number of at least 0")]
     Sigma,
+    /// No shortest length, or an exponent that is no number above zero.
+    #[error("a Pareto has a shortest time above zero, and its alpha is a number above 0")]
+    Pareto,
     /// Two percentiles that no log-normal has.
     #[error("the higher percentile has the longer time, and both times are above zero")]
     Percentiles,
@@ -91,6 +103,15 @@ impl Dist {
         Self::log_normal(Duration::from_nanos_f64(libm::exp(ln_low - sigma * z_low)), sigma)
     }
 
+    /// Pareto by its shortest length and its exponent.
+    pub fn pareto(min: Duration, alpha: f64) -> Result<Self, DistError> {
+        if !min.is_zero() && alpha.is_finite() && alpha > 0.0 {
+            Ok(Dist::Pareto { min, alpha })
+        } else {
+            Err(DistError::Pareto)
+        }
+    }
+
     /// A table of quantiles; they rise, and the last is 100 %.
     pub fn table(quantiles: Vec<(Ratio, Duration)>) -> Result<Self, DistError> {
         let rising = quantiles.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 <= w[1].1);
@@ -116,6 +137,9 @@ impl Dist {
             Dist::LogNormal { median, sigma } => {
                 Duration::from_nanos_f64(median.nanos() as f64 * libm::exp(sigma * normal_quantile(unit(bits))))
             }
+            Dist::Pareto { min, alpha } => {
+                Duration::from_nanos_f64(min.nanos() as f64 * libm::pow(1.0 - unit(bits), -1.0 / alpha))
+            }
             Dist::Table(quantiles) => from_table(quantiles, bits),
             Dist::Mix(parts) => from_mix(parts, bits),
         }
@@ -126,12 +150,14 @@ impl Dist {
         self.sample(1 << 63)
     }
 
-    /// The mean, for checks against closed forms; exact but for rounding.
+    /// The mean, for checks against closed forms; exact but for rounding. Infinite of a Pareto whose alpha is at most 1.
     pub fn mean_nanos(&self) -> f64 {
         match self {
             Dist::Constant(length) | Dist::Exponential(length) => length.nanos() as f64,
             Dist::Uniform(low, high) => (low.nanos() as f64 + high.nanos() as f64) / 2.0,
             Dist::LogNormal { median, sigma } => median.nanos() as f64 * libm::exp(sigma * sigma / 2.0),
+            Dist::Pareto { alpha, .. } if *alpha <= 1.0 => f64::INFINITY,
+            Dist::Pareto { min, alpha } => min.nanos() as f64 * alpha / (alpha - 1.0),
             Dist::Table(quantiles) => {
                 let from = std::iter::once((0.0, 0.0)).chain(quantiles.iter().map(as_point));
                 from.zip(quantiles.iter().map(as_point)).map(|(a, b)| (b.0 - a.0) * (a.1 + b.1) / 2.0).sum()
@@ -298,6 +324,7 @@ mod tests {
             Dist::uniform(ms(1), ms(5)).unwrap(),
             Dist::Exponential(ms(50)),
             Dist::log_normal(ms(300), 0.8).unwrap(),
+            Dist::pareto(ms(40), 3.0).unwrap(),
             Dist::table(vec![(percent("50%"), ms(10)), (percent("100%"), ms(2000))]).unwrap(),
             Dist::mix(vec![(percent("99%"), Dist::Exponential(ms(10))), (percent("1%"), Dist::Constant(ms(1000)))])
                 .unwrap(),
@@ -334,6 +361,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pareto_has_the_quantiles_of_its_closed_form() {
+        let dist = Dist::pareto(ms(100), 3.0).unwrap();
+        // Longer than x with probability (min/x)³: twice the shortest is 1/8 from the top.
+        let close = |found: Duration, expected: f64| (found.as_millis_f64() / expected - 1.0).abs() < 1e-8;
+        assert!(close(dist.sample(u64::MAX - (1 << 61)), 200.0), "{}", dist.sample(u64::MAX - (1 << 61)));
+        assert!(close(dist.median(), 100.0 * libm::cbrt(2.0)), "{}", dist.median());
+        assert!(close(dist.sample(0), 100.0), "{}", dist.sample(0));
+        assert_eq!(dist.mean_nanos(), 150e6);
+        assert_eq!(Dist::pareto(ms(1), 1.0).unwrap().mean_nanos(), f64::INFINITY);
+        // Where no length of ours can follow it, the draw is the longest there is.
+        assert_eq!(Dist::pareto(ms(1), 0.01).unwrap().sample(u64::MAX), Duration::FOREVER);
+    }
+
+    #[test]
     fn the_charge_of_the_2_am_checkout_is_late_in_6_62_percent() {
         let dist = Dist::log_normal(ms(300), 0.8).unwrap();
         let late = libm::erfc(libm::log(1000.0 / 300.0) / 0.8 / std::f64::consts::SQRT_2) / 2.0;
@@ -347,6 +388,9 @@ mod tests {
     fn impossible_parameters_are_refused() {
         assert!(Dist::uniform(ms(2), ms(1)).is_err());
         assert!(Dist::log_normal(ms(1), -0.1).is_err() && Dist::log_normal(ms(1), f64::NAN).is_err());
+        for (min, alpha) in [(0, 3.0), (1, 0.0), (1, -1.0), (1, f64::INFINITY), (1, f64::NAN)] {
+            assert_eq!(Dist::pareto(ms(min), alpha), Err(DistError::Pareto), "{min} {alpha}");
+        }
         assert!(Dist::table(vec![]).is_err() && Dist::table(vec![(percent("50%"), ms(1))]).is_err());
         assert!(Dist::mix(vec![(percent("50%"), Dist::ZERO)]).is_err());
         assert!(Dist::log_normal_through((percent("99%"), ms(1)), (percent("50%"), ms(2))).is_err());

@@ -11,11 +11,11 @@ use std::ops::ControlFlow;
 use sim_core::seed::{mix, name_hash};
 use sim_core::{Answer, Duration, Entry, Fault, Instant, Judge, Limits, Names, Seed, Sim, Step, run};
 
-use crate::interval::{clopper_pearson, sign_test};
 use crate::judge::ScenarioJudge;
 use crate::message::Msg;
 use crate::record::Failure;
 use crate::scenario::Model;
+use crate::stats::{Confidence, clopper_pearson, sign_test};
 use crate::words::happened;
 
 /// How much work is put into it.
@@ -26,7 +26,7 @@ pub struct Plan {
     /// Forks at each; 200 by default.
     pub forks: u64,
     /// How often the intervals cover the truth; 0.95 by default.
-    pub confidence: f64,
+    pub confidence: Confidence,
     /// The last instant of a fork; the end of the model when none. A failure that is bound to come some day is as probable at
     /// every moment: the interesting question is whether it comes by then.
     pub until: Option<Instant>,
@@ -34,7 +34,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { moments: 32, forks: 200, confidence: 0.95, until: None }
+        Plan { moments: 32, forks: 200, confidence: Confidence::USUAL, until: None }
     }
 }
 
@@ -206,7 +206,8 @@ impl Curve<'_> {
     fn told(&self) -> Likelihood {
         let moment = |place: &Place| {
             let (forks, failing) = (self.plan.forks, place.failing());
-            let (low, high) = clopper_pearson(failing, forks, self.plan.confidence);
+            let share = clopper_pearson(failing, forks, self.plan.confidence);
+            let (low, high) = (share.lo.unwrap_or(0.0), share.hi.unwrap_or(1.0));
             Moment { event: place.sim.events(), at: place.sim.now(), forks, failing, low, high }
         };
         let level = SIGNIFICANT / self.places.len() as f64;

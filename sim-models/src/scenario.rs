@@ -379,9 +379,20 @@ impl Model {
         limits: Limits,
         watch: impl FnMut(&Sim<Msg>, &Step) -> ControlFlow<()>,
     ) -> Run {
+        self.observed(seed, stop, limits, watch).0
+    }
+
+    /// The same, with the judge, who knows of every request.
+    pub fn observed(
+        &self,
+        seed: Seed,
+        stop: Stop<'_>,
+        limits: Limits,
+        watch: impl FnMut(&Sim<Msg>, &Step) -> ControlFlow<()>,
+    ) -> (Run, ScenarioJudge) {
         let (mut sim, mut judge) = self.start(seed);
         let outcome = run(&mut sim, &mut judge, &self.course(stop, limits), watch);
-        self.measured(seed, &sim, &judge, outcome)
+        (self.measured(seed, &sim, &judge, outcome), judge)
     }
 
     /// What a run that is over measured.

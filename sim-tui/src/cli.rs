@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use sim_core::{Duration, Seed};
+use sim_core::{Duration, Ratio, Seed};
+use sim_models::stats::Confidence;
 
 use crate::seeds::{Seeds, Shard};
 
@@ -47,6 +48,12 @@ pub(crate) enum Command {
     Shrink(ShrinkArgs),
     /// Says why a case fails: what happened, who believed what, what was needed, what cures it.
     Explain(ExplainArgs),
+    /// Runs several configurations on the same seeds: what differs, what it costs, how sure that is.
+    Compare(CompareArgs),
+    /// Runs a scenario with a setting over a range: how its metrics follow, and where they cross a line or turn.
+    Sweep(SweepArgs),
+    /// Measures whether a scenario and its remedies do what their file says of them.
+    Verify(VerifyArgs),
     /// Lists the built-in scenarios.
     List(Output),
     /// Shows what a scenario is about: its settings, remedies, properties and metrics.
@@ -106,7 +113,7 @@ pub(crate) struct Workers {
 }
 
 /// A scenario, and what is to be otherwise than its file says.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct What {
     /// A built-in scenario (see `list`) or a scenario file.
     #[arg(value_name = "SCENARIO")]
@@ -138,6 +145,11 @@ pub(crate) struct RunArgs {
     /// Prints one line per event: number, time, node, what happened, the operation it was done for.
     #[arg(long)]
     pub(crate) trace: bool,
+    /// Leaves requests that were to begin earlier out of the estimates, such as 10s; they are counted apart.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) warmup: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) pictures: Pictures,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
@@ -171,6 +183,8 @@ pub(crate) struct HuntArgs {
     #[command(flatten)]
     pub(crate) summaries: Summaries,
     #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) workers: Workers,
@@ -185,6 +199,23 @@ pub(crate) struct Summaries {
     /// Writes a summary as JUnit XML: a test case per property and per way to fail.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+/// Pictures of what a command found.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Pictures {
+    /// Draws pictures below the report.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) plot: bool,
+    /// Draws with ASCII only; so it does by itself where the locale has no UTF-8.
+    #[arg(long, requires = "plot")]
+    pub(crate) ascii: bool,
+    /// Writes the report with its pictures as one HTML page, which needs no network and holds the JSON document too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Writes each picture as an SVG file.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -257,6 +288,100 @@ pub(crate) struct ExplainArgs {
     pub(crate) workers: Workers,
 }
 
+/// How many seeds tell something, and how sure it is to be.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Evidence {
+    /// The seeds that every configuration runs with: N is 0..N, A..B leaves B out. [default: 100; with --until-known at most 10000]
+    #[arg(long, value_name = "N or A..B")]
+    pub(crate) seeds: Option<Seeds>,
+    /// Goes on until a metric is known so well: p99=2% is two percent of its value either way, double_charged=5 five orders.
+    #[arg(long, value_name = "METRIC=PRECISION")]
+    pub(crate) until_known: Option<String>,
+    /// How often an interval is to cover the truth.
+    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = confidence)]
+    pub(crate) confidence: Confidence,
+    /// Leaves requests that were to begin earlier out of latency and availability, such as 10s; they are counted apart.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) warmup: Option<Duration>,
+    /// A metric to look at: of the scenario, a counter such as gateway.calls, or failing, availability, p50, p90, p99, p999, unanswered,
+    /// calls. May be given several times. [default: all of the scenario's, failing, availability, p50, p99, calls]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// What is compared with: a built-in scenario (see `list`), a scenario file or a case file.
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// Another configuration: a remedy or variant, name=value, a fault, several of these with commas between them; or a scenario or case
+    /// file. May be given several times.
+    #[arg(long, value_name = "CONFIGURATION")]
+    pub(crate) with: Vec<String>,
+    /// Selects the configuration in which this metric is lowest on average.
+    #[arg(long, value_name = "METRIC")]
+    pub(crate) lowest: Option<String>,
+    /// Selects the configuration in which this metric is highest on average.
+    #[arg(long, value_name = "METRIC", conflicts_with = "lowest")]
+    pub(crate) highest: Option<String>,
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) workers: Workers,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SweepArgs {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// A setting and its values: timeout=500ms..5s, also with by 500ms, times 2 or in 20 behind it, or timeout=1s,2s,5s. Twice: every pair.
+    #[arg(long, value_name = "NAME=FROM..TO", required = true)]
+    pub(crate) vary: Vec<String>,
+    /// Finds the value at which a metric comes to a number: "double_charged = 100".
+    #[arg(long, value_name = "METRIC = NUMBER")]
+    pub(crate) threshold: Option<String>,
+    /// Finds the value at which a metric turns: where its curve is furthest from the straight line between its ends.
+    #[arg(long, value_name = "METRIC", conflicts_with = "threshold")]
+    pub(crate) knee: Option<String>,
+    /// How closely a threshold or knee is located, in the unit of the setting. [default: a hundredth of the range]
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) precision: Option<String>,
+    /// Writes the table as comma-separated values.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) workers: Workers,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// A built-in scenario (see `list`) or a scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: String,
+    /// The seeds that every configuration runs with: N is 0..N, A..B leaves B out.
+    #[arg(long, value_name = "N or A..B", default_value = "50")]
+    pub(crate) seeds: Seeds,
+    /// How often an interval is to cover the truth.
+    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = confidence)]
+    pub(crate) confidence: Confidence,
+    #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) workers: Workers,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ShowArgs {
     /// A built-in scenario (see `list`) or a scenario file.
@@ -271,6 +396,11 @@ pub(crate) struct ShowArgs {
 
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| format!("\"{text}\" is not a number of workers; it is a number from 1"))
+}
+
+fn confidence(text: &str) -> Result<Confidence, String> {
+    let share = text.parse::<Ratio>().ok().and_then(|ratio| Confidence::new(ratio.as_f64()));
+    share.ok_or_else(|| format!("\"{text}\" is not a confidence; it is a share below 100%, such as 95% or 99.9%"))
 }
 
 impl Workers {
@@ -289,6 +419,8 @@ Exit codes:
   3    a replay came out differently
   4    out of limits, or unknown
   130  interrupted";
+
+const VERIFIED: &str = "Exit codes: 0 all came out, 1 something did not, 2 bad input, 130 interrupted";
 
 const JUDGED: &str = "Exit codes: 0 held, 1 broken, stuck or panicked, 2 bad input, 4 out of limits, 130 interrupted";
 
@@ -333,6 +465,23 @@ fn afterword(command: &str) -> String {
             ],
             "Exit codes: 0 explained, 2 bad input or a case that does not fail, 130 interrupted",
         ),
+        "compare" => (
+            &[
+                "compare checkout --with key-per-order",
+                "compare checkout --with timeout=2s --with \"key-per-order, timeout=2s\" --seeds 500",
+                "compare checkout --with key-per-order --until-known p99=2%",
+            ],
+            "Exit codes: 0 compared, 2 bad input, 130 interrupted",
+        ),
+        "sweep" => (
+            &[
+                "sweep checkout --vary timeout=500ms..3s --metric double_charged --metric p99",
+                "sweep checkout --vary \"timeout=250ms..4s times 2\" --vary tries=1,2,3 --csv sweep.csv",
+                "sweep checkout --vary timeout=500ms..5s --threshold \"double_charged = 100\" --precision 20ms",
+            ],
+            "Exit codes: 0 swept, 2 bad input, 130 interrupted",
+        ),
+        "verify" => (&["verify checkout", "verify my-shop.json --seeds 200"], VERIFIED),
         "list" => (&["list"], ""),
         "show" => (&["show checkout", "show checkout --source > mine.json"], ""),
         "new" => (&["new shop"], ""),

@@ -8,10 +8,10 @@ use sim_core::case::Case;
 use sim_core::hunt::Tally;
 use sim_core::{Fault, Instant, Seed};
 use sim_models::explain::{Clause, Cure, Explanation, cures, explain};
-use sim_models::interval::clopper_pearson;
 use sim_models::prove::{Least, Proof, Without};
 use sim_models::record::{Failure, fails};
 use sim_models::shrink::{Part, Progress, rounded};
+use sim_models::stats::{Confidence, clopper_pearson};
 
 use crate::cli::{ExplainArgs, Output, Workers};
 use crate::commands;
@@ -481,5 +481,6 @@ fn readable(line: &Fault) -> String {
 
 /// The upper end of the one-sided 95 % interval, which is that of the two-sided one of 90 %.
 fn bound(failing: u64, seeds: u64) -> f64 {
-    clopper_pearson(failing, seeds, 0.9).1
+    const BOTH_SIDES: Confidence = Confidence::new(0.9).unwrap();
+    clopper_pearson(failing, seeds, BOTH_SIDES).hi.unwrap_or(1.0)
 }

@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sim_core::hunt::{Failure, Signature, Tally};
 use sim_core::{Seed, Verdict};
+use sim_models::stats::{Confidence, Estimate, Method, clopper_pearson};
+use sim_models::study::Unit;
 
 use crate::commands;
+use crate::estimates::with_interval;
 use crate::report::Exit;
 use crate::seeds::{SeedList, Seeds, Shard};
 use crate::text::{self, Side, table};
@@ -333,7 +336,27 @@ impl Findings {
             1 => "1 fails".to_owned(),
             failing => format!("{} fail", text::count(failing)),
         };
-        format!("{cut}{} ({}{shard}), {fail}", text::counted(self.seeds, "seed"), self.seed_range)
+        let seeds = text::counted(self.seeds, "seed");
+        let share = match self.seeds {
+            0 => String::new(),
+            _ => format!(": {} of runs", with_interval(&Unit::Share, &self.failing_share())),
+        };
+        format!("{cut}{seeds} ({}{shard}), {fail}{share}", self.seed_range)
+    }
+
+    /// The share of runs that fail, as far as these seeds tell: they are independent trials, so the interval is exact.
+    pub(crate) fn failing_share(&self) -> Estimate {
+        match self.seeds {
+            0 => Estimate::none(Method::ClopperPearson),
+            seeds => clopper_pearson(self.failing, seeds, Confidence::USUAL),
+        }
+    }
+
+    /// The document for programs; what follows from its counts stands in it and is not read back.
+    pub(crate) fn document(&self) -> Value {
+        let mut document = json!(self);
+        document["failing_share"] = json!(self.failing_share());
+        document
     }
 
     /// What is not in it: a line for the shards that are missing, and one for each that is unfinished.

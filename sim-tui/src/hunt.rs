@@ -18,9 +18,10 @@ use sim_core::{Limits, Seed};
 use sim_models::causes::Recent;
 use sim_models::scenario::{Model, Run};
 
-use crate::cli::HuntArgs;
+use crate::cli::{HuntArgs, Pictures};
 use crate::commands;
 use crate::findings::{Evidence, Evidences, Findings, Hunted};
+use crate::hunt_page::{self, Along};
 use crate::interrupt::Interrupt;
 use crate::load::{self, Loaded};
 use crate::measures;
@@ -53,6 +54,8 @@ pub(crate) struct News {
     tally: Tally,
     /// The first run of each way to fail that its worker had not met before.
     smallest: BTreeMap<Signature, Run>,
+    /// The places of those that fail.
+    failing: Vec<u64>,
 }
 
 /// How a hunt ended.
@@ -181,6 +184,9 @@ impl<'a> Worker<'a> {
             let Some((run, causes)) = self.run(seed) else { break };
             let beside = Beside { causes: &causes, verbs: &self.verbs, touched: &run.touched };
             let tally = Tally::of(seed, &run.outcome, beside);
+            if tally.failing > 0 {
+                news.failing.push(place);
+            }
             if let Some(signature) = tally.failures.keys().next().filter(|signature| !self.known.contains(*signature)) {
                 self.known.insert(signature.clone());
                 news.smallest.insert(signature.clone(), run);
@@ -211,6 +217,7 @@ pub(crate) fn command(args: &HuntArgs, called: &str) -> Result<Report, Bad> {
     let what = hunted(args, &loaded, &model)?;
     folder(&args.out)?;
     summary::check(&args.summaries)?;
+    args.pictures.check()?;
     let begin = if args.fresh { Begin::Fresh } else { Begin::Where };
     let (progress, earlier) = Progress::open(&args.out, &what, &state_name(&what)?, begin)?;
     let interrupt = Interrupt::listen();
@@ -262,7 +269,7 @@ fn requested(args: &HuntArgs) -> Result<Seeds, Bad> {
 fn state_name(what: &Hunted) -> Result<String, Bad> {
     let Hunted { scenario, fingerprint, requested, shard, .. } = what;
     let key = state_fingerprint(&(fingerprint, requested, shard)).map_err(|error| bad!("{scenario}: {error}"))?;
-    Ok(format!("hunt-{}-{key:016x}", slug(scenario)))
+    Ok(format!("hunt-{}-{key:016x}", text::slug(scenario)))
 }
 
 /// Sees to it that cases can be kept, before an hour is spent on finding them.
@@ -281,6 +288,7 @@ struct Quest<'a> {
     progress: Progress,
     tally: Tally,
     evidence: Evidences,
+    along: Along,
     /// How long an earlier hunt took to come where this one began.
     before: Duration,
     /// How much of that it had of the budget that this one has.
@@ -303,6 +311,7 @@ impl<'a> Quest<'a> {
             progress,
             tally: Tally { kinds, ..Tally::default() },
             evidence: Evidences::new(),
+            along: Along::from(0, 0),
             before: Duration::ZERO,
             spent: Duration::ZERO,
             begun: Clock::now(),
@@ -320,6 +329,7 @@ impl<'a> Quest<'a> {
             earlier.seed_range
         ));
         self.tally = earlier.tally();
+        self.along = Along::from(earlier.seeds, earlier.failing);
         self.before = Duration::try_from_secs_f64(earlier.wall_seconds).unwrap_or_default();
         // What was spent without a budget, or of another one, is none of this.
         let same = spent.filter(|spent| Some(spent.budget_nanos) == self.args.budget.map(|budget| budget.nanos()));
@@ -366,6 +376,7 @@ impl<'a> Quest<'a> {
             self.evidence.insert(signature.clone(), Evidence { detail: detail(self.model, &signature, &run), case });
         }
         self.tally = std::mem::take(&mut self.tally).merge(&news.tally);
+        news.failing.iter().for_each(|place| self.along.failed(*place));
         if self.trouble.is_none() && self.progress.is_due() {
             self.save(self.budget_spent());
         }
@@ -408,7 +419,8 @@ impl<'a> Quest<'a> {
         };
         findings.go_on = rest.map(|rest| going_on(self.args, rest, called));
         print(&shown(&findings, self.args.output.json, called))?;
-        let summaries = summary::write(&self.args.summaries, &findings, called);
+        let summaries =
+            summary::write(&self.args.summaries, &findings, called).and_then(|()| self.show(&findings, called));
         if let Some(trouble) = self.trouble.take() {
             return Err(trouble);
         }
@@ -419,11 +431,23 @@ impl<'a> Quest<'a> {
         Ok(Report { text: String::new(), exit: findings.exit() })
     }
 
+    /// Draws and writes the pictures that were asked for.
+    fn show(&self, findings: &Findings, called: &str) -> Result<(), Bad> {
+        let pictures = &self.args.pictures;
+        if !pictures.are_wanted() {
+            return Ok(());
+        }
+        let page = hunt_page::page(findings, &self.along, called);
+        print(&pictures.plots(&page))?;
+        let document = findings.document();
+        pictures.write(&page, &document)
+    }
+
     /// The names that a case may have: the plain one, and those that it gets where others have taken it.
     fn case_paths(&self, signature: &Signature, seed: Seed) -> impl Iterator<Item = PathBuf> {
         let Signature { verdict, property, .. } = signature;
         let what = if property.is_empty() { verdict.to_string() } else { property.clone() };
-        let plain = format!("{}-{}-{seed}", slug(&self.what.scenario), slug(&what));
+        let plain = format!("{}-{}-{seed}", text::slug(&self.what.scenario), text::slug(&what));
         let own = format!("{plain}-{:.6}", self.what.fingerprint);
         let names = [plain, own.clone()].into_iter().chain((2..).map(move |count: u64| format!("{own}-{count}")));
         names.map(|name| self.args.out.join(format!("{name}.json")))
@@ -466,11 +490,15 @@ fn going_on(args: &HuntArgs, rest: Seeds, called: &str) -> String {
         flag("--jobs", args.workers.jobs.map(|jobs| jobs.to_string())),
         flag("--markdown", args.summaries.markdown.as_ref().map(path)),
         flag("--junit", args.summaries.junit.as_ref().map(path)),
+        flag("--html", args.pictures.html.as_ref().map(path)),
+        flag("--svg", args.pictures.svg.as_ref().map(path)),
     ];
     let words = ["hunt".to_owned()].into_iter().chain(commands::words_of(&args.what));
     let words: Vec<String> = words.chain(flags.into_iter().flatten().flatten()).collect();
-    let json = args.output.json.then_some("--json");
-    commands::line(called, words.iter().map(String::as_str).chain(json))
+    let Pictures { plot, ascii, .. } = args.pictures;
+    let switches = [(plot, "--plot"), (ascii, "--ascii"), (args.output.json, "--json")];
+    let switches = switches.into_iter().filter(|(is_on, _)| *is_on).map(|(_, word)| word);
+    commands::line(called, words.iter().map(String::as_str).chain(switches))
 }
 
 /// How far it is, on standard error, and only when that is a terminal.
@@ -482,37 +510,4 @@ fn progress_bar(seeds: &SeedList, has_budget: bool) -> ProgressBar {
         None => "{spinner} {human_pos} seeds in {elapsed}, {msg} failing",
     });
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message("0")
-}
-
-/// Letters, digits and hyphens, for the name of a file.
-fn slug(text: &str) -> String {
-    let lower = text.to_lowercase();
-    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let slug = words.collect::<Vec<_>>().join("-");
-    if slug.is_empty() { "unnamed".to_owned() } else { cut(&slug, LONGEST).to_owned() }
-}
-
-/// The beginning of a text in whole characters and at most so many bytes.
-fn cut(text: &str, bytes: usize) -> &str {
-    let ends = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    &text[..ends.unwrap_or(0)]
-}
-
-/// Bytes of a slug: two of them, a seed and what tells cases of one name apart make less than 200, and file systems take 255.
-const LONGEST: usize = 80;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_cases_are_plain() {
-        assert_eq!(slug("Charged at most once!"), "charged-at-most-once");
-        assert_eq!(slug("…"), "unnamed");
-        // Letters of one, two, three and four bytes.
-        for letter in ["a", "я", "中", "𐐷"] {
-            let slug = slug(&letter.repeat(300));
-            assert!((77..=80).contains(&slug.len()) && slug.starts_with(letter), "{slug}");
-        }
-    }
 }

@@ -4,19 +4,28 @@
 
 mod cli;
 mod commands;
+mod compare;
+mod configuration;
 mod demo;
 mod diagram;
+mod estimates;
 mod explain;
 pub mod explore;
+mod figure;
 mod files;
 mod findings;
+mod html;
 mod hunt;
+mod hunt_page;
 mod interrupt;
 mod load;
 mod measures;
 mod merge;
 mod moment;
+mod observing;
 mod page;
+mod pictures;
+mod portrait;
 mod progress;
 mod quiet;
 mod reference;
@@ -25,9 +34,12 @@ mod report;
 mod run;
 mod seeds;
 mod shrink;
+mod study;
 mod summary;
+mod sweep;
 mod text;
 mod trace;
+mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -74,6 +86,9 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Replay(args)) => replay::command(args, called),
         Some(Command::Shrink(args)) => shrink::command(args, called),
         Some(Command::Explain(args)) => explain::command(args, called),
+        Some(Command::Compare(args)) => compare::command(args, called),
+        Some(Command::Sweep(args)) => sweep::command(args, called),
+        Some(Command::Verify(args)) => verify::command(args, called),
         Some(Command::List(output)) => reference::list(*output, called),
         Some(Command::Show(args)) => reference::show(args, called),
         Some(Command::New { name }) => reference::new(name, called),

@@ -9,7 +9,7 @@ use sim_core::case::{Case, VERSION};
 use sim_core::{Fault, FaultError, Instant};
 use sim_models::builtin;
 use sim_models::json::{self, Json, JsonValue};
-use sim_models::language::Choices;
+use sim_models::language::{Choices, Document, Settings};
 use sim_models::problem::{Problem, Problems, Severity, Source, did_you_mean};
 use sim_models::scenario::{CaseError, Changes, Model, ModelError, Scenario};
 
@@ -125,7 +125,7 @@ fn fault(text: &str) -> Result<Fault, Bad> {
 }
 
 /// The message, and below it the line with a caret at the word.
-fn wrong_fault(error: &FaultError) -> Bad {
+pub(crate) fn wrong_fault(error: &FaultError) -> Bad {
     let lines: Vec<String> = error.caret().lines().map(|line| format!("\n  {line}")).collect();
     bad!("fault: {error}{}", lines.concat())
 }
@@ -225,6 +225,12 @@ fn place<'a>(root: &'a Json, way: &str) -> &'a Json {
 }
 
 impl LoadedCase {
+    /// The settings and remedies of the scenario inside.
+    pub(crate) fn settings(&self) -> Result<Settings, Bad> {
+        let document = Document::from_json(self.source.file(), &self.case.scenario);
+        document.map(|document| document.settings().clone()).map_err(|problems| self.inner(&problems))
+    }
+
     /// What is wrong with the case as a whole, at its places in the case file.
     pub(crate) fn wrong(&self, error: &CaseError) -> Bad {
         match error {

@@ -1,10 +1,14 @@
 //! What a run measured, as JSON and as text.
 
 use serde_json::{Map, Value, json};
-use sim_core::{Judged, Outcome, Verdict};
+use sim_core::{Duration, Judged, Outcome, Verdict};
 use sim_models::program::Expected;
 use sim_models::scenario::{Model, Run};
+use sim_models::stats::{Confidence, Estimate};
+use sim_models::study::{Single, Unit};
 
+use crate::estimates::{NOTHING, with_interval};
+use crate::study::estimate_json;
 use crate::text::{self, Side, table};
 
 /// The keys that `run --json` prints and `replay --json` adds to.
@@ -104,6 +108,11 @@ pub(crate) fn headline(model: &Model, outcome: &Outcome) -> String {
 
 /// A line per property: verdict, name, what was seen, where.
 pub(crate) fn properties(judged: &[Judged]) -> String {
+    table(&[Side::Left, Side::Left, Side::Left], &property_rows(judged))
+}
+
+/// The cells of these lines.
+pub(crate) fn property_rows(judged: &[Judged]) -> Vec<Vec<String>> {
     let row = |judged: &Judged| {
         let place = match (judged.event, judged.at) {
             (Some(event), Some(at)) => format!("event {} at {}", text::count(event), text::length(at)),
@@ -112,25 +121,92 @@ pub(crate) fn properties(judged: &[Judged]) -> String {
         let detail = [judged.detail.as_str(), &place].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
         vec![judged.verdict.to_string(), judged.name.clone(), detail.join(", ")]
     };
-    table(&[Side::Left, Side::Left, Side::Left], &judged.iter().map(row).collect::<Vec<_>>())
+    judged.iter().map(row).collect()
 }
 
 /// Requests and their latency as two small tables.
 pub(crate) fn traffic(run: &Run) -> String {
-    let of = &run.requests;
-    if of.total == 0 {
+    if run.requests.total == 0 {
         return String::new();
     }
-    let head = ["requests", "total", "ok", "error", "unknown", "unanswered", "availability"];
-    let counts = [of.total, of.ok, of.error, of.unknown, of.unanswered].map(text::count);
-    let availability = of.availability.map_or("-".to_owned(), text::percent);
-    let row: Vec<String> = std::iter::once(String::new()).chain(counts).chain([availability]).collect();
-    let requests = columns(&head, row);
+    let [requests, latency] =
+        [("requests", request_cells(run)), ("latency", latency_cells(run))].map(|(name, cells)| {
+            let cells = std::iter::once((name, String::new())).chain(cells);
+            let (head, row): (Vec<&str>, Vec<String>) = cells.unzip();
+            columns(&head, row)
+        });
+    format!("{requests}{latency}")
+}
+
+/// What became of the requests, each count under its name.
+pub(crate) fn request_cells(run: &Run) -> Vec<(&'static str, String)> {
+    let of = &run.requests;
+    vec![
+        ("total", text::count(of.total)),
+        ("ok", text::count(of.ok)),
+        ("error", text::count(of.error)),
+        ("unknown", text::count(of.unknown)),
+        ("unanswered", text::count(of.unanswered)),
+        ("availability", of.availability.map_or(NOTHING.to_owned(), text::percent)),
+    ]
+}
+
+/// How long they took, each quantile under its name.
+pub(crate) fn latency_cells(run: &Run) -> Vec<(&'static str, String)> {
     let of = &run.latency;
-    let head = ["latency", "p50", "p90", "p99", "p99.9", "max"];
-    let shown = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| text::length((ms * 1e6).round() as u64));
-    let row = std::iter::once(String::new()).chain([of.p50, of.p90, of.p99, of.p999, of.max].map(shown)).collect();
-    format!("{requests}{}", columns(&head, row))
+    let all = [("p50", of.p50), ("p90", of.p90), ("p99", of.p99), ("p99.9", of.p999), ("max", of.max)];
+    let shown = |ms: Option<f64>| ms.map_or(NOTHING.to_owned(), |ms| text::length((ms * 1e6).round() as u64));
+    all.map(|(name, ms)| (name, shown(ms))).to_vec()
+}
+
+/// The head of the table of what one run says of its system.
+pub(crate) const ESTIMATES: [&str; 4] = ["estimate", "value (95 %)", "method", "requests"];
+
+/// What one run says of its system; nothing without a request.
+pub(crate) fn estimates(single: &Single, warmup: Option<Duration>) -> String {
+    let rows = estimate_rows(single);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = ESTIMATES.map(str::to_owned).to_vec();
+    let sides = [Side::Left, Side::Left, Side::Left, Side::Right];
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    let words = estimate_words(single, warmup).into_iter().map(|words| text::indented(&text::wrapped(&words), 2));
+    table(&sides, &rows) + &words.collect::<String>()
+}
+
+/// A row for each estimate.
+pub(crate) fn estimate_rows(single: &Single) -> Vec<Vec<String>> {
+    let named = [("availability", Unit::Share, &single.availability), ("mean", Unit::Millis, &single.mean)];
+    let quantiles = single.quantiles.iter().map(|(name, estimate)| (*name, Unit::Millis, estimate));
+    let all = named.into_iter().chain(quantiles).filter(|(.., estimate)| estimate.value.is_some());
+    let row = |(name, unit, estimate): (&str, Unit, &Estimate)| {
+        let (shown, method) = (with_interval(&unit, estimate), estimate.method.name().to_owned());
+        vec![name.to_owned(), shown, method, text::count(estimate.n)]
+    };
+    all.map(row).collect()
+}
+
+/// What the estimates leave out.
+pub(crate) fn estimate_words(single: &Single, warmup: Option<Duration>) -> Option<String> {
+    let warmup = warmup?;
+    let requests = text::counted(single.warming, "request");
+    Some(format!("the warm-up of {warmup} took {requests}, which are in no estimate"))
+}
+
+/// The same for programs: `{value lo hi method n unit}` each.
+pub(crate) fn estimates_json(single: &Single, warmup: Option<Duration>) -> Value {
+    let mut members = Map::new();
+    members.insert("confidence".to_owned(), json!(Confidence::USUAL.share()));
+    members.insert("warmup".to_owned(), json!(warmup.map(|warmup| warmup.to_string())));
+    members.insert("warmup_requests".to_owned(), json!(single.warming));
+    let mut put = |name: &str, unit, estimate| {
+        members.insert(name.to_owned(), Value::Object(estimate_json(estimate, &unit)));
+    };
+    put("availability", Unit::Share, &single.availability);
+    put("mean", Unit::Millis, &single.mean);
+    single.quantiles.iter().for_each(|(name, estimate)| put(name, Unit::Millis, estimate));
+    Value::Object(members)
 }
 
 fn columns(head: &[&str], row: Vec<String>) -> String {
@@ -147,6 +223,12 @@ pub(crate) enum Expecting {
 
 /// A line per metric: name, value, unit, what the file expects, what it is.
 pub(crate) fn metrics(model: &Model, run: &Run, expecting: Expecting) -> String {
+    let sides = [Side::Left, Side::Right, Side::Left, Side::Left, Side::Left];
+    without_empty_columns(&sides, &metric_rows(model, run, expecting))
+}
+
+/// The cells of these lines.
+pub(crate) fn metric_rows(model: &Model, run: &Run, expecting: Expecting) -> Vec<Vec<String>> {
     let program = model.program();
     let row = |(name, value): &(String, Option<f64>)| {
         let metric = program.metrics.iter().find(|metric| metric.name == *name);
@@ -156,14 +238,13 @@ pub(crate) fn metrics(model: &Model, run: &Run, expecting: Expecting) -> String 
         let expected = expected.filter(|_| expecting == Expecting::AsTheFileSays).map(expectation);
         vec![
             name.clone(),
-            value.map_or("-".to_owned(), text::number),
+            value.map_or(NOTHING.to_owned(), text::number),
             unit.to_owned(),
             expected.unwrap_or_default(),
             about.to_owned(),
         ]
     };
-    let sides = [Side::Left, Side::Right, Side::Left, Side::Left, Side::Left];
-    without_empty_columns(&sides, &run.metrics.iter().map(row).collect::<Vec<_>>())
+    run.metrics.iter().map(row).collect()
 }
 
 fn expectation(expected: &Expected) -> String {

@@ -37,10 +37,7 @@ pub(crate) fn command(args: &MergeArgs, called: &str) -> Result<Report, Bad> {
 
 /// The report as it was asked for.
 pub(crate) fn shown(findings: &Findings, json: bool, called: &str) -> String {
-    match serde_json::to_value(findings) {
-        Ok(document) if json => format!("{document:#}\n"),
-        _ => findings.text(called),
-    }
+    if json { format!("{:#}\n", findings.document()) } else { findings.text(called) }
 }
 
 fn read(file: &str) -> Result<Source, Bad> {

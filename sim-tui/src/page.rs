@@ -1,15 +1,20 @@
-//! A page of headings, paragraphs, tables and drawings, written as text for a terminal or as Markdown for a bug report.
+//! A page of headings, paragraphs, tables, drawings and figures, written as text for a terminal, as Markdown for a bug report, or as
+//! one HTML file that needs nothing else ([`crate::html`]).
 
+use crate::explore::Glyphs;
+use crate::figure::Figure;
+use crate::figure::terminal::{Paper, drawn};
 use crate::text::{Side, table, wrapped};
 
 /// What can stand on a page.
 #[derive(Debug)]
-enum Block {
+pub(crate) enum Block {
     Heading(String),
     Paragraph(String),
     Lines(Vec<String>),
     Table(Vec<String>, Vec<Vec<String>>),
     Commands(Vec<String>),
+    Figure(Box<Figure>),
 }
 
 /// A page with its title.
@@ -58,6 +63,29 @@ impl Page {
         self.blocks.push(Block::Commands(commands));
     }
 
+    /// A picture.
+    pub(crate) fn figure(&mut self, figure: Figure) {
+        self.blocks.push(Block::Figure(Box::new(figure)));
+    }
+
+    /// Its pictures, from the top.
+    pub(crate) fn figures(&self) -> impl Iterator<Item = &Figure> {
+        self.blocks.iter().filter_map(|block| match block {
+            Block::Figure(figure) => Some(&**figure),
+            _ => None,
+        })
+    }
+
+    /// Its title.
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What stands on it, from the top.
+    pub(crate) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
     /// For a terminal of 80 columns.
     pub(crate) fn text(&self) -> String {
         let mut out = underlined(&self.title);
@@ -71,6 +99,7 @@ impl Page {
                     out += &columns(head, rows);
                 }
                 Block::Commands(commands) => out.extend(commands.iter().map(|command| format!("  {command}\n"))),
+                Block::Figure(figure) => out += &drawn(figure, Paper::usual(Glyphs::Unicode)),
             }
         }
         // A heading stands close above what it is about.
@@ -96,6 +125,9 @@ impl Page {
                     out.extend(rows.iter().map(|row| line(row)));
                 }
                 Block::Commands(commands) => out += &format!("```sh\n{}\n```\n", commands.join("\n")),
+                Block::Figure(figure) => {
+                    out += &format!("```text\n{}```\n", drawn(figure, Paper::usual(Glyphs::Unicode)));
+                }
             }
         }
         out

@@ -134,7 +134,7 @@ pub(crate) fn wrapped(text: &str) -> String {
 }
 
 /// Lines of at most so many characters, broken between words; a longer word has a line of its own.
-fn broken(text: &str, width: usize) -> String {
+pub(crate) fn broken(text: &str, width: usize) -> String {
     let (mut done, mut line) = (String::new(), String::new());
     for word in text.split_whitespace() {
         if !line.is_empty() && wide(&line) + 1 + wide(word) > width {
@@ -149,6 +149,23 @@ fn broken(text: &str, width: usize) -> String {
     }
     done + &line
 }
+
+/// Letters, digits and hyphens, for the name of a file.
+pub(crate) fn slug(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let slug = words.collect::<Vec<_>>().join("-");
+    if slug.is_empty() { "unnamed".to_owned() } else { cut(&slug, LONGEST).to_owned() }
+}
+
+/// The beginning of a text in whole characters and at most so many bytes.
+fn cut(text: &str, bytes: usize) -> &str {
+    let ends = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..ends.unwrap_or(0)]
+}
+
+/// Bytes of a slug: two of them, a seed and what tells cases of one name apart make less than 200, and file systems take 255.
+const LONGEST: usize = 80;
 
 #[cfg(test)]
 mod tests {
@@ -172,5 +189,16 @@ mod tests {
     fn columns_line_up() {
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["long".to_owned(), "23".to_owned()]];
         assert_eq!(table(&[Side::Left, Side::Right], &rows), "  a      1\n  long  23\n");
+    }
+
+    #[test]
+    fn names_of_files_are_plain() {
+        assert_eq!(slug("Charged at most once!"), "charged-at-most-once");
+        assert_eq!(slug("…"), "unnamed");
+        // Letters of one, two, three and four bytes.
+        for letter in ["a", "я", "中", "𐐷"] {
+            let slug = slug(&letter.repeat(300));
+            assert!((77..=80).contains(&slug.len()) && slug.starts_with(letter), "{slug}");
+        }
     }
 }

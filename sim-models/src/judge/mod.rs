@@ -19,7 +19,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use sim_core::{Happening, Instant, Judge, Judged, NodeId, Sim};
+use sim_core::{Duration, Happening, Instant, Judge, Judged, NodeId, Sim};
 
 pub use self::finding::{Reading, Source, Violation};
 use self::plan::Plan;
@@ -28,7 +28,7 @@ use self::state::{Broke, State};
 pub(crate) use self::tally::percentile;
 pub(crate) use self::tally::{latency_ns, rank};
 use self::verdict::{End, Over};
-use crate::message::{Msg, Note};
+use crate::message::{Msg, Note, Tone};
 use crate::program::{Counter, EdgeCounter, EdgeRef, NodeCounter, NodeRef, Program, Role};
 
 /// The property that no file names: a condition or value that cannot be worked out is a finding.
@@ -76,6 +76,17 @@ pub struct Latency {
     pub p999: Option<f64>,
     /// The longest.
     pub max: Option<f64>,
+}
+
+/// A request that has its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// When it was to begin: what it waited before it was sent counts as latency.
+    pub since: Instant,
+    /// How long it took from then to its outcome.
+    pub took: Duration,
+    /// What became of it.
+    pub tone: Tone,
 }
 
 impl ScenarioJudge {
@@ -165,24 +176,25 @@ impl ScenarioJudge {
         Latency { p50, p90, p99, p999, max }
     }
 
+    /// The requests with an outcome: workload by workload, those of one in the order of their outcomes.
+    pub fn answered(&self) -> impl Iterator<Item = Answered> {
+        let samples = self.workloads().flat_map(|workload| &self.state.tally.samples[workload.0 as usize]);
+        samples.map(|sample| Answered {
+            since: sample.since,
+            took: Duration::from_nanos(sample.nanos),
+            tone: sample.tone,
+        })
+    }
+
     /// What was counted of each node and of each edge: `("gateway.calls", 10751)`, `("shop->gateway.late", 697)`.
     pub fn counters(&self) -> Vec<(String, u64)> {
-        let program = &*self.program;
-        let mut all = Vec::new();
-        for node in self.nodes() {
-            let shown = words::shown_counters(program, node).iter();
-            all.extend(shown.map(|counter| {
-                (words::counter(program, Counter::Node(node, *counter)), self.node_counter(node, *counter))
-            }));
-        }
-        use EdgeCounter::{Calls, Error, Late, Ok, Retries, Unknown};
-        for edge in (0..program.edges.len()).map(|edge| EdgeRef(edge as u16)) {
-            all.extend([Calls, Retries, Ok, Error, Unknown, Late].map(|counter| {
-                let place = tally::edge_place(program.nodes.len(), edge, counter);
-                (words::counter(program, Counter::Edge(edge, counter)), self.state.tally.counter(place, None))
-            }));
-        }
-        all
+        let count = |counter| match counter {
+            Counter::Node(node, counter) => self.node_counter(node, counter),
+            Counter::Edge(edge, counter) => {
+                self.state.tally.counter(tally::edge_place(self.program.nodes.len(), edge, counter), None)
+            }
+        };
+        shown_counters(&self.program).map(|counter| (words::counter(&self.program, counter), count(counter))).collect()
     }
 
     /// How far a run has come.
@@ -243,6 +255,24 @@ impl ScenarioJudge {
         };
         Some(node)
     }
+}
+
+/// The names of the counters of a scenario, in the order of [`ScenarioJudge::counters`].
+pub(crate) fn counter_names(program: &Program) -> impl Iterator<Item = String> {
+    shown_counters(program).map(|counter| words::counter(program, counter))
+}
+
+/// What is told of each node and of each edge.
+fn shown_counters(program: &Program) -> impl Iterator<Item = Counter> {
+    use EdgeCounter::{Calls, Error, Late, Ok, Retries, Unknown};
+    let nodes = (0..program.nodes.len()).map(|node| NodeRef(node as u16));
+    let of_nodes = nodes
+        .flat_map(|node| words::shown_counters(program, node).iter().map(move |counter| Counter::Node(node, *counter)));
+    let edges = (0..program.edges.len()).map(|edge| EdgeRef(edge as u16));
+    let of_edges = edges.flat_map(|edge| {
+        [Calls, Retries, Ok, Error, Unknown, Late].into_iter().map(move |counter| Counter::Edge(edge, counter))
+    });
+    of_nodes.chain(of_edges)
 }
 
 impl Judge<Msg> for ScenarioJudge {

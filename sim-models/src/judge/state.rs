@@ -377,7 +377,7 @@ impl State {
             self.count(plan, counter);
         }
         let nanos = latency_ns(self.at, since);
-        self.tally.samples[place].push(Sample { since, nanos });
+        self.tally.samples[place].push(Sample { since, nanos, tone });
         let inside = |window: &Option<usize>| window.is_none_or(|window| plan.windows[window].contains(since));
         for ((of, window), share) in plan.shares.iter().zip(&mut self.shares) {
             if *of == workload && inside(window) {

@@ -11,6 +11,7 @@ use sim_core::{Instant, Ratio};
 use crate::keymap::KeyMap;
 use crate::message::Tone;
 use crate::program::{EdgeCounter, EdgeRef, NodeCounter, NodeRef, Program};
+use crate::stats::nearest_rank;
 
 use super::question::Cell;
 
@@ -115,6 +116,8 @@ pub(super) struct Sample {
     pub(super) since: Instant,
     /// How long it took.
     pub(super) nanos: u64,
+    /// What became of it.
+    pub(super) tone: Tone,
 }
 
 /// How many requests were ok, of those with an outcome.
@@ -211,8 +214,7 @@ pub(crate) const fn latency_ns(outcome: Instant, since: Instant) -> u64 {
 
 /// The place of a share among so many sorted samples, from 1: the nearest rank, no less than that share is at or below it.
 pub(crate) fn rank(share: Ratio, samples: usize) -> usize {
-    let rank = (u128::from(share.parts()) * samples as u128).div_ceil(u128::from(Ratio::ONE.parts()));
-    (rank as usize).max(1)
+    nearest_rank(share, samples as u64) as usize
 }
 
 /// The nearest-rank percentile; none without a sample. The samples are reordered.

@@ -579,6 +579,7 @@ pub static DIST: Verbs = Verbs {
         verb("uniform", Shape::PairOf(&Shape::Duration), "Anything from one to the other.", &[]),
         verb("exponential", Shape::Duration, "Memoryless, by its mean.", &[]),
         verb("lognormal", Shape::Object(&LOGNORMAL), "By median and sigma, or by p50 and p99.", &[]),
+        verb("pareto", Shape::Object(&PARETO), "A tail like a power, by its shortest time and alpha.", &[]),
         verb("table", Shape::MapOf(Keys::Ratios, &Shape::Duration), "By quantiles, linear between them.", &[]),
         verb("mix", Shape::MapOf(Keys::Ratios, &Shape::Dist), "One of several, by share.", &[]),
     ],
@@ -593,4 +594,18 @@ static LOGNORMAL: Object = Object {
         Field::new("p99", Shape::Duration, "Of a hundred, one is longer."),
     ],
     any_of: &["median", "p50"],
+};
+
+static PARETO: Object = Object {
+    what: "a pareto",
+    fields: &[
+        Field::new("min", Shape::Duration, "None is shorter; above 0.").required(),
+        Field::new(
+            "alpha",
+            Shape::Float { min: 0.0 },
+            "Longer than x with probability (min/x)^alpha; above 0. The mean is finite above 1, the variance above 2.",
+        )
+        .required(),
+    ],
+    any_of: &[],
 };

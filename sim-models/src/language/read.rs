@@ -309,7 +309,7 @@ pub(super) fn dist(json: &Json) -> Read<Dist> {
     let wrong = |error: DistError| Wrong::at(json, error.to_string());
     let JsonValue::Object(members) = &json.value else { return duration(json).map(Dist::Constant) };
     let Some((kind, inner)) = members.iter().find(|(key, _)| super::grammar::DIST.verb(&key.name).is_some()) else {
-        return Err(Wrong::no(json, "uniform, exponential, lognormal, table or mix"));
+        return Err(Wrong::no(json, "uniform, exponential, lognormal, pareto, table or mix"));
     };
     match (kind.name.as_str(), &inner.value) {
         ("uniform", JsonValue::List(ends)) if ends.len() == 2 => {
@@ -317,6 +317,7 @@ pub(super) fn dist(json: &Json) -> Read<Dist> {
         }
         ("exponential", _) => duration(inner).map(Dist::Exponential),
         ("lognormal", _) => lognormal(inner),
+        ("pareto", _) => pareto(inner),
         ("table", _) => Dist::table(shares(inner, duration)?).map_err(wrong),
         ("mix", _) => Dist::mix(shares(inner, dist)?).map_err(wrong),
         _ => Err(Wrong::no(inner, "a pair [from, to], such as [\"1ms\", \"5ms\"]")),
@@ -332,6 +333,15 @@ fn lognormal(json: &Json) -> Read<Dist> {
             Dist::log_normal_through((percent(50), duration(p50)?), (percent(99), duration(p99)?)).map_err(wrong)
         }
         _ => Err(Wrong::at(json, "a lognormal has either \"median\" and \"sigma\" or \"p50\" and \"p99\"")),
+    }
+}
+
+fn pareto(json: &Json) -> Read<Dist> {
+    match (json.get("min"), json.get("alpha")) {
+        (Some(min), Some(alpha)) => {
+            Dist::pareto(duration(min)?, float(alpha)?).map_err(|error| Wrong::at(json, error.to_string()))
+        }
+        _ => Err(Wrong::at(json, "a pareto has \"min\" and \"alpha\"")),
     }
 }
 
@@ -365,6 +375,11 @@ mod tests {
             r#"{"lognormal": {"median": "1s", "p99": "2s"}}"#,
             "a lognormal has either \"median\" and \"sigma\" or \"p50\" and \"p99\"",
         );
+        check(dist, r#"{"pareto": {"min": "667ms", "alpha": 3}}"#, "Pareto { min: Duration(667000000), alpha: 3.0 }");
+        let bad = "a Pareto has a shortest time above zero, and its alpha is a number above 0";
+        check(dist, r#"{"pareto": {"min": "0s", "alpha": 3}}"#, bad);
+        check(dist, r#"{"pareto": {"min": "1s", "alpha": 0}}"#, bad);
+        check(dist, r#"{"pareto": {"min": "1s"}}"#, "a pareto has \"min\" and \"alpha\"");
         check(
             dist,
             r#"{"uniform": ["2ms", "1ms"]}"#,

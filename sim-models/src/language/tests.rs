@@ -97,6 +97,11 @@ fn a_step_of_the_wrong_form_is_told_what_would_be_right() {
         r#"{"work": {"uniform": ["2ms", "1ms"]}}"#,
         &[r#".work: "work": a uniform distribution goes from the shorter to the longer; 2ms is longer than 1ms"#],
     );
+    check_step(
+        r#"{"work": {"pareto": {"min": "0s", "alpha": 3}}}"#,
+        &[r#".work.pareto: "work": a Pareto has a shortest time above zero, and its alpha is a number above 0"#],
+    );
+    check_step(r#"{"work": {"pareto": {"min": "1s"}}}"#, &[r#".work.pareto: a pareto needs "alpha""#]);
     check_step(r#"{"if": "a = 1", "then": []}"#, &[r#".if: "if": unexpected =: is it equal? write "==""#]);
 }
 

@@ -11,12 +11,12 @@ impl Confidence {
     pub const USUAL: Confidence = Confidence(0.95);
 
     /// Such as 0.95; none unless it lies between 0 and 1.
-    pub fn new(share: f64) -> Option<Confidence> {
-        (share > 0.0 && share < 1.0).then_some(Confidence(share))
+    pub const fn new(share: f64) -> Option<Confidence> {
+        if share > 0.0 && share < 1.0 { Some(Confidence(share)) } else { None }
     }
 
     /// The share itself.
-    pub fn share(self) -> f64 {
+    pub const fn share(self) -> f64 {
         self.0
     }
 
@@ -40,6 +40,8 @@ pub enum Method {
     ClopperPearson,
     /// A share of independent trials: Wilson's, approximate.
     Wilson,
+    /// A share of which no hit was seen: one-sided, exact.
+    RuleOfThree,
     /// A mean over independent replications: Student's t.
     Replications,
     /// A mean over one dependent series: Student's t over the means of its batches.
@@ -48,12 +50,16 @@ pub enum Method {
     OrderStatistics,
     /// A quantile of one dependent series: Student's t over the quantiles of its batches.
     BatchQuantiles,
+    /// A quantile of the requests of many runs: Woodruff's, by how its share varies between sections of the runs.
+    Sections,
     /// Events in a length of time or so: Garwood's, exact under Poisson's law.
     Poisson,
     /// A ratio of two means over independent replications: the jackknife with Student's t.
     Ratio,
     /// The mean of differences between runs of the same seeds: Student's t.
     Paired,
+    /// The difference of two shares of the same trials: Tango's, approximate.
+    Tango,
     /// The difference of means of runs that have no seeds in common: Welch's t.
     Unpaired,
 }
@@ -65,13 +71,16 @@ impl Method {
             Method::Exact => "exact",
             Method::ClopperPearson => "clopper-pearson",
             Method::Wilson => "wilson",
+            Method::RuleOfThree => "rule-of-three",
             Method::Replications => "replications",
             Method::BatchMeans => "batch-means",
             Method::OrderStatistics => "order-statistics",
             Method::BatchQuantiles => "batch-quantiles",
+            Method::Sections => "sections",
             Method::Poisson => "poisson",
             Method::Ratio => "ratio",
             Method::Paired => "paired",
+            Method::Tango => "tango",
             Method::Unpaired => "unpaired",
         }
     }

@@ -27,6 +27,7 @@ use self::engine::{Engine, Shared};
 use self::look::{Letters, Theme};
 use self::pen::Pen;
 use self::session_log::Log;
+pub(crate) use self::terminal::Glyphs;
 use self::terminal::{Input, Inputs, Order, Screen, unfit, variable};
 use self::told::{Ask, Told};
 use crate::cli::Output;
@@ -52,6 +53,11 @@ pub(crate) struct Options {
     pub(crate) ascii: bool,
     /// Where what happens to it is written down.
     pub(crate) record: Option<String>,
+}
+
+/// Which letters this terminal shows; `ascii` is a flag of the command line.
+pub(crate) fn glyphs(ascii: bool) -> Glyphs {
+    terminal::Look::of(variable, ascii).glyphs
 }
 
 /// Whether an explorer can be shown here, and why not.
