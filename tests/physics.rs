@@ -2,146 +2,14 @@
 //!
 //! Each test is a small cast of nodes, a schedule, and the lines that its actors wrote: instant, node, life, what it was told.
 
+use faultline_tests::cast::{
+    A, Act, B, EVERY_SECOND, NOTHING, Probe, Ran, Say, arriving, at, binomial, cast, check, ms, run, with,
+};
 use serde::Serialize;
 use sim_core::{
-    Actor, Clock, Context, Dist, Duration, Event, Happening, Instant, Kind, Link, Message, NodeId, Purpose, Ratio,
-    Rest, Seed, Sim, Step, Sync, System, Timer, Unanswered,
+    Actor, Clock, Context, Dist, Duration, Event, Happening, Instant, Kind, Link, NodeId, Purpose, Ratio, Rest, Step,
+    Sync, System, Timer, Unanswered,
 };
-
-#[derive(Clone, Copy, Debug, Hash, Serialize)]
-enum Say {
-    Ping(u32),
-    Pong(u32),
-}
-
-impl Message for Say {
-    type Note = String;
-    type Shared = ();
-    const KINDS: &'static [&'static str] = &["ping", "pong"];
-    fn kind(&self) -> Kind {
-        Kind(matches!(self, Say::Pong(_)).into())
-    }
-}
-
-type Act = fn(&Event<Say>, &mut Context<'_, Say>);
-
-/// An actor that writes down what it is told, and does what a test says.
-#[derive(Clone, Serialize)]
-struct Probe {
-    #[serde(skip)]
-    act: Act,
-    told: u32,
-    owed: Vec<(NodeId, u32)>,
-}
-
-impl Actor<Say> for Probe {
-    fn handle(&mut self, event: Event<Say>, cx: &mut Context<'_, Say>) {
-        self.told += 1;
-        let (names, life) = (cx.names(), cx.life());
-        let name = names.node(cx.id());
-        let what = match &event {
-            Event::Start(files) => {
-                let text = |record: &[u8]| String::from_utf8_lossy(record).into_owned();
-                let files = files.names().map(|file| files.records(file).map(text).collect::<Vec<_>>().join("+"));
-                format!("start {}", files.collect::<Vec<_>>().join(" ")).trim_end().to_owned()
-            }
-            Event::Message { from, msg } => format!("{msg:?} from {}", names.node(*from)),
-            Event::Timer(timer) => format!("timer {}", timer.0),
-            Event::Synced(sync, Ok(())) => format!("synced {}", sync.0),
-            Event::Synced(sync, Err(error)) => format!("sync {} failed: {error}", sync.0),
-            Event::Refused { by, msg } => format!("{msg:?} refused by {}", names.node(*by)),
-            Event::Reset { by, msg } => format!("{msg:?} reset by {}", names.node(*by)),
-        };
-        cx.note(format!("{name}/{life}: {what}"));
-        if let Event::Message { from, msg: Say::Ping(n) } = event {
-            self.owed.push((from, n));
-        }
-        (self.act)(&event, cx);
-    }
-
-    fn unanswered(&self) -> Vec<Unanswered<Say>> {
-        let cause = |n: u32| sim_core::Cause::root("test", "owed", n.into());
-        self.owed.iter().map(|(from, n)| Unanswered { from: *from, msg: Say::Ping(*n), cause: cause(*n) }).collect()
-    }
-}
-
-const A: NodeId = NodeId(0);
-const B: NodeId = NodeId(1);
-const NOTHING: Act = |_, _| {};
-
-/// Nodes `a`, `b`, `c` … with these programs, and 10 ms on every link.
-fn cast(acts: &[Act]) -> System<Say> {
-    let mut system = System::new();
-    for (act, name) in acts.iter().zip('a'..) {
-        system.node(&name.to_string(), Probe { act: *act, told: 0, owed: Vec::new() });
-    }
-    system.network(Link::with_latency(Dist::Constant(ms(10))));
-    system
-}
-
-fn with(mut system: System<Say>, faults: &[&str]) -> System<Say> {
-    for fault in faults {
-        system.fault(fault.parse().unwrap_or_else(|error| panic!("{error}")));
-    }
-    system
-}
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-fn at(text: &str) -> Instant {
-    text.parse().unwrap()
-}
-
-/// A finished run: what its actors wrote, its steps, and how it stands.
-struct Ran {
-    lines: Vec<String>,
-    steps: Vec<Step>,
-    sim: Sim<Say>,
-}
-
-fn run(system: &System<Say>, seed: u64) -> Ran {
-    let mut sim = system.start(Seed(seed)).unwrap_or_else(|error| panic!("{error}"));
-    let (mut lines, mut steps) = (Vec::new(), Vec::new());
-    while let Some(step) = sim.step_before(at("1h")) {
-        lines.extend(sim.notes().iter().map(|note| format!("{} {note}", step.at)));
-        steps.push(step);
-    }
-    Ran { lines, steps, sim }
-}
-
-impl Ran {
-    fn mentioning(&self, what: &str) -> Vec<&str> {
-        self.lines.iter().map(String::as_str).filter(|line| line.contains(what)).collect()
-    }
-}
-
-/// Runs the cast under the schedule; the lines that mention `what` are these.
-#[track_caller]
-fn check(acts: &[Act], faults: &[&str], what: &str, expected: &[&str]) {
-    assert_eq!(run(&with(cast(acts), faults), 1).mentioning(what), expected, "under {faults:?}");
-}
-
-/// Sends pings 1 to 9 to node `b`, one each second from 1 s on.
-const EVERY_SECOND: Act = |event, cx| {
-    match event {
-        Event::Start(_) => {}
-        Event::Timer(Timer(n)) => cx.send(B, Say::Ping(*n)),
-        _ => return,
-    }
-    let next = if let Event::Timer(Timer(n)) = event { n + 1 } else { 1 };
-    if next < 10 {
-        cx.set(Timer(next), ms(1_000));
-    }
-};
-
-/// The pings of [`EVERY_SECOND`] that arrive at `b`, by number.
-fn arriving(faults: &[&str]) -> Vec<u32> {
-    let ran = run(&with(cast(&[EVERY_SECOND, NOTHING, NOTHING]), faults), 1);
-    let number = |line: &&str| line.split(['(', ')']).nth(1).unwrap().parse().unwrap();
-    ran.mentioning("from a").iter().map(number).collect()
-}
 
 // ── Machines and disks ──
 
@@ -206,7 +74,7 @@ fn a_restart_is_a_pristine_actor_in_its_next_life() {
     assert_eq!(ran.mentioning("start"), ["0s a/1: start", "0s b/1: start", "4.5s b/2: start"]);
     // Start and pings 5 to 9.
     assert_eq!(ran.sim.state(B).unwrap()["told"], 6);
-    assert_eq!(ran.sim.actor::<Probe>(B).unwrap().told, 6);
+    assert_eq!(ran.sim.actor::<Probe>(B).unwrap().told(), 6);
     let started = ran.steps.iter().filter(|step| matches!(step.what, Happening::Started { node: B, life: 2 }));
     let [started] = started.collect::<Vec<_>>()[..] else { panic!("b starts once again") };
     let ended = ran.steps[started.by.unwrap() as usize - 1];
@@ -316,7 +184,12 @@ const ALL_TO_ALL: Act = |event, cx| match event {
 
 /// The links of four nodes `a` to `d` that work under a fault, as text: `ab ac …`.
 fn working(faults: &[&str]) -> String {
-    let ran = run(&with(cast(&[ALL_TO_ALL; 4]), faults), 1);
+    working_of::<4>(faults, 1)
+}
+
+/// The same of so many nodes, with another seed.
+fn working_of<const N: usize>(faults: &[&str], seed: u64) -> String {
+    let ran = run(&with(cast(&[ALL_TO_ALL; N]), faults), seed);
     let pair = |line: &&str| {
         format!("{}{}", &line[line.len() - 1..], line.split(' ').nth(1).unwrap().split('/').next().unwrap())
     };
@@ -346,6 +219,66 @@ fn a_partition_cuts_groups_from_each_other() {
         assert_eq!(working(&[fault]), expected, "{fault}");
     }
     assert_eq!(working(&["partition a | b", "cut c->d"]), "ac ad bc bd ca cb da db dc");
+}
+
+/// For each of five nodes, whom it hears under a fault, from one seed to the next.
+fn heard(fault: &str) -> Vec<Vec<String>> {
+    let of = |seed| {
+        let pairs = working_of::<5>(&[fault], seed);
+        let hears =
+            |node: char| pairs.split(' ').filter(|pair| pair.ends_with(node)).map(|p| p[..1].to_owned()).collect();
+        ('a'..='e').map(hears).map(|names: Vec<String>| names.concat()).collect()
+    };
+    (0..40).map(of).collect()
+}
+
+#[test]
+fn parts_are_drawn_anew_and_have_their_shape() {
+    let count = |hears: &[String]| hears.iter().map(String::len).sum::<usize>();
+    for (shape, links) in [("isolate one of *", 12), ("halves of *", 8), ("bridge of *", 12), ("ring of *", 10)] {
+        let all = heard(&format!("partition {shape}"));
+        assert!(all.iter().all(|hears| count(hears) == links), "{shape}: {all:?}");
+        let different = all.iter().collect::<std::collections::BTreeSet<_>>().len();
+        assert!(different >= 5, "{shape} comes out in {different} ways");
+        assert!(heard(&format!("0s..1s partition {shape}")).iter().all(|hears| count(hears) == 20), "{shape} ends");
+    }
+    let bridged = |hears: &Vec<String>| hears.iter().filter(|all| all.len() == 4).count() == 1;
+    assert!(heard("partition bridge of *").iter().all(bridged));
+    for hears in heard("partition ring of *") {
+        assert!(hears.iter().all(|two| two.len() == 2), "each hears a majority: {hears:?}");
+        let views: std::collections::BTreeSet<String> = (hears.iter().zip('a'..))
+            .map(|(two, own)| {
+                let mut view: Vec<char> = two.chars().chain([own]).collect();
+                view.sort_unstable();
+                view.into_iter().collect()
+            })
+            .collect();
+        assert_eq!(views.len(), 5, "no two hear the same: {hears:?}");
+    }
+    // Of four, three are a majority; of those outside nothing changes.
+    assert_eq!(working(&["partition ring of a b c d"]), "ab ad ba bc cb cd da dc");
+    assert_eq!(working(&["partition isolate a"]), working(&["partition a | *"]));
+}
+
+#[test]
+fn a_minority_is_fewer_than_half_and_at_least_one() {
+    let together = |seed| {
+        let all = restarts("1s..2s crash any minority of worker", seed);
+        assert!(all.iter().all(|(at, _)| at.to_string() == "2s"));
+        all.len()
+    };
+    let sizes: Vec<usize> = (0..60).map(together).collect();
+    assert!(sizes.iter().all(|size| (1..=2).contains(size)), "{sizes:?}");
+    binomial(sizes.iter().filter(|size| **size == 2).count(), 60.0, 0.5);
+    // Dice know nodes by their names: the same nodes in another order are drawn alike.
+    let names = |names: [&str; 3], fault: &str| {
+        let mut system = System::new();
+        names.iter().for_each(|name| _ = system.node(name, Probe::new(NOTHING)));
+        let ran = run(&with(system, &[fault]), 3);
+        ran.mentioning("/2: start").iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()
+    };
+    let fault = "1s..2s crash any minority of *";
+    assert_eq!(names(["x", "y", "z"], fault), names(["z", "x", "y"], fault));
 }
 
 #[test]
@@ -436,7 +369,7 @@ fn about_is_drawn_exponentially_for_gaps_and_lengths() {
 fn restarts(fault: &str, seed: u64) -> Vec<(Instant, String)> {
     let mut system = System::new();
     for n in 1..=5 {
-        system.node(&format!("worker-{n}"), Probe { act: NOTHING, told: 0, owed: Vec::new() });
+        system.node(&format!("worker-{n}"), Probe::new(NOTHING));
     }
     let ran = run(&with(system, &[fault]), seed);
     let names = ran.sim.names();
@@ -482,13 +415,6 @@ const MANY: Act = |event, cx| {
         (0..PINGS as u32).for_each(|n| cx.send(B, Say::Ping(n)));
     }
 };
-
-/// Whether a count of hits among `n` is inside the normal approximation of the 99.99 % interval of a binomial.
-#[track_caller]
-fn binomial(hits: usize, n: f64, p: f64) {
-    let (mean, deviation) = (n * p, (n * p * (1.0 - p)).sqrt());
-    assert!((hits as f64 - mean).abs() <= 3.9 * deviation + 0.5, "{hits} of {n} at {p}");
-}
 
 #[test]
 fn loss_is_as_frequent_as_said() {

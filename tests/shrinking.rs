@@ -231,6 +231,50 @@ fn schedule(bits: u64) -> Vec<sim_core::Fault> {
     (0..count).map(|_| line().parse().expect("a fault")).collect()
 }
 
+/// The same of faults that take nothing down, and of partitions that are drawn.
+fn ailing_schedule(bits: u64) -> Vec<sim_core::Fault> {
+    let mut bits = sim_core::seed::mix(bits, 11);
+    let mut below = |bound: u64| {
+        bits = sim_core::seed::mix(bits, 1);
+        bits % bound
+    };
+    let links = ["shop->gateway", "gateway->shop", "shop<->gateway", "*->gateway"];
+    let nodes = ["shop", "gateway", "one of *"];
+    let count = 1 + below(3);
+    let mut line = || {
+        let (from, length) = (below(1_500), 1 + below(1_500));
+        let (link, node) = (links[below(4) as usize], nodes[below(3) as usize]);
+        let what = match below(11) {
+            10 => {
+                format!("burst-loss {link} {}% bad ~{}ms good ~{}ms", 50 + below(51), 50 + below(500), 50 + below(500))
+            }
+            8 => {
+                return format!("partition isolate one of * every ~{}ms for ~{}ms", 100 + below(900), 1 + below(900));
+            }
+            9 => format!("partition {} of *", ["halves", "bridge", "ring"][below(3) as usize]),
+            0 => format!("clog {link}"),
+            1 => format!("clog {link} holding flight"),
+            2 => format!("pause {node}"),
+            3 => format!("slow {node} x{}", 1 + below(20)),
+            4 => format!("clock {node} drift {}ppm", below(1_800_000) as i64 - 900_000),
+            5 => format!("clock {node} step -{}ms", below(900)),
+            6 => return format!("pause {node} every ~{}ms for ~{}ms", 100 + below(900), 1 + below(900)),
+            _ => return format!("clog {link} every ~{}ms for ~{}ms", 100 + below(900), 1 + below(900)),
+        };
+        format!("{from}ms..{}ms {what}", from + length)
+    };
+    (0..count).map(|_| line().parse().expect("a fault")).collect()
+}
+
+#[test]
+fn failing_runs_under_trouble_that_takes_nothing_down_are_left_with_lines_that_fail_by_themselves() {
+    for (scenario, settings, _) in BROKEN {
+        let fared = fared(scenario, settings, 0..30, ailing_schedule);
+        assert!(fared.failing >= 3, "{scenario} {settings:?}: {fared:?}");
+        assert_eq!(fared.by_lines_alone, fared.failing, "{scenario} {settings:?}: {fared:?}");
+    }
+}
+
 /// What becomes of failing runs under schedules that nobody thought of.
 #[derive(Debug, Default)]
 struct Fared {
@@ -240,7 +284,12 @@ struct Fared {
     replays: u64,
 }
 
-fn fared(scenario: &str, settings: &[(&str, &str)], schedules: std::ops::Range<u64>) -> Fared {
+fn fared(
+    scenario: &str,
+    settings: &[(&str, &str)],
+    schedules: std::ops::Range<u64>,
+    schedule: fn(u64) -> Vec<sim_core::Fault>,
+) -> Fared {
     use sim_models::language::Choices;
     use sim_models::scenario::Changes;
     let chosen = settings.iter().fold(Choices::none(), |choices, (name, value)| choices.set(name, value));
@@ -289,7 +338,7 @@ const BROKEN: [(&str, Settings, u64); 4] = [
 /// Runs so many schedules on each system; every run that fails must be left with lines that fail by themselves.
 fn check(schedules: u64) {
     for (scenario, settings, least) in BROKEN {
-        let fared = fared(scenario, settings, 0..schedules);
+        let fared = fared(scenario, settings, 0..schedules, schedule);
         let few = fared.lines.iter().filter(|lines| **lines <= 2).count() as f64 / fared.lines.len() as f64;
         println!(
             "{scenario} {settings:?}: {schedules} schedules, {} fail, {} by lines alone, {:.1} % by two lines or fewer, at most {} lines, {:.1} replays each",

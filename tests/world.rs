@@ -220,7 +220,7 @@ impl Actor<Msg> for Server {
                     self.bench.len() - 1
                 });
                 self.bench[at] = Some(msg);
-                let length = cx.draw(WORK, &self.work);
+                let length = cx.work(WORK, &self.work);
                 cx.set(Timer(at as u32 + 1), length);
             }
             Event::Timer(Timer(at)) if self.durable == Has::Yes => {
@@ -278,7 +278,7 @@ impl Queue {
                 cx.because(cause);
             }
             self.current = Some(msg);
-            let length = cx.draw(WORK, &self.work);
+            let length = cx.work(WORK, &self.work);
             cx.set(Self::DONE, length);
         }
     }
@@ -439,7 +439,7 @@ impl Decisions {
                     let of = operation.as_ref().map_or(String::new(), |operation| format!("{operation} "));
                     self.envelopes.push((format!("{link} {of}#{nth}"), operation.clone()));
                     self.touched.extend(fault.map(|fault| (fault, operation.clone())));
-                    self.answer(operation, cause.lineage, link, format!("{fate:?}"));
+                    self.answer(operation, cause.lineage, link, format!("{:?}", by_dice(*fate)));
                 }
                 Entry::Set { .. }
                 | Entry::Cancelled { .. }
@@ -470,6 +470,15 @@ impl Decisions {
     pub fn lost(&self) -> Vec<&Question> {
         let lost = format!("{:?}", Fate::Lost);
         self.answers.iter().filter(|(_, answers)| answers.contains(&lost)).map(|(question, _)| question).collect()
+    }
+}
+
+/// What dice say of an envelope, whether or not a clog holds it first.
+fn by_dice(fate: Fate) -> Fate {
+    match fate {
+        Fate::Held(after) => Fate::Arrives(after),
+        Fate::HeldTwice(first, second) => Fate::ArrivesTwice(first, second),
+        Fate::Arrives(_) | Fate::ArrivesTwice(..) | Fate::Lost | Fate::Cut => fate,
     }
 }
 
@@ -549,6 +558,27 @@ pub fn schedules() -> impl Strategy<Value = Vec<String>> {
         Just("crash one of svc every ~50ms for ~20ms"),
         Just("crash each of svc every ~80ms for 10ms"),
         Just("loss shop->* 50% every 20ms for 15ms"),
+        Just("clog *->svc holding flight"),
+        Just("clog svc->* reply every ~30ms for ~20ms"),
+        Just("pause one of svc every ~50ms for ~20ms"),
+        Just("pause shop"),
+        Just("slow each of svc-1..svc-1 x5"),
+        Just("slow svc x0.5 every 20ms for 15ms"),
+        Just("clock *-1 drift +300000ppm every ~20ms for ~20ms"),
+        Just("clock shop drift -200000ppm"),
+        Just("clock svc step -1s"),
+        Just("partition isolate one of * cutting flight every ~40ms for ~30ms"),
+        Just("burst-loss *->svc 90% bad ~10ms good ~20ms"),
+        Just("burst-loss *<->svc reply 100% bad ~5ms good ~5ms 5% every ~50ms for ~40ms"),
+        Just("disk svc fsync-fails"),
+        Just("disk one of svc stall every ~20ms for ~20ms"),
+        Just("disk svc bit-rot"),
+        Just("disk svc slow x9"),
+        Just("partition halves of *"),
+        Just("partition bridge of * every 30ms for 20ms"),
+        Just("partition ring of *"),
+        Just("pause any minority of *"),
+        Just("clock one of svc strobe +1s per 1ms"),
     ];
     prop::collection::vec((window, verb).prop_map(|(window, verb)| format!("{window} {verb}")), 0..5)
 }

@@ -1,10 +1,12 @@
 //! What an actor may read and ask while it handles one event.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
 use crate::actor::{Effect, Message};
+use crate::amount::Factor;
 use crate::dice::{Dice, RING, SYNC, TIMER};
 use crate::dist::Dist;
 use crate::id::{NodeId, Sync, Timer};
@@ -21,6 +23,7 @@ pub struct Context<'a, M: Message> {
     pub(crate) life: u32,
     pub(crate) now: Instant,
     pub(crate) wall: Instant,
+    pub(crate) strain: Strain,
     pub(crate) cause: Cause,
     pub(crate) names: &'a Names,
     pub(crate) up: &'a [bool],
@@ -29,6 +32,37 @@ pub struct Context<'a, M: Message> {
     pub(crate) effects: &'a mut Vec<Effect<M>>,
     pub(crate) notes: &'a mut Vec<M::Note>,
     pub(crate) shared: &'a mut M::Shared,
+}
+
+/// What ails the node while it handles one event, and whether it notices.
+#[derive(Clone, Debug)]
+pub(crate) struct Strain {
+    pub(crate) factor: Factor,
+    /// How many pieces of work began.
+    pub(crate) works: u32,
+    /// Whether it looked at its wall clock.
+    pub(crate) looked: Cell<bool>,
+}
+
+/// The wall clock of a node, while it handles one event.
+#[derive(Clone, Copy, Debug)]
+pub struct WallClock<'c> {
+    shows: Instant,
+    looked: &'c Cell<bool>,
+}
+
+impl WallClock<'_> {
+    /// What it shows, as a distance from the start of the run.
+    pub fn read(&self) -> Instant {
+        self.looked.set(true);
+        self.shows
+    }
+}
+
+impl Strain {
+    pub(crate) const fn new(factor: Factor) -> Self {
+        Strain { factor, works: 0, looked: Cell::new(false) }
+    }
 }
 
 impl<'a, M: Message> Context<'a, M> {
@@ -49,7 +83,12 @@ impl<'a, M: Message> Context<'a, M> {
 
     /// The node's wall clock, as a distance from the start of the run: may be wrong, may step.
     pub fn wall(&self) -> Instant {
-        self.wall
+        self.wall_clock().read()
+    }
+
+    /// The node's wall clock, for whoever may not need it: a fault that makes it wrong counts who looks.
+    pub fn wall_clock(&self) -> WallClock<'_> {
+        WallClock { shows: self.wall, looked: &self.strain.looked }
     }
 
     /// The names of nodes, kinds and classes.
@@ -84,6 +123,22 @@ impl<'a, M: Message> Context<'a, M> {
     /// A length of time, drawn for this purpose and cause.
     pub fn draw(&mut self, purpose: Purpose, dist: &Dist) -> Duration {
         self.dice.length(self.node, self.cause, purpose, dist)
+    }
+
+    /// How long a piece of work takes that begins now: drawn for this purpose and cause, and longer by what slows the node.
+    ///
+    /// The answer of the draw is the length without that, so that a line of a case that says it is slowed as the seed's answer
+    /// would be.
+    pub fn work(&mut self, purpose: Purpose, dist: &Dist) -> Duration {
+        let length = self.draw(purpose, dist);
+        if self.strain.factor == Factor::ONE || length.is_zero() { length } else { self.slowness().stretch(length) }
+    }
+
+    /// How many times as long work takes that begins here now; for work whose length comes from elsewhere than
+    /// [`work`](Self::work).
+    pub fn slowness(&mut self) -> Factor {
+        self.strain.works += 1;
+        self.strain.factor
     }
 
     /// Whether something of this chance happens, drawn for this purpose and cause.

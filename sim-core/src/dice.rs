@@ -219,6 +219,17 @@ impl Dice {
         }
     }
 
+    /// 64 bits about how a link stands, whoever sends on it.
+    pub(crate) fn about_link(&self, from: NodeId, to: NodeId, lineage: u64, purpose: Purpose) -> u64 {
+        let key = self.keys[self.group(from).0 as usize] ^ self.keys[self.group(to).0 as usize].rotate_left(32);
+        mix(lineage, key ^ purpose.key())
+    }
+
+    /// Whether every number drawn is one half.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.rest == Rest::Calm
+    }
+
     /// 64 bits about a fault of the schedule, whatever else happens.
     pub(crate) fn about_fault(&self, seed_key: u64, lineage: u64, purpose: Purpose) -> u64 {
         match self.rest {

@@ -40,6 +40,35 @@ impl Disk {
         }
     }
 
+    /// A sync has come to nothing: what it covers is no more durable than before.
+    pub(crate) fn forget_sync(&mut self, number: u64) {
+        self.syncing.remove(&number);
+    }
+
+    /// One bit of one record turns over in every copy of it, as all are the same sectors; false when there is no record.
+    pub(crate) fn rot(&mut self, bits: u64) -> bool {
+        let count = self.written.count();
+        let number = ((u128::from(bits) * u128::from(count)) >> 64) as u64;
+        let Some((file, number)) = self.written.place_of(number) else { return false };
+        let bit = mix(bits, count);
+        for files in [&mut self.written, &mut self.durable].into_iter().chain(self.syncing.values_mut()) {
+            files.rot(&file, number, bit);
+        }
+        true
+    }
+
+    /// The machine loses its power while it writes: beside what is durable, half of the first record that is not. Says whether
+    /// there was such a record.
+    pub(crate) fn tear(&mut self) -> bool {
+        let torn = self.written.first_beyond(&self.durable);
+        self.lose_power();
+        let Some((file, record)) = torn.filter(|(_, record)| record.len() > 1) else { return false };
+        let half: Arc<[u8]> = record[..record.len() / 2].into();
+        self.written.append(file.clone(), half.clone());
+        self.durable.append(file, half);
+        true
+    }
+
     /// What a new life finds after the process died.
     pub(crate) fn after_crash(&mut self) -> Files {
         self.syncing.clear();
@@ -123,6 +152,33 @@ mod tests {
         assert_ne!(copy.fingerprint(), disk.fingerprint());
         assert_eq!(disk.after_crash().records("log").count(), 1_000_001);
         drop((disk, copy));
+    }
+
+    #[test]
+    fn rot_stays_through_a_sync_that_was_under_way_and_a_power_loss() {
+        let mut disk = disk(&["aaaa", "bbbb"]);
+        disk.begin_sync(1);
+        assert!(disk.rot(0));
+        disk.end_sync(1);
+        disk.lose_power();
+        let files = disk.after_crash();
+        let first = files.records("log").next().unwrap();
+        let turned: u32 = first.iter().zip(b"aaaa").map(|(one, other)| (one ^ other).count_ones()).sum();
+        assert_eq!((turned, files.records("log").nth(1)), (1, Some(&b"bbbb"[..])));
+        assert!(!Disk::default().rot(1));
+    }
+
+    #[test]
+    fn a_torn_record_is_the_half_of_the_first_that_was_not_durable() {
+        let mut disk = disk(&["aaaa"]);
+        disk.begin_sync(1);
+        disk.end_sync(1);
+        disk.append("log".into(), b"bbbb"[..].into());
+        disk.append("log".into(), b"cccc"[..].into());
+        assert!(disk.tear());
+        check(&disk.after_crash(), &["aaaa", "bb"]);
+        assert!(!disk.tear());
+        check(&disk.after_crash(), &["aaaa", "bb"]);
     }
 
     #[test]

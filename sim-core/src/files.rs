@@ -100,6 +100,42 @@ impl Files {
         self.0.insert(file, anew);
     }
 
+    /// Where the record of that number stands, from 0 over all files in order: its file, and its number in it.
+    pub(crate) fn place_of(&self, mut number: u64) -> Option<(Arc<str>, u64)> {
+        self.0.iter().find_map(|(name, file)| match number.checked_sub(file.count()) {
+            Some(rest) => {
+                number = rest;
+                None
+            }
+            None => Some((name.clone(), number)),
+        })
+    }
+
+    /// Turns one bit of a record over, if there is such a record and it has bits.
+    pub(crate) fn rot(&mut self, file: &str, number: u64, bit: u64) {
+        let Some(rotting) = self.0.get_mut(file) else { return };
+        let mut anew = File::default();
+        for (at, record) in rotting.records().enumerate() {
+            let mut record = record.to_vec();
+            if at as u64 == number && !record.is_empty() {
+                let bit = bit % (record.len() as u64 * 8);
+                record[(bit / 8) as usize] ^= 1 << (bit % 8);
+            }
+            anew.append(record.into());
+        }
+        *rotting = anew;
+    }
+
+    /// The first record of any file behind all those that `known` has of it, which must be the same.
+    pub(crate) fn first_beyond(&self, known: &Files) -> Option<(Arc<str>, Arc<[u8]>)> {
+        self.0.iter().find_map(|(name, file)| {
+            let (count, print) = known.0.get(name).map_or((0, 0), |known| (known.count(), known.print()));
+            let mut links = std::iter::successors(file.0.as_deref(), |link| link.before.0.as_deref());
+            let next = links.find(|link| link.before.count() == count)?;
+            (next.before.print() == print).then(|| (name.clone(), next.record.clone()))
+        })
+    }
+
     pub(crate) fn fingerprint(&self) -> u64 {
         self.0.iter().fold(0, |all, (name, file)| mix(mix(all, fingerprint(name)), file.print()))
     }

@@ -1,5 +1,7 @@
 //! The world and its laws: a deterministic, single-threaded, discrete-event kernel for distributed systems.
 pub mod actor;
+pub mod amount;
+mod burst;
 pub mod case;
 pub mod clock;
 pub mod coat;
@@ -19,6 +21,7 @@ pub mod names;
 pub mod network;
 pub mod past;
 pub mod pattern;
+mod plight;
 pub mod queue;
 pub mod ratio;
 pub mod run;
@@ -33,9 +36,9 @@ pub mod trace;
 pub mod trail;
 
 pub use actor::{Actor, DiskError, Effect, Event, Message, Unanswered};
-pub use clock::Clock;
+pub use clock::{Clock, Clocks};
 pub use coat::Coat;
-pub use context::Context;
+pub use context::{Context, WallClock};
 pub use dice::{Answer, Draw, Rest};
 pub use digest::Digest;
 pub use files::Files;

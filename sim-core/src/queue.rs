@@ -118,11 +118,18 @@ impl<T: Copy> Queue<T> {
 
     /// Everything pending, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.entries().map(|(_, item)| item)
+    }
+
+    /// Everything pending with the instant at which it is due; of two at one instant the one that comes out first stands first.
+    pub fn entries(&self) -> impl Iterator<Item = (Instant, &T)> {
         let slots = self.slots.iter().zip(self.occupied).flat_map(|(slots, occupied)| {
             slots.iter().enumerate().filter(move |(at, _)| occupied >> at & 1 == 1).map(|(_, slot)| slot.head)
         });
         let entry = |index: u32| self.entries.get(index as usize);
-        slots.flat_map(move |head| std::iter::successors(entry(head), move |e| entry(e.next))).map(|entry| &entry.item)
+        slots
+            .flat_map(move |head| std::iter::successors(entry(head), move |e| entry(e.next)))
+            .map(|entry| (Instant::from_nanos(entry.at), &entry.item))
     }
 
     /// Moves a list of one slot to the finer slots that it now belongs to, in its order.

@@ -34,6 +34,8 @@ pub enum RatioError {
 impl Ratio {
     /// Nothing, never.
     pub const ZERO: Ratio = Ratio(0);
+    /// One of two.
+    pub const HALF: Ratio = Ratio(WHOLE / 2);
     /// Everything, always.
     pub const ONE: Ratio = Ratio(WHOLE);
 

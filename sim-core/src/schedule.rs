@@ -4,19 +4,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::burst::Burst;
 use crate::dice::{Addressee, Dice, Group, Ruling};
 use crate::dist::Dist;
-use crate::fault::{Decision, Disk, Fault, FaultError, Flight, Pace, Ruling as Said, Target, Timed, Value, Verb, When};
+use crate::fault::{
+    Decision, Disk, Fault, FaultError, Flight, Jam, Pace, Ruling as Said, Sides, Target, Timed, Value, Verb, When,
+};
 use crate::id::NodeId;
 use crate::names::Names;
-use crate::network::{Disturbance, Members, Reach};
-use crate::pattern::{Label, Pattern};
+use crate::network::{Disturbance, Members, Reach, Split};
+use crate::pattern::{Label, Name, Pattern};
+use crate::plight::Ailment;
 use crate::seed::{Cause, Operation, Purpose, mix, name_hash};
 use crate::time::{Duration, Instant};
 
 const GAP: Purpose = Purpose::new("gap");
 const LENGTH: Purpose = Purpose::new("length");
 const PICK: Purpose = Purpose::new("pick");
+const HARM: Purpose = Purpose::new("harm");
+const COUNT: Purpose = Purpose::new("count");
 
 /// What a fault does to nodes while it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +30,8 @@ pub(crate) enum Blow {
     Crash,
     CrashWiping,
     PowerLoss,
+    /// It stays up, and something ails it.
+    Ails(Ailment),
 }
 
 /// One fault, ready to run.
@@ -37,8 +45,36 @@ struct Planned {
     end: Instant,
     every: Option<Pace>,
     length: Option<Pace>,
-    /// The nodes it may strike, and whether one is drawn each time; none for faults of the network.
-    victims: Option<(Vec<NodeId>, bool, Blow)>,
+    /// The nodes of which it takes some each time; none when it is about links alone.
+    lots: Option<Lots>,
+}
+
+/// Nodes, which of them a fault takes each time it begins, and what it does to them.
+#[derive(Clone, Debug)]
+struct Lots {
+    /// Each with a hash of its name, by which dice know it: a node more leaves the order of the others as it is.
+    nodes: Vec<(NodeId, u64)>,
+    choice: Choice,
+    /// None: they are parted from each other.
+    blow: Option<Blow>,
+}
+
+/// Which of several nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// All, as they are.
+    All,
+    One,
+    Minority,
+    /// All, in an order that is drawn.
+    Order,
+}
+
+impl Planned {
+    /// Links go before nodes.
+    fn is_of_links(&self) -> bool {
+        self.lots.as_ref().is_none_or(|lots| lots.blow.is_none())
+    }
 }
 
 /// The timed faults of a system, and what they mean for its network.
@@ -90,10 +126,17 @@ struct Turn {
 /// What a fault does at an instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    DisturbanceBegins { lineage: u64 },
-    DisturbanceEnds,
-    Strike(Vec<NodeId>, Blow),
-    Release(Vec<NodeId>),
+    /// With the nodes that were drawn for it, in their order.
+    DisturbanceBegins {
+        lineage: u64,
+        drawn: Vec<NodeId>,
+    },
+    DisturbanceEnds {
+        drawn: Vec<NodeId>,
+    },
+    /// With random bits for what dice say of the blow itself.
+    Strike(Vec<NodeId>, Blow, u64),
+    Release(Vec<NodeId>, Blow),
 }
 
 /// A system's names, as the faults see them.
@@ -109,20 +152,18 @@ impl Plan {
         let (begin, end) = window(timed.when);
         let root = |name: &str| Cause::root("fault", name, twins).lineage;
         let name = identity(&timed.verb);
-        let mut plan = |lineage, victims| {
+        let mut plan = |lineage, lots| {
             let (every, length) = (timed.every, timed.length);
-            self.planned.push(Planned { fault: index, lineage, begin, end, every, length, victims });
+            self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots });
         };
-        match victims(&timed.verb, known) {
-            None => plan(root(&name), None),
-            Some((Target::Each(_), nodes, blow)) => {
-                for node in nodes {
-                    plan(root(&format!("{name} {}", known.names.node(node))), Some((vec![node], false, blow)));
+        match lots(&timed.verb, known) {
+            Some(lots) if matches!(timed.verb.target(), Some(Target::Each(_))) => {
+                for (node, hash) in lots.nodes {
+                    let one = Lots { nodes: vec![(node, hash)], ..lots };
+                    plan(root(&format!("{name} {}", known.names.node(node))), Some(one));
                 }
             }
-            Some((target, nodes, blow)) => {
-                plan(root(&name), Some((nodes, matches!(target, Target::One(_)), blow)));
-            }
+            lots => plan(root(&name), lots),
         }
     }
 
@@ -206,15 +247,15 @@ impl Cursor {
         let end = self.end_of(planned, at, turn, dice);
         self.turns[index as usize].end = Some(end);
         if end != Instant::NEVER {
-            let phase = if planned.victims.is_none() { Phase::LinksEnd } else { Phase::NodesEnd };
+            let phase = if planned.is_of_links() { Phase::LinksEnd } else { Phase::NodesEnd };
             self.pending.insert((end, phase, index));
         }
-        let Some((nodes, one, blow)) = &planned.victims else {
-            return Change::DisturbanceBegins { lineage: planned.lineage };
-        };
-        let struck = if *one { vec![self.drawn(nodes, planned, turn, dice)] } else { nodes.clone() };
+        let struck = planned.lots.as_ref().map(|lots| self.drawn(lots, planned, turn, dice)).unwrap_or_default();
         self.turns[index as usize].struck.clone_from(&struck);
-        Change::Strike(struck, *blow)
+        match planned.lots.as_ref().and_then(|lots| lots.blow) {
+            Some(blow) => Change::Strike(struck, blow, self.bits(planned, turn, HARM, dice)),
+            None => Change::DisturbanceBegins { lineage: planned.lineage, drawn: struck },
+        }
     }
 
     fn end(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
@@ -222,9 +263,10 @@ impl Cursor {
         if planned.every.is_some() {
             self.plan_begin(planned, index, at, dice);
         }
-        match planned.victims {
-            None => Change::DisturbanceEnds,
-            Some(_) => Change::Release(std::mem::take(&mut self.turns[index as usize].struck)),
+        let struck = std::mem::take(&mut self.turns[index as usize].struck);
+        match planned.lots.as_ref().and_then(|lots| lots.blow) {
+            None => Change::DisturbanceEnds { drawn: struck },
+            Some(blow) => Change::Release(struck, blow),
         }
     }
 
@@ -236,7 +278,7 @@ impl Cursor {
             Some(pace) => from + self.paced(pace, planned, turn, GAP, dice),
         };
         if begin < planned.end {
-            let phase = if planned.victims.is_none() { Phase::LinksBegin } else { Phase::NodesBegin };
+            let phase = if planned.is_of_links() { Phase::LinksBegin } else { Phase::NodesBegin };
             self.pending.insert((begin, phase, index));
         }
     }
@@ -262,9 +304,28 @@ impl Cursor {
         }
     }
 
-    fn drawn(&self, nodes: &[NodeId], planned: &Planned, turn: u64, dice: &Dice) -> NodeId {
+    /// The nodes that a fault takes this time.
+    fn drawn(&self, lots: &Lots, planned: &Planned, turn: u64, dice: &Dice) -> Vec<NodeId> {
         let bits = self.bits(planned, turn, PICK, dice);
-        nodes[((u128::from(bits) * nodes.len() as u128) >> 64) as usize]
+        let below = |bits: u64, bound: usize| ((u128::from(bits) * bound as u128) >> 64) as usize;
+        let in_order = || {
+            let mut nodes = lots.nodes.clone();
+            nodes.sort_by_key(|(_, hash)| mix(bits, *hash));
+            nodes.into_iter().map(|(node, _)| node).collect::<Vec<_>>()
+        };
+        match lots.choice {
+            Choice::All => lots.nodes.iter().map(|(node, _)| *node).collect(),
+            Choice::One => vec![lots.nodes[below(bits, lots.nodes.len())].0],
+            Choice::Order => in_order(),
+            Choice::Minority => {
+                // Fewer than half; of two or one there is no minority.
+                let most = lots.nodes.len().saturating_sub(1) / 2;
+                let count = if most == 0 { 0 } else { 1 + below(self.bits(planned, turn, COUNT, dice), most) };
+                let mut nodes = in_order();
+                nodes.truncate(count);
+                nodes
+            }
+        }
     }
 }
 
@@ -310,16 +371,19 @@ fn identity(verb: &Verb) -> String {
         None => format!("{word} {link}"),
     };
     match verb {
-        Verb::Partition { groups, .. } => {
-            let group = |g: &Vec<Pattern>| g.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" ");
-            format!("partition {}", groups.iter().map(group).collect::<Vec<_>>().join(" | "))
-        }
+        Verb::Partition { sides, .. } => format!("partition {sides}"),
         Verb::Cut { link, .. } => on("cut", link, &None),
         Verb::Loss { link, kind, .. } => on("loss", link, kind),
+        Verb::BurstLoss { link, kind, .. } => on("burst-loss", link, kind),
         Verb::Delay { link, kind, .. } => on("delay", link, kind),
         Verb::Duplicate { link, kind, .. } => on("duplicate", link, kind),
+        Verb::Clog { link, kind, .. } => on("clog", link, kind),
         Verb::Crash { target, .. } => format!("crash {target}"),
         Verb::PowerLoss { target } => format!("power-loss {target}"),
+        Verb::Pause { target } => format!("pause {target}"),
+        Verb::Slow { target, .. } => format!("slow {target}"),
+        Verb::Clock { target, .. } => format!("clock {target}"),
+        Verb::Disk { target, .. } => format!("disk {target}"),
     }
 }
 
@@ -331,17 +395,33 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         kinds: kind.as_ref().map(|kind| kinds(kind, known)),
     };
     Some(match verb {
-        Verb::Partition { groups, flight } => Disturbance::Partition {
+        Verb::Partition { sides: Sides::Groups(groups), flight } => Disturbance::Partition {
             sides: known.names.nodes().iter().map(|name| groups.group_of(name).map(|side| side as u32)).collect(),
             flight: *flight == Flight::Cut,
         },
+        Verb::Partition { sides, flight } => {
+            Disturbance::Split { split: split(sides)?, flight: *flight == Flight::Cut }
+        }
         Verb::Cut { link, flight } => Disturbance::Cut { reach: reach(link, &None), flight: *flight == Flight::Cut },
         Verb::Loss { link, kind, ratio } => Disturbance::Loss { reach: reach(link, kind), ratio: *ratio },
+        Verb::BurstLoss { link, kind, ratio, bad, good, rest } => Disturbance::BurstLoss {
+            reach: reach(link, kind),
+            burst: Burst { bad: *bad, good: *good, loss_bad: *ratio, loss_good: *rest },
+            names: known.names.nodes().iter().map(|name| name_hash(name)).collect(),
+        },
         Verb::Delay { link, kind, more, spread } => {
             Disturbance::Delay { reach: reach(link, kind), by: *more, jitter: *spread }
         }
         Verb::Duplicate { link, kind, ratio } => Disturbance::Duplicate { reach: reach(link, kind), ratio: *ratio },
-        Verb::Crash { .. } | Verb::PowerLoss { .. } => return None,
+        Verb::Clog { link, kind, flight } => {
+            Disturbance::Clog { reach: reach(link, kind), flight: *flight == Jam::Flight }
+        }
+        Verb::Crash { .. }
+        | Verb::PowerLoss { .. }
+        | Verb::Pause { .. }
+        | Verb::Slow { .. }
+        | Verb::Clock { .. }
+        | Verb::Disk { .. } => return None,
     })
 }
 
@@ -361,18 +441,63 @@ fn kinds(label: &Label, known: &Known<'_>) -> Members {
     members
 }
 
-fn victims<'v>(verb: &'v Verb, known: &Known<'_>) -> Option<(&'v Target, Vec<NodeId>, Blow)> {
-    let (target, blow) = match verb {
-        Verb::Crash { target, disk: Disk::Kept } => (target, Blow::Crash),
-        Verb::Crash { target, disk: Disk::Wiped } => (target, Blow::CrashWiping),
-        Verb::PowerLoss { target } => (target, Blow::PowerLoss),
-        Verb::Partition { .. } | Verb::Cut { .. } | Verb::Loss { .. } | Verb::Delay { .. } | Verb::Duplicate { .. } => {
-            return None;
-        }
+/// How nodes that are drawn are parted.
+fn split(sides: &Sides) -> Option<Split> {
+    match sides {
+        Sides::Groups(_) => None,
+        Sides::Isolate(_) => Some(Split::Isolate),
+        Sides::Halves(_) => Some(Split::Halves),
+        Sides::Bridge(_) => Some(Split::Bridge),
+        Sides::Ring(_) | Sides::RingOf(_) => Some(Split::Ring),
+    }
+}
+
+fn blow(verb: &Verb) -> Option<Blow> {
+    Some(match verb {
+        Verb::Crash { disk: Disk::Kept, .. } => Blow::Crash,
+        Verb::Crash { disk: Disk::Wiped, .. } => Blow::CrashWiping,
+        Verb::PowerLoss { .. } => Blow::PowerLoss,
+        Verb::Pause { .. } => Blow::Ails(Ailment::Pause),
+        Verb::Slow { factor, .. } => Blow::Ails(Ailment::Slow(*factor)),
+        Verb::Clock { error, .. } => Blow::Ails(Ailment::Clock(*error)),
+        Verb::Disk { ill, .. } => Blow::Ails(Ailment::Disk(*ill)),
+        Verb::Partition { .. }
+        | Verb::Cut { .. }
+        | Verb::Loss { .. }
+        | Verb::BurstLoss { .. }
+        | Verb::Delay { .. }
+        | Verb::Duplicate { .. }
+        | Verb::Clog { .. } => return None,
+    })
+}
+
+/// The nodes of which a fault takes some each time; none when it is about links.
+fn lots(verb: &Verb, known: &Known<'_>) -> Option<Lots> {
+    let among = |covers: &dyn Fn(&str) -> bool| -> Vec<(NodeId, u64)> {
+        let all = known.names.nodes().iter().enumerate();
+        let covered = all.filter(|(_, name)| covers(name));
+        covered.map(|(index, name)| (NodeId(index as u32), name_hash(name))).collect()
     };
-    let all = known.names.nodes().iter().enumerate();
-    let nodes = all.filter(|(_, name)| target.nodes().covers(name)).map(|(index, _)| NodeId(index as u32)).collect();
-    Some((target, nodes, blow))
+    let of_target = |target: &Target, blow| {
+        let choice = match target {
+            Target::All(_) | Target::Each(_) => Choice::All,
+            Target::One(_) => Choice::One,
+            Target::Minority(_) => Choice::Minority,
+        };
+        Lots { nodes: among(&|name| target.nodes().covers(name)), choice, blow }
+    };
+    match verb {
+        Verb::Partition { sides: Sides::Groups(_), .. } => None,
+        Verb::Partition { sides: Sides::Isolate(target), .. } => Some(of_target(target, None)),
+        Verb::Partition { sides: Sides::Halves(nodes) | Sides::Bridge(nodes) | Sides::Ring(nodes), .. } => {
+            Some(Lots { nodes: among(&|name| nodes.covers(name)), choice: Choice::Order, blow: None })
+        }
+        Verb::Partition { sides: Sides::RingOf(names), .. } => {
+            let one = |name: &Name| among(&|node| Pattern::from(name.clone()).covers(node));
+            Some(Lots { nodes: names.iter().flat_map(one).collect(), choice: Choice::All, blow: None })
+        }
+        _ => Some(of_target(verb.target()?, blow(verb))),
+    }
 }
 
 /// The number of the dice that a name in a decision stands for: a group's, or those of the group a node belongs to.

@@ -10,18 +10,21 @@ use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::actor::{Actor, Effect, Event, Message};
-use crate::clock::Clock;
-use crate::context::Context;
+use crate::actor::{Actor, DiskError, Effect, Event, Message};
+use crate::amount::Factor;
+use crate::clock::Clocks;
+use crate::context::{Context, Strain};
 use crate::dice::{Dice, Draw};
 use crate::digest::{Digest, Fold, json_len};
 use crate::disk::Disk;
+use crate::fault::DiskIll;
 use crate::id::{Kind, NodeId, Sync, Timer};
 use crate::names::Names;
-use crate::network::{Active, COPY, Envelope, Fate, Weather};
+use crate::network::{Active, COPY, Disturbance, Envelope, Fate, Weather};
+use crate::plight::{Ailment, Plight};
 use crate::queue::Queue;
 use crate::schedule::{Blow, Change, Cursor};
-use crate::seed::{Cause, Purpose, Seed, name_hash};
+use crate::seed::{Cause, Purpose, Seed, mix, name_hash};
 use crate::system::{Ground, Program};
 use crate::time::{Duration, Instant};
 
@@ -32,10 +35,14 @@ pub struct Sim<M: Message> {
     now: Instant,
     number: u64,
     queue: Queue<Pending>,
-    /// Nodes that come up at this instant, before anything else that is due at it.
-    starting: VecDeque<Starting>,
+    /// What comes at this instant before anything else that is due at it.
+    first: VecDeque<Due>,
+    /// What clogs hold, in the order in which it came to them.
+    clogged: Vec<Clogged>,
     letters: Letters<M>,
     nodes: Vec<Node<M>>,
+    /// By node: what faults do to it that leave it up. Empty until the first does, and apart from the nodes: most runs have none.
+    plights: Vec<Option<Box<Plight<Due>>>>,
     /// By node: whether it is up, apart from the nodes so that handlers can be shown it.
     up: Vec<bool>,
     dice: Dice,
@@ -272,9 +279,24 @@ struct Pending {
 
 #[derive(Clone, Copy, Debug)]
 enum What {
-    Letter { from: NodeId, to: NodeId, letter: u32, form: Form },
-    Timer { node: NodeId, timer: Timer },
-    Synced { node: NodeId, life: u32, sync: Sync, number: u64 },
+    Letter {
+        from: NodeId,
+        to: NodeId,
+        letter: u32,
+        form: Form,
+    },
+    Timer {
+        node: NodeId,
+        timer: Timer,
+    },
+    /// With how it went, when it was over before its node could hear of it.
+    Synced {
+        node: NodeId,
+        life: u32,
+        sync: Sync,
+        number: u64,
+        over: Option<Result<(), DiskError>>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -282,6 +304,31 @@ struct Starting {
     node: NodeId,
     life: u32,
     sent: u64,
+}
+
+/// What is to happen, out of the queue: a node comes up, or an event that has waited for a node.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    Start(Starting),
+    Event(Pending),
+}
+
+/// An envelope on a clogged link, and how long it takes from when it is let go.
+#[derive(Clone, Copy, Debug)]
+struct Clogged {
+    pending: Pending,
+    after: Duration,
+}
+
+impl What {
+    /// The node it comes to.
+    #[inline]
+    fn node(self) -> NodeId {
+        match self {
+            What::Letter { to, .. } => to,
+            What::Timer { node, .. } | What::Synced { node, .. } => node,
+        }
+    }
 }
 
 /// What an envelope is.
@@ -375,9 +422,11 @@ impl<M: Message> Clone for Sim<M> {
             now: self.now,
             number: self.number,
             queue: self.queue.clone(),
-            starting: self.starting.clone(),
+            first: self.first.clone(),
+            clogged: self.clogged.clone(),
             letters: self.letters.clone(),
             nodes: self.nodes.clone(),
+            plights: self.plights.clone(),
             up: self.up.clone(),
             dice: self.dice.clone(),
             weather: self.weather.clone(),
@@ -411,12 +460,14 @@ impl<M: Message> Sim<M> {
             now: Instant::ZERO,
             number: 0,
             queue: Queue::new(),
-            starting: VecDeque::new(),
+            first: VecDeque::new(),
+            clogged: Vec::new(),
             letters: Letters { slots: Vec::new(), free: Vec::new() },
             nodes: system.nodes.iter().map(fresh).collect(),
+            plights: Vec::new(),
             up: vec![true; system.nodes.len()],
             dice,
-            weather: Weather { active: Vec::new(), touched: vec![0; system.faults().len()] },
+            weather: Weather { touched: vec![0; system.faults().len()], ..Weather::default() },
             cursor,
             syncs: 0,
             shared: system.shared.clone(),
@@ -450,11 +501,19 @@ impl<M: Message> Sim<M> {
         loop {
             let fault_at = self.cursor.next();
             let before = limit.min(fault_at);
-            if !self.starting.is_empty() && self.now < before {
-                if let Some(step) = self.node_starts() {
-                    return Some(step);
+            let due = if self.first.is_empty() || self.now >= before {
+                self.queue.pop_before(before)
+            } else {
+                match self.first.pop_front() {
+                    Some(Due::Event(pending)) => Some((self.now, pending)),
+                    Some(Due::Start(starting)) => match self.node_starts(starting) {
+                        None => continue,
+                        step => return step,
+                    },
+                    None => None,
                 }
-            } else if let Some((at, pending)) = self.queue.pop_before(before) {
+            };
+            if let Some((at, pending)) = due {
                 let last = std::mem::replace(&mut self.now, at);
                 if let Some(step) = self.happen(pending) {
                     return Some(step);
@@ -478,6 +537,7 @@ impl<M: Message> Sim<M> {
     pub fn reseed(&mut self, seed: Seed) {
         self.seed = seed;
         self.dice.reseed(seed);
+        self.weather.spells.clear();
         self.cursor.reseed(seed.key(PICKS));
     }
 
@@ -493,7 +553,7 @@ impl<M: Message> Sim<M> {
 
     /// How many events are pending, stale timers included.
     pub fn pending(&self) -> usize {
-        self.queue.len() + self.starting.len()
+        self.queue.len() + self.first.len()
     }
 
     /// Whether nothing will ever happen any more: [`step`](Self::step) would give `None`. Looks at all that is pending.
@@ -510,8 +570,11 @@ impl<M: Message> Sim<M> {
             }
             What::Synced { node, life, .. } => lives(node, life),
         };
-        let starts = |starting: &Starting| lives(starting.node, starting.life);
-        let will_happen = || self.starting.iter().any(starts) || self.queue.iter().any(due);
+        let comes = |first: &Due| match first {
+            Due::Start(starting) => lives(starting.node, starting.life),
+            Due::Event(pending) => due(pending),
+        };
+        let will_happen = || self.first.iter().any(comes) || self.queue.iter().any(due);
         // What is stale may stand before a fault that nobody else waits for: only taking the step tells.
         self.panic.is_some()
             || !will_happen() && (self.cursor.next() == Instant::NEVER || self.clone().step().is_none())
@@ -526,7 +589,9 @@ impl<M: Message> Sim<M> {
         };
         let letters = self.letters.slots.len() * size_of::<Option<M>>() + self.letters.free.len() * size_of::<u32>();
         let nodes: usize = self.nodes.iter().map(node).sum();
-        size_of::<Self>() + self.queue.weight() + letters + nodes + json_len(&self.shared)
+        let ailing: usize = self.plights.iter().flatten().map(|plight| plight.weight()).sum();
+        let aside = (self.first.len() + self.clogged.len()) * size_of::<Clogged>() + ailing;
+        size_of::<Self>() + self.queue.weight() + letters + nodes + aside + json_len(&self.shared)
     }
 
     /// The seed this run follows from.
@@ -583,9 +648,15 @@ impl<M: Message> Sim<M> {
         self.panic.as_ref()
     }
 
-    /// The clock of a node.
-    pub fn clock(&self, node: NodeId) -> Clock {
-        self.ground.system.nodes[node.0 as usize].clock
+    /// The clocks of a node, and how they went so far.
+    pub fn clocks(&self, node: NodeId) -> Clocks {
+        let set = || Clocks::new(self.ground.system.nodes[node.0 as usize].clock);
+        self.plight(node).map_or_else(set, |plight| plight.clocks.clone())
+    }
+
+    /// Whether a fault freezes a node that is up.
+    pub fn is_paused(&self, node: NodeId) -> bool {
+        self.frozen_by(node).is_some()
     }
 
     /// Whether a node is up.
@@ -670,16 +741,23 @@ impl<M: Message> Sim<M> {
         }
         let fault_at = self.cursor.next();
         while self.now < fault_at
-            && let Some(Starting { node, life, .. }) = self.starting.pop_front()
+            && let Some(due) = self.first.pop_front()
         {
-            let this = &self.nodes[node.0 as usize];
-            if this.life == life && this.down == 0 {
-                return Some(Happening::Started { node, life });
+            let forgone = match due {
+                _ if self.waits(due) => None,
+                Due::Event(pending) => self.take(pending),
+                Due::Start(Starting { node, life, .. }) => {
+                    let this = &self.nodes[node.0 as usize];
+                    (this.life == life && this.down == 0).then_some(Happening::Started { node, life })
+                }
+            };
+            if forgone.is_some() {
+                return forgone;
             }
         }
         while let Some((at, pending)) = self.queue.pop_before(fault_at) {
             let last = std::mem::replace(&mut self.now, at);
-            let forgone = self.take(pending);
+            let forgone = if self.waits(Due::Event(pending)) { None } else { self.take(pending) };
             self.now = last;
             if forgone.is_some() {
                 return forgone;
@@ -740,10 +818,15 @@ impl<M: Message> Sim<M> {
     }
 
     fn happen(&mut self, pending: Pending) -> Option<Step> {
+        if !self.plights.is_empty() && self.waits(Due::Event(pending)) {
+            return None;
+        }
         match pending.what {
             What::Letter { from, to, letter, form } => self.letter_arrives(pending, from, to, letter, form),
             What::Timer { node, timer } => self.timer_due(pending, node, timer),
-            What::Synced { node, life, sync, number } => self.disk_answers(pending, node, life, sync, number),
+            What::Synced { node, life, sync, number, over } => {
+                self.disk_answers(pending, node, life, sync, number, over)
+            }
         }
     }
 
@@ -826,8 +909,11 @@ impl<M: Message> Sim<M> {
         Some((slot.cause, slot.set))
     }
 
-    fn node_starts(&mut self) -> Option<Step> {
-        let Starting { node, life, sent } = self.starting.pop_front()?;
+    fn node_starts(&mut self, starting: Starting) -> Option<Step> {
+        let Starting { node, life, sent } = starting;
+        if self.waits(Due::Start(starting)) {
+            return None;
+        }
         let this = &mut self.nodes[node.0 as usize];
         if this.life != life || this.down > 0 {
             return None;
@@ -840,15 +926,26 @@ impl<M: Message> Sim<M> {
         Some(step)
     }
 
-    fn disk_answers(&mut self, pending: Pending, node: NodeId, life: u32, sync: Sync, number: u64) -> Option<Step> {
-        let this = &mut self.nodes[node.0 as usize];
-        if this.life != life || this.down > 0 {
+    fn disk_answers(
+        &mut self,
+        pending: Pending,
+        node: NodeId,
+        life: u32,
+        sync: Sync,
+        number: u64,
+        over: Option<Result<(), DiskError>>,
+    ) -> Option<Step> {
+        let this = &self.nodes[node.0 as usize];
+        if this.life != life || this.down > 0 || over.is_none() && self.stalls(node, pending) {
             return None;
         }
-        this.disk.end_sync(number);
+        let done = over.unwrap_or_else(|| self.end_sync(node, number));
         self.count(6, u64::from(node.0) << 32 | u64::from(sync.0));
         let step = self.stepped(Some(node), Happening::Synced { node, sync }, pending.cause, pending.sent);
-        self.handle(node, Event::Synced(sync, Ok(())), pending.cause);
+        if done.is_err() {
+            self.fold(u64::MAX);
+        }
+        self.handle(node, Event::Synced(sync, done), pending.cause);
         Some(step)
     }
 
@@ -857,11 +954,17 @@ impl<M: Message> Sim<M> {
         let ground = &*self.ground;
         let clock = ground.system.nodes[node.0 as usize].clock;
         let this = &mut self.nodes[node.0 as usize];
+        let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
+        let (now, wall, factor) = match plight {
+            None => (clock.monotonic(self.now), clock.wall(self.now), Factor::ONE),
+            Some(plight) => (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now), plight.factor()),
+        };
         let mut cx = Context {
             node,
             life: this.life,
-            now: clock.monotonic(self.now),
-            wall: clock.wall(self.now),
+            now,
+            wall,
+            strain: Strain::new(factor),
             cause,
             names: &ground.system.names,
             up: &self.up,
@@ -873,6 +976,14 @@ impl<M: Message> Sim<M> {
         };
         let actor = &mut this.actor;
         let outcome = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx)));
+        if let Some(plight) = plight {
+            if cx.strain.works > 0 {
+                self.weather.touch(plight.slowed_by());
+            }
+            if cx.strain.looked.get() {
+                self.weather.touch(plight.wrong_by());
+            }
+        }
         self.log_draws(node);
         if let Err(panic) = outcome {
             self.effects.clear();
@@ -883,7 +994,8 @@ impl<M: Message> Sim<M> {
         for effect in effects.drain(..) {
             self.perform(node, effect);
         }
-        self.effects = effects;
+        // Nothing is asked for while this is performed: what is put back replaces a list that never held anything.
+        std::mem::forget(std::mem::replace(&mut self.effects, effects));
     }
 
     /// Ends the run: the state may be torn after a panic, and nothing acts on it again.
@@ -958,6 +1070,12 @@ impl<M: Message> Sim<M> {
         }
     }
 
+    fn log_each(&mut self, nodes: &[NodeId], entry: impl Fn(NodeId) -> Entry) {
+        if let Some(log) = &mut self.log {
+            log.entries.extend(nodes.iter().map(|node| entry(*node)));
+        }
+    }
+
     fn send(&mut self, from: NodeId, to: NodeId, msg: M, cause: Cause, form: Form) {
         let ground = &*self.ground;
         debug_assert!((to.0 as usize) < self.nodes.len(), "the context refuses nodes that are not there");
@@ -971,7 +1089,7 @@ impl<M: Message> Sim<M> {
             None
         };
         let link = ground.system.links.get(from, to);
-        let envelope = Envelope { from, to, kind, cause };
+        let envelope = Envelope { from, to, kind, cause, at: self.now };
         let disturbances = &ground.plan.disturbances;
         let (fate, fault) = self.weather.fate(envelope, link, disturbances, &self.dice, ruling.as_ref());
         if let Some(log) = &mut self.log {
@@ -996,6 +1114,18 @@ impl<M: Message> Sim<M> {
             }
             Fate::Lost => fold.word(u64::MAX),
             Fate::Cut => fold.word(u64::MAX - 1),
+            Fate::Held(after) => {
+                fold.word(after.nanos() ^ u64::MAX >> 2);
+                let pending = pending(self.letters.put(msg));
+                self.clogged.push(Clogged { pending, after });
+            }
+            Fate::HeldTwice(first, second) => {
+                fold.word(first.nanos() ^ second.nanos().rotate_left(32) ^ u64::MAX >> 3);
+                let original = pending(self.letters.put(msg.clone()));
+                let copy = Pending { cause: cause.then(COPY), ..pending(self.letters.put(msg)) };
+                self.clogged.push(Clogged { pending: original, after: first });
+                self.clogged.push(Clogged { pending: copy, after: second });
+            }
         }
         self.digest = fold.digest();
     }
@@ -1008,8 +1138,17 @@ impl<M: Message> Sim<M> {
     }
 
     fn set(&mut self, node: NodeId, timer: Timer, after: Duration, cause: Cause) {
-        let clock = self.system().nodes[node.0 as usize].clock;
-        let due = (self.now + clock.true_length(after)).min(FOREVER);
+        let true_length = match self.plights.get(node.0 as usize).and_then(Option::as_deref) {
+            None => self.system().nodes[node.0 as usize].clock.true_length(after),
+            Some(plight) => {
+                let true_length = plight.clocks.true_length(after);
+                if true_length != after {
+                    self.weather.touch(plight.drifting_by());
+                }
+                true_length
+            }
+        };
+        let due = (self.now + true_length).min(FOREVER);
         self.fold(due.nanos() ^ u64::from(timer.0).rotate_right(16));
         self.arm(node, timer, due, cause);
         self.log_entry(|| Entry::Set { node, timer, due });
@@ -1050,12 +1189,19 @@ impl<M: Message> Sim<M> {
         let number = self.syncs;
         let dist = self.system().nodes[node.0 as usize].sync.clone();
         self.dice.restart();
-        let after = self.dice.length(node, cause, LENGTH, &dist);
+        let mut after = self.dice.length(node, cause, LENGTH, &dist);
+        if let Some(Some(plight)) = self.plights.get(node.0 as usize)
+            && !after.is_zero()
+        {
+            let (factor, by) = plight.sync_factor();
+            after = factor.stretch(after);
+            self.weather.touch(by);
+        }
         self.log_draws(node);
         self.fold(after.nanos());
         let this = &mut self.nodes[node.0 as usize];
         this.disk.begin_sync(number);
-        let what = What::Synced { node, life: this.life, sync, number };
+        let what = What::Synced { node, life: this.life, sync, number, over: None };
         self.queue.push(self.now + after, Pending { cause, sent: self.number, what });
     }
 
@@ -1068,24 +1214,32 @@ impl<M: Message> Sim<M> {
         let cause = Cause::root("fault", "step", self.number);
         let step = self.stepped(None, what, cause, 0);
         match change {
-            Change::DisturbanceBegins { lineage } => {
+            Change::DisturbanceBegins { lineage, drawn } => {
+                self.log_each(&drawn, |node| Entry::Struck { node });
+                let severed = match &ground.plan.disturbances[fault as usize] {
+                    Some(Disturbance::Split { split, .. }) => Some(split.severed(&drawn, self.nodes.len())),
+                    _ => None,
+                };
                 let at = self.weather.active.partition_point(|other| other.fault <= fault);
-                self.weather.active.insert(at, Active { fault, lineage });
-                self.take_flight(fault);
+                self.weather.active.insert(at, Active { fault, lineage, severed });
+                self.take_flight(at);
+                self.hold_flight(fault);
             }
-            Change::DisturbanceEnds => {
+            Change::DisturbanceEnds { drawn } => {
+                self.log_each(&drawn, |node| Entry::Released { node });
                 if let Some(at) = self.weather.active.iter().position(|active| active.fault == fault) {
                     self.weather.active.remove(at);
                 }
+                self.let_go();
             }
-            Change::Strike(nodes, blow) => {
+            Change::Strike(nodes, blow, bits) => {
                 for node in nodes {
-                    self.strike(node, blow, fault);
+                    self.strike(node, blow, fault, bits);
                 }
             }
-            Change::Release(nodes) => {
+            Change::Release(nodes, blow) => {
                 for node in nodes {
-                    self.release(node);
+                    self.release(node, blow, fault);
                 }
             }
         }
@@ -1094,16 +1248,18 @@ impl<M: Message> Sim<M> {
 
     /// Loses what is already on the way where a fault that says so begins to cut, whether or not it still cuts when that would
     /// have arrived.
-    fn take_flight(&mut self, fault: u32) {
+    fn take_flight(&mut self, place: usize) {
+        let active = &self.weather.active[place];
+        let fault = active.fault;
         let Some(disturbance) = &self.ground.plan.disturbances[fault as usize] else { return };
         if !disturbance.takes_flight() {
             return;
         }
         let mut taken = 0;
-        for pending in self.queue.iter() {
+        for pending in self.queue.iter().chain(self.clogged.iter().map(|clogged| &clogged.pending)) {
             if let What::Letter { from, to, letter, .. } = pending.what
                 && let slot = &mut self.letters.slots[letter as usize]
-                && slot.as_ref().is_some_and(|msg| disturbance.cuts(from, to, msg.kind()))
+                && slot.as_ref().is_some_and(|msg| active.cuts(disturbance, from, to, msg.kind()))
             {
                 // Its entry in the queue finds nothing when it pops.
                 *slot = None;
@@ -1115,17 +1271,24 @@ impl<M: Message> Sim<M> {
     }
 
     /// Takes a node down; what it owed is reset, what it remembered is gone.
-    fn strike(&mut self, node: NodeId, blow: Blow, fault: u32) {
-        self.weather.touched[fault as usize] += 1;
+    fn strike(&mut self, node: NodeId, blow: Blow, fault: u32, bits: u64) {
         self.log_entry(|| Entry::Struck { node });
+        if let Blow::Ails(ailment) = blow {
+            return self.ail(node, ailment, fault, bits);
+        }
+        self.weather.touched[fault as usize] += 1;
         let ground = self.ground.clone();
         let this = &mut self.nodes[node.0 as usize];
         this.down += 1;
         match blow {
-            Blow::Crash => {}
+            Blow::Ails(_) | Blow::Crash => {}
             Blow::CrashWiping => this.disk.wipe(),
             Blow::PowerLoss => {
-                this.disk.lose_power();
+                let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
+                match plight.and_then(|plight| plight.ill_by(DiskIll::TornWrite)) {
+                    None => _ = this.disk.lose_power(),
+                    Some(torn) => self.weather.touched[torn as usize] += u64::from(this.disk.tear()),
+                }
             }
         }
         if this.down > 1 {
@@ -1153,11 +1316,33 @@ impl<M: Message> Sim<M> {
                 self.send(node, owed.from, owed.msg, owed.cause.then(ANSWER), Form::Reset);
             }
         }
+        self.lose_what_waits(node);
+    }
+
+    /// A node that crashes while it is frozen resets what it had received and never looked at.
+    fn lose_what_waits(&mut self, node: NodeId) {
+        let plight = self.plights.get_mut(node.0 as usize).and_then(Option::as_mut);
+        let waiting = plight.map(|plight| {
+            plight.stalled.clear();
+            std::mem::take(&mut plight.waiting)
+        });
+        for due in waiting.unwrap_or_default() {
+            if let Due::Event(Pending { cause, what: What::Letter { from, letter, form, .. }, .. }) = due
+                && let Some(msg) = self.letters.take(letter)
+                && form == Form::Message
+                && self.system().links.get(node, from).answers
+            {
+                self.send(node, from, msg, cause.then(ANSWER), Form::Reset);
+            }
+        }
     }
 
     /// Lets a node up again, once nothing holds it down.
-    fn release(&mut self, node: NodeId) {
+    fn release(&mut self, node: NodeId, blow: Blow, fault: u32) {
         self.log_entry(|| Entry::Released { node });
+        if let Blow::Ails(ailment) = blow {
+            return self.ease(node, ailment, fault);
+        }
         let this = &mut self.nodes[node.0 as usize];
         this.down -= 1;
         if this.down == 0 {
@@ -1169,7 +1354,197 @@ impl<M: Message> Sim<M> {
 
     fn begin_life(&mut self, node: NodeId) {
         let life = self.nodes[node.0 as usize].life;
-        self.starting.push_back(Starting { node, life, sent: self.number });
+        self.first.push_back(Due::Start(Starting { node, life, sent: self.number }));
+    }
+}
+
+/// What ails nodes that stay up, and what clogs hold.
+impl<M: Message> Sim<M> {
+    fn plight(&self, node: NodeId) -> Option<&Plight<Due>> {
+        self.plights.get(node.0 as usize)?.as_deref()
+    }
+
+    /// Puts a sync aside that is due while its disk stalls.
+    fn stalls(&mut self, node: NodeId, pending: Pending) -> bool {
+        let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) else { return false };
+        let Some(fault) = plight.ill_by(DiskIll::Stall) else { return false };
+        plight.stalled.push(Due::Event(pending));
+        self.weather.touched[fault as usize] += 1;
+        true
+    }
+
+    /// A sync is over: it has made its records durable, or what ails the disk has it do otherwise.
+    fn end_sync(&mut self, node: NodeId, number: u64) -> Result<(), DiskError> {
+        let disk = &mut self.nodes[node.0 as usize].disk;
+        let Some(Some(plight)) = self.plights.get(node.0 as usize) else {
+            disk.end_sync(number);
+            return Ok(());
+        };
+        let fails = plight.ill_by(DiskIll::SyncFails);
+        match fails.or_else(|| plight.ill_by(DiskIll::SyncLies)) {
+            None => disk.end_sync(number),
+            Some(fault) => {
+                disk.forget_sync(number);
+                self.weather.touched[fault as usize] += 1;
+            }
+        }
+        if fails.is_some() { Err(DiskError::SyncFailed) } else { Ok(()) }
+    }
+
+    fn frozen_by(&self, node: NodeId) -> Option<u32> {
+        self.plight(node).filter(|_| self.is_up(node))?.frozen_by()
+    }
+
+    /// Puts what is due aside while the node it comes to is frozen. What is stale is left to be dropped as ever.
+    #[cold]
+    fn waits(&mut self, mut due: Due) -> bool {
+        let node = match due {
+            Due::Start(starting) => starting.node,
+            Due::Event(pending) => pending.what.node(),
+        };
+        let Some(fault) = self.frozen_by(node) else { return false };
+        if let Due::Event(pending @ Pending { what: What::Synced { life, number, over: None, .. }, .. }) = due {
+            // The disk goes on; only its answer waits.
+            if self.life(node) != life || self.stalls(node, pending) {
+                return true;
+            }
+            let done = self.end_sync(node, number);
+            if let Due::Event(Pending { what: What::Synced { over, .. }, .. }) = &mut due {
+                *over = Some(done);
+            }
+        }
+        let this = &mut self.nodes[node.0 as usize];
+        let lives = match due {
+            Due::Start(starting) => this.life == starting.life,
+            Due::Event(pending) => match pending.what {
+                What::Letter { letter, .. } => self.letters.slots[letter as usize].is_some(),
+                What::Timer { timer, .. } => {
+                    let slot = &mut this.timers[timer.0 as usize];
+                    let is_due = slot.queued == self.now && slot.due <= self.now;
+                    if is_due {
+                        slot.queued = Instant::NEVER;
+                    }
+                    is_due
+                }
+                What::Synced { life, .. } => this.life == life,
+            },
+        };
+        if lives && let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
+            plight.waiting.push(due);
+            self.weather.touched[fault as usize] += 1;
+        }
+        lives
+    }
+
+    /// Something begins to ail a node.
+    fn ail(&mut self, node: NodeId, ailment: Ailment, fault: u32, bits: u64) {
+        if ailment == Ailment::Disk(DiskIll::BitRot) {
+            let bits = mix(bits, name_hash(self.names().node(node)));
+            let rotten = self.nodes[node.0 as usize].disk.rot(bits);
+            self.weather.touched[fault as usize] += u64::from(rotten);
+        }
+        let now = self.now;
+        self.treat(node, |plight| plight.begin(fault, ailment, now));
+    }
+
+    /// Something ails a node no more; what has waited comes now, before all else.
+    fn ease(&mut self, node: NodeId, ailment: Ailment, fault: u32) {
+        let now = self.now;
+        self.treat(node, |plight| plight.end(fault, ailment, now));
+        let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) else { return };
+        if plight.ill_by(DiskIll::Stall).is_none() {
+            self.first.extend(plight.stalled.drain(..));
+        }
+        if plight.frozen_by().is_some() {
+            return;
+        }
+        for due in std::mem::take(&mut plight.waiting) {
+            if let Due::Event(Pending { what: What::Timer { timer, .. }, .. }) = due {
+                let slot = &mut self.nodes[node.0 as usize].timers[timer.0 as usize];
+                (slot.due, slot.queued) = (now, now);
+            }
+            self.first.push_back(due);
+        }
+    }
+
+    /// Changes what ails a node, and moves its timers to where their lengths end on its clock, if that has changed.
+    fn treat(&mut self, node: NodeId, change: impl FnOnce(&mut Plight<Due>)) {
+        let clock = self.system().nodes[node.0 as usize].clock;
+        let nodes = self.nodes.len();
+        self.plights.resize_with(nodes, || None);
+        let plight = self.plights[node.0 as usize].get_or_insert_with(|| Box::new(Plight::new(clock)));
+        let before = plight.clocks.speed();
+        change(plight);
+        if plight.clocks.speed() == before {
+            return;
+        }
+        let now = self.now;
+        let mut moved = 0;
+        for (number, slot) in self.nodes[node.0 as usize].timers.iter_mut().enumerate() {
+            if slot.due <= now || slot.due >= FOREVER {
+                continue;
+            }
+            let due = (now + plight.clocks.retimed(slot.due.since(now), before)).min(FOREVER);
+            moved += 1;
+            slot.due = due;
+            // Later, its entry in the queue moves by itself when it pops.
+            if due < slot.queued {
+                slot.queued = due;
+                let what = What::Timer { node, timer: Timer(number as u32) };
+                self.queue.push(due, Pending { cause: slot.cause, sent: slot.set, what });
+            }
+        }
+        if moved > 0 {
+            self.weather.touch(plight.drifting_by());
+        }
+        self.fold(moved);
+    }
+
+    /// Takes what is already on the way out of the air where a clog that says so begins.
+    fn hold_flight(&mut self, fault: u32) {
+        let Some(disturbance) = &self.ground.plan.disturbances[fault as usize] else { return };
+        if !disturbance.holds_flight() {
+            return;
+        }
+        let holds = |pending: &Pending| match pending.what {
+            What::Letter { from, to, letter, .. } => {
+                self.letters.slots[letter as usize].as_ref().is_some_and(|msg| disturbance.clogs(from, to, msg.kind()))
+            }
+            What::Timer { .. } | What::Synced { .. } => false,
+        };
+        let mut held: Vec<(Instant, Pending)> =
+            self.queue.entries().filter(|(_, pending)| holds(pending)).map(|(at, pending)| (at, *pending)).collect();
+        // In the order in which they would have arrived; those of one instant stand in theirs already.
+        held.sort_by_key(|(at, _)| *at);
+        self.weather.touched[fault as usize] += held.len() as u64;
+        self.fold(held.len() as u64);
+        for (_, mut pending) in held {
+            let What::Letter { letter, .. } = &mut pending.what else { continue };
+            // Its entry in the queue finds nothing when it pops.
+            let Some(msg) = self.letters.slots[*letter as usize].take() else { continue };
+            *letter = self.letters.put(msg);
+            self.clogged.push(Clogged { pending, after: Duration::ZERO });
+        }
+    }
+
+    /// Sends on what no clog holds any more, in its order.
+    fn let_go(&mut self) {
+        if self.clogged.is_empty() {
+            return;
+        }
+        for Clogged { pending, after } in std::mem::take(&mut self.clogged) {
+            let What::Letter { from, to, letter, .. } = pending.what else { continue };
+            let Some(msg) = &self.letters.slots[letter as usize] else {
+                // It was taken from the air while it waited.
+                self.letters.free.push(letter);
+                continue;
+            };
+            if self.weather.clog(from, to, msg.kind(), &self.ground.plan.disturbances).is_some() {
+                self.clogged.push(Clogged { pending, after });
+            } else {
+                self.queue.push(self.now + after, pending);
+            }
+        }
     }
 }
 

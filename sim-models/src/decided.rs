@@ -144,8 +144,9 @@ fn next(count: &mut u32) -> u32 {
 
 fn fated(fate: Fate) -> Said {
     match fate {
-        Fate::Arrives(after) => Said::Late(after),
-        Fate::ArrivesTwice(_, second) => Said::Twice(second),
+        // A line says how long it takes once no clog holds it.
+        Fate::Arrives(after) | Fate::Held(after) => Said::Late(after),
+        Fate::ArrivesTwice(_, second) | Fate::HeldTwice(_, second) => Said::Twice(second),
         Fate::Lost => Said::Lost,
         Fate::Cut => Said::Cut,
     }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::fault::{Nodes, Pace, Target, Timed, Verb, When};
+use sim_core::pattern::Name;
 use sim_core::{Entry, Fault, Happening, Instant, NodeId, Pattern, Rest, Seed, Trace};
 
 use crate::decided::{Decided, decided};
@@ -91,16 +92,13 @@ fn is_fired(what: &Happening) -> bool {
 /// Whether what a fault does is left to its own dice, or to how often it has happened.
 fn is_drawn(timed: &Timed) -> bool {
     let about = |pace: &Option<Pace>| matches!(pace, Some(Pace::About(_)));
-    timed.every.is_some() || about(&timed.length) || matches!(target(&timed.verb), Some(Target::One(_)))
+    timed.every.is_some() || about(&timed.length) || is_lot(&timed.verb)
 }
 
-fn target(verb: &Verb) -> Option<&Target> {
-    match verb {
-        Verb::Crash { target, .. } | Verb::PowerLoss { target } => Some(target),
-        Verb::Partition { .. } | Verb::Cut { .. } | Verb::Loss { .. } | Verb::Delay { .. } | Verb::Duplicate { .. } => {
-            None
-        }
-    }
+/// Whether dice say which nodes it is about.
+fn is_lot(verb: &Verb) -> bool {
+    let parts = matches!(verb, Verb::Partition { sides, .. } if sides.is_drawn());
+    parts || verb.target().is_some_and(Target::is_drawn)
 }
 
 /// The timed faults of a run with everything about their times and victims written out, in the order in which they began; of
@@ -179,19 +177,16 @@ impl Time {
     fn lines(&self, timed: &Timed, program: &Program) -> Vec<Fault> {
         let when = self.end.map_or(When::From(self.begin), |end| When::Between(self.begin, end));
         let line = |verb: Verb| Fault::Timed(Timed { when, verb, every: None, length: None });
-        if target(&timed.verb).is_none() {
+        if let Verb::Partition { sides, flight } = &timed.verb {
+            let drawn: Option<Vec<Name>> =
+                self.struck.iter().map(|node| program.replica_name(*node).parse().ok()).collect();
+            let sides = drawn.and_then(|drawn| sides.settled(&drawn));
+            return sides.map(|sides| line(Verb::Partition { sides, flight: *flight })).into_iter().collect();
+        }
+        if timed.verb.target().is_none() {
             return vec![line(timed.verb.clone())];
         }
         let names = self.struck.iter().filter_map(|node| program.replica_name(*node).parse::<Pattern>().ok());
-        names.map(|name| line(aimed(timed.verb.clone(), Target::All(Nodes::Like(name))))).collect()
-    }
-}
-
-/// The same blow at another target.
-fn aimed(verb: Verb, at: Target) -> Verb {
-    match verb {
-        Verb::Crash { disk, .. } => Verb::Crash { target: at, disk },
-        Verb::PowerLoss { .. } => Verb::PowerLoss { target: at },
-        other => other,
+        names.map(|name| line(timed.verb.clone().aimed(Target::All(Nodes::Like(name))))).collect()
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Serialize;
-use sim_core::{Duration, Instant, NodeId, Timer};
+use sim_core::{Duration, Instant, NodeId, Timer, WallClock};
 
 use crate::expr::{EvalError, Expr};
 use crate::keymap::KeyMap;
@@ -284,9 +284,9 @@ pub(crate) struct AtCell<'a> {
     pub(crate) version: u64,
     /// When it was last set, if it holds something.
     pub(crate) set_at: Option<Instant>,
-    /// True time at the cell, and the wall clock of its node.
+    /// The clocks of its node.
     pub(crate) now: Instant,
-    pub(crate) wall: Instant,
+    pub(crate) wall: WallClock<'a>,
 }
 
 impl AtCell<'_> {
@@ -298,7 +298,7 @@ impl AtCell<'_> {
             Var::CellVersion => Value::Int(self.version as i64),
             Var::Age => self.set_at.map_or(Value::Null, |at| nanos(self.now.since(at))),
             Var::Key => self.key.clone(),
-            Var::Now => Value::Int(self.wall.nanos() as i64),
+            Var::Now => Value::Int(self.wall.read().nanos() as i64),
             Var::Map(other) => index.map_or(Value::Null, |index| map(*other, index)),
             Var::Try => self.named(|names| Value::Int(i64::from(names.number))),
             Var::Reason => self.named(|names| names.reason.clone()),

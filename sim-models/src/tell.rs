@@ -107,7 +107,9 @@ const fn grade_of_happening(what: Happening) -> Grade {
 const fn grade_of_entry(entry: &Entry) -> Grade {
     match entry {
         Entry::Sent { fate: Fate::Lost | Fate::Cut, .. } | Entry::Down { .. } => Grade::Trouble,
-        Entry::Sent { fate: Fate::Arrives(_) | Fate::ArrivesTwice(..), .. }
+        Entry::Sent {
+            fate: Fate::Arrives(_) | Fate::ArrivesTwice(..) | Fate::Held(_) | Fate::HeldTwice(..), ..
+        }
         | Entry::Set { .. }
         | Entry::Cancelled { .. }
         | Entry::Drew { .. }

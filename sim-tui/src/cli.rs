@@ -73,8 +73,16 @@ pub(crate) enum Command {
     },
     /// Prints the JSON Schema of scenario files, for editors.
     Schema,
-    /// Lists the faults that can be written, with an example of each.
-    Faults(Output),
+    /// Lists the faults that can be written, with an example of each, or tells all about one.
+    Faults {
+        /// The fault, such as clog; all of them when absent.
+        kind: Option<String>,
+        /// Prints the whole reference as Markdown.
+        #[arg(long, conflicts_with_all = ["kind", "json"])]
+        markdown: bool,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Prints completions for a shell.
     Completions {
         /// The shell.

@@ -95,7 +95,7 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Validate { files, output }) => reference::validate(files, *output, called),
         Some(Command::Schema) => Ok(reference::schema()),
         Some(Command::Keys(output)) => Ok(explore::keys_page(*output)),
-        Some(Command::Faults(output)) => Ok(reference::faults(*output)),
+        Some(Command::Faults { kind, markdown, output }) => reference::faults(kind.as_deref(), *markdown, *output),
         Some(Command::Completions { shell }) => Ok(reference::completions(*shell)),
         Some(Command::Man { command }) => reference::man(command.as_deref()),
     }

@@ -290,32 +290,55 @@ pub(crate) fn schema() -> Report {
     Report::json(&json_schema(), Exit::Held)
 }
 
-/// The faults, from the table that the parser follows.
-pub(crate) fn faults(output: Output) -> Report {
-    let sort = |it: &VerbEntry| if it.is_decision() { "decision" } else { "fault" };
-    if output.json {
-        let one = |it: &VerbEntry| {
-            json!({
-                "name": it.name, "example": it.example, "form": it.form, "about": it.about, "kind": sort(it),
-                "built": it.is_built(),
-            })
-        };
-        return Report::json(&VERBS.iter().map(one).collect(), Exit::Held);
+/// The faults, from the table that the parser follows: all of them in short, or all about one.
+pub(crate) fn faults(kind: Option<&str>, markdown: bool, output: Output) -> Result<Report, Bad> {
+    if markdown {
+        return Ok(Report::fine(sim_core::fault::reference()));
     }
-    let page = |title: &str, entries: &mut dyn Iterator<Item = &VerbEntry>| {
-        let one = |it: &VerbEntry| {
-            let later = if it.is_built() { "" } else { " (not built yet)" };
-            format!("  {} {}\n      {}{later}\n      {}\n", it.name, it.form, it.about, it.example)
-        };
-        format!("{title}\n\n{}", entries.map(one).collect::<Vec<_>>().join("\n"))
+    let all = || VERBS.iter().chain(TRIGGERS);
+    let named = |kind: &str| {
+        all().find(|it| it.name == kind).ok_or_else(|| {
+            let names = all().map(|it| it.name);
+            match sim_core::pattern::nearest(kind, names.clone()) {
+                Some(near) => bad!("\"{kind}\" is not a fault; did you mean \"{near}\"?"),
+                None => bad!("\"{kind}\" is not a fault; faults are {}", names.collect::<Vec<_>>().join(", ")),
+            }
+        })
     };
-    let held = page(
+    let kind = kind.map(named).transpose()?;
+    if output.json {
+        let shown: Vec<Value> =
+            VERBS.iter().filter(|it| kind.is_none_or(|kind| kind.name == it.name)).map(row).collect();
+        return Ok(Report::json(&shown.into(), Exit::Held));
+    }
+    if let Some(kind) = kind {
+        return Ok(Report::fine(kind.page()));
+    }
+    let held = in_short(
         "Trouble with a beginning and an end: [WHEN] VERB … [every D] [for D], WHEN being 1s..4s or 1s..",
         &mut VERBS.iter().filter(|it| !it.is_decision()),
     );
-    let decided = page("The answer to one question, without a time", &mut VERBS.iter().filter(|it| it.is_decision()));
-    let triggers = page("In place of a time, a step of the program", &mut TRIGGERS.iter());
-    Report::fine(format!("{held}\n{decided}\n{triggers}"))
+    let decided =
+        in_short("The answer to one question, without a time", &mut VERBS.iter().filter(|it| it.is_decision()));
+    let triggers = in_short("In place of a time, a step of the program", &mut TRIGGERS.iter());
+    Ok(Report::fine(format!("{held}\n{decided}\n{triggers}\nAll about one of them: faultline faults clog\n")))
+}
+
+fn row(it: &VerbEntry) -> Value {
+    let notes: serde_json::Map<String, Value> =
+        it.notes.iter().map(|(word, meaning)| ((*word).to_owned(), Value::from(*meaning))).collect();
+    json!({
+        "name": it.name, "example": it.example, "form": it.form, "about": it.about,
+        "kind": if it.is_decision() { "decision" } else { "fault" }, "built": it.is_built(), "notes": notes,
+    })
+}
+
+fn in_short(title: &str, entries: &mut dyn Iterator<Item = &VerbEntry>) -> String {
+    let one = |it: &VerbEntry| {
+        let later = if it.is_built() { "" } else { " (not built yet)" };
+        format!("  {} {}\n      {}{later}\n      {}\n", it.name, it.form, it.about, it.example)
+    };
+    format!("{title}\n\n{}", entries.map(one).collect::<Vec<_>>().join("\n"))
 }
 
 /// Completions for a shell.

@@ -79,6 +79,8 @@ fn done(names: &Names, entry: &Entry) -> Option<String> {
                 Fate::ArrivesTwice(..) => format!("{sent} twice"),
                 Fate::Lost => format!("{sent}, lost"),
                 Fate::Cut => format!("{sent}, cut"),
+                Fate::Held(_) => format!("{sent}, held"),
+                Fate::HeldTwice(..) => format!("{sent} twice, held"),
             })
         }
         Entry::Down { node } => Some(format!("{} goes down", names.node(*node))),

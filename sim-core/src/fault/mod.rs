@@ -6,8 +6,8 @@
 //! How time is read:
 //! - a fault holds from the beginning of its [`When`] to its end; `for` ends it sooner, and is how long each holds;
 //! - with `every`, a length of peace comes first, then one of trouble, and so on inside the [`When`];
-//! - an instant alone is for what has no end. Every verb built so far holds for a while, so `5s crash db` is an error
-//!   that asks for `5s..` or for a length, `5s crash db for 10s`.
+//! - an instant alone is for what needs no end: `5s clock db step -160ms` sets a clock back for good. What holds for a
+//!   while is not such, so `5s crash db` is an error that asks for `5s..` or for a length, `5s crash db for 10s`.
 
 mod error;
 mod parse;
@@ -21,8 +21,9 @@ use std::num::NonZeroU64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::{FaultError, FaultErrorKind};
-pub use table::{TRIGGERS, VERBS, VerbEntry};
+pub use table::{TRIGGERS, VERBS, VerbEntry, reference};
 
+pub use crate::amount::{Factor, Rate, Shift};
 use crate::pattern::{Label, Name, NameRange, Pattern, nearest};
 use crate::ratio::Ratio;
 use crate::time::{Duration, Instant};
@@ -86,8 +87,8 @@ pub enum Pace {
 pub enum Verb {
     /// `partition a b | c d`: groups do not hear each other; a node in no group keeps its links.
     Partition {
-        /// The groups that are cut from each other.
-        groups: Groups,
+        /// Who does not hear whom.
+        sides: Sides,
         /// What becomes of envelopes already on the way between them.
         flight: Flight,
     },
@@ -106,6 +107,21 @@ pub enum Verb {
         kind: Option<Label>,
         /// The chance.
         ratio: Ratio,
+    },
+    /// `burst-loss a->b 90% bad ~200ms good ~5s`: each link is good or bad by turns, and loses as it stands.
+    BurstLoss {
+        /// The links it happens on; each has turns of its own.
+        link: LinkPattern,
+        /// The kind of message it happens to; all kinds when absent.
+        kind: Option<Label>,
+        /// The chance while a link is bad.
+        ratio: Ratio,
+        /// How long it is bad, in the mean.
+        bad: Duration,
+        /// How long it is good, in the mean.
+        good: Duration,
+        /// The chance while it is good.
+        rest: Ratio,
     },
     /// `delay a->b +200ms ~50ms`: each envelope takes that much longer.
     Delay {
@@ -127,6 +143,15 @@ pub enum Verb {
         /// The chance.
         ratio: Ratio,
     },
+    /// `clog a->b`: envelopes wait on the link; at the end they set off in the order in which they came.
+    Clog {
+        /// The links it happens on.
+        link: LinkPattern,
+        /// The kind of message it happens to; all kinds when absent.
+        kind: Option<Label>,
+        /// Whether those wait too that are on the way when it begins.
+        flight: Jam,
+    },
     /// `crash db`: the process is gone; it starts again at the end, with what it had written.
     Crash {
         /// The nodes.
@@ -139,6 +164,77 @@ pub enum Verb {
         /// The nodes.
         target: Target,
     },
+    /// `pause db`: the process is frozen; what comes to it waits, and is handled at the end in its order.
+    Pause {
+        /// The nodes.
+        target: Target,
+    },
+    /// `slow db x10`: work that begins takes that many times as long.
+    Slow {
+        /// The nodes.
+        target: Target,
+        /// How many times as long.
+        factor: Factor,
+    },
+    /// `clock db step -160ms`: the node's clocks are wrong.
+    Clock {
+        /// The nodes.
+        target: Target,
+        /// How they are wrong.
+        error: ClockError,
+    },
+    /// `disk db fsync-lies`: the node's disk does not do what it says.
+    Disk {
+        /// The nodes.
+        target: Target,
+        /// What is wrong with it.
+        ill: DiskIll,
+    },
+}
+
+/// What is wrong with a node's disk while a fault holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskIll {
+    /// `fsync-fails`: a sync that ends in it fails, and makes nothing durable.
+    SyncFails,
+    /// `fsync-lies`: a sync that ends in it says that all is well, and makes nothing durable.
+    SyncLies,
+    /// `slow x10`: a sync that begins in it takes that many times as long.
+    Slow(Factor),
+    /// `stall`: a sync that would end in it ends when the fault does.
+    Stall,
+    /// `torn-write`: a power loss in it leaves the first half of the first record that was not durable. At one instant, from
+    /// then on.
+    TornWrite,
+    /// `bit-rot`: as it begins, one bit of one record turns over, for good. At one instant, then.
+    BitRot,
+}
+
+/// How a node's clocks are wrong while a fault holds. Timers follow the monotonic clock, which no step and no freeze moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockError {
+    /// `step -160ms`: the wall clock is moved by that much.
+    Step(Shift),
+    /// `drift +80ppm`: both clocks run that much faster. What they have gained by the end stays.
+    Drift(Rate),
+    /// `freeze`: the wall clock stands still, and shows at the end what it would have shown.
+    Freeze,
+    /// `strobe +200ms per 10ms`: the wall clock is moved by that much, and back, by turns of that length.
+    Strobe {
+        /// How far it is moved.
+        ahead: Shift,
+        /// How long it is moved each time, and how long it is right.
+        per: Duration,
+    },
+}
+
+/// Which envelopes a clog holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jam {
+    /// Those that are sent while it holds.
+    AtSending,
+    /// `holding flight`: also those that are on the way when it begins. They arrive at its end.
+    Flight,
 }
 
 /// What becomes of envelopes that were on the way when a link was cut.
@@ -170,6 +266,23 @@ pub struct LinkPattern {
     pub both: bool,
 }
 
+/// Who does not hear whom in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sides {
+    /// `a b | c d`: groups.
+    Groups(Groups),
+    /// `isolate one of kv`: these nodes, together, and all the rest.
+    Isolate(Target),
+    /// `halves of kv`: two halves of them, drawn anew each time; of an odd number the second is larger by one.
+    Halves(Nodes),
+    /// `bridge of kv`: two halves, and one node between them that hears both, drawn anew each time.
+    Bridge(Nodes),
+    /// `ring of kv`: each hears a majority of them, itself included, and no two the same; in an order drawn anew each time.
+    Ring(Nodes),
+    /// `ring of kv-3 kv-1 kv-2`: the same in that order; three nodes or more, none twice.
+    RingOf(Vec<Name>),
+}
+
 /// Two groups of nodes or more, no pattern written twice; `*` means all the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Groups(Vec<Vec<Pattern>>);
@@ -183,6 +296,8 @@ pub enum Target {
     One(Nodes),
     /// `each of s1..s10`: all of them, each with its own dice.
     Each(Nodes),
+    /// `any minority of s1..s5`: fewer than half of them, at least one, how many and which drawn anew each time; nobody of two.
+    Minority(Nodes),
 }
 
 /// Some nodes, by pattern or by number.
@@ -379,18 +494,161 @@ impl Verb {
         match self {
             Verb::Loss { ratio, .. } | Verb::Duplicate { ratio, .. } => ratio.is_zero(),
             Verb::Delay { more, spread, .. } => more.is_zero() && spread.is_zero(),
-            Verb::Partition { .. } | Verb::Cut { .. } | Verb::Crash { .. } | Verb::PowerLoss { .. } => false,
+            Verb::BurstLoss { ratio, bad, rest, .. } => (ratio.is_zero() || bad.is_zero()) && rest.is_zero(),
+            Verb::Slow { factor, .. } => *factor == Factor::ONE,
+            Verb::Clock { error, .. } => error.is_none(),
+            Verb::Disk { ill, .. } => *ill == DiskIll::Slow(Factor::ONE),
+            Verb::Partition { .. }
+            | Verb::Cut { .. }
+            | Verb::Clog { .. }
+            | Verb::Crash { .. }
+            | Verb::PowerLoss { .. }
+            | Verb::Pause { .. } => false,
         }
     }
 
-    fn names(&self) -> Vec<Pattern> {
+    /// Whether it needs no end to make sense at one instant: what it does then, it does for good.
+    pub fn is_momentary(&self) -> bool {
+        matches!(
+            self,
+            Verb::Clock { error: ClockError::Step(_), .. }
+                | Verb::Disk { ill: DiskIll::TornWrite | DiskIll::BitRot, .. }
+        )
+    }
+
+    /// The links it is about, unless it is about nodes or groups.
+    pub fn link(&self) -> Option<&LinkPattern> {
         match self {
-            Verb::Partition { groups, .. } => groups.iter().flatten().cloned().collect(),
             Verb::Cut { link, .. }
+            | Verb::BurstLoss { link, .. }
             | Verb::Loss { link, .. }
             | Verb::Delay { link, .. }
-            | Verb::Duplicate { link, .. } => vec![link.from.clone(), link.to.clone()],
-            Verb::Crash { target, .. } | Verb::PowerLoss { target } => target.nodes().names(),
+            | Verb::Duplicate { link, .. }
+            | Verb::Clog { link, .. } => Some(link),
+            Verb::Partition { .. }
+            | Verb::Crash { .. }
+            | Verb::PowerLoss { .. }
+            | Verb::Pause { .. }
+            | Verb::Slow { .. }
+            | Verb::Clock { .. }
+            | Verb::Disk { .. } => None,
+        }
+    }
+
+    /// The kind of message it is about, if it is about one.
+    pub fn kind(&self) -> Option<&Label> {
+        match self {
+            Verb::Loss { kind, .. }
+            | Verb::BurstLoss { kind, .. }
+            | Verb::Delay { kind, .. }
+            | Verb::Duplicate { kind, .. }
+            | Verb::Clog { kind, .. } => kind.as_ref(),
+            Verb::Partition { .. }
+            | Verb::Cut { .. }
+            | Verb::Crash { .. }
+            | Verb::PowerLoss { .. }
+            | Verb::Pause { .. }
+            | Verb::Slow { .. }
+            | Verb::Clock { .. }
+            | Verb::Disk { .. } => None,
+        }
+    }
+
+    /// The nodes it strikes, unless it is about the network.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Verb::Crash { target, .. }
+            | Verb::PowerLoss { target }
+            | Verb::Pause { target }
+            | Verb::Slow { target, .. }
+            | Verb::Clock { target, .. }
+            | Verb::Disk { target, .. } => Some(target),
+            Verb::Partition { .. }
+            | Verb::Cut { .. }
+            | Verb::Loss { .. }
+            | Verb::BurstLoss { .. }
+            | Verb::Delay { .. }
+            | Verb::Duplicate { .. }
+            | Verb::Clog { .. } => None,
+        }
+    }
+
+    /// The same trouble with other nodes; itself when it is about the network.
+    #[must_use]
+    pub fn aimed(mut self, at: Target) -> Verb {
+        match &mut self {
+            Verb::Crash { target, .. }
+            | Verb::PowerLoss { target }
+            | Verb::Pause { target }
+            | Verb::Slow { target, .. }
+            | Verb::Clock { target, .. }
+            | Verb::Disk { target, .. } => *target = at,
+            Verb::Partition { .. }
+            | Verb::Cut { .. }
+            | Verb::Loss { .. }
+            | Verb::BurstLoss { .. }
+            | Verb::Delay { .. }
+            | Verb::Duplicate { .. }
+            | Verb::Clog { .. } => {}
+        }
+        self
+    }
+
+    fn names(&self) -> Vec<Pattern> {
+        if let Verb::Partition { sides, .. } = self {
+            return sides.names();
+        }
+        let ends = self.link().map(|link| vec![link.from.clone(), link.to.clone()]);
+        ends.or_else(|| self.target().map(|target| target.nodes().names())).unwrap_or_default()
+    }
+}
+
+impl Sides {
+    fn names(&self) -> Vec<Pattern> {
+        match self {
+            Sides::Groups(groups) => groups.iter().flatten().cloned().collect(),
+            Sides::Isolate(target) => target.nodes().names(),
+            Sides::Halves(nodes) | Sides::Bridge(nodes) | Sides::Ring(nodes) => nodes.names(),
+            Sides::RingOf(names) => names.iter().cloned().map(Pattern::from).collect(),
+        }
+    }
+
+    /// Whether dice say who is on which side.
+    pub fn is_drawn(&self) -> bool {
+        match self {
+            Sides::Groups(_) | Sides::RingOf(_) => false,
+            Sides::Isolate(target) => target.is_drawn(),
+            Sides::Halves(_) | Sides::Bridge(_) | Sides::Ring(_) => true,
+        }
+    }
+
+    /// What was drawn, written down, of the nodes that were drawn in this order; `None` when they are too few to be parted.
+    pub fn settled(&self, drawn: &[Name]) -> Option<Sides> {
+        let group = |names: &[Name]| names.iter().cloned().map(Pattern::from).collect::<Vec<_>>();
+        let halves = |names: &[Name]| {
+            let (first, second) = names.split_at(names.len() / 2);
+            Groups::new(vec![group(first), group(second)]).map(Sides::Groups)
+        };
+        match self {
+            Sides::Groups(_) | Sides::RingOf(_) => Some(self.clone()),
+            Sides::Isolate(_) => Groups::new(vec![group(drawn), vec!["*".parse().ok()?]]).map(Sides::Groups),
+            Sides::Halves(_) => halves(drawn),
+            Sides::Bridge(_) => halves(drawn.get(1..)?),
+            Sides::Ring(_) => (drawn.len() >= Sides::LEAST_RING).then(|| Sides::RingOf(drawn.to_vec())),
+        }
+    }
+
+    /// Fewer nodes make no ring.
+    pub(crate) const LEAST_RING: usize = 3;
+}
+
+impl ClockError {
+    fn is_none(self) -> bool {
+        match self {
+            ClockError::Step(ahead) => ahead.is_zero(),
+            ClockError::Drift(rate) => rate.is_zero(),
+            ClockError::Freeze => false,
+            ClockError::Strobe { ahead, per } => ahead.is_zero() || per.is_zero(),
         }
     }
 }
@@ -444,10 +702,15 @@ impl Groups {
 }
 
 impl Target {
+    /// Whether dice say whom it strikes.
+    pub fn is_drawn(&self) -> bool {
+        matches!(self, Target::One(_) | Target::Minority(_))
+    }
+
     /// The nodes among which it strikes.
     pub fn nodes(&self) -> &Nodes {
         match self {
-            Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) => nodes,
+            Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) | Target::Minority(nodes) => nodes,
         }
     }
 }

@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use super::table::Grammar;
 use super::{
-    Decision, Disk, Fault, FaultError, FaultErrorKind, Flight, Groups, LinkName, LinkPattern, Nodes, Nth,
-    OperationName, Pace, Ruling, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
+    ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Groups, Jam, LinkName, LinkPattern,
+    Nodes, Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
 };
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};
@@ -32,7 +32,7 @@ enum Shape {
     Name,
     /// Begins with a digit: a duration, a ratio.
     Number,
-    /// A number behind `+`, `~` or `#`.
+    /// A number behind `+`, `-`, `~` or `#`.
     Marked,
     /// `->`, `<->`, `..` or `|`.
     Sign,
@@ -69,6 +69,7 @@ fn first_word(text: &str) -> Option<(Shape, usize)> {
     Some(match first {
         '0'..='9' => (Shape::Number, number_length(text)),
         '+' | '~' | '#' => (Shape::Marked, 1 + number_length(&text[1..])),
+        '-' if text[1..].starts_with(|c: char| c.is_ascii_digit()) => (Shape::Marked, 1 + number_length(&text[1..])),
         _ => match name_length(text) {
             0 => (Shape::Junk, text.find(char::is_whitespace).unwrap_or(text.len())),
             length => (Shape::Name, length),
@@ -243,7 +244,9 @@ impl<'a> Parser<'a> {
             }
         }
         self.end()?;
-        self.check_lengths(when, every, length)?;
+        if !(verb.is_momentary() && every.is_none()) {
+            self.check_lengths(when, every, length)?;
+        }
         Ok(Timed { when, verb, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
     }
 
@@ -283,9 +286,55 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `partition A B | C D [cutting flight]`
+    /// `partition A B | C D [cutting flight]`, and the shapes of which only the nodes are named.
     pub(super) fn partition(&mut self) -> Read<Verb> {
-        Ok(Verb::Partition { groups: self.groups()?, flight: self.flight()? })
+        Ok(Verb::Partition { sides: self.sides()?, flight: self.flight()? })
+    }
+
+    fn sides(&mut self) -> Read<Sides> {
+        // With a sign between groups all words are nodes, whatever they are called.
+        if self.words[self.next.min(self.words.len())..].iter().any(|word| word.text == "|") {
+            return self.groups().map(Sides::Groups);
+        }
+        if self.accept_both("halves", "of") {
+            return self.nodes().map(Sides::Halves);
+        }
+        if self.accept_both("bridge", "of") {
+            return self.nodes().map(Sides::Bridge);
+        }
+        if self.accept_both("ring", "of") {
+            return self.ring();
+        }
+        if self.accept("isolate") {
+            return match self.target()? {
+                Target::Each(_) => {
+                    let message = "\"each\" would isolate every node by itself";
+                    Err(self.wrong(self.before(), message).advise("write one of, any minority of, or the nodes"))
+                }
+                target => Ok(Sides::Isolate(target)),
+            };
+        }
+        self.groups().map(Sides::Groups)
+    }
+
+    /// The nodes of a ring: some that are put in order, or several in the order of writing.
+    fn ring(&mut self) -> Read<Sides> {
+        let start = self.next;
+        let nodes = self.nodes()?;
+        if self.peek().text.parse::<Pattern>().is_err() {
+            return Ok(Sides::Ring(nodes));
+        }
+        self.next = start;
+        let mut names: Vec<Name> = Vec::new();
+        while self.peek().text.parse::<Pattern>().is_ok() {
+            let word = self.peek();
+            let name = self.name("a node")?;
+            if names.contains(&name) {
+                return Err(self.wrong(word, format!("\"{name}\" stands twice in this ring")).advise("name it once"));
+            }
+            names.push(name);
+        }
+        if names.len() < Sides::LEAST_RING { Err(self.wanted("a third node")) } else { Ok(Sides::RingOf(names)) }
     }
 
     fn groups(&mut self) -> Read<Groups> {
@@ -332,6 +381,22 @@ impl<'a> Parser<'a> {
         Ok(Verb::Loss { link: self.link()?, kind: self.kind_if_any()?, ratio: self.ratio()? })
     }
 
+    /// `burst-loss A->B [KIND] SHARE bad ~LENGTH good ~LENGTH [SHARE]`
+    pub(super) fn burst_loss(&mut self) -> Read<Verb> {
+        let (link, kind, ratio) = (self.link()?, self.kind_if_any()?, self.ratio()?);
+        let (bad, good) = (self.mean("bad")?, self.mean("good")?);
+        let rest = if self.peek().shape == Shape::Number { self.ratio()? } else { Ratio::ZERO };
+        Ok(Verb::BurstLoss { link, kind, ratio, bad, good, rest })
+    }
+
+    /// The mean length of a state, behind its name.
+    fn mean(&mut self, state: &str) -> Read<Duration> {
+        if !self.accept(state) {
+            return Err(self.wanted(&format!("\"{state}\" and a mean length such as ~200ms")));
+        }
+        if self.peek_mark('~') { self.marked_length() } else { Err(self.wanted("a mean length such as ~200ms")) }
+    }
+
     /// `duplicate A->B [KIND] SHARE`
     pub(super) fn duplicate(&mut self) -> Read<Verb> {
         Ok(Verb::Duplicate { link: self.link()?, kind: self.kind_if_any()?, ratio: self.ratio()? })
@@ -363,6 +428,80 @@ impl<'a> Parser<'a> {
     /// `power-loss NODE`
     pub(super) fn power_loss(&mut self) -> Read<Verb> {
         Ok(Verb::PowerLoss { target: self.target()? })
+    }
+
+    /// `clog A->B [KIND] [holding flight]`
+    pub(super) fn clog(&mut self) -> Read<Verb> {
+        let link = self.link()?;
+        // "holding" may be a kind: with the second word it is the clause.
+        let kind = if self.comes("holding", "flight") { None } else { self.kind_if_any()? };
+        let flight = if self.accept_both("holding", "flight") { Jam::Flight } else { Jam::AtSending };
+        Ok(Verb::Clog { link, kind, flight })
+    }
+
+    /// `pause NODE`
+    pub(super) fn pause(&mut self) -> Read<Verb> {
+        Ok(Verb::Pause { target: self.target()? })
+    }
+
+    /// `slow NODE xFACTOR`
+    pub(super) fn slow(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let factor = self.amount(&[Shape::Name], "a factor such as x10")?;
+        Ok(Verb::Slow { target, factor })
+    }
+
+    /// `clock NODE step ±LENGTH | drift ±PPM | freeze | strobe ±LENGTH per LENGTH`
+    pub(super) fn clock(&mut self) -> Read<Verb> {
+        const SIGNED: &[Shape] = &[Shape::Marked, Shape::Number];
+        let target = self.target()?;
+        let word = self.take();
+        let error = match word.text {
+            "step" => ClockError::Step(self.amount(SIGNED, "a length such as -160ms")?),
+            "drift" => ClockError::Drift(self.amount(SIGNED, "a rate such as +80ppm")?),
+            "freeze" => ClockError::Freeze,
+            "strobe" => {
+                let ahead = self.amount(SIGNED, "a length such as +200ms")?;
+                if !self.accept("per") {
+                    return Err(self.wanted("\"per\" and how long it is wrong each time"));
+                }
+                ClockError::Strobe { ahead, per: self.length()? }
+            }
+            _ => {
+                self.next -= 1;
+                return Err(self.wanted("step, drift, freeze or strobe"));
+            }
+        };
+        Ok(Verb::Clock { target, error })
+    }
+
+    /// `disk NODE fsync-fails | fsync-lies | slow xFACTOR | stall | torn-write | bit-rot`
+    pub(super) fn disk(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let word = self.take();
+        let ill = match word.text {
+            "fsync-fails" => DiskIll::SyncFails,
+            "fsync-lies" => DiskIll::SyncLies,
+            "slow" => DiskIll::Slow(self.amount(&[Shape::Name], "a factor such as x10")?),
+            "stall" => DiskIll::Stall,
+            "torn-write" => DiskIll::TornWrite,
+            "bit-rot" => DiskIll::BitRot,
+            _ => {
+                self.next -= 1;
+                return Err(self.wanted("fsync-fails, fsync-lies, slow, stall, torn-write or bit-rot"));
+            }
+        };
+        Ok(Verb::Disk { target, ill })
+    }
+
+    /// An amount of a type of its own, written as one word of these shapes.
+    fn amount<T: FromStr<Err: ToString>>(&mut self, shapes: &[Shape], what: &str) -> Read<T> {
+        let word = self.peek();
+        if !shapes.contains(&word.shape) {
+            return Err(self.wanted(what));
+        }
+        self.take();
+        word.text.parse().map_err(|error: T::Err| self.wrong(word, error.to_string()))
     }
 
     fn ratio(&mut self) -> Read<Ratio> {
@@ -463,6 +602,13 @@ impl<'a> Parser<'a> {
         if self.accept_of("one") {
             return self.nodes().map(Target::One);
         }
+        if self.peek().text == "any" && self.words.get(self.next + 1).is_some_and(|word| word.text == "minority") {
+            self.next += 2;
+            if !self.accept("of") {
+                return Err(self.wanted("\"of\""));
+            }
+            return self.nodes().map(Target::Minority);
+        }
         if self.accept_of("each") {
             return self.nodes().map(Target::Each);
         }
@@ -471,12 +617,7 @@ impl<'a> Parser<'a> {
 
     /// `one of` and `each of`; without the second word the first is a name like others.
     fn accept_of(&mut self, choice: &str) -> bool {
-        let second = self.words.get(self.next + 1).map(|word| word.text);
-        let both = self.peek().text == choice && second == Some("of");
-        if both {
-            self.next += 2;
-        }
-        both
+        self.accept_both(choice, "of")
     }
 
     fn nodes(&mut self) -> Read<Nodes> {
@@ -593,6 +734,20 @@ impl<'a> Parser<'a> {
             self.next += 1;
         }
         accepted
+    }
+
+    /// Whether these two words come now.
+    fn comes(&self, first: &str, second: &str) -> bool {
+        self.peek().text == first && self.words.get(self.next + 1).is_some_and(|word| word.text == second)
+    }
+
+    /// Takes two words that mean something only together; the first alone may be a name.
+    fn accept_both(&mut self, first: &str, second: &str) -> bool {
+        let both = self.comes(first, second);
+        if both {
+            self.next += 2;
+        }
+        both
     }
 
     /// Two words of which the second must follow the first.

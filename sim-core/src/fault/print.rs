@@ -3,8 +3,8 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::{
-    Decision, Disk, Fault, Flight, Groups, LinkName, LinkPattern, Nodes, Nth, OperationName, Pace, Ruling, Target,
-    Timed, Value, Verb, When,
+    ClockError, Decision, Disk, DiskIll, Fault, Flight, Groups, Jam, LinkName, LinkPattern, Nodes, Nth, OperationName,
+    Pace, Ruling, Sides, Target, Timed, Value, Verb, When,
 };
 use crate::pattern::{Label, Pattern};
 use crate::time::Duration;
@@ -57,9 +57,13 @@ impl Display for Pace {
 impl Display for Verb {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         match self {
-            Verb::Partition { groups, flight } => write!(out, "partition {groups}{}", flight.clause()),
+            Verb::Partition { sides, flight } => write!(out, "partition {sides}{}", flight.clause()),
             Verb::Cut { link, flight } => write!(out, "cut {link}{}", flight.clause()),
             Verb::Loss { link, kind, ratio } => envelopes(out, "loss", link, kind.as_ref(), ratio),
+            Verb::BurstLoss { link, kind, ratio, bad, good, rest } => {
+                envelopes(out, "burst-loss", link, kind.as_ref(), &format_args!("{ratio} bad ~{bad} good ~{good}"))?;
+                optional(out, " ", Some(rest).filter(|rest| !rest.is_zero()))
+            }
             Verb::Delay { link, kind, more, spread } => {
                 let spread = Some(spread).filter(|spread| !spread.is_zero());
                 envelopes(out, "delay", link, kind.as_ref(), &format_args!("+{more}"))?;
@@ -68,6 +72,48 @@ impl Display for Verb {
             Verb::Duplicate { link, kind, ratio } => envelopes(out, "duplicate", link, kind.as_ref(), ratio),
             Verb::Crash { target, disk } => write!(out, "crash {target}{}", disk.clause()),
             Verb::PowerLoss { target } => write!(out, "power-loss {target}"),
+            Verb::Pause { target } => write!(out, "pause {target}"),
+            Verb::Slow { target, factor } => write!(out, "slow {target} {factor}"),
+            Verb::Clock { target, error } => write!(out, "clock {target} {error}"),
+            Verb::Disk { target, ill } => write!(out, "disk {target} {ill}"),
+            Verb::Clog { link, kind, flight } => {
+                write!(out, "clog {link}")?;
+                optional(out, " ", kind.as_ref())?;
+                out.write_str(flight.clause())
+            }
+        }
+    }
+}
+
+impl Display for ClockError {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            ClockError::Step(ahead) => write!(out, "step {ahead}"),
+            ClockError::Drift(rate) => write!(out, "drift {rate}"),
+            ClockError::Freeze => out.write_str("freeze"),
+            ClockError::Strobe { ahead, per } => write!(out, "strobe {ahead} per {per}"),
+        }
+    }
+}
+
+impl Display for DiskIll {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            DiskIll::SyncFails => out.write_str("fsync-fails"),
+            DiskIll::SyncLies => out.write_str("fsync-lies"),
+            DiskIll::Slow(factor) => write!(out, "slow {factor}"),
+            DiskIll::Stall => out.write_str("stall"),
+            DiskIll::TornWrite => out.write_str("torn-write"),
+            DiskIll::BitRot => out.write_str("bit-rot"),
+        }
+    }
+}
+
+impl Jam {
+    fn clause(self) -> &'static str {
+        match self {
+            Jam::AtSending => "",
+            Jam::Flight => " holding flight",
         }
     }
 }
@@ -116,12 +162,29 @@ impl Display for Groups {
     }
 }
 
+impl Display for Sides {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self {
+            Sides::Groups(groups) => groups.fmt(out),
+            Sides::Isolate(target) => write!(out, "isolate {target}"),
+            Sides::Halves(nodes) => write!(out, "halves of {nodes}"),
+            Sides::Bridge(nodes) => write!(out, "bridge of {nodes}"),
+            Sides::Ring(nodes) => write!(out, "ring of {nodes}"),
+            Sides::RingOf(names) => {
+                out.write_str("ring of")?;
+                names.iter().try_for_each(|name| write!(out, " {name}"))
+            }
+        }
+    }
+}
+
 impl Display for Target {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         match self {
             Target::All(nodes) => nodes.fmt(out),
             Target::One(nodes) => write!(out, "one of {nodes}"),
             Target::Each(nodes) => write!(out, "each of {nodes}"),
+            Target::Minority(nodes) => write!(out, "any minority of {nodes}"),
         }
     }
 }

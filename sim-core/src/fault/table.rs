@@ -16,6 +16,9 @@ pub struct VerbEntry {
     pub example: &'static str,
     /// What it does, in a line.
     pub about: &'static str,
+    /// What else there is to know of it, each under a word: of what is in capitals in the form its unit and bounds; what is `in
+    /// flight` or under way as it begins; its `end`; what its `count` of deeds counts; how it goes with others (`overlap`).
+    pub notes: &'static [(&'static str, &'static str)],
     pub(super) grammar: Grammar,
 }
 
@@ -36,6 +39,15 @@ impl VerbEntry {
         !matches!(self.grammar, Grammar::NotYet)
     }
 
+    /// What there is to know of it, as a few lines of text.
+    pub fn page(&self) -> String {
+        let later = if self.is_built() { "" } else { " (not built yet)" };
+        let head = format!("{} {}\n    {}{later}\n    {}\n", self.name, self.form, self.about, self.example);
+        let width = self.notes.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
+        let notes = self.notes.iter().map(|(word, meaning)| format!("    {word:width$}  {meaning}\n"));
+        head + &notes.collect::<String>()
+    }
+
     /// Whether it answers one question, and so has no time.
     pub fn is_decision(&self) -> bool {
         matches!(self.grammar, Grammar::Decides(_))
@@ -48,18 +60,52 @@ const fn entry(
     form: &'static str,
     example: &'static str,
     about: &'static str,
+    notes: &'static [(&'static str, &'static str)],
     grammar: Grammar,
 ) -> VerbEntry {
-    VerbEntry { name, form, example, about, grammar }
+    VerbEntry { name, form, example, about, notes, grammar }
 }
+
+/// How links are written.
+const LINK: (&str, &str) = ("A->B", "a link, one way; a<->b is both ways; names, patterns such as db*, and * for all");
+/// How kinds are written.
+const KIND: (&str, &str) =
+    ("KIND", "a kind of message; all kinds when it is left out. An answer has its request's kind");
+/// How shares are written.
+const SHARE: (&str, &str) = ("SHARE", "20% or 1/5, of each message by itself; at 0% the fault is off");
+/// How nodes are written.
+const NODE: (&str, &str) = (
+    "NODE",
+    "a name (with all its replicas), a pattern, one of NODE (drawn anew each time), any minority of NODE (so too), \
+     each of s1..s10 (each with its own dice)",
+);
+/// What a crash does to what is on its way.
+const CRASHED: (&str, &str) = (
+    "in flight",
+    "arrives at a machine that is down or up again; what the node had received and not answered is reset where links bring answers",
+);
 
 /// All verbs, in the order in which a reference shows them.
 pub const VERBS: &[VerbEntry] = &[
     entry(
         "partition",
-        "A B | C D [cutting flight]",
+        "A B | C D, isolate NODE, halves of NODE, bridge of NODE, ring of NODE [cutting flight]",
         "1s..4s partition orders | payments db",
         "cuts groups of nodes from each other; * is all the rest",
+        &[
+            ("A B | C D", "two groups or more; a node in none keeps its links"),
+            ("isolate", "NODE (one of kv, any minority of kv) from all the rest"),
+            ("halves", "one half from the other, drawn anew each time"),
+            ("bridge", "two halves, and one node between them that hears both, drawn anew each time"),
+            (
+                "ring",
+                "each hears a majority, itself included, and no two the same; drawn anew each time, or of names in that order",
+            ),
+            ("in flight", "arrives; with `cutting flight` it is lost as the fault begins"),
+            ("end", "links work again; what was cut stays lost"),
+            ("overlap", "holds while any holds"),
+            ("count", "messages cut"),
+        ],
         Grammar::Holds(|words| words.partition()),
     ),
     entry(
@@ -67,6 +113,13 @@ pub const VERBS: &[VerbEntry] = &[
         "A->B [cutting flight]",
         "1s..4s cut a->b",
         "loses all that is sent on a link, one way",
+        &[
+            LINK,
+            ("in flight", "arrives; with `cutting flight` it is lost as the fault begins"),
+            ("end", "the link works again; what was cut stays lost"),
+            ("overlap", "holds while any holds"),
+            ("count", "messages cut"),
+        ],
         Grammar::Holds(|words| words.cut()),
     ),
     entry(
@@ -74,13 +127,49 @@ pub const VERBS: &[VerbEntry] = &[
         "A->B [KIND] SHARE",
         "2s..6s loss orders->payments charge 20%",
         "loses each message with a chance",
+        &[
+            LINK,
+            KIND,
+            SHARE,
+            ("in flight", "arrives: a message is lost where it is sent"),
+            ("overlap", "as independent chances, with one number drawn for each message: more loss loses a superset"),
+            ("count", "messages that this fault, and none before it, lost"),
+        ],
         Grammar::Holds(|words| words.loss()),
+    ),
+    entry(
+        "burst-loss",
+        "A->B [KIND] SHARE bad ~LENGTH good ~LENGTH [SHARE]",
+        "2s..60s burst-loss a->b 90% bad ~200ms good ~5s",
+        "loses messages in bursts: each link is good or bad by turns",
+        &[
+            LINK,
+            KIND,
+            ("SHARE", "lost while the link is bad; the second, 0% when it is left out, while it is good"),
+            ("LENGTH", "the mean of each state, drawn exponentially; a link is bad for bad / (bad + good) of the time"),
+            ("in flight", "arrives: a message is lost where it is sent"),
+            (
+                "overlap",
+                "as independent chances with all other losses; turns depend on seed, link and time, never on messages",
+            ),
+            ("count", "messages that this fault, and none before it, lost"),
+        ],
+        Grammar::Holds(|words| words.burst_loss()),
     ),
     entry(
         "delay",
         "A->B [KIND] +LENGTH [~SPREAD]",
         "2s..6s delay orders->* +200ms ~50ms",
         "makes each message take longer, evenly spread either way",
+        &[
+            LINK,
+            KIND,
+            ("LENGTH", "added to the latency of the link"),
+            ("SPREAD", "uniform, that far either way; 0s when it is left out"),
+            ("in flight", "keeps its time"),
+            ("overlap", "delays add"),
+            ("count", "messages delayed"),
+        ],
         Grammar::Holds(|words| words.delay()),
     ),
     entry(
@@ -88,20 +177,46 @@ pub const VERBS: &[VerbEntry] = &[
         "A->B [KIND] SHARE",
         "2s..6s duplicate a<->b 5%",
         "delivers each message twice with a chance",
+        &[
+            LINK,
+            KIND,
+            SHARE,
+            ("in flight", "arrives once"),
+            ("overlap", "as independent chances; never more than two copies. The second has a latency of its own"),
+            ("count", "messages doubled"),
+        ],
         Grammar::Holds(|words| words.duplicate()),
     ),
     entry(
         "clog",
-        "A->B",
+        "A->B [KIND] [holding flight]",
         "2s..6s clog orders->payments",
-        "holds all that is sent on a link, and lets it go at the end",
-        Grammar::NotYet,
+        "holds what is sent on a link; at the end it sets off in its order",
+        &[
+            LINK,
+            KIND,
+            ("in flight", "arrives; with `holding flight` it waits too, and arrives at the end"),
+            ("end", "what waits sets off in the order in which it came, each with its own latency"),
+            (
+                "overlap",
+                "holds while any holds; what a cut or a loss takes is lost where it is sent, what a clog holds is not",
+            ),
+            ("count", "messages held"),
+        ],
+        Grammar::Holds(|words| words.clog()),
     ),
     entry(
         "crash",
         "NODE [wiping disk]",
         "3s..8s crash db wiping disk",
         "stops a node; it starts again at the end, with what it had written",
+        &[
+            NODE,
+            CRASHED,
+            ("end", "the node starts again with what it had written; with `wiping disk`, with nothing"),
+            ("overlap", "down while any holds"),
+            ("count", "times it struck a node"),
+        ],
         Grammar::Holds(|words| words.crash()),
     ),
     entry(
@@ -109,47 +224,140 @@ pub const VERBS: &[VerbEntry] = &[
         "NODE",
         "3s..4s power-loss db",
         "stops a node, and loses what it had written and not synced",
+        &[
+            NODE,
+            CRASHED,
+            ("end", "the node starts again with what a finished sync covers"),
+            ("overlap", "down while any holds"),
+            ("count", "times it struck a node"),
+        ],
         Grammar::Holds(|words| words.power_loss()),
     ),
-    entry("pause", "NODE", "3s..4s pause db", "freezes a node; it goes on at the end", Grammar::NotYet),
+    entry(
+        "pause",
+        "NODE",
+        "3s..4s pause db",
+        "freezes a node; messages and timers wait and are handled at the end, its clocks go on",
+        &[
+            NODE,
+            ("in flight", "arrives and waits; nobody is told. Both clocks go on"),
+            ("end", "what waited, timers too, is handled at once and in its order, before all else of that instant"),
+            ("overlap", "frozen while any holds; a crash in a pause loses what waits, and resets requests among it"),
+            ("count", "messages, timers and answers of the disk that waited"),
+        ],
+        Grammar::Holds(|words| words.pause()),
+    ),
     entry(
         "hang",
         "NODE[.ENDPOINT]",
         "3s..4s hang payments.charge",
         "accepts requests and never answers",
+        &[],
         Grammar::NotYet,
     ),
-    entry("slow", "NODE xFACTOR", "2s..9s slow payments x10", "makes work take longer by a factor", Grammar::NotYet),
+    entry(
+        "slow",
+        "NODE xFACTOR",
+        "2s..9s slow payments x10",
+        "makes work that begins take longer by a factor",
+        &[
+            NODE,
+            ("xFACTOR", "how many times as long: above x0, at most x1000000; x1 is off"),
+            ("in flight", "work under way takes what it was to take"),
+            ("overlap", "factors multiply"),
+            ("count", "pieces of work that began under it"),
+        ],
+        Grammar::Holds(|words| words.slow()),
+    ),
     entry(
         "fail",
         "NODE[.ENDPOINT] [REASON] [SHARE]",
         "3s..4s fail payments.charge overloaded 5%",
         "answers requests with an error",
+        &[],
         Grammar::NotYet,
     ),
     entry(
         "clock",
-        "NODE step LENGTH | drift PPM",
+        "NODE step ±LENGTH | drift ±PPM | freeze | strobe ±LENGTH per LENGTH",
         "5s clock db step -160ms",
-        "sets a node's clock wrong, at once or little by little",
-        Grammar::NotYet,
+        "sets a node's clocks wrong, at once or little by little; timers follow the one that never steps",
+        &[
+            NODE,
+            ("step", "moves the wall clock by ±LENGTH; at one instant, for good"),
+            (
+                "drift",
+                "both clocks run ±PPM faster, such as +80ppm; timers under way are stretched; what was gained stays",
+            ),
+            ("freeze", "the wall clock shows one instant, and at the end what it would have shown"),
+            ("strobe", "moves the wall clock by ±LENGTH, and back, by turns of the second LENGTH"),
+            ("in flight", "no envelope is touched; timers follow the monotonic clock, which never steps"),
+            ("overlap", "steps, strobes and drifts add; frozen while any freeze holds"),
+            ("count", "timers made longer or shorter, and events in which the node looked at its wall clock"),
+        ],
+        Grammar::Holds(|words| words.clock()),
     ),
-    entry("disk", "NODE FAULT", "4s disk db torn-write", "makes a node's disk lie, lose or fail", Grammar::NotYet),
+    entry(
+        "disk",
+        "NODE fsync-fails | fsync-lies | slow xFACTOR | stall | torn-write | bit-rot",
+        "4s disk db torn-write",
+        "makes a node's disk fail, lie, tear or rot; only actors that write files notice",
+        &[
+            NODE,
+            ("fsync-fails", "a sync that ends in it fails, and makes nothing durable"),
+            ("fsync-lies", "a sync that ends in it says that all is well, and makes nothing durable"),
+            ("slow", "a sync that begins in it takes xFACTOR times as long"),
+            ("stall", "a sync that would end in it ends when the fault does"),
+            (
+                "torn-write",
+                "a power loss in it leaves the first half of the first record that was not durable; at an instant, from then on",
+            ),
+            (
+                "bit-rot",
+                "as it begins, one bit of one record turns over, for good and for every reader; at an instant, then",
+            ),
+            ("in flight", "no envelope is touched; a sync under way counts by when it ends"),
+            ("end", "syncs do again what they say; what was torn or has rotted stays so"),
+            (
+                "overlap",
+                "factors multiply; a sync fails, else lies, while any fault has it do so, and stalls while any stalls it",
+            ),
+            ("count", "syncs that failed, lied, were slow or stalled; records torn or rotten"),
+        ],
+        Grammar::Holds(|words| words.disk()),
+    ),
     entry(
         "deploy",
         "NODE VERSION [by SHARE]",
         "60s.. deploy api v2 by 25% every 60s",
         "restarts replicas with a new version, some at a time",
+        &[],
         Grammar::NotYet,
     ),
-    entry("rollback", "NODE", "90s rollback api", "restarts replicas with the version before", Grammar::NotYet),
-    entry("restart", "NODE", "60s restart worker every 15s", "restarts one replica after the other", Grammar::NotYet),
-    entry("scale", "NODE COUNT", "60s scale worker 3", "changes the number of replicas", Grammar::NotYet),
+    entry("rollback", "NODE", "90s rollback api", "restarts replicas with the version before", &[], Grammar::NotYet),
+    entry(
+        "restart",
+        "NODE",
+        "60s restart worker every 15s",
+        "restarts one replica after the other",
+        &[],
+        Grammar::NotYet,
+    ),
+    entry("scale", "NODE COUNT", "60s scale worker 3", "changes the number of replicas", &[], Grammar::NotYet),
     entry(
         "drop",
         "A->B KIND [OPERATION] #N",
         "drop orders->payments charge order/17 #2",
         "loses one message",
+        &[
+            (
+                "#N",
+                "which one, counted from 1 over what is sent there of that kind for that operation; lost and cut ones count",
+            ),
+            ("OPERATION", "such as order/17; what is done for nobody has none"),
+            ("overlap", "wins over every fault; a clog still holds what is late or twice"),
+            ("count", "1 when its question came up"),
+        ],
         Grammar::Decides(|words| words.envelope(|_| Ok(Ruling::Drop))),
     ),
     entry(
@@ -157,6 +365,15 @@ pub const VERBS: &[VerbEntry] = &[
         "A->B KIND [OPERATION] #N LENGTH",
         "late orders->payments charge order/17 #1 1.4s",
         "gives one message its time on the way",
+        &[
+            (
+                "#N",
+                "which one, counted from 1 over what is sent there of that kind for that operation; lost and cut ones count",
+            ),
+            ("OPERATION", "such as order/17; what is done for nobody has none"),
+            ("overlap", "wins over every fault; a clog still holds what is late or twice"),
+            ("count", "1 when its question came up"),
+        ],
         Grammar::Decides(|words| words.envelope(|words| Ok(Ruling::Late(words.length()?)))),
     ),
     entry(
@@ -164,6 +381,15 @@ pub const VERBS: &[VerbEntry] = &[
         "A->B KIND [OPERATION] #N LENGTH",
         "twice orders->payments charge order/17 #1 12ms",
         "delivers one message twice, the copy after that time",
+        &[
+            (
+                "#N",
+                "which one, counted from 1 over what is sent there of that kind for that operation; lost and cut ones count",
+            ),
+            ("OPERATION", "such as order/17; what is done for nobody has none"),
+            ("overlap", "wins over every fault; a clog still holds what is late or twice"),
+            ("count", "1 when its question came up"),
+        ],
         Grammar::Decides(|words| words.envelope(|words| Ok(Ruling::Twice(words.length()?)))),
     ),
     entry(
@@ -171,6 +397,15 @@ pub const VERBS: &[VerbEntry] = &[
         "A->B KIND [OPERATION] #N",
         "keep orders->payments charge order/17 #1",
         "delivers one message that would be lost, late or doubled",
+        &[
+            (
+                "#N",
+                "which one, counted from 1 over what is sent there of that kind for that operation; lost and cut ones count",
+            ),
+            ("OPERATION", "such as order/17; what is done for nobody has none"),
+            ("overlap", "wins over every fault; a clog still holds what is late or twice"),
+            ("count", "1 when its question came up"),
+        ],
         Grammar::Decides(|words| words.envelope(|_| Ok(Ruling::Keep))),
     ),
     entry(
@@ -178,9 +413,33 @@ pub const VERBS: &[VerbEntry] = &[
         "NODE PURPOSE [OPERATION] #N VALUE",
         "draw payments work order/17 #1 1.4s",
         "says what one draw gives: a length, yes, no, or a name",
+        &[
+            ("PURPOSE", "work, wait, latency, lag, think, arrival, jitter, chance, pick, or an actor's own"),
+            ("VALUE", "a length for a distribution, yes or no for a chance, a name for a choice"),
+            ("count", "1 when its question came up"),
+        ],
         Grammar::Decides(|words| words.draw()),
     ),
 ];
+
+/// All of the table as a page of Markdown.
+pub fn reference() -> String {
+    let pages = |wanted: fn(&VerbEntry) -> bool| {
+        let built = VERBS.iter().filter(|entry| entry.is_built() && wanted(entry));
+        built.map(|entry| format!("## {}\n\n```text\n{}```\n", entry.name, entry.page())).collect::<Vec<_>>().join("\n")
+    };
+    format!(
+        "# Faults\n\nOne line each: in a scenario's `faults`, after `--fault`, in case files, at the explorer's command line, and in \
+         Rust (`\"…\".parse::<Fault>()`). This page is what `faultline faults --markdown` prints.\n\n\
+         What holds for a while is `[WHEN] VERB … [every LENGTH | every ~LENGTH] [for LENGTH | for ~LENGTH]`. `1s..4s` holds at the \
+         first instant and no more at the second, `1s..` never ends, without a time it is `0s..`. With `every`, a length of peace \
+         comes first, then one of trouble (`for`), and so on; `~` draws lengths from an exponential distribution with that mean. \
+         An interval that is empty or a strength of zero turns a fault off without a word. Each fault counts what it did, and a \
+         report names one that did nothing.\n\n{}\n# Decisions\n\nThe answer to one question, without a time.\n\n{}",
+        pages(|entry| !entry.is_decision()),
+        pages(VerbEntry::is_decision),
+    )
+}
 
 /// The words that bind a fault to a step in place of a time.
 pub const TRIGGERS: &[VerbEntry] = &[
@@ -189,6 +448,7 @@ pub const TRIGGERS: &[VerbEntry] = &[
         "STEP [#N … | SHARE]",
         "crash orders before place.publish 0.1% for 1s",
         "strikes when the step's turn comes",
+        &[],
         Grammar::NotYet,
     ),
     entry(
@@ -196,6 +456,7 @@ pub const TRIGGERS: &[VerbEntry] = &[
         "STEP [#N … | SHARE]",
         "crash orders after place.publish #2 for 1s",
         "strikes when the step has its outcome",
+        &[],
         Grammar::NotYet,
     ),
     entry(
@@ -203,6 +464,7 @@ pub const TRIGGERS: &[VerbEntry] = &[
         "MARK [#N … | SHARE]",
         "crash shop at pay.prepared #1 for 60s",
         "strikes at a mark that an actor makes",
+        &[],
         Grammar::NotYet,
     ),
 ];

@@ -47,6 +47,13 @@ fn every_line_of_the_design_that_is_built_is_read_and_printed() {
         ("keep  orders->payments charge order/17 #1", "keep orders->payments charge order/17 #1"),
         ("draw  payments work order/17 #1 1.4s", "draw payments work order/17 #1 1.4s"),
         ("10s..20s loss gateway->shop charge 5%", "10s..20s loss gateway->shop charge 5%"),
+        ("2s..6s  clog orders->payments", "2s..6s clog orders->payments"),
+        ("3s..4s  pause db", "3s..4s pause db"),
+        ("2s..9s  slow payments x10", "2s..9s slow payments x10"),
+        ("5s      clock db step -160ms", "5s clock db step -160ms"),
+        ("0s..    clock db drift +80ppm", "0s.. clock db drift +80ppm"),
+        ("3s..    disk db fsync-fails", "3s.. disk db fsync-fails"),
+        ("4s      disk db torn-write", "4s disk db torn-write"),
     ] {
         check(text, printed);
     }
@@ -55,13 +62,6 @@ fn every_line_of_the_design_that_is_built_is_read_and_printed() {
 #[test]
 fn every_line_of_the_design_that_is_not_built_says_not_yet() {
     for (text, word) in [
-        ("2s..6s  clog orders->payments", "clog"),
-        ("3s..    disk db fsync-fails", "disk"),
-        ("3s..4s  pause db", "pause"),
-        ("2s..9s  slow payments x10", "slow"),
-        ("5s      clock db step -160ms", "clock"),
-        ("0s..    clock db drift +80ppm", "clock"),
-        ("4s      disk db torn-write", "disk"),
         ("60s..   deploy api v2 by 25% every 60s", "deploy"),
         ("crash shop at pay.prepared #1 for 60s", "at"),
         ("crash orders before place.publish 0.1% for 1s", "before"),
@@ -90,6 +90,15 @@ fn the_table_keeps_its_word() {
 }
 
 #[test]
+fn every_verb_that_is_built_says_what_is_in_flight_and_what_it_counts() {
+    for entry in VERBS.iter().filter(|entry| entry.is_built()) {
+        let says = |word: &str| entry.notes.iter().any(|(said, _)| *said == word);
+        assert!(says("count") && (entry.is_decision() || says("overlap") && says("in flight")), "{}", entry.name);
+        assert!(entry.page().contains(entry.example));
+    }
+}
+
+#[test]
 fn a_fault_knows_its_verb() {
     for entry in VERBS.iter().filter(|entry| entry.is_built()) {
         assert_eq!(entry.example.parse::<Fault>().map(|fault| fault.verb()), Ok(entry.name), "{}", entry.example);
@@ -114,6 +123,29 @@ fn other_ways_of_writing_are_read_too() {
     check("loss *->b 1/4", "loss *->b 25%");
     check("keep a->b raft/append a/1/2 #1", "keep a->b raft/append a/1/2 #1");
     check("\tcrash\ndb ", "crash db");
+    check("partition isolate one of kv cutting flight", "partition isolate one of kv cutting flight");
+    check("burst-loss a->b x 90% bad ~200ms good ~5s", "burst-loss a->b x 90% bad ~200ms good ~5s");
+    check("burst-loss a->b 1/2 bad ~2s good ~0s 0.1%", "burst-loss a->b 50% bad ~2s good ~0s 0.1%");
+    check("partition isolate kv", "partition isolate kv");
+    check("partition isolate kv | ring of", "partition isolate kv | ring of");
+    check("partition halves of kv-1..kv-5 every ~5m for 10s", "partition halves of kv-1..kv-5 every ~300s for 10s");
+    check("partition bridge of kv", "partition bridge of kv");
+    check("partition ring of kv", "partition ring of kv");
+    check("partition ring of c a b cutting flight", "partition ring of c a b cutting flight");
+    check("crash any minority of s1..s5", "crash any minority of s1..s5");
+    check("crash any", "crash any");
+    check("clog a<->b charge holding flight", "clog a<->b charge holding flight");
+    check("clog a->b holding", "clog a->b holding");
+    check("clog a->b holding holding flight", "clog a->b holding holding flight");
+    check("slow one of worker x1.50 every 5s for ~1s", "slow one of worker x1.5 every 5s for ~1s");
+    check("clock each of s1..s3 drift -0.5ppm", "clock each of s1..s3 drift -0.5ppm");
+    check("1s..2s clock db step 160ms", "1s..2s clock db step +160ms");
+    check("clock * strobe -1s per 10ms", "clock * strobe -1s per 10ms");
+    check("5s clock a step -1s for 2s", "5s clock a step -1s for 2s");
+    check("clock step freeze", "clock step freeze");
+    check("4s disk one of db bit-rot", "4s disk one of db bit-rot");
+    check("disk db slow x2 every 5s for ~1s", "disk db slow x2 every 5s for ~1s");
+    check("disk disk stall", "disk disk stall");
 }
 
 #[test]
@@ -123,8 +155,8 @@ fn a_mistake_is_named_with_its_place_and_what_would_be_right() {
         "1s..2s kill db",
         "kill",
         8,
-        "\"kill\" is not a fault; faults are partition, cut, loss, delay, duplicate, crash, power-loss, drop, late, \
-         twice, keep, draw",
+        "\"kill\" is not a fault; faults are partition, cut, loss, burst-loss, delay, duplicate, clog, crash, \
+         power-loss, pause, slow, clock, disk, drop, late, twice, keep, draw",
     );
     refused("  pausee db", "pausee", 3, "\"pausee\" is not a fault; did you mean \"pause\"?");
     refused("", "", 1, "there is no fault here; write one, such as \"3s..8s crash db\"");
@@ -157,6 +189,43 @@ fn a_mistake_is_named_with_its_place_and_what_would_be_right() {
     refused("cut a->", "", 8, "the node that receives is missing at the end; write it like \"1s..4s cut a->b\"");
     refused("drop *->b x #1", "*", 6, "\"*\" is a pattern; a decision is about one thing; write its name");
     refused("drop a<->b x #1", "<->", 7, "a decision is about one message, which goes one way; did you mean \"->\"?");
+}
+
+#[test]
+fn an_amount_says_what_it_is() {
+    let like = |line: &str| format!("; write it like \"{line}\"");
+    let (slow, clock) = (like("2s..9s slow payments x10"), like("5s clock db step -160ms"));
+    refused("slow db", "", 8, &format!("a factor such as x10 is missing at the end{slow}"));
+    refused("slow db 10", "10", 9, &format!("\"10\" stands where a factor such as x10 should{slow}"));
+    refused("slow db ten", "ten", 9, "\"ten\" is not a factor; write \"x10\" or \"x1.5\"");
+    refused("slow db x0", "x0", 9, "\"x0\" would take no time; write a factor above zero");
+    refused("clock db", "", 9, &format!("step, drift, freeze or strobe is missing at the end{clock}"));
+    refused("clock db jump", "jump", 10, &format!("\"jump\" stands where step, drift, freeze or strobe should{clock}"));
+    refused("clock db drift +80", "+80", 16, "\"+80\" is not a rate; write \"+80ppm\" or \"-0.5ppm\"");
+    refused("clock db step -160", "-160", 15, "160 has no unit; write \"160ms\" or another of ns, us, ms, s, m, h, d");
+    let per = "\"per\" and how long it is wrong each time is missing at the end";
+    refused("clock db strobe +1s", "", 20, &format!("{per}{clock}"));
+    let burst = like("2s..60s burst-loss a->b 90% bad ~200ms good ~5s");
+    refused(
+        "burst-loss a->b 9% good ~1s",
+        "good",
+        20,
+        &format!("\"good\" stands where \"bad\" and a mean length such as ~200ms should{burst}"),
+    );
+    refused(
+        "burst-loss a->b 9% bad 1s",
+        "1s",
+        24,
+        &format!("\"1s\" stands where a mean length such as ~200ms should{burst}"),
+    );
+    let forever = "write \"5s..\" for ever, or add a length, \"for 10s\"";
+    refused("5s clock db drift +1ppm", "5s", 1, &format!("clock lasts, and \"5s\" is an instant; {forever}"));
+    refused(
+        "clock db step +1s every 5s",
+        "every",
+        19,
+        "\"every 5s\" does not say how long each clock lasts; write \"every 5s for 10s\"",
+    );
 }
 
 #[test]
@@ -223,8 +292,8 @@ fn a_time_must_have_a_beginning_and_what_holds_an_end() {
         "5s",
         "",
         3,
-        "a fault is missing after the time; faults are partition, cut, loss, delay, duplicate, crash, \
-         power-loss, drop, late, twice, keep, draw",
+        "a fault is missing after the time; faults are partition, cut, loss, burst-loss, delay, duplicate, clog, \
+         crash, power-loss, pause, slow, clock, disk, drop, late, twice, keep, draw",
     );
     refused(
         "1s.. drop a->b x #1",
@@ -320,6 +389,14 @@ fn a_fault_without_strength_or_time_is_off() {
         "delay a->b +0ms",
         "crash a every 1s for 0s",
         "1s cut a->b for ~0s",
+        "slow a x1",
+        "burst-loss a->b 0% bad ~1s good ~1s",
+        "burst-loss a->b 50% bad ~0s good ~1s",
+        "clock a step -0s",
+        "disk a slow x1",
+        "clock a drift +0ppm",
+        "clock a strobe +0s per 1s",
+        "clock a strobe +1s per 0s",
     ] {
         assert!(fault(text).is_off(), "{text}");
     }
@@ -422,8 +499,23 @@ fn nodes() -> impl Strategy<Value = Nodes> {
 }
 
 fn targets() -> impl Strategy<Value = Target> {
-    let how = prop::sample::select(vec![Target::All as fn(Nodes) -> Target, Target::One, Target::Each]);
+    let how =
+        prop::sample::select(vec![Target::All as fn(Nodes) -> Target, Target::One, Target::Each, Target::Minority]);
     (how, nodes()).prop_map(|(how, nodes)| how(nodes))
+}
+
+fn sides() -> impl Strategy<Value = Sides> {
+    let isolated = targets().prop_filter("each", |target| !matches!(target, Target::Each(_)));
+    let ring = prop::collection::btree_set(names().prop_map(|name| name.to_string()), 3..6);
+    let ring = ring.prop_map(|names| names.iter().map(|name| name.parse().unwrap()).collect());
+    prop_oneof![
+        groups().prop_map(Sides::Groups),
+        isolated.prop_map(Sides::Isolate),
+        nodes().prop_map(Sides::Halves),
+        nodes().prop_map(Sides::Bridge),
+        nodes().prop_map(Sides::Ring),
+        ring.prop_map(Sides::RingOf),
+    ]
 }
 
 fn verbs() -> impl Strategy<Value = Verb> {
@@ -431,10 +523,12 @@ fn verbs() -> impl Strategy<Value = Verb> {
     let disk = prop::sample::select(vec![Disk::Kept, Disk::Wiped]);
     let kind = || prop::option::of(labels());
     prop_oneof![
-        (groups(), flight()).prop_map(|(groups, flight)| Verb::Partition { groups, flight }),
+        (sides(), flight()).prop_map(|(sides, flight)| Verb::Partition { sides, flight }),
         (links(), flight()).prop_map(|(link, flight)| Verb::Cut { link, flight }),
         (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Loss { link, kind, ratio }),
         (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Duplicate { link, kind, ratio }),
+        (links(), kind(), ratios(), durations(), durations(), ratios())
+            .prop_map(|(link, kind, ratio, bad, good, rest)| Verb::BurstLoss { link, kind, ratio, bad, good, rest }),
         (links(), kind(), durations(), durations()).prop_map(|(link, kind, more, spread)| Verb::Delay {
             link,
             kind,
@@ -443,7 +537,30 @@ fn verbs() -> impl Strategy<Value = Verb> {
         }),
         (targets(), disk).prop_map(|(target, disk)| Verb::Crash { target, disk }),
         targets().prop_map(|target| Verb::PowerLoss { target }),
+        (links(), kind(), prop::sample::select(vec![Jam::AtSending, Jam::Flight]))
+            .prop_map(|(link, kind, flight)| Verb::Clog { link, kind, flight }),
+        targets().prop_map(|target| Verb::Pause { target }),
+        (targets(), 1..=1_000_000u64)
+            .prop_map(|(target, times)| Verb::Slow { target, factor: Factor::new(times).unwrap() }),
+        (targets(), clock_errors()).prop_map(|(target, error)| Verb::Clock { target, error }),
+        (targets(), disk_ills()).prop_map(|(target, ill)| Verb::Disk { target, ill }),
     ]
+}
+
+fn clock_errors() -> impl Strategy<Value = ClockError> {
+    let shift = || any::<i64>().prop_map(Shift::from_nanos);
+    prop_oneof![
+        shift().prop_map(ClockError::Step),
+        (-999_999_999..1_000_000_000i32).prop_map(|ppb| ClockError::Drift(Rate::from_ppb(ppb).unwrap())),
+        Just(ClockError::Freeze),
+        (shift(), durations()).prop_map(|(ahead, per)| ClockError::Strobe { ahead, per }),
+    ]
+}
+
+fn disk_ills() -> impl Strategy<Value = DiskIll> {
+    let plain = vec![DiskIll::SyncFails, DiskIll::SyncLies, DiskIll::Stall, DiskIll::TornWrite, DiskIll::BitRot];
+    let slow = (1..=1_000_000u64).prop_map(|times| DiskIll::Slow(Factor::new(times).unwrap()));
+    prop_oneof![prop::sample::select(plain), slow]
 }
 
 fn rulings() -> impl Strategy<Value = Ruling> {
@@ -501,6 +618,23 @@ fn nearly() -> impl Strategy<Value = String> {
         "late",
         "draw",
         "pause",
+        "isolate",
+        "halves",
+        "ring",
+        "any",
+        "minority",
+        "slow",
+        "x10",
+        "x",
+        "clock",
+        "step",
+        "drift",
+        "strobe",
+        "per",
+        "-5ms",
+        "+80ppm",
+        "clog",
+        "holding",
         "at",
         "a",
         "b-2",

@@ -86,7 +86,7 @@ impl Story<'_> {
 
     /// What became of a request that was sent in an event, as far as the run goes.
     fn course(&self, (asker, callee): (NodeId, NodeId), lineage: u64, asked: u64, fate: Fate) -> Course {
-        if matches!(fate, Fate::Lost | Fate::Cut) {
+        if fate.is_lost() {
             return Course::Lost;
         }
         let arrives = |step: &&Step| step.by == Some(asked) && step.cause.lineage == lineage;
@@ -130,6 +130,7 @@ impl Story<'_> {
                 let way = match answer {
                     Fate::Lost | Fate::Cut => "was lost",
                     Fate::Arrives(_) | Fate::ArrivesTwice(..) => "is on its way",
+                    Fate::Held(_) | Fate::HeldTwice(..) => "is held up on its way",
                 };
                 (format!("{name} had done it{}, and its answer {way}", self.recorded(callee, course, 0)), Some(done))
             }

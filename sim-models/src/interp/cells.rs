@@ -172,7 +172,13 @@ impl Service {
         Ok(value)
     }
 
-    pub(super) fn at_cell<'c>(&self, cx: &Cx<'_>, map: MapRef, key: &'c Value, names: Option<&'c Names>) -> AtCell<'c> {
+    pub(super) fn at_cell<'c>(
+        &self,
+        cx: &'c Cx<'_>,
+        map: MapRef,
+        key: &'c Value,
+        names: Option<&'c Names>,
+    ) -> AtCell<'c> {
         let cell = self.own_map(cx, map).get(key);
         AtCell {
             names,
@@ -181,7 +187,7 @@ impl Service {
             version: cell.map_or(0, |cell| cell.version),
             set_at: cell.map(|cell| cell.set_at),
             now: cx.now(),
-            wall: cx.wall(),
+            wall: cx.wall_clock(),
         }
     }
 

@@ -201,14 +201,13 @@ impl Service {
     ) -> T {
         let number = self.threads.get(key).map_or(1, |thread| thread.around().number);
         let version = self.program.service(self.me).map(|def| &def.version);
-        let wall = cx.wall();
         let env = self.seen(key);
         let mut names = |var: &Var, _: Option<&Value>| match var {
             Var::Slot(slot) => env.values[slot.0 as usize].clone(),
             Var::Try => Value::Int(i64::from(number)),
             Var::Reason => env.reason.clone(),
             Var::ReplicaVersion => version.cloned().unwrap_or_default(),
-            Var::Now => Value::Int(wall.nanos() as i64),
+            Var::Now => Value::Int(cx.wall().nanos() as i64),
             Var::Value | Var::CellVersion | Var::Age | Var::Key | Var::Map(_) => Value::Null,
         };
         ask(&mut names)
@@ -328,7 +327,7 @@ impl Service {
     ) -> Next {
         let cause = self.cause_of(key, reference, program.step(reference));
         cx.because(cause);
-        let length = cx.draw(WORK, dist);
+        let length = cx.work(WORK, dist);
         if length.is_zero() && self.is_asynchronous(program, key) {
             self.free_worker(cx, program);
         }

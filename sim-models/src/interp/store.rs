@@ -223,7 +223,7 @@ impl Store {
             _ => &def.read,
         };
         cx.because(asked.cause);
-        let length = cx.draw(WORK, dist);
+        let length = cx.work(WORK, dist);
         self.gauge(cx, program, 1, 0);
         if length.is_zero() {
             self.ready.push_back(key);
@@ -452,7 +452,7 @@ impl Store {
     /// A cell as this transaction (or anyone outside of all) sees it.
     fn at_cell<'c>(
         &self,
-        cx: &Cx<'_>,
+        cx: &'c Cx<'_>,
         map: MapRef,
         key: &'c Value,
         names: Option<&'c Names>,
@@ -465,7 +465,7 @@ impl Store {
             (None, Some(cell)) => (cell.value.clone(), cell.version, Some(cell.set_at)),
             (None, None) => (Value::Null, 0, None),
         };
-        AtCell { names, key, value, version, set_at, now: cx.now(), wall: cx.wall() }
+        AtCell { names, key, value, version, set_at, now: cx.now(), wall: cx.wall_clock() }
     }
 
     /// How a condition at a cell sees the other maps of this store.

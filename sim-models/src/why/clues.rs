@@ -34,7 +34,7 @@ pub(super) struct Letter {
 
 impl Letter {
     pub(super) fn is_twice(&self) -> bool {
-        matches!(self.fate, Fate::ArrivesTwice(..))
+        matches!(self.fate, Fate::ArrivesTwice(..) | Fate::HeldTwice(..))
     }
 
     /// How long it was on its way; `None` when it never arrived.
@@ -55,6 +55,8 @@ impl Letter {
 pub(super) fn length_of(fate: Fate) -> Option<Duration> {
     match fate {
         Fate::Arrives(after) | Fate::ArrivesTwice(after, _) => Some(after),
+        // How long it was held up before that only the run can tell.
+        Fate::Held(after) | Fate::HeldTwice(after, _) => Some(after),
         Fate::Lost | Fate::Cut => None,
     }
 }
@@ -353,6 +355,10 @@ impl<T: Tape> Clues<'_, T> {
                 let now = if by == u64::MAX { Instant::NEVER } else { self.at(by) };
                 (due < now && self.arrival(letter, by).is_none()).then(|| self.taken(letter, due, &says)).flatten()
             }
+            (Fate::Held(_) | Fate::HeldTwice(..), _) => {
+                let arrived = by != u64::MAX && self.arrival(letter, by).is_some();
+                if arrived { None } else { self.held_up(letter) }
+            }
         }
     }
 
@@ -374,11 +380,21 @@ impl<T: Tape> Clues<'_, T> {
         None
     }
 
+    /// The clog that held an envelope, if one did.
+    fn held_up(&mut self, letter: &Letter) -> Option<Reason> {
+        let fault = letter.fault.filter(|_| matches!(letter.fate, Fate::Held(_) | Fate::HeldTwice(..)))?;
+        let says = format!("{} was held up on its way", self.way(letter));
+        Some(self.fault(fault, Link::SlowLink, &says))
+    }
+
     /// Why an envelope was long on its way, if it was.
     pub(super) fn slow_link(&mut self, letter: &Letter) -> Option<Reason> {
         let (length, excess) = (letter.length()?, letter.excess());
         if excess.is_zero() {
             return None;
+        }
+        if let Some(held) = self.held_up(letter) {
+            return Some(held);
         }
         let took = format!("{} took {} on its way", self.way(letter), words::length(length));
         Some(match (letter.fault, length_of(letter.calm)) {

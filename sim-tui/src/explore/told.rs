@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use sim_core::past::Past;
-use sim_core::{Clock, Duration, Fault, Instant, NodeId, Operation, Seed};
+use sim_core::{Clocks, Duration, Fault, Instant, NodeId, Operation, Seed};
 use sim_models::judge::{Latency, Requests};
 use sim_models::program::NodeRef;
 use sim_models::red::Red;
@@ -238,7 +238,7 @@ pub(crate) struct Facts {
     /// The nodes that send operations, by their places among the declared ones.
     pub(crate) workloads: Vec<NodeRef>,
     /// The clocks of the nodes.
-    pub(crate) clocks: Vec<Clock>,
+    pub(crate) clocks: Vec<Clocks>,
     /// The last instant that happens, if there is one.
     pub(crate) until: Option<Instant>,
     /// The faults of the schedule.

@@ -71,5 +71,9 @@ pub(crate) fn fate(fate: Fate) -> String {
         }
         Fate::Lost => "lost".to_owned(),
         Fate::Cut => "cut".to_owned(),
+        Fate::Held(after) => format!("held, then arrives after {}", short(after.nanos())),
+        Fate::HeldTwice(first, second) => {
+            format!("held, then arrives twice, after {} and {}", short(first.nanos()), short(second.nanos()))
+        }
     }
 }

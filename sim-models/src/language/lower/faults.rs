@@ -1,6 +1,6 @@
 //! Reads the lines of `faults`; whom they name must be there, and what settings turn off is left out.
 
-use sim_core::fault::{Decision, Timed, Verb};
+use sim_core::fault::Decision;
 use sim_core::{Fault, FaultError};
 
 use super::{Lower, known};
@@ -68,11 +68,9 @@ fn class_of(fault: &Fault) -> Option<&str> {
 
 fn kind_of(fault: &Fault) -> Option<&str> {
     let kind = match fault {
-        Fault::Timed(Timed { verb: Verb::Loss { kind, .. }, .. })
-        | Fault::Timed(Timed { verb: Verb::Delay { kind, .. }, .. })
-        | Fault::Timed(Timed { verb: Verb::Duplicate { kind, .. }, .. }) => kind.as_ref()?,
+        Fault::Timed(timed) => timed.verb.kind()?,
         Fault::Decision(Decision::Envelope { kind, .. }) => kind,
-        _ => return None,
+        Fault::Decision(Decision::Draw { .. }) => return None,
     };
     Some(kind.as_str())
 }

@@ -81,7 +81,7 @@ impl App {
             Action::LastLane => run.lane = run.lane.saturating_sub(1),
             Action::Clocks => {
                 run.clocks = !run.clocks;
-                if run.snapshot.facts.clocks.iter().all(|clock| *clock == sim_core::Clock::default()) {
+                if run.snapshot.facts.clocks.iter().all(|clock| clock.is_exact()) {
                     return self.say("every node's clock shows true time");
                 }
             }

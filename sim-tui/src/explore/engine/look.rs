@@ -107,7 +107,7 @@ fn line(kept: &Kept, names: &sim_core::Names, entry: &Entry, message: Option<Str
             let what = message.unwrap_or_else(|| names.kind_name(*kind).to_owned());
             let what = if *form == Form::Message { what } else { format!("{what} (by its machine)") };
             let by = fault.and_then(|place| faults.get(place as usize)).map(|fault| format!(" by {fault}"));
-            let lost = matches!(fate, sim_core::Fate::Lost | sim_core::Fate::Cut);
+            let lost = fate.is_lost();
             let ink = if lost { Ink::Trouble } else { Ink::Plain };
             (ink, format!("sent     → {} {}{}: {what}", names.node(*to), words::fate(*fate), by.unwrap_or_default()))
         }

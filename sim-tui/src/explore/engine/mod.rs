@@ -362,7 +362,7 @@ impl Engine {
             topology: sim_models::topology::Topology::of(program),
             declared: program.nodes.iter().map(|node| (node.name.clone(), node.replicas.clone())).collect(),
             workloads,
-            clocks: (0..names.nodes().len() as u32).map(|node| sim.clock(NodeId(node))).collect(),
+            clocks: (0..names.nodes().len() as u32).map(|node| sim.clocks(NodeId(node))).collect(),
             until: model.until(),
             faults: model.faults().iter().enumerate().map(fault).collect(),
             settings,

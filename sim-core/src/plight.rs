@@ -1,0 +1,148 @@
+//! The plight of a node that is up: frozen, slow, or with clocks that are wrong.
+//!
+//! It has never heard of actors and messages; what waits while the node is frozen is whatever its owner gives it to keep.
+
+use crate::amount::Factor;
+use crate::clock::{Clock, Clocks, Wrong};
+use crate::fault::{ClockError, DiskIll};
+use crate::time::Instant;
+
+/// What a fault does to a node that stays up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ailment {
+    Pause,
+    Slow(Factor),
+    Clock(ClockError),
+    Disk(DiskIll),
+}
+
+/// All that ails one node, by the places of the faults in the schedule; overlapping faults combine without order.
+#[derive(Clone, Debug)]
+pub(crate) struct Plight<T> {
+    pauses: Vec<u32>,
+    /// What came while it was frozen, in its order.
+    pub(crate) waiting: Vec<T>,
+    slow: Vec<(u32, Factor)>,
+    wrongs: Vec<Wrong>,
+    ills: Vec<(u32, DiskIll)>,
+    /// Syncs that a disk that stalls owes.
+    pub(crate) stalled: Vec<T>,
+    pub(crate) clocks: Clocks,
+}
+
+impl<T> Plight<T> {
+    /// Nothing ails it.
+    pub(crate) fn new(clock: Clock) -> Self {
+        let clocks = Clocks::new(clock);
+        Plight {
+            pauses: Vec::new(),
+            waiting: Vec::new(),
+            slow: Vec::new(),
+            wrongs: Vec::new(),
+            ills: Vec::new(),
+            stalled: Vec::new(),
+            clocks,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, fault: u32, ailment: Ailment, now: Instant) {
+        match ailment {
+            Ailment::Pause => insert(&mut self.pauses, fault, |fault| *fault),
+            Ailment::Disk(ill) => insert(&mut self.ills, (fault, ill), |(fault, _)| *fault),
+            Ailment::Slow(factor) => insert(&mut self.slow, (fault, factor), |(fault, _)| *fault),
+            Ailment::Clock(error) => {
+                insert(&mut self.wrongs, Wrong { fault, since: now, error }, |wrong| wrong.fault);
+                self.clocks.turn(now, &self.wrongs);
+            }
+        }
+    }
+
+    pub(crate) fn end(&mut self, fault: u32, ailment: Ailment, now: Instant) {
+        match ailment {
+            Ailment::Pause => remove(&mut self.pauses, |it| *it == fault),
+            Ailment::Disk(_) => remove(&mut self.ills, |(it, _)| *it == fault),
+            Ailment::Slow(_) => remove(&mut self.slow, |(it, _)| *it == fault),
+            Ailment::Clock(_) => {
+                remove(&mut self.wrongs, |wrong| wrong.fault == fault);
+                self.clocks.turn(now, &self.wrongs);
+            }
+        }
+    }
+
+    /// The first fault, in the order of the schedule, that freezes it.
+    pub(crate) fn frozen_by(&self) -> Option<u32> {
+        self.pauses.first().copied()
+    }
+
+    /// How many times as long its work takes.
+    pub(crate) fn factor(&self) -> Factor {
+        self.slow.iter().fold(Factor::ONE, |all, (_, factor)| all.times(*factor))
+    }
+
+    pub(crate) fn slowed_by(&self) -> impl Iterator<Item = u32> {
+        self.slow.iter().map(|(fault, _)| *fault)
+    }
+
+    /// The faults that make a length on its monotonic clock another.
+    pub(crate) fn drifting_by(&self) -> impl Iterator<Item = u32> {
+        self.wrongs.iter().filter(|wrong| matches!(wrong.error, ClockError::Drift(_))).map(|wrong| wrong.fault)
+    }
+
+    /// The faults that make its wall clock wrong.
+    pub(crate) fn wrong_by(&self) -> impl Iterator<Item = u32> {
+        self.wrongs.iter().map(|wrong| wrong.fault)
+    }
+
+    /// How many times as long a sync takes, and the faults that make it so.
+    pub(crate) fn sync_factor(&self) -> (Factor, impl Iterator<Item = u32>) {
+        let slow = self.ills.iter().filter_map(|(fault, ill)| match ill {
+            DiskIll::Slow(factor) => Some((*fault, *factor)),
+            _ => None,
+        });
+        (slow.clone().fold(Factor::ONE, |all, (_, factor)| all.times(factor)), slow.map(|(fault, _)| fault))
+    }
+
+    /// The first fault that has the disk ill in this way.
+    pub(crate) fn ill_by(&self, ill: DiskIll) -> Option<u32> {
+        self.ills.iter().find(|(_, other)| *other == ill).map(|(fault, _)| *fault)
+    }
+
+    /// How many bytes a copy of it takes, about.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.waiting.len() * size_of::<T>()
+    }
+}
+
+/// Puts one in, by the place of its fault.
+fn insert<T>(list: &mut Vec<T>, one: T, place: impl Fn(&T) -> u32) {
+    let at = list.partition_point(|other| place(other) <= place(&one));
+    list.insert(at, one);
+}
+
+fn remove<T>(list: &mut Vec<T>, is_it: impl Fn(&T) -> bool) {
+    if let Some(at) = list.iter().position(is_it) {
+        list.remove(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_overlaps_combines_without_order() {
+        let factor = |times| Ailment::Slow(Factor::new(times).unwrap());
+        let mut plight = Plight::<u8>::new(Clock::default());
+        plight.begin(3, factor(10), Instant::ZERO);
+        plight.begin(1, factor(3), Instant::ZERO);
+        assert_eq!((plight.factor(), plight.slowed_by().collect::<Vec<_>>()), (Factor::new(30).unwrap(), vec![1, 3]));
+        plight.end(3, factor(10), Instant::ZERO);
+        assert_eq!(plight.factor(), Factor::new(3).unwrap());
+        plight.begin(2, Ailment::Pause, Instant::ZERO);
+        plight.begin(0, Ailment::Pause, Instant::ZERO);
+        plight.end(2, Ailment::Pause, Instant::ZERO);
+        assert_eq!(plight.frozen_by(), Some(0));
+        plight.end(0, Ailment::Pause, Instant::ZERO);
+        assert_eq!(plight.frozen_by(), None);
+    }
+}
