@@ -78,7 +78,7 @@ const BITS: u32 = 10;
 /// The bucket that holds a value.
 const fn index(value: u64) -> u16 {
     let shift = shift(value);
-    // Below 2 · 2⁷ there is no shift, and the value is its own index; each shift after that has 2⁷ indices.
+    // Below 2 · 2¹⁰ there is no shift, and the value is its own index; each shift after that has 2¹⁰ indices.
     ((shift << BITS) as u64 + (value >> shift)) as u16
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use sim_models::scenario::Model;
 use sim_models::stats::{Better, Selection};
-use sim_models::study::{Comparison, Difference, Found, Metric, Standing, compare};
+use sim_models::study::{Comparison, Difference, Found, Metric, Standing, Unit, compare};
 
 use crate::cli::CompareArgs;
 use crate::configuration::{Base, Configuration, is_calm};
@@ -207,7 +207,8 @@ impl Told {
             let differences = self.comparison.differences[1..].iter().enumerate();
             let differences = differences.map(|(row, of)| interval_at(row as f64, &unit, &of[at].estimate)).collect();
             let title = format!("{}: difference from {}", metric.name, rows[0]);
-            let x = Axis::linear(&title, drawn_in(&unit).0).including(&[0.0]);
+            let points = if unit == Unit::Points { " (percentage points)" } else { "" };
+            let x = Axis::linear(&format!("{title}{points}"), drawn_in(&unit).0).including(&[0.0]);
             let figure = Figure::new(&format!("{name}-difference"), &title, x, Axis::rows("", rows[1..].to_vec()));
             figures.push(figure.with("", Data::Intervals(differences)).marked(vec![Mark::instant(0.0, "none")]));
         }

@@ -96,7 +96,7 @@ pub(crate) fn range(seeds: Seeds, configurations: usize) -> Result<Range<u64>, B
     if runs > RUNS_MAX {
         let most = RUNS_MAX / configurations.max(1) as u64;
         return Err(bad!(
-            "{} with {} seeds are {} runs; write --seeds {} or less",
+            "{} with {} seeds come to {} runs; write --seeds {} or less",
             crate::text::counted(configurations as u64, "configuration"),
             crate::text::count(to - seeds.from),
             crate::text::count(runs),

@@ -179,11 +179,13 @@ mod tests {
     fn an_end_that_is_missing_is_not_precise() {
         let open = Estimate { hi: None, ..within(1.0) };
         assert_eq!(Goal::new(Precision::Relative(0.5)).decide(&open, 40), Decision::More { total: 160 });
-        // Nothing is never known to a share of itself, unless there is no doubt at all.
+        // Nothing is never known to a share of itself, and least of all where nothing was seen yet.
         let nothing = Estimate::around(0.0, 1e-9, Method::Paired, 40);
         assert_eq!(Goal::new(Precision::Relative(0.5)).decide(&nothing, 40), Decision::More { total: 160 });
-        let exact = Estimate::around(0.0, 0.0, Method::Paired, 40);
-        assert_eq!(Goal::new(Precision::Relative(0.5)).decide(&exact, 40), Decision::Enough);
+        let unseen = Estimate::around(0.0, 0.0, Method::Replications, 40);
+        assert_eq!(Goal::new(Precision::Relative(0.5)).decide(&unseen, 40), Decision::More { total: 160 });
+        let constant = Estimate::around(243.0, 0.0, Method::Replications, 40);
+        assert_eq!(Goal::new(Precision::Relative(0.5)).decide(&constant, 40), Decision::Enough);
     }
 
     #[test]
