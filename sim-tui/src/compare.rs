@@ -157,6 +157,9 @@ impl Told {
         page.paragraph(self.study.foreword(&self.observed, self.configurations.len()));
         let names = Names::of(&self.configurations);
         page.lines(names.legend.clone());
+        if self.observed.sheet.seeds() == 0 {
+            return page;
+        }
         for (heading, is_cost) in [("What comes of it", false), ("What it costs", true)] {
             let metrics = self.study.metrics().iter().enumerate().filter(|(_, metric)| metric.is_cost() == is_cost);
             for (nth, (at, metric)) in metrics.enumerate() {

@@ -27,7 +27,7 @@ pub(crate) fn difference(unit: &Unit, estimate: &Estimate) -> String {
     estimate.value.map_or(NOTHING.to_owned(), |value| measured(&between(unit), value, doubt(estimate), Sign::Always))
 }
 
-/// The interval in parentheses, without the unit where that is the value's: `(660.1 to 666.8)`; of what is exact there is none.
+/// The interval in parentheses, in the unit of the value and without it: `(660.1 to 666.8)`; of what is exact there is none.
 pub(crate) fn interval(unit: &Unit, estimate: &Estimate) -> String {
     ends(unit, estimate, Sign::OfLess)
 }
@@ -75,32 +75,18 @@ pub(crate) fn between(unit: &Unit) -> Unit {
 }
 
 fn ends(unit: &Unit, estimate: &Estimate, sign: Sign) -> String {
-    let doubt = doubt(estimate);
-    let end = |value| measured(unit, value, doubt, sign);
     let Some(value) = estimate.value.filter(|_| estimate.method != Method::Exact) else { return String::new() };
-    let said = end(value);
+    let doubt = doubt(estimate);
+    // In the scale of the value, so that the three can be compared at a glance.
+    let (scale, name) = scale_for(unit, value, doubt);
+    let number = |end: f64| signed(end * scale, doubt.map(|doubt| doubt * scale), sign);
+    let with_name = |end: f64| if name.is_empty() { number(end) } else { format!("{} {name}", number(end)) };
     match (estimate.lo, estimate.hi) {
-        (Some(lo), Some(hi)) => {
-            let (lo, hi) = (end(lo), end(hi));
-            let of_both = (unit_of(&lo) == unit_of(&hi)).then(|| unit_of(&lo));
-            match of_both {
-                Some(same) if same == unit_of(&said) => format!("({} to {})", number_of(&lo), number_of(&hi)),
-                Some(_) => format!("({} to {hi})", number_of(&lo)),
-                None => format!("({lo} to {hi})"),
-            }
-        }
-        (Some(lo), None) => format!("(at least {})", end(lo)),
-        (None, Some(hi)) => format!("(at most {})", end(hi)),
+        (Some(lo), Some(hi)) => format!("({} to {})", number(lo), number(hi)),
+        (Some(lo), None) => format!("(at least {})", with_name(lo)),
+        (None, Some(hi)) => format!("(at most {})", with_name(hi)),
         (None, None) => "(no interval)".to_owned(),
     }
-}
-
-fn unit_of(measured: &str) -> &str {
-    measured.rsplit_once(' ').map_or("", |(_, unit)| unit)
-}
-
-fn number_of(measured: &str) -> &str {
-    measured.rsplit_once(' ').map_or(measured, |(number, _)| number)
 }
 
 /// Half of what the interval leaves open; none without one.
@@ -123,22 +109,25 @@ enum Sign {
 
 /// A number in a unit that suits it.
 fn measured(unit: &Unit, value: f64, doubt: Option<f64>, sign: Sign) -> String {
-    let scaled = |scale: f64, name: &str| {
-        let number = signed(value * scale, doubt.map(|doubt| doubt * scale), sign);
-        if name.is_empty() { number } else { format!("{number} {name}") }
-    };
+    let (scale, name) = scale_for(unit, value, doubt);
+    let number = signed(value * scale, doubt.map(|doubt| doubt * scale), sign);
+    if name.is_empty() { number } else { format!("{number} {name}") }
+}
+
+/// By how much a number is multiplied to be told in a unit that suits it and its doubt, and the name of that.
+fn scale_for(unit: &Unit, value: f64, doubt: Option<f64>) -> (f64, &'static str) {
     match unit {
-        Unit::Share => scaled(100.0, "%"),
-        Unit::Points => scaled(100.0, "pp"),
-        Unit::Plain(_) => scaled(1.0, ""),
+        Unit::Share => (100.0, "%"),
+        Unit::Points => (100.0, "pp"),
+        Unit::Plain(_) => (1.0, ""),
         Unit::Millis => match value.abs().max(doubt.unwrap_or_default()) {
-            0.0 => scaled(1.0, "ms"),
-            size if size < 1e-3 => scaled(1e6, "ns"),
-            size if size < 1.0 => scaled(1e3, "µs"),
-            size if size < 1e3 => scaled(1.0, "ms"),
-            size if size < 120e3 => scaled(1e-3, "s"),
-            size if size < 7_200e3 => scaled(1.0 / 60e3, "min"),
-            _ => scaled(1.0 / 3_600e3, "h"),
+            0.0 => (1.0, "ms"),
+            size if size < 1e-3 => (1e6, "ns"),
+            size if size < 1.0 => (1e3, "µs"),
+            size if size < 1e3 => (1.0, "ms"),
+            size if size < 120e3 => (1e-3, "s"),
+            size if size < 7_200e3 => (1.0 / 60e3, "min"),
+            _ => (1.0 / 3_600e3, "h"),
         },
     }
 }
@@ -195,7 +184,7 @@ mod tests {
         check(&Unit::Share, around(0.4734, 0.061), "47.3 % (41.2 to 53.4)");
         check(&Unit::Millis, around(2310.0, 40.0), "2.310 s (2.270 to 2.350)");
         check(&Unit::Millis, around(0.25, 0.01), "250 µs (240 to 260)");
-        check(&Unit::Millis, around(1_000.0, 100.0), "1.00 s (900 ms to 1.10 s)");
+        check(&Unit::Millis, around(1_000.0, 100.0), "1.00 s (0.90 to 1.10)");
         let open = Estimate { hi: None, ..around(5.0, 1.0) };
         check(&plain(), open, "5.0 (at least 4.0)");
     }
