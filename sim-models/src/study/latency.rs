@@ -205,6 +205,7 @@ mod tests {
     fn intervals_of_runs_that_have_something_in_common_cover_what_they_say() {
         for (thousandths, runs) in [(500, 90), (900, 90), (990, 900)] {
             let (values, differences) = coverage(thousandths, runs);
+            // The figures of docs/validation.md, for whoever runs this with --nocapture.
             println!("{thousandths}: {values} % and of differences {differences} %");
             // 95 %, give or take three standard errors of a thousand.
             assert!((92.9..=97.1).contains(&values), "{thousandths}: {values}");
