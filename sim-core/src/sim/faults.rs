@@ -1,0 +1,357 @@
+//! How faults begin and end in a run: what they take from the air, which nodes they take down or ail.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Sim, Starting, Step, UNSET, What};
+use crate::actor::{DiskError, Message};
+use crate::fault::DiskIll;
+use crate::id::{NodeId, Timer};
+use crate::network::{Active, Disturbance};
+use crate::plight::{Ailment, Plight};
+use crate::schedule::{Blow, Change};
+use crate::seed::{Cause, mix, name_hash};
+use crate::time::{Duration, Instant};
+
+impl<M: Message> Sim<M> {
+    pub(super) fn turn_of_fault(&mut self) -> Option<Step> {
+        let ground = self.ground.clone();
+        let (fault, change) = self.cursor.advance(&ground.plan, &self.dice)?;
+        let begins = matches!(change, Change::DisturbanceBegins { .. } | Change::Strike(..));
+        self.count(if begins { 7 } else { 8 }, u64::from(fault));
+        let what = if begins { Happening::FaultBegan { fault } } else { Happening::FaultEnded { fault } };
+        let cause = Cause::root("fault", "step", self.number);
+        let step = self.stepped(None, what, cause, 0);
+        match change {
+            Change::DisturbanceBegins { lineage, drawn } => {
+                self.log_each(&drawn, |node| Entry::Struck { node });
+                let severed = match &ground.plan.disturbances[fault as usize] {
+                    Some(Disturbance::Split { split, .. }) => Some(split.severed(&drawn, self.nodes.len())),
+                    _ => None,
+                };
+                let at = self.weather.active.partition_point(|other| other.fault <= fault);
+                self.weather.active.insert(at, Active { fault, lineage, severed });
+                self.take_flight(at);
+                self.hold_flight(fault);
+            }
+            Change::DisturbanceEnds { drawn } => {
+                self.log_each(&drawn, |node| Entry::Released { node });
+                if let Some(at) = self.weather.active.iter().position(|active| active.fault == fault) {
+                    self.weather.active.remove(at);
+                }
+                self.let_go();
+            }
+            Change::Strike(nodes, blow, bits) => {
+                for node in nodes {
+                    self.strike(node, blow, fault, bits);
+                }
+            }
+            Change::Release(nodes, blow) => {
+                for node in nodes {
+                    self.release(node, blow, fault);
+                }
+            }
+        }
+        Some(step)
+    }
+
+    /// Loses what is already on the way where a fault that says so begins to cut, whether or not it still cuts when that would
+    /// have arrived.
+    pub(super) fn take_flight(&mut self, place: usize) {
+        let active = &self.weather.active[place];
+        let fault = active.fault;
+        let Some(disturbance) = &self.ground.plan.disturbances[fault as usize] else { return };
+        if !disturbance.takes_flight() {
+            return;
+        }
+        let mut taken = 0;
+        for pending in self.queue.iter().chain(self.clogged.iter().map(|clogged| &clogged.pending)) {
+            if let What::Letter { from, to, letter, .. } = pending.what
+                && let slot = &mut self.letters.slots[letter as usize]
+                && slot.as_ref().is_some_and(|msg| active.cuts(disturbance, from, to, msg.kind()))
+            {
+                // Its entry in the queue finds nothing when it pops.
+                *slot = None;
+                taken += 1;
+            }
+        }
+        self.weather.touched[fault as usize] += taken;
+        self.fold(taken);
+    }
+
+    /// Takes a node down; what it owed is reset, what it remembered is gone.
+    pub(super) fn strike(&mut self, node: NodeId, blow: Blow, fault: u32, bits: u64) {
+        self.log_entry(|| Entry::Struck { node });
+        if let Blow::Ails(ailment) = blow {
+            return self.ail(node, ailment, fault, bits);
+        }
+        self.weather.touched[fault as usize] += 1;
+        let ground = self.ground.clone();
+        let this = &mut self.nodes[node.0 as usize];
+        this.down += 1;
+        match blow {
+            Blow::Ails(_) | Blow::Crash => {}
+            Blow::CrashWiping => this.disk.wipe(),
+            Blow::PowerLoss => {
+                let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
+                match plight.and_then(|plight| plight.ill_by(DiskIll::TornWrite)) {
+                    None => _ = this.disk.lose_power(),
+                    Some(torn) => self.weather.touched[torn as usize] += u64::from(this.disk.tear()),
+                }
+            }
+        }
+        if this.down > 1 {
+            return;
+        }
+        self.up[node.0 as usize] = false;
+        this.life += 1;
+        this.last = self.number;
+        this.timers.fill(UNSET);
+        let nodes = ground.system.nodes.len();
+        let owed = catch_unwind(AssertUnwindSafe(|| {
+            let owed = this.actor.unanswered();
+            let stranger = owed.iter().find(|owed| owed.from.0 as usize >= nodes);
+            assert!(stranger.is_none(), "an unanswered request of a node that is not there");
+            owed
+        }));
+        this.actor = ground.system.nodes[node.0 as usize].pristine.boxed();
+        self.log_entry(|| Entry::Down { node });
+        let owed = match owed {
+            Ok(owed) => owed,
+            Err(panic) => return self.found(node, &*panic),
+        };
+        for owed in owed {
+            if ground.system.links.get(node, owed.from).answers {
+                self.send(node, owed.from, owed.msg, owed.cause.then(ANSWER), Form::Reset);
+            }
+        }
+        self.lose_what_waits(node);
+    }
+
+    /// A node that crashes while it is frozen resets what it had received and never looked at.
+    pub(super) fn lose_what_waits(&mut self, node: NodeId) {
+        let plight = self.plights.get_mut(node.0 as usize).and_then(Option::as_mut);
+        let waiting = plight.map(|plight| {
+            plight.stalled.clear();
+            std::mem::take(&mut plight.waiting)
+        });
+        for due in waiting.unwrap_or_default() {
+            if let Due::Event(Pending { cause, what: What::Letter { from, letter, form, .. }, .. }) = due
+                && let Some(msg) = self.letters.take(letter)
+                && form == Form::Message
+                && self.system().links.get(node, from).answers
+            {
+                self.send(node, from, msg, cause.then(ANSWER), Form::Reset);
+            }
+        }
+    }
+
+    /// Lets a node up again, once nothing holds it down.
+    pub(super) fn release(&mut self, node: NodeId, blow: Blow, fault: u32) {
+        self.log_entry(|| Entry::Released { node });
+        if let Blow::Ails(ailment) = blow {
+            return self.ease(node, ailment, fault);
+        }
+        let this = &mut self.nodes[node.0 as usize];
+        this.down -= 1;
+        if this.down == 0 {
+            self.up[node.0 as usize] = true;
+            this.last = self.number;
+            self.begin_life(node);
+        }
+    }
+
+    pub(super) fn begin_life(&mut self, node: NodeId) {
+        let life = self.nodes[node.0 as usize].life;
+        self.first.push_back(Due::Start(Starting { node, life, sent: self.number }));
+    }
+}
+
+/// What ails nodes that stay up, and what clogs hold.
+impl<M: Message> Sim<M> {
+    pub(super) fn plight(&self, node: NodeId) -> Option<&Plight<Due>> {
+        self.plights.get(node.0 as usize)?.as_deref()
+    }
+
+    /// Puts a sync aside that is due while its disk stalls.
+    pub(super) fn stalls(&mut self, node: NodeId, pending: Pending) -> bool {
+        let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) else { return false };
+        let Some(fault) = plight.ill_by(DiskIll::Stall) else { return false };
+        plight.stalled.push(Due::Event(pending));
+        self.weather.touched[fault as usize] += 1;
+        true
+    }
+
+    /// A sync is over: it has made its records durable, or what ails the disk has it do otherwise.
+    pub(super) fn end_sync(&mut self, node: NodeId, number: u64) -> Result<(), DiskError> {
+        let disk = &mut self.nodes[node.0 as usize].disk;
+        let Some(Some(plight)) = self.plights.get(node.0 as usize) else {
+            disk.end_sync(number);
+            return Ok(());
+        };
+        let fails = plight.ill_by(DiskIll::SyncFails);
+        match fails.or_else(|| plight.ill_by(DiskIll::SyncLies)) {
+            None => disk.end_sync(number),
+            Some(fault) => {
+                disk.forget_sync(number);
+                self.weather.touched[fault as usize] += 1;
+            }
+        }
+        if fails.is_some() { Err(DiskError::SyncFailed) } else { Ok(()) }
+    }
+
+    pub(super) fn frozen_by(&self, node: NodeId) -> Option<u32> {
+        self.plight(node).filter(|_| self.is_up(node))?.frozen_by()
+    }
+
+    /// Puts what is due aside while the node it comes to is frozen. What is stale is left to be dropped as ever.
+    #[cold]
+    pub(super) fn waits(&mut self, mut due: Due) -> bool {
+        let node = match due {
+            Due::Start(starting) => starting.node,
+            Due::Event(pending) => pending.what.node(),
+        };
+        let Some(fault) = self.frozen_by(node) else { return false };
+        if let Due::Event(pending @ Pending { what: What::Synced { life, number, over: None, .. }, .. }) = due {
+            // The disk goes on; only its answer waits.
+            if self.life(node) != life || self.stalls(node, pending) {
+                return true;
+            }
+            let done = self.end_sync(node, number);
+            if let Due::Event(Pending { what: What::Synced { over, .. }, .. }) = &mut due {
+                *over = Some(done);
+            }
+        }
+        let this = &mut self.nodes[node.0 as usize];
+        let lives = match due {
+            Due::Start(starting) => this.life == starting.life,
+            Due::Event(pending) => match pending.what {
+                What::Letter { letter, .. } => self.letters.slots[letter as usize].is_some(),
+                What::Timer { timer, .. } => {
+                    let slot = &mut this.timers[timer.0 as usize];
+                    let is_due = slot.queued == self.now && slot.due <= self.now;
+                    if is_due {
+                        slot.queued = Instant::NEVER;
+                    }
+                    is_due
+                }
+                What::Synced { life, .. } => this.life == life,
+            },
+        };
+        if lives && let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
+            plight.waiting.push(due);
+            self.weather.touched[fault as usize] += 1;
+        }
+        lives
+    }
+
+    /// Something begins to ail a node.
+    pub(super) fn ail(&mut self, node: NodeId, ailment: Ailment, fault: u32, bits: u64) {
+        if ailment == Ailment::Disk(DiskIll::BitRot) {
+            let bits = mix(bits, name_hash(self.names().node(node)));
+            let rotten = self.nodes[node.0 as usize].disk.rot(bits);
+            self.weather.touched[fault as usize] += u64::from(rotten);
+        }
+        let now = self.now;
+        self.treat(node, |plight| plight.begin(fault, ailment, now));
+    }
+
+    /// Something ails a node no more; what has waited comes now, before all else.
+    pub(super) fn ease(&mut self, node: NodeId, ailment: Ailment, fault: u32) {
+        let now = self.now;
+        self.treat(node, |plight| plight.end(fault, ailment, now));
+        let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) else { return };
+        if plight.ill_by(DiskIll::Stall).is_none() {
+            self.first.extend(plight.stalled.drain(..));
+        }
+        if plight.frozen_by().is_some() {
+            return;
+        }
+        for due in std::mem::take(&mut plight.waiting) {
+            if let Due::Event(Pending { what: What::Timer { timer, .. }, .. }) = due {
+                let slot = &mut self.nodes[node.0 as usize].timers[timer.0 as usize];
+                (slot.due, slot.queued) = (now, now);
+            }
+            self.first.push_back(due);
+        }
+    }
+
+    /// Changes what ails a node, and moves its timers to where their lengths end on its clock, if that has changed.
+    pub(super) fn treat(&mut self, node: NodeId, change: impl FnOnce(&mut Plight<Due>)) {
+        let clock = self.system().nodes[node.0 as usize].clock;
+        let nodes = self.nodes.len();
+        self.plights.resize_with(nodes, || None);
+        let plight = self.plights[node.0 as usize].get_or_insert_with(|| Box::new(Plight::new(clock)));
+        let before = plight.clocks.speed();
+        change(plight);
+        if plight.clocks.speed() == before {
+            return;
+        }
+        let now = self.now;
+        let mut moved = 0;
+        for (number, slot) in self.nodes[node.0 as usize].timers.iter_mut().enumerate() {
+            if slot.due <= now || slot.due >= FOREVER {
+                continue;
+            }
+            let due = (now + plight.clocks.retimed(slot.due.since(now), before)).min(FOREVER);
+            moved += 1;
+            slot.due = due;
+            // Later, its entry in the queue moves by itself when it pops.
+            if due < slot.queued {
+                slot.queued = due;
+                let what = What::Timer { node, timer: Timer(number as u32) };
+                self.queue.push(due, Pending { cause: slot.cause, sent: slot.set, what });
+            }
+        }
+        if moved > 0 {
+            self.weather.touch(plight.drifting_by());
+        }
+        self.fold(moved);
+    }
+
+    /// Takes what is already on the way out of the air where a clog that says so begins.
+    pub(super) fn hold_flight(&mut self, fault: u32) {
+        let Some(disturbance) = &self.ground.plan.disturbances[fault as usize] else { return };
+        if !disturbance.holds_flight() {
+            return;
+        }
+        let holds = |pending: &Pending| match pending.what {
+            What::Letter { from, to, letter, .. } => {
+                self.letters.slots[letter as usize].as_ref().is_some_and(|msg| disturbance.clogs(from, to, msg.kind()))
+            }
+            What::Timer { .. } | What::Synced { .. } => false,
+        };
+        let mut held: Vec<(Instant, Pending)> =
+            self.queue.entries().filter(|(_, pending)| holds(pending)).map(|(at, pending)| (at, *pending)).collect();
+        // In the order in which they would have arrived; those of one instant stand in theirs already.
+        held.sort_by_key(|(at, _)| *at);
+        self.weather.touched[fault as usize] += held.len() as u64;
+        self.fold(held.len() as u64);
+        for (_, mut pending) in held {
+            let What::Letter { letter, .. } = &mut pending.what else { continue };
+            // Its entry in the queue finds nothing when it pops.
+            let Some(msg) = self.letters.slots[*letter as usize].take() else { continue };
+            *letter = self.letters.put(msg);
+            self.clogged.push(Clogged { pending, after: Duration::ZERO });
+        }
+    }
+
+    /// Sends on what no clog holds any more, in its order.
+    pub(super) fn let_go(&mut self) {
+        if self.clogged.is_empty() {
+            return;
+        }
+        for Clogged { pending, after } in std::mem::take(&mut self.clogged) {
+            let What::Letter { from, to, letter, .. } = pending.what else { continue };
+            let Some(msg) = &self.letters.slots[letter as usize] else {
+                // It was taken from the air while it waited.
+                self.letters.free.push(letter);
+                continue;
+            };
+            if self.weather.clog(from, to, msg.kind(), &self.ground.plan.disturbances).is_some() {
+                self.clogged.push(Clogged { pending, after });
+            } else {
+                self.queue.push(self.now + after, pending);
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! How an event happens: it is taken, numbered, folded into the digest, and handled by its node.
+
+use std::any::Any;
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Due, Entry, FOREVER, Form, Happening, Keeps, Panic, Pending, Sim, Starting, Step, What};
+use crate::actor::{DiskError, Event, Message};
+use crate::amount::Factor;
+use crate::context::{Context, Strain};
+use crate::digest::Fold;
+use crate::id::{NodeId, Sync, Timer};
+use crate::seed::Cause;
+use crate::time::Instant;
+
+impl<M: Message> Sim<M> {
+    /// Folds one event into the digest and numbers it.
+    #[inline]
+    pub(super) fn count(&mut self, tag: u64, what: u64) {
+        self.number += 1;
+        let mut fold = Fold::from(self.digest);
+        fold.word(self.now.nanos() ^ tag.rotate_right(4));
+        fold.word(what);
+        self.digest = fold.digest();
+    }
+
+    #[inline]
+    pub(super) fn stepped(&mut self, node: Option<NodeId>, what: Happening, cause: Cause, sent: u64) -> Step {
+        let before = node.and_then(|node| {
+            let last = &mut self.nodes[node.0 as usize].last;
+            let before = (*last > 0).then_some(*last);
+            *last = self.number;
+            before
+        });
+        let by = (sent > 0).then_some(sent);
+        Step { number: self.number, at: self.now, what, cause, before, by }
+    }
+
+    pub(super) fn happen(&mut self, pending: Pending) -> Option<Step> {
+        if !self.plights.is_empty() && self.waits(Due::Event(pending)) {
+            return None;
+        }
+        match pending.what {
+            What::Letter { from, to, letter, form } => self.letter_arrives(pending, from, to, letter, form),
+            What::Timer { node, timer } => self.timer_due(pending, node, timer),
+            What::Synced { node, life, sync, number, over } => {
+                self.disk_answers(pending, node, life, sync, number, over)
+            }
+        }
+    }
+
+    /// What is pending as the event it would have been; `None` of what is stale.
+    pub(super) fn take(&mut self, pending: Pending) -> Option<Happening> {
+        match pending.what {
+            What::Letter { from, to, letter, form } => {
+                let kind = self.letters.take(letter)?.kind();
+                Some(match form {
+                    _ if self.nodes[to.0 as usize].down > 0 => Happening::Undelivered { from, to, kind },
+                    Form::Message => Happening::Delivered { from, to, kind },
+                    Form::Refused => Happening::Refused { by: from, to, kind },
+                    Form::Reset => Happening::Reset { by: from, to, kind },
+                })
+            }
+            What::Timer { node, timer } => {
+                self.take_timer(pending, node, timer).map(|_| Happening::Fired { node, timer })
+            }
+            What::Synced { node, life, sync, .. } => {
+                let this = &self.nodes[node.0 as usize];
+                (this.life == life && this.down == 0).then_some(Happening::Synced { node, sync })
+            }
+        }
+    }
+
+    pub(super) fn letter_arrives(
+        &mut self,
+        pending: Pending,
+        from: NodeId,
+        to: NodeId,
+        letter: u32,
+        form: Form,
+    ) -> Option<Step> {
+        let Pending { cause, sent, .. } = pending;
+        let msg = self.letters.take(letter)?;
+        let kind = msg.kind();
+        if let Some(log) = &mut self.log
+            && log.messages == Keeps::Messages
+        {
+            log.handled = Some(msg.clone());
+        }
+        self.count(1 + form as u64, u64::from(from.0) << 32 | u64::from(to.0) | u64::from(kind.0) << 48);
+        if self.nodes[to.0 as usize].down > 0 {
+            let step = self.stepped(None, Happening::Undelivered { from, to, kind }, cause, sent);
+            if form == Form::Message {
+                self.refuse(from, to, msg, cause);
+            }
+            return Some(step);
+        }
+        let (what, event) = match form {
+            Form::Message => (Happening::Delivered { from, to, kind }, Event::Message { from, msg }),
+            Form::Refused => (Happening::Refused { by: from, to, kind }, Event::Refused { by: from, msg }),
+            Form::Reset => (Happening::Reset { by: from, to, kind }, Event::Reset { by: from, msg }),
+        };
+        let step = self.stepped(Some(to), what, cause, sent);
+        self.handle(to, event, cause);
+        Some(step)
+    }
+
+    pub(super) fn timer_due(&mut self, pending: Pending, node: NodeId, timer: Timer) -> Option<Step> {
+        let (cause, set) = self.take_timer(pending, node, timer)?;
+        self.count(4, u64::from(node.0) << 32 | u64::from(timer.0));
+        let step = self.stepped(Some(node), Happening::Fired { node, timer }, cause, set);
+        self.handle(node, Event::Timer(timer), cause);
+        Some(step)
+    }
+
+    /// Takes a timer that is due, with its cause and the event that set it; `None` when its entry is stale.
+    #[inline]
+    pub(super) fn take_timer(&mut self, pending: Pending, node: NodeId, timer: Timer) -> Option<(Cause, u64)> {
+        let slot = self.nodes[node.0 as usize].timers.get_mut(timer.0 as usize)?;
+        if slot.queued != self.now {
+            return None;
+        }
+        slot.queued = Instant::NEVER;
+        if slot.due == Instant::NEVER {
+            return None;
+        }
+        if slot.due > self.now {
+            slot.queued = slot.due;
+            if slot.due < FOREVER {
+                self.queue.push(slot.due, pending);
+            }
+            return None;
+        }
+        slot.due = Instant::NEVER;
+        Some((slot.cause, slot.set))
+    }
+
+    pub(super) fn node_starts(&mut self, starting: Starting) -> Option<Step> {
+        let Starting { node, life, sent } = starting;
+        if self.waits(Due::Start(starting)) {
+            return None;
+        }
+        let this = &mut self.nodes[node.0 as usize];
+        if this.life != life || this.down > 0 {
+            return None;
+        }
+        let files = this.disk.after_crash();
+        let cause = Cause::root("life", self.names().node(node), u64::from(life));
+        self.count(5, u64::from(node.0) << 32 | u64::from(life));
+        let step = self.stepped(Some(node), Happening::Started { node, life }, cause, sent);
+        self.handle(node, Event::Start(files), cause);
+        Some(step)
+    }
+
+    pub(super) fn disk_answers(
+        &mut self,
+        pending: Pending,
+        node: NodeId,
+        life: u32,
+        sync: Sync,
+        number: u64,
+        over: Option<Result<(), DiskError>>,
+    ) -> Option<Step> {
+        let this = &self.nodes[node.0 as usize];
+        if this.life != life || this.down > 0 || over.is_none() && self.stalls(node, pending) {
+            return None;
+        }
+        let done = over.unwrap_or_else(|| self.end_sync(node, number));
+        self.count(6, u64::from(node.0) << 32 | u64::from(sync.0));
+        let step = self.stepped(Some(node), Happening::Synced { node, sync }, pending.cause, pending.sent);
+        if done.is_err() {
+            self.fold(u64::MAX);
+        }
+        self.handle(node, Event::Synced(sync, done), pending.cause);
+        Some(step)
+    }
+
+    pub(super) fn handle(&mut self, node: NodeId, event: Event<M>, cause: Cause) {
+        self.dice.restart();
+        let ground = &*self.ground;
+        let clock = ground.system.nodes[node.0 as usize].clock;
+        let this = &mut self.nodes[node.0 as usize];
+        let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
+        let (now, wall, factor) = match plight {
+            None => (clock.monotonic(self.now), clock.wall(self.now), Factor::ONE),
+            Some(plight) => (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now), plight.factor()),
+        };
+        let mut cx = Context {
+            node,
+            life: this.life,
+            now,
+            wall,
+            strain: Strain::new(factor),
+            cause,
+            names: &ground.system.names,
+            up: &self.up,
+            kind_keys: &ground.kind_keys,
+            dice: &mut self.dice,
+            effects: &mut self.effects,
+            notes: &mut self.notes,
+            shared: &mut self.shared,
+        };
+        let actor = &mut this.actor;
+        let outcome = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx)));
+        if let Some(plight) = plight {
+            if cx.strain.works > 0 {
+                self.weather.touch(plight.slowed_by());
+            }
+            if cx.strain.looked.get() {
+                self.weather.touch(plight.wrong_by());
+            }
+        }
+        self.log_draws(node);
+        if let Err(panic) = outcome {
+            self.effects.clear();
+            return self.found(node, &*panic);
+        }
+        self.fold_notes();
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            self.perform(node, effect);
+        }
+        // Nothing is asked for while this is performed: what is put back replaces a list that never held anything.
+        std::mem::forget(std::mem::replace(&mut self.effects, effects));
+    }
+
+    /// Ends the run: the state may be torn after a panic, and nothing acts on it again.
+    #[cold]
+    pub(super) fn found(&mut self, node: NodeId, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let message = text.unwrap_or_else(|| "an actor panicked with something that is no text".to_owned());
+        self.panic = Some(Panic { event: self.number, node, message });
+    }
+
+    pub(super) fn log_draws(&mut self, node: NodeId) {
+        if let (Some(log), Some(draws)) = (&mut self.log, &mut self.dice.record) {
+            log.entries.extend(draws.drain(..).map(|draw| Entry::Drew { node, draw }));
+        }
+    }
+
+    #[inline]
+    pub(super) fn fold_notes(&mut self) {
+        if !self.notes.is_empty() {
+            let mut fold = Fold::from(self.digest);
+            self.notes.hash(&mut fold);
+            self.digest = fold.digest();
+        }
+    }
+
+    #[inline]
+    pub(super) fn fold(&mut self, word: u64) {
+        let mut fold = Fold::from(self.digest);
+        fold.word(word);
+        self.digest = fold.digest();
+    }
+}

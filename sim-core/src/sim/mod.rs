@@ -1,0 +1,605 @@
+//! One run: a system, a seed, and everything that follows from them, one event at a time.
+//!
+//! A step takes the next fault or the next pending event, lets a node handle it, performs the effects it asked for, and folds
+//! all of that into the digest. It prints nothing, judges nothing and keeps no history: recording, judging and drawing are
+//! callers. A copy of a run is a fork of it.
+
+mod effects;
+mod faults;
+mod happen;
+mod step;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub use step::{Entry, Form, Happening, Panic, Step};
+
+use crate::actor::{Actor, DiskError, Effect, Message};
+use crate::clock::Clocks;
+use crate::dice::Dice;
+use crate::digest::{Digest, Fold, json_len};
+use crate::disk::Disk;
+use crate::id::{NodeId, Sync, Timer};
+use crate::names::Names;
+use crate::network::Weather;
+use crate::plight::Plight;
+use crate::queue::Queue;
+use crate::schedule::Cursor;
+use crate::seed::{Cause, Seed, name_hash};
+use crate::system::{Ground, Program};
+use crate::time::{Duration, Instant};
+
+/// A run under way.
+pub struct Sim<M: Message> {
+    ground: Arc<Ground<M>>,
+    seed: Seed,
+    now: Instant,
+    number: u64,
+    queue: Queue<Pending>,
+    /// What comes at this instant before anything else that is due at it.
+    first: VecDeque<Due>,
+    /// What clogs hold, in the order in which it came to them.
+    clogged: Vec<Clogged>,
+    letters: Letters<M>,
+    nodes: Vec<Node<M>>,
+    /// By node: what faults do to it that leave it up. Empty until the first does, and apart from the nodes: most runs have none.
+    plights: Vec<Option<Box<Plight<Due>>>>,
+    /// By node: whether it is up, apart from the nodes so that handlers can be shown it.
+    up: Vec<bool>,
+    dice: Dice,
+    weather: Weather,
+    cursor: Cursor,
+    syncs: u64,
+    shared: M::Shared,
+    digest: Digest,
+    notes: Vec<M::Note>,
+    effects: Vec<Effect<M>>,
+    log: Option<Log<M>>,
+    panic: Option<Panic>,
+}
+
+/// What is kept of the last step while recording.
+#[derive(Clone, Debug)]
+struct Log<M> {
+    entries: Vec<Entry>,
+    /// Whether the messages themselves are kept beside them.
+    messages: Keeps,
+    handled: Option<M>,
+    sent: Vec<M>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    Entries,
+    Messages,
+}
+
+impl<M> Log<M> {
+    fn new(messages: Keeps) -> Self {
+        Log { entries: Vec::new(), messages, handled: None, sent: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.handled = None;
+        self.sent.clear();
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    cause: Cause,
+    sent: u64,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Letter {
+        from: NodeId,
+        to: NodeId,
+        letter: u32,
+        form: Form,
+    },
+    Timer {
+        node: NodeId,
+        timer: Timer,
+    },
+    /// With how it went, when it was over before its node could hear of it.
+    Synced {
+        node: NodeId,
+        life: u32,
+        sync: Sync,
+        number: u64,
+        over: Option<Result<(), DiskError>>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Starting {
+    node: NodeId,
+    life: u32,
+    sent: u64,
+}
+
+/// What is to happen, out of the queue: a node comes up, or an event that has waited for a node.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    Start(Starting),
+    Event(Pending),
+}
+
+/// An envelope on a clogged link, and how long it takes from when it is let go.
+#[derive(Clone, Copy, Debug)]
+struct Clogged {
+    pending: Pending,
+    after: Duration,
+}
+
+impl What {
+    /// The node it comes to.
+    #[inline]
+    fn node(self) -> NodeId {
+        match self {
+            What::Letter { to, .. } => to,
+            What::Timer { node, .. } | What::Synced { node, .. } => node,
+        }
+    }
+}
+
+/// The messages on their way, apart from the small events that carry their numbers.
+#[derive(Clone, Debug)]
+struct Letters<M> {
+    slots: Vec<Option<M>>,
+    free: Vec<u32>,
+}
+
+impl<M> Letters<M> {
+    #[inline]
+    fn put(&mut self, msg: M) -> u32 {
+        if let Some(index) = self.free.pop() {
+            self.slots[index as usize] = Some(msg);
+            return index;
+        }
+        self.slots.push(Some(msg));
+        (self.slots.len() - 1) as u32
+    }
+
+    #[inline]
+    fn take(&mut self, index: u32) -> Option<M> {
+        self.free.push(index);
+        self.slots[index as usize].take()
+    }
+}
+
+/// A node in this run.
+struct Node<M: Message> {
+    actor: Box<dyn Program<M>>,
+    life: u32,
+    /// How many faults hold it down.
+    down: u32,
+    timers: Vec<TimerSlot>,
+    disk: Disk,
+    last: u64,
+}
+
+impl<M: Message> Clone for Node<M> {
+    fn clone(&self) -> Self {
+        Node {
+            actor: self.actor.boxed(),
+            life: self.life,
+            down: self.down,
+            timers: self.timers.clone(),
+            disk: self.disk.clone(),
+            last: self.last,
+        }
+    }
+}
+
+/// A timer: when it is due, and which entry of the queue stands for it. A timer that is set anew to a later instant keeps its
+/// entry, which is put in again when it pops; an entry whose instant is not the one noted here is stale.
+#[derive(Clone, Copy, Debug)]
+struct TimerSlot {
+    due: Instant,
+    queued: Instant,
+    cause: Cause,
+    set: u64,
+}
+
+const UNSET: TimerSlot = TimerSlot {
+    due: Instant::NEVER,
+    queued: Instant::NEVER,
+    cause: Cause { lineage: 0, operation: crate::seed::Operation::NONE },
+    set: 0,
+};
+
+/// When a timer is due that is set for ever: it is set, and only a ring lets it go off.
+const FOREVER: Instant = Instant::from_nanos(u64::MAX - 1);
+
+const PICKS: u64 = name_hash("faults of the schedule");
+const ANSWER: u64 = name_hash("answer of a machine");
+
+impl<M: Message> Clone for Sim<M> {
+    fn clone(&self) -> Self {
+        Sim {
+            ground: self.ground.clone(),
+            seed: self.seed,
+            now: self.now,
+            number: self.number,
+            queue: self.queue.clone(),
+            first: self.first.clone(),
+            clogged: self.clogged.clone(),
+            letters: self.letters.clone(),
+            nodes: self.nodes.clone(),
+            plights: self.plights.clone(),
+            up: self.up.clone(),
+            dice: self.dice.clone(),
+            weather: self.weather.clone(),
+            cursor: self.cursor.clone(),
+            syncs: self.syncs,
+            shared: self.shared.clone(),
+            digest: self.digest,
+            notes: self.notes.clone(),
+            effects: Vec::new(),
+            log: self.log.clone(),
+            panic: self.panic.clone(),
+        }
+    }
+}
+
+impl<M: Message> Sim<M> {
+    pub(crate) fn new(ground: Arc<Ground<M>>, seed: Seed) -> Self {
+        let system = &ground.system;
+        let dice = Dice::new(seed, ground.rest, system.groups.as_slice().into(), &system.group_names, &ground.rulings);
+        let cursor = Cursor::new(&ground.plan, seed.key(PICKS), &dice);
+        let fresh = |machine: &crate::system::Machine<M>| Node {
+            actor: machine.pristine.boxed(),
+            life: 1,
+            down: 0,
+            timers: Vec::new(),
+            disk: Disk::default(),
+            last: 0,
+        };
+        let mut sim = Sim {
+            seed,
+            now: Instant::ZERO,
+            number: 0,
+            queue: Queue::new(),
+            first: VecDeque::new(),
+            clogged: Vec::new(),
+            letters: Letters { slots: Vec::new(), free: Vec::new() },
+            nodes: system.nodes.iter().map(fresh).collect(),
+            plights: Vec::new(),
+            up: vec![true; system.nodes.len()],
+            dice,
+            weather: Weather { touched: vec![0; system.faults().len()], ..Weather::default() },
+            cursor,
+            syncs: 0,
+            shared: system.shared.clone(),
+            digest: Digest::default(),
+            notes: Vec::new(),
+            effects: Vec::new(),
+            log: None,
+            panic: None,
+            ground,
+        };
+        for index in 0..sim.nodes.len() {
+            sim.begin_life(NodeId(index as u32));
+        }
+        sim
+    }
+
+    /// Lets the next thing happen; `None` when nothing ever will, or after a panic of an actor.
+    pub fn step(&mut self) -> Option<Step> {
+        self.step_before(Instant::NEVER)
+    }
+
+    /// Lets the next thing happen that happens before `limit`; `None` when nothing does.
+    pub fn step_before(&mut self, limit: Instant) -> Option<Step> {
+        self.notes.clear();
+        if let Some(log) = &mut self.log {
+            log.clear();
+        }
+        if self.panic.is_some() {
+            return None;
+        }
+        loop {
+            let fault_at = self.cursor.next();
+            let before = limit.min(fault_at);
+            let due = if self.first.is_empty() || self.now >= before {
+                self.queue.pop_before(before)
+            } else {
+                match self.first.pop_front() {
+                    Some(Due::Event(pending)) => Some((self.now, pending)),
+                    Some(Due::Start(starting)) => match self.node_starts(starting) {
+                        None => continue,
+                        step => return step,
+                    },
+                    None => None,
+                }
+            };
+            if let Some((at, pending)) = due {
+                let last = std::mem::replace(&mut self.now, at);
+                if let Some(step) = self.happen(pending) {
+                    return Some(step);
+                }
+                // What is stale is no event: time stands where the last one left it.
+                self.now = last;
+            } else if fault_at < limit && !(self.pending() == 0 && self.cursor.is_spent(&self.ground.plan)) {
+                self.now = fault_at;
+                return self.turn_of_fault();
+            } else {
+                return None;
+            }
+        }
+    }
+
+    /// Casts fresh dice from here on: every answer comes from this seed, as if it had been the run's with the same past.
+    ///
+    /// What was answered stays answered: envelopes and timers under way, and the next beginning or the end of a fault that was drawn.
+    /// The timed faults of the schedule stay; no decision applies any more, and nothing is calm. Of a fork, so that the run itself
+    /// goes on as before.
+    pub fn reseed(&mut self, seed: Seed) {
+        self.seed = seed;
+        self.dice.reseed(seed);
+        self.weather.spells.clear();
+        self.cursor.reseed(seed.key(PICKS));
+    }
+
+    /// True time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How many events have happened.
+    pub fn events(&self) -> u64 {
+        self.number
+    }
+
+    /// How many events are pending, stale timers included.
+    pub fn pending(&self) -> usize {
+        self.queue.len() + self.first.len()
+    }
+
+    /// Whether nothing will ever happen any more: [`step`](Self::step) would give `None`. Looks at all that is pending.
+    pub fn is_over(&self) -> bool {
+        let lives = |node: NodeId, life| {
+            let node = &self.nodes[node.0 as usize];
+            node.life == life && node.down == 0
+        };
+        let due = |pending: &Pending| match pending.what {
+            What::Letter { letter, .. } => self.letters.slots[letter as usize].is_some(),
+            What::Timer { node, timer } => {
+                let slot = self.nodes[node.0 as usize].timers.get(timer.0 as usize);
+                slot.is_some_and(|slot| slot.due < FOREVER)
+            }
+            What::Synced { node, life, .. } => lives(node, life),
+        };
+        let comes = |first: &Due| match first {
+            Due::Start(starting) => lives(starting.node, starting.life),
+            Due::Event(pending) => due(pending),
+        };
+        let will_happen = || self.first.iter().any(comes) || self.queue.iter().any(due);
+        // What is stale may stand before a fault that nobody else waits for: only taking the step tells.
+        self.panic.is_some()
+            || !will_happen() && (self.cursor.next() == Instant::NEVER || self.clone().step().is_none())
+    }
+
+    /// About how many bytes a copy of this run takes: exact for what is pending, by the length of its JSON for the state of
+    /// each actor and for what they share, nothing for files (copies share them). Costs as much as writing all of that.
+    pub(crate) fn weight(&self) -> usize {
+        let node = |node: &Node<M>| {
+            let timers = node.timers.len() * size_of::<TimerSlot>();
+            size_of::<Node<M>>() + timers + node.actor.weight()
+        };
+        let letters = self.letters.slots.len() * size_of::<Option<M>>() + self.letters.free.len() * size_of::<u32>();
+        let nodes: usize = self.nodes.iter().map(node).sum();
+        let ailing: usize = self.plights.iter().flatten().map(|plight| plight.weight()).sum();
+        let aside = (self.first.len() + self.clogged.len()) * size_of::<Clogged>() + ailing;
+        size_of::<Self>() + self.queue.weight() + letters + nodes + aside + json_len(&self.shared)
+    }
+
+    /// The seed this run follows from.
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// The names of nodes, kinds and classes.
+    pub fn names(&self) -> &Names {
+        &self.ground.system.names
+    }
+
+    /// What the last step's handler told the judge.
+    pub fn notes(&self) -> &[M::Note] {
+        &self.notes
+    }
+
+    /// What the last step did beside the event itself; empty unless [`record`](Self::record) is on.
+    pub fn log(&self) -> &[Entry] {
+        self.log.as_ref().map_or(&[], |log| &log.entries)
+    }
+
+    /// The message of the envelope that the last step brought to a node, up or down; `None` of a step that brought none, and
+    /// unless [`record`](Self::record) is on.
+    pub fn handled(&self) -> Option<&M> {
+        self.log.as_ref()?.handled.as_ref()
+    }
+
+    /// The messages that the last step sent, one for each [`Entry::Sent`] and in their order; empty unless
+    /// [`record`](Self::record) is on.
+    pub fn sent(&self) -> &[M] {
+        self.log.as_ref().map_or(&[], |log| &log.sent)
+    }
+
+    /// Keeps for each step what it did and which messages it was about, or stops keeping it. Changes nothing of the run.
+    pub fn record(&mut self, on: bool) {
+        self.log = on.then(|| Log::new(Keeps::Messages));
+        self.dice.record = on.then(Vec::new);
+    }
+
+    /// Keeps for each step what it did, but no copy of a message: that would cost more than all the rest.
+    pub(crate) fn record_entries(&mut self) {
+        self.record(true);
+        self.log = Some(Log::new(Keeps::Entries));
+    }
+
+    /// What several nodes share.
+    pub fn shared(&self) -> &M::Shared {
+        &self.shared
+    }
+
+    /// The panic of an actor that ended this run.
+    pub fn panic(&self) -> Option<&Panic> {
+        self.panic.as_ref()
+    }
+
+    /// The clocks of a node, and how they went so far.
+    pub fn clocks(&self, node: NodeId) -> Clocks {
+        let set = || Clocks::new(self.ground.system.nodes[node.0 as usize].clock);
+        self.plight(node).map_or_else(set, |plight| plight.clocks.clone())
+    }
+
+    /// Whether a fault freezes a node that is up.
+    pub fn is_paused(&self, node: NodeId) -> bool {
+        self.frozen_by(node).is_some()
+    }
+
+    /// Whether a node is up.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.nodes[node.0 as usize].down == 0
+    }
+
+    /// The how-manieth life of a node it is, from 1; of a node that is down, the next one.
+    pub fn life(&self, node: NodeId) -> u32 {
+        self.nodes[node.0 as usize].life
+    }
+
+    /// When a timer of a node is due, in true time; `None` when it is not set, or set for ever.
+    pub fn due(&self, node: NodeId, timer: Timer) -> Option<Instant> {
+        let slot = self.nodes[node.0 as usize].timers.get(timer.0 as usize)?;
+        (slot.due < FOREVER).then_some(slot.due)
+    }
+
+    /// The actor of a node, if it is an `A`.
+    pub fn actor<A: Actor<M> + 'static>(&self, node: NodeId) -> Option<&A> {
+        self.nodes.get(node.0 as usize)?.actor.as_any().downcast_ref()
+    }
+
+    /// The state of a node's actor, as its `Serialize` shows it.
+    ///
+    /// # Errors
+    /// When the state does not serialise to JSON.
+    pub fn state(&self, node: NodeId) -> Result<serde_json::Value, serde_json::Error> {
+        self.nodes[node.0 as usize].actor.state()
+    }
+
+    /// How many times each fault of the schedule did something, by its place: envelopes lost, cut, delayed, doubled; nodes
+    /// struck. A decision counts as one when its question came up.
+    pub fn touched(&self) -> Vec<u64> {
+        let mut touched = self.weather.touched.clone();
+        let mut applied = self.dice.applied().iter();
+        for (fault, count) in self.ground.system.faults().iter().zip(&mut touched) {
+            if matches!(fault, crate::fault::Fault::Decision(_)) {
+                *count = applied.next().map_or(0, |applied| u64::from(*applied));
+            }
+        }
+        touched
+    }
+
+    /// From now on the decision at that place of the schedule says this instead: the same question, another answer.
+    ///
+    /// False, and nothing changes, when its question has come up already or no decision stands there. For forks: what a run
+    /// would have come to, had only this been otherwise.
+    #[must_use]
+    pub fn overrule(&mut self, place: usize, said: &crate::fault::Decision) -> bool {
+        let faults = self.ground.system.faults();
+        let is_decision = |fault: &crate::fault::Fault| matches!(fault, crate::fault::Fault::Decision(_));
+        if !faults.get(place).is_some_and(is_decision) {
+            return false;
+        }
+        let nth = faults[..place].iter().filter(|fault| is_decision(fault)).count();
+        self.dice.overrule(nth, crate::schedule::answer(said))
+    }
+
+    /// From now on the fault at that place of the schedule never begins (again).
+    ///
+    /// False, and nothing changes, when it holds now or stands nowhere in the plan.
+    #[must_use]
+    pub fn lift(&mut self, place: usize) -> bool {
+        u32::try_from(place).is_ok_and(|place| self.cursor.lift(&self.ground.plan, place))
+    }
+
+    /// Takes the next thing that would happen out of the run, without its happening: the envelope is lost without a word, the
+    /// timer never goes off, the disk never answers, the node does not start (and is up all the same). Says what it would have
+    /// been.
+    ///
+    /// `None`, and nothing changes, when nothing would happen, or a fault next: a fault is [lifted](Self::lift). No event is
+    /// numbered, time stands still, and the digest does not know of it. For forks: what a run would have come to without one
+    /// event.
+    pub fn forgo(&mut self) -> Option<Happening> {
+        self.notes.clear();
+        if let Some(log) = &mut self.log {
+            log.clear();
+        }
+        if self.panic.is_some() {
+            return None;
+        }
+        let fault_at = self.cursor.next();
+        while self.now < fault_at
+            && let Some(due) = self.first.pop_front()
+        {
+            let forgone = match due {
+                _ if self.waits(due) => None,
+                Due::Event(pending) => self.take(pending),
+                Due::Start(Starting { node, life, .. }) => {
+                    let this = &self.nodes[node.0 as usize];
+                    (this.life == life && this.down == 0).then_some(Happening::Started { node, life })
+                }
+            };
+            if forgone.is_some() {
+                return forgone;
+            }
+        }
+        while let Some((at, pending)) = self.queue.pop_before(fault_at) {
+            let last = std::mem::replace(&mut self.now, at);
+            let forgone = if self.waits(Due::Event(pending)) { None } else { self.take(pending) };
+            self.now = last;
+            if forgone.is_some() {
+                return forgone;
+            }
+        }
+        None
+    }
+
+    /// The end of the last fault of the schedule that ends; [`Instant::ZERO`] when none does.
+    pub fn last_fault_end(&self) -> Instant {
+        self.cursor.last_end(&self.ground.plan, &self.dice)
+    }
+
+    /// The rolling digest: every event so far and its effects.
+    #[inline]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The rolling digest together with the state of all nodes and what they share.
+    ///
+    /// # Errors
+    /// When a state does not serialise to JSON.
+    pub fn checkpoint(&self) -> Result<Digest, serde_json::Error> {
+        let mut fold = Fold::from(self.digest);
+        for node in &self.nodes {
+            fold.word(node.actor.fingerprint()?);
+            fold.word(node.disk.fingerprint());
+        }
+        fold.word(crate::digest::state_fingerprint(&self.shared)?);
+        Ok(fold.digest())
+    }
+
+    fn system(&self) -> &crate::system::System<M> {
+        &self.ground.system
+    }
+}
+
+#[cfg(test)]
+mod tests;
