@@ -207,7 +207,7 @@ fn path(kept: &Kept) -> PathBuf {
 fn hunt(kept: &Kept) -> Case {
     let chosen = kept.settings.iter().fold(Choices::none(), |choices, (name, value)| choices.set(name, value));
     let faults = kept.faults.iter().map(|line| line.parse().expect("a fault")).collect();
-    let changes = Changes { faults, until: None };
+    let changes = Changes { faults, ..Changes::default() };
     let model = scenario(kept.scenario).model_with(&chosen, &changes).unwrap_or_else(|wrong| panic!("{wrong}"));
     let run = (0..1_000).map(|seed| model.run(Seed(seed), Stop::AtViolation));
     let failing = run.into_iter().find(|run| run.outcome.property() == kept.property);

@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("physics", &["fault", "burst", "network", "clock", "plight", "disk"]),
     ("the run", &["queue", "schedule", "system", "coat", "sim", "trail", "trace", "growing", "past"]),
     ("judgement", &["judge", "run", "timeline"]),
-    ("many runs", &["case", "hunt", "shrink"]),
+    ("many runs", &["case", "draft", "tolerance", "nemesis", "hunt", "shrink"]),
 ];
 
 fn floor(module: &str) -> Option<usize> {

@@ -31,6 +31,8 @@ pub struct Beside<'a> {
     pub verbs: &'a [&'static str],
     /// How often each fault of the schedule did something, by its place.
     pub touched: &'a [u64],
+    /// How many of the faults, from the first on, stand in the schedule of every seed; those behind were drawn for this one.
+    pub common: usize,
 }
 
 /// A way to fail, the smallest seed that does, and how many do.
@@ -77,7 +79,7 @@ impl Tally {
         for judged in outcome.properties.iter().filter(|judged| judged.kind == PropertyKind::Sometimes) {
             tally.sometimes.insert(judged.name.clone(), u64::from(judged.verdict == Verdict::Held));
         }
-        let touched = beside.touched.iter().enumerate();
+        let touched = beside.touched.iter().take(beside.common).enumerate();
         tally.effective = touched.map(|(index, count)| (index as u32, u64::from(*count > 0))).collect();
         for (verb, touched) in beside.verbs.iter().zip(beside.touched) {
             let reached = tally.kinds.entry((*verb).to_owned()).or_default();

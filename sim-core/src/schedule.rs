@@ -365,7 +365,7 @@ fn window(when: When) -> (Instant, Instant) {
 }
 
 /// What a fault is about, without its times and strengths: the root of its lineage.
-fn identity(verb: &Verb) -> String {
+pub(crate) fn identity(verb: &Verb) -> String {
     let on = |word: &str, link: &dyn std::fmt::Display, kind: &Option<Label>| match kind {
         Some(kind) => format!("{word} {link} {}", kind.as_str()),
         None => format!("{word} {link}"),

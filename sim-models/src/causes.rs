@@ -211,7 +211,7 @@ mod tests {
     fn check(choices: &Choices, faults: &[&str]) -> String {
         let scenario = Scenario::parse("shop.json", SHOP).expect("a scenario");
         let faults = faults.iter().map(|line| line.parse().expect("a fault")).collect();
-        let model = scenario.model_with(choices, &Changes { faults, until: None }).expect("a model");
+        let model = scenario.model_with(choices, &Changes { faults, ..Changes::default() }).expect("a model");
         let flow = || ControlFlow::Continue(());
         let (run, causes) = Recent::default().hunted(&model, Seed(1), Limits::default(), flow);
         format!("{}: {}", run.outcome.verdict, causes.join(" → "))
@@ -240,7 +240,7 @@ mod tests {
         assert!(crash.starts_with("broken: "), "{crash}");
         let words = |fault: &str| {
             let scenario = Scenario::parse("shop.json", SHOP).expect("a scenario");
-            let changes = Changes { faults: vec![fault.parse().expect("a fault")], until: None };
+            let changes = Changes { faults: vec![fault.parse().expect("a fault")], ..Changes::default() };
             let model = scenario.model_with(&Choices::none(), &changes).expect("a model");
             let words = Words { program: model.program(), faults: model.faults() };
             words.happening(Happening::FaultBegan { fault: 0 })

@@ -3,6 +3,8 @@
 //! The lowering pass makes a [`Program`] from a configured file; the interpreter runs it, the judge judges by it. Nothing here
 //! knows JSON, and nothing in here changes while it runs.
 
+use sim_core::nemesis::Nemesis;
+use sim_core::tolerance::Cast;
 use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, NodeId, Operation, Ratio};
 
 use crate::expr::Expr;
@@ -109,6 +111,8 @@ pub struct Program {
     pub only: Option<Vec<Operation>>,
     /// The faults of the file, those that are off left out.
     pub faults: Vec<Fault>,
+    /// What may go wrong when it is asked for, and what the system is meant to bear.
+    pub nemesis: Nemesis,
     /// Metrics, in the order of the file.
     pub metrics: Vec<MetricDef>,
     /// Properties, in the order of the file.
@@ -897,6 +901,31 @@ impl Program {
             Role::Store(store) => Some(store),
             Role::Service(_) | Role::Workload(_) => None,
         }
+    }
+
+    /// Who is there and who asks whom, both ways, as a nemesis sees it. Of two services with many replicas each it knows a link
+    /// of each replica, and not all of them.
+    pub fn cast(&self) -> Cast {
+        const ALL: usize = 1024;
+        let name =
+            |place: usize| (self.replica_name(NodeId(place as u32)), self.node(self.replicas[place].0).name.clone());
+        let servers =
+            self.replicas.iter().filter(|(node, _)| !matches!(self.node(*node).role, Role::Workload(_))).count();
+        let mut links = Vec::new();
+        for (from, to) in &self.edges {
+            let (from, to) = (&self.node(*from).replicas, &self.node(*to).replicas);
+            let pairs = if from.len() * to.len() <= ALL { from.len() * to.len() } else { from.len().max(to.len()) };
+            let pair = |at: usize| match pairs == from.len() * to.len() {
+                true => (from[at / to.len()], to[at % to.len()]),
+                false => (from[at % from.len()], to[at % to.len()]),
+            };
+            links.extend(
+                (0..pairs).map(pair).flat_map(|(a, b)| [(a.0 as usize, b.0 as usize), (b.0 as usize, a.0 as usize)]),
+            );
+        }
+        links.sort_unstable();
+        links.dedup();
+        Cast { nodes: (0..self.replicas.len()).map(name).collect(), links, servers }
     }
 
     /// The name of a kernel node: that of its declared node, numbered when there are several.

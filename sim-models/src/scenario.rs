@@ -1,10 +1,12 @@
 //! From a file to runs of it: choose settings, start runs, measure, keep a run as a case, and replay a case.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::Value as JsonValue;
 use sim_core::case::{Case, CaseWord, Expectation, VERSION};
+use sim_core::tolerance::Excess;
 use sim_core::{
     Course, Fault, FaultError, Instant, Limits, Operation, Outcome, Prepared, Rest, Seed, Sim, Step, Stop, System, run,
 };
@@ -40,6 +42,7 @@ pub struct Model {
     prepared: Prepared<Msg>,
     faults: Vec<Fault>,
     own_faults: Arc<[Fault]>,
+    chance: Chance,
     rest: Rest,
     until: Option<Instant>,
     document: JsonValue,
@@ -47,6 +50,18 @@ pub struct Model {
     changed: Vec<(String, String)>,
     warnings: Problems,
     rebuild: Option<Rebuild>,
+}
+
+/// Whether a nemesis adds faults to a schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chance {
+    /// It does not.
+    #[default]
+    Never,
+    /// It does, for each seed its own.
+    BySeed,
+    /// It has, from this place of the schedule on.
+    Drawn(usize),
 }
 
 /// What is changed of a system whenever it is built.
@@ -78,6 +93,8 @@ pub struct Changes {
     pub faults: Vec<Fault>,
     /// Another end.
     pub until: Option<Instant>,
+    /// Whether the nemesis draws faults beside those.
+    pub chance: Chance,
 }
 
 /// Why a case cannot be run.
@@ -145,8 +162,9 @@ impl Scenario {
         let changed = self.changed(&configured);
         let until = changes.until.or(lowered.program.until);
         let pieces = Pieces { document: self.document.to_json(), changed, faults, rest: Rest::Seed, until };
-        Model::new(lowered.program, &configured, lowered.warnings, pieces)
-            .map_err(|(index, error)| ModelError::Fault(index, error))
+        let model = Model::new(lowered.program, &configured, lowered.warnings, pieces)
+            .map_err(|(index, error)| ModelError::Fault(index, error))?;
+        Ok(Model { chance: changes.chance, ..model })
     }
 
     /// This scenario as a case has it run: with the settings, schedule and end of the case, whichever version of the scenario
@@ -232,6 +250,7 @@ impl Model {
             prepared,
             faults,
             own_faults,
+            chance: Chance::Never,
             rest,
             until,
             document,
@@ -257,6 +276,35 @@ impl Model {
         system.rest(rest);
         let prepared = system.prepare().expect("a schedule that fits this model");
         Model { prepared, faults, rest, ..self.clone() }
+    }
+
+    /// The model of the runs of one seed: itself, or, where a nemesis draws, with what it draws from this seed.
+    pub fn of_seed(&self, seed: Seed) -> Cow<'_, Model> {
+        if self.chance != Chance::BySeed {
+            return Cow::Borrowed(self);
+        }
+        let mut faults = self.faults.clone();
+        let own = faults.len();
+        faults.extend(self.program.nemesis.draw(seed, &self.faults, &self.program.cast()));
+        Cow::Owned(Model { chance: Chance::Drawn(own), ..self.with(faults, self.rest) })
+    }
+
+    /// What the nemesis has added to the schedule.
+    pub fn drawn(&self) -> &[Fault] {
+        match self.chance {
+            Chance::Never | Chance::BySeed => &[],
+            Chance::Drawn(own) => self.faults.get(own..).unwrap_or_default(),
+        }
+    }
+
+    /// Whether a nemesis adds to the schedule.
+    pub fn chance(&self) -> Chance {
+        self.chance
+    }
+
+    /// What in the schedule is more than the file says the system tolerates.
+    pub fn excess(&self) -> Option<Excess> {
+        self.program.nemesis.tolerance.excess(&self.faults, &self.program.cast())
     }
 
     /// The same model over a changed system: its actors in [coats](sim_core::Coat), other links, as another version of the code

@@ -284,7 +284,7 @@ mod tests {
         let scenario = crate::builtin::scenario("checkout").unwrap().unwrap();
         let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
         let until = until.map(|until| Instant::ZERO + until.parse::<Duration>().unwrap());
-        let model = scenario.model_with(choices, &Changes { faults, until }).unwrap();
+        let model = scenario.model_with(choices, &Changes { faults, until, ..Changes::default() }).unwrap();
         let mut watch = Watch::default();
         let run = model.run_watched(Seed(7), Stop::AtEnd, Limits::default(), |sim, step| {
             watch.after(sim, step);

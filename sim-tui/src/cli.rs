@@ -127,7 +127,7 @@ pub(crate) struct What {
     /// Adds a fault, such as "1s..4s partition shop | gateway"; `faults` lists them.
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<String>,
-    /// Adds faults drawn from the seed, as the scenario's nemesis says. (Not built yet.)
+    /// Adds faults drawn from the seed, inside what the scenario tolerates: as its nemesis says, or of every kind.
     #[arg(long)]
     pub(crate) nemesis: bool,
     /// Ends the run there, such as 30s.

@@ -22,6 +22,7 @@ pub(crate) fn words_of(what: &What) -> Vec<String> {
     words.extend(flag("--remedy", &what.remedy));
     words.extend(flag("--set", &what.set));
     words.extend(flag("--fault", &what.fault));
+    words.extend(what.nemesis.then(|| "--nemesis".to_owned()));
     words.extend(what.until.iter().flat_map(|until| ["--until".to_owned(), until.to_string()]));
     words
 }

@@ -26,6 +26,7 @@ use crate::interrupt::Interrupt;
 use crate::load::{self, Loaded};
 use crate::measures;
 use crate::merge::shown;
+use crate::nemesis;
 use crate::progress::{Begin, Earlier, Progress, Spent};
 use crate::quiet::quietly;
 use crate::report::{Bad, Report, bad, note, print};
@@ -144,14 +145,13 @@ pub(crate) fn hunt(orders: &Orders<'_>, mut take: impl FnMut(News) -> ControlFlo
 struct Worker<'a> {
     orders: &'a Orders<'a>,
     stop: &'a AtomicBool,
-    verbs: Vec<&'static str>,
     recent: Recent,
     known: BTreeSet<Signature>,
 }
 
 impl<'a> Worker<'a> {
     fn new(orders: &'a Orders<'a>, stop: &'a AtomicBool) -> Self {
-        Worker { orders, stop, verbs: verbs(orders.model), recent: Recent::default(), known: BTreeSet::new() }
+        Worker { orders, stop, recent: Recent::default(), known: BTreeSet::new() }
     }
 
     /// Takes a few seeds in a row, judges them and hands them on, until there are no more: so few that nobody waits for them long.
@@ -181,8 +181,10 @@ impl<'a> Worker<'a> {
         let mut news = News { begins, ..News::default() };
         for place in begins..begins + length {
             let seed = self.orders.seeds.seed(place);
-            let Some((run, causes)) = self.run(seed) else { break };
-            let beside = Beside { causes: &causes, verbs: &self.verbs, touched: &run.touched };
+            let model = self.orders.model.of_seed(seed);
+            let Some((run, causes)) = self.run(&model, seed) else { break };
+            let common = self.orders.model.faults().len();
+            let beside = Beside { causes: &causes, verbs: &verbs(&model), touched: &run.touched, common };
             let tally = Tally::of(seed, &run.outcome, beside);
             if tally.failing > 0 {
                 news.failing.push(place);
@@ -197,10 +199,10 @@ impl<'a> Worker<'a> {
     }
 
     /// One run to its end; none when it was cut.
-    fn run(&mut self, seed: Seed) -> Option<(Run, Vec<String>)> {
+    fn run(&mut self, model: &Model, seed: Seed) -> Option<(Run, Vec<String>)> {
         let stop = self.stop;
         let flow = || if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let (run, causes) = quietly(|| self.recent.hunted(self.orders.model, seed, Limits::default(), flow));
+        let (run, causes) = quietly(|| self.recent.hunted(model, seed, Limits::default(), flow));
         (!run.outcome.interrupted).then_some((run, causes))
     }
 }
@@ -232,10 +234,13 @@ fn hunted(args: &HuntArgs, loaded: &Loaded, model: &Model) -> Result<Hunted, Bad
     let settings = model.changed().iter().map(|(name, text)| (name.clone(), json!(text))).collect::<Map<_, Value>>();
     let faults: Vec<String> = model.faults().iter().map(ToString::to_string).collect();
     let version = env!("CARGO_PKG_VERSION");
-    let all = json!({
+    let mut all = json!({
         "document": loaded.scenario.document().to_json(), "settings": model.settings(), "faults": faults, "rest": "seed",
         "until": model.until().map(|until| until.nanos()), "version": version,
     });
+    if args.what.nemesis {
+        all["nemesis"] = json!(true);
+    }
     let fingerprint = state_fingerprint(&all).map_err(|error| bad!("{}: {error}", loaded.name))?;
     Ok(Hunted {
         scenario: loaded.name.clone(),
@@ -336,7 +341,8 @@ impl<'a> Quest<'a> {
         self.spent = same.map_or(Duration::ZERO, |spent| Duration::from_nanos(spent.nanos));
         for (seed, (signature, evidence)) in earlier.by_signature() {
             let flow = || ControlFlow::Continue(());
-            let (run, _) = quietly(|| Recent::default().hunted(self.model, Seed(seed), Limits::default(), flow));
+            let model = self.model.of_seed(Seed(seed));
+            let (run, _) = quietly(|| Recent::default().hunted(&model, Seed(seed), Limits::default(), flow));
             let case = Some(self.write_case(&signature, &run)?.display().to_string());
             self.evidence.insert(signature, Evidence { case, ..evidence });
         }
@@ -455,12 +461,16 @@ impl<'a> Quest<'a> {
 
     /// Writes a case where no other stands: those of other hunts stay as they are, and the very same is there already.
     fn write_case(&self, signature: &Signature, run: &Run) -> Result<PathBuf, Bad> {
-        let mut case = self.model.case(run);
+        let model = self.model.of_seed(run.seed);
+        let mut case = model.case(run);
         let judged = run.outcome.properties.iter().find(|judged| judged.name == signature.property);
         case.note = Some(match judged {
             Some(judged) => format!("{signature}: {}", judged.detail),
-            None => measures::headline(self.model, &run.outcome),
+            None => measures::headline(&model, &run.outcome),
         });
+        if let (Some(note), Some(excess)) = (&mut case.note, nemesis::excess(&model)) {
+            *note += &format!(" ({excess})");
+        }
         let text = serde_json::to_string_pretty(&case).map_err(|error| bad!("the case cannot be written: {error}"))?;
         for path in self.case_paths(signature, run.seed) {
             let is_there = self.progress.add(&path, &text);

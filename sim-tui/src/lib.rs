@@ -22,6 +22,7 @@ mod load;
 mod measures;
 mod merge;
 mod moment;
+mod nemesis;
 mod observing;
 mod page;
 mod pictures;

@@ -11,7 +11,7 @@ use sim_models::builtin;
 use sim_models::json::{self, Json, JsonValue};
 use sim_models::language::{Choices, Document, Settings};
 use sim_models::problem::{Problem, Problems, Severity, Source, did_you_mean};
-use sim_models::scenario::{CaseError, Changes, Model, ModelError, Scenario};
+use sim_models::scenario::{CaseError, Chance, Changes, Model, ModelError, Scenario};
 
 use crate::cli::What;
 use crate::commands;
@@ -101,13 +101,11 @@ pub(crate) fn told(problems: Problems) -> Bad {
 
 /// The scenario with everything chosen that the command line chooses.
 pub(crate) fn model(loaded: &Loaded, what: &What) -> Result<Model, Bad> {
-    if what.nemesis {
-        return Err(bad!("--nemesis is not built yet; write the faults out with --fault"));
-    }
     let choices = choices(what)?;
     let faults = what.fault.iter().map(|text| fault(text)).collect::<Result<Vec<Fault>, Bad>>()?;
     let until = what.until.map(|length| Instant::ZERO + length);
-    let changes = Changes { faults, until };
+    let chance = if what.nemesis { Chance::BySeed } else { Chance::Never };
+    let changes = Changes { faults, until, chance };
     loaded.scenario.model_with(&choices, &changes).map_err(|error| match error {
         ModelError::Problems(problems) => told(problems),
         ModelError::Fault(_, error) => wrong_fault(&error),

@@ -8,6 +8,7 @@ use sim_models::stats::{Confidence, Estimate};
 use sim_models::study::{Single, Unit};
 
 use crate::estimates::{NOTHING, with_interval};
+use crate::nemesis;
 use crate::study::estimate_json;
 use crate::text::{self, Side, table};
 
@@ -39,6 +40,9 @@ pub(crate) fn json(name: &str, model: &Model, run: &Run, wall: std::time::Durati
         "metrics": run.metrics.iter().map(|(name, value)| (name.clone(), metric(*value))).collect::<Map<_, _>>(),
         "units": units(model),
         "inert": lines(&mut model.inert(run)),
+        "drawn": lines(&mut model.drawn().iter()),
+        "exceeds": nemesis::excess(model),
+        "excuse": nemesis::left(model, outcome),
         "counters": run.counters.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>(),
         "panic": panic(model, outcome),
         "limit": outcome.limit.map(|limit| limit.to_string()),

@@ -17,6 +17,7 @@ use crate::commands;
 use crate::interrupt::Interrupt;
 use crate::load::{self, Loaded};
 use crate::measures::{self, Expecting};
+use crate::nemesis;
 use crate::page::Page;
 use crate::portrait::Portrait;
 use crate::quiet::quietly;
@@ -29,12 +30,13 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
     let loaded = load::scenario(&args.what.scenario, called)?;
     let model = load::model(&loaded, &args.what)?;
     loaded.warn(&model);
+    let model = &*model.of_seed(args.seed);
     args.pictures.check()?;
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
     let mut watch = args.pictures.are_wanted().then(Watch::default);
     let ((run, judge), lines) = match &mut watch {
-        _ if args.trace => traced(&model, args, &interrupt, &mut watch),
+        _ if args.trace => traced(model, args, &interrupt, &mut watch),
         None => {
             let watched = || model.observed(args.seed, Stop::AtEnd, Limits::default(), |_, _| interrupt.flow());
             (quietly(watched), Vec::new())
@@ -50,8 +52,8 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
     let wall = begun.elapsed();
     let exit = Exit::of_run(run.outcome.verdict).unless(run.outcome.interrupted);
     let single = Single::of(&judge, Instant::ZERO + args.warmup.unwrap_or_default(), Confidence::USUAL);
-    let told = Told { loaded: &loaded, model: &model, run: &run, single: &single, args, wall, called };
-    let mut document = measures::json(&loaded.name, &model, &run, wall);
+    let told = Told { loaded: &loaded, model, run: &run, single: &single, args, wall, called };
+    let mut document = measures::json(&loaded.name, model, &run, wall);
     document.insert("estimates".to_owned(), measures::estimates_json(&single, args.warmup));
     let mut text = if args.output.json { String::new() } else { told.text() };
     if let Some(watch) = watch {
@@ -116,11 +118,19 @@ impl Told<'_> {
         let Told { loaded, model, run, args, .. } = self;
         let outcome = &run.outcome;
         let mut out = title(loaded, model, &args.what);
+        out += &nemesis::drawn(model);
         out += &format!("\n{}\n\n", measures::headline(model, outcome));
         let metrics = measures::metrics(model, run, self.expecting());
         let estimates = measures::estimates(self.single, args.warmup);
-        let parts =
-            [measures::properties(&outcome.properties), measures::traffic(run), estimates, metrics, inert(model, run)];
+        let excuse = nemesis::excuse(model, outcome);
+        let parts = [
+            measures::properties(&outcome.properties),
+            excuse,
+            measures::traffic(run),
+            estimates,
+            metrics,
+            inert(model, run),
+        ];
         for part in parts.iter().filter(|part| !part.is_empty()) {
             out += part;
             out.push('\n');
@@ -135,6 +145,7 @@ impl Told<'_> {
         let mut lines = title.lines();
         let mut page = Page::new(lines.next().unwrap_or_default().to_owned());
         lines.for_each(|line| page.paragraph(line.to_owned()));
+        page.lines(nemesis::drawn(model).lines().map(str::to_owned).collect());
         page.paragraph(measures::headline(model, &run.outcome));
         page.heading("Properties");
         page.table(&["verdict", "property", "what was seen"], &measures::property_rows(&run.outcome.properties));

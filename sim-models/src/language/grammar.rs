@@ -267,20 +267,26 @@ pub static NEMESIS: Object = Object {
     fields: &[
         Field::new("draws", Shape::ListOf(&Shape::Fault), "Faults to pick from; a..b in them is drawn.").required(),
         Field::new("faults", Shape::OneOf(&[COUNT, Shape::IntRange]), "How many.").or("1"),
-        Field::new("between", Shape::DurationRange, "When they begin."),
+        Field::new("between", Shape::DurationRange, "When they begin.").or("the first two thirds of the run"),
+        Field::new("heal", Shape::Choice { now: &["all", "core"], later: &[] }, HEAL).or("all"),
     ],
     any_of: &[],
 };
 
+const HEAL: &str = "What comes back at the end of that time: all, or a core, and of what may be down some never does.";
+
 static TOLERANCE: Object = Object {
     what: "a tolerance",
     fields: &[
-        Field::new("down", Shape::MapOf(Keys::Names, &COUNT), "Replicas of a node that may be down at once."),
+        Field::new("down", Shape::MapOf(Keys::Names, &DOWN), "Replicas of a node that may be down at once."),
         Field::new("loss", Shape::Ratio, "Messages that may be lost."),
         Field::new("clock", Shape::Duration, "How wrong a clock may be."),
+        Field::new("disk", Shape::Choice { now: &["none", "one copy"], later: &[] }, "Whose disks may be hurt."),
     ],
     any_of: &[],
 };
+
+const DOWN: Shape = Shape::OneOf(&[COUNT, Shape::Choice { now: &["minority"], later: &[] }]);
 
 /// Settings under one name.
 pub static REMEDY: Object = Object {

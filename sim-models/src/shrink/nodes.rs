@@ -12,8 +12,8 @@ use crate::problem::{Problems, Severity};
 use crate::scenario::{CaseError, Model};
 
 /// Members at the top of a scenario whose own members may go when they speak of a node that is gone.
-const SAID_OF_NODES: [&str; 8] =
-    ["metrics", "expect", "properties", "remedies", "variants", "links", "faults", "nemesis"];
+const SAID_OF_NODES: [&str; 9] =
+    ["metrics", "expect", "properties", "remedies", "variants", "links", "faults", "nemesis", "tolerates"];
 
 /// How many mistakes are mended before a node counts as needed.
 const MENDS: usize = 40;

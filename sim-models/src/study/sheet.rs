@@ -68,14 +68,14 @@ impl Sheet {
     ) -> Option<Sheet> {
         let (mut row, mut latencies, mut effective) = (Vec::new(), Vec::new(), Vec::new());
         for model in models {
-            let (run, judge) = model.observed(seed, Stop::AtEnd, questions.limits, &mut watch);
+            let (run, judge) = model.of_seed(seed).observed(seed, Stop::AtEnd, questions.limits, &mut watch);
             if run.outcome.interrupted {
                 return None;
             }
             let (measured, latency) = measured(&run, &judge, questions);
             row.push(measured);
             latencies.push(BTreeMap::from([(seed.0 % SECTIONS, latency)]));
-            effective.push(run.touched.iter().map(|times| u64::from(*times > 0)).collect());
+            effective.push(run.touched.iter().take(model.faults().len()).map(|times| u64::from(*times > 0)).collect());
         }
         Some(Sheet { rows: BTreeMap::from([(seed.0, row)]), latencies, effective })
     }

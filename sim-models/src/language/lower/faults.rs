@@ -22,12 +22,17 @@ impl<'a> Lower<'a> {
         let text = line.text()?;
         let fault: Fault =
             text.parse().map_err(|error: FaultError| line.error_at(place_of(&error), error.to_string()))?;
+        self.check_fault(line, text, &fault)?;
+        Ok(fault)
+    }
+
+    /// Whether all that a line names is there.
+    pub(super) fn check_fault(&self, line: View<'a>, text: &str, fault: &Fault) -> Result<(), Problem> {
         let names = self.fault_names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // The fault as it prints may differ from the text, so that the word is looked for again.
         fault.check_names(&names).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
-        self.check_kind(line, text, &fault)?;
-        Ok(fault)
+        self.check_kind(line, text, fault)
     }
 
     /// Each node, and behind it its replicas when there are several.

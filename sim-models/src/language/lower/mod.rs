@@ -12,6 +12,7 @@ mod judged;
 mod key;
 mod links;
 mod names;
+mod nemesis;
 mod run;
 mod steps;
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub fn lower(configured: &Configured) -> Result<Lowered, Problems> {
     lower.judge();
     lower.expect();
     lower.schedule();
+    lower.nemesis();
     lower.finish()
 }
 

@@ -97,7 +97,7 @@ impl Base {
     fn model(&self, choices: &Choices, hand: &[Fault]) -> Result<Model, String> {
         match self {
             Base::Scenario { scenario, .. } => {
-                let changes = Changes { faults: hand.to_vec(), until: None };
+                let changes = Changes { faults: hand.to_vec(), ..Changes::default() };
                 scenario.model_with(choices, &changes).map_err(|error| match error {
                     ModelError::Problems(problems) => problems.to_string(),
                     ModelError::Fault(_, error) => error.to_string(),
