@@ -295,7 +295,7 @@ fn fared(
     let chosen = settings.iter().fold(Choices::none(), |choices, (name, value)| choices.set(name, value));
     let mut fared = Fared::default();
     for number in schedules {
-        let changes = Changes { faults: schedule(number), until: None };
+        let changes = Changes { faults: schedule(number), ..Changes::default() };
         let model = faultline_tests::scenarios::built_in(scenario).model_with(&chosen, &changes);
         let model = model.unwrap_or_else(|error| panic!("{error}"));
         let run = model.run(Seed(number), sim_core::Stop::AtViolation);

@@ -33,10 +33,10 @@ pub struct Nemesis {
 /// What a nemesis draws from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Drafts {
-    /// Every kind of trouble there is, for any node and link: [`GENERAL`].
-    General,
     /// These.
     Declared(Vec<Draft>),
+    /// These, with any node for `NODE` and any link for `FROM->TO`.
+    Anywhere(Vec<Draft>),
 }
 
 /// What becomes of the nodes when the trouble is over.
@@ -48,15 +48,16 @@ pub enum Heal {
     Core,
 }
 
-/// What the general nemesis draws from, by verb; `NODE` is any node that is no client, `LINK` any link in use.
+/// What the general nemesis draws from, by verb; `NODE` is any node that is no client, and `FROM->TO` any
+/// link in use.
 pub const GENERAL: &[(&str, &[&str])] = &[
     ("partition", &["partition isolate NODE for 100ms..10s", "partition halves of * for 100ms..10s"]),
-    ("cut", &["cut LINK for 100ms..10s"]),
-    ("loss", &["loss LINK 0.1%..30% for 1s..30s"]),
-    ("burst-loss", &["burst-loss LINK 30%..100% bad ~10ms..1s good ~100ms..10s for 1s..30s"]),
-    ("delay", &["delay LINK +1ms..2s for 1s..30s", "delay LINK +10ms..200ms"]),
-    ("duplicate", &["duplicate LINK 0.1%..30% for 1s..30s"]),
-    ("clog", &["clog LINK for 100ms..10s"]),
+    ("cut", &["cut FROM->TO for 100ms..10s"]),
+    ("loss", &["loss FROM->TO 0.1%..30% for 1s..30s"]),
+    ("burst-loss", &["burst-loss FROM->TO 30%..100% bad ~10ms..1s good ~100ms..10s for 1s..30s"]),
+    ("delay", &["delay FROM->TO +1ms..2s for 1s..30s", "delay FROM->TO +10ms..200ms"]),
+    ("duplicate", &["duplicate FROM->TO 0.1%..30% for 1s..30s"]),
+    ("clog", &["clog FROM->TO for 100ms..10s"]),
     ("crash", &["crash NODE for 100ms..10s", "crash NODE wiping disk for 100ms..10s"]),
     ("power-loss", &["power-loss NODE for 100ms..10s"]),
     ("pause", &["pause NODE for 100ms..30s"]),
@@ -83,6 +84,15 @@ pub const GENERAL: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+const ANY_NODE: &str = "NODE";
+const ANY_LINK: &str = "FROM->TO";
+
+/// The lines of [`GENERAL`], each with its verb.
+pub fn general() -> impl Iterator<Item = (&'static str, Draft)> {
+    let lines = GENERAL.iter().flat_map(|(verb, lines)| lines.iter().map(|line| (*verb, *line)));
+    lines.filter_map(|(verb, line)| Some((verb, line.parse().ok()?)))
+}
 
 /// How often a fault that would be too much is drawn anew before it is left out.
 const TRIES: u64 = 16;
@@ -130,7 +140,7 @@ impl Nemesis {
     /// Every kind of trouble, up to four at once, in the first two thirds of a run.
     pub fn general(until: Instant) -> Nemesis {
         Nemesis {
-            drafts: Drafts::General,
+            drafts: Drafts::Anywhere(general().map(|(_, draft)| draft).collect()),
             faults: (1, 4),
             between: (Instant::ZERO, Nemesis::usual_end(until)),
             tolerance: Tolerance::default(),
@@ -159,7 +169,7 @@ impl Nemesis {
         for slot in 0..bits.of("count").within(self.faults) {
             for attempt in 0..TRIES {
                 let bits = bits.of("slot").nth(slot).nth(attempt);
-                let draft = &live[bits.of("draft").below(live.len())];
+                let Some(draft) = live.get(bits.of("draft").below(live.len().max(1))) else { continue };
                 if drawn.take(self.lines(draft, bits, cast), &self.tolerance, cast) {
                     break;
                 }
@@ -171,21 +181,17 @@ impl Nemesis {
         drawn.faults.split_off(drawn.own)
     }
 
-    /// The drafts that are switched on: about half of them, at least one.
-    fn live(&self, bits: Bits) -> Vec<String> {
-        let all: Vec<&str> = match &self.drafts {
-            Drafts::Declared(drafts) => drafts.iter().map(Draft::as_str).collect(),
-            Drafts::General => GENERAL.iter().flat_map(|(_, drafts)| *drafts).copied().collect(),
-        };
-        let bits_of = |draft: &&&str| bits.of("swarm").of(draft).0;
-        let on: Vec<&str> = all.iter().filter(|draft| bits_of(draft) >> 63 == 1).copied().collect();
-        let one = || all.iter().min_by_key(bits_of).copied().into_iter().collect();
-        let on = if on.is_empty() { one() } else { on };
-        on.into_iter().map(str::to_owned).collect()
+    /// The drafts that are switched on: about half of them, at least one where there is one.
+    fn live(&self, bits: Bits) -> Vec<&Draft> {
+        let (Drafts::Declared(all) | Drafts::Anywhere(all)) = &self.drafts;
+        let bits_of = |draft: &&Draft| bits.of("swarm").of(draft.as_str()).0;
+        let on: Vec<&Draft> = all.iter().filter(|draft| bits_of(draft) >> 63 == 1).collect();
+        let one = || all.iter().min_by_key(bits_of).into_iter().collect();
+        if on.is_empty() { one() } else { on }
     }
 
     /// What a draft comes to with all its dice cast; nothing when there is no node or link for it.
-    fn lines(&self, draft: &str, bits: Bits, cast: &Cast) -> Vec<Fault> {
+    fn lines(&self, draft: &Draft, bits: Bits, cast: &Cast) -> Vec<Fault> {
         let Some(draft) = self.placed(draft, bits, cast) else { return Vec::new() };
         let timed = draft.drawn(|place| bits.of("number").nth(place).0);
         let when = self.when(&timed, bits);
@@ -196,21 +202,20 @@ impl Nemesis {
     }
 
     /// A draft about a node and a link that are there.
-    fn placed(&self, draft: &str, bits: Bits, cast: &Cast) -> Option<Draft> {
-        let text = match self.drafts {
-            Drafts::Declared(_) => draft.to_owned(),
-            Drafts::General => {
-                let name = |place: usize| cast.nodes[place].0.as_str();
-                let pick = |count: usize, what: &str| (count > 0).then(|| bits.of(what).below(count));
-                let node = |text: &str| Some(text.replace("NODE", name(pick(cast.servers, "node")?)));
-                let link = |text: &str| {
-                    let (from, to) = cast.links[pick(cast.links.len(), "link")?];
-                    Some(text.replace("LINK", &format!("{}->{}", name(from), name(to))))
-                };
-                let text = if draft.contains("LINK") { link(draft)? } else { draft.to_owned() };
-                if text.contains("NODE") { node(&text)? } else { text }
-            }
-        };
+    fn placed(&self, draft: &Draft, bits: Bits, cast: &Cast) -> Option<Draft> {
+        if matches!(self.drafts, Drafts::Declared(_)) {
+            return Some(draft.clone());
+        }
+        let name = |place: usize| cast.nodes[place].0.as_str();
+        let pick = |count: usize, what: &str| (count > 0).then(|| bits.of(what).below(count));
+        let mut text = draft.as_str().to_owned();
+        if text.contains(ANY_LINK) {
+            let (from, to) = cast.links[pick(cast.links.len(), "link")?];
+            text = text.replace(ANY_LINK, &format!("{}->{}", name(from), name(to)));
+        }
+        if text.contains(ANY_NODE) {
+            text = text.replace(ANY_NODE, name(pick(cast.servers, "node")?));
+        }
         text.parse().ok()
     }
 

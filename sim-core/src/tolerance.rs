@@ -6,10 +6,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::actor::Message;
 use crate::amount::Shift;
 use crate::fault::{ClockError, Disk, DiskIll, Fault, Pace, Target, Timed, Verb};
 use crate::pattern::Pattern;
 use crate::ratio::Ratio;
+use crate::system::System;
 use crate::time::{Duration, Instant};
 
 /// What a system bears at most; what is not said is not limited.
@@ -71,6 +73,15 @@ struct Span<'a> {
 }
 
 impl Cast {
+    /// The nodes of a system, everybody in touch with everybody, and nobody a client.
+    pub fn of<M: Message>(system: &System<M>) -> Cast {
+        let groups = system.groups.iter().map(|group| system.group_names[group.0 as usize].clone());
+        let nodes: Vec<_> = system.names().nodes().iter().cloned().zip(groups).collect();
+        let count = nodes.len();
+        let links = (0..count).flat_map(|from| (0..count).map(move |to| (from, to))).filter(|(from, to)| from != to);
+        Cast { links: links.collect(), servers: count, nodes }
+    }
+
     fn covered<'a>(&'a self, covers: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {
         self.nodes.iter().enumerate().filter(move |(_, (name, _))| covers(name)).map(|(place, _)| place)
     }

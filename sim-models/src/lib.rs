@@ -12,6 +12,7 @@ pub mod keymap;
 pub mod language;
 pub mod likelihood;
 pub mod materialise;
+pub mod matrix;
 pub mod message;
 pub mod narrate;
 pub mod problem;

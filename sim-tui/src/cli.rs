@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Sweep(SweepArgs),
     /// Measures whether a scenario and its remedies do what their file says of them.
     Verify(VerifyArgs),
+    /// Runs scenarios under each kind of trouble there is: which it stands, which breaks it, which does not even touch it.
+    Matrix(MatrixArgs),
     /// Lists the built-in scenarios.
     List(Output),
     /// Shows what a scenario is about: its settings, remedies, properties and metrics.
@@ -376,6 +378,26 @@ pub(crate) struct VerifyArgs {
     pub(crate) confidence: Confidence,
     #[command(flatten)]
     pub(crate) pictures: Pictures,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) workers: Workers,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MatrixArgs {
+    /// Built-in scenarios (see `list`) or scenario files; all that are built in when none is named.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    /// The seeds that every kind of trouble is drawn from: N is 0..N, A..B leaves B out.
+    #[arg(long, value_name = "N or A..B", default_value = "20")]
+    pub(crate) seeds: Seeds,
+    /// Ends each run there, unless its scenario ends sooner.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub(crate) until: Duration,
+    /// Prints a page of Markdown.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]

@@ -19,6 +19,7 @@ mod hunt;
 mod hunt_page;
 mod interrupt;
 mod load;
+mod matrix;
 mod measures;
 mod merge;
 mod moment;
@@ -90,6 +91,7 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Compare(args)) => compare::command(args, called),
         Some(Command::Sweep(args)) => sweep::command(args, called),
         Some(Command::Verify(args)) => verify::command(args, called),
+        Some(Command::Matrix(args)) => matrix::command(args, called),
         Some(Command::List(output)) => reference::list(*output, called),
         Some(Command::Show(args)) => reference::show(args, called),
         Some(Command::New { name }) => reference::new(name, called),

@@ -30,10 +30,9 @@ impl<'a> Lower<'a> {
             let draft = self.draft(line);
             drafts.extend(self.told(draft));
         }
-        if drafts.is_empty() {
-            return Err(view
-                .need("draws")?
-                .error("a nemesis draws from one fault or more, such as \"crash db for 1s..30s\""));
+        let draws = view.need("draws")?;
+        if draws.items().next().is_none() {
+            return Err(draws.error("a nemesis draws from one fault or more, such as \"crash db for 1s..30s\""));
         }
         nemesis.drafts = Drafts::Declared(drafts);
         nemesis.faults = view.or("faults", (1, 1), View::int_range)?;
