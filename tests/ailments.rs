@@ -399,10 +399,14 @@ fn the_outcome_of_a_sync_that_ends_in_a_pause_is_that_of_its_time() {
 }
 
 #[test]
-fn a_torn_write_is_half_a_record_after_a_power_loss() {
+fn a_torn_write_is_a_piece_of_a_record_after_a_power_loss() {
     let torn = synced(&["500ms disk a torn-write", "2s..3s power-loss a"]);
-    assert_eq!(torn.mentioning("/2: start"), ["3s a/2: start xx+yyyy+z"]);
+    assert!(torn.mentioning("/2: start")[0].starts_with("3s a/2: start xx+yyyy+"), "{:?}", torn.lines);
     assert_eq!(torn.sim.touched(), [1, 1]);
+    let mut calm = with(cast(&[SYNCER]), &["500ms disk a torn-write", "2s..3s power-loss a"]);
+    calm.disk(A, Dist::Constant(ms(100)));
+    calm.rest(sim_core::Rest::Calm);
+    assert_eq!(run(&calm, 1).mentioning("/2: start"), ["3s a/2: start xx+yyyy+z"], "calm is its first half");
     let crash = synced(&["500ms disk a torn-write", "2s..3s crash a"]);
     assert_eq!(crash.mentioning("/2: start"), ["3s a/2: start xx+yyyy+zz"]);
     assert_eq!(crash.sim.touched(), [0, 1], "without a power loss it did nothing");
@@ -428,6 +432,176 @@ fn rot_stays_for_every_reader() {
     assert_eq!(synced(&["0s..1ms disk a bit-rot for 1ns"]).sim.touched(), [0], "nothing is written yet");
 }
 
+/// Writes `aa` and `bb`, syncs them, and a second later does so with `cc` and says what became of that.
+const LOGGER: Act = |event, cx| match event {
+    Event::Start(files) if !files.is_readable() => cx.note("cannot read".to_owned()),
+    Event::Start(files) if files.names().next().is_none() => {
+        cx.append("log", *b"aa");
+        cx.append("log", *b"bb");
+        cx.sync(Sync(1));
+        cx.set(Timer(1), ms(1_000));
+    }
+    Event::Timer(_) => {
+        cx.append("log", *b"cc");
+        cx.sync(Sync(2));
+    }
+    _ => {}
+};
+
+#[test]
+fn a_misdirected_record_lands_in_the_place_of_another_and_that_stays() {
+    let found = |faults: &[&str], seed| {
+        let ran = run(&with(cast(&[LOGGER]), faults), seed);
+        (ran.mentioning("/2: start")[0].rsplit(' ').next().unwrap().to_owned(), ran.sim.touched())
+    };
+    let all: std::collections::BTreeSet<String> = (0..20)
+        .map(|seed| {
+            let (files, touched) = found(&["500ms disk a misdirected", "2s..3s power-loss a"], seed);
+            assert_eq!(touched, [1, 1]);
+            files
+        })
+        .collect();
+    assert_eq!(all.iter().collect::<Vec<_>>(), ["aa+cc", "cc+bb"], "which one is drawn from the seed");
+    // It takes one record: the first for which there is another.
+    assert!(["aa", "bb"].contains(&&*found(&["disk a misdirected", "2s..3s crash a"], 1).0.replace("+cc", "")));
+    // It ends before anything is written.
+    assert_eq!(found(&["100ms..900ms disk a misdirected", "2s..3s crash a"], 1), ("aa+bb+cc".to_owned(), vec![0, 1]));
+}
+
+#[test]
+fn a_full_disk_stores_nothing_and_one_sync_says_so() {
+    let full = run(&with(cast(&[LOGGER]), &["500ms..1500ms disk a full", "2s..3s crash a"]), 1);
+    let told = "1s a/1: sync 2 failed: the disk is full, and some records are not stored";
+    assert_eq!(full.mentioning("sync"), ["0s a/1: synced 1", told]);
+    assert_eq!(full.mentioning("/2: start"), ["3s a/2: start aa+bb"]);
+    assert_eq!(full.sim.touched(), [1, 1]);
+    let over = run(&with(cast(&[LOGGER]), &["500ms..900ms disk a full", "2s..3s crash a"]), 1);
+    assert_eq!((over.mentioning("/2: start"), over.sim.touched()), (vec!["3s a/2: start aa+bb+cc"], vec![0, 1]));
+    let fails = run(&with(cast(&[LOGGER]), &["500ms..1500ms disk a full", "500ms..1500ms disk a fsync-fails"]), 1);
+    assert!(fails.mentioning("sync 2")[0].ends_with("make the data durable"), "a failure comes first");
+}
+
+#[test]
+fn a_start_under_a_read_error_is_told_and_the_next_one_finds_all() {
+    let faults = ["2500ms..3500ms disk a read-error", "2s..3s crash a", "5s..6s crash a"];
+    let ran = run(&with(cast(&[LOGGER]), &faults), 1);
+    assert_eq!(ran.mentioning("cannot read"), ["3s cannot read"]);
+    assert_eq!(ran.mentioning("/3: start"), ["6s a/3: start aa+bb+cc"]);
+    assert_eq!(ran.sim.touched(), [1, 1, 1]);
+    let blank = run(&with(cast(&[LOGGER]), &["0s..1s disk a read-error"]), 1);
+    assert_eq!((blank.mentioning("cannot read").len(), blank.sim.touched()), (0, vec![0]), "nothing was written yet");
+}
+
+/// Writes its own name at its first start.
+const NAMED: Act = |event, cx| {
+    if let Event::Start(files) = event
+        && files.names().next().is_none()
+    {
+        let name = cx.names().node(cx.id()).to_owned();
+        cx.append("log", name.into_bytes());
+    }
+};
+
+#[test]
+fn nodes_that_crash_together_swap_their_disks_by_name() {
+    let ran = run(&with(cast(&[NAMED, NAMED, NAMED]), &["1s..2s crash * swapping disks", "3s..4s crash b"]), 1);
+    assert_eq!(ran.mentioning("2s "), ["2s a/2: start c", "2s b/2: start a", "2s c/2: start b"]);
+    assert_eq!(ran.mentioning("/3: "), ["4s b/3: start a"], "for good");
+    assert_eq!(ran.sim.touched(), [3, 1]);
+    let alone = run(&with(cast(&[NAMED, NAMED]), &["1s..2s crash b swapping disks"]), 1);
+    assert_eq!(
+        (alone.mentioning("/2: "), alone.sim.touched()),
+        (vec!["2s b/2: start b"], vec![0]),
+        "as kept, and inert"
+    );
+    let each = run(&with(cast(&[NAMED, NAMED]), &["1s..2s crash each of * swapping disks"]), 1);
+    assert_eq!(each.sim.touched(), [0], "each by itself");
+    // Two that overlap swap twice, which of two is as it was.
+    let twice = ["1s..3s crash * swapping disks", "2s..4s crash * swapping disks"];
+    assert_eq!(run(&with(cast(&[NAMED, NAMED]), &twice), 1).mentioning("4s "), ["4s a/2: start a", "4s b/2: start b"]);
+}
+
+// ── Leaps and disciplines ──
+
+#[test]
+fn a_leap_second_is_shown_twice_or_never_and_timers_do_not_mind() {
+    let inserted = ["0s 0s 0s", "1s 1s 1s", "2s 2s 1s", "3s 3s 2s", "4s 4s 3s"];
+    assert_eq!(ticks(&["1500ms clock a leap +1s"]), inserted);
+    assert_eq!(ticks(&["1500ms..3500ms clock a leap -1s"])[2..], ["2s 2s 3s", "3s 3s 4s", "4s 4s 4s"]);
+    let ran = run(&with(cast(&[TICKS]), &["1500ms clock a leap +1s", "5s.. crash a"]), 1);
+    assert_eq!(ran.sim.touched(), [3, 1]);
+}
+
+#[test]
+fn a_smear_spreads_a_leap_over_its_time_and_stays() {
+    let spread = ["0s 0s 0s", "1s 1s 1s", "2s 2s 1.5s", "3s 3s 2s", "4s 4s 3s"];
+    assert_eq!(ticks(&["1s..3s clock a smear +1s"]), spread);
+    assert_eq!(ticks(&["1s.. clock a smear +1s for 2s"]), spread);
+    assert_eq!(ticks(&["1s..2s clock a smear +1s", "2s..3s clock a smear +1s"])[3..], ["3s 3s 1s", "4s 4s 2s"]);
+    let error = "1s.. clock a smear +1s".parse::<sim_core::Fault>().unwrap_err();
+    assert!(error.to_string().contains("must have an end"), "{error}");
+}
+
+#[test]
+fn a_discipline_begins_and_ends_and_another_node_has_errors_of_its_own() {
+    let exact = ticks(&["clock a step +7s", "2s..3500ms clock a discipline ±0s per 1s", "3200ms clock a step +1s"]);
+    assert_eq!(exact, ["0s 0s 7s", "1s 1s 8s", "2s 2s 2s", "3s 3s 3s", "4s 4s 5s"]);
+    let ran = run(&with(cast(&[TICKS, TICKS]), &["clock * discipline ±5ms per 1s", "5s.. crash *"]), 1);
+    let [a, b] = [A, B].map(|node| ran.sim.clocks(node).wall(at("3s")));
+    assert_ne!(a, b);
+    assert_eq!(ran.sim.touched()[0], 10);
+    let drift = run(&with(cast(&[TICKS, TICKS]), &["clock a discipline ±5ms per 1s", "5s.. crash *"]), 1);
+    assert_eq!(drift.sim.clocks(A).wall(at("3s")), a, "nothing else is asked for an answer");
+}
+
+/// The miss of a clock just after polls is uniform, and just before the next it is that and what it has drifted: mean, variance
+/// and bound, each inside its 99.9 % interval.
+#[test]
+fn what_a_discipline_leaves_is_uniform_and_then_drifts() {
+    const POLLS: u64 = 20_000;
+    let (error, every, drift) = (ms(5), sim_core::Duration::from_secs(64), 50.0e-6);
+    let mut system = cast(&[NOTHING]);
+    system.clock(A, sim_core::Clock { offset_nanos: 20_000_000, drift_ppb: 50_000 });
+    system.discipline(A, sim_core::Discipline { error, every });
+    let clocks = system.start(Seed(11)).unwrap().clocks(A);
+    let misses = |after: u64| -> Vec<f64> {
+        let at = |poll: u64| sim_core::Instant::from_nanos(poll * every.nanos() + after);
+        (0..POLLS).map(|poll| clocks.wall(at(poll + 1)).nanos() as f64 - at(poll + 1).nanos() as f64).collect()
+    };
+    let (most, count) = (error.nanos() as f64, POLLS as f64);
+    for (after, drifted) in [(0, 0.0), (every.nanos() - 1, drift * every.nanos() as f64)] {
+        let misses = misses(after);
+        let mean = misses.iter().sum::<f64>() / count;
+        let variance = misses.iter().map(|miss| (miss - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        // A uniform distribution has the variance m²/3, and its sample variance that of (m⁴/5 − m⁴/9)/n.
+        let deviation = (most * most / 3.0 / count).sqrt();
+        assert!((mean - drifted).abs() < 3.291 * deviation + 2.0, "mean {mean}, not {drifted}");
+        let spread = (most.powi(4) * (1.0 / 5.0 - 1.0 / 9.0) / count).sqrt();
+        assert!((variance - most * most / 3.0).abs() < 3.291 * spread, "variance {variance}");
+        let widest = misses.iter().map(|miss| (miss - drifted).abs()).fold(0.0, f64::max);
+        // Within the bound, and near it: all 20,000 fall short by a thousandth with a chance of e⁻²⁰.
+        assert!(widest <= most + 2.0 && widest > most * 0.999, "{widest}");
+        let (one, next) = (&misses[..misses.len() - 1], &misses[1..]);
+        let covariance = one.iter().zip(next).map(|(one, next)| (one - mean) * (next - mean)).sum::<f64>() / count;
+        assert!((covariance / variance).abs() < 3.291 / count.sqrt(), "polls are independent");
+    }
+}
+
+#[test]
+fn fresh_dice_leave_what_a_disciplined_clock_has_shown() {
+    let mut system = cast(&[TICKS]);
+    system.discipline(A, sim_core::Discipline { error: ms(5), every: ms(1_000) });
+    let mut sim = system.start(Seed(1)).unwrap();
+    while sim.step_before(at("3s")).is_some() {}
+    let mut fork = sim.clone();
+    fork.reseed(Seed(2));
+    let shown = |sim: &sim_core::Sim<Say>, instant: &str| sim.clocks(A).wall(at(instant));
+    assert!(["500ms", "1s", "2999ms"].iter().all(|instant| shown(&sim, instant) == shown(&fork, instant)));
+    assert_ne!(shown(&sim, "3s"), shown(&fork, "3s"));
+    let of_seed_2 = system.start(Seed(2)).unwrap();
+    assert_eq!(shown(&fork, "3s"), shown(&of_seed_2, "3s"));
+}
+
 // ── The reference ──
 
 #[test]
@@ -450,6 +624,10 @@ fn a_fork_keeps_what_waits_what_is_held_and_how_clocks_stand() {
         "2s clock b step -1s",
         "0s..9s disk b stall every 500ms for 300ms",
         "3s disk b torn-write",
+        "clock b discipline ±5ms per 700ms",
+        "1s..8s clock a smear +1s",
+        "4s disk b misdirected",
+        "5s..6s crash * swapping disks",
     ];
     let system = with(cast(&[EVERY_SECOND, WORKER]), &faults);
     let whole = run(&system, 1).sim.digest();

@@ -110,6 +110,9 @@ pub enum DiskError {
     /// The data may or may not be durable.
     #[error("the disk failed to make the data durable")]
     SyncFailed,
+    /// Some of the records that were written before the sync found no room, and are not stored; the others are durable.
+    #[error("the disk is full, and some records are not stored")]
+    Full,
 }
 
 /// What an actor asks for; performed in order once the handling is over.

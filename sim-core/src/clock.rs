@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Shift;
 use crate::fault::ClockError;
+use crate::seed::mix;
 use crate::time::{Duration, Instant};
 
 /// How a node's clocks stand to true time: both exact by default.
@@ -47,14 +48,68 @@ impl Clock {
     }
 }
 
+/// A program that asks for true time every so often and sets the wall clock by the answer, as NTP does; without its filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Discipline {
+    /// How far each answer misses true time at most, either way; uniform.
+    pub error: Duration,
+    /// How long it is from one poll to the next, in true time.
+    pub every: Duration,
+}
+
+/// An instant at which a wall clock is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Poll {
+    at: Instant,
+    number: u64,
+    error: Duration,
+}
+
+impl Discipline {
+    /// The last poll up to an instant, of those that began at another.
+    fn last_poll(self, since: Instant, at: Instant) -> Option<Poll> {
+        let number = at.nanos().checked_sub(since.nanos())? / self.every.nanos().max(1);
+        let at = since + Duration::from_nanos(number * self.every.nanos());
+        Some(Poll { at, number, error: self.error })
+    }
+}
+
+/// What says how far each poll misses: a key, and others for what is polled after fresh dice were cast.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Luck {
+    first: Option<u64>,
+    recast: Arc<Vec<(Instant, Option<u64>)>>,
+}
+
+impl Luck {
+    /// From this key; without one no poll misses.
+    pub(crate) fn of(key: Option<u64>) -> Self {
+        Luck { first: key, recast: Arc::default() }
+    }
+
+    /// How far the wall clock is ahead of true time just after a poll.
+    fn error(&self, poll: Poll) -> i128 {
+        let later = self.recast.iter().rev().find(|(since, _)| *since < poll.at);
+        let Some(key) = later.map_or(self.first, |(_, key)| *key) else { return 0 };
+        // More would be further than any clock can stand.
+        let most = i128::from(poll.error.nanos().min(i64::MAX as u64));
+        let width = (2 * most + 1) as u128;
+        ((u128::from(mix(key, poll.number)) * width) >> 64) as i128 - most
+    }
+}
+
 /// The clocks of a node in a run so far: as they were set, and what faults made of them.
 ///
 /// The monotonic clock never goes back and never jumps: a drift changes its speed, and what it has gained stays. The wall clock
-/// is the monotonic one, moved by its offset and by what steps and strobes add; while it is frozen it shows one instant. True
+/// is the monotonic one, moved by its offset and by what steps, leaps, smears and strobes add; a [`Discipline`] sets it at each poll,
+/// from which on it goes as it would by itself; while it is frozen it shows one instant. All of that is a function of time. True
 /// time is that of [`Sim::now`](crate::Sim::now), which properties see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clocks {
     set: Clock,
+    /// What sets the wall clock from the start on.
+    discipline: Option<Discipline>,
+    luck: Luck,
     /// How they went from some instants on, ascending; shared by forks.
     turns: Arc<Vec<Turn>>,
 }
@@ -64,6 +119,8 @@ pub struct Clocks {
 pub(crate) struct Wrong {
     pub(crate) fault: u32,
     pub(crate) since: Instant,
+    /// When it will be over.
+    pub(crate) until: Instant,
     pub(crate) error: ClockError,
 }
 
@@ -76,15 +133,46 @@ struct Turn {
     drift_ppb: i32,
     /// How far the wall clock is ahead of the monotonic one, strobes apart.
     ahead_nanos: i64,
+    /// How far polls that are over have moved it; what disciplines that hold set is not among it.
+    corrected: i128,
+    disciplines: Vec<(Instant, Discipline)>,
+    smears: Vec<Smear>,
     /// What the wall clock shows all the time.
     frozen: Option<Instant>,
     strobes: Vec<(Instant, Shift, Duration)>,
 }
 
+/// A leap that is spread over some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Smear {
+    since: Instant,
+    until: Instant,
+    /// How far the wall clock is ahead after it.
+    ahead_nanos: i64,
+}
+
+impl Smear {
+    fn ahead(self, at: Instant) -> i64 {
+        let whole = self.until.since(self.since).nanos().max(1);
+        let passed = at.since(self.since).nanos().min(whole);
+        (i128::from(self.ahead_nanos) * i128::from(passed) / i128::from(whole)) as i64
+    }
+}
+
+/// An instant that a clock shows, which cannot show less than nothing.
+fn shown(nanos: i128) -> Instant {
+    Instant::from_nanos(nanos.clamp(0, u64::MAX.into()) as u64)
+}
+
 impl Clocks {
     /// Clocks that no fault has touched yet.
-    pub(crate) fn new(set: Clock) -> Self {
-        Clocks { set, turns: Arc::default() }
+    pub(crate) fn new(set: Clock, discipline: Option<Discipline>, luck: Luck) -> Self {
+        Clocks { set, discipline, luck, turns: Arc::default() }
+    }
+
+    /// What is polled after this instant misses as this key says.
+    pub(crate) fn recast(&mut self, now: Instant, key: Option<u64>) {
+        Arc::make_mut(&mut self.luck.recast).push((now, key));
     }
 
     /// What the monotonic clock shows at an instant up to now.
@@ -94,12 +182,31 @@ impl Clocks {
 
     /// What the wall clock shows at an instant up to now, as a distance from the start of the run.
     pub fn wall(&self, at: Instant) -> Instant {
-        self.turn_at(at).map_or_else(|| self.set.wall(at), |turn| turn.wall(at))
+        let frozen = self.turn_at(at).and_then(|turn| turn.frozen);
+        frozen.unwrap_or_else(|| shown(self.undisciplined(at) + self.corrected(at)))
+    }
+
+    /// What the wall clock would show if nothing had ever set or frozen it.
+    fn undisciplined(&self, at: Instant) -> i128 {
+        let ahead = self.turn_at(at).map_or(self.set.offset_nanos, |turn| turn.ahead(at));
+        i128::from(self.monotonic(at).nanos()) + i128::from(ahead)
+    }
+
+    /// How far what has set the wall clock has moved it from that.
+    fn corrected(&self, at: Instant) -> i128 {
+        let turn = self.turn_at(at);
+        let own = self.discipline.map(|discipline| (Instant::ZERO, discipline));
+        let begun = turn.map_or(&[][..], |turn| &turn.disciplines);
+        let polls = own.iter().chain(begun).filter_map(|(since, discipline)| discipline.last_poll(*since, at));
+        match polls.max() {
+            Some(poll) => i128::from(poll.at.nanos()) + self.luck.error(poll) - self.undisciplined(poll.at),
+            None => turn.map_or(0, |turn| turn.corrected),
+        }
     }
 
     /// Whether they have shown true time all along.
     pub fn is_exact(&self) -> bool {
-        self.set == Clock::default() && self.turns.is_empty()
+        self.set == Clock::default() && self.discipline.is_none() && self.turns.is_empty()
     }
 
     fn turn_at(&self, at: Instant) -> Option<&Turn> {
@@ -134,12 +241,24 @@ impl Clocks {
             shown: self.monotonic(now),
             drift_ppb: self.set.drift_ppb,
             ahead_nanos: self.set.offset_nanos,
+            corrected: self.corrected(now),
+            disciplines: Vec::new(),
+            smears: Vec::new(),
             frozen: frozen.then(|| stands.unwrap_or_else(|| self.wall(now))),
             strobes: Vec::new(),
         };
         for wrong in wrongs {
             match wrong.error {
                 ClockError::Step(ahead) => turn.ahead_nanos = turn.ahead_nanos.saturating_add(ahead.nanos()),
+                // What is inserted, the clock shows twice.
+                ClockError::Leap(length) => turn.ahead_nanos = turn.ahead_nanos.saturating_sub(length.nanos()),
+                ClockError::Smear(length) => {
+                    let Wrong { since, until, .. } = *wrong;
+                    turn.smears.push(Smear { since, until, ahead_nanos: -length.nanos() });
+                }
+                ClockError::Discipline { error, per } => {
+                    turn.disciplines.push((wrong.since, Discipline { error, every: per }));
+                }
                 // Faster than it stands still: time goes on for every node.
                 ClockError::Drift(rate) => {
                     turn.drift_ppb = turn.drift_ppb.saturating_add(rate.ppb()).max(-999_999_999);
@@ -161,14 +280,15 @@ impl Turn {
         self.shown + shown.since(Instant::ZERO)
     }
 
-    fn wall(&self, at: Instant) -> Instant {
+    /// How far the wall clock is ahead of the monotonic one by itself.
+    fn ahead(&self, at: Instant) -> i64 {
         let moved = |(since, ahead, per): &(Instant, Shift, Duration)| {
             let is_wrong = (at.since(*since).nanos() / per.nanos().max(1)).is_multiple_of(2);
             if is_wrong { ahead.nanos() } else { 0 }
         };
-        let strobes = self.strobes.iter().map(moved).fold(0i64, i64::saturating_add);
-        let shown = || self.monotonic(at).shifted(self.ahead_nanos.saturating_add(strobes));
-        self.frozen.unwrap_or_else(shown)
+        let strobes = self.strobes.iter().map(moved);
+        let smears = self.smears.iter().map(|smear| smear.ahead(at));
+        strobes.chain(smears).fold(self.ahead_nanos, i64::saturating_add)
     }
 }
 
@@ -183,12 +303,12 @@ mod tests {
     fn wrong(since: &str, error: &str) -> Wrong {
         let verb = format!("clock a {error}").parse().unwrap();
         let crate::fault::Verb::Clock { error, .. } = verb else { panic!("{error}") };
-        Wrong { fault: 0, since: at(since), error }
+        Wrong { fault: 0, since: at(since), until: Instant::NEVER, error }
     }
 
     #[test]
     fn a_drift_leaves_what_it_has_gained_and_a_step_does_not() {
-        let mut clocks = Clocks::new(Clock::default());
+        let mut clocks = Clocks::default();
         clocks.turn(at("10s"), &[wrong("10s", "drift +500000ppm"), wrong("10s", "step -1s")]);
         assert_eq!((clocks.monotonic(at("9s")), clocks.monotonic(at("12s"))), (at("9s"), at("13s")));
         assert_eq!(clocks.wall(at("12s")), at("12s"));
@@ -199,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_frozen_clock_stands_while_any_freeze_holds_and_then_shows_what_it_would_have_shown() {
-        let mut clocks = Clocks::new(Clock { offset_nanos: 500_000_000, drift_ppb: 0 });
+        let mut clocks = Clocks::new(Clock { offset_nanos: 500_000_000, drift_ppb: 0 }, None, Luck::default());
         clocks.turn(at("1s"), &[wrong("1s", "freeze")]);
         clocks.turn(at("2s"), &[wrong("1s", "freeze"), wrong("2s", "freeze"), wrong("2s", "step +1s")]);
         clocks.turn(at("3s"), &[wrong("2s", "freeze")]);
@@ -210,16 +330,58 @@ mod tests {
 
     #[test]
     fn a_strobe_is_wrong_by_turns() {
-        let mut clocks = Clocks::new(Clock::default());
+        let mut clocks = Clocks::default();
         clocks.turn(at("1s"), &[wrong("1s", "strobe -200ms per 10ms")]);
         let shown = ["1s", "1009ms", "1010ms", "1019ms", "1020ms"].map(|instant| clocks.wall(at(instant)));
         assert_eq!(shown, [at("800ms"), at("809ms"), at("1010ms"), at("1019ms"), at("820ms")]);
-        assert!(!clocks.is_exact() && Clocks::new(Clock::default()).is_exact());
+        assert!(!clocks.is_exact() && Clocks::default().is_exact());
+    }
+
+    #[test]
+    fn a_smear_ends_where_the_leap_would_have_led_and_stays_there() {
+        let mut clocks = Clocks::default();
+        clocks.turn(at("1s"), &[Wrong { until: at("9s"), ..wrong("1s", "leap +1s") }]);
+        assert_eq!((clocks.wall(at("1s")), clocks.monotonic(at("1s"))), (at("0s"), at("1s")));
+        let Ok(crate::fault::Fault::Timed(smear)) = "1s..9s clock a smear -1s".parse() else { panic!() };
+        let crate::fault::Verb::Clock { error, .. } = smear.verb else { panic!() };
+        let mut clocks = Clocks::default();
+        clocks.turn(at("1s"), &[Wrong { fault: 0, since: at("1s"), until: at("9s"), error }]);
+        let shown = ["1s", "3s", "9s", "20s"].map(|instant| clocks.wall(at(instant)));
+        assert_eq!(shown, [at("1s"), at("3250ms"), at("10s"), at("21s")]);
+    }
+
+    #[test]
+    fn a_poll_takes_away_what_a_step_had_come_to_and_fresh_dice_leave_the_past() {
+        let discipline = Discipline { error: Duration::from_millis(5), every: Duration::from_secs(10) };
+        let drifting = Clock { offset_nanos: -20_000_000, drift_ppb: 1_000_000 };
+        let mut clocks = Clocks::new(drifting, Some(discipline), Luck::of(Some(7)));
+        let miss =
+            |clocks: &Clocks, instant: &str| clocks.wall(at(instant)).nanos() as i64 - at(instant).nanos() as i64;
+        let polled = ["10s", "20s", "30s"].map(|instant| miss(&clocks, instant));
+        assert!(polled.iter().all(|miss| miss.unsigned_abs() <= 5_000_000) && polled[0] != polled[1]);
+        assert_eq!(miss(&clocks, "19s"), polled[0] + 9_000_000, "it runs at its own speed");
+        clocks.turn(at("15s"), &[wrong("15s", "step +1s")]);
+        assert_eq!(miss(&clocks, "16s"), polled[0] + 6_000_000 + 1_000_000_000);
+        assert_eq!(miss(&clocks, "20s"), polled[1]);
+        clocks.recast(at("20s"), Some(8));
+        assert_eq!((miss(&clocks, "16s"), miss(&clocks, "20s")), (polled[0] + 1_006_000_000, polled[1]));
+        assert_ne!(miss(&clocks, "30s"), polled[2]);
+        let calm = Clocks::new(drifting, Some(discipline), Luck::default());
+        assert_eq!(calm.wall(at("30s")), at("30s"));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_no_more_goes_on_from_what_it_shows() {
+        let mut clocks = Clocks::new(Clock { offset_nanos: 1_000_000_000, drift_ppb: 0 }, None, Luck::default());
+        clocks.turn(at("2s"), &[wrong("2s", "discipline ±0s per 4s")]);
+        clocks.turn(at("7s"), &[]);
+        let shown = ["1s", "2s", "3s", "7s", "9s"].map(|instant| clocks.wall(at(instant)));
+        assert_eq!(shown, [at("2s"), at("2s"), at("3s"), at("7s"), at("9s")]);
     }
 
     #[test]
     fn what_is_left_of_a_timer_is_measured_anew_and_never_early() {
-        let mut clocks = Clocks::new(Clock::default());
+        let mut clocks = Clocks::default();
         let before = clocks.speed();
         clocks.turn(at("1s"), &[wrong("1s", "drift -200000ppm")]);
         let left = Duration::from_nanos(1_000_000_007);

@@ -230,6 +230,15 @@ impl Dice {
         self.rest == Rest::Calm
     }
 
+    /// What says how far polls of a node's wall clock miss, by the name of the node; none when all is calm, and none misses.
+    pub(crate) fn wall_key(&self, seed: Seed, name: u64) -> Option<u64> {
+        const POLL: Purpose = Purpose::new("poll");
+        match self.rest {
+            Rest::Calm => None,
+            Rest::Seed => Some(mix(seed.key(name), POLL.key())),
+        }
+    }
+
     /// 64 bits about a fault of the schedule, whatever else happens.
     pub(crate) fn about_fault(&self, seed_key: u64, lineage: u64, purpose: Purpose) -> u64 {
         match self.rest {

@@ -10,8 +10,16 @@ use crate::digest::fingerprint;
 use crate::seed::mix;
 
 /// The files that a node finds when it starts: for each its records, in the order in which they were written.
+///
+/// A disk that cannot be read gives no record: [`is_readable`](Files::is_readable) tells that from a disk on which nothing was
+/// written. Who does not ask goes on as on a new machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Files(BTreeMap<Arc<str>, File>);
+#[serde(transparent)]
+pub struct Files {
+    files: BTreeMap<Arc<str>, File>,
+    #[serde(skip)]
+    unreadable: bool,
+}
 
 /// One file, by its last record, from which a chain leads back to the first: a copy is one pointer, however long the file, so
 /// that a sync and a fork cost the same after an hour as at the start.
@@ -82,27 +90,40 @@ impl Serialize for File {
 impl Files {
     /// The records of a file; none when there is no such file.
     pub fn records(&self, file: &str) -> impl Iterator<Item = &[u8]> {
-        self.0.get(file).into_iter().flat_map(File::records)
+        self.files.get(file).into_iter().flat_map(File::records)
     }
 
     /// The names of the files, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(|name| &**name)
+        self.files.keys().map(|name| &**name)
+    }
+
+    /// Whether the disk gives what is on it; false where a read fails, and then there seem to be no files.
+    pub fn is_readable(&self) -> bool {
+        !self.unreadable
+    }
+
+    /// What a node finds of these when its disk gives nothing.
+    pub(crate) fn unreadable() -> Files {
+        Files { unreadable: true, ..Files::default() }
     }
 
     pub(crate) fn append(&mut self, file: Arc<str>, record: Arc<[u8]>) {
-        self.0.entry(file).or_default().append(record);
+        self.files.entry(file).or_default().append(record);
     }
 
     pub(crate) fn replace(&mut self, file: Arc<str>, record: Arc<[u8]>) {
         let mut anew = File::default();
         anew.append(record);
-        self.0.insert(file, anew);
+        self.files.insert(file, anew);
     }
 
-    /// Where the record of that number stands, from 0 over all files in order: its file, and its number in it.
-    pub(crate) fn place_of(&self, mut number: u64) -> Option<(Arc<str>, u64)> {
-        self.0.iter().find_map(|(name, file)| match number.checked_sub(file.count()) {
+    /// Where one record of all files but one stands: its file, and its number in it. These bits say which.
+    pub(crate) fn place(&self, bits: u64, but: Option<&str>) -> Option<(Arc<str>, u64)> {
+        let files = || self.files.iter().filter(|(name, _)| but != Some(&***name));
+        let count: u64 = files().map(|(_, file)| file.count()).sum();
+        let mut number = ((u128::from(bits) * u128::from(count)) >> 64) as u64;
+        files().find_map(|(name, file)| match number.checked_sub(file.count()) {
             Some(rest) => {
                 number = rest;
                 None
@@ -111,25 +132,20 @@ impl Files {
         })
     }
 
-    /// Turns one bit of a record over, if there is such a record and it has bits.
-    pub(crate) fn rot(&mut self, file: &str, number: u64, bit: u64) {
-        let Some(rotting) = self.0.get_mut(file) else { return };
+    /// Makes one record another, if there is such a record.
+    pub(crate) fn change(&mut self, file: &str, number: u64, change: impl Fn(&[u8]) -> Arc<[u8]>) {
+        let Some(changing) = self.files.get_mut(file) else { return };
         let mut anew = File::default();
-        for (at, record) in rotting.records().enumerate() {
-            let mut record = record.to_vec();
-            if at as u64 == number && !record.is_empty() {
-                let bit = bit % (record.len() as u64 * 8);
-                record[(bit / 8) as usize] ^= 1 << (bit % 8);
-            }
-            anew.append(record.into());
+        for (at, record) in changing.records().enumerate() {
+            anew.append(if at as u64 == number { change(record) } else { record.into() });
         }
-        *rotting = anew;
+        *changing = anew;
     }
 
     /// The first record of any file behind all those that `known` has of it, which must be the same.
     pub(crate) fn first_beyond(&self, known: &Files) -> Option<(Arc<str>, Arc<[u8]>)> {
-        self.0.iter().find_map(|(name, file)| {
-            let (count, print) = known.0.get(name).map_or((0, 0), |known| (known.count(), known.print()));
+        self.files.iter().find_map(|(name, file)| {
+            let (count, print) = known.files.get(name).map_or((0, 0), |known| (known.count(), known.print()));
             let mut links = std::iter::successors(file.0.as_deref(), |link| link.before.0.as_deref());
             let next = links.find(|link| link.before.count() == count)?;
             (next.before.print() == print).then(|| (name.clone(), next.record.clone()))
@@ -137,11 +153,11 @@ impl Files {
     }
 
     pub(crate) fn fingerprint(&self) -> u64 {
-        self.0.iter().fold(0, |all, (name, file)| mix(mix(all, fingerprint(name)), file.print()))
+        self.files.iter().fold(0, |all, (name, file)| mix(mix(all, fingerprint(name)), file.print()))
     }
 
     /// How many records there are in all files.
     pub(crate) fn count(&self) -> u64 {
-        self.0.values().map(File::count).sum()
+        self.files.values().map(File::count).sum()
     }
 }

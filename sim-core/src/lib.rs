@@ -39,7 +39,7 @@ pub mod trace;
 pub mod trail;
 
 pub use actor::{Actor, DiskError, Effect, Event, Message, Unanswered};
-pub use clock::{Clock, Clocks};
+pub use clock::{Clock, Clocks, Discipline};
 pub use coat::Coat;
 pub use context::{Context, WallClock};
 pub use dice::{Answer, Draw, Rest};

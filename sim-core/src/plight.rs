@@ -3,7 +3,7 @@
 //! It has never heard of actors and messages; what waits while the node is frozen is whatever its owner gives it to keep.
 
 use crate::amount::Factor;
-use crate::clock::{Clock, Clocks, Wrong};
+use crate::clock::{Clocks, Wrong};
 use crate::fault::{ClockError, DiskIll};
 use crate::time::Instant;
 
@@ -16,6 +16,14 @@ pub(crate) enum Ailment {
     Disk(DiskIll),
 }
 
+/// What dice and the schedule say of one blow to one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Harm {
+    pub(crate) bits: u64,
+    /// When it is over.
+    pub(crate) until: Instant,
+}
+
 /// All that ails one node, by the places of the faults in the schedule; overlapping faults combine without order.
 #[derive(Clone, Debug)]
 pub(crate) struct Plight<T> {
@@ -25,6 +33,8 @@ pub(crate) struct Plight<T> {
     slow: Vec<(u32, Factor)>,
     wrongs: Vec<Wrong>,
     ills: Vec<(u32, DiskIll)>,
+    /// Faults that will misdirect one record each, with what says whither.
+    armed: Vec<(u32, u64)>,
     /// Syncs that a disk that stalls owes.
     pub(crate) stalled: Vec<T>,
     pub(crate) clocks: Clocks,
@@ -32,26 +42,27 @@ pub(crate) struct Plight<T> {
 
 impl<T> Plight<T> {
     /// Nothing ails it.
-    pub(crate) fn new(clock: Clock) -> Self {
-        let clocks = Clocks::new(clock);
+    pub(crate) fn new(clocks: Clocks) -> Self {
         Plight {
             pauses: Vec::new(),
             waiting: Vec::new(),
             slow: Vec::new(),
             wrongs: Vec::new(),
             ills: Vec::new(),
+            armed: Vec::new(),
             stalled: Vec::new(),
             clocks,
         }
     }
 
-    pub(crate) fn begin(&mut self, fault: u32, ailment: Ailment, now: Instant) {
+    pub(crate) fn begin(&mut self, fault: u32, ailment: Ailment, now: Instant, harm: Harm) {
         match ailment {
             Ailment::Pause => insert(&mut self.pauses, fault, |fault| *fault),
+            Ailment::Disk(DiskIll::Misdirected) => insert(&mut self.armed, (fault, harm.bits), |(fault, _)| *fault),
             Ailment::Disk(ill) => insert(&mut self.ills, (fault, ill), |(fault, _)| *fault),
             Ailment::Slow(factor) => insert(&mut self.slow, (fault, factor), |(fault, _)| *fault),
             Ailment::Clock(error) => {
-                insert(&mut self.wrongs, Wrong { fault, since: now, error }, |wrong| wrong.fault);
+                insert(&mut self.wrongs, Wrong { fault, since: now, until: harm.until, error }, |wrong| wrong.fault);
                 self.clocks.turn(now, &self.wrongs);
             }
         }
@@ -60,8 +71,11 @@ impl<T> Plight<T> {
     pub(crate) fn end(&mut self, fault: u32, ailment: Ailment, now: Instant) {
         match ailment {
             Ailment::Pause => remove(&mut self.pauses, |it| *it == fault),
+            Ailment::Disk(DiskIll::Misdirected) => self.disarm(fault),
             Ailment::Disk(_) => remove(&mut self.ills, |(it, _)| *it == fault),
             Ailment::Slow(_) => remove(&mut self.slow, |(it, _)| *it == fault),
+            // What it has come to stays.
+            Ailment::Clock(ClockError::Smear(_)) => {}
             Ailment::Clock(_) => {
                 remove(&mut self.wrongs, |wrong| wrong.fault == fault);
                 self.clocks.turn(now, &self.wrongs);
@@ -107,6 +121,16 @@ impl<T> Plight<T> {
         self.ills.iter().find(|(_, other)| *other == ill).map(|(fault, _)| *fault)
     }
 
+    /// The first fault that will misdirect a record, and what says whither.
+    pub(crate) fn misdirects(&self) -> Option<(u32, u64)> {
+        self.armed.first().copied()
+    }
+
+    /// A fault has misdirected its record, or never will.
+    pub(crate) fn disarm(&mut self, fault: u32) {
+        remove(&mut self.armed, |(it, _)| *it == fault);
+    }
+
     /// How many bytes a copy of it takes, about.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>() + self.waiting.len() * size_of::<T>()
@@ -132,14 +156,15 @@ mod tests {
     #[test]
     fn what_overlaps_combines_without_order() {
         let factor = |times| Ailment::Slow(Factor::new(times).unwrap());
-        let mut plight = Plight::<u8>::new(Clock::default());
-        plight.begin(3, factor(10), Instant::ZERO);
-        plight.begin(1, factor(3), Instant::ZERO);
+        let harm = Harm { bits: 0, until: Instant::NEVER };
+        let mut plight = Plight::<u8>::new(Clocks::default());
+        plight.begin(3, factor(10), Instant::ZERO, harm);
+        plight.begin(1, factor(3), Instant::ZERO, harm);
         assert_eq!((plight.factor(), plight.slowed_by().collect::<Vec<_>>()), (Factor::new(30).unwrap(), vec![1, 3]));
         plight.end(3, factor(10), Instant::ZERO);
         assert_eq!(plight.factor(), Factor::new(3).unwrap());
-        plight.begin(2, Ailment::Pause, Instant::ZERO);
-        plight.begin(0, Ailment::Pause, Instant::ZERO);
+        plight.begin(2, Ailment::Pause, Instant::ZERO, harm);
+        plight.begin(0, Ailment::Pause, Instant::ZERO, harm);
         plight.end(2, Ailment::Pause, Instant::ZERO);
         assert_eq!(plight.frozen_by(), Some(0));
         plight.end(0, Ailment::Pause, Instant::ZERO);

@@ -14,7 +14,7 @@ use crate::id::NodeId;
 use crate::names::Names;
 use crate::network::{Disturbance, Members, Reach, Split};
 use crate::pattern::{Label, Name, Pattern};
-use crate::plight::Ailment;
+use crate::plight::{Ailment, Harm};
 use crate::seed::{Cause, Operation, Purpose, mix, name_hash};
 use crate::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ const COUNT: Purpose = Purpose::new("count");
 pub(crate) enum Blow {
     Crash,
     CrashWiping,
+    CrashSwapping,
     PowerLoss,
     /// It stays up, and something ails it.
     Ails(Ailment),
@@ -134,8 +135,8 @@ pub(crate) enum Change {
     DisturbanceEnds {
         drawn: Vec<NodeId>,
     },
-    /// With random bits for what dice say of the blow itself.
-    Strike(Vec<NodeId>, Blow, u64),
+    /// With what dice say of the blow itself.
+    Strike(Vec<NodeId>, Blow, Harm),
     Release(Vec<NodeId>, Blow),
 }
 
@@ -253,7 +254,10 @@ impl Cursor {
         let struck = planned.lots.as_ref().map(|lots| self.drawn(lots, planned, turn, dice)).unwrap_or_default();
         self.turns[index as usize].struck.clone_from(&struck);
         match planned.lots.as_ref().and_then(|lots| lots.blow) {
-            Some(blow) => Change::Strike(struck, blow, self.bits(planned, turn, HARM, dice)),
+            Some(blow) => {
+                let bits = self.bits(planned, turn, HARM, dice);
+                Change::Strike(struck, blow, Harm { bits, until: end })
+            }
             None => Change::DisturbanceBegins { lineage: planned.lineage, drawn: struck },
         }
     }
@@ -456,6 +460,7 @@ fn blow(verb: &Verb) -> Option<Blow> {
     Some(match verb {
         Verb::Crash { disk: Disk::Kept, .. } => Blow::Crash,
         Verb::Crash { disk: Disk::Wiped, .. } => Blow::CrashWiping,
+        Verb::Crash { disk: Disk::Swapped, .. } => Blow::CrashSwapping,
         Verb::PowerLoss { .. } => Blow::PowerLoss,
         Verb::Pause { .. } => Blow::Ails(Ailment::Pause),
         Verb::Slow { factor, .. } => Blow::Ails(Ailment::Slow(*factor)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::actor::{Actor, Context, Event, Message, Unanswered};
-use crate::clock::Clock;
+use crate::clock::{Clock, Discipline};
 use crate::coat::{Coat, Dressed};
 use crate::context::kind_key;
 use crate::dice::{Addressee, Group, Rest, Ruling};
@@ -69,6 +69,7 @@ pub struct System<M: Message> {
 pub(crate) struct Machine<M: Message> {
     pub(crate) pristine: Arc<dyn Program<M>>,
     pub(crate) clock: Clock,
+    pub(crate) discipline: Option<Discipline>,
     pub(crate) sync: Dist,
 }
 
@@ -152,13 +153,19 @@ impl<M: Message> System<M> {
             self.group_names.len() - 1
         });
         self.groups.push(Group(at as u32));
-        self.nodes.push(Machine { pristine: Arc::new(actor), clock: Clock::default(), sync: Dist::ZERO });
+        let (clock, discipline, sync) = (Clock::default(), None, Dist::ZERO);
+        self.nodes.push(Machine { pristine: Arc::new(actor), clock, discipline, sync });
         self.names.add_node(name)
     }
 
     /// Sets the clocks of a node.
     pub fn clock(&mut self, node: NodeId, clock: Clock) {
         self.nodes[node.0 as usize].clock = clock;
+    }
+
+    /// Has the wall clock of a node set by true time from the start on, every so often and with an error.
+    pub fn discipline(&mut self, node: NodeId, discipline: Discipline) {
+        self.nodes[node.0 as usize].discipline = Some(discipline);
     }
 
     /// Sets how long a sync of a node's disk takes; no time by default.

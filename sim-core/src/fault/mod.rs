@@ -203,11 +203,18 @@ pub enum DiskIll {
     Slow(Factor),
     /// `stall`: a sync that would end in it ends when the fault does.
     Stall,
-    /// `torn-write`: a power loss in it leaves the first half of the first record that was not durable. At one instant, from
-    /// then on.
+    /// `torn-write`: a power loss in it leaves a torn piece of the first record that was not durable: its first half, its last
+    /// half, or garbage behind its first half. At one instant, from then on.
     TornWrite,
     /// `bit-rot`: as it begins, one bit of one record turns over, for good. At one instant, then.
     BitRot,
+    /// `misdirected`: the next record that is written in it lands in the place of another, for good. At one instant, the next one
+    /// from then on.
+    Misdirected,
+    /// `full`: what is written in it is not stored; the next sync says so.
+    Full,
+    /// `read-error`: a node that starts in it cannot read its files.
+    ReadError,
 }
 
 /// How a node's clocks are wrong while a fault holds. Timers follow the monotonic clock, which no step and no freeze moves.
@@ -215,6 +222,17 @@ pub enum DiskIll {
 pub enum ClockError {
     /// `step -160ms`: the wall clock is moved by that much.
     Step(Shift),
+    /// `leap +1s`: a leap second: one that is inserted sets the wall clock back by that much, one that is left out forwards.
+    Leap(Shift),
+    /// `smear +1s`: the same leap, spread evenly over the time that the fault holds; the clock stays where that brings it.
+    Smear(Shift),
+    /// `discipline ±5ms per 64s`: as it begins, and every so often, the wall clock is set to true time plus an error.
+    Discipline {
+        /// How far each poll misses true time at most, either way.
+        error: Duration,
+        /// How long it is from one poll to the next.
+        per: Duration,
+    },
     /// `drift +80ppm`: both clocks run that much faster. What they have gained by the end stays.
     Drift(Rate),
     /// `freeze`: the wall clock stands still, and shows at the end what it would have shown.
@@ -253,6 +271,8 @@ pub enum Disk {
     Kept,
     /// `wiping disk`: nothing.
     Wiped,
+    /// `swapping disks`: what another one that is struck with it had written.
+    Swapped,
 }
 
 /// Directed links between the nodes that two patterns cover.
@@ -511,9 +531,14 @@ impl Verb {
     pub fn is_momentary(&self) -> bool {
         matches!(
             self,
-            Verb::Clock { error: ClockError::Step(_), .. }
-                | Verb::Disk { ill: DiskIll::TornWrite | DiskIll::BitRot, .. }
+            Verb::Clock { error: ClockError::Step(_) | ClockError::Leap(_), .. }
+                | Verb::Disk { ill: DiskIll::TornWrite | DiskIll::BitRot | DiskIll::Misdirected, .. }
         )
+    }
+
+    /// Whether what it does is spread over the time it holds, which must not be for ever.
+    pub(crate) fn needs_an_end(&self) -> bool {
+        matches!(self, Verb::Clock { error: ClockError::Smear(_), .. })
     }
 
     /// The links it is about, unless it is about nodes or groups.
@@ -645,7 +670,8 @@ impl Sides {
 impl ClockError {
     fn is_none(self) -> bool {
         match self {
-            ClockError::Step(ahead) => ahead.is_zero(),
+            ClockError::Step(ahead) | ClockError::Leap(ahead) | ClockError::Smear(ahead) => ahead.is_zero(),
+            ClockError::Discipline { per, .. } => per.is_zero(),
             ClockError::Drift(rate) => rate.is_zero(),
             ClockError::Freeze => false,
             ClockError::Strobe { ahead, per } => ahead.is_zero() || per.is_zero(),

@@ -45,7 +45,7 @@ enum Shape {
 const SIGNS: [&str; 4] = ["<->", "->", "..", "|"];
 
 /// The words that may follow a complete verb, to suggest when something else does.
-const CLAUSES: [&str; 7] = ["after", "at", "before", "cutting", "every", "for", "wiping"];
+const CLAUSES: [&str; 8] = ["after", "at", "before", "cutting", "every", "for", "swapping", "wiping"];
 
 /// Cuts a text into words; every character but blanks is part of one.
 fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
@@ -247,6 +247,10 @@ impl<'a> Parser<'a> {
         if !(verb.is_momentary() && every.is_none()) {
             self.check_lengths(when, every, length)?;
         }
+        if verb.needs_an_end() && length.is_none() && when.end().is_none() {
+            let message = "a smear is spread over a time that must have an end";
+            return Err(self.wrong(self.words[0], message).advise("write \"1s..9s\", or add a length, \"for 10s\""));
+        }
         Ok(Timed { when, verb, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
     }
 
@@ -418,10 +422,16 @@ impl<'a> Parser<'a> {
         Ok(Verb::Delay { link, kind, more, spread })
     }
 
-    /// `crash NODE [wiping disk]`
+    /// `crash NODE [wiping disk | swapping disks]`
     pub(super) fn crash(&mut self) -> Read<Verb> {
         let target = self.target()?;
-        let disk = if self.accept_pair("wiping", "disk")? { Disk::Wiped } else { Disk::Kept };
+        let disk = if self.accept_pair("wiping", "disk")? {
+            Disk::Wiped
+        } else if self.accept_pair("swapping", "disks")? {
+            Disk::Swapped
+        } else {
+            Disk::Kept
+        };
         Ok(Verb::Crash { target, disk })
     }
 
@@ -451,13 +461,23 @@ impl<'a> Parser<'a> {
         Ok(Verb::Slow { target, factor })
     }
 
-    /// `clock NODE step ±LENGTH | drift ±PPM | freeze | strobe ±LENGTH per LENGTH`
+    /// `clock NODE step ±LENGTH | leap ±LENGTH | smear ±LENGTH | drift ±PPM | freeze | strobe ±LENGTH per LENGTH |
+    /// discipline ±LENGTH per LENGTH`
     pub(super) fn clock(&mut self) -> Read<Verb> {
         const SIGNED: &[Shape] = &[Shape::Marked, Shape::Number];
         let target = self.target()?;
         let word = self.take();
         let error = match word.text {
             "step" => ClockError::Step(self.amount(SIGNED, "a length such as -160ms")?),
+            "leap" => ClockError::Leap(self.amount(SIGNED, "a length such as +1s")?),
+            "smear" => ClockError::Smear(self.amount(SIGNED, "a length such as +1s")?),
+            "discipline" => {
+                let error = self.either_way()?;
+                if !self.accept("per") {
+                    return Err(self.wanted("\"per\" and how long it is from one poll to the next"));
+                }
+                ClockError::Discipline { error, per: self.length()? }
+            }
             "drift" => ClockError::Drift(self.amount(SIGNED, "a rate such as +80ppm")?),
             "freeze" => ClockError::Freeze,
             "strobe" => {
@@ -469,13 +489,23 @@ impl<'a> Parser<'a> {
             }
             _ => {
                 self.next -= 1;
-                return Err(self.wanted("step, drift, freeze or strobe"));
+                return Err(self.wanted("step, leap, smear, drift, freeze, strobe or discipline"));
             }
         };
         Ok(Verb::Clock { target, error })
     }
 
-    /// `disk NODE fsync-fails | fsync-lies | slow xFACTOR | stall | torn-write | bit-rot`
+    /// `±5ms`; who has no such sign on the keyboard writes `~5ms`, as of a spread.
+    fn either_way(&mut self) -> Read<Duration> {
+        let word = self.peek();
+        let Some(length) = word.text.strip_prefix(['±', '~']) else {
+            return Err(self.wanted("how far it misses either way, such as ±5ms"));
+        };
+        self.take();
+        length.parse().map_err(|error| self.no_duration(word, &error))
+    }
+
+    /// `disk NODE fsync-fails | fsync-lies | slow xFACTOR | stall | torn-write | bit-rot | misdirected | full | read-error`
     pub(super) fn disk(&mut self) -> Read<Verb> {
         let target = self.target()?;
         let word = self.take();
@@ -486,9 +516,14 @@ impl<'a> Parser<'a> {
             "stall" => DiskIll::Stall,
             "torn-write" => DiskIll::TornWrite,
             "bit-rot" => DiskIll::BitRot,
+            "misdirected" => DiskIll::Misdirected,
+            "full" => DiskIll::Full,
+            "read-error" => DiskIll::ReadError,
             _ => {
                 self.next -= 1;
-                return Err(self.wanted("fsync-fails, fsync-lies, slow, stall, torn-write or bit-rot"));
+                let known =
+                    "fsync-fails, fsync-lies, slow, stall, torn-write, bit-rot, misdirected, full or read-error";
+                return Err(self.wanted(known));
             }
         };
         Ok(Verb::Disk { target, ill })

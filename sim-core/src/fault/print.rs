@@ -89,6 +89,9 @@ impl Display for ClockError {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         match self {
             ClockError::Step(ahead) => write!(out, "step {ahead}"),
+            ClockError::Leap(length) => write!(out, "leap {length}"),
+            ClockError::Smear(length) => write!(out, "smear {length}"),
+            ClockError::Discipline { error, per } => write!(out, "discipline ±{error} per {per}"),
             ClockError::Drift(rate) => write!(out, "drift {rate}"),
             ClockError::Freeze => out.write_str("freeze"),
             ClockError::Strobe { ahead, per } => write!(out, "strobe {ahead} per {per}"),
@@ -105,6 +108,9 @@ impl Display for DiskIll {
             DiskIll::Stall => out.write_str("stall"),
             DiskIll::TornWrite => out.write_str("torn-write"),
             DiskIll::BitRot => out.write_str("bit-rot"),
+            DiskIll::Misdirected => out.write_str("misdirected"),
+            DiskIll::Full => out.write_str("full"),
+            DiskIll::ReadError => out.write_str("read-error"),
         }
     }
 }
@@ -145,6 +151,7 @@ impl Disk {
         match self {
             Disk::Kept => "",
             Disk::Wiped => " wiping disk",
+            Disk::Swapped => " swapping disks",
         }
     }
 }

@@ -207,15 +207,20 @@ pub const VERBS: &[VerbEntry] = &[
     ),
     entry(
         "crash",
-        "NODE [wiping disk]",
+        "NODE [wiping disk | swapping disks]",
         "3s..8s crash db wiping disk",
         "stops a node; it starts again at the end, with what it had written",
         &[
             NODE,
             CRASHED,
+            (
+                "swapping",
+                "as it begins, each node that it strikes has the disk of the one before it by name, the first that of the last; \
+                 rot goes with the disk, a `disk` fault stays with the node; of one node nothing is swapped",
+            ),
             ("end", "the node starts again with what it had written; with `wiping disk`, with nothing"),
-            ("overlap", "down while any holds"),
-            ("count", "times it struck a node"),
+            ("overlap", "down while any holds; disks are swapped or wiped as each begins"),
+            ("count", "times it struck a node; with `swapping disks`, nodes that have another's disk"),
         ],
         Grammar::Holds(|words| words.crash()),
     ),
@@ -279,12 +284,23 @@ pub const VERBS: &[VerbEntry] = &[
     ),
     entry(
         "clock",
-        "NODE step ±LENGTH | drift ±PPM | freeze | strobe ±LENGTH per LENGTH",
+        "NODE step ±LENGTH | leap ±LENGTH | smear ±LENGTH | drift ±PPM | freeze | strobe ±LENGTH per LENGTH | \
+         discipline ±LENGTH per LENGTH",
         "5s clock db step -160ms",
         "sets a node's clocks wrong, at once or little by little; timers follow the one that never steps",
         &[
             NODE,
             ("step", "moves the wall clock by ±LENGTH; at one instant, for good"),
+            (
+                "leap",
+                "a leap second: +1s is inserted, so that the wall clock shows a second twice, -1s is left out; at one instant, for good",
+            ),
+            ("smear", "the same leap spread evenly from beginning to end, which it must have; for good"),
+            (
+                "discipline",
+                "as it begins and after each second LENGTH the wall clock is set to true time plus an error, uniform within \
+                 ±LENGTH (±5ms, or ~5ms), drawn from seed, node and number of the poll; in between it runs at its own speed",
+            ),
             (
                 "drift",
                 "both clocks run ±PPM faster, such as +80ppm; timers under way are stretched; what was gained stays",
@@ -292,14 +308,22 @@ pub const VERBS: &[VerbEntry] = &[
             ("freeze", "the wall clock shows one instant, and at the end what it would have shown"),
             ("strobe", "moves the wall clock by ±LENGTH, and back, by turns of the second LENGTH"),
             ("in flight", "no envelope is touched; timers follow the monotonic clock, which never steps"),
-            ("overlap", "steps, strobes and drifts add; frozen while any freeze holds"),
+            (
+                "end",
+                "what moved the wall clock is taken back, but not a smear, what a drift has gained, or what a poll has set",
+            ),
+            (
+                "overlap",
+                "steps, leaps, smears, strobes and drifts add; the next poll of a discipline takes away what they had come to; of \
+                 two disciplines the last poll counts; frozen while any freeze holds",
+            ),
             ("count", "timers made longer or shorter, and events in which the node looked at its wall clock"),
         ],
         Grammar::Holds(|words| words.clock()),
     ),
     entry(
         "disk",
-        "NODE fsync-fails | fsync-lies | slow xFACTOR | stall | torn-write | bit-rot",
+        "NODE fsync-fails | fsync-lies | slow xFACTOR | stall | torn-write | bit-rot | misdirected | full | read-error",
         "4s disk db torn-write",
         "makes a node's disk fail, lie, tear or rot; only actors that write files notice",
         &[
@@ -310,19 +334,37 @@ pub const VERBS: &[VerbEntry] = &[
             ("stall", "a sync that would end in it ends when the fault does"),
             (
                 "torn-write",
-                "a power loss in it leaves the first half of the first record that was not durable; at an instant, from then on",
+                "a power loss in it leaves of the first record that was not durable its first half, its last half, or garbage \
+                 behind its first half; at an instant, from then on",
             ),
             (
                 "bit-rot",
                 "as it begins, one bit of one record turns over, for good and for every reader; at an instant, then",
             ),
+            (
+                "misdirected",
+                "the next record that is written in it, when there is another, lands in the place of that one and not in its own, \
+                 for good; at an instant, the next from then on",
+            ),
+            (
+                "full",
+                "what is written in it is not stored; the first sync after it says that the disk is full, and makes the rest durable",
+            ),
+            (
+                "read-error",
+                "a node that starts in it cannot read its files, and is told so; a program that does not ask finds none",
+            ),
             ("in flight", "no envelope is touched; a sync under way counts by when it ends"),
-            ("end", "syncs do again what they say; what was torn or has rotted stays so"),
+            ("end", "syncs do again what they say; what was torn, misdirected, not stored or has rotted stays so"),
             (
                 "overlap",
-                "factors multiply; a sync fails, else lies, while any fault has it do so, and stalls while any stalls it",
+                "factors multiply; a sync fails, else finds the disk full, else lies, while any fault has it do so, and stalls \
+                 while any stalls it; two that misdirect take two records",
             ),
-            ("count", "syncs that failed, lied, were slow or stalled; records torn or rotten"),
+            (
+                "count",
+                "syncs that failed, lied, were slow or stalled; records torn, rotten, misdirected or refused; starts",
+            ),
         ],
         Grammar::Holds(|words| words.disk()),
     ),

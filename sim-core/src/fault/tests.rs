@@ -133,6 +133,14 @@ fn other_ways_of_writing_are_read_too() {
     check("partition ring of kv", "partition ring of kv");
     check("partition ring of c a b cutting flight", "partition ring of c a b cutting flight");
     check("crash any minority of s1..s5", "crash any minority of s1..s5");
+    check("crash kv swapping disks every 5s for 1s", "crash kv swapping disks every 5s for 1s");
+    check("5s clock db leap +1s", "5s clock db leap +1s");
+    check("1s..9s clock db smear -1s", "1s..9s clock db smear -1s");
+    check("clock db discipline ±5ms per 64s", "clock db discipline ±5ms per 64s");
+    check("clock db discipline ~5ms per 64s", "clock db discipline ±5ms per 64s");
+    check("4s disk one of kv misdirected", "4s disk one of kv misdirected");
+    check("1s..4s disk db full", "1s..4s disk db full");
+    check("1s..4s disk db read-error", "1s..4s disk db read-error");
     check("crash any", "crash any");
     check("clog a<->b charge holding flight", "clog a<->b charge holding flight");
     check("clog a->b holding", "clog a->b holding");
@@ -520,7 +528,7 @@ fn sides() -> impl Strategy<Value = Sides> {
 
 fn verbs() -> impl Strategy<Value = Verb> {
     let flight = || prop::sample::select(vec![Flight::Arrives, Flight::Cut]);
-    let disk = prop::sample::select(vec![Disk::Kept, Disk::Wiped]);
+    let disk = prop::sample::select(vec![Disk::Kept, Disk::Wiped, Disk::Swapped]);
     let kind = || prop::option::of(labels());
     prop_oneof![
         (sides(), flight()).prop_map(|(sides, flight)| Verb::Partition { sides, flight }),
@@ -552,13 +560,25 @@ fn clock_errors() -> impl Strategy<Value = ClockError> {
     prop_oneof![
         shift().prop_map(ClockError::Step),
         (-999_999_999..1_000_000_000i32).prop_map(|ppb| ClockError::Drift(Rate::from_ppb(ppb).unwrap())),
+        shift().prop_map(ClockError::Leap),
+        shift().prop_map(ClockError::Smear),
+        (durations(), durations()).prop_map(|(error, per)| ClockError::Discipline { error, per }),
         Just(ClockError::Freeze),
         (shift(), durations()).prop_map(|(ahead, per)| ClockError::Strobe { ahead, per }),
     ]
 }
 
 fn disk_ills() -> impl Strategy<Value = DiskIll> {
-    let plain = vec![DiskIll::SyncFails, DiskIll::SyncLies, DiskIll::Stall, DiskIll::TornWrite, DiskIll::BitRot];
+    let plain = vec![
+        DiskIll::SyncFails,
+        DiskIll::SyncLies,
+        DiskIll::Stall,
+        DiskIll::TornWrite,
+        DiskIll::BitRot,
+        DiskIll::Misdirected,
+        DiskIll::Full,
+        DiskIll::ReadError,
+    ];
     let slow = (1..=1_000_000u64).prop_map(|times| DiskIll::Slow(Factor::new(times).unwrap()));
     prop_oneof![prop::sample::select(plain), slow]
 }
@@ -599,6 +619,9 @@ fn decisions() -> impl Strategy<Value = Decision> {
 
 fn faults() -> impl Strategy<Value = Fault> {
     let timed = (times(), verbs()).prop_map(|((when, every, length), verb)| Timed { when, verb, every, length });
+    let timed = timed.prop_filter("a smear without an end", |timed| {
+        !timed.verb.needs_an_end() || timed.length.is_some() || timed.when.end().is_some()
+    });
     prop_oneof![timed.prop_map(Fault::Timed), decisions().prop_map(Fault::Decision)]
 }
 
@@ -630,6 +653,12 @@ fn nearly() -> impl Strategy<Value = String> {
         "step",
         "drift",
         "strobe",
+        "discipline",
+        "±5ms",
+        "±",
+        "smear",
+        "swapping",
+        "disks",
         "per",
         "-5ms",
         "+80ppm",

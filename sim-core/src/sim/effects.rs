@@ -1,12 +1,16 @@
 //! How what an actor asked for is carried out.
 
 use std::hash::Hash;
+use std::sync::Arc;
 
-use super::{ANSWER, Clogged, Entry, FOREVER, Form, Keeps, Pending, Sim, UNSET, What};
+use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Keeps, Pending, Sim, UNSET, What};
 use crate::actor::{Effect, Message};
 use crate::digest::Fold;
+use crate::disk::{Disk, Put};
+use crate::fault::DiskIll;
 use crate::id::{NodeId, Sync, Timer};
 use crate::network::{COPY, Envelope, Fate};
+use crate::plight::Plight;
 use crate::seed::{Cause, Purpose, name_hash};
 use crate::time::{Duration, Instant};
 
@@ -23,18 +27,28 @@ impl<M: Message> Sim<M> {
                 self.log_entry(|| Entry::Cancelled { node, timer });
             }
             Effect::Ring { node, life, timer, cause } => self.ring(node, life, timer, cause),
-            Effect::Append { file, record } => {
-                self.fold_record(&file, &record);
-                self.nodes[node.0 as usize].disk.append(file, record);
-            }
-            Effect::Replace { file, record } => {
-                self.fold_record(&file, &record);
-                self.nodes[node.0 as usize].disk.replace(file, record);
-            }
+            Effect::Append { file, record } => self.write(node, Put::Behind, file, record),
+            Effect::Replace { file, record } => self.write(node, Put::Anew, file, record),
             Effect::Sync { sync, cause } => self.sync(node, sync, cause),
             Effect::Mark(name) => {
                 self.fold(name_hash(name));
                 self.log_entry(|| Entry::Marked { node, name });
+            }
+        }
+    }
+
+    fn write(&mut self, node: NodeId, put: Put, file: Arc<str>, record: Arc<[u8]>) {
+        self.fold_record(&file, &record);
+        let disk = &mut self.nodes[node.0 as usize].disk;
+        let harm = match self.plights.get_mut(node.0 as usize) {
+            Some(Some(plight)) => harm(plight, disk, put, &file, &record),
+            Some(None) | None => None,
+        };
+        match harm {
+            None => disk.put(put, file, record),
+            Some(fault) => {
+                self.weather.touched[fault as usize] += 1;
+                self.fold(u64::from(fault));
             }
         }
     }
@@ -186,4 +200,19 @@ impl<M: Message> Sim<M> {
         let what = What::Synced { node, life: this.life, sync, number, over: None };
         self.queue.push(self.now + after, Pending { cause, sent: self.number, what });
     }
+}
+
+/// The fault that keeps a record from its place, once that has happened.
+#[cold]
+fn harm(plight: &mut Plight<Due>, disk: &mut Disk, put: Put, file: &str, record: &Arc<[u8]>) -> Option<u32> {
+    if let Some(fault) = plight.ill_by(DiskIll::Full) {
+        disk.refuse();
+        return Some(fault);
+    }
+    let (fault, bits) = plight.misdirects()?;
+    let misdirected = disk.misdirect(bits, put, file, record);
+    if misdirected {
+        plight.disarm(fault);
+    }
+    misdirected.then_some(fault)
 }

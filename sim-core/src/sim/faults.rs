@@ -4,10 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Sim, Starting, Step, UNSET, What};
 use crate::actor::{DiskError, Message};
+use crate::clock::{Clocks, Luck};
 use crate::fault::DiskIll;
 use crate::id::{NodeId, Timer};
 use crate::network::{Active, Disturbance};
-use crate::plight::{Ailment, Plight};
+use crate::plight::{Ailment, Harm, Plight};
 use crate::schedule::{Blow, Change};
 use crate::seed::{Cause, mix, name_hash};
 use crate::time::{Duration, Instant};
@@ -40,9 +41,13 @@ impl<M: Message> Sim<M> {
                 }
                 self.let_go();
             }
-            Change::Strike(nodes, blow, bits) => {
-                for node in nodes {
-                    self.strike(node, blow, fault, bits);
+            Change::Strike(nodes, blow, harm) => {
+                for node in &nodes {
+                    let bits = mix(harm.bits, name_hash(self.names().node(*node)));
+                    self.strike(*node, blow, fault, Harm { bits, ..harm });
+                }
+                if blow == Blow::CrashSwapping {
+                    self.swap_disks(nodes, fault);
                 }
             }
             Change::Release(nodes, blow) => {
@@ -79,23 +84,23 @@ impl<M: Message> Sim<M> {
     }
 
     /// Takes a node down; what it owed is reset, what it remembered is gone.
-    pub(super) fn strike(&mut self, node: NodeId, blow: Blow, fault: u32, bits: u64) {
+    pub(super) fn strike(&mut self, node: NodeId, blow: Blow, fault: u32, harm: Harm) {
         self.log_entry(|| Entry::Struck { node });
         if let Blow::Ails(ailment) = blow {
-            return self.ail(node, ailment, fault, bits);
+            return self.ail(node, ailment, fault, harm);
         }
-        self.weather.touched[fault as usize] += 1;
+        self.weather.touched[fault as usize] += u64::from(blow != Blow::CrashSwapping);
         let ground = self.ground.clone();
         let this = &mut self.nodes[node.0 as usize];
         this.down += 1;
         match blow {
-            Blow::Ails(_) | Blow::Crash => {}
+            Blow::Ails(_) | Blow::Crash | Blow::CrashSwapping => {}
             Blow::CrashWiping => this.disk.wipe(),
             Blow::PowerLoss => {
                 let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
                 match plight.and_then(|plight| plight.ill_by(DiskIll::TornWrite)) {
                     None => _ = this.disk.lose_power(),
-                    Some(torn) => self.weather.touched[torn as usize] += u64::from(this.disk.tear()),
+                    Some(torn) => self.weather.touched[torn as usize] += u64::from(this.disk.tear(harm.bits)),
                 }
             }
         }
@@ -125,6 +130,20 @@ impl<M: Message> Sim<M> {
             }
         }
         self.lose_what_waits(node);
+    }
+
+    /// Each of these nodes has the disk of the one before it by name, the first that of the last.
+    fn swap_disks(&mut self, mut nodes: Vec<NodeId>, fault: u32) {
+        if nodes.len() < 2 {
+            return;
+        }
+        nodes.sort_by_key(|node| self.names().node(*node).to_owned());
+        let disks: Vec<_> = nodes.iter().map(|node| std::mem::take(&mut self.nodes[node.0 as usize].disk)).collect();
+        for (node, disk) in nodes.iter().cycle().skip(1).zip(disks) {
+            self.nodes[node.0 as usize].disk = disk;
+        }
+        self.weather.touched[fault as usize] += nodes.len() as u64;
+        self.fold(nodes.len() as u64);
     }
 
     /// A node that crashes while it is frozen resets what it had received and never looked at.
@@ -189,6 +208,7 @@ impl<M: Message> Sim<M> {
             return Ok(());
         };
         let fails = plight.ill_by(DiskIll::SyncFails);
+        let short = disk.is_short(number);
         match fails.or_else(|| plight.ill_by(DiskIll::SyncLies)) {
             None => disk.end_sync(number),
             Some(fault) => {
@@ -196,7 +216,11 @@ impl<M: Message> Sim<M> {
                 self.weather.touched[fault as usize] += 1;
             }
         }
-        if fails.is_some() { Err(DiskError::SyncFailed) } else { Ok(()) }
+        match (fails, short) {
+            (Some(_), _) => Err(DiskError::SyncFailed),
+            (None, true) => Err(DiskError::Full),
+            (None, false) => Ok(()),
+        }
     }
 
     pub(super) fn frozen_by(&self, node: NodeId) -> Option<u32> {
@@ -245,14 +269,13 @@ impl<M: Message> Sim<M> {
     }
 
     /// Something begins to ail a node.
-    pub(super) fn ail(&mut self, node: NodeId, ailment: Ailment, fault: u32, bits: u64) {
+    pub(super) fn ail(&mut self, node: NodeId, ailment: Ailment, fault: u32, harm: Harm) {
         if ailment == Ailment::Disk(DiskIll::BitRot) {
-            let bits = mix(bits, name_hash(self.names().node(node)));
-            let rotten = self.nodes[node.0 as usize].disk.rot(bits);
+            let rotten = self.nodes[node.0 as usize].disk.rot(harm.bits);
             self.weather.touched[fault as usize] += u64::from(rotten);
         }
         let now = self.now;
-        self.treat(node, |plight| plight.begin(fault, ailment, now));
+        self.treat(node, |plight| plight.begin(fault, ailment, now, harm));
     }
 
     /// Something ails a node no more; what has waited comes now, before all else.
@@ -277,10 +300,10 @@ impl<M: Message> Sim<M> {
 
     /// Changes what ails a node, and moves its timers to where their lengths end on its clock, if that has changed.
     pub(super) fn treat(&mut self, node: NodeId, change: impl FnOnce(&mut Plight<Due>)) {
-        let clock = self.system().nodes[node.0 as usize].clock;
+        let fresh = self.fresh_clocks(node);
         let nodes = self.nodes.len();
         self.plights.resize_with(nodes, || None);
-        let plight = self.plights[node.0 as usize].get_or_insert_with(|| Box::new(Plight::new(clock)));
+        let plight = self.plights[node.0 as usize].get_or_insert_with(|| Box::new(Plight::new(fresh)));
         let before = plight.clocks.speed();
         change(plight);
         if plight.clocks.speed() == before {
@@ -306,6 +329,22 @@ impl<M: Message> Sim<M> {
             self.weather.touch(plight.drifting_by());
         }
         self.fold(moved);
+    }
+
+    /// The clocks of a node that no fault has touched.
+    pub(super) fn fresh_clocks(&self, node: NodeId) -> Clocks {
+        let machine = &self.system().nodes[node.0 as usize];
+        let luck = Luck::of(self.dice.wall_key(self.seed, name_hash(self.names().node(node))));
+        Clocks::new(machine.clock, machine.discipline, luck)
+    }
+
+    /// Begins the plights of the nodes whose clocks are disciplined from the start; other runs have none.
+    pub(super) fn discipline(&mut self) {
+        for index in 0..self.nodes.len() {
+            if self.system().nodes[index].discipline.is_some() {
+                self.treat(NodeId(index as u32), |_| {});
+            }
+        }
     }
 
     /// Takes what is already on the way out of the air where a clog that says so begins.

@@ -9,6 +9,8 @@ use crate::actor::{DiskError, Event, Message};
 use crate::amount::Factor;
 use crate::context::{Context, Strain};
 use crate::digest::Fold;
+use crate::fault::DiskIll;
+use crate::files::Files;
 use crate::id::{NodeId, Sync, Timer};
 use crate::seed::Cause;
 use crate::time::Instant;
@@ -144,7 +146,14 @@ impl<M: Message> Sim<M> {
         if this.life != life || this.down > 0 {
             return None;
         }
-        let files = this.disk.after_crash();
+        let mut files = this.disk.after_crash();
+        if let Some(fault) = self.plight(node).and_then(|plight| plight.ill_by(DiskIll::ReadError))
+            && files.count() > 0
+        {
+            files = Files::unreadable();
+            self.weather.touched[fault as usize] += 1;
+            self.fold(u64::from(fault));
+        }
         let cause = Cause::root("life", self.names().node(node), u64::from(life));
         self.count(5, u64::from(node.0) << 32 | u64::from(life));
         let step = self.stepped(Some(node), Happening::Started { node, life }, cause, sent);

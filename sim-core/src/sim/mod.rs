@@ -283,6 +283,7 @@ impl<M: Message> Sim<M> {
             panic: None,
             ground,
         };
+        sim.discipline();
         for index in 0..sim.nodes.len() {
             sim.begin_life(NodeId(index as u32));
         }
@@ -344,6 +345,12 @@ impl<M: Message> Sim<M> {
         self.dice.reseed(seed);
         self.weather.spells.clear();
         self.cursor.reseed(seed.key(PICKS));
+        for (index, plight) in self.plights.iter_mut().enumerate() {
+            if let Some(plight) = plight {
+                let name = name_hash(self.ground.system.names.node(NodeId(index as u32)));
+                plight.clocks.recast(self.now, self.dice.wall_key(seed, name));
+            }
+        }
     }
 
     /// True time.
@@ -455,8 +462,7 @@ impl<M: Message> Sim<M> {
 
     /// The clocks of a node, and how they went so far.
     pub fn clocks(&self, node: NodeId) -> Clocks {
-        let set = || Clocks::new(self.ground.system.nodes[node.0 as usize].clock);
-        self.plight(node).map_or_else(set, |plight| plight.clocks.clone())
+        self.plight(node).map_or_else(|| self.fresh_clocks(node), |plight| plight.clocks.clone())
     }
 
     /// Whether a fault freezes a node that is up.
