@@ -171,7 +171,7 @@ mod tests {
 
     fn sent(fate: Fate) -> Entry {
         let (from, to, cause) = (NodeId(0), NodeId(1), Cause::root("", "", 0));
-        Entry::Sent { from, to, kind: Kind(0), cause, fate, fault: None, calm: fate, form: Form::Message }
+        Entry::Sent { from, to, kind: Kind(0), cause, fate, fault: None, calm: fate, altered: false, form: Form::Message }
     }
 
     #[track_caller]
