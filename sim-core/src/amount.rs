@@ -254,7 +254,8 @@ impl FromStr for Bandwidth {
 impl Display for Bandwidth {
     fn fmt(&self, out: &mut Formatter<'_>) -> Written {
         let bytes = self.bytes_per_second();
-        let (unit, digits) = BYTES.into_iter().find(|(_, digits)| bytes >= 10u64.pow(*digits as u32)).unwrap_or(("B", 0));
+        let (unit, digits) =
+            BYTES.into_iter().find(|(_, digits)| bytes >= 10u64.pow(*digits as u32)).unwrap_or(("B", 0));
         write!(out, "{}{unit}/s", Decimal(bytes, digits))
     }
 }

@@ -3,7 +3,7 @@
 //! The lowering pass makes a [`Program`] from a configured file; the interpreter runs it, the judge judges by it. Nothing here
 //! knows JSON, and nothing in here changes while it runs.
 
-use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, NodeId, Operation, Ratio};
+use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Operation, Ratio};
 
 use crate::expr::Expr;
 use crate::value::Value;
@@ -101,10 +101,10 @@ pub struct Program {
     pub kinds: Vec<String>,
     /// What the operations of each workload are called (`each`), each once.
     pub classes: Vec<String>,
-    /// Latency and loss of links without their own.
-    pub network: LinkDef,
+    /// How links behave without a word of their own.
+    pub network: Link,
     /// Links with their own, by declared nodes.
-    pub links: Vec<(NodeRef, NodeRef, LinkDef)>,
+    pub links: Vec<(NodeRef, NodeRef, Link)>,
     /// The operations that are still begun; all when none.
     pub only: Option<Vec<Operation>>,
     /// The faults of the file, those that are off left out.
@@ -115,15 +115,6 @@ pub struct Program {
     pub properties: Vec<PropertyDef>,
     /// What each metric is expected to be, by the file, after remedies.
     pub expect: Vec<(String, Expected)>,
-}
-
-/// Latency and loss of a link.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LinkDef {
-    /// From sending to arrival.
-    pub latency: Dist,
-    /// Share lost.
-    pub loss: Ratio,
 }
 
 /// A declared node.

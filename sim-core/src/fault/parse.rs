@@ -9,7 +9,8 @@ use std::str::FromStr;
 use super::table::Grammar;
 use super::{
     ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Full, Groups, Jam, LinkName,
-    LinkPattern, Nodes, Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
+    LinkPattern, Nodes, Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb,
+    VerbEntry, When,
 };
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};

@@ -122,9 +122,24 @@ fn faults_of_links_read_and_print_with_all_that_may_be_left_out() {
     }
     check("delay a->b 100% +5ms", "delay a->b +5ms");
     check("refuse a->b for 5s", "refuse a->b for 5s");
-    refused("delay a->b +5ms per 0s", "0s", 21, "no time is no stretch for which a number could hold; leave \"per\" out, and each message has its own");
-    refused("10s.. swizzle db", "10s", 1, "swizzle has two halves, and so needs an end; write \"10s..30s swizzle db*\"");
-    refused("bandwidth a->b 100", "100", 16, "\"100\" is not a bandwidth; write \"100KB/s\" or \"10MB/s\" (B, KB, MB or GB)");
+    refused(
+        "delay a->b +5ms per 0s",
+        "0s",
+        21,
+        "no time is no stretch for which a number could hold; leave \"per\" out, and each message has its own",
+    );
+    refused(
+        "10s.. swizzle db",
+        "10s",
+        1,
+        "swizzle has two halves, and so needs an end; write \"10s..30s swizzle db*\"",
+    );
+    refused(
+        "bandwidth a->b 100",
+        "100",
+        16,
+        "\"100\" is not a bandwidth; write \"100KB/s\" or \"10MB/s\" (B, KB, MB or GB)",
+    );
 }
 
 #[test]

@@ -38,9 +38,8 @@ impl<M: Message> Sim<M> {
             }
             Change::DisturbanceEnds { drawn } => {
                 self.log_each(&drawn, |node| Entry::Released { node });
-                let of_it = |active: &Active| {
-                    active.fault == fault && active.node.is_none_or(|node| drawn.contains(&node))
-                };
+                let of_it =
+                    |active: &Active| active.fault == fault && active.node.is_none_or(|node| drawn.contains(&node));
                 if let Some(at) = self.weather.active.iter().position(of_it) {
                     self.weather.active.remove(at);
                 }

@@ -84,16 +84,10 @@ impl<M: Message> Sim<M> {
     }
 
     /// Keeps the place of what has got a turn; with how long from now each part of it takes.
-    pub(super) fn stay_in_line(
-        &mut self,
-        link: (NodeId, NodeId),
-        turn: Turn,
-        parts: [Option<(Pending, Duration)>; 2],
-    ) {
+    pub(super) fn stay_in_line(&mut self, link: (NodeId, NodeId), turn: Turn, parts: [Option<(Pending, Duration)>; 2]) {
         let wait = turn.done.since(self.now).nanos();
-        let behind = |(pending, after): (Pending, Duration)| {
-            (pending, Duration::from_nanos(after.nanos().saturating_sub(wait)))
-        };
+        let behind =
+            |(pending, after): (Pending, Duration)| (pending, Duration::from_nanos(after.nanos().saturating_sub(wait)));
         let line = self.roads.lines.entry(link).or_default();
         line.stand(turn.takes, turn.done, parts.map(|part| part.map(behind)));
     }
@@ -222,15 +216,13 @@ impl<M: Message> Sim<M> {
         }
         let ground = self.ground.clone();
         let comes = |pending: &Pending| match pending.what {
-            What::Letter { from, to, letter, form } => {
-                (to == node && ground.system.links.get(from, to).transport != Transport::Datagram)
-                    .then_some((from, letter, form, pending.cause))
-            }
+            What::Letter { from, to, letter, form } => (to == node
+                && ground.system.links.get(from, to).transport != Transport::Datagram)
+                .then_some((from, letter, form, pending.cause)),
             What::Timer { .. } | What::Synced { .. } => None,
         };
         // In the order in which they would have arrived; those of one instant stand in theirs already.
-        let mut coming: Vec<_> =
-            self.queue.entries().filter_map(|(at, pending)| Some((at, comes(pending)?))).collect();
+        let mut coming: Vec<_> = self.queue.entries().filter_map(|(at, pending)| Some((at, comes(pending)?))).collect();
         coming.sort_by_key(|(at, _)| *at);
         let held = self.clogged.iter().filter_map(|clogged| Some((Instant::NEVER, comes(&clogged.pending)?)));
         coming.extend(held.collect::<Vec<_>>());

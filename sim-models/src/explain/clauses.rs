@@ -35,7 +35,9 @@ pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], de
     }
     // What is lost of somebody who has a part in it is told already.
     let lost = |event: u64| {
-        moments.iter().any(|it| it.event == event && matches!(it.what, What::Sent { fate, .. } if fate != Fate::Cut && fate.is_lost()))
+        moments.iter().any(|it| {
+            it.event == event && matches!(it.what, What::Sent { fate, .. } if fate != Fate::Cut && fate.is_lost())
+        })
     };
     let odd = story.decided.iter().filter(|it| it.is_odd() && !(it.said == Said::Lost && lost(it.event)));
     let odd = odd.map(|it| teller.odd(it));

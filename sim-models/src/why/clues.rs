@@ -59,12 +59,9 @@ fn gone(fate: Fate) -> &'static str {
         Fate::Full => "dropped from a full line",
         Fate::Refused => "refused",
         Fate::Reset(_) => "reset with its connection",
-        Fate::Lost
-        | Fate::Cut
-        | Fate::Arrives(_)
-        | Fate::ArrivesTwice(..)
-        | Fate::Held(_)
-        | Fate::HeldTwice(..) => "lost",
+        Fate::Lost | Fate::Cut | Fate::Arrives(_) | Fate::ArrivesTwice(..) | Fate::Held(_) | Fate::HeldTwice(..) => {
+            "lost"
+        }
     }
 }
 
