@@ -12,7 +12,7 @@ use faultline_tests::sources::{Token, product_code, rust_files};
 const FLOORS: &[(&str, &[&str])] = &[
     ("words", &["time", "ratio", "amount", "seed", "id", "dist", "digest", "pattern", "names", "files", "histogram"]),
     ("the promise to actors", &["dice", "context", "actor"]),
-    ("physics", &["fault", "burst", "network", "clock", "plight", "disk"]),
+    ("physics", &["fault", "burst", "road", "network", "clock", "plight", "disk"]),
     ("the run", &["queue", "schedule", "system", "coat", "sim", "trail", "trace", "growing", "past"]),
     ("judgement", &["judge", "run", "timeline"]),
     ("many runs", &["case", "draft", "tolerance", "nemesis", "hunt", "shrink"]),

@@ -478,7 +478,14 @@ fn by_dice(fate: Fate) -> Fate {
     match fate {
         Fate::Held(after) => Fate::Arrives(after),
         Fate::HeldTwice(first, second) => Fate::ArrivesTwice(first, second),
-        Fate::Arrives(_) | Fate::ArrivesTwice(..) | Fate::Lost | Fate::Cut => fate,
+        Fate::Arrives(_)
+        | Fate::ArrivesTwice(..)
+        | Fate::Lost
+        | Fate::Corrupt
+        | Fate::Full
+        | Fate::Refused
+        | Fate::Reset(_)
+        | Fate::Cut => fate,
     }
 }
 
@@ -504,7 +511,7 @@ fn link() -> impl Strategy<Value = Link> {
         latency,
         loss: percent(loss),
         duplicate: percent(duplicate),
-        answers: false,
+        ..Link::default()
     })
 }
 

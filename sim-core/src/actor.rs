@@ -45,6 +45,11 @@ pub trait Message: Clone + Hash + Serialize + Send + std::marker::Sync + 'static
     fn size(&self) -> u32 {
         0
     }
+    /// Alters it as damage on the way would that no checksum sees, as these random bits say; false when nothing in it can be
+    /// altered: then the damage is seen.
+    fn corrupt(&mut self, _bits: u64) -> bool {
+        false
+    }
 }
 
 /// A program that runs on a node.

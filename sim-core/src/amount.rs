@@ -1,8 +1,10 @@
-//! Amounts of trouble: a factor, a signed length, a rate in parts per million.
+//! Amounts of trouble: a factor, a signed length, a rate in parts per million, a bandwidth.
 
 use std::fmt::{Display, Formatter, Result as Written};
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::time::{Duration, DurationError};
@@ -185,6 +187,91 @@ impl Display for Rate {
     }
 }
 
+/// How much a link carries in bytes per second, `10MB/s`; units are decimal, and a bit is an eighth of a byte.
+///
+/// ```
+/// use sim_core::Bandwidth;
+/// let bandwidth: Bandwidth = "10MB/s".parse().unwrap();
+/// assert_eq!(bandwidth.takes(1_000).to_string(), "100us");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bandwidth(NonZeroU64);
+
+/// A text that is no bandwidth.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BandwidthError {
+    /// Not a number of bytes per second.
+    #[error("\"{0}\" is not a bandwidth; write \"100KB/s\" or \"10MB/s\" (B, KB, MB or GB)")]
+    NotABandwidth(String),
+    /// Less than one byte per second, or more than fits.
+    #[error("\"{0}\" carries too little or too much; write 1B/s to 1000000GB/s (what carries nothing is a cut)")]
+    OutOfBounds(String),
+}
+
+/// Units of bytes, the widest first, with the digits that each has behind a point.
+const BYTES: [(&str, usize); 4] = [("GB", 9), ("MB", 6), ("KB", 3), ("B", 0)];
+
+/// A whole number of bytes, `1KB` or `1.5MB`; `None` of anything else.
+pub fn bytes(text: &str) -> Option<u64> {
+    let (number, digits) = BYTES.iter().find_map(|(unit, digits)| Some((text.strip_suffix(unit)?, *digits)))?;
+    u64::try_from(parts(number, digits)?).ok()
+}
+
+impl Bandwidth {
+    const MOST: u64 = 1_000_000_000_000_000;
+
+    /// That many bytes per second; `None` for none and above a million gigabytes.
+    pub const fn new(bytes_per_second: u64) -> Option<Bandwidth> {
+        match NonZeroU64::new(bytes_per_second) {
+            Some(bytes) if bytes_per_second <= Bandwidth::MOST => Some(Bandwidth(bytes)),
+            _ => None,
+        }
+    }
+
+    /// Its bytes per second.
+    pub const fn bytes_per_second(self) -> u64 {
+        self.0.get()
+    }
+
+    /// How long so many bytes take, to the nanosecond below.
+    pub const fn takes(self, bytes: u32) -> Duration {
+        let nanos = bytes as u128 * 1_000_000_000 / self.0.get() as u128;
+        // At most 2^32 seconds.
+        Duration::from_nanos(nanos as u64)
+    }
+}
+
+impl FromStr for Bandwidth {
+    type Err = BandwidthError;
+
+    fn from_str(text: &str) -> Result<Self, BandwidthError> {
+        let not_one = || BandwidthError::NotABandwidth(text.to_owned());
+        let bytes = text.strip_suffix("/s").and_then(bytes).ok_or_else(not_one)?;
+        Bandwidth::new(bytes).ok_or_else(|| BandwidthError::OutOfBounds(text.to_owned()))
+    }
+}
+
+impl Display for Bandwidth {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Written {
+        let bytes = self.bytes_per_second();
+        let (unit, digits) =
+            BYTES.into_iter().find(|(_, digits)| bytes >= 10u64.pow(*digits as u32)).unwrap_or(("B", 0));
+        write!(out, "{}{unit}/s", Decimal(bytes, digits))
+    }
+}
+
+impl Serialize for Bandwidth {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bandwidth {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// A decimal number in its smallest parts, of which there are ten to the power of `digits` in one; `None` when it is no such
 /// number, has more digits behind the point, or more than eighteen before it.
 fn parts(number: &str, digits: usize) -> Option<u128> {
@@ -228,6 +315,9 @@ mod tests {
         for text in ["+80ppm", "-0.5ppm", "+0ppm", "-999999.999ppm"] {
             assert_eq!(text.parse::<Rate>().map(|it| it.to_string()), Ok(text.to_owned()));
         }
+        for text in ["100KB/s", "10MB/s", "1.5GB/s", "1B/s", "1000000GB/s", "1.001KB/s"] {
+            assert_eq!(text.parse::<Bandwidth>().map(|it| it.to_string()), Ok(text.to_owned()));
+        }
         assert_eq!("80.0ppm".parse::<Rate>().map(|it| it.ppb()), Ok(80_000));
     }
 
@@ -242,6 +332,10 @@ mod tests {
         let rate = |text: &str| text.parse::<Rate>().unwrap_err().to_string();
         assert_eq!(rate("80"), "\"80\" is not a rate; write \"+80ppm\" or \"-0.5ppm\"");
         assert!(rate("1000000ppm").contains("is too much") && rate("0.0001ppm").contains("is not a rate"));
+        let bandwidth = |text: &str| text.parse::<Bandwidth>().unwrap_err().to_string();
+        assert!(bandwidth("10").contains("is not a bandwidth") && bandwidth("10MB").contains("is not a bandwidth"));
+        assert!(bandwidth("0B/s").contains("too little") && bandwidth("1.5B/s").contains("is not a bandwidth"));
+        assert!(bandwidth("9000000GB/s").contains("too much"));
         assert!("-ms".parse::<Shift>().is_err() && "+-1s".parse::<Shift>().is_err());
         assert_eq!("300000d".parse::<Shift>(), Err(DurationError::TooLong("300000d".to_owned())));
     }

@@ -24,6 +24,7 @@ pub(crate) struct Spell {
     /// The how-manieth of its block, from 0.
     number: u64,
     is_bad: bool,
+    begin: Instant,
     end: Instant,
 }
 
@@ -56,11 +57,12 @@ impl Burst {
         let mut spell = last.filter(|last| last.block == block).unwrap_or_else(|| {
             // The number 0 says how it stands, the numbers from 1 on how long each spell lasts.
             let is_bad = self.bad_share().hit(bits(block, 0));
-            Spell { block, number: 0, is_bad, end: begin + lasts(is_bad, bits(block, 1)) }
+            Spell { block, number: 0, is_bad, begin, end: begin + lasts(is_bad, bits(block, 1)) }
         });
         while spell.end <= at {
             let (number, is_bad) = (spell.number + 1, !spell.is_bad);
-            spell = Spell { block, number, is_bad, end: spell.end + lasts(is_bad, bits(block, number + 1)) };
+            let (begin, end) = (spell.end, spell.end + lasts(is_bad, bits(block, number + 1)));
+            spell = Spell { block, number, is_bad, begin, end };
         }
         spell
     }
@@ -70,6 +72,11 @@ impl Spell {
     /// Whether the link is bad.
     pub(crate) fn is_bad(self) -> bool {
         self.is_bad
+    }
+
+    /// Whether it begins later.
+    pub(crate) fn is_after(self, at: Instant) -> bool {
+        self.begin > at
     }
 }
 

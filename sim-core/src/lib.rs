@@ -26,6 +26,7 @@ pub mod pattern;
 mod plight;
 pub mod queue;
 pub mod ratio;
+mod road;
 pub mod run;
 mod schedule;
 pub mod seed;
@@ -37,6 +38,8 @@ pub mod timeline;
 pub mod tolerance;
 pub mod trace;
 pub mod trail;
+
+pub use amount::{Bandwidth, BandwidthError};
 
 pub use actor::{Actor, DiskError, Effect, Event, Message, Unanswered};
 pub use clock::{Clock, Clocks, Discipline};
@@ -57,6 +60,7 @@ pub use network::{Fate, Link};
 pub use past::{Cone, Grade, Lost, Past, Power, Sort};
 pub use pattern::Pattern;
 pub use ratio::{Ratio, RatioError};
+pub use road::{Stream, Transport};
 pub use run::{Course, Limits, Outcome, Stop, run};
 pub use seed::{Cause, Class, Operation, Purpose, Seed};
 pub use sim::{Entry, Form, Happening, Panic, Sim, Step};

@@ -8,7 +8,7 @@
 //! broken for ever. What must happen eventually must happen all the same. (TigerBeetle's simulator ends in this way.)
 
 use crate::draft::Draft;
-use crate::fault::{Fault, Nodes, Pace, Sides, Target, Timed, Verb, When};
+use crate::fault::{Disk, Fault, Nodes, Pace, Sides, Target, Timed, Verb, When};
 use crate::pattern::{Name, Pattern};
 use crate::schedule::identity;
 use crate::seed::{Seed, mix, name_hash};
@@ -55,10 +55,29 @@ pub const GENERAL: &[(&str, &[&str])] = &[
     ("cut", &["cut FROM->TO for 100ms..10s"]),
     ("loss", &["loss FROM->TO 0.1%..30% for 1s..30s"]),
     ("burst-loss", &["burst-loss FROM->TO 30%..100% bad ~10ms..1s good ~100ms..10s for 1s..30s"]),
-    ("delay", &["delay FROM->TO +1ms..2s for 1s..30s", "delay FROM->TO +10ms..200ms"]),
-    ("duplicate", &["duplicate FROM->TO 0.1%..30% for 1s..30s"]),
+    (
+        "delay",
+        &[
+            "delay FROM->TO +1ms..2s for 1s..30s",
+            "delay FROM->TO +10ms..200ms",
+            "delay FROM->TO 0.1%..10% +100ms..10s for 1s..30s",
+            "delay FROM->TO +10ms..1s ~1ms..10ms per 100ms..5s for 1s..30s",
+        ],
+    ),
+    ("duplicate", &["duplicate FROM->TO 0.1%..30% for 1s..30s", "duplicate FROM->TO 0.1%..30% +1ms..10s for 1s..30s"]),
+    ("corrupt", &["corrupt FROM->TO 0.1%..30% for 1s..30s"]),
+    ("bandwidth", &["bandwidth FROM->TO 1KB/s..100KB/s queue 1..100 for 1s..30s"]),
+    ("refuse", &["refuse FROM->TO for 100ms..10s"]),
+    ("swizzle", &["swizzle * for 1s..30s"]),
     ("clog", &["clog FROM->TO for 100ms..10s"]),
-    ("crash", &["crash NODE for 100ms..10s", "crash NODE wiping disk for 100ms..10s"]),
+    (
+        "crash",
+        &[
+            "crash NODE for 100ms..10s",
+            "crash NODE wiping disk for 100ms..10s",
+            "crash any minority of * swapping disks for 100ms..10s",
+        ],
+    ),
     ("power-loss", &["power-loss NODE for 100ms..10s"]),
     ("pause", &["pause NODE for 100ms..30s"]),
     ("slow", &["slow NODE x2..x50 for 1s..30s"]),
@@ -68,6 +87,9 @@ pub const GENERAL: &[(&str, &[&str])] = &[
             "clock NODE step +10ms..+10s",
             "clock NODE step -10ms..-10s",
             "clock NODE drift +1ppm..+500ppm",
+            "clock NODE leap +1s",
+            "clock NODE smear +1s..2s for 10s..60s",
+            "clock NODE discipline ±1ms..100ms per 1s..64s",
             "clock NODE freeze for 100ms..10s",
             "clock NODE strobe +4ms..1s per 1ms..1s for 1s..30s",
         ],
@@ -81,6 +103,9 @@ pub const GENERAL: &[(&str, &[&str])] = &[
             "disk NODE stall for 100ms..10s",
             "disk NODE torn-write",
             "disk NODE bit-rot",
+            "disk NODE misdirected",
+            "disk NODE full for 100ms..10s",
+            "disk NODE read-error for 100ms..30s",
         ],
     ),
 ];
@@ -300,7 +325,8 @@ fn settled(verb: Verb, bits: Bits, cast: &Cast) -> Vec<Verb> {
         return sides.map(|sides| Verb::Partition { sides, flight: *flight }).into_iter().collect();
     }
     match verb.target() {
-        Some(target) if target.is_drawn() => {
+        // Disks are swapped among those that one line strikes together.
+        Some(target) if target.is_drawn() && !matches!(verb, Verb::Crash { disk: Disk::Swapped, .. }) => {
             let one = |name: Name| verb.clone().aimed(Target::All(Nodes::Like(Pattern::from(name))));
             picked(target, bits, cast).into_iter().map(one).collect()
         }

@@ -7,16 +7,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::amount::Bandwidth;
 use crate::burst::{Burst, Spell};
 use crate::dice::{Dice, Ruling};
 use crate::dist::Dist;
+use crate::fault::Full;
 use crate::id::{Kind, NodeId};
 use crate::ratio::Ratio;
+use crate::road::{Limit, Stream, Transport};
 use crate::seed::{Cause, Purpose, mix, name_hash};
 use crate::time::{Duration, Instant};
 
-/// How a directed link behaves when no fault touches it. Datagrams: what is lost is lost, and delays reorder.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// How a directed link behaves when no fault touches it. Datagrams unless said otherwise: what is lost is lost, and delays
+/// reorder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Link {
     /// From sending to arrival; none by default.
     pub latency: Dist,
@@ -26,13 +31,62 @@ pub struct Link {
     pub duplicate: Ratio,
     /// Whether a stopped machine answers with [`Event::Refused`](crate::Event::Refused) and a crashing one with
     /// [`Event::Reset`](crate::Event::Reset); off by default.
+    ///
+    /// A stream brings them always.
     pub answers: bool,
+    /// Share of envelopes that are damaged on the way.
+    pub corruption: Ratio,
+    /// Whether who receives a damaged envelope sees that and discards it; on by default. Without, [`Message::corrupt`] alters it
+    /// (on a datagram link: a stream has a checksum of its own).
+    ///
+    /// [`Message::corrupt`]: crate::Message::corrupt
+    pub checksum: bool,
+    /// How much it carries; without a limit by default. An envelope takes its size by this, and others stand in line meanwhile.
+    pub bandwidth: Option<Bandwidth>,
+    /// How many may stand in line behind the one whose turn it is; any number by default. Not of streams: there the sender waits.
+    pub queue: Option<u32>,
+    /// Which envelope is dropped when more come.
+    pub full: Full,
+    /// The size in bytes of a message that [says none](crate::Message::size); 0 by default.
+    pub size: u32,
+    /// What it does about loss and order.
+    pub transport: Transport,
+}
+
+impl Default for Link {
+    /// A perfect link that brings no answers.
+    fn default() -> Self {
+        Link {
+            latency: Dist::ZERO,
+            loss: Ratio::ZERO,
+            duplicate: Ratio::ZERO,
+            answers: false,
+            corruption: Ratio::ZERO,
+            checksum: true,
+            bandwidth: None,
+            queue: None,
+            full: Full::Tail,
+            size: 0,
+            transport: Transport::Datagram,
+        }
+    }
 }
 
 impl Link {
     /// A link without loss.
     pub fn with_latency(latency: Dist) -> Self {
         Link { latency, ..Link::default() }
+    }
+
+    /// Whether it brings back what machines say by themselves.
+    pub fn brings_answers(&self) -> bool {
+        self.answers || self.transport != Transport::Datagram
+    }
+
+    /// Whether nothing but latency, loss and duplicates is to be asked about.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.corruption.is_zero() && self.transport == Transport::Datagram
     }
 }
 
@@ -45,6 +99,14 @@ pub enum Fate {
     ArrivesTwice(Duration, Duration),
     /// It is lost.
     Lost,
+    /// It is damaged, and discarded by who receives it.
+    Corrupt,
+    /// It is dropped where it is sent: too many stand in line.
+    Full,
+    /// It is refused where it is sent, as by a machine on which nothing listens.
+    Refused,
+    /// Its connection is reset, and its sender learns so after that long.
+    Reset(Duration),
     /// A partition or a cut holds it off.
     Cut,
     /// It waits on the link until no clog holds it, and takes that long from then on.
@@ -56,15 +118,58 @@ pub enum Fate {
 impl Fate {
     /// Whether it never arrives.
     pub fn is_lost(self) -> bool {
-        matches!(self, Fate::Lost | Fate::Cut)
+        match self {
+            Fate::Lost | Fate::Corrupt | Fate::Full | Fate::Refused | Fate::Reset(_) | Fate::Cut => true,
+            Fate::Arrives(_) | Fate::ArrivesTwice(..) | Fate::Held(_) | Fate::HeldTwice(..) => false,
+        }
+    }
+
+    /// The same with a copy that takes so long.
+    pub(crate) fn with_second(self, second: Duration) -> Fate {
+        match self {
+            Fate::ArrivesTwice(first, _) => Fate::ArrivesTwice(first, second),
+            Fate::Arrives(_)
+            | Fate::Lost
+            | Fate::Corrupt
+            | Fate::Full
+            | Fate::Refused
+            | Fate::Reset(_)
+            | Fate::Cut
+            | Fate::Held(_)
+            | Fate::HeldTwice(..) => self,
+        }
+    }
+
+    /// The same after a wait where it is sent.
+    pub(crate) fn later(self, wait: Duration) -> Fate {
+        let later = |after: Duration| after.saturating_add(wait);
+        match self {
+            Fate::Arrives(after) => Fate::Arrives(later(after)),
+            Fate::ArrivesTwice(first, second) => Fate::ArrivesTwice(later(first), later(second)),
+            Fate::Reset(after) => Fate::Reset(later(after)),
+            Fate::Lost
+            | Fate::Corrupt
+            | Fate::Full
+            | Fate::Refused
+            | Fate::Cut
+            | Fate::Held(_)
+            | Fate::HeldTwice(..) => self,
+        }
     }
 
     /// The same with the envelope held up on its link first.
-    fn held(self) -> Fate {
+    pub(crate) fn held(self) -> Fate {
         match self {
             Fate::Arrives(after) => Fate::Held(after),
             Fate::ArrivesTwice(first, second) => Fate::HeldTwice(first, second),
-            Fate::Lost | Fate::Cut | Fate::Held(_) | Fate::HeldTwice(..) => self,
+            Fate::Lost
+            | Fate::Corrupt
+            | Fate::Full
+            | Fate::Refused
+            | Fate::Reset(_)
+            | Fate::Cut
+            | Fate::Held(_)
+            | Fate::HeldTwice(..) => self,
         }
     }
 }
@@ -74,6 +179,14 @@ pub(crate) const LATENCY: Purpose = Purpose::new("latency");
 pub(crate) const DUPLICATE: Purpose = Purpose::new("duplicate");
 pub(crate) const DELAY: Purpose = Purpose::new("delay");
 const SPELL: Purpose = Purpose::new("spell");
+const SHARE: Purpose = Purpose::new("share of delays");
+const COPY_DELAY: Purpose = Purpose::new("delay of a copy");
+const CORRUPTION: Purpose = Purpose::new("corruption");
+const DAMAGE: Purpose = Purpose::new("damage");
+const REFUSAL: Purpose = Purpose::new("refusal");
+/// Whom chance takes from a full line.
+pub(crate) const CROWD: Purpose = Purpose::new("crowd");
+const RETRY: u64 = name_hash("retransmission");
 
 /// By which the second of two copies differs in lineage: what comes of it has dice of its own.
 pub(crate) const COPY: u64 = name_hash("copy");
@@ -168,13 +281,35 @@ pub(crate) enum Disturbance {
     },
     Delay {
         reach: Reach,
+        share: Ratio,
         by: Duration,
         jitter: Duration,
+        /// How long one number holds for a link, and by node a hash of its name; each envelope has its own when none.
+        per: Option<(Duration, Arc<[u64]>)>,
     },
     Duplicate {
         reach: Reach,
         ratio: Ratio,
+        /// Of the copy alone.
+        by: Duration,
+        jitter: Duration,
     },
+    Corrupt {
+        reach: Reach,
+        ratio: Ratio,
+    },
+    Refuse {
+        reach: Reach,
+        ratio: Ratio,
+    },
+    Bandwidth {
+        reach: Reach,
+        limit: Bandwidth,
+        queue: Option<u32>,
+        full: Option<Full>,
+    },
+    /// Clogs all links of a node; which stands with the [`Active`] one.
+    Swizzle,
     Clog {
         reach: Reach,
         flight: bool,
@@ -246,7 +381,11 @@ impl Disturbance {
             | Disturbance::BurstLoss { .. }
             | Disturbance::Delay { .. }
             | Disturbance::Duplicate { .. }
+            | Disturbance::Corrupt { .. }
+            | Disturbance::Refuse { .. }
+            | Disturbance::Bandwidth { .. }
             | Disturbance::Split { .. }
+            | Disturbance::Swizzle
             | Disturbance::Clog { .. } => false,
         }
     }
@@ -279,8 +418,12 @@ pub(crate) struct Active {
     pub(crate) fault: u32,
     /// The root of its lineage, for the dice that only it casts.
     pub(crate) lineage: u64,
+    /// When it holds no more, as was drawn when it began.
+    pub(crate) until: Instant,
     /// For each node whom it does not hear, when that was drawn.
     pub(crate) severed: Option<Arc<[Members]>>,
+    /// The one node whose links it is about, when it holds once for each of several.
+    pub(crate) node: Option<NodeId>,
 }
 
 impl Active {
@@ -290,6 +433,11 @@ impl Active {
             Some(severed) => severed[to.0 as usize].has(from.0),
             None => disturbance.cuts(from, to, kind),
         }
+    }
+
+    /// Whether it holds what goes between these two, its disturbance being this one.
+    fn clogs(&self, disturbance: &Disturbance, from: NodeId, to: NodeId, kind: Kind) -> bool {
+        self.node.is_some_and(|node| node == from || node == to) || disturbance.clogs(from, to, kind)
     }
 }
 
@@ -302,6 +450,32 @@ pub(crate) struct Envelope {
     pub(crate) cause: Cause,
     /// When it is sent.
     pub(crate) at: Instant,
+    pub(crate) voice: Voice,
+}
+
+/// Who speaks in an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voice {
+    Actor,
+    /// A machine by itself, to which nobody refuses to listen.
+    Machine,
+}
+
+/// What the network decides about an envelope as it is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passage {
+    pub(crate) fate: Fate,
+    /// The fault of the schedule that did that to it, if one did.
+    pub(crate) fault: Option<u32>,
+    /// Random bits that say how it is altered on the way, if it is.
+    pub(crate) damage: Option<u64>,
+}
+
+impl From<(Fate, Option<u32>)> for Passage {
+    #[inline]
+    fn from((fate, fault): (Fate, Option<u32>)) -> Self {
+        Passage { fate, fault, damage: None }
+    }
 }
 
 /// The faults of the network that hold now, in the order of the schedule.
@@ -322,7 +496,8 @@ impl Weather {
         }
     }
 
-    /// Decides what becomes of an envelope that is sent now, and which fault of the schedule did it.
+    /// Decides what becomes of an envelope that is sent now, but for what depends on those sent before.
+    #[inline]
     pub(crate) fn fate(
         &mut self,
         of: Envelope,
@@ -330,116 +505,187 @@ impl Weather {
         faults: &[Option<Disturbance>],
         dice: &Dice,
         ruling: Option<&Ruling>,
-    ) -> (Fate, Option<u32>) {
-        if self.active.is_empty() && ruling.is_none() {
-            return (peaceful_fate(of, link, dice), None);
+    ) -> Passage {
+        if self.active.is_empty() && ruling.is_none() && link.is_plain() {
+            return (peaceful_fate(of, link, dice), None).into();
         }
-        self.troubled_fate(of, link, faults, dice, ruling)
+        let asked = Asked { of, link, faults, dice };
+        match link.transport {
+            Transport::Datagram => self.troubled_fate(asked, ruling),
+            Transport::Stream(stream) => self.fate_in_stream(asked, stream, ruling),
+        }
     }
 
-    fn troubled_fate(
-        &mut self,
-        of: Envelope,
-        link: &Link,
-        faults: &[Option<Disturbance>],
-        dice: &Dice,
-        ruling: Option<&Ruling>,
-    ) -> (Fate, Option<u32>) {
+    fn troubled_fate(&mut self, asked: Asked<'_>, ruling: Option<&Ruling>) -> Passage {
+        let Asked { of, link, faults, .. } = asked;
         let mut blame = None;
         // A line of the case answers first: what it keeps arrives across a cut, and through a clog.
         match ruling {
-            Some(Ruling::Drop) => return (Fate::Lost, None),
+            Some(Ruling::Drop) => return (Fate::Lost, None).into(),
             Some(Ruling::Late(after)) => return self.clogged(of, Fate::Arrives(*after), faults, None),
             Some(Ruling::Twice(after)) => {
-                let first = self.delayed(of, link, faults, dice, &mut blame);
+                let first = self.delayed(asked, &mut blame);
                 return self.clogged(of, Fate::ArrivesTwice(first, *after), faults, blame);
             }
-            Some(Ruling::Keep) => return (Fate::Arrives(self.delayed(of, link, faults, dice, &mut blame)), blame),
+            Some(Ruling::Keep) => return (Fate::Arrives(self.delayed(asked, &mut blame)), blame).into(),
             Some(Ruling::Length(_) | Ruling::Chance(_) | Ruling::Name(_)) | None => {}
         }
         if let Some(fault) = self.cut(of, faults) {
-            return (Fate::Cut, Some(fault));
+            return (Fate::Cut, Some(fault)).into();
         }
-        if self.hit(of, LOSS, link.loss, faults, dice, &mut blame) {
-            return (Fate::Lost, blame);
+        if self.hit(asked, LOSS, link.loss, &mut blame) {
+            return (Fate::Lost, blame).into();
         }
-        let first = self.delayed(of, link, faults, dice, &mut blame);
-        if self.hit(of, DUPLICATE, link.duplicate, faults, dice, &mut blame) {
-            let copy = Envelope { cause: of.cause.then(COPY), ..of };
-            let second = self.delayed(copy, link, faults, dice, &mut blame);
-            return self.clogged(of, Fate::ArrivesTwice(first, second), faults, blame);
+        if of.voice == Voice::Actor && self.hit(asked, REFUSAL, Ratio::ZERO, &mut blame) {
+            return (Fate::Refused, blame).into();
         }
-        self.clogged(of, Fate::Arrives(first), faults, blame)
+        let is_damaged = self.hit(asked, CORRUPTION, link.corruption, &mut blame);
+        if is_damaged && link.checksum {
+            return (Fate::Corrupt, blame).into();
+        }
+        let damage = is_damaged.then(|| asked.dice.about_envelope(of.from, of.to, of.cause, DAMAGE, 0));
+        let first = self.delayed(asked, &mut blame);
+        let fate = if self.hit(asked, DUPLICATE, link.duplicate, &mut blame) {
+            Fate::ArrivesTwice(first, self.copied(asked, &mut blame))
+        } else {
+            Fate::Arrives(first)
+        };
+        Passage { damage, ..self.clogged(of, fate, faults, blame) }
+    }
+
+    /// Sends again what is lost, as long as its stream does.
+    ///
+    /// All tries are decided here, each by how the faults that hold now stand at its own instant: a cut that ends lets the next
+    /// one through, a fault that has not begun takes none.
+    fn fate_in_stream(&mut self, asked: Asked<'_>, stream: Stream, ruling: Option<&Ruling>) -> Passage {
+        let Asked { of, link, faults, .. } = asked;
+        let mut blame = None;
+        let (mut after, mut wait) = (Duration::ZERO, stream.retransmit.min(stream.max));
+        let spared = matches!(ruling, Some(Ruling::Keep | Ruling::Twice(_) | Ruling::Late(_)));
+        let may_be_refused = !spared && ruling != Some(&Ruling::Drop) && of.voice == Voice::Actor;
+        if may_be_refused && self.hit(asked, REFUSAL, Ratio::ZERO, &mut blame) {
+            return (Fate::Refused, blame).into();
+        }
+        for number in 0..=u64::from(stream.tries) {
+            let cause = if number == 0 { of.cause } else { of.cause.then(mix(RETRY, number)) };
+            let trial = Asked { of: Envelope { cause, at: of.at + after, ..of }, ..asked };
+            if spared || ruling != Some(&Ruling::Drop) && !self.fails(trial, link, &mut blame) {
+                let on_the_way = match ruling {
+                    Some(Ruling::Late(after)) => *after,
+                    _ => self.delayed(asked, &mut blame),
+                };
+                let fate = Fate::Arrives(after.saturating_add(on_the_way));
+                return match ruling {
+                    Some(Ruling::Keep) => (fate, blame).into(),
+                    _ => self.clogged(of, fate, faults, blame),
+                };
+            }
+            after = after.saturating_add(wait);
+            wait = stream.longer(wait);
+        }
+        (Fate::Reset(after), blame).into()
+    }
+
+    /// Whether one try to send on a stream comes to nothing.
+    fn fails(&mut self, trial: Asked<'_>, link: &Link, blame: &mut Option<u32>) -> bool {
+        if let Some(fault) = self.cut(trial.of, trial.faults) {
+            *blame = Some(fault);
+            return true;
+        }
+        self.hit(trial, LOSS, link.loss, blame) || self.hit(trial, CORRUPTION, link.corruption, blame)
     }
 
     /// What becomes of an envelope that arrives unless a clog holds it.
-    fn clogged(
-        &mut self,
-        of: Envelope,
-        fate: Fate,
-        faults: &[Option<Disturbance>],
-        blame: Option<u32>,
-    ) -> (Fate, Option<u32>) {
+    fn clogged(&mut self, of: Envelope, fate: Fate, faults: &[Option<Disturbance>], blame: Option<u32>) -> Passage {
         match self.clog(of.from, of.to, of.kind, faults) {
-            None => (fate, blame),
+            None => (fate, blame).into(),
             Some(fault) => {
                 self.touched[fault as usize] += 1;
-                (fate.held(), Some(fault))
+                (fate.held(), Some(fault)).into()
             }
         }
     }
 
     /// The first clog that holds what goes between these two now.
     pub(crate) fn clog(&self, from: NodeId, to: NodeId, kind: Kind, faults: &[Option<Disturbance>]) -> Option<u32> {
-        let holding = |active: &&Active| disturbance(faults, active).is_some_and(|d| d.clogs(from, to, kind));
+        let holding = |active: &&Active| disturbance(faults, active).is_some_and(|d| active.clogs(d, from, to, kind));
         self.active.iter().find(holding).map(|active| active.fault)
     }
 
+    /// The first fault that cuts off what is sent at the envelope's instant, which is counted.
     fn cut(&mut self, of: Envelope, faults: &[Option<Disturbance>]) -> Option<u32> {
-        let cutting =
-            |active: &&Active| disturbance(faults, active).is_some_and(|d| active.cuts(d, of.from, of.to, of.kind));
+        let cutting = |active: &&Active| {
+            active.until > of.at && disturbance(faults, active).is_some_and(|d| active.cuts(d, of.from, of.to, of.kind))
+        };
         let fault = self.active.iter().find(cutting)?.fault;
         self.touched[fault as usize] += 1;
         Some(fault)
     }
 
+    /// How much the link carries now: the least of what it and the faults allow; none when all.
+    #[inline]
+    pub(crate) fn limit(&self, of: Envelope, link: &Link, faults: &[Option<Disturbance>]) -> Option<(Limit, Vec<u32>)> {
+        if self.active.is_empty() && link.bandwidth.is_none() { None } else { self.limit_under(of, link, faults) }
+    }
+
+    fn limit_under(&self, of: Envelope, link: &Link, faults: &[Option<Disturbance>]) -> Option<(Limit, Vec<u32>)> {
+        let (mut carries, mut waits, mut drops) = (link.bandwidth, link.queue, link.full);
+        let mut by = Vec::new();
+        for active in &self.active {
+            if let Some(Disturbance::Bandwidth { reach, limit, queue, full }) = disturbance(faults, active)
+                && reach.touches(of.from, of.to, of.kind)
+            {
+                carries = Some(carries.map_or(*limit, |carries| carries.min(*limit)));
+                waits = [waits, *queue].into_iter().flatten().min();
+                drops = full.map_or(drops, |full| drops.max(full));
+                by.push(active.fault);
+            }
+        }
+        let queue = if link.transport == Transport::Datagram { waits } else { None };
+        Some((Limit { bandwidth: carries?, queue, full: drops }, by))
+    }
+
     /// Whether the one number of this purpose falls into the link's chance and those of all faults together; the fault that
     /// made the difference is counted.
-    fn hit(
-        &mut self,
-        of: Envelope,
-        purpose: Purpose,
-        of_link: Ratio,
-        faults: &[Option<Disturbance>],
-        dice: &Dice,
-        blame: &mut Option<u32>,
-    ) -> bool {
+    fn hit(&mut self, asked: Asked<'_>, purpose: Purpose, of_link: Ratio, blame: &mut Option<u32>) -> bool {
+        let Asked { of, faults, dice, .. } = asked;
         if of_link.is_zero() && self.active.is_empty() {
             return false;
         }
-        let bits = dice.about_envelope(of.from, of.to, of.cause, purpose, 0);
+        let bits = || dice.about_envelope(of.from, of.to, of.cause, purpose, 0);
         let mut chance = of_link;
-        if chance.hit(bits) {
+        if !chance.is_zero() && chance.hit(bits()) {
             return true;
         }
-        for active in &self.active {
-            let ratio = match (disturbance(faults, active), purpose == LOSS) {
-                (Some(Disturbance::BurstLoss { reach, burst, names }), true)
-                    if reach.touches(of.from, of.to, of.kind) =>
-                {
-                    let spells = &mut self.spells;
-                    burst.loss(is_bad(burst, of, active, names, spells, dice))
+        for active in self.active.iter().filter(|active| active.until > of.at) {
+            let (about, reach, ratio) = match disturbance(faults, active) {
+                Some(Disturbance::BurstLoss { reach, .. }) => (LOSS, reach, None),
+                Some(Disturbance::Loss { reach, ratio }) => (LOSS, reach, Some(*ratio)),
+                Some(Disturbance::Duplicate { reach, ratio, .. }) => (DUPLICATE, reach, Some(*ratio)),
+                Some(Disturbance::Corrupt { reach, ratio }) => (CORRUPTION, reach, Some(*ratio)),
+                Some(Disturbance::Refuse { reach, ratio }) => (REFUSAL, reach, Some(*ratio)),
+                Some(
+                    Disturbance::Partition { .. }
+                    | Disturbance::Split { .. }
+                    | Disturbance::Cut { .. }
+                    | Disturbance::Delay { .. }
+                    | Disturbance::Bandwidth { .. }
+                    | Disturbance::Swizzle
+                    | Disturbance::Clog { .. },
+                )
+                | None => continue,
+            };
+            if about != purpose || !reach.touches(of.from, of.to, of.kind) {
+                continue;
+            }
+            let ratio = match (ratio, disturbance(faults, active)) {
+                (None, Some(Disturbance::BurstLoss { burst, names, .. })) => {
+                    burst.loss(is_bad(burst, of, active, names, &mut self.spells, dice))
                 }
-                (Some(Disturbance::Loss { reach, ratio }), true)
-                | (Some(Disturbance::Duplicate { reach, ratio }), false)
-                    if reach.touches(of.from, of.to, of.kind) =>
-                {
-                    *ratio
-                }
-                _ => continue,
+                (ratio, _) => ratio.unwrap_or(Ratio::ZERO),
             };
             chance = chance.or(ratio);
-            if chance.hit(bits) {
+            if chance.hit(bits()) {
                 self.touched[active.fault as usize] += 1;
                 *blame = Some(active.fault);
                 return true;
@@ -448,29 +694,66 @@ impl Weather {
         false
     }
 
-    fn delayed(
-        &mut self,
-        of: Envelope,
-        link: &Link,
-        faults: &[Option<Disturbance>],
-        dice: &Dice,
-        blame: &mut Option<u32>,
-    ) -> Duration {
+    fn delayed(&mut self, asked: Asked<'_>, blame: &mut Option<u32>) -> Duration {
+        let Asked { of, link, faults, dice } = asked;
         let mut total = latency(link, of, dice);
         for active in &self.active {
-            if let Some(Disturbance::Delay { reach, by, jitter }) = disturbance(faults, active)
+            if let Some(Disturbance::Delay { reach, share, by, jitter, per }) = disturbance(faults, active)
                 && reach.touches(of.from, of.to, of.kind)
             {
-                let bits = dice.about_envelope(of.from, of.to, of.cause, DELAY, active.lineage);
-                let spread = Dist::Uniform(Duration::ZERO, jitter.saturating_mul(2)).sample(bits);
-                let more = by.nanos().saturating_add(spread.nanos()).saturating_sub(jitter.nanos());
-                total = total.saturating_add(Duration::from_nanos(more));
+                let bits = |purpose| match per {
+                    None => dice.about_envelope(of.from, of.to, of.cause, purpose, active.lineage),
+                    Some((length, names)) => {
+                        let stretch = of.at.nanos() / length.nanos();
+                        dice.about_link(of.from, of.to, mix(link_lineage(of, active, names), stretch), purpose)
+                    }
+                };
+                if *share != Ratio::ONE && !share.hit(bits(SHARE)) {
+                    continue;
+                }
+                total = total.saturating_add(around(*by, *jitter, bits(DELAY)));
                 self.touched[active.fault as usize] += 1;
                 *blame = Some(active.fault);
             }
         }
         total
     }
+
+    /// How long the second of two copies takes: with a latency of its own, and what duplicating faults add to that.
+    fn copied(&mut self, asked: Asked<'_>, blame: &mut Option<u32>) -> Duration {
+        let Asked { of, faults, dice, .. } = asked;
+        let copy = Envelope { cause: of.cause.then(COPY), ..of };
+        let mut total = self.delayed(Asked { of: copy, ..asked }, blame);
+        for active in &self.active {
+            if let Some(Disturbance::Duplicate { reach, by, jitter, .. }) = disturbance(faults, active)
+                && reach.touches(of.from, of.to, of.kind)
+            {
+                let bits = dice.about_envelope(of.from, of.to, copy.cause, COPY_DELAY, active.lineage);
+                total = total.saturating_add(around(*by, *jitter, bits));
+            }
+        }
+        total
+    }
+}
+
+/// An envelope, and what decides about it.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    of: Envelope,
+    link: &'a Link,
+    faults: &'a [Option<Disturbance>],
+    dice: &'a Dice,
+}
+
+/// A length, and uniformly so far more or less; never less than none.
+fn around(by: Duration, jitter: Duration, bits: u64) -> Duration {
+    let spread = Dist::Uniform(Duration::ZERO, jitter.saturating_mul(2)).sample(bits);
+    Duration::from_nanos(by.nanos().saturating_add(spread.nanos()).saturating_sub(jitter.nanos()))
+}
+
+/// What tells apart the links of a fault that draws for each.
+fn link_lineage(of: Envelope, active: &Active, names: &[u64]) -> u64 {
+    mix(mix(active.lineage, names[of.from.0 as usize]), names[of.to.0 as usize])
 }
 
 /// Whether the link of an envelope is bad when it is sent; under calm it is as it mostly is.
@@ -485,10 +768,12 @@ fn is_bad(
     if dice.is_calm() {
         return burst.bad_share() > Ratio::HALF;
     }
-    let link = mix(mix(active.lineage, names[of.from.0 as usize]), names[of.to.0 as usize]);
+    let link = link_lineage(of, active, names);
     let bits = |block: u64, number: u64| dice.about_link(of.from, of.to, mix(mix(link, block), number), SPELL);
     let place = (active.fault, of.from, of.to);
-    let spell = burst.spell(of.at, spells.get(&place).copied(), bits);
+    // A retransmission looks ahead of others that are sent before it, and must leave no answer from then for them.
+    let last = spells.get(&place).copied().filter(|last| !last.is_after(of.at));
+    let spell = burst.spell(of.at, last, bits);
     spells.insert(place, spell);
     spell.is_bad()
 }

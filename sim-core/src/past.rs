@@ -84,7 +84,7 @@ pub struct Lost {
     pub kind: Kind,
     /// What it was sent for.
     pub operation: Operation,
-    /// [`Fate::Lost`] or [`Fate::Cut`].
+    /// One of those that [lose](Fate::is_lost) it.
     pub fate: Fate,
     /// The fault of the schedule that did it, if one did.
     pub fault: Option<u32>,
@@ -288,7 +288,7 @@ impl Past {
 
     fn note(&mut self, number: u32, grade: Grade, entry: &Entry) {
         match *entry {
-            Entry::Sent { from, to, kind, cause, fate: fate @ (Fate::Lost | Fate::Cut), fault, form, .. } => {
+            Entry::Sent { from, to, kind, cause, fate, fault, form, .. } if fate.is_lost() => {
                 let operation = cause.operation;
                 self.lost.push(Lost { event: number, from, to, kind, operation, fate, fault, form });
             }

@@ -23,6 +23,8 @@ const LENGTH: Purpose = Purpose::new("length");
 const PICK: Purpose = Purpose::new("pick");
 const HARM: Purpose = Purpose::new("harm");
 const COUNT: Purpose = Purpose::new("count");
+const CLOGGED: Purpose = Purpose::new("clogged");
+const LET_GO: Purpose = Purpose::new("let go");
 
 /// What a fault does to nodes while it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,16 @@ struct Planned {
     length: Option<Pace>,
     /// The nodes of which it takes some each time; none when it is about links alone.
     lots: Option<Lots>,
+    hold: Hold,
+}
+
+/// How long a fault holds each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// From the beginning of a time to its end.
+    Whole,
+    /// From an instant of its first half to one of its second, which depend on this hash.
+    Between(u64),
 }
 
 /// Nodes, which of them a fault takes each time it begins, and what it does to them.
@@ -112,7 +124,7 @@ pub(crate) struct Cursor {
 }
 
 /// How often a fault has held, and what came of the dice when it last began.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Turn {
     /// Which time it holds, from 0.
     number: u64,
@@ -120,8 +132,17 @@ struct Turn {
     struck: Vec<NodeId>,
     /// When it is over; none before it first began.
     end: Option<Instant>,
+    /// The time of which what holds in between is a part.
+    whole: (Instant, Instant),
     /// Whether it was taken out of what is to come: nobody waits for its end.
     lifted: bool,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        let whole = (Instant::ZERO, Instant::NEVER);
+        Turn { number: 0, struck: Vec::new(), end: None, whole, lifted: false }
+    }
 }
 
 /// What a fault does at an instant.
@@ -130,6 +151,7 @@ pub(crate) enum Change {
     /// With the nodes that were drawn for it, in their order.
     DisturbanceBegins {
         lineage: u64,
+        until: Instant,
         drawn: Vec<NodeId>,
     },
     DisturbanceEnds {
@@ -153,18 +175,25 @@ impl Plan {
         let (begin, end) = window(timed.when);
         let root = |name: &str| Cause::root("fault", name, twins).lineage;
         let name = identity(&timed.verb);
-        let mut plan = |lineage, lots| {
+        let mut plan = |lineage, lots, hold| {
             let (every, length) = (timed.every, timed.length);
-            self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots });
+            self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots, hold });
         };
         match lots(&timed.verb, known) {
+            // All nodes share the times, and each has its own part of them.
+            Some(lots) if matches!(timed.verb, Verb::Swizzle { .. }) => {
+                for (node, hash) in lots.nodes {
+                    let one = Lots { nodes: vec![(node, hash)], ..lots };
+                    plan(root(&name), Some(one), Hold::Between(hash));
+                }
+            }
             Some(lots) if matches!(timed.verb.target(), Some(Target::Each(_))) => {
                 for (node, hash) in lots.nodes {
                     let one = Lots { nodes: vec![(node, hash)], ..lots };
-                    plan(root(&format!("{name} {}", known.names.node(node))), Some(one));
+                    plan(root(&format!("{name} {}", known.names.node(node))), Some(one), Hold::Whole);
                 }
             }
-            lots => plan(root(&name), lots),
+            lots => plan(root(&name), lots, Hold::Whole),
         }
     }
 
@@ -245,7 +274,14 @@ impl Cursor {
 
     fn begin(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
         let turn = self.turns[index as usize].number;
-        let end = self.end_of(planned, at, turn, dice);
+        let end = match planned.hold {
+            Hold::Whole => self.end_of(planned, at, turn, dice),
+            Hold::Between(hash) => {
+                let (begin, end) = self.turns[index as usize].whole;
+                let half = halved(begin, end);
+                begin + half + self.part(half, hash, planned, turn, LET_GO, dice)
+            }
+        };
         self.turns[index as usize].end = Some(end);
         if end != Instant::NEVER {
             let phase = if planned.is_of_links() { Phase::LinksEnd } else { Phase::NodesEnd };
@@ -258,14 +294,18 @@ impl Cursor {
                 let bits = self.bits(planned, turn, HARM, dice);
                 Change::Strike(struck, blow, Harm { bits, until: end })
             }
-            None => Change::DisturbanceBegins { lineage: planned.lineage, drawn: struck },
+            None => Change::DisturbanceBegins { lineage: planned.lineage, until: end, drawn: struck },
         }
     }
 
     fn end(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
         self.turns[index as usize].number += 1;
         if planned.every.is_some() {
-            self.plan_begin(planned, index, at, dice);
+            let over = match planned.hold {
+                Hold::Whole => at,
+                Hold::Between(_) => self.turns[index as usize].whole.1,
+            };
+            self.plan_begin(planned, index, over, dice);
         }
         let struck = std::mem::take(&mut self.turns[index as usize].struck);
         match planned.lots.as_ref().and_then(|lots| lots.blow) {
@@ -282,6 +322,14 @@ impl Cursor {
             Some(pace) => from + self.paced(pace, planned, turn, GAP, dice),
         };
         if begin < planned.end {
+            let begin = match planned.hold {
+                Hold::Whole => begin,
+                Hold::Between(hash) => {
+                    let end = self.end_of(planned, begin, turn, dice);
+                    self.turns[index as usize].whole = (begin, end);
+                    begin + self.part(halved(begin, end), hash, planned, turn, CLOGGED, dice)
+                }
+            };
             let phase = if planned.is_of_links() { Phase::LinksBegin } else { Phase::NodesBegin };
             self.pending.insert((begin, phase, index));
         }
@@ -292,6 +340,20 @@ impl Cursor {
             None => planned.end,
             Some(pace) => (begin + self.paced(pace, planned, turn, LENGTH, dice)).min(planned.end),
         }
+    }
+
+    /// A part of a length that depends on a hash.
+    fn part(
+        &self,
+        whole: Duration,
+        hash: u64,
+        planned: &Planned,
+        turn: u64,
+        purpose: Purpose,
+        dice: &Dice,
+    ) -> Duration {
+        let lineage = mix(mix(planned.lineage, hash), turn);
+        Dist::Uniform(Duration::ZERO, whole).sample(dice.about_fault(self.seed_key, lineage, purpose))
     }
 
     fn bits(&self, planned: &Planned, turn: u64, purpose: Purpose, dice: &Dice) -> u64 {
@@ -331,6 +393,10 @@ impl Cursor {
             }
         }
     }
+}
+
+fn halved(begin: Instant, end: Instant) -> Duration {
+    Duration::from_nanos(end.since(begin).nanos() / 2)
 }
 
 /// Sorts a schedule into what happens by the clock and what answers a die, checking each name against the system.
@@ -381,6 +447,10 @@ pub(crate) fn identity(verb: &Verb) -> String {
         Verb::BurstLoss { link, kind, .. } => on("burst-loss", link, kind),
         Verb::Delay { link, kind, .. } => on("delay", link, kind),
         Verb::Duplicate { link, kind, .. } => on("duplicate", link, kind),
+        Verb::Corrupt { link, kind, .. } => on("corrupt", link, kind),
+        Verb::Bandwidth { link, .. } => on("bandwidth", link, &None),
+        Verb::Refuse { link, kind, .. } => on("refuse", link, kind),
+        Verb::Swizzle { nodes } => format!("swizzle {nodes}"),
         Verb::Clog { link, kind, .. } => on("clog", link, kind),
         Verb::Crash { target, .. } => format!("crash {target}"),
         Verb::PowerLoss { target } => format!("power-loss {target}"),
@@ -411,12 +481,24 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         Verb::BurstLoss { link, kind, ratio, bad, good, rest } => Disturbance::BurstLoss {
             reach: reach(link, kind),
             burst: Burst { bad: *bad, good: *good, loss_bad: *ratio, loss_good: *rest },
-            names: known.names.nodes().iter().map(|name| name_hash(name)).collect(),
+            names: hashes(known),
         },
-        Verb::Delay { link, kind, more, spread } => {
-            Disturbance::Delay { reach: reach(link, kind), by: *more, jitter: *spread }
+        Verb::Delay { link, kind, ratio, more, spread, per } => Disturbance::Delay {
+            reach: reach(link, kind),
+            share: *ratio,
+            by: *more,
+            jitter: *spread,
+            per: per.map(|per| (per.max(Duration::from_nanos(1)), hashes(known))),
+        },
+        Verb::Duplicate { link, kind, ratio, more, spread } => {
+            Disturbance::Duplicate { reach: reach(link, kind), ratio: *ratio, by: *more, jitter: *spread }
         }
-        Verb::Duplicate { link, kind, ratio } => Disturbance::Duplicate { reach: reach(link, kind), ratio: *ratio },
+        Verb::Corrupt { link, kind, ratio } => Disturbance::Corrupt { reach: reach(link, kind), ratio: *ratio },
+        Verb::Refuse { link, kind, ratio } => Disturbance::Refuse { reach: reach(link, kind), ratio: *ratio },
+        Verb::Bandwidth { link, limit, queue, full } => {
+            Disturbance::Bandwidth { reach: reach(link, &None), limit: *limit, queue: *queue, full: *full }
+        }
+        Verb::Swizzle { .. } => Disturbance::Swizzle,
         Verb::Clog { link, kind, flight } => {
             Disturbance::Clog { reach: reach(link, kind), flight: *flight == Jam::Flight }
         }
@@ -427,6 +509,11 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         | Verb::Clock { .. }
         | Verb::Disk { .. } => return None,
     })
+}
+
+/// By node: a hash of its name.
+fn hashes(known: &Known<'_>) -> std::sync::Arc<[u64]> {
+    known.names.nodes().iter().map(|name| name_hash(name)).collect()
 }
 
 fn covered(pattern: &Pattern, known: &Known<'_>) -> Members {
@@ -472,6 +559,10 @@ fn blow(verb: &Verb) -> Option<Blow> {
         | Verb::BurstLoss { .. }
         | Verb::Delay { .. }
         | Verb::Duplicate { .. }
+        | Verb::Corrupt { .. }
+        | Verb::Bandwidth { .. }
+        | Verb::Refuse { .. }
+        | Verb::Swizzle { .. }
         | Verb::Clog { .. } => return None,
     })
 }
@@ -500,6 +591,9 @@ fn lots(verb: &Verb, known: &Known<'_>) -> Option<Lots> {
         Verb::Partition { sides: Sides::RingOf(names), .. } => {
             let one = |name: &Name| among(&|node| Pattern::from(name.clone()).covers(node));
             Some(Lots { nodes: names.iter().flat_map(one).collect(), choice: Choice::All, blow: None })
+        }
+        Verb::Swizzle { nodes } => {
+            Some(Lots { nodes: among(&|name| nodes.covers(name)), choice: Choice::All, blow: None })
         }
         _ => Some(of_target(verb.target()?, blow(verb))),
     }

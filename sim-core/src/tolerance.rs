@@ -122,7 +122,7 @@ impl Tolerance {
         self.down.iter().find_map(|(pattern, down)| {
             let group: BTreeSet<usize> = cast.covered(|name| pattern.covers(name)).collect();
             let (mut sure, mut drawn) = (BTreeSet::new(), 0);
-            for target in now.iter().filter(|span| takes_down(span.verb)).filter_map(|span| span.verb.target()) {
+            for target in now.iter().filter(|span| burden(span.verb).takes_down).filter_map(|span| span.verb.target()) {
                 let hit: BTreeSet<usize> =
                     cast.covered(|name| target.nodes().covers(name)).filter(|node| group.contains(node)).collect();
                 match most(target, hit.len()) {
@@ -137,7 +137,8 @@ impl Tolerance {
 
     fn too_lossy(&self, now: &[&Span<'_>], cast: &Cast) -> Option<String> {
         let most = self.loss?;
-        let lossy: Vec<(&Verb, Ratio)> = now.iter().filter_map(|span| Some((span.verb, loss(span.verb)?))).collect();
+        let lossy: Vec<(&Verb, Ratio)> =
+            now.iter().filter_map(|span| Some((span.verb, burden(span.verb).loss?))).collect();
         let name = |place: usize| cast.nodes[place].0.as_str();
         cast.links.iter().map(|(from, to)| (name(*from), name(*to))).find_map(|(from, to)| {
             let on_it = lossy.iter().filter(|(verb, _)| verb.link().is_some_and(|link| link.covers(from, to)));
@@ -159,7 +160,7 @@ impl Tolerance {
         let copies = self.disk?;
         let hurt: BTreeSet<usize> = so_far
             .iter()
-            .filter(|span| hurts_disk(span.verb))
+            .filter(|span| burden(span.verb).hurts_disk)
             .filter_map(|span| span.verb.target())
             .flat_map(|target| cast.covered(|name| target.nodes().covers(name)))
             .collect();
@@ -195,39 +196,58 @@ fn most(target: &Target, nodes: usize) -> usize {
     }
 }
 
-/// Whether a node does not answer while it holds.
-fn takes_down(verb: &Verb) -> bool {
+/// What a fault asks a system to bear, clocks apart.
+#[derive(Clone, Copy)]
+struct Burden {
+    /// A node does not answer while it holds.
+    takes_down: bool,
+    /// The share that it loses of what is sent on its links; a link that is cut is no lossy one.
+    loss: Option<Ratio>,
+    /// It harms what a node has written, for good.
+    hurts_disk: bool,
+}
+
+const NOTHING: Burden = Burden { takes_down: false, loss: None, hurts_disk: false };
+
+fn burden(verb: &Verb) -> Burden {
+    let loss = |ratio: &Ratio| Burden { loss: Some(*ratio), ..NOTHING };
     match verb {
-        Verb::Crash { .. } | Verb::PowerLoss { .. } | Verb::Pause { .. } => true,
+        Verb::Crash { disk, .. } => Burden { takes_down: true, hurts_disk: hurts(*disk), ..NOTHING },
+        // What was not synced was not promised.
+        Verb::PowerLoss { .. } | Verb::Pause { .. } => Burden { takes_down: true, ..NOTHING },
+        Verb::Loss { ratio, .. } | Verb::Corrupt { ratio, .. } => loss(ratio),
+        Verb::BurstLoss { ratio, rest, .. } => loss(ratio.max(rest)),
+        Verb::Disk { ill, .. } => Burden { hurts_disk: harms(*ill), ..NOTHING },
         Verb::Partition { .. }
         | Verb::Cut { .. }
-        | Verb::Loss { .. }
-        | Verb::BurstLoss { .. }
         | Verb::Delay { .. }
         | Verb::Duplicate { .. }
+        | Verb::Bandwidth { .. }
+        | Verb::Refuse { .. }
+        | Verb::Swizzle { .. }
         | Verb::Clog { .. }
         | Verb::Slow { .. }
-        | Verb::Clock { .. }
-        | Verb::Disk { .. } => false,
+        | Verb::Clock { .. } => NOTHING,
     }
 }
 
-/// The share that a fault loses of what is sent on its links; a link that is cut is no lossy one.
-fn loss(verb: &Verb) -> Option<Ratio> {
-    match verb {
-        Verb::Loss { ratio, .. } => Some(*ratio),
-        Verb::BurstLoss { ratio, rest, .. } => Some(*ratio.max(rest)),
-        Verb::Partition { .. }
-        | Verb::Cut { .. }
-        | Verb::Delay { .. }
-        | Verb::Duplicate { .. }
-        | Verb::Clog { .. }
-        | Verb::Crash { .. }
-        | Verb::PowerLoss { .. }
-        | Verb::Pause { .. }
-        | Verb::Slow { .. }
-        | Verb::Clock { .. }
-        | Verb::Disk { .. } => None,
+fn hurts(disk: Disk) -> bool {
+    match disk {
+        Disk::Wiped | Disk::Swapped => true,
+        Disk::Kept => false,
+    }
+}
+
+fn harms(ill: DiskIll) -> bool {
+    match ill {
+        DiskIll::SyncFails
+        | DiskIll::SyncLies
+        | DiskIll::TornWrite
+        | DiskIll::BitRot
+        | DiskIll::Misdirected
+        | DiskIll::ReadError => true,
+        // It says so, and nothing is promised.
+        DiskIll::Slow(_) | DiskIll::Stall | DiskIll::Full => false,
     }
 }
 
@@ -235,40 +255,21 @@ fn loss(verb: &Verb) -> Option<Ratio> {
 fn wrong_by(span: &Span<'_>, at: Instant) -> Duration {
     let Verb::Clock { error, .. } = span.verb else { return Duration::ZERO };
     let length = |ahead: &Shift| Duration::from_nanos(ahead.nanos().unsigned_abs());
+    let held = span.end != Instant::NEVER;
     match error {
         ClockError::Step(ahead) | ClockError::Strobe { ahead, .. } if at < span.end => length(ahead),
         ClockError::Step(_) | ClockError::Strobe { .. } => Duration::ZERO,
+        ClockError::Leap(ahead) | ClockError::Smear(ahead) => length(ahead),
+        ClockError::Discipline { error, .. } if at < span.end => *error,
+        ClockError::Discipline { .. } => Duration::ZERO,
         // Without an end it is wrong without a bound.
-        ClockError::Freeze | ClockError::Drift(_) if span.end == Instant::NEVER => Duration::FOREVER,
+        ClockError::Freeze | ClockError::Drift(_) if !held => Duration::FOREVER,
         ClockError::Freeze if at < span.end => span.end.since(span.begin),
         ClockError::Freeze => Duration::ZERO,
         ClockError::Drift(rate) => {
             let gained = u128::from(span.end.since(span.begin).nanos()) * u128::from(rate.ppb().unsigned_abs());
             Duration::from_nanos(u64::try_from(gained / 1_000_000_000).unwrap_or(u64::MAX))
         }
-    }
-}
-
-/// Whether it harms what a node has written, for good.
-fn hurts_disk(verb: &Verb) -> bool {
-    match verb {
-        Verb::Crash { disk, .. } => *disk == Disk::Wiped,
-        Verb::Disk { ill, .. } => match ill {
-            DiskIll::SyncFails | DiskIll::SyncLies | DiskIll::TornWrite | DiskIll::BitRot => true,
-            DiskIll::Slow(_) | DiskIll::Stall => false,
-        },
-        // What was not synced was not promised.
-        Verb::PowerLoss { .. }
-        | Verb::Partition { .. }
-        | Verb::Cut { .. }
-        | Verb::Loss { .. }
-        | Verb::BurstLoss { .. }
-        | Verb::Delay { .. }
-        | Verb::Duplicate { .. }
-        | Verb::Clog { .. }
-        | Verb::Pause { .. }
-        | Verb::Slow { .. }
-        | Verb::Clock { .. } => false,
     }
 }
 

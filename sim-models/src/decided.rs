@@ -147,7 +147,10 @@ fn fated(fate: Fate) -> Said {
         // A line says how long it takes once no clog holds it.
         Fate::Arrives(after) | Fate::Held(after) => Said::Late(after),
         Fate::ArrivesTwice(_, second) | Fate::HeldTwice(_, second) => Said::Twice(second),
-        Fate::Lost => Said::Lost,
+        // A line that says that it is lost has the same come of it; on a stream its connection is reset.
+        Fate::Lost | Fate::Corrupt | Fate::Full | Fate::Reset(_) => Said::Lost,
+        // Only a fault of the schedule does, which stands there.
+        Fate::Refused => Said::Cut,
         Fate::Cut => Said::Cut,
     }
 }

@@ -98,7 +98,7 @@ fn is_drawn(timed: &Timed) -> bool {
 /// Whether dice say which nodes it is about.
 fn is_lot(verb: &Verb) -> bool {
     let parts = matches!(verb, Verb::Partition { sides, .. } if sides.is_drawn());
-    parts || verb.target().is_some_and(Target::is_drawn)
+    parts || matches!(verb, Verb::Swizzle { .. }) || verb.target().is_some_and(Target::is_drawn)
 }
 
 /// The timed faults of a run with everything about their times and victims written out, in the order in which they began; of
@@ -182,6 +182,10 @@ impl Time {
                 self.struck.iter().map(|node| program.replica_name(*node).parse().ok()).collect();
             let sides = drawn.and_then(|drawn| sides.settled(&drawn));
             return sides.map(|sides| line(Verb::Partition { sides, flight: *flight })).into_iter().collect();
+        }
+        if let Verb::Swizzle { .. } = &timed.verb {
+            let clog = |node: &NodeId| format!("clog {}<->*", program.replica_name(*node)).parse::<Verb>().ok();
+            return self.struck.iter().filter_map(clog).map(line).collect();
         }
         if timed.verb.target().is_none() {
             return vec![line(timed.verb.clone())];

@@ -85,7 +85,7 @@ pub fn troubles() -> Vec<Trouble> {
 
 /// The words of a line that say what it does.
 fn name(line: &str) -> String {
-    const GLUE: [&str; 6] = ["for", "per", "of", "bad", "good", "every"];
+    const GLUE: [&str; 9] = ["for", "per", "of", "bad", "good", "every", "any", "minority", "queue"];
     let says = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !GLUE.contains(word);
     line.split(' ').filter(says).collect::<Vec<_>>().join(" ")
 }

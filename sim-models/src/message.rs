@@ -338,4 +338,37 @@ impl Message for Msg {
             | Msg::Rollback { kind, .. } => *kind,
         }
     }
+
+    /// One of the sixteen low bits of one number that it carries or brings back turns over; what the protocol needs stays.
+    fn corrupt(&mut self, bits: u64) -> bool {
+        let flip = |number: i64| number ^ 1 << (bits & 15);
+        let pick = bits >> 4;
+        match self {
+            Msg::Call { carried, .. } => {
+                let mask = carried.mask;
+                let is_carried = |at: usize| at < 64 && mask >> at & 1 == 1;
+                alter(&mut carried.values, is_carried, pick, flip)
+            }
+            Msg::Ask { operation: Operation::Step { names: Some(names), .. }, .. } => {
+                alter(&mut Arc::make_mut(names).values, |_| true, pick, flip)
+            }
+            Msg::Answer { outcome: Outcome::Ok(Value::Int(number)), .. } => {
+                *number = flip(*number);
+                true
+            }
+            Msg::Ask { .. } | Msg::Answer { .. } | Msg::Cancel { .. } | Msg::Rollback { .. } => false,
+        }
+    }
+}
+
+/// Changes one of the numbers among some values; false when there is none.
+fn alter(values: &mut Arc<[Value]>, counts: impl Fn(usize) -> bool, pick: u64, change: impl Fn(i64) -> i64) -> bool {
+    let numbers: Vec<usize> = (0..values.len()).filter(|at| counts(*at) && values[*at].as_int().is_some()).collect();
+    let Some(at) = numbers.get((pick % numbers.len().max(1) as u64) as usize) else { return false };
+    let mut altered: Vec<Value> = values.to_vec();
+    if let Value::Int(number) = &mut altered[*at] {
+        *number = change(*number);
+    }
+    *values = altered.into();
+    true
 }

@@ -5,7 +5,7 @@
 
 use sim_core::nemesis::Nemesis;
 use sim_core::tolerance::Cast;
-use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, NodeId, Operation, Ratio};
+use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Operation, Ratio};
 
 use crate::expr::Expr;
 use crate::value::Value;
@@ -103,10 +103,10 @@ pub struct Program {
     pub kinds: Vec<String>,
     /// What the operations of each workload are called (`each`), each once.
     pub classes: Vec<String>,
-    /// Latency and loss of links without their own.
-    pub network: LinkDef,
+    /// How links behave without a word of their own.
+    pub network: Link,
     /// Links with their own, by declared nodes.
-    pub links: Vec<(NodeRef, NodeRef, LinkDef)>,
+    pub links: Vec<(NodeRef, NodeRef, Link)>,
     /// The operations that are still begun; all when none.
     pub only: Option<Vec<Operation>>,
     /// The faults of the file, those that are off left out.
@@ -119,15 +119,6 @@ pub struct Program {
     pub properties: Vec<PropertyDef>,
     /// What each metric is expected to be, by the file, after remedies.
     pub expect: Vec<(String, Expected)>,
-}
-
-/// Latency and loss of a link.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LinkDef {
-    /// From sending to arrival.
-    pub latency: Dist,
-    /// Share lost.
-    pub loss: Ratio,
 }
 
 /// A declared node.

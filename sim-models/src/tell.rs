@@ -106,7 +106,12 @@ const fn grade_of_happening(what: Happening) -> Grade {
 
 const fn grade_of_entry(entry: &Entry) -> Grade {
     match entry {
-        Entry::Sent { fate: Fate::Lost | Fate::Cut, .. } | Entry::Down { .. } => Grade::Trouble,
+        Entry::Sent {
+            fate: Fate::Lost | Fate::Corrupt | Fate::Full | Fate::Refused | Fate::Reset(_) | Fate::Cut,
+            ..
+        }
+        | Entry::Sent { altered: true, .. }
+        | Entry::Down { .. } => Grade::Trouble,
         Entry::Sent {
             fate: Fate::Arrives(_) | Fate::ArrivesTwice(..) | Fate::Held(_) | Fate::HeldTwice(..), ..
         }
@@ -171,7 +176,17 @@ mod tests {
 
     fn sent(fate: Fate) -> Entry {
         let (from, to, cause) = (NodeId(0), NodeId(1), Cause::root("", "", 0));
-        Entry::Sent { from, to, kind: Kind(0), cause, fate, fault: None, calm: fate, form: Form::Message }
+        Entry::Sent {
+            from,
+            to,
+            kind: Kind(0),
+            cause,
+            fate,
+            fault: None,
+            calm: fate,
+            altered: false,
+            form: Form::Message,
+        }
     }
 
     #[track_caller]

@@ -1,6 +1,6 @@
 //! Draws one operation of a run as text: nodes as columns, time going down, an arrow for each envelope that arrived.
 
-use sim_core::{Fate, NodeId};
+use sim_core::NodeId;
 use sim_models::narrate::{Moment, What};
 
 /// Room for the number and the instant of an event.
@@ -59,7 +59,7 @@ impl Lanes {
                 let word = if *late { format!("{word}, too late") } else { word };
                 arrow(&mut row, self.at(*from)?, here, &word, '▶', '◀');
             }
-            What::Sent { to, word, fate: Fate::Lost | Fate::Cut, .. } => {
+            What::Sent { to, word, fate, .. } if fate.is_lost() => {
                 arrow(&mut row, here, self.at(*to)?, &format!("{word} lost"), '✕', '✕');
             }
             What::Fact { name, count } => label(&mut row, here, &format!("● {name} ({count})")),

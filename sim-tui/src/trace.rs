@@ -72,13 +72,18 @@ fn instant(nanos: u64) -> String {
 /// What is worth a word; `None` for what the next lines show anyway.
 fn done(names: &Names, entry: &Entry) -> Option<String> {
     match entry {
-        Entry::Sent { to, kind, fate, .. } => {
-            let sent = format!("{} to {}", names.kind_name(*kind), names.node(*to));
+        Entry::Sent { to, kind, fate, altered, .. } => {
+            let altered = if *altered { ", altered" } else { "" };
+            let sent = format!("{} to {}{altered}", names.kind_name(*kind), names.node(*to));
             Some(match fate {
                 Fate::Arrives(_) => sent,
                 Fate::ArrivesTwice(..) => format!("{sent} twice"),
                 Fate::Lost => format!("{sent}, lost"),
                 Fate::Cut => format!("{sent}, cut"),
+                Fate::Corrupt => format!("{sent}, damaged"),
+                Fate::Full => format!("{sent}, dropped from a full line"),
+                Fate::Refused => format!("{sent}, refused"),
+                Fate::Reset(_) => format!("{sent}, connection reset"),
                 Fate::Held(_) => format!("{sent}, held"),
                 Fate::HeldTwice(..) => format!("{sent} twice, held"),
             })

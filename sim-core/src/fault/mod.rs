@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use error::{FaultError, FaultErrorKind};
 pub use table::{TRIGGERS, VERBS, VerbEntry, reference};
 
-pub use crate::amount::{Factor, Rate, Shift};
+pub use crate::amount::{Bandwidth, Factor, Rate, Shift};
 use crate::pattern::{Label, Name, NameRange, Pattern, nearest};
 use crate::ratio::Ratio;
 use crate::time::{Duration, Instant};
@@ -123,18 +123,23 @@ pub enum Verb {
         /// The chance while it is good.
         rest: Ratio,
     },
-    /// `delay a->b +200ms ~50ms`: each envelope takes that much longer.
+    /// `delay a->b 10% +200ms ~50ms per 1s`: envelopes take that much longer.
     Delay {
         /// The links it happens on.
         link: LinkPattern,
         /// The kind of message it happens to; all kinds when absent.
         kind: Option<Label>,
+        /// The chance of each to take longer; all when nothing is written.
+        ratio: Ratio,
         /// How much longer in the middle.
         more: Duration,
         /// How far, uniformly, above and below the middle; below no delay at all counts as none.
         spread: Duration,
+        /// One number for each link and stretch of time of that length, from the start of the run on; for each envelope its own
+        /// when absent. Above zero.
+        per: Option<Duration>,
     },
-    /// `duplicate a->b 5%`: each envelope arrives twice with that chance.
+    /// `duplicate a->b 5% +200ms ~100ms`: each envelope arrives twice with that chance.
     Duplicate {
         /// The links it happens on.
         link: LinkPattern,
@@ -142,6 +147,45 @@ pub enum Verb {
         kind: Option<Label>,
         /// The chance.
         ratio: Ratio,
+        /// How much longer the copy takes, beside a latency of its own, in the middle.
+        more: Duration,
+        /// How far, uniformly, above and below that.
+        spread: Duration,
+    },
+    /// `corrupt a->b 1%`: each envelope is damaged with that chance.
+    Corrupt {
+        /// The links it happens on.
+        link: LinkPattern,
+        /// The kind of message it happens to; all kinds when absent.
+        kind: Option<Label>,
+        /// The chance.
+        ratio: Ratio,
+    },
+    /// `bandwidth a->b 100KB/s queue 20 tail`: envelopes stand in line where they are sent.
+    Bandwidth {
+        /// The links it happens on; each has a line of its own.
+        link: LinkPattern,
+        /// How much each carries, at most.
+        limit: Bandwidth,
+        /// How many may wait for their turn, at most; as the link has it when absent.
+        queue: Option<u32>,
+        /// Which is dropped when more come; as the link has it when absent.
+        full: Option<Full>,
+    },
+    /// `refuse a->b charge 20%`: envelopes are answered as by a machine on which nothing listens.
+    Refuse {
+        /// The links it happens on.
+        link: LinkPattern,
+        /// The kind of message it happens to; all kinds when absent.
+        kind: Option<Label>,
+        /// The chance.
+        ratio: Ratio,
+    },
+    /// `10s..30s swizzle db*`: the links of each node, in and out, are clogged one node after the other in the first half, and let
+    /// go in another order in the second.
+    Swizzle {
+        /// The nodes.
+        nodes: Nodes,
     },
     /// `clog a->b`: envelopes wait on the link; at the end they set off in the order in which they came.
     Clog {
@@ -244,6 +288,17 @@ pub enum ClockError {
         /// How long it is moved each time, and how long it is right.
         per: Duration,
     },
+}
+
+/// Which envelope is dropped where a line is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Full {
+    /// `tail`: the one that comes.
+    #[default]
+    Tail,
+    /// `random`: any of those that wait and the one that comes.
+    Random,
 }
 
 /// Which envelopes a clog holds.
@@ -512,8 +567,11 @@ impl Pace {
 impl Verb {
     fn has_no_strength(&self) -> bool {
         match self {
-            Verb::Loss { ratio, .. } | Verb::Duplicate { ratio, .. } => ratio.is_zero(),
-            Verb::Delay { more, spread, .. } => more.is_zero() && spread.is_zero(),
+            Verb::Loss { ratio, .. }
+            | Verb::Duplicate { ratio, .. }
+            | Verb::Corrupt { ratio, .. }
+            | Verb::Refuse { ratio, .. } => ratio.is_zero(),
+            Verb::Delay { ratio, more, spread, .. } => ratio.is_zero() || more.is_zero() && spread.is_zero(),
             Verb::BurstLoss { ratio, bad, rest, .. } => (ratio.is_zero() || bad.is_zero()) && rest.is_zero(),
             Verb::Slow { factor, .. } => *factor == Factor::ONE,
             Verb::Clock { error, .. } => error.is_none(),
@@ -521,6 +579,8 @@ impl Verb {
             Verb::Partition { .. }
             | Verb::Cut { .. }
             | Verb::Clog { .. }
+            | Verb::Bandwidth { .. }
+            | Verb::Swizzle { .. }
             | Verb::Crash { .. }
             | Verb::PowerLoss { .. }
             | Verb::Pause { .. } => false,
@@ -549,8 +609,12 @@ impl Verb {
             | Verb::Loss { link, .. }
             | Verb::Delay { link, .. }
             | Verb::Duplicate { link, .. }
+            | Verb::Corrupt { link, .. }
+            | Verb::Bandwidth { link, .. }
+            | Verb::Refuse { link, .. }
             | Verb::Clog { link, .. } => Some(link),
             Verb::Partition { .. }
+            | Verb::Swizzle { .. }
             | Verb::Crash { .. }
             | Verb::PowerLoss { .. }
             | Verb::Pause { .. }
@@ -567,9 +631,13 @@ impl Verb {
             | Verb::BurstLoss { kind, .. }
             | Verb::Delay { kind, .. }
             | Verb::Duplicate { kind, .. }
+            | Verb::Corrupt { kind, .. }
+            | Verb::Refuse { kind, .. }
             | Verb::Clog { kind, .. } => kind.as_ref(),
             Verb::Partition { .. }
             | Verb::Cut { .. }
+            | Verb::Bandwidth { .. }
+            | Verb::Swizzle { .. }
             | Verb::Crash { .. }
             | Verb::PowerLoss { .. }
             | Verb::Pause { .. }
@@ -594,6 +662,10 @@ impl Verb {
             | Verb::BurstLoss { .. }
             | Verb::Delay { .. }
             | Verb::Duplicate { .. }
+            | Verb::Corrupt { .. }
+            | Verb::Bandwidth { .. }
+            | Verb::Refuse { .. }
+            | Verb::Swizzle { .. }
             | Verb::Clog { .. } => None,
         }
     }
@@ -614,6 +686,10 @@ impl Verb {
             | Verb::BurstLoss { .. }
             | Verb::Delay { .. }
             | Verb::Duplicate { .. }
+            | Verb::Corrupt { .. }
+            | Verb::Bandwidth { .. }
+            | Verb::Refuse { .. }
+            | Verb::Swizzle { .. }
             | Verb::Clog { .. } => {}
         }
         self
@@ -622,6 +698,9 @@ impl Verb {
     fn names(&self) -> Vec<Pattern> {
         if let Verb::Partition { sides, .. } = self {
             return sides.names();
+        }
+        if let Verb::Swizzle { nodes } = self {
+            return nodes.names();
         }
         let ends = self.link().map(|link| vec![link.from.clone(), link.to.clone()]);
         ends.or_else(|| self.target().map(|target| target.nodes().names())).unwrap_or_default()

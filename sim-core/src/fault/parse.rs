@@ -8,8 +8,9 @@ use std::str::FromStr;
 
 use super::table::Grammar;
 use super::{
-    ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Groups, Jam, LinkName, LinkPattern,
-    Nodes, Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
+    ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Full, Groups, Jam, LinkName,
+    LinkPattern, Nodes, Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb,
+    VerbEntry, When,
 };
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};
@@ -251,6 +252,10 @@ impl<'a> Parser<'a> {
             let message = "a smear is spread over a time that must have an end";
             return Err(self.wrong(self.words[0], message).advise("write \"1s..9s\", or add a length, \"for 10s\""));
         }
+        if matches!(verb, Verb::Swizzle { .. }) && length.is_none() && when.end().is_none() {
+            let message = "swizzle has two halves, and so needs an end";
+            return Err(self.wrong(self.words[0], message).advise("write \"10s..30s swizzle db*\""));
+        }
         Ok(Timed { when, verb, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
     }
 
@@ -401,14 +406,26 @@ impl<'a> Parser<'a> {
         if self.peek_mark('~') { self.marked_length() } else { Err(self.wanted("a mean length such as ~200ms")) }
     }
 
-    /// `duplicate A->B [KIND] SHARE`
+    /// `duplicate A->B [KIND] SHARE [+LENGTH [~SPREAD]]`
     pub(super) fn duplicate(&mut self) -> Read<Verb> {
-        Ok(Verb::Duplicate { link: self.link()?, kind: self.kind_if_any()?, ratio: self.ratio()? })
+        let (link, kind, ratio) = (self.link()?, self.kind_if_any()?, self.ratio()?);
+        let (more, spread) = if self.peek_mark('+') { self.added()? } else { (Duration::ZERO, Duration::ZERO) };
+        Ok(Verb::Duplicate { link, kind, ratio, more, spread })
     }
 
-    /// `delay A->B [KIND] +LENGTH [~SPREAD]`
+    /// `delay A->B [KIND] [SHARE] +LENGTH [~SPREAD] [per LENGTH]`
     pub(super) fn delay(&mut self) -> Read<Verb> {
         let (link, kind) = (self.link()?, self.kind_if_any()?);
+        let word = self.peek();
+        let is_share = word.shape == Shape::Number && word.text.contains(['%', '/']);
+        let ratio = if is_share { self.ratio()? } else { Ratio::ONE };
+        let (more, spread) = self.added()?;
+        let per = if self.accept("per") { Some(self.stretch_of_time()?) } else { None };
+        Ok(Verb::Delay { link, kind, ratio, more, spread, per })
+    }
+
+    /// `+LENGTH [~SPREAD]`
+    fn added(&mut self) -> Read<(Duration, Duration)> {
         let word = self.peek();
         if word.shape == Shape::Number {
             let message = format!("\"{}\" does not say that it is added", word.text);
@@ -418,8 +435,48 @@ impl<'a> Parser<'a> {
             return Err(self.wanted("a length such as +200ms"));
         }
         let more = self.marked_length()?;
-        let spread = if self.peek_mark('~') { self.marked_length()? } else { Duration::ZERO };
-        Ok(Verb::Delay { link, kind, more, spread })
+        Ok((more, if self.peek_mark('~') { self.marked_length()? } else { Duration::ZERO }))
+    }
+
+    /// A length above zero, for which one number holds.
+    fn stretch_of_time(&mut self) -> Read<Duration> {
+        let length = self.length()?;
+        if length.is_zero() {
+            let message = "no time is no stretch for which a number could hold";
+            return Err(self.wrong(self.before(), message).advise("leave \"per\" out, and each message has its own"));
+        }
+        Ok(length)
+    }
+
+    /// `corrupt A->B [KIND] SHARE`
+    pub(super) fn corrupt(&mut self) -> Read<Verb> {
+        Ok(Verb::Corrupt { link: self.link()?, kind: self.kind_if_any()?, ratio: self.ratio()? })
+    }
+
+    /// `bandwidth A->B BYTES/s [queue N] [tail|random]`
+    pub(super) fn bandwidth(&mut self) -> Read<Verb> {
+        let link = self.link()?;
+        let limit = self.amount(&[Shape::Number], "a bandwidth such as 100KB/s")?;
+        let queue = if self.accept("queue") { Some(self.amount(&[Shape::Number], "how many may wait")?) } else { None };
+        let full = match self.peek().text {
+            "tail" => Some(Full::Tail),
+            "random" => Some(Full::Random),
+            _ => None,
+        };
+        self.next += usize::from(full.is_some());
+        Ok(Verb::Bandwidth { link, limit, queue, full })
+    }
+
+    /// `refuse A->B [KIND] [SHARE]`
+    pub(super) fn refuse(&mut self) -> Read<Verb> {
+        let (link, kind) = (self.link()?, self.kind_if_any()?);
+        let ratio = if self.peek().shape == Shape::Number { self.ratio()? } else { Ratio::ONE };
+        Ok(Verb::Refuse { link, kind, ratio })
+    }
+
+    /// `swizzle NODES`
+    pub(super) fn swizzle(&mut self) -> Read<Verb> {
+        Ok(Verb::Swizzle { nodes: self.nodes()? })
     }
 
     /// `crash NODE [wiping disk | swapping disks]`

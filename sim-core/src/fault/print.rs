@@ -3,10 +3,11 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::{
-    ClockError, Decision, Disk, DiskIll, Fault, Flight, Groups, Jam, LinkName, LinkPattern, Nodes, Nth, OperationName,
-    Pace, Ruling, Sides, Target, Timed, Value, Verb, When,
+    ClockError, Decision, Disk, DiskIll, Fault, Flight, Full, Groups, Jam, LinkName, LinkPattern, Nodes, Nth,
+    OperationName, Pace, Ruling, Sides, Target, Timed, Value, Verb, When,
 };
 use crate::pattern::{Label, Pattern};
+use crate::ratio::Ratio;
 use crate::time::Duration;
 
 impl Display for Fault {
@@ -64,12 +65,32 @@ impl Display for Verb {
                 envelopes(out, "burst-loss", link, kind.as_ref(), &format_args!("{ratio} bad ~{bad} good ~{good}"))?;
                 optional(out, " ", Some(rest).filter(|rest| !rest.is_zero()))
             }
-            Verb::Delay { link, kind, more, spread } => {
-                let spread = Some(spread).filter(|spread| !spread.is_zero());
-                envelopes(out, "delay", link, kind.as_ref(), &format_args!("+{more}"))?;
-                optional(out, " ~", spread)
+            Verb::Delay { link, kind, ratio, more, spread, per } => {
+                match *ratio == Ratio::ONE {
+                    true => envelopes(out, "delay", link, kind.as_ref(), &format_args!("+{more}"))?,
+                    false => envelopes(out, "delay", link, kind.as_ref(), &format_args!("{ratio} +{more}"))?,
+                }
+                optional(out, " ~", Some(spread).filter(|spread| !spread.is_zero()))?;
+                optional(out, " per ", per.as_ref())
             }
-            Verb::Duplicate { link, kind, ratio } => envelopes(out, "duplicate", link, kind.as_ref(), ratio),
+            Verb::Duplicate { link, kind, ratio, more, spread } => {
+                let is_later = !more.is_zero() || !spread.is_zero();
+                envelopes(out, "duplicate", link, kind.as_ref(), ratio)?;
+                optional(out, " +", Some(more).filter(|_| is_later))?;
+                optional(out, " ~", Some(spread).filter(|spread| !spread.is_zero()))
+            }
+            Verb::Corrupt { link, kind, ratio } => envelopes(out, "corrupt", link, kind.as_ref(), ratio),
+            Verb::Bandwidth { link, limit, queue, full } => {
+                write!(out, "bandwidth {link} {limit}")?;
+                optional(out, " queue ", queue.as_ref())?;
+                optional(out, " ", full.as_ref())
+            }
+            Verb::Refuse { link, kind, ratio } if *ratio == Ratio::ONE => {
+                write!(out, "refuse {link}")?;
+                optional(out, " ", kind.as_ref())
+            }
+            Verb::Refuse { link, kind, ratio } => envelopes(out, "refuse", link, kind.as_ref(), ratio),
+            Verb::Swizzle { nodes } => write!(out, "swizzle {nodes}"),
             Verb::Crash { target, disk } => write!(out, "crash {target}{}", disk.clause()),
             Verb::PowerLoss { target } => write!(out, "power-loss {target}"),
             Verb::Pause { target } => write!(out, "pause {target}"),
@@ -82,6 +103,15 @@ impl Display for Verb {
                 out.write_str(flight.clause())
             }
         }
+    }
+}
+
+impl Display for Full {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        out.write_str(match self {
+            Full::Tail => "tail",
+            Full::Random => "random",
+        })
     }
 }
 

@@ -99,6 +99,50 @@ fn every_verb_that_is_built_says_what_is_in_flight_and_what_it_counts() {
 }
 
 #[test]
+fn faults_of_links_read_and_print_with_all_that_may_be_left_out() {
+    for text in [
+        "delay a->b 0.1% +100ms",
+        "delay a->b ping 0.1% +100ms ~5ms per 1s",
+        "delay a<->b +80ms",
+        "delay a->b +0s ~50ms per 1s",
+        "duplicate a<->b 5% +200ms ~100ms",
+        "duplicate a<->b 5% +0s ~100ms",
+        "corrupt a->b ping 1%",
+        "2s..6s bandwidth a->b 100KB/s queue 20 random",
+        "bandwidth a->b 1.5MB/s tail",
+        "bandwidth a->b 10MB/s every 5s for 1s",
+        "refuse a->b",
+        "refuse a->b charge",
+        "refuse a->b charge 20%",
+        "refuse a->b every 5s for 1s",
+        "10s..30s swizzle db*",
+        "swizzle s1..s5 every 30s for 10s",
+    ] {
+        check(text, text);
+    }
+    check("delay a->b 100% +5ms", "delay a->b +5ms");
+    check("refuse a->b for 5s", "refuse a->b for 5s");
+    refused(
+        "delay a->b +5ms per 0s",
+        "0s",
+        21,
+        "no time is no stretch for which a number could hold; leave \"per\" out, and each message has its own",
+    );
+    refused(
+        "10s.. swizzle db",
+        "10s",
+        1,
+        "swizzle has two halves, and so needs an end; write \"10s..30s swizzle db*\"",
+    );
+    refused(
+        "bandwidth a->b 100",
+        "100",
+        16,
+        "\"100\" is not a bandwidth; write \"100KB/s\" or \"10MB/s\" (B, KB, MB or GB)",
+    );
+}
+
+#[test]
 fn a_fault_knows_its_verb() {
     for entry in VERBS.iter().filter(|entry| entry.is_built()) {
         assert_eq!(entry.example.parse::<Fault>().map(|fault| fault.verb()), Ok(entry.name), "{}", entry.example);
@@ -163,7 +207,7 @@ fn a_mistake_is_named_with_its_place_and_what_would_be_right() {
         "1s..2s kill db",
         "kill",
         8,
-        "\"kill\" is not a fault; faults are partition, cut, loss, burst-loss, delay, duplicate, clog, crash, \
+        "\"kill\" is not a fault; faults are partition, cut, loss, burst-loss, delay, duplicate, corrupt, bandwidth, refuse, swizzle, clog, crash, \
          power-loss, pause, slow, clock, disk, drop, late, twice, keep, draw",
     );
     refused("  pausee db", "pausee", 3, "\"pausee\" is not a fault; did you mean \"pause\"?");
@@ -207,8 +251,18 @@ fn an_amount_says_what_it_is() {
     refused("slow db 10", "10", 9, &format!("\"10\" stands where a factor such as x10 should{slow}"));
     refused("slow db ten", "ten", 9, "\"ten\" is not a factor; write \"x10\" or \"x1.5\"");
     refused("slow db x0", "x0", 9, "\"x0\" would take no time; write a factor above zero");
-    refused("clock db", "", 9, &format!("step, drift, freeze or strobe is missing at the end{clock}"));
-    refused("clock db jump", "jump", 10, &format!("\"jump\" stands where step, drift, freeze or strobe should{clock}"));
+    refused(
+        "clock db",
+        "",
+        9,
+        &format!("step, leap, smear, drift, freeze, strobe or discipline is missing at the end{clock}"),
+    );
+    refused(
+        "clock db jump",
+        "jump",
+        10,
+        &format!("\"jump\" stands where step, leap, smear, drift, freeze, strobe or discipline should{clock}"),
+    );
     refused("clock db drift +80", "+80", 16, "\"+80\" is not a rate; write \"+80ppm\" or \"-0.5ppm\"");
     refused("clock db step -160", "-160", 15, "160 has no unit; write \"160ms\" or another of ns, us, ms, s, m, h, d");
     let per = "\"per\" and how long it is wrong each time is missing at the end";
@@ -300,7 +354,7 @@ fn a_time_must_have_a_beginning_and_what_holds_an_end() {
         "5s",
         "",
         3,
-        "a fault is missing after the time; faults are partition, cut, loss, burst-loss, delay, duplicate, clog, \
+        "a fault is missing after the time; faults are partition, cut, loss, burst-loss, delay, duplicate, corrupt, bandwidth, refuse, swizzle, clog, \
          crash, power-loss, pause, slow, clock, disk, drop, late, twice, keep, draw",
     );
     refused(
@@ -534,15 +588,20 @@ fn verbs() -> impl Strategy<Value = Verb> {
         (sides(), flight()).prop_map(|(sides, flight)| Verb::Partition { sides, flight }),
         (links(), flight()).prop_map(|(link, flight)| Verb::Cut { link, flight }),
         (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Loss { link, kind, ratio }),
-        (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Duplicate { link, kind, ratio }),
+        (links(), kind(), ratios(), durations(), durations())
+            .prop_map(|(link, kind, ratio, more, spread)| Verb::Duplicate { link, kind, ratio, more, spread }),
+        (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Corrupt { link, kind, ratio }),
+        (links(), kind(), ratios()).prop_map(|(link, kind, ratio)| Verb::Refuse { link, kind, ratio }),
+        (links(), 1..=1_000_000_000_000_000u64, prop::option::of(any::<u32>()), fulls()).prop_map(
+            |(link, bytes, queue, full)| Verb::Bandwidth { link, limit: Bandwidth::new(bytes).unwrap(), queue, full }
+        ),
         (links(), kind(), ratios(), durations(), durations(), ratios())
             .prop_map(|(link, kind, ratio, bad, good, rest)| Verb::BurstLoss { link, kind, ratio, bad, good, rest }),
-        (links(), kind(), durations(), durations()).prop_map(|(link, kind, more, spread)| Verb::Delay {
-            link,
-            kind,
-            more,
-            spread
-        }),
+        (links(), kind(), ratios(), durations(), durations(), prop::option::of(1..=u64::MAX)).prop_map(
+            |(link, kind, ratio, more, spread, per)| {
+                Verb::Delay { link, kind, ratio, more, spread, per: per.map(Duration::from_nanos) }
+            }
+        ),
         (targets(), disk).prop_map(|(target, disk)| Verb::Crash { target, disk }),
         targets().prop_map(|target| Verb::PowerLoss { target }),
         (links(), kind(), prop::sample::select(vec![Jam::AtSending, Jam::Flight]))
@@ -553,6 +612,10 @@ fn verbs() -> impl Strategy<Value = Verb> {
         (targets(), clock_errors()).prop_map(|(target, error)| Verb::Clock { target, error }),
         (targets(), disk_ills()).prop_map(|(target, ill)| Verb::Disk { target, ill }),
     ]
+}
+
+fn fulls() -> impl Strategy<Value = Option<Full>> {
+    prop::sample::select(vec![None, Some(Full::Tail), Some(Full::Random)])
 }
 
 fn clock_errors() -> impl Strategy<Value = ClockError> {
@@ -664,6 +727,13 @@ fn nearly() -> impl Strategy<Value = String> {
         "+80ppm",
         "clog",
         "holding",
+        "corrupt",
+        "bandwidth",
+        "100KB/s",
+        "queue",
+        "random",
+        "refuse",
+        "swizzle",
         "at",
         "a",
         "b-2",

@@ -3,14 +3,17 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Keeps, Pending, Sim, UNSET, What};
+use super::road::Turn;
+use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Keeps, Pending, Place, Sim, UNSET, What};
 use crate::actor::{Effect, Message};
+use crate::dice::Ruling;
 use crate::digest::Fold;
 use crate::disk::{Disk, Put};
 use crate::fault::DiskIll;
 use crate::id::{NodeId, Sync, Timer};
-use crate::network::{COPY, Envelope, Fate};
+use crate::network::{COPY, Envelope, Fate, Passage, Voice};
 use crate::plight::Plight;
+use crate::road::Transport;
 use crate::seed::{Cause, Purpose, name_hash};
 use crate::time::{Duration, Instant};
 
@@ -72,7 +75,7 @@ impl<M: Message> Sim<M> {
         }
     }
 
-    pub(super) fn send(&mut self, from: NodeId, to: NodeId, msg: M, cause: Cause, form: Form) {
+    pub(super) fn send(&mut self, from: NodeId, to: NodeId, mut msg: M, cause: Cause, form: Form) {
         let ground = &*self.ground;
         debug_assert!((to.0 as usize) < self.nodes.len(), "the context refuses nodes that are not there");
         let kind = msg.kind();
@@ -85,50 +88,103 @@ impl<M: Message> Sim<M> {
             None
         };
         let link = ground.system.links.get(from, to);
-        let envelope = Envelope { from, to, kind, cause, at: self.now };
+        let voice = if form == Form::Message { Voice::Actor } else { Voice::Machine };
+        let envelope = Envelope { from, to, kind, cause, at: self.now, voice };
         let disturbances = &ground.plan.disturbances;
-        let (fate, fault) = self.weather.fate(envelope, link, disturbances, &self.dice, ruling.as_ref());
-        if let Some(log) = &mut self.log {
+        let mut passage = self.weather.fate(envelope, link, disturbances, &self.dice, ruling.as_ref());
+        let limit = match ruling {
+            // Its time on the way is said as a whole.
+            Some(Ruling::Late(_)) => None,
+            _ => self.weather.limit(envelope, link, disturbances),
+        };
+        if let Some(bits) = passage.damage {
+            if msg.corrupt(bits) {
+                fold.word(bits);
+            } else {
+                // What cannot be altered is damaged so that it shows.
+                passage = Passage { fate: Fate::Corrupt, damage: None, ..passage };
+            }
+        }
+        let is_stream = link.transport != Transport::Datagram;
+        let calm = self.log.is_some().then(|| {
             let (dice, mut weather) = (self.dice.calmed(), self.weather.clone());
-            let (calm, _) = weather.fate(envelope, link, disturbances, &dice, None);
-            log.entries.push(Entry::Sent { from, to, kind, cause, fate, fault, calm, form });
+            weather.fate(envelope, link, disturbances, &dice, None).fate
+        });
+        let (mut wait, mut turn) = (Duration::ZERO, None);
+        if let Some((limit, by)) = limit {
+            let size = if msg.size() == 0 { link.size } else { msg.size() };
+            (passage, turn) = self.stand_in_line(envelope, passage, limit, size, &by);
+            wait = turn.map_or(wait, |turn: Turn| turn.done.since(self.now));
+            passage.fate = match ruling {
+                Some(Ruling::Twice(second)) => passage.fate.later(wait).with_second(second),
+                _ => passage.fate.later(wait),
+            };
+        }
+        if is_stream {
+            passage.fate = self.in_order(envelope, passage.fate, form);
+        }
+        let Passage { fate, fault, damage } = passage;
+        if let (Some(log), Some(calm)) = (&mut self.log, calm) {
+            let (calm, altered) = (calm.later(wait), damage.is_some());
+            log.entries.push(Entry::Sent { from, to, kind, cause, fate, fault, calm, altered, form });
             if log.messages == Keeps::Messages {
                 log.sent.push(msg.clone());
             }
         }
+        let mut parts = [None; 2];
         let pending = |letter| Pending { cause, sent: self.number, what: What::Letter { from, to, letter, form } };
         match fate {
             Fate::Arrives(after) => {
                 fold.word(after.nanos());
-                self.queue.push(self.now + after, pending(self.letters.put(msg)));
+                let pending = pending(self.letters.put(msg));
+                parts[0] = Some((pending, after));
+                self.queue.push(self.now + after, pending);
             }
             Fate::ArrivesTwice(first, second) => {
                 fold.word(first.nanos() ^ second.nanos().rotate_left(32) ^ 2);
-                self.queue.push(self.now + first, pending(self.letters.put(msg.clone())));
+                let original = pending(self.letters.put(msg.clone()));
+                self.queue.push(self.now + first, original);
                 let copy = Pending { cause: cause.then(COPY), ..pending(self.letters.put(msg)) };
                 self.queue.push(self.now + second, copy);
+                parts = [Some((original, first)), Some((copy, second))];
             }
             Fate::Lost => fold.word(u64::MAX),
             Fate::Cut => fold.word(u64::MAX - 1),
+            Fate::Corrupt => fold.word(u64::MAX - 2),
+            Fate::Full => fold.word(u64::MAX - 3),
+            Fate::Refused => {
+                fold.word(u64::MAX - 4);
+                self.digest = fold.digest();
+                return self.refuse(from, to, msg, cause);
+            }
+            Fate::Reset(after) => {
+                fold.word(after.nanos() ^ u64::MAX >> 4);
+                let what = What::Letter { from: to, to: from, letter: self.letters.put(msg), form: Form::Reset };
+                let cause = cause.then(ANSWER);
+                self.queue.push(self.now + after, Pending { cause, sent: self.number, what });
+            }
             Fate::Held(after) => {
                 fold.word(after.nanos() ^ u64::MAX >> 2);
                 let pending = pending(self.letters.put(msg));
-                self.clogged.push(Clogged { pending, after });
+                self.clogged.push(Clogged { pending, after, place: Place::AtSender });
             }
             Fate::HeldTwice(first, second) => {
                 fold.word(first.nanos() ^ second.nanos().rotate_left(32) ^ u64::MAX >> 3);
                 let original = pending(self.letters.put(msg.clone()));
                 let copy = Pending { cause: cause.then(COPY), ..pending(self.letters.put(msg)) };
-                self.clogged.push(Clogged { pending: original, after: first });
-                self.clogged.push(Clogged { pending: copy, after: second });
+                self.clogged.push(Clogged { pending: original, after: first, place: Place::AtSender });
+                self.clogged.push(Clogged { pending: copy, after: second, place: Place::AtSender });
             }
         }
         self.digest = fold.digest();
+        if let Some(turn) = turn {
+            self.stay_in_line((from, to), turn, parts);
+        }
     }
 
     /// A stopped machine answers an envelope, if the link back brings answers.
     pub(super) fn refuse(&mut self, asker: NodeId, machine: NodeId, msg: M, cause: Cause) {
-        if self.system().links.get(machine, asker).answers {
+        if self.system().links.get(machine, asker).brings_answers() {
             self.send(machine, asker, msg, cause.then(ANSWER), Form::Refused);
         }
     }

@@ -1,14 +1,16 @@
 //! How faults begin and end in a run: what they take from the air, which nodes they take down or ail.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Sim, Starting, Step, UNSET, What};
+use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Place, Sim, Starting, Step, UNSET, What};
 use crate::actor::{DiskError, Message};
 use crate::clock::{Clocks, Luck};
 use crate::fault::DiskIll;
 use crate::id::{NodeId, Timer};
 use crate::network::{Active, Disturbance};
 use crate::plight::{Ailment, Harm, Plight};
+use crate::road::Transport;
 use crate::schedule::{Blow, Change};
 use crate::seed::{Cause, mix, name_hash};
 use crate::time::{Duration, Instant};
@@ -23,20 +25,23 @@ impl<M: Message> Sim<M> {
         let cause = Cause::root("fault", "step", self.number);
         let step = self.stepped(None, what, cause, 0);
         match change {
-            Change::DisturbanceBegins { lineage, drawn } => {
+            Change::DisturbanceBegins { lineage, until, drawn } => {
                 self.log_each(&drawn, |node| Entry::Struck { node });
-                let severed = match &ground.plan.disturbances[fault as usize] {
-                    Some(Disturbance::Split { split, .. }) => Some(split.severed(&drawn, self.nodes.len())),
-                    _ => None,
+                let (severed, node) = match &ground.plan.disturbances[fault as usize] {
+                    Some(Disturbance::Split { split, .. }) => (Some(split.severed(&drawn, self.nodes.len())), None),
+                    Some(Disturbance::Swizzle) => (None, drawn.first().copied()),
+                    _ => (None, None),
                 };
                 let at = self.weather.active.partition_point(|other| other.fault <= fault);
-                self.weather.active.insert(at, Active { fault, lineage, severed });
+                self.weather.active.insert(at, Active { fault, lineage, until, severed, node });
                 self.take_flight(at);
                 self.hold_flight(fault);
             }
             Change::DisturbanceEnds { drawn } => {
                 self.log_each(&drawn, |node| Entry::Released { node });
-                if let Some(at) = self.weather.active.iter().position(|active| active.fault == fault) {
+                let of_it =
+                    |active: &Active| active.fault == fault && active.node.is_none_or(|node| drawn.contains(&node));
+                if let Some(at) = self.weather.active.iter().position(of_it) {
                     self.weather.active.remove(at);
                 }
                 self.let_go();
@@ -71,6 +76,7 @@ impl<M: Message> Sim<M> {
         let mut taken = 0;
         for pending in self.queue.iter().chain(self.clogged.iter().map(|clogged| &clogged.pending)) {
             if let What::Letter { from, to, letter, .. } = pending.what
+                && self.ground.system.links.get(from, to).transport == Transport::Datagram
                 && let slot = &mut self.letters.slots[letter as usize]
                 && slot.as_ref().is_some_and(|msg| active.cuts(disturbance, from, to, msg.kind()))
             {
@@ -93,6 +99,7 @@ impl<M: Message> Sim<M> {
         let ground = self.ground.clone();
         let this = &mut self.nodes[node.0 as usize];
         this.down += 1;
+        this.dark += u32::from(blow == Blow::PowerLoss);
         match blow {
             Blow::Ails(_) | Blow::Crash | Blow::CrashSwapping => {}
             Blow::CrashWiping => this.disk.wipe(),
@@ -125,11 +132,12 @@ impl<M: Message> Sim<M> {
             Err(panic) => return self.found(node, &*panic),
         };
         for owed in owed {
-            if ground.system.links.get(node, owed.from).answers {
+            if self.tells(node, owed.from) {
                 self.send(node, owed.from, owed.msg, owed.cause.then(ANSWER), Form::Reset);
             }
         }
         self.lose_what_waits(node);
+        self.disconnect(node);
     }
 
     /// Each of these nodes has the disk of the one before it by name, the first that of the last.
@@ -157,7 +165,7 @@ impl<M: Message> Sim<M> {
             if let Due::Event(Pending { cause, what: What::Letter { from, letter, form, .. }, .. }) = due
                 && let Some(msg) = self.letters.take(letter)
                 && form == Form::Message
-                && self.system().links.get(node, from).answers
+                && self.tells(node, from)
             {
                 self.send(node, from, msg, cause.then(ANSWER), Form::Reset);
             }
@@ -172,6 +180,7 @@ impl<M: Message> Sim<M> {
         }
         let this = &mut self.nodes[node.0 as usize];
         this.down -= 1;
+        this.dark -= u32::from(blow == Blow::PowerLoss);
         if this.down == 0 {
             self.up[node.0 as usize] = true;
             this.last = self.number;
@@ -370,7 +379,7 @@ impl<M: Message> Sim<M> {
             // Its entry in the queue finds nothing when it pops.
             let Some(msg) = self.letters.slots[*letter as usize].take() else { continue };
             *letter = self.letters.put(msg);
-            self.clogged.push(Clogged { pending, after: Duration::ZERO });
+            self.clogged.push(Clogged { pending, after: Duration::ZERO, place: Place::OnTheWay });
         }
     }
 
@@ -379,17 +388,24 @@ impl<M: Message> Sim<M> {
         if self.clogged.is_empty() {
             return;
         }
-        for Clogged { pending, after } in std::mem::take(&mut self.clogged) {
+        // On a stream, what is still held holds what was sent behind it.
+        let mut behind = BTreeSet::new();
+        for clogged @ Clogged { pending, .. } in std::mem::take(&mut self.clogged) {
             let What::Letter { from, to, letter, .. } = pending.what else { continue };
             let Some(msg) = &self.letters.slots[letter as usize] else {
                 // It was taken from the air while it waited.
                 self.letters.free.push(letter);
                 continue;
             };
-            if self.weather.clog(from, to, msg.kind(), &self.ground.plan.disturbances).is_some() {
-                self.clogged.push(Clogged { pending, after });
+            if behind.contains(&(from, to))
+                || self.weather.clog(from, to, msg.kind(), &self.ground.plan.disturbances).is_some()
+            {
+                if self.ground.system.links.get(from, to).transport != Transport::Datagram {
+                    behind.insert((from, to));
+                }
+                self.clogged.push(clogged);
             } else {
-                self.queue.push(self.now + after, pending);
+                self.set_off(clogged);
             }
         }
     }

@@ -92,7 +92,7 @@ impl<M: Message> Sim<M> {
         self.count(1 + form as u64, u64::from(from.0) << 32 | u64::from(to.0) | u64::from(kind.0) << 48);
         if self.nodes[to.0 as usize].down > 0 {
             let step = self.stepped(None, Happening::Undelivered { from, to, kind }, cause, sent);
-            if form == Form::Message {
+            if form == Form::Message && self.tells(to, from) {
                 self.refuse(from, to, msg, cause);
             }
             return Some(step);

@@ -7,6 +7,7 @@
 mod effects;
 mod faults;
 mod happen;
+mod road;
 mod step;
 
 use std::collections::VecDeque;
@@ -24,6 +25,7 @@ use crate::names::Names;
 use crate::network::Weather;
 use crate::plight::Plight;
 use crate::queue::Queue;
+use crate::road::Roads;
 use crate::schedule::Cursor;
 use crate::seed::{Cause, Seed, name_hash};
 use crate::system::{Ground, Program};
@@ -48,6 +50,7 @@ pub struct Sim<M: Message> {
     up: Vec<bool>,
     dice: Dice,
     weather: Weather,
+    roads: Roads<Pending>,
     cursor: Cursor,
     syncs: u64,
     shared: M::Shared,
@@ -134,6 +137,15 @@ enum Due {
 struct Clogged {
     pending: Pending,
     after: Duration,
+    place: Place,
+}
+
+/// Where a clog holds an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Where it was sent: when it is let go, it still has to stand in line.
+    AtSender,
+    OnTheWay,
 }
 
 impl What {
@@ -178,6 +190,8 @@ struct Node<M: Message> {
     life: u32,
     /// How many faults hold it down.
     down: u32,
+    /// How many of them keep it without power.
+    dark: u32,
     timers: Vec<TimerSlot>,
     disk: Disk,
     last: u64,
@@ -189,6 +203,7 @@ impl<M: Message> Clone for Node<M> {
             actor: self.actor.boxed(),
             life: self.life,
             down: self.down,
+            dark: self.dark,
             timers: self.timers.clone(),
             disk: self.disk.clone(),
             last: self.last,
@@ -235,6 +250,7 @@ impl<M: Message> Clone for Sim<M> {
             up: self.up.clone(),
             dice: self.dice.clone(),
             weather: self.weather.clone(),
+            roads: self.roads.clone(),
             cursor: self.cursor.clone(),
             syncs: self.syncs,
             shared: self.shared.clone(),
@@ -256,6 +272,7 @@ impl<M: Message> Sim<M> {
             actor: machine.pristine.boxed(),
             life: 1,
             down: 0,
+            dark: 0,
             timers: Vec::new(),
             disk: Disk::default(),
             last: 0,
@@ -273,6 +290,7 @@ impl<M: Message> Sim<M> {
             up: vec![true; system.nodes.len()],
             dice,
             weather: Weather { touched: vec![0; system.faults().len()], ..Weather::default() },
+            roads: Roads::default(),
             cursor,
             syncs: 0,
             shared: system.shared.clone(),
@@ -402,7 +420,8 @@ impl<M: Message> Sim<M> {
         let letters = self.letters.slots.len() * size_of::<Option<M>>() + self.letters.free.len() * size_of::<u32>();
         let nodes: usize = self.nodes.iter().map(node).sum();
         let ailing: usize = self.plights.iter().flatten().map(|plight| plight.weight()).sum();
-        let aside = (self.first.len() + self.clogged.len()) * size_of::<Clogged>() + ailing;
+        let roads = self.roads.weight();
+        let aside = roads + (self.first.len() + self.clogged.len()) * size_of::<Clogged>() + ailing;
         size_of::<Self>() + self.queue.weight() + letters + nodes + aside + json_len(&self.shared)
     }
 

@@ -130,6 +130,8 @@ pub enum Entry {
         fault: Option<u32>,
         /// What calm would have done with it: the default.
         calm: Fate,
+        /// Whether it is altered on the way, and nobody sees that.
+        altered: bool,
         /// Whether it is a message of an actor; what a machine sends back by itself counts in no ordinal.
         form: Form,
     },

@@ -129,6 +129,10 @@ impl Story<'_> {
             Course::Answered { done, answer, .. } if done < now => {
                 let way = match answer {
                     Fate::Lost | Fate::Cut => "was lost",
+                    Fate::Corrupt => "was damaged on its way and discarded",
+                    Fate::Full => "was dropped where it was sent",
+                    Fate::Refused => "was refused",
+                    Fate::Reset(_) => "was reset with its connection",
                     Fate::Arrives(_) | Fate::ArrivesTwice(..) => "is on its way",
                     Fate::Held(_) | Fate::HeldTwice(..) => "is held up on its way",
                 };

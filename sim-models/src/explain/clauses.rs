@@ -35,7 +35,9 @@ pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], de
     }
     // What is lost of somebody who has a part in it is told already.
     let lost = |event: u64| {
-        moments.iter().any(|it| it.event == event && matches!(it.what, What::Sent { fate: Fate::Lost, .. }))
+        moments.iter().any(|it| {
+            it.event == event && matches!(it.what, What::Sent { fate, .. } if fate != Fate::Cut && fate.is_lost())
+        })
     };
     let odd = story.decided.iter().filter(|it| it.is_odd() && !(it.said == Said::Lost && lost(it.event)));
     let odd = odd.map(|it| teller.odd(it));
@@ -219,7 +221,7 @@ impl Moment {
             What::Arrived { from, word, late: true, .. } => {
                 format!("the answer of {} to {word} comes to {here}, where nobody waits for it any more", name(*from))
             }
-            What::Sent { to, word, fate: Fate::Lost | Fate::Cut, .. } => {
+            What::Sent { to, word, fate, .. } if fate.is_lost() => {
                 format!("what {here} says to {} is lost: {word}", name(*to))
             }
             What::Fact { name, count: 1 } => format!("{here} records: {name}"),

@@ -15,13 +15,13 @@ mod workload;
 
 use std::sync::Arc;
 
-use sim_core::{FaultError, Link, NodeId, Prepared, Ratio, System};
+use sim_core::{FaultError, Link, NodeId, Prepared, System};
 
 pub use service::Service;
 pub use store::Store;
 
 use crate::message::Msg;
-use crate::program::{LinkDef, Program, Role};
+use crate::program::{Program, Role};
 use crate::shelf::Shelves;
 
 /// The system that a program describes, with the program's faults in it.
@@ -65,6 +65,6 @@ pub fn prepare(program: &Arc<Program>) -> Result<Prepared<Msg>, FaultError> {
 }
 
 /// Links of a scenario also bring back that nobody is there, or that whoever was there has crashed.
-fn link(def: &LinkDef) -> Link {
-    Link { latency: def.latency.clone(), loss: def.loss, duplicate: Ratio::ZERO, answers: true }
+fn link(link: &Link) -> Link {
+    Link { answers: true, ..link.clone() }
 }

@@ -780,7 +780,8 @@ impl Actor<Msg> for Store {
             // Whoever ran a transaction has crashed: its machine closed the connection.
             Event::Reset { msg: Msg::Rollback { txn, .. }, .. } => self.forget(cx, program, txn),
             // Or has crashed before it heard that an operation of its opened one here.
-            Event::Refused { msg: Msg::Answer { open: Some(txn), .. }, .. } => self.forget(cx, program, txn),
+            Event::Refused { msg: Msg::Answer { open: Some(txn), .. }, .. }
+            | Event::Reset { msg: Msg::Answer { open: Some(txn), .. }, .. } => self.forget(cx, program, txn),
             Event::Reset { .. } | Event::Refused { .. } | Event::Synced(..) => {}
         }
         self.go_on(cx, program, def);

@@ -82,8 +82,36 @@ pub static LINK: Object = Object {
     fields: &[
         Field::new("latency", Shape::Dist, "How long a message is on its way.").or("0s"),
         Field::new("loss", Shape::Ratio, "The share of messages that never arrive.").or("0%"),
-        Field::new("bandwidth", Shape::Text, "How much fits through.").or("unlimited").not_yet(),
-        Field::new("stream", Shape::Any, "Behave as TCP does: in order, loss becomes delay.").not_yet(),
+        Field::new("corruption", Shape::Ratio, "The share of messages that are damaged on their way.").or("0%"),
+        Field::new("checksum", Shape::Bool, "Discard a damaged message; without, a number in it is altered.")
+            .or("true"),
+        Field::new("bandwidth", Shape::Text, "How much it carries, such as 10MB/s; others stand in line.")
+            .or("unlimited"),
+        Field::new("queue", QUEUE, "Messages that stand in line behind the one whose turn it is.").or("unlimited"),
+        Field::new("full", FULL, "Which is dropped when more come: the last, or any.").or("tail"),
+        Field::new("size", Shape::Text, "How large a message is.").or("1KB"),
+        Field::new("transport", TRANSPORTS, "Whether loss and delay are seen, or only time: as TCP does.")
+            .or("datagram"),
+    ],
+    any_of: &[],
+};
+
+const FULL: Shape = Shape::Choice { now: &["tail", "random"], later: &[] };
+const TRANSPORTS: Shape =
+    Shape::OneOf(&[Shape::Choice { now: &["datagram", "stream"], later: &[] }, Shape::Object(&TRANSPORT)]);
+
+static TRANSPORT: Object = Object {
+    what: "a transport",
+    fields: &[Field::new("stream", Shape::Object(&STREAM), "In order; what is lost is sent again.").required()],
+    any_of: &[],
+};
+
+static STREAM: Object = Object {
+    what: "a stream",
+    fields: &[
+        Field::new("retransmit", Shape::Duration, "The wait before the first retransmission; it doubles.").or("200ms"),
+        Field::new("max", Shape::Duration, "The longest wait.").or("60s"),
+        Field::new("tries", Shape::Int { min: 0, max: 65_535 }, "Retransmissions before it is reset.").or("15"),
     ],
     any_of: &[],
 };

@@ -110,7 +110,9 @@ fn an_object_of_the_wrong_form_is_told_what_would_be_right() {
     check_field(r#""titel": "x""#, &[r#"titel: "titel" is not a field of a scenario; did you mean "title"?"#]);
     check_field(
         r#""network": {"speed": 1}"#,
-        &[r#"network.speed: "speed" is not a field of a link; fields are latency, loss, bandwidth and stream"#],
+        &[
+            r#"network.speed: "speed" is not a field of a link; fields are latency, loss, corruption, checksum, bandwidth, queue, full, size and transport"#,
+        ],
     );
     check_field(
         r#""metrics": {"m": {"cuont": "a"}}"#,

@@ -52,12 +52,25 @@ impl Letter {
     }
 }
 
+/// What is said of an envelope that does not arrive; of one that is taken on its way, too.
+fn gone(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Corrupt => "damaged and discarded",
+        Fate::Full => "dropped from a full line",
+        Fate::Refused => "refused",
+        Fate::Reset(_) => "reset with its connection",
+        Fate::Lost | Fate::Cut | Fate::Arrives(_) | Fate::ArrivesTwice(..) | Fate::Held(_) | Fate::HeldTwice(..) => {
+            "lost"
+        }
+    }
+}
+
 pub(super) fn length_of(fate: Fate) -> Option<Duration> {
     match fate {
         Fate::Arrives(after) | Fate::ArrivesTwice(after, _) => Some(after),
         // How long it was held up before that only the run can tell.
         Fate::Held(after) | Fate::HeldTwice(after, _) => Some(after),
-        Fate::Lost | Fate::Cut => None,
+        Fate::Lost | Fate::Corrupt | Fate::Full | Fate::Refused | Fate::Reset(_) | Fate::Cut => None,
     }
 }
 
@@ -113,7 +126,7 @@ impl<T: Tape> Clues<'_, T> {
     pub(super) fn letters(&mut self, event: u64) -> Vec<Letter> {
         let entries = self.tape.entries(event).into_iter().enumerate();
         let letters = entries.filter_map(|(at, entry)| match entry {
-            Entry::Sent { from, to, kind, cause, fate, fault, calm, form: Form::Message } => {
+            Entry::Sent { from, to, kind, cause, fate, fault, calm, form: Form::Message, .. } => {
                 Some(Letter { event, entry: at as u32, from, to, kind, cause, fate, fault, calm })
             }
             _ => None,
@@ -345,10 +358,14 @@ impl<T: Tape> Clues<'_, T> {
 
     /// Why an envelope did not arrive by some event, if it was lost: a fault, or the network by itself.
     pub(super) fn lost(&mut self, letter: &Letter, by: u64) -> Option<Reason> {
-        let says = format!("{} was lost", self.way(letter));
+        let says = format!("{} was {}", self.way(letter), gone(letter.fate));
         match (letter.fate, letter.fault) {
-            (Fate::Lost | Fate::Cut, Some(fault)) => Some(self.fault(fault, Link::Lost, &says)),
-            (Fate::Lost | Fate::Cut, None) => Some(self.decision(letter.event, letter.entry, Link::Lost, &says)),
+            (Fate::Lost | Fate::Corrupt | Fate::Full | Fate::Refused | Fate::Reset(_) | Fate::Cut, Some(fault)) => {
+                Some(self.fault(fault, Link::Lost, &says))
+            }
+            (Fate::Lost | Fate::Corrupt | Fate::Full | Fate::Refused | Fate::Reset(_) | Fate::Cut, None) => {
+                Some(self.decision(letter.event, letter.entry, Link::Lost, &says))
+            }
             (Fate::Arrives(after) | Fate::ArrivesTwice(after, _), _) => {
                 let sent = self.at(letter.event);
                 let due = sent + after;

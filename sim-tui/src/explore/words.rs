@@ -71,6 +71,10 @@ pub(crate) fn fate(fate: Fate) -> String {
         }
         Fate::Lost => "lost".to_owned(),
         Fate::Cut => "cut".to_owned(),
+        Fate::Corrupt => "damaged, and discarded where it is received".to_owned(),
+        Fate::Full => "dropped from a full line".to_owned(),
+        Fate::Refused => "refused".to_owned(),
+        Fate::Reset(after) => format!("reset with its connection after {}", short(after.nanos())),
         Fate::Held(after) => format!("held, then arrives after {}", short(after.nanos())),
         Fate::HeldTwice(first, second) => {
             format!("held, then arrives twice, after {} and {}", short(first.nanos()), short(second.nanos()))
