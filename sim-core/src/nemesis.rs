@@ -84,14 +84,15 @@ pub const GENERAL: &[(&str, &[&str])] = &[
     (
         "clock",
         &[
-            "clock NODE step +10ms..+10s",
-            "clock NODE step -10ms..-10s",
-            "clock NODE drift +1ppm..+500ppm",
+            "clock NODE step +10ms..+2m",
+            "clock NODE step -10ms..-2m",
+            "clock NODE drift +10ppm..+5000ppm",
+            "clock NODE drift -10ppm..-5000ppm",
             "clock NODE leap +1s",
             "clock NODE smear +1s..2s for 10s..60s",
             "clock NODE discipline ±1ms..100ms per 1s..64s",
             "clock NODE freeze for 100ms..10s",
-            "clock NODE strobe +4ms..1s per 1ms..1s for 1s..30s",
+            "clock NODE strobe +4ms..1m per 1ms..1s for 1s..30s",
         ],
     ),
     (
