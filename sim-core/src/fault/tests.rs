@@ -207,7 +207,12 @@ fn an_amount_says_what_it_is() {
     refused("slow db 10", "10", 9, &format!("\"10\" stands where a factor such as x10 should{slow}"));
     refused("slow db ten", "ten", 9, "\"ten\" is not a factor; write \"x10\" or \"x1.5\"");
     refused("slow db x0", "x0", 9, "\"x0\" would take no time; write a factor above zero");
-    refused("clock db", "", 9, &format!("step, drift, freeze or strobe is missing at the end{clock}"));
+    refused(
+        "clock db",
+        "",
+        9,
+        &format!("step, leap, smear, drift, freeze, strobe or discipline is missing at the end{clock}"),
+    );
     refused("clock db jump", "jump", 10, &format!("\"jump\" stands where step, drift, freeze or strobe should{clock}"));
     refused("clock db drift +80", "+80", 16, "\"+80\" is not a rate; write \"+80ppm\" or \"-0.5ppm\"");
     refused("clock db step -160", "-160", 15, "160 has no unit; write \"160ms\" or another of ns, us, ms, s, m, h, d");

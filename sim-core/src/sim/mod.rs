@@ -257,7 +257,7 @@ impl<M: Message> Sim<M> {
             life: 1,
             down: 0,
             timers: Vec::new(),
-            disk: Disk::default(),
+            disk: Disk::holding(machine.files.clone()),
             last: 0,
         };
         let mut sim = Sim {
