@@ -32,6 +32,11 @@ pub(crate) enum Put {
 }
 
 impl Disk {
+    /// A disk with these files on it, all durable.
+    pub(crate) fn holding(files: Files) -> Self {
+        Disk { written: files.clone(), durable: files, ..Disk::default() }
+    }
+
     pub(crate) fn put(&mut self, put: Put, file: Arc<str>, record: Arc<[u8]>) {
         match put {
             Put::Behind => self.written.append(file, record),

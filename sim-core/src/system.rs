@@ -13,6 +13,7 @@ use crate::dice::{Addressee, Group, Rest, Ruling};
 use crate::digest::{json_len, state_fingerprint};
 use crate::dist::Dist;
 use crate::fault::{Fault, FaultError};
+use crate::files::Files;
 use crate::id::{Kind, NodeId};
 use crate::names::Names;
 use crate::network::{Link, Links};
@@ -70,6 +71,7 @@ pub(crate) struct Machine<M: Message> {
     pub(crate) pristine: Arc<dyn Program<M>>,
     pub(crate) clock: Clock,
     pub(crate) discipline: Option<Discipline>,
+    pub(crate) files: Files,
     pub(crate) sync: Dist,
 }
 
@@ -153,8 +155,8 @@ impl<M: Message> System<M> {
             self.group_names.len() - 1
         });
         self.groups.push(Group(at as u32));
-        let (clock, discipline, sync) = (Clock::default(), None, Dist::ZERO);
-        self.nodes.push(Machine { pristine: Arc::new(actor), clock, discipline, sync });
+        let (clock, discipline, files, sync) = (Clock::default(), None, Files::default(), Dist::ZERO);
+        self.nodes.push(Machine { pristine: Arc::new(actor), clock, discipline, files, sync });
         self.names.add_node(name)
     }
 
@@ -171,6 +173,11 @@ impl<M: Message> System<M> {
     /// Sets how long a sync of a node's disk takes; no time by default.
     pub fn disk(&mut self, node: NodeId, sync: Dist) {
         self.nodes[node.0 as usize].sync = sync;
+    }
+
+    /// Puts a record behind the others of a file on the disk of a node, where it is durable before the run begins.
+    pub fn file(&mut self, node: NodeId, file: impl Into<Arc<str>>, record: impl Into<Arc<[u8]>>) {
+        self.nodes[node.0 as usize].files.append(file.into(), record.into());
     }
 
     /// Sets how every link behaves that is not set by itself.

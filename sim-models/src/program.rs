@@ -46,6 +46,13 @@ pub struct EdgeRef(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Reason(pub u16);
 
+impl Reason {
+    /// The disk of a store did not keep a change, or does not give its files. Its number is apart from those of the others, which
+    /// stay as they are.
+    pub const DISK: Reason = Reason(u16::MAX);
+    const DISK_NAME: &str = "disk";
+}
+
 macro_rules! system_reasons {
     ($($name:ident = $number:literal $text:literal $about:literal;)*) => {
         impl Reason {
@@ -199,6 +206,22 @@ pub struct StoreDef {
     pub commit: Dist,
     /// Whether a crash takes the data.
     pub volatile: bool,
+    /// What it answers after; none: as synced, and without a disk where nothing can happen to one.
+    pub durable: Option<Durable>,
+    /// Whether each record on the disk has a checksum.
+    pub checksum: bool,
+    /// How long a sync of its disk takes.
+    pub sync: Dist,
+}
+
+/// How far a change is on its way to the disk when a store answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durable {
+    /// A sync has made it durable.
+    #[default]
+    Synced,
+    /// It is written; a sync follows by itself.
+    Written,
 }
 
 /// A workload.
@@ -875,7 +898,16 @@ impl Program {
 
     /// The words for a reason.
     pub fn reason(&self, reason: Reason) -> &str {
-        &self.reasons[reason.0 as usize]
+        if reason == Reason::DISK { Reason::DISK_NAME } else { &self.reasons[reason.0 as usize] }
+    }
+
+    /// The reason of that name, when something may fail with it.
+    pub fn reason_named(&self, name: &str) -> Option<Reason> {
+        if name == Reason::DISK_NAME {
+            return Some(Reason::DISK);
+        }
+        let known = self.reasons.iter().position(|reason| reason == name)?;
+        u16::try_from(known).ok().map(Reason)
     }
 
     /// The service of a declared node, if it is one.

@@ -237,7 +237,7 @@ impl Model {
         let Pieces { document, changed, faults, rest, until } = pieces;
         let own_faults = program.faults.iter().filter(|fault| !fault.is_off()).cloned().collect();
         let program = Arc::new(Program { faults: Vec::new(), until, ..program });
-        let mut system: System<Msg> = interp::system(&program);
+        let mut system: System<Msg> = interp::laid_out(&program, &faults);
         for fault in &faults {
             system.fault(fault.clone());
         }
@@ -266,7 +266,7 @@ impl Model {
     /// # Panics
     /// When a fault names a node that is not there; take only faults that fitted this model.
     pub fn with(&self, faults: Vec<Fault>, rest: Rest) -> Model {
-        let mut system = interp::system(&self.program);
+        let mut system = interp::laid_out(&self.program, &faults);
         if let Some(rebuild) = &self.rebuild {
             rebuild(&mut system);
         }

@@ -52,6 +52,9 @@ pub struct Shelves {
     /// Who waits for a condition about maps of a service, by whose maps they are.
     #[serde(serialize_with = "as_pairs")]
     watching: BTreeMap<NodeRef, Vec<Waiter>>,
+    /// Of stores that write to their disks: the last record whose facts the judge was told of.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    told: BTreeMap<NodeRef, u64>,
 }
 
 /// A timer that rings when what it waits for has changed.
@@ -131,6 +134,14 @@ impl Cells {
         self.set(key, value, now);
         if let Some(cell) = self.0.get_mut(key) {
             cell.version = version;
+        }
+    }
+
+    /// Puts a cell back as it was; none empties it.
+    pub(crate) fn put_back(&mut self, key: &Value, cell: Option<Cell>) {
+        match cell {
+            Some(cell) => _ = self.0.insert(key.clone(), cell),
+            None => _ = self.0.remove(key),
         }
     }
 
@@ -220,7 +231,7 @@ impl Shelves {
     pub fn new(program: &Program) -> Self {
         let fresh = |map: &crate::program::MapDef| if map.memory { Cells::default() } else { Cells::new(&map.initial) };
         let maps = program.maps.iter().map(fresh).collect();
-        Shelves { maps, holding: BTreeMap::new(), watching: BTreeMap::new() }
+        Shelves { maps, holding: BTreeMap::new(), watching: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     /// One map.
@@ -231,6 +242,17 @@ impl Shelves {
     /// One map, to change it.
     pub fn map_mut(&mut self, map: MapRef) -> &mut Cells {
         &mut self.maps[map.0 as usize]
+    }
+
+    /// The last record of a store whose facts the judge was told of.
+    pub(crate) fn told(&self, store: NodeRef) -> u64 {
+        self.told.get(&store).copied().unwrap_or_default()
+    }
+
+    /// The judge was told of all facts up to this record.
+    pub(crate) fn tell(&mut self, store: NodeRef, record: u64) {
+        let told = self.told.entry(store).or_default();
+        *told = record.max(*told);
     }
 
     /// Notes who waits for a running key.

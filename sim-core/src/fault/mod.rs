@@ -475,6 +475,28 @@ impl Fault {
         }
     }
 
+    /// Whether it may take or change what a node of that name has written, or keep it from being durable.
+    pub fn touches_disk_of(&self, node: &str) -> bool {
+        let Fault::Timed(Timed { verb, .. }) = self else { return false };
+        let target = match verb {
+            Verb::Crash { target, disk: Disk::Wiped | Disk::Swapped }
+            | Verb::PowerLoss { target }
+            | Verb::Disk { target, .. } => target,
+            Verb::Crash { disk: Disk::Kept, .. }
+            | Verb::Pause { .. }
+            | Verb::Slow { .. }
+            | Verb::Clock { .. }
+            | Verb::Partition { .. }
+            | Verb::Cut { .. }
+            | Verb::Loss { .. }
+            | Verb::BurstLoss { .. }
+            | Verb::Delay { .. }
+            | Verb::Duplicate { .. }
+            | Verb::Clog { .. } => return false,
+        };
+        !self.is_off() && target.nodes().covers(node)
+    }
+
     /// Its verb, as [`VERBS`] has it: `loss`, `crash`, `drop`.
     pub fn verb(&self) -> &'static str {
         // Only a time stands before the verb, and no time is a verb.

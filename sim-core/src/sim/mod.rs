@@ -274,7 +274,7 @@ impl<M: Message> Sim<M> {
             down: 0,
             dark: 0,
             timers: Vec::new(),
-            disk: Disk::default(),
+            disk: Disk::holding(machine.files.clone()),
             last: 0,
         };
         let mut sim = Sim {

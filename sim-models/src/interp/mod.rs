@@ -5,6 +5,7 @@ mod branch;
 mod cells;
 mod exec;
 mod inside;
+mod journal;
 mod once;
 mod retry;
 mod service;
@@ -15,7 +16,7 @@ mod workload;
 
 use std::sync::Arc;
 
-use sim_core::{FaultError, Link, NodeId, Prepared, System};
+use sim_core::{Fault, FaultError, Link, NodeId, Prepared, Ratio, System};
 
 pub use service::Service;
 pub use store::Store;
@@ -26,6 +27,15 @@ use crate::shelf::Shelves;
 
 /// The system that a program describes, with the program's faults in it.
 pub fn system(program: &Arc<Program>) -> System<Msg> {
+    let mut system = laid_out(program, &program.faults);
+    for fault in &program.faults {
+        system.fault(fault.clone());
+    }
+    system
+}
+
+/// The system that a program describes, as it must be to stand these faults, and without them.
+pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> {
     let mut system = System::new();
     system.kinds(program.kinds.iter().map(String::as_str));
     for class in &program.classes {
@@ -35,7 +45,16 @@ pub fn system(program: &Arc<Program>) -> System<Msg> {
         let name = program.replica_name(NodeId(index as u32));
         let group = &program.node(*node).name;
         match &program.node(*node).role {
-            Role::Store(_) => system.replica(&name, group, Store::new(program.clone(), *node)),
+            Role::Store(def) => {
+                let journal = journal::journal(program, *node, &name, faults);
+                let store = Store::new(program.clone(), *node, journal.clone());
+                let id = system.replica(&name, group, store);
+                if journal.is_some() {
+                    system.disk(id, def.sync.clone());
+                    system.file(id, journal::FILE, journal::first_record(program, *node, def.checksum));
+                }
+                id
+            }
             Role::Service(_) | Role::Workload(_) => {
                 system.replica(&name, group, Service::new(program.clone(), *node, *number))
             }
@@ -49,9 +68,6 @@ pub fn system(program: &Arc<Program>) -> System<Msg> {
                 system.link(*from, *to, link(def));
             }
         }
-    }
-    for fault in &program.faults {
-        system.fault(fault.clone());
     }
     system
 }

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, Event, Instant, Kind, NodeId, Timer, Unanswered};
+use sim_core::{Actor, Cause, Context, DiskError, Event, Files, Instant, Kind, NodeId, Sync, Timer, Unanswered};
 
+use super::journal::{FILE, Found, Journal};
 use super::service::{Kinds, WORK};
 use crate::expr::{EvalError, Expr};
-use crate::message::{CallId, Counted, Extra, FactChange, Msg, Names, Note, Operation, Outcome, TxnId};
-use crate::program::{MapRef, NodeRef, OnceDef, Program, Reason, StepRef, StoreDef, Template, Var, Verb};
+use crate::message::{CallId, Counted, Extra, FactChange, Msg, Names, Note, Operation, Outcome, Tone, TxnId};
+use crate::program::{Durable, MapRef, NodeRef, OnceDef, Program, Reason, StepRef, StoreDef, Template, Var, Verb};
 use crate::shelf::{self, Admission, AtCell, Cell, Kept, Shelves, as_pairs};
 use crate::slab::{Key, Slab};
 use crate::value::Value;
@@ -43,6 +44,9 @@ pub struct Store {
     /// Operations that are to be tried now, in order; empty between events.
     ready: VecDeque<Key>,
     begun: u64,
+    /// Of one that writes to its disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<Box<Journal>>,
 }
 
 /// An operation under way.
@@ -107,7 +111,7 @@ enum Tried {
 
 impl Store {
     /// A store before its first start.
-    pub(super) fn new(program: Arc<Program>, me: NodeRef) -> Self {
+    pub(super) fn new(program: Arc<Program>, me: NodeRef, journal: Option<Journal>) -> Self {
         Store {
             kinds: Kinds::of(&program),
             program,
@@ -122,6 +126,7 @@ impl Store {
             holding: BTreeMap::new(),
             ready: VecDeque::new(),
             begun: 0,
+            journal: journal.map(Box::new),
         }
     }
 
@@ -135,7 +140,10 @@ impl Store {
         }
     }
 
-    fn start(&self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef) {
+    fn start(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef, files: &Files) {
+        if self.journal.is_some() {
+            return self.read_again(cx, program, files);
+        }
         if !def.volatile || cx.life() == 1 {
             return;
         }
@@ -273,12 +281,24 @@ impl Store {
         }
         self.free_worker(cx, program, key);
         cx.because(cause);
+        if self.journal.as_ref().is_some_and(|journal| journal.unreadable) {
+            return self.answer(cx, key, Outcome::Error(Reason::DISK), Extra::None);
+        }
         match self.try_now(cx, program, key, &operation) {
             Tried::Answer(outcome, extra) => {
                 cx.because(cause);
-                self.answer(cx, key, outcome, extra);
+                if self.journal.is_some() {
+                    let facts = if let Operation::Commit { facts, .. } = &operation { &facts[..] } else { &[] };
+                    let facts = if outcome.tone() == Tone::Ok { facts } else { &[] };
+                    self.write_down(cx, key, facts, outcome, extra);
+                } else {
+                    self.answer(cx, key, outcome, extra);
+                }
             }
             Tried::Waits => {
+                if let Some(journal) = &mut self.journal {
+                    journal.forget_touched();
+                }
                 if let Some(txn) = txn.and_then(|txn| self.txns.get_mut(&txn)) {
                     txn.waiting.push(key);
                 }
@@ -442,6 +462,7 @@ impl Store {
                 txn.writes.insert(place, Write { value: value.clone(), version, at: now, kept: None });
             }
             None => {
+                self.touches(cx, map, at);
                 cx.shared_mut().map_mut(map).set(at, value.clone(), now);
                 self.changed(cx, program, map, at);
             }
@@ -480,8 +501,21 @@ impl Store {
     fn changed(&mut self, cx: &mut Cx<'_>, program: &Program, map: MapRef, key: &Value) {
         if program.map(map).watched {
             let value = cx.shared().map(map).value(key);
-            cx.note(Note::Cell { map, key: key.clone(), value });
+            self.tell(cx, Note::Cell { map, key: key.clone(), value });
         }
+        self.wake(cx);
+    }
+
+    /// Tells the judge, once what is told is durable.
+    fn tell(&mut self, cx: &mut Cx<'_>, note: Note) {
+        match &mut self.journal {
+            Some(journal) if journal.holds_back() => journal.tell_later(note),
+            Some(_) | None => cx.note(note),
+        }
+    }
+
+    /// Lets those look again who wait for a cell to change.
+    fn wake(&mut self, cx: &mut Cx<'_>) {
         for waiting in std::mem::take(&mut self.watching) {
             self.soon(cx, waiting);
         }
@@ -641,8 +675,9 @@ impl Store {
             return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
         };
         let now = cx.now();
-        cx.note(Note::Apart);
+        self.tell(cx, Note::Apart);
         for ((map, key), Write { value, version, kept, .. }) in writes {
+            self.touches(cx, map, &key);
             let cells = cx.shared_mut().map_mut(map);
             match kept.and_then(|(step, kept)| Some((Self::once_of(program, step)?, kept))) {
                 Some((once, Kept { outcome, ended })) => {
@@ -653,9 +688,9 @@ impl Store {
             self.changed(cx, program, map, &key);
         }
         for (fact, key, times) in facts {
-            cx.note(Note::Fact(*fact, key.clone(), *times));
+            self.tell(cx, Note::Fact(*fact, key.clone(), *times));
         }
-        cx.note(Note::Together);
+        self.tell(cx, Note::Together);
         self.end(cx, program, txn, None);
         Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
     }
@@ -682,7 +717,10 @@ impl Store {
         let now = cx.now();
         let admission = match txn {
             Some(txn) => self.admission_inside(cx, txn, def, &place),
-            None => cx.shared_mut().map_mut(def.map).once_begin(at, def, now),
+            None => {
+                self.touches(cx, def.map, at);
+                cx.shared_mut().map_mut(def.map).once_begin(at, def, now)
+            }
         };
         match admission {
             Admission::Run => {
@@ -744,7 +782,10 @@ impl Store {
                 let version = open.writes.get(&place).map_or(0, |write| write.version) + 1;
                 open.writes.insert(place, Write { value, version, at: now, kept: Some((reference, kept)) });
             }
-        } else if cx.shared_mut().map_mut(once.map).once_end(at, once, &kept.outcome, kept.ended, now) {
+            return Tried::Answer(Outcome::Ok(Value::Null), Extra::None);
+        }
+        self.touches(cx, once.map, at);
+        if cx.shared_mut().map_mut(once.map).once_end(at, once, &kept.outcome, kept.ended, now) {
             self.changed(cx, program, once.map, at);
             for waiting in self.holding.remove(&place).unwrap_or_default() {
                 self.soon(cx, waiting);
@@ -768,13 +809,104 @@ impl Store {
     }
 }
 
+/// A store that writes to its disk.
+impl Store {
+    /// A cell is about to be set outside of what a transaction will set.
+    #[inline]
+    fn touches(&mut self, cx: &Cx<'_>, map: MapRef, key: &Value) {
+        if let Some(journal) = &mut self.journal {
+            journal.touches((map, key.clone()), cx.shared().map(map).get(key).cloned());
+        }
+    }
+
+    /// Writes what an operation has changed, and answers it: now, or once that is durable.
+    fn write_down(&mut self, cx: &mut Cx<'_>, key: Key, facts: &[FactChange], outcome: Outcome, extra: Extra) {
+        let Some(journal) = &mut self.journal else { return };
+        let Some(record) = journal.record(cx.shared(), facts) else {
+            journal.forget_touched();
+            return self.answer(cx, key, outcome, extra);
+        };
+        cx.append(FILE, record);
+        match journal.durable {
+            Durable::Synced => journal.hold(key, outcome, extra),
+            Durable::Written => {
+                journal.forget_touched();
+                cx.shared_mut().tell(self.me, journal.last());
+                self.answer(cx, key, outcome, extra);
+            }
+        }
+    }
+
+    /// The disk has made durable what was written, and those who wait for that are answered; or it has not, and the change and all
+    /// that came after it are taken back.
+    fn synced(&mut self, cx: &mut Cx<'_>, done: Result<(), DiskError>) {
+        let Some(journal) = &mut self.journal else { return };
+        if done.is_ok() || journal.durable == Durable::Written {
+            for held in journal.synced() {
+                held.notes.into_iter().for_each(|note| cx.note(note));
+                cx.shared_mut().tell(self.me, held.number);
+                self.answer_because(cx, held.key, held.outcome, held.extra);
+            }
+            return;
+        }
+        let Some((record, held)) = journal.take_back(cx.shared_mut()) else { return };
+        cx.append(FILE, record);
+        for held in held {
+            self.answer_because(cx, held.key, Outcome::Error(Reason::DISK), Extra::None);
+        }
+        self.wake(cx);
+    }
+
+    fn answer_because(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome, extra: Extra) {
+        if let Some(asked) = self.operations.get(key) {
+            cx.because(asked.cause);
+            self.answer(cx, key, outcome, extra);
+        }
+    }
+
+    /// Makes the maps what the disk has of them. What was torn, or is known to have rotted, is as if it had never been written.
+    fn read_again(&mut self, cx: &mut Cx<'_>, program: &Program, files: &Files) {
+        let Some(journal) = &mut self.journal else { return };
+        journal.unreadable = !files.is_readable();
+        if journal.unreadable {
+            return;
+        }
+        let maps = &program.node(self.me).maps;
+        let Found { maps: found, facts, is_holed } = journal.read(files, maps, cx.shared().told(self.me));
+        if cx.life() == 1 && !is_holed {
+            // It is what the file says, as everybody knows.
+            return cx.shared_mut().tell(self.me, journal.last());
+        }
+        if is_holed {
+            let whole = journal.snapshot(found.iter().map(|(map, cells)| (*map, cells)));
+            cx.replace(FILE, whole);
+        }
+        cx.shared_mut().tell(self.me, journal.last());
+        cx.note(Note::Apart);
+        for (map, cells) in found {
+            let watched = program.map(map).watched;
+            let known = cx.shared().map(map).iter().chain(cells.iter());
+            let keys: BTreeSet<Value> = known.map(|(key, _)| key).filter(|_| watched).collect();
+            *cx.shared_mut().map_mut(map) = cells;
+            for key in keys {
+                let value = cx.shared().map(map).value(&key);
+                cx.note(Note::Cell { map, key, value });
+            }
+        }
+        for (fact, key, times) in facts {
+            cx.note(Note::Fact(fact, key, times));
+        }
+        cx.note(Note::Together);
+    }
+}
+
 impl Actor<Msg> for Store {
     fn handle(&mut self, event: Event<Msg>, cx: &mut Cx<'_>) {
         let program = self.program.clone();
         let program = &*program;
         let Some(def) = program.store(self.me) else { return };
         match event {
-            Event::Start(_) => self.start(cx, program, def),
+            Event::Start(files) => self.start(cx, program, def, &files),
             Event::Message { from, msg } => self.receive(cx, program, from, msg),
             Event::Timer(timer) => self.alarm_rings(timer),
             // Whoever ran a transaction has crashed: its machine closed the connection.
@@ -782,9 +914,13 @@ impl Actor<Msg> for Store {
             // Or has crashed before it heard that an operation of its opened one here.
             Event::Refused { msg: Msg::Answer { open: Some(txn), .. }, .. }
             | Event::Reset { msg: Msg::Answer { open: Some(txn), .. }, .. } => self.forget(cx, program, txn),
-            Event::Reset { .. } | Event::Refused { .. } | Event::Synced(..) => {}
+            Event::Synced(_, done) => self.synced(cx, done),
+            Event::Reset { .. } | Event::Refused { .. } => {}
         }
         self.go_on(cx, program, def);
+        if let Some(number) = self.journal.as_mut().and_then(|journal| journal.begin_sync()) {
+            cx.sync(Sync(number));
+        }
     }
 
     fn unanswered(&self) -> Vec<Unanswered<Msg>> {

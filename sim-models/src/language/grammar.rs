@@ -242,6 +242,14 @@ const STORE: &[Field] = &[
     Field::new("commit", Shape::Dist, "How long a commit takes.").or("0s"),
     Field::new("workers", WORKERS, "Operations at once.").or("unlimited"),
     Field::new("volatile", Shape::Bool, "Forgets everything in a crash.").or("false"),
+    Field::new(
+        "durable",
+        Shape::Choice { now: &["synced", "written"], later: &[] },
+        "Answers once a change is durable, or once it is written and may be lost with the power.",
+    )
+    .or("synced"),
+    Field::new("sync", Shape::Dist, "How long a sync of its disk takes.").or("0s, of a written one 1s"),
+    Field::new("checksum", Shape::Bool, "Knows a record on its disk that is torn or has rotted.").or("true"),
     Field::new("ttl", Shape::Duration, "How long a value stays after its set.").or("for ever").not_yet(),
     Field::new("capacity", COUNT_FROM_1, "How many cells it keeps, the last used ones.").or("unlimited").not_yet(),
     Field::new("replication", Shape::Any, "Copies on other nodes, and how they agree.").not_yet(),

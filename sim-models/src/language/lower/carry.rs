@@ -58,7 +58,7 @@ impl<'a> Lower<'a> {
 
     fn survey_reason(&mut self, value: View<'a>) {
         let Ok(reason) = value.text() else { return };
-        if !self.program.reasons.iter().any(|known| known == reason) {
+        if self.program.reason_named(reason).is_none() {
             self.program.reasons.push(reason.to_owned());
         }
     }

@@ -8,7 +8,7 @@ use super::steps::Inside;
 use crate::json::Key;
 use crate::language::View;
 use crate::problem::Problem;
-use crate::program::{BlockRef, BudgetDef, Catch, Clauses, Jitter, Reason, RetryDef};
+use crate::program::{BlockRef, BudgetDef, Catch, Clauses, Jitter, RetryDef};
 
 /// Retries that a budget holds when the file does not say.
 const BURST: u64 = 10;
@@ -55,10 +55,7 @@ impl<'a> Lower<'a> {
             "error" => Some(Catch::Error),
             "unknown" => Some(Catch::Unknown),
             "else" => Some(Catch::Else),
-            _ => {
-                let known = self.program.reasons.iter().position(|reason| reason == name);
-                known.map(|index| Catch::Reason(Reason(super::place(index))))
-            }
+            _ => self.program.reason_named(name).map(Catch::Reason),
         }
     }
 

@@ -7,8 +7,8 @@ use crate::json::Key;
 use crate::language::View;
 use crate::problem::Problem;
 use crate::program::{
-    Balance, BlockRef, ClockDef, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef, Role, ServiceDef, Slot,
-    SlotDef, StoreDef,
+    Balance, BlockRef, ClockDef, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef, Role, ServiceDef,
+    Slot, SlotDef, StoreDef,
 };
 use crate::value::Value;
 
@@ -208,14 +208,35 @@ fn balance(view: View<'_>) -> Result<Balance, Problem> {
 
 fn store(view: View<'_>) -> Result<StoreDef, Problem> {
     let dist = |field| view.or(field, sim_core::Dist::default(), View::dist);
+    let volatile = view.or("volatile", false, View::bool)?;
+    let durable = view.optional("durable", View::text)?.map(durable);
+    if volatile && durable.is_some() {
+        return Err(view
+            .need("durable")?
+            .error("a volatile store has nothing on a disk; leave \"durable\" or \"volatile\" out"));
+    }
+    let lag = match durable {
+        Some(Durable::Written) => sim_core::Dist::Constant(Duration::from_secs(1)),
+        Some(Durable::Synced) | None => sim_core::Dist::default(),
+    };
     Ok(StoreDef {
         workers: count_of(view, "workers")?,
         read: dist("read")?,
         set: dist("set")?,
         delete: dist("delete")?,
         commit: dist("commit")?,
-        volatile: view.or("volatile", false, View::bool)?,
+        volatile,
+        durable,
+        checksum: view.or("checksum", true, View::bool)?,
+        sync: view.or("sync", lag, View::dist)?,
     })
+}
+
+fn durable(word: &str) -> Durable {
+    match word {
+        "written" => Durable::Written,
+        _ => Durable::Synced,
+    }
 }
 
 fn clock(view: View<'_>) -> Result<Option<ClockDef>, Problem> {

@@ -376,12 +376,10 @@ impl<'a> Lower<'a> {
 
     /// The reason of that name, made when it is new.
     pub(super) fn reason(&mut self, name: &str) -> Reason {
-        let reasons = &mut self.program.reasons;
-        let index = reasons.iter().position(|reason| reason == name).unwrap_or_else(|| {
-            reasons.push(name.to_owned());
-            reasons.len() - 1
-        });
-        Reason(place(index))
+        self.program.reason_named(name).unwrap_or_else(|| {
+            self.program.reasons.push(name.to_owned());
+            Reason(place(self.program.reasons.len() - 1))
+        })
     }
 
     fn either(&mut self, value: View<'a>, step: View<'a>, inside: Inside) -> Written {

@@ -1,0 +1,439 @@
+//! What a store writes to its disk before it answers, and how it finds its cells again.
+//!
+//! One file holds one record for each change: the cells as they are after it, and the facts that happened with it. A store has a
+//! journal only where something may happen to its disk; elsewhere its cells lie on the shelves, as they do with a disk that never
+//! fails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use sim_core::seed::mix;
+use sim_core::{Files, Instant};
+
+use crate::message::{Extra, FactChange, Note, Outcome};
+use crate::program::{Durable, FactRef, MapRef, NodeRef, Program, Reason, Role};
+use crate::shelf::{Cell, Cells, Kept, Shelves};
+use crate::slab::Key;
+use crate::value::Value;
+
+/// The name of the file.
+pub(super) const FILE: &str = "journal";
+
+type Place = (MapRef, Value);
+
+/// What a store has written, and what of that is not durable yet.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Journal {
+    #[serde(skip)]
+    pub(super) durable: Durable,
+    #[serde(skip)]
+    checksum: bool,
+    /// Whether the disk gave nothing at the start of this life.
+    pub(super) unreadable: bool,
+    /// The number of the last record.
+    number: u64,
+    /// How many syncs have begun.
+    syncs: u32,
+    syncing: bool,
+    /// Whether something was written that no sync covers.
+    dirty: bool,
+    /// The cells that the operation under way has set, as they were before.
+    #[serde(skip)]
+    touched: Vec<(Place, Option<Cell>)>,
+    /// What the judge is told of it once it is durable.
+    #[serde(skip)]
+    notes: Vec<Note>,
+    /// Changes that the sync under way covers, and those since.
+    #[serde(skip)]
+    covered: Vec<Held>,
+    #[serde(skip)]
+    since: Vec<Held>,
+}
+
+/// A change whose answer waits for the disk.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) key: Key,
+    /// That of its record.
+    pub(super) number: u64,
+    pub(super) outcome: Outcome,
+    pub(super) extra: Extra,
+    pub(super) notes: Vec<Note>,
+    before: Vec<(Place, Option<Cell>)>,
+}
+
+/// One change, as it is written.
+#[derive(Clone, Debug, PartialEq)]
+struct Record {
+    number: u64,
+    cells: Vec<(Place, Option<Cell>)>,
+    facts: Vec<FactChange>,
+}
+
+/// What a start finds.
+pub(super) struct Found {
+    pub(super) maps: BTreeMap<MapRef, Cells>,
+    /// Facts that happened and of which nobody was told.
+    pub(super) facts: Vec<FactChange>,
+    /// Whether some record made no sense.
+    pub(super) is_holed: bool,
+}
+
+impl Journal {
+    pub(super) fn new(durable: Durable, checksum: bool) -> Self {
+        Journal {
+            durable,
+            checksum,
+            unreadable: false,
+            number: 0,
+            syncs: 0,
+            syncing: false,
+            dirty: false,
+            touched: Vec::new(),
+            notes: Vec::new(),
+            covered: Vec::new(),
+            since: Vec::new(),
+        }
+    }
+
+    /// Whether the judge is told of a change only once it is durable.
+    pub(super) fn holds_back(&self) -> bool {
+        self.durable == Durable::Synced
+    }
+
+    pub(super) fn tell_later(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+
+    /// A cell is about to be set.
+    pub(super) fn touches(&mut self, place: Place, before: Option<Cell>) {
+        self.touched.push((place, before));
+    }
+
+    /// The operation under way waits: it has changed nothing.
+    pub(super) fn forget_touched(&mut self) {
+        self.touched.clear();
+    }
+
+    /// The record of what the operation under way has changed, and the number of it; none when it changed nothing.
+    pub(super) fn record(&mut self, shelves: &Shelves, facts: &[FactChange]) -> Option<Arc<[u8]>> {
+        let after = |(map, key): &Place| shelves.map(*map).get(key).cloned();
+        self.touched.retain(|(place, before)| after(place) != *before);
+        if self.touched.is_empty() && facts.is_empty() {
+            return None;
+        }
+        let cells = self.touched.iter().map(|(place, _)| (place.clone(), after(place))).collect();
+        Some(self.written(cells, facts.to_vec()))
+    }
+
+    fn written(&mut self, cells: Vec<(Place, Option<Cell>)>, facts: Vec<FactChange>) -> Arc<[u8]> {
+        self.number += 1;
+        self.dirty = true;
+        Record { number: self.number, cells, facts }.bytes(self.checksum).into()
+    }
+
+    /// The number of the last record.
+    pub(super) fn last(&self) -> u64 {
+        self.number
+    }
+
+    /// Keeps an answer until what was written for it is durable.
+    pub(super) fn hold(&mut self, key: Key, outcome: Outcome, extra: Extra) {
+        let (before, notes) = (std::mem::take(&mut self.touched), std::mem::take(&mut self.notes));
+        self.since.push(Held { key, number: self.number, outcome, extra, notes, before });
+    }
+
+    /// The number of the sync that is to begin now; none when nothing is to be made durable or one is under way.
+    pub(super) fn begin_sync(&mut self) -> Option<u32> {
+        if self.syncing || !self.dirty {
+            return None;
+        }
+        (self.syncing, self.dirty) = (true, false);
+        self.covered = std::mem::take(&mut self.since);
+        self.syncs += 1;
+        Some(self.syncs)
+    }
+
+    /// What the sync has made durable, in its order.
+    pub(super) fn synced(&mut self) -> Vec<Held> {
+        self.syncing = false;
+        std::mem::take(&mut self.covered)
+    }
+
+    /// Takes back what the sync was to make durable and all that came after it and may stand on it: the cells as they were, the last
+    /// first, with the record that says so, and whose answers wait.
+    pub(super) fn take_back(&mut self, shelves: &mut Shelves) -> Option<(Arc<[u8]>, Vec<Held>)> {
+        self.syncing = false;
+        let held: Vec<Held> = self.covered.drain(..).chain(self.since.drain(..)).collect();
+        if held.is_empty() {
+            return None;
+        }
+        let mut places = BTreeMap::new();
+        for ((map, key), before) in held.iter().rev().flat_map(|held| held.before.iter().rev()) {
+            shelves.map_mut(*map).put_back(key, before.clone());
+            places.insert((*map, key.clone()), before.clone());
+        }
+        Some((self.written(places.into_iter().collect(), Vec::new()), held))
+    }
+
+    /// All cells as one record, to begin the file anew.
+    pub(super) fn snapshot<'c>(&mut self, maps: impl Iterator<Item = (MapRef, &'c Cells)>) -> Arc<[u8]> {
+        let cell = |map, (key, cell): (Value, &Cell)| ((map, key), Some(cell.clone()));
+        let cells = maps.flat_map(|(map, cells)| cells.iter().map(move |found| cell(map, found))).collect();
+        self.written(cells, Vec::new())
+    }
+
+    /// Reads the file again, for these maps; facts up to that number are known.
+    pub(super) fn read(&mut self, files: &Files, maps: &[MapRef], told: u64) -> Found {
+        let all: Vec<Option<Record>> = files.records(FILE).map(|bytes| Record::read(bytes, self.checksum)).collect();
+        let is_holed = all.iter().any(Option::is_none);
+        let mut records: Vec<Record> = all.into_iter().flatten().collect();
+        if self.checksum {
+            // What was misdirected is known by its number.
+            records.sort_by_key(|record| record.number);
+        }
+        let mut found =
+            Found { maps: maps.iter().map(|map| (*map, Cells::default())).collect(), facts: Vec::new(), is_holed };
+        self.number = told;
+        for Record { number, cells, facts } in records {
+            self.number = self.number.max(number);
+            for ((map, key), cell) in cells {
+                if let Some(cells) = found.maps.get_mut(&map) {
+                    cells.put_back(&key, cell);
+                }
+            }
+            if number > told {
+                found.facts.extend(facts);
+            }
+        }
+        found
+    }
+}
+
+/// What the disk of a store holds before the run: its maps as the file has them.
+pub(super) fn first_record(program: &Program, node: NodeRef, checksum: bool) -> Arc<[u8]> {
+    let shelves = Shelves::new(program);
+    let maps = program.node(node).maps.iter().map(|map| (*map, shelves.map(*map)));
+    Journal::new(Durable::Synced, checksum).snapshot(maps)
+}
+
+/// Whether a store of this program must write to its disk under these faults, and how.
+pub(super) fn journal(program: &Program, node: NodeRef, name: &str, faults: &[sim_core::Fault]) -> Option<Journal> {
+    let Role::Store(def) = &program.node(node).role else { return None };
+    let harmed = || faults.iter().any(|fault| fault.touches_disk_of(name));
+    let needs = !def.volatile && (def.durable.is_some() || harmed());
+    needs.then(|| Journal::new(def.durable.unwrap_or_default(), def.checksum))
+}
+
+/// Bytes, so that torn and rotten records come as they do on disks.
+impl Record {
+    fn bytes(&self, checksum: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend(self.number.to_le_bytes());
+        out.extend((self.cells.len() as u32).to_le_bytes());
+        for ((map, key), cell) in &self.cells {
+            out.extend(map.0.to_le_bytes());
+            write_value(&mut out, key);
+            out.push(u8::from(cell.is_some()));
+            if let Some(cell) = cell {
+                write_cell(&mut out, cell);
+            }
+        }
+        out.extend((self.facts.len() as u32).to_le_bytes());
+        for (fact, key, times) in &self.facts {
+            out.extend(fact.0.to_le_bytes());
+            write_value(&mut out, key);
+            out.extend(times.to_le_bytes());
+        }
+        if checksum {
+            out.extend(sum(&out).to_le_bytes());
+        }
+        out
+    }
+
+    /// None of what makes no sense, or has another checksum.
+    fn read(bytes: &[u8], checksum: bool) -> Option<Record> {
+        let body = if checksum {
+            let (body, expected) = bytes.split_at(bytes.len().checked_sub(8)?);
+            (sum(body).to_le_bytes() == expected).then_some(body)?
+        } else {
+            bytes
+        };
+        let mut rest = Bytes(body);
+        let number = rest.u64()?;
+        let cells = rest.several(|rest| {
+            let place = (MapRef(rest.u16()?), rest.value()?);
+            let cell = if rest.flag()? { Some(rest.cell()?) } else { None };
+            Some((place, cell))
+        })?;
+        let facts = rest.several(|rest| Some((FactRef(rest.u16()?), rest.value()?, rest.u64()? as i64)))?;
+        rest.0.is_empty().then_some(Record { number, cells, facts })
+    }
+}
+
+fn sum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(bytes.len() as u64, |all, byte| mix(all, u64::from(*byte)))
+}
+
+fn write_value(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => out.push(0),
+        Value::Int(number) => {
+            out.push(1);
+            out.extend(number.to_le_bytes());
+        }
+        Value::Text(text) => {
+            out.push(2);
+            out.extend((text.len() as u32).to_le_bytes());
+            out.extend(text.as_bytes());
+        }
+    }
+}
+
+fn write_cell(out: &mut Vec<u8>, cell: &Cell) {
+    write_value(out, &cell.value);
+    out.extend(cell.version.to_le_bytes());
+    out.extend(cell.set_at.nanos().to_le_bytes());
+    let Some(Kept { outcome, ended }) = cell.kept.as_deref() else { return out.push(0) };
+    match outcome {
+        Outcome::Ok(value) => {
+            out.push(1);
+            write_value(out, value);
+        }
+        Outcome::Error(reason) => {
+            out.push(2);
+            out.extend(reason.0.to_le_bytes());
+        }
+        Outcome::Unknown(reason) => {
+            out.push(3);
+            out.extend(reason.0.to_le_bytes());
+        }
+    }
+    out.push(u8::from(*ended));
+}
+
+/// Bytes that are still to be read.
+struct Bytes<'b>(&'b [u8]);
+
+impl<'b> Bytes<'b> {
+    fn take(&mut self, count: usize) -> Option<&'b [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.byte()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn several<T>(&mut self, one: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        (0..self.u32()?).map(|_| one(self)).collect()
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        match self.byte()? {
+            0 => Some(Value::Null),
+            1 => self.u64().map(|number| Value::Int(number as i64)),
+            2 => {
+                let length = self.u32()? as usize;
+                std::str::from_utf8(self.take(length)?).ok().map(Value::from)
+            }
+            _ => None,
+        }
+    }
+
+    fn cell(&mut self) -> Option<Cell> {
+        let (value, version, set_at) = (self.value()?, self.u64()?, Instant::from_nanos(self.u64()?));
+        let outcome = match self.byte()? {
+            0 => return Some(Cell { value, version, set_at, kept: None }),
+            1 => Outcome::Ok(self.value()?),
+            2 => Outcome::Error(Reason(self.u16()?)),
+            3 => Outcome::Unknown(Reason(self.u16()?)),
+            _ => return None,
+        };
+        let kept = Some(Box::new(Kept { outcome, ended: self.flag()? }));
+        Some(Cell { value, version, set_at, kept })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let kept = |outcome| Some(Box::new(Kept { outcome, ended: true }));
+        let cell = |value: Value, outcome| {
+            let set_at = Instant::from_nanos(5);
+            Some(Cell { value, version: 3, set_at, kept: outcome })
+        };
+        Record {
+            number: 7,
+            cells: vec![
+                ((MapRef(1), Value::Int(-4)), cell(Value::from("PAID"), None)),
+                ((MapRef(1), Value::from("a")), None),
+                ((MapRef(2), Value::Int(1)), cell(Value::from("DONE"), kept(Outcome::Ok(Value::Int(9))))),
+                ((MapRef(2), Value::Int(2)), cell(Value::from("FAILED"), kept(Outcome::Error(Reason::UNMET)))),
+                ((MapRef(2), Value::Int(3)), cell(Value::from("x"), kept(Outcome::Unknown(Reason::RESET)))),
+            ],
+            facts: vec![(FactRef(3), Value::Int(17), -1)],
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        for checksum in [true, false] {
+            assert_eq!(Record::read(&record().bytes(checksum), checksum), Some(record()));
+        }
+    }
+
+    #[test]
+    fn a_checksum_tells_of_every_bit_that_turned_and_of_every_tear() {
+        let whole = record().bytes(true);
+        for bit in 0..whole.len() * 8 {
+            let mut rotten = whole.clone();
+            rotten[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Record::read(&rotten, true), None, "bit {bit}");
+        }
+        for length in 0..whole.len() {
+            assert_eq!(Record::read(&whole[..length], true), None);
+        }
+    }
+
+    #[test]
+    fn without_a_checksum_what_is_wrong_is_read_or_is_not_and_nothing_panics() {
+        let whole = record().bytes(false);
+        let mut believed = 0;
+        for bit in 0..whole.len() * 8 {
+            let mut rotten = whole.clone();
+            rotten[bit / 8] ^= 1 << (bit % 8);
+            believed += u32::from(Record::read(&rotten, false).is_some_and(|read| read != record()));
+        }
+        assert!(believed > 100, "{believed}");
+        assert!((0..whole.len()).all(|length| Record::read(&whole[..length], false).is_none()));
+    }
+}
