@@ -24,6 +24,14 @@ impl Message for Say {
     fn kind(&self) -> Kind {
         Kind(matches!(self, Say::Pong(_)).into())
     }
+    /// A request can be altered, an answer cannot.
+    fn corrupt(&mut self, bits: u64) -> bool {
+        match self {
+            Say::Ping(number) => *number ^= 1 << (8 + bits % 8),
+            Say::Pong(_) => return false,
+        }
+        true
+    }
 }
 
 /// What a node does with an event.

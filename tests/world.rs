@@ -586,6 +586,12 @@ pub fn schedules() -> impl Strategy<Value = Vec<String>> {
         Just("partition ring of *"),
         Just("pause any minority of *"),
         Just("clock one of svc strobe +1s per 1ms"),
+        Just("corrupt *->svc 20%"),
+        Just("refuse *->svc ask 20%"),
+        Just("swizzle *"),
+        Just("swizzle svc every 20ms for ~20ms"),
+        Just("delay *<->* 20% +20ms ~20ms per 10ms"),
+        Just("duplicate *->svc 20% +20ms ~5ms"),
     ];
     prop::collection::vec((window, verb).prop_map(|(window, verb)| format!("{window} {verb}")), 0..5)
 }
