@@ -492,7 +492,11 @@ impl Fault {
             | Verb::BurstLoss { .. }
             | Verb::Delay { .. }
             | Verb::Duplicate { .. }
-            | Verb::Clog { .. } => return false,
+            | Verb::Clog { .. }
+            | Verb::Corrupt { .. }
+            | Verb::Bandwidth { .. }
+            | Verb::Refuse { .. }
+            | Verb::Swizzle { .. } => return false,
         };
         !self.is_off() && target.nodes().covers(node)
     }
