@@ -4,8 +4,9 @@
 //! anyway says nothing about the trouble. A kind that decides no verdict in any scenario is as good as not there.
 
 use sim_core::draft::Draft;
+use sim_core::fault::{Timed, Verb, When};
 use sim_core::nemesis::{Drafts, Heal, Nemesis, general};
-use sim_core::{Instant, Seed, Stop};
+use sim_core::{Duration, Fault, Instant, Seed, Stop};
 
 use crate::scenario::Model;
 
@@ -18,6 +19,17 @@ pub struct Trouble {
     pub verb: &'static str,
     /// The lines it is drawn from.
     pub drafts: Vec<Draft>,
+    /// Whether it shows only when the node has lost its power too.
+    pub company: Company,
+}
+
+/// What else happens to a node, in the runs with the trouble and in those without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// Nothing.
+    Alone,
+    /// It loses power for a second, while the trouble holds or after it.
+    PowerLoss,
 }
 
 /// What some seeds showed of one kind of trouble.
@@ -77,10 +89,34 @@ pub fn troubles() -> Vec<Trouble> {
         let name = name(draft.as_str());
         match all.iter_mut().find(|trouble| trouble.name == name) {
             Some(trouble) => trouble.drafts.push(draft),
-            None => all.push(Trouble { name, verb, drafts: vec![draft] }),
+            None => {
+                let company = company(&name);
+                all.push(Trouble { name, verb, drafts: vec![draft], company });
+            }
         }
     }
     all
+}
+
+/// What a disk has lost or spoilt shows when its node reads it again.
+fn company(name: &str) -> Company {
+    const READ_AGAIN: [&str; 6] = ["fsync-fails", "fsync-lies", "torn-write", "bit-rot", "misdirected", "read-error"];
+    let of_disk = name.strip_prefix("disk ");
+    if of_disk.is_some_and(|ill| READ_AGAIN.contains(&ill)) { Company::PowerLoss } else { Company::Alone }
+}
+
+/// The power losses that go with some trouble.
+fn losses(trouble: &[Fault]) -> Vec<Fault> {
+    let second = Duration::from_secs(1);
+    let loss = |fault: &Fault| {
+        let Fault::Timed(timed) = fault else { return None };
+        let (begin, end) = (timed.when.begin(), timed.when.end());
+        // In the middle of what has an end; what is done at one instant has some time to show.
+        let at = end.map_or(begin + second, |end| begin + Duration::from_nanos(end.since(begin).nanos() / 2));
+        let verb = Verb::PowerLoss { target: timed.verb.target()?.clone() };
+        Some(Fault::Timed(Timed { when: When::Between(at, at + second), verb, every: None, length: None }))
+    };
+    trouble.iter().filter_map(loss).collect()
 }
 
 /// The words of a line that say what it does.
@@ -92,11 +128,11 @@ fn name(line: &str) -> String {
 
 /// What comes of one seed without trouble and with each kind of it.
 pub fn row(model: &Model, troubles: &[Trouble], seed: Seed) -> Vec<Cell> {
-    let fails = |model: &Model| {
-        let run = model.run(seed, Stop::AtEnd);
+    let fails = |more: &[Fault]| {
+        let run = model.with([model.faults(), more].concat(), model.rest()).run(seed, Stop::AtEnd);
         (run.outcome.verdict.is_failure(), run.touched, run.outcome.end)
     };
-    let (fails_anyway, _, end) = fails(model);
+    let (fails_alone, _, end) = fails(&[]);
     let own = model.faults().len();
     let cast = model.program().cast();
     let cell = |trouble: &Trouble| {
@@ -108,8 +144,15 @@ pub fn row(model: &Model, troubles: &[Trouble], seed: Seed) -> Vec<Cell> {
             heal: Heal::All,
         };
         let drawn = nemesis.draw(seed, model.faults(), &cast);
-        let (fails, touched, _) = fails(&model.with([model.faults(), &drawn].concat(), model.rest()));
-        let struck = touched.iter().skip(own).any(|times| *times > 0);
+        let (fails_anyway, losses) = match trouble.company {
+            Company::Alone => (fails_alone, Vec::new()),
+            Company::PowerLoss => {
+                let losses = losses(&drawn);
+                (fails(&losses).0, losses)
+            }
+        };
+        let (fails, touched, _) = fails(&[&drawn[..], &losses].concat());
+        let struck = touched.iter().skip(own).take(drawn.len()).any(|times| *times > 0);
         Cell {
             runs: 1,
             struck: u64::from(struck),

@@ -137,7 +137,9 @@ fn markdown(grids: &[Grid], troubles: &[Trouble], args: &MatrixArgs) -> String {
         "# Which trouble breaks what\n\nMade by `faultline matrix {}--seeds {} --until {} --markdown`. Each kind of trouble is drawn alone, one to \
          three times in a run, for any node and link, in the first two thirds; and each seed is run without it too. *broken 3 of 20*: in three \
          runs of twenty something failed that holds without it. *held*: it struck, and nothing failed. *inert*: it did nothing, such as a disk \
-         that rots where nobody keeps files. *fails anyway*: every run fails without it, and so says nothing about it.\n\n{}{}",
+         that rots where nobody keeps files. *fails anyway*: every run fails without it, and so says nothing about it. What a \
+         disk loses or spoils shows when it is read again: there each node that is struck loses its power for a second, in the runs with the \
+         trouble and in those without.\n\n{}{}",
         args.scenarios.iter().map(|name| format!("{name} ")).collect::<String>(),
         args.seeds,
         args.until,

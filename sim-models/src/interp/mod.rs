@@ -16,7 +16,7 @@ mod workload;
 
 use std::sync::Arc;
 
-use sim_core::{Fault, FaultError, Link, NodeId, Prepared, Ratio, System};
+use sim_core::{Fault, FaultError, Link, NodeId, Prepared, System};
 
 pub use service::Service;
 pub use store::Store;
