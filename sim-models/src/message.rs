@@ -372,3 +372,30 @@ fn alter(values: &mut Arc<[Value]>, counts: impl Fn(usize) -> bool, pick: u64, c
     *values = altered.into();
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(value: Value) -> Msg {
+        let id = CallId { life: 1, place: 2, turn: 3 };
+        Msg::Answer { id, kind: Kind(0), outcome: Outcome::Ok(value), extra: Extra::None, open: None }
+    }
+
+    #[test]
+    fn one_low_bit_of_one_number_turns_over_and_text_cannot_be_altered() {
+        for bits in [0, 1, 15, 16, u64::MAX] {
+            let mut msg = answer(Value::Int(1_000));
+            assert!(msg.corrupt(bits));
+            let Msg::Answer { outcome: Outcome::Ok(Value::Int(number)), .. } = msg else { panic!("{msg:?}") };
+            assert_eq!(number ^ 1_000, 1 << (bits & 15));
+        }
+        assert!(!answer(Value::from("PAID")).corrupt(7) && !answer(Value::Null).corrupt(7));
+        let mut values: Arc<[Value]> = Arc::from([Value::Int(5), Value::from("x"), Value::Int(9)]);
+        let before = values.clone();
+        // Only what is carried counts: here all but the first.
+        assert!(alter(&mut values, |at| at > 0, 12, |number| number + 1));
+        assert_eq!((&values[..2], &values[2]), (&before[..2], &Value::Int(10)));
+        assert!(!alter(&mut values, |at| at == 1, 12, |number| number + 1));
+    }
+}

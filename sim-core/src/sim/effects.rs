@@ -108,7 +108,11 @@ impl<M: Message> Sim<M> {
         let is_stream = link.transport != Transport::Datagram;
         let calm = self.log.is_some().then(|| {
             let (dice, mut weather) = (self.dice.calmed(), self.weather.clone());
-            weather.fate(envelope, link, disturbances, &dice, None).fate
+            let calm = weather.fate(envelope, link, disturbances, &dice, None).fate;
+            match calm {
+                Fate::Arrives(after) if is_stream => Fate::Arrives(after.max(self.held_back(from, to))),
+                calm => calm,
+            }
         });
         let (mut wait, mut turn) = (Duration::ZERO, None);
         if let Some((limit, by)) = limit {

@@ -151,7 +151,7 @@ impl<M: Message> Sim<M> {
             if is_dark {
                 return if fate == Fate::Cut { fate } else { Fate::Lost };
             }
-            if let Fate::Arrives(_) = fate {
+            if matches!(fate, Fate::Arrives(_) | Fate::Reset(_)) {
                 connection.half_open = false;
                 connection.broken = of.at + there_and_back;
                 return Fate::Reset(there_and_back);
@@ -179,6 +179,12 @@ impl<M: Message> Sim<M> {
             | Fate::Held(_)
             | Fate::HeldTwice(..) => fate,
         }
+    }
+
+    /// How long an envelope on a stream is on its way at least, because one before it is.
+    pub(super) fn held_back(&self, from: NodeId, to: NodeId) -> Duration {
+        let connection = self.roads.connections.get(&(from, to));
+        connection.map_or(Duration::ZERO, |connection| connection.last.since(self.now))
     }
 
     /// How long an envelope and what comes back of it are on the way, when nothing holds them up.

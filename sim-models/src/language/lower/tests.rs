@@ -1,7 +1,8 @@
 //! What files become, and what is said about names that mean nothing.
 
 use sim_core::seed::name_hash;
-use sim_core::{Class, Dist, Duration, Instant, Ratio};
+use sim_core::fault::Full;
+use sim_core::{Bandwidth, Class, Dist, Duration, Instant, Link, Ratio, Stream, Transport};
 
 use super::{Lowered, label, lower};
 use crate::language::{Choices, Document};
@@ -545,6 +546,44 @@ fn faults_are_read_and_point_at_the_word() {
         ),
     ));
     assert_eq!(off.faults.len(), 1);
+}
+
+#[test]
+fn links_say_what_they_damage_carry_and_keep_in_order() {
+    let fields = r#", "network": {"corruption": "0.1%", "checksum": false, "bandwidth": "10MB/s", "size": "1.5KB"}, "links": {
+      "shop->bank": {"queue": 100, "full": "random", "transport": "stream"},
+      "shop->db": {"bandwidth": "unlimited", "checksum": true, "transport": {"stream": {"retransmit": "1s", "tries": 8}}},
+      "bank->db": {"queue": "unlimited", "transport": "datagram"}
+    }"#;
+    let program = program(&scenario("", fields));
+    let link = |from: &str, to: &str| {
+        let name = |node: NodeRef| program.node(node).name.as_str();
+        let found = program.links.iter().find(|(a, b, _)| (name(*a), name(*b)) == (from, to));
+        found.map_or_else(|| panic!("{from}->{to}"), |(_, _, link)| link.clone())
+    };
+    let every = Link {
+        corruption: Ratio::new(1, 1_000).unwrap(),
+        checksum: false,
+        bandwidth: Bandwidth::new(10_000_000),
+        size: 1_500,
+        ..Link::default()
+    };
+    assert_eq!(program.network, every);
+    let transport = Transport::Stream(Stream::default());
+    assert_eq!(link("shop", "bank"), Link { queue: Some(100), full: Full::Random, transport, ..every.clone() });
+    let transport =
+        Transport::Stream(Stream { retransmit: Duration::from_secs(1), max: Duration::from_secs(60), tries: 8 });
+    assert_eq!(link("shop", "db"), Link { bandwidth: None, checksum: true, transport, ..every.clone() });
+    assert_eq!(link("bank", "db"), every);
+    assert_eq!(self::program(&scenario("", "")).network.size, 1_000, "a kilobyte unless said otherwise");
+    check_field(
+        r#""network": {"bandwidth": "10"}"#,
+        &["network.bandwidth: \"10\" is not a bandwidth; write \"100KB/s\" or \"10MB/s\" (B, KB, MB or GB)"],
+    );
+    check_field(
+        r#""network": {"size": "1kb"}"#,
+        &["network.size: \"1kb\" is not a size; write \"500B\" or \"1.5KB\", below 4GB"],
+    );
 }
 
 #[test]
