@@ -172,4 +172,11 @@ pub enum Effect<M> {
     },
     /// A named point of the program, where faults can strike and traces can be read.
     Mark(&'static str),
+    /// Take a role, or give it up.
+    Role {
+        /// Which, such as leader.
+        role: &'static str,
+        /// Whether the node has it from now on.
+        has: bool,
+    },
 }

@@ -12,8 +12,10 @@ use crate::dist::Dist;
 use crate::id::{NodeId, Sync, Timer};
 use crate::names::Names;
 use crate::ratio::Ratio;
+use crate::roles::Roles;
 use crate::seed::{Cause, Class, Purpose, name_hash};
 use crate::time::{Duration, Instant};
+use crate::tripwire::{Passing, Point, SYNCING, Tripwires};
 
 /// One handling, as the actor sees it.
 ///
@@ -32,7 +34,12 @@ pub struct Context<'a, M: Message> {
     pub(crate) effects: &'a mut Vec<Effect<M>>,
     pub(crate) notes: &'a mut Vec<M::Note>,
     pub(crate) shared: &'a mut M::Shared,
+    pub(crate) wires: Option<&'a mut Tripwires>,
+    pub(crate) roles: &'a Roles,
 }
+
+/// What a handler is left with in which its node dies: it unwinds from there, so that nothing behind that point happens.
+pub(crate) struct Fallen;
 
 /// What ails the node while it handles one event, and whether it notices.
 #[derive(Clone, Debug)]
@@ -219,6 +226,7 @@ impl<'a, M: Message> Context<'a, M> {
     pub fn sync(&mut self, sync: Sync) {
         let cause = self.dice.later(self.cause, self.node, SYNC);
         self.effects.push(Effect::Sync { sync, cause });
+        self.pass(&[SYNCING], Passing::Mark, self.cause);
     }
 
     /// Tells the judge something about the world.
@@ -228,8 +236,51 @@ impl<'a, M: Message> Context<'a, M> {
     }
 
     /// Names a point of the program, for the trace and for faults that strike there.
+    ///
+    /// A fault that stops the node at this mark stops it here: this call does not return, and what the handler did before is
+    /// performed.
     pub fn mark(&mut self, name: &'static str) {
         self.effects.push(Effect::Mark(name));
+        if self.is_watched() {
+            self.pass(&[Point::new(name)], Passing::Mark, self.cause);
+        }
+    }
+
+    /// Whether any fault of this run waits for a node to come to some point. If none does, there is no need to say where one is.
+    #[inline]
+    pub fn is_watched(&self) -> bool {
+        self.wires.is_some()
+    }
+
+    /// Comes to a point that goes by any of these names, for this cause: faults that wait there strike. Unlike
+    /// [`mark`](Self::mark) it leaves nothing in the trace; for programs that are told by an interpreter.
+    pub fn pass(&mut self, points: &[Point], passing: Passing, cause: Cause) {
+        let Some(wires) = &mut self.wires else { return };
+        let (node, roles, effects) = (self.node, self.roles, &*self.effects);
+        let has_role = |role: Point| {
+            // What was asked for in this handling counts, though it is not performed yet.
+            let said = effects.iter().rev().find_map(|effect| match effect {
+                Effect::Role { role: name, has } if Point::new(name) == role => Some(*has),
+                _ => None,
+            });
+            said.unwrap_or_else(|| roles.has(node, role))
+        };
+        // A second passage for one cause in one handling has dice of its own, and takes none of others.
+        let lineages = points.iter().fold(0, |all, point| all ^ point.key());
+        let cause = self.dice.later(cause, node, lineages ^ passing as u64);
+        if wires.pass(node, points, passing, cause, self.dice, has_role) {
+            std::panic::resume_unwind(Box::new(Fallen));
+        }
+    }
+
+    /// Takes a role, such as leader, until it is given up or the node goes down. Faults strike by it: `crash the leader`.
+    pub fn role(&mut self, role: &'static str) {
+        self.effects.push(Effect::Role { role, has: true });
+    }
+
+    /// Gives a role up.
+    pub fn no_role(&mut self, role: &'static str) {
+        self.effects.push(Effect::Role { role, has: false });
     }
 
     /// What several nodes share and no crash takes.

@@ -303,6 +303,8 @@ impl Past {
             | Entry::Cancelled { .. }
             | Entry::Drew { .. }
             | Entry::Marked { .. }
+            | Entry::Role { .. }
+            | Entry::Tripped { .. }
             | Entry::Struck { .. }
             | Entry::Released { .. } => {}
         }

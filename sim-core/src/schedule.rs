@@ -3,20 +3,24 @@
 //! Faults are not events in the queue: they go first at their instant, and what repeats is unrolled only as far as time has come.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::burst::Burst;
 use crate::dice::{Addressee, Dice, Group, Ruling};
 use crate::dist::Dist;
 use crate::fault::{
-    Decision, Disk, Fault, FaultError, Flight, Jam, Pace, Ruling as Said, Sides, Target, Timed, Value, Verb, When,
+    Decision, Disk, Fault, FaultError, Flight, Jam, Pace, Ruling as Said, Sides, Target, Timed, Trigger, Value, Verb,
+    When,
 };
 use crate::id::NodeId;
 use crate::names::Names;
 use crate::network::{Disturbance, Members, Reach, Split};
 use crate::pattern::{Label, Name, Pattern};
 use crate::plight::Ailment;
+use crate::roles::Roles;
 use crate::seed::{Cause, Operation, Purpose, mix, name_hash};
 use crate::time::{Duration, Instant};
+use crate::tripwire::{Point, Tripped, Tripwire, Tripwires};
 
 const GAP: Purpose = Purpose::new("gap");
 const LENGTH: Purpose = Purpose::new("length");
@@ -47,6 +51,8 @@ struct Planned {
     length: Option<Pace>,
     /// The nodes of which it takes some each time; none when it is about links alone.
     lots: Option<Lots>,
+    /// It begins where a program comes to some point, not by the clock.
+    waits: bool,
 }
 
 /// Nodes, which of them a fault takes each time it begins, and what it does to them.
@@ -66,11 +72,27 @@ enum Choice {
     All,
     One,
     Minority,
+    /// Whoever has this role as it begins, whatever the list.
+    Role(Point),
     /// All, in an order that is drawn.
     Order,
 }
 
+impl Blow {
+    /// Whether the node is gone at once.
+    fn kills(self) -> bool {
+        match self {
+            Blow::Crash | Blow::CrashWiping | Blow::PowerLoss => true,
+            Blow::Ails(_) => false,
+        }
+    }
+}
+
 impl Planned {
+    fn begins(&self) -> Phase {
+        if self.is_of_links() { Phase::LinksBegin } else { Phase::NodesBegin }
+    }
+
     /// Links go before nodes.
     fn is_of_links(&self) -> bool {
         self.lots.as_ref().is_none_or(|lots| lots.blow.is_none())
@@ -81,6 +103,8 @@ impl Planned {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     planned: Vec<Planned>,
+    /// Those of them that wait for a program to come to some point.
+    wires: Arc<[Tripwire]>,
     /// By place in the schedule.
     pub(crate) disturbances: Vec<Option<Disturbance>>,
 }
@@ -108,6 +132,8 @@ pub(crate) struct Cursor {
     /// By place in the plan.
     turns: Vec<Turn>,
     seed_key: u64,
+    /// None when no fault waits for a program to come to some point.
+    pub(crate) wires: Option<Box<Tripwires>>,
 }
 
 /// How often a fault has held, and what came of the dice when it last began.
@@ -121,6 +147,19 @@ struct Turn {
     end: Option<Instant>,
     /// Whether it was taken out of what is to come: nobody waits for its end.
     lifted: bool,
+    /// Whether it holds now.
+    holds: bool,
+    /// The passage at which it strikes next.
+    tripped: Option<Tripped>,
+}
+
+/// The next change of a run's faults.
+pub(crate) struct Advance {
+    /// The fault's place in the schedule.
+    pub(crate) fault: u32,
+    pub(crate) change: Change,
+    /// The passage at which it began, if it waited for one.
+    pub(crate) tripped: Option<Tripped>,
 }
 
 /// What a fault does at an instant.
@@ -151,12 +190,19 @@ impl Plan {
     fn add(&mut self, index: u32, timed: &Timed, twins: u64, known: &Known<'_>) {
         let (begin, end) = window(timed.when);
         let root = |name: &str| Cause::root("fault", name, twins).lineage;
-        let name = identity(&timed.verb);
+        let name = identity(timed);
+        let (every, length, waits) = (timed.every, timed.length, timed.trigger.is_some());
         let mut plan = |lineage, lots| {
-            let (every, length) = (timed.every, timed.length);
-            self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots });
+            self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots, waits });
         };
         match lots(&timed.verb, known) {
+            // The node that comes to the point is struck: each by itself.
+            Some(lots) if waits && lots.blow.is_some() => {
+                for (node, hash) in lots.nodes {
+                    let one = Lots { nodes: vec![(node, hash)], choice: Choice::All, ..lots };
+                    plan(root(&format!("{name} {}", known.names.node(node))), Some(one));
+                }
+            }
             Some(lots) if matches!(timed.verb.target(), Some(Target::Each(_))) => {
                 for (node, hash) in lots.nodes {
                     let one = Lots { nodes: vec![(node, hash)], ..lots };
@@ -167,6 +213,34 @@ impl Plan {
         }
     }
 
+    /// The tripwires of a fault that was added from this place of the plan on.
+    fn wire(&self, from: usize, timed: &Timed, trigger: &Trigger, counters: &mut u32) -> Vec<Tripwire> {
+        let (role, apart) = match timed.verb.target() {
+            Some(Target::The(role)) => (Some(Point::new(role.as_str())), false),
+            Some(Target::Each(_)) => (None, true),
+            Some(Target::All(_) | Target::One(_) | Target::Minority(_)) | None => (None, false),
+        };
+        let wires = (from..self.planned.len()).map(|index| {
+            let planned = &self.planned[index];
+            *counters += u32::from(apart || index == from);
+            let lots = planned.lots.as_ref().filter(|lots| lots.blow.is_some());
+            Tripwire {
+                index: index as u32,
+                lineage: planned.lineage,
+                node: lots.map(|lots| lots.nodes[0].0),
+                role,
+                point: Point::new(trigger.step.as_str()),
+                side: trigger.side,
+                passages: trigger.passages.clone(),
+                begin: planned.begin,
+                end: planned.end,
+                kills: lots.and_then(|lots| lots.blow).is_some_and(Blow::kills),
+                counter: *counters - 1,
+            }
+        });
+        wires.collect()
+    }
+
     fn planned(&self, index: u32) -> &Planned {
         &self.planned[index as usize]
     }
@@ -175,7 +249,8 @@ impl Plan {
 impl Cursor {
     pub(crate) fn new(plan: &Plan, seed_key: u64, dice: &Dice) -> Self {
         let turns = vec![Turn::default(); plan.planned.len()];
-        let mut cursor = Cursor { pending: BTreeSet::new(), turns, seed_key };
+        let wires = (!plan.wires.is_empty()).then(|| Box::new(Tripwires::new(plan.wires.clone(), seed_key)));
+        let mut cursor = Cursor { pending: BTreeSet::new(), turns, seed_key, wires };
         for index in 0..plan.planned.len() as u32 {
             let planned = plan.planned(index);
             cursor.plan_begin(planned, index, planned.begin, dice);
@@ -186,6 +261,19 @@ impl Cursor {
     /// From now on this seed says whom faults strike, for how long and after which gaps; what it said before stays.
     pub(crate) fn reseed(&mut self, seed_key: u64) {
         self.seed_key = seed_key;
+        if let Some(wires) = &mut self.wires {
+            wires.seed_key = seed_key;
+        }
+    }
+
+    /// What the handling that is over has tripped strikes next, before all else of this instant.
+    #[inline]
+    pub(crate) fn strike(&mut self, plan: &Plan, now: Instant) {
+        let Some(wires) = &mut self.wires else { return };
+        for tripped in wires.take_tripped() {
+            self.turns[tripped.index as usize].tripped = Some(tripped);
+            self.pending.insert((now, plan.planned(tripped.index).begins(), tripped.index));
+        }
     }
 
     /// When the next fault begins or ends; never, when none does.
@@ -208,6 +296,8 @@ impl Cursor {
         let ends = waited_for.map(|(planned, turn)| match (planned.every, turn.end) {
             (Some(_), _) => planned.end,
             (None, Some(known)) => known,
+            // It may never come to the point.
+            (None, None) if planned.waits => Instant::NEVER,
             (None, None) => self.end_of(planned, planned.begin, 0, dice),
         });
         ends.filter(|end| *end != Instant::NEVER).max().unwrap_or(Instant::ZERO)
@@ -216,15 +306,13 @@ impl Cursor {
     /// Takes a fault out of what is to come, by its place in the schedule; false when it holds now, or is not there.
     pub(crate) fn lift(&mut self, plan: &Plan, place: u32) -> bool {
         let of_it = |index: &u32| plan.planned(*index).fault == place;
-        let holds = self.pending.iter().any(|(_, phase, index)| of_it(index) && !phase.begins());
-        let holds_for_ever = |index: u32| {
-            let planned = plan.planned(index);
-            let begins = self.pending.iter().any(|(_, _, other)| *other == index);
-            planned.fault == place && planned.end == Instant::NEVER && !begins
-        };
-        let known = plan.planned.iter().any(|planned| planned.fault == place);
-        if !known || holds || (0..plan.planned.len() as u32).any(holds_for_ever) {
+        let mut turns = self.turns.iter().zip(&plan.planned).filter(|(_, planned)| planned.fault == place).peekable();
+        // What a passage has tripped is as good as begun: the handling is cut short already.
+        if turns.peek().is_none() || turns.any(|(turn, _)| turn.holds || turn.tripped.is_some()) {
             return false;
+        }
+        if let Some(wires) = &mut self.wires {
+            (0..plan.planned.len() as u32).filter(of_it).for_each(|index| wires.lift(index));
         }
         self.pending.retain(|(_, _, index)| !of_it(index));
         for (turn, _) in self.turns.iter_mut().zip(&plan.planned).filter(|(_, planned)| planned.fault == place) {
@@ -234,23 +322,28 @@ impl Cursor {
     }
 
     /// Takes the next change out of the list: its place in the schedule, and what it does.
-    pub(crate) fn advance(&mut self, plan: &Plan, dice: &Dice) -> Option<(u32, Change)> {
+    pub(crate) fn advance(&mut self, plan: &Plan, dice: &Dice, roles: &Roles) -> Option<Advance> {
         let (at, phase, index) = self.pending.pop_first()?;
         let planned = plan.planned(index);
-        let change =
-            if phase.begins() { self.begin(planned, index, at, dice) } else { self.end(planned, index, at, dice) };
-        Some((planned.fault, change))
+        let tripped = self.turns[index as usize].tripped.take_if(|_| phase.begins());
+        let change = if phase.begins() {
+            self.begin(planned, index, at, dice, roles)
+        } else {
+            self.end(planned, index, at, dice)
+        };
+        Some(Advance { fault: planned.fault, change, tripped })
     }
 
-    fn begin(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
+    fn begin(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice, roles: &Roles) -> Change {
         let turn = self.turns[index as usize].number;
+        self.turns[index as usize].holds = true;
         let end = self.end_of(planned, at, turn, dice);
         self.turns[index as usize].end = Some(end);
         if end != Instant::NEVER {
             let phase = if planned.is_of_links() { Phase::LinksEnd } else { Phase::NodesEnd };
             self.pending.insert((end, phase, index));
         }
-        let struck = planned.lots.as_ref().map(|lots| self.drawn(lots, planned, turn, dice)).unwrap_or_default();
+        let struck = planned.lots.as_ref().map(|lots| self.drawn(lots, planned, turn, dice, roles)).unwrap_or_default();
         self.turns[index as usize].struck.clone_from(&struck);
         match planned.lots.as_ref().and_then(|lots| lots.blow) {
             Some(blow) => Change::Strike(struck, blow, self.bits(planned, turn, HARM, dice)),
@@ -260,7 +353,8 @@ impl Cursor {
 
     fn end(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
         self.turns[index as usize].number += 1;
-        if planned.every.is_some() {
+        self.turns[index as usize].holds = false;
+        if planned.every.is_some() || planned.waits {
             self.plan_begin(planned, index, at, dice);
         }
         let struck = std::mem::take(&mut self.turns[index as usize].struck);
@@ -277,9 +371,10 @@ impl Cursor {
             None => from,
             Some(pace) => from + self.paced(pace, planned, turn, GAP, dice),
         };
-        if begin < planned.end {
-            let phase = if planned.is_of_links() { Phase::LinksBegin } else { Phase::NodesBegin };
-            self.pending.insert((begin, phase, index));
+        if let Some(wires) = self.wires.as_mut().filter(|_| planned.waits) {
+            wires.ends(index, begin);
+        } else if begin < planned.end {
+            self.pending.insert((begin, planned.begins(), index));
         }
     }
 
@@ -305,7 +400,7 @@ impl Cursor {
     }
 
     /// The nodes that a fault takes this time.
-    fn drawn(&self, lots: &Lots, planned: &Planned, turn: u64, dice: &Dice) -> Vec<NodeId> {
+    fn drawn(&self, lots: &Lots, planned: &Planned, turn: u64, dice: &Dice, roles: &Roles) -> Vec<NodeId> {
         let bits = self.bits(planned, turn, PICK, dice);
         let below = |bits: u64, bound: usize| ((u128::from(bits) * bound as u128) >> 64) as usize;
         let in_order = || {
@@ -315,6 +410,7 @@ impl Cursor {
         };
         match lots.choice {
             Choice::All => lots.nodes.iter().map(|(node, _)| *node).collect(),
+            Choice::Role(role) => roles.holders(role),
             Choice::One => vec![lots.nodes[below(bits, lots.nodes.len())].0],
             Choice::Order => in_order(),
             Choice::Minority => {
@@ -335,14 +431,18 @@ pub(crate) fn compile(faults: &[Fault], known: &Known<'_>) -> Result<(Plan, Vec<
     let mut plan = Plan::default();
     let mut rulings = Vec::new();
     let mut twins: BTreeMap<String, u64> = BTreeMap::new();
+    let (mut wires, mut counters) = (Vec::new(), 0);
     for (index, fault) in faults.iter().enumerate() {
         match fault {
             Fault::Timed(timed) => {
                 fault.check_names(&nodes)?;
-                let count = twins.entry(identity(&timed.verb)).or_default();
+                let count = twins.entry(identity(timed)).or_default();
                 plan.disturbances.push(disturbance(&timed.verb, known));
                 if !fault.is_off() {
+                    let from = plan.planned.len();
                     plan.add(index as u32, timed, *count, known);
+                    let trigger = timed.trigger.as_ref();
+                    wires.extend(trigger.into_iter().flat_map(|it| plan.wire(from, timed, it, &mut counters)));
                 }
                 *count += 1;
             }
@@ -353,6 +453,7 @@ pub(crate) fn compile(faults: &[Fault], known: &Known<'_>) -> Result<(Plan, Vec<
             }
         }
     }
+    plan.wires = wires.into();
     Ok((plan, rulings))
 }
 
@@ -365,7 +466,15 @@ fn window(when: When) -> (Instant, Instant) {
 }
 
 /// What a fault is about, without its times and strengths: the root of its lineage.
-fn identity(verb: &Verb) -> String {
+fn identity(timed: &Timed) -> String {
+    let about = about(&timed.verb);
+    match &timed.trigger {
+        Some(trigger) => format!("{about} at {}", trigger.step),
+        None => about,
+    }
+}
+
+fn about(verb: &Verb) -> String {
     let on = |word: &str, link: &dyn std::fmt::Display, kind: &Option<Label>| match kind {
         Some(kind) => format!("{word} {link} {}", kind.as_str()),
         None => format!("{word} {link}"),
@@ -483,8 +592,9 @@ fn lots(verb: &Verb, known: &Known<'_>) -> Option<Lots> {
             Target::All(_) | Target::Each(_) => Choice::All,
             Target::One(_) => Choice::One,
             Target::Minority(_) => Choice::Minority,
+            Target::The(role) => Choice::Role(Point::new(role.as_str())),
         };
-        Lots { nodes: among(&|name| target.nodes().covers(name)), choice, blow }
+        Lots { nodes: among(&|name| target.nodes().is_none_or(|nodes| nodes.covers(name))), choice, blow }
     };
     match verb {
         Verb::Partition { sides: Sides::Groups(_), .. } => None,

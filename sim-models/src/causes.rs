@@ -187,7 +187,13 @@ impl Words<'_> {
                 }
             }
         }
-        if roles.is_empty() { fault.verb().to_owned() } else { format!("{} of {}", fault.verb(), roles.join(", ")) }
+        let trigger = match fault {
+            Fault::Timed(timed) => timed.trigger.as_ref(),
+            Fault::Decision(_) => None,
+        };
+        let at = trigger.map(|trigger| format!(" at {}", trigger.step)).unwrap_or_default();
+        let of = if roles.is_empty() { String::new() } else { format!(" of {}", roles.join(", ")) };
+        format!("{}{of}{at}", fault.verb())
     }
 }
 

@@ -3,7 +3,7 @@
 //! The lowering pass makes a [`Program`] from a configured file; the interpreter runs it, the judge judges by it. Nothing here
 //! knows JSON, and nothing in here changes while it runs.
 
-use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, NodeId, Operation, Ratio};
+use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, NodeId, Operation, Point, Ratio};
 
 use crate::expr::Expr;
 use crate::value::Value;
@@ -316,8 +316,40 @@ pub struct Step {
     pub locks_reads: bool,
     /// Its `id`, if it has one, for people.
     pub id: Option<String>,
+    /// What faults call it: `ENDPOINT.ID`, or `ENDPOINT.VERB` when it has no `id`; and the same without the endpoint.
+    pub names: [String; 2],
+    /// The same as points of the program.
+    pub points: [Point; 2],
+    /// The endpoint it stands in.
+    pub endpoint: EndpointRef,
     /// Where it stands in the file: `nodes.shop.endpoints.pay[2]`.
     pub path: String,
+}
+
+impl Verb {
+    /// Whether it is tried, and has an outcome of its own.
+    pub fn has_outcome(&self) -> bool {
+        match self {
+            Verb::Call { .. }
+            | Verb::Read { .. }
+            | Verb::List { .. }
+            | Verb::Set { .. }
+            | Verb::Try(_)
+            | Verb::Transaction { .. }
+            | Verb::Once(_)
+            | Verb::Parallel { .. } => true,
+            Verb::Work(_)
+            | Verb::Wait(_)
+            | Verb::Background(_)
+            | Verb::Record { .. }
+            | Verb::Reply(_)
+            | Verb::Fail(_)
+            | Verb::If { .. }
+            | Verb::Switch { .. }
+            | Verb::Chance { .. }
+            | Verb::ForEach { .. } => false,
+        }
+    }
 }
 
 /// The verbs.
@@ -871,6 +903,15 @@ impl Program {
     /// The map.
     pub fn map(&self, map: MapRef) -> &MapDef {
         &self.maps[map.0 as usize]
+    }
+
+    /// What faults call the steps of the nodes that are asked for, each once.
+    pub fn step_names(&self, of: impl Fn(&NodeDef) -> bool) -> Vec<&str> {
+        let steps = self.steps.iter().filter(|step| of(self.node(self.endpoint(step.endpoint).node)));
+        let mut names: Vec<&str> = steps.map(|step| step.names[0].as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The kind of that name. Those of store operations stand last.

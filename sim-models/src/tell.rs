@@ -114,6 +114,8 @@ const fn grade_of_entry(entry: &Entry) -> Grade {
         | Entry::Cancelled { .. }
         | Entry::Drew { .. }
         | Entry::Marked { .. }
+        | Entry::Role { .. }
+        | Entry::Tripped { .. }
         | Entry::Struck { .. }
         | Entry::Released { .. } => Grade::Quiet,
     }

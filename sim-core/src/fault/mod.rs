@@ -6,6 +6,8 @@
 //! How time is read:
 //! - a fault holds from the beginning of its [`When`] to its end; `for` ends it sooner, and is how long each holds;
 //! - with `every`, a length of peace comes first, then one of trouble, and so on inside the [`When`];
+//! - with `before`, `after` or `at` a step it does not begin by the clock, but where a program comes to that step inside the
+//!   [`When`]; `every` then is the length of peace before it may strike (again);
 //! - an instant alone is for what needs no end: `5s clock db step -160ms` sets a clock back for good. What holds for a
 //!   while is not such, so `5s crash db` is an error that asks for `5s..` or for a length, `5s crash db for 10s`.
 
@@ -27,6 +29,7 @@ pub use crate::amount::{Factor, Rate, Shift};
 use crate::pattern::{Label, Name, NameRange, Pattern, nearest};
 use crate::ratio::Ratio;
 use crate::time::{Duration, Instant};
+pub use crate::tripwire::{Passages, Side};
 
 /// One line of a schedule: trouble that holds for some time, or the answer to a single decision.
 ///
@@ -54,10 +57,23 @@ pub struct Timed {
     pub when: When,
     /// What it does while it holds.
     pub verb: Verb,
+    /// The point of a program at which it strikes, inside the window; without it, it begins by the clock.
+    pub trigger: Option<Trigger>,
     /// The length of peace before each time it holds; without it, it holds once, from the beginning of the window.
     pub every: Option<Pace>,
     /// How long it holds each time, at most to the end of the window; without it, to that end.
     pub length: Option<Pace>,
+}
+
+/// The point of a program at which a fault strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// On which side of it.
+    pub side: Side,
+    /// A mark of an actor, or a step of a scenario.
+    pub step: Label,
+    /// Which passages.
+    pub passages: Passages,
 }
 
 /// The window of a fault.
@@ -298,6 +314,8 @@ pub enum Target {
     Each(Nodes),
     /// `any minority of s1..s5`: fewer than half of them, at least one, how many and which drawn anew each time; nobody of two.
     Minority(Nodes),
+    /// `the leader`: whoever has that role when it strikes, by their own word; usually one, perhaps nobody.
+    The(Label),
 }
 
 /// Some nodes, by pattern or by number.
@@ -449,7 +467,9 @@ fn listed(known: &[&str]) -> String {
 
 impl Timed {
     fn is_off(&self) -> bool {
-        self.when.is_empty() || self.length.is_some_and(Pace::is_zero) || self.verb.has_no_strength()
+        let never = |trigger: &Trigger| matches!(trigger.passages, Passages::Share(ratio) if ratio.is_zero());
+        let empty = self.when.is_empty() || self.length.is_some_and(Pace::is_zero);
+        empty || self.verb.has_no_strength() || self.trigger.as_ref().is_some_and(never)
     }
 }
 
@@ -599,7 +619,7 @@ impl Verb {
             return sides.names();
         }
         let ends = self.link().map(|link| vec![link.from.clone(), link.to.clone()]);
-        ends.or_else(|| self.target().map(|target| target.nodes().names())).unwrap_or_default()
+        ends.or_else(|| self.target().map(Target::names)).unwrap_or_default()
     }
 }
 
@@ -607,7 +627,7 @@ impl Sides {
     fn names(&self) -> Vec<Pattern> {
         match self {
             Sides::Groups(groups) => groups.iter().flatten().cloned().collect(),
-            Sides::Isolate(target) => target.nodes().names(),
+            Sides::Isolate(target) => target.names(),
             Sides::Halves(nodes) | Sides::Bridge(nodes) | Sides::Ring(nodes) => nodes.names(),
             Sides::RingOf(names) => names.iter().cloned().map(Pattern::from).collect(),
         }
@@ -702,16 +722,21 @@ impl Groups {
 }
 
 impl Target {
-    /// Whether dice say whom it strikes.
+    /// Whether it takes a run to say whom it strikes.
     pub fn is_drawn(&self) -> bool {
-        matches!(self, Target::One(_) | Target::Minority(_))
+        matches!(self, Target::One(_) | Target::Minority(_) | Target::The(_))
     }
 
-    /// The nodes among which it strikes.
-    pub fn nodes(&self) -> &Nodes {
+    /// The nodes among which it strikes; none when it strikes by role.
+    pub fn nodes(&self) -> Option<&Nodes> {
         match self {
-            Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) | Target::Minority(nodes) => nodes,
+            Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) | Target::Minority(nodes) => Some(nodes),
+            Target::The(_) => None,
         }
+    }
+
+    fn names(&self) -> Vec<Pattern> {
+        self.nodes().map(Nodes::names).unwrap_or_default()
     }
 }
 

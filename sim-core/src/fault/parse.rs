@@ -9,7 +9,8 @@ use std::str::FromStr;
 use super::table::Grammar;
 use super::{
     ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Groups, Jam, LinkName, LinkPattern,
-    Nodes, Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb, VerbEntry, When,
+    Nodes, Nth, OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger, VERBS, Value, Verb,
+    VerbEntry, When,
 };
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};
@@ -131,7 +132,7 @@ impl<'a> Parser<'a> {
             Grammar::Holds(rule) => self.timed(when, rule).map(Fault::Timed),
             Grammar::Decides(_) if when != When::Always => Err(self.decision_has_no_time(first, entry)),
             Grammar::Decides(rule) => self.decided(rule).map(Fault::Decision),
-            Grammar::NotYet => Err(self.not_yet(self.before())),
+            Grammar::Clause | Grammar::NotYet => Err(self.not_yet(self.before())),
         }
     }
 
@@ -163,7 +164,7 @@ impl<'a> Parser<'a> {
         match self.entry()?.grammar {
             Grammar::Holds(rule) => rule(self),
             Grammar::Decides(_) => Err(self.wrong(self.before(), "a decision stands where a fault that holds should")),
-            Grammar::NotYet => Err(self.not_yet(self.before())),
+            Grammar::Clause | Grammar::NotYet => Err(self.not_yet(self.before())),
         }
     }
 
@@ -171,7 +172,7 @@ impl<'a> Parser<'a> {
         match self.entry()?.grammar {
             Grammar::Decides(rule) => rule(self),
             Grammar::Holds(_) => Err(self.wrong(self.before(), "a fault that holds stands where a decision should")),
-            Grammar::NotYet => Err(self.not_yet(self.before())),
+            Grammar::Clause | Grammar::NotYet => Err(self.not_yet(self.before())),
         }
     }
 
@@ -235,6 +236,7 @@ impl<'a> Parser<'a> {
 
     fn timed(&mut self, when: When, rule: fn(&mut Parser<'_>) -> Read<Verb>) -> Read<Timed> {
         let verb = rule(self)?;
+        let trigger = self.trigger(when, &verb)?;
         let (mut every, mut length) = (None, None);
         loop {
             match self.peek().text {
@@ -247,7 +249,42 @@ impl<'a> Parser<'a> {
         if !(verb.is_momentary() && every.is_none()) {
             self.check_lengths(when, every, length)?;
         }
-        Ok(Timed { when, verb, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
+        Ok(Timed { when, verb, trigger, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
+    }
+
+    /// `before STEP`, `after STEP` or `at MARK`, and which passages: `#2 #5`, or a share.
+    fn trigger(&mut self, when: When, verb: &Verb) -> Read<Option<Trigger>> {
+        let word = self.peek();
+        let side = match word.text {
+            "before" => Side::Before,
+            "after" => Side::After,
+            "at" => Side::At,
+            _ => return Ok(None),
+        };
+        self.take();
+        if let When::At(from) = when {
+            let message = format!("\"{from}\" is one instant, and \"{}\" waits for another", word.text);
+            return Err(self.wrong(self.words[0], message).advise(format!("write \"{from}..\" in its place")));
+        }
+        if let Some(Target::One(_) | Target::Minority(_)) = verb.target() {
+            let message = format!("\"{}\" strikes the node that comes there, and nobody is drawn", word.text);
+            return Err(self.wrong(word, message).advise("name the nodes, or each of them"));
+        }
+        let step = self.label("a step such as place.publish")?;
+        Ok(Some(Trigger { side, step, passages: self.passages()? }))
+    }
+
+    fn passages(&mut self) -> Read<Passages> {
+        if self.peek().shape == Shape::Number {
+            return self.ratio().map(Passages::Share);
+        }
+        let mut all = Vec::new();
+        while self.peek_mark('#') {
+            all.push(self.ordinal()?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(if all.is_empty() { Passages::Every } else { Passages::Nth(all) })
     }
 
     /// Reads `every` or `for`, which stands once.
@@ -551,13 +588,15 @@ impl<'a> Parser<'a> {
 
     fn nth(&mut self) -> Read<Nth> {
         let operation = if self.peek().shape == Shape::Name { Some(self.operation()?) } else { None };
-        let word = self.peek();
         if !self.peek_mark('#') {
             return Err(self.wanted("an ordinal such as #1"));
         }
-        self.take();
-        let ordinal = word.text[1..].parse::<NonZeroU64>().map_err(|_| self.no_ordinal(word))?;
-        Ok(Nth { operation, ordinal })
+        Ok(Nth { operation, ordinal: self.ordinal()? })
+    }
+
+    fn ordinal(&mut self) -> Read<NonZeroU64> {
+        let word = self.take();
+        word.text[1..].parse().map_err(|_| self.no_ordinal(word))
     }
 
     fn no_ordinal(&self, word: Word<'a>) -> FaultError {
@@ -611,6 +650,9 @@ impl<'a> Parser<'a> {
         }
         if self.accept_of("each") {
             return self.nodes().map(Target::Each);
+        }
+        if self.accept("the") {
+            return self.label("a role such as leader").map(Target::The);
         }
         self.nodes().map(Target::All)
     }
@@ -763,9 +805,6 @@ impl<'a> Parser<'a> {
         let word = self.peek();
         if word.shape == Shape::End {
             return Ok(());
-        }
-        if TRIGGERS.iter().any(|trigger| trigger.name == word.text) {
-            return Err(self.not_yet(word));
         }
         let error = self.wrong(word, format!("\"{}\" is one word too many", word.text));
         match nearest(word.text, CLAUSES).filter(|clause| *clause != word.text) {

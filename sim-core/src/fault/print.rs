@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter, Result};
 
 use super::{
     ClockError, Decision, Disk, DiskIll, Fault, Flight, Groups, Jam, LinkName, LinkPattern, Nodes, Nth, OperationName,
-    Pace, Ruling, Sides, Target, Timed, Value, Verb, When,
+    Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger, Value, Verb, When,
 };
 use crate::pattern::{Label, Pattern};
 use crate::time::Duration;
@@ -24,8 +24,25 @@ impl Display for Timed {
             write!(out, "{} ", self.when)?;
         }
         self.verb.fmt(out)?;
+        optional(out, " ", self.trigger.as_ref())?;
         optional(out, " every ", self.every.as_ref())?;
         optional(out, " for ", self.length.as_ref())
+    }
+}
+
+impl Display for Trigger {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        let side = match self.side {
+            Side::Before => "before",
+            Side::After => "after",
+            Side::At => "at",
+        };
+        write!(out, "{side} {}", self.step)?;
+        match &self.passages {
+            Passages::Every => Ok(()),
+            Passages::Nth(all) => all.iter().try_for_each(|nth| write!(out, " #{nth}")),
+            Passages::Share(ratio) => write!(out, " {ratio}"),
+        }
     }
 }
 
@@ -185,6 +202,7 @@ impl Display for Target {
             Target::One(nodes) => write!(out, "one of {nodes}"),
             Target::Each(nodes) => write!(out, "each of {nodes}"),
             Target::Minority(nodes) => write!(out, "any minority of {nodes}"),
+            Target::The(role) => write!(out, "the {role}"),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Grammar {
     Holds(fn(&mut Parser<'_>) -> Result<Verb, FaultError>),
     /// One answer, without a time.
     Decides(fn(&mut Parser<'_>) -> Result<Decision, FaultError>),
+    /// Not a verb: a clause behind one.
+    Clause,
     /// Known, and not carried out by this version.
     NotYet,
 }
@@ -77,7 +79,7 @@ const SHARE: (&str, &str) = ("SHARE", "20% or 1/5, of each message by itself; at
 const NODE: (&str, &str) = (
     "NODE",
     "a name (with all its replicas), a pattern, one of NODE (drawn anew each time), any minority of NODE (so too), \
-     each of s1..s10 (each with its own dice)",
+     each of s1..s10 (each with its own dice), the ROLE (whoever has that role when it strikes, by their own word)",
 );
 /// What a crash does to what is on its way.
 const CRASHED: (&str, &str) = (
@@ -434,12 +436,40 @@ pub fn reference() -> String {
          What holds for a while is `[WHEN] VERB … [every LENGTH | every ~LENGTH] [for LENGTH | for ~LENGTH]`. `1s..4s` holds at the \
          first instant and no more at the second, `1s..` never ends, without a time it is `0s..`. With `every`, a length of peace \
          comes first, then one of trouble (`for`), and so on; `~` draws lengths from an exponential distribution with that mean. \
-         An interval that is empty or a strength of zero turns a fault off without a word. Each fault counts what it did, and a \
-         report names one that did nothing.\n\n{}\n# Decisions\n\nThe answer to one question, without a time.\n\n{}",
+         In place of the clock, `before STEP`, `after STEP` or `at MARK` (behind the verb, before `every`) has it begin where a program \
+         comes to that point. An interval that is empty or a strength of zero turns a fault off without a word. Each fault counts what it did, and a \
+         report names one that did nothing.\n\n{}\n# Decisions\n\nThe answer to one question, without a time.\n\n{}\n# Points\n\nBehind the verb, \
+         in place of a beginning by the clock.\n\n{}",
         pages(|entry| !entry.is_decision()),
         pages(VerbEntry::is_decision),
+        TRIGGERS
+            .iter()
+            .map(|entry| format!("## {}\n\n```text\n{}```\n", entry.name, entry.page()))
+            .collect::<Vec<_>>()
+            .join("\n"),
     )
 }
+
+/// What is said of each of the words below.
+const STEP: (&str, &str) = (
+    "STEP",
+    "a step of a scenario, ENDPOINT.ID when it has an id, else ENDPOINT.VERB (all steps of that verb there), or ID or VERB alone; \
+     or a mark of an actor, which has no sides; `sync` is a mark that every node makes as it asks its disk for one",
+);
+/// Which passages.
+const PASSAGES: (&str, &str) = (
+    "#N, SHARE",
+    "the N-th passages, counted from 1 over the run and over all nodes that the fault names (of `each of`, for each of them); \
+     or each passage with that chance; without either, every one. A fault that holds is not begun again",
+);
+/// What becomes of the handling in which a fault strikes.
+const STRUCK: (&str, &str) = (
+    "strikes",
+    "the node that comes there; a fault of links, whichever node that is. What stops the node stops it at that point: what its \
+     program did before is done, nothing behind it is. A pause, slowness, a clock, a disk begin when this event is handled",
+);
+const WINDOW: (&str, &str) =
+    ("end", "after `for`, at most at the end of WHEN; with `every`, that long is peace before it may strike (again)");
 
 /// The words that bind a fault to a step in place of a time.
 pub const TRIGGERS: &[VerbEntry] = &[
@@ -447,24 +477,24 @@ pub const TRIGGERS: &[VerbEntry] = &[
         "before",
         "STEP [#N … | SHARE]",
         "crash orders before place.publish 0.1% for 1s",
-        "strikes when the step's turn comes",
-        &[],
-        Grammar::NotYet,
+        "strikes when the step's turn comes, and it has done nothing yet",
+        &[STEP, PASSAGES, STRUCK, WINDOW],
+        Grammar::Clause,
     ),
     entry(
         "after",
         "STEP [#N … | SHARE]",
-        "crash orders after place.publish #2 for 1s",
-        "strikes when the step has its outcome",
-        &[],
-        Grammar::NotYet,
+        "crash orders after place.publish #2 #5 for 1s",
+        "strikes when the step has its outcome, and the next has done nothing yet",
+        &[STEP, PASSAGES, STRUCK, WINDOW],
+        Grammar::Clause,
     ),
     entry(
         "at",
         "MARK [#N … | SHARE]",
         "crash shop at pay.prepared #1 for 60s",
-        "strikes at a mark that an actor makes",
-        &[],
-        Grammar::NotYet,
+        "strikes at a mark that an actor makes; of a step, before it",
+        &[STEP, PASSAGES, STRUCK, WINDOW],
+        Grammar::Clause,
     ),
 ];

@@ -416,7 +416,8 @@ fn groups_and_targets_know_their_nodes() {
     let link = |text: &str| text.parse::<LinkPattern>().unwrap();
     assert!(link("a->b").covers("a-1", "b") && !link("a->b").covers("b", "a") && link("a<->b").covers("b", "a"));
     let target: Target = "each of s1..s3".parse().unwrap();
-    assert!(target.nodes().covers("s2") && target.nodes().covers("s2-1") && !target.nodes().covers("s4"));
+    let nodes = target.nodes().unwrap();
+    assert!(nodes.covers("s2") && nodes.covers("s2-1") && !nodes.covers("s4"));
 }
 
 #[test]
@@ -501,7 +502,18 @@ fn nodes() -> impl Strategy<Value = Nodes> {
 fn targets() -> impl Strategy<Value = Target> {
     let how =
         prop::sample::select(vec![Target::All as fn(Nodes) -> Target, Target::One, Target::Each, Target::Minority]);
-    (how, nodes()).prop_map(|(how, nodes)| how(nodes))
+    prop_oneof![4 => (how, nodes()).prop_map(|(how, nodes)| how(nodes)), 1 => labels().prop_map(Target::The)]
+}
+
+fn triggers() -> impl Strategy<Value = Trigger> {
+    let side = prop::sample::select(vec![Side::Before, Side::After, Side::At]);
+    let nth = prop::collection::btree_set(1..=u64::MAX, 1..4);
+    let passages = prop_oneof![
+        Just(Passages::Every),
+        nth.prop_map(|all| Passages::Nth(all.into_iter().map(|nth| NonZeroU64::new(nth).unwrap()).collect())),
+        ratios().prop_map(Passages::Share),
+    ];
+    (side, labels(), passages).prop_map(|(side, step, passages)| Trigger { side, step, passages })
 }
 
 fn sides() -> impl Strategy<Value = Sides> {
@@ -598,7 +610,11 @@ fn decisions() -> impl Strategy<Value = Decision> {
 }
 
 fn faults() -> impl Strategy<Value = Fault> {
-    let timed = (times(), verbs()).prop_map(|((when, every, length), verb)| Timed { when, verb, every, length });
+    let timed = (times(), verbs(), prop::option::of(triggers())).prop_map(|((when, every, length), verb, trigger)| {
+        let drawn = matches!(verb.target(), Some(Target::One(_) | Target::Minority(_)));
+        let trigger = trigger.filter(|_| !drawn && !matches!(when, When::At(_)));
+        Timed { when, verb, trigger, every, length }
+    });
     prop_oneof![timed.prop_map(Fault::Timed), decisions().prop_map(Fault::Decision)]
 }
 

@@ -8,19 +8,22 @@ use crate::fault::DiskIll;
 use crate::id::{NodeId, Timer};
 use crate::network::{Active, Disturbance};
 use crate::plight::{Ailment, Plight};
-use crate::schedule::{Blow, Change};
+use crate::schedule::{Advance, Blow, Change};
 use crate::seed::{Cause, mix, name_hash};
 use crate::time::{Duration, Instant};
 
 impl<M: Message> Sim<M> {
     pub(super) fn turn_of_fault(&mut self) -> Option<Step> {
         let ground = self.ground.clone();
-        let (fault, change) = self.cursor.advance(&ground.plan, &self.dice)?;
+        let Advance { fault, change, tripped } = self.cursor.advance(&ground.plan, &self.dice, &self.roles)?;
         let begins = matches!(change, Change::DisturbanceBegins { .. } | Change::Strike(..));
         self.count(if begins { 7 } else { 8 }, u64::from(fault));
         let what = if begins { Happening::FaultBegan { fault } } else { Happening::FaultEnded { fault } };
-        let cause = Cause::root("fault", "step", self.number);
-        let step = self.stepped(None, what, cause, 0);
+        let cause = tripped.map_or_else(|| Cause::root("fault", "step", self.number), |tripped| tripped.cause);
+        let step = self.stepped(None, what, cause, tripped.map_or(0, |tripped| tripped.by));
+        if let Some(tripped) = tripped {
+            self.log_entry(|| Entry::Tripped { nth: tripped.nth });
+        }
         match change {
             Change::DisturbanceBegins { lineage, drawn } => {
                 self.log_each(&drawn, |node| Entry::Struck { node });
@@ -103,6 +106,7 @@ impl<M: Message> Sim<M> {
             return;
         }
         self.up[node.0 as usize] = false;
+        self.roles.forget(node);
         this.life += 1;
         this.last = self.number;
         this.timers.fill(UNSET);

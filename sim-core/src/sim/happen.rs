@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{Due, Entry, FOREVER, Form, Happening, Keeps, Panic, Pending, Sim, Starting, Step, What};
 use crate::actor::{DiskError, Event, Message};
 use crate::amount::Factor;
-use crate::context::{Context, Strain};
+use crate::context::{Context, Fallen, Strain};
 use crate::digest::Fold;
 use crate::id::{NodeId, Sync, Timer};
 use crate::seed::Cause;
@@ -185,6 +185,9 @@ impl<M: Message> Sim<M> {
             None => (clock.monotonic(self.now), clock.wall(self.now), Factor::ONE),
             Some(plight) => (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now), plight.factor()),
         };
+        if let Some(wires) = &mut self.cursor.wires {
+            wires.begin(self.now, self.number);
+        }
         let mut cx = Context {
             node,
             life: this.life,
@@ -199,6 +202,8 @@ impl<M: Message> Sim<M> {
             effects: &mut self.effects,
             notes: &mut self.notes,
             shared: &mut self.shared,
+            wires: self.cursor.wires.as_deref_mut(),
+            roles: &self.roles,
         };
         let actor = &mut this.actor;
         let outcome = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx)));
@@ -211,7 +216,9 @@ impl<M: Message> Sim<M> {
             }
         }
         self.log_draws(node);
-        if let Err(panic) = outcome {
+        if let Err(panic) = outcome
+            && !panic.is::<Fallen>()
+        {
             self.effects.clear();
             return self.found(node, &*panic);
         }
@@ -222,6 +229,7 @@ impl<M: Message> Sim<M> {
         }
         // Nothing is asked for while this is performed: what is put back replaces a list that never held anything.
         std::mem::forget(std::mem::replace(&mut self.effects, effects));
+        self.cursor.strike(&self.ground.plan, self.now);
     }
 
     /// Ends the run: the state may be torn after a panic, and nothing acts on it again.

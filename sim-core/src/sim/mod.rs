@@ -24,6 +24,7 @@ use crate::names::Names;
 use crate::network::Weather;
 use crate::plight::Plight;
 use crate::queue::Queue;
+use crate::roles::Roles;
 use crate::schedule::Cursor;
 use crate::seed::{Cause, Seed, name_hash};
 use crate::system::{Ground, Program};
@@ -46,6 +47,7 @@ pub struct Sim<M: Message> {
     plights: Vec<Option<Box<Plight<Due>>>>,
     /// By node: whether it is up, apart from the nodes so that handlers can be shown it.
     up: Vec<bool>,
+    roles: Roles,
     dice: Dice,
     weather: Weather,
     cursor: Cursor,
@@ -233,6 +235,7 @@ impl<M: Message> Clone for Sim<M> {
             nodes: self.nodes.clone(),
             plights: self.plights.clone(),
             up: self.up.clone(),
+            roles: self.roles.clone(),
             dice: self.dice.clone(),
             weather: self.weather.clone(),
             cursor: self.cursor.clone(),
@@ -271,6 +274,7 @@ impl<M: Message> Sim<M> {
             nodes: system.nodes.iter().map(fresh).collect(),
             plights: Vec::new(),
             up: vec![true; system.nodes.len()],
+            roles: Roles::default(),
             dice,
             weather: Weather { touched: vec![0; system.faults().len()], ..Weather::default() },
             cursor,

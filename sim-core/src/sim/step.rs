@@ -19,7 +19,7 @@ pub struct Step {
     pub cause: Cause,
     /// The event that was handled before on the same node.
     pub before: Option<u64>,
-    /// The event in which the message was sent, the timer set, the restart caused.
+    /// The event in which the message was sent, the timer set, the restart caused, the point passed at which a fault strikes.
     pub by: Option<u64>,
 }
 
@@ -162,6 +162,20 @@ pub enum Entry {
         node: NodeId,
         /// Its name.
         name: &'static str,
+    },
+    /// A node took a role or gave it up.
+    Role {
+        /// Which node.
+        node: NodeId,
+        /// Which role.
+        role: &'static str,
+        /// Whether it has it from now on.
+        has: bool,
+    },
+    /// The fault of this step waited for a node to come to some point, which it has.
+    Tripped {
+        /// Which passage it was, from 1.
+        nth: u64,
     },
     /// A node went down.
     Down {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use sim_core::seed::name_hash;
-use sim_core::{Class, Duration};
+use sim_core::{Class, Duration, Point};
 
 use super::names::{At, Local, Scope};
 use super::{Lower, joined, place};
@@ -62,7 +62,20 @@ impl<'a> Lower<'a> {
         let path = view.error("").path;
         let verb = Verb::Reply(Template::Constant(Default::default()));
         let Inside { repeats, locks_reads, .. } = inside;
-        self.program.steps.push(Step { verb, clauses: Clauses::default(), place: 0, repeats, locks_reads, id, path });
+        let (clauses, endpoint) = (Clauses::default(), self.scope.endpoint);
+        let (names, points) = Default::default();
+        self.program.steps.push(Step {
+            verb,
+            clauses,
+            place: 0,
+            repeats,
+            locks_reads,
+            id,
+            names,
+            points,
+            endpoint,
+            path,
+        });
         self.places.steps.push(view.span());
         self.verbs.push("");
         let Some((verb, value)) = self.told(view.step()) else { return step };
@@ -86,6 +99,9 @@ impl<'a> Lower<'a> {
             let ordinal = ordinals.entry(self.verbs[index]).or_default();
             *ordinal += 1;
             let step = &mut self.program.steps[index];
+            let name = step.id.clone().unwrap_or_else(|| self.verbs[index].to_owned());
+            step.names = [format!("{}.{name}", self.program.endpoints[step.endpoint.0 as usize].name), name];
+            step.points = [0, 1].map(|name| Point::new(&step.names[name]));
             step.place = match &step.id {
                 Some(id) => name_hash(&format!("id:{id}")),
                 None => name_hash(&format!("{}:{ordinal}", self.verbs[index])),
