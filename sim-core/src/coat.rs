@@ -59,6 +59,7 @@ impl Whose {
                 | Effect::Replace { .. }
                 | Effect::Sync { .. }
                 | Effect::Mark(_)
+                | Effect::Exit
                 | Effect::Role { .. } => {}
             }
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::burst::Burst;
+use crate::context::Pest;
 use crate::dice::{Addressee, Dice, Group, Ruling};
 use crate::dist::Dist;
 use crate::fault::{
@@ -17,6 +18,7 @@ use crate::names::Names;
 use crate::network::{Disturbance, Members, Reach, Split};
 use crate::pattern::{Label, Name, Pattern};
 use crate::plight::Ailment;
+use crate::ratio::Ratio;
 use crate::roles::Roles;
 use crate::seed::{Cause, Operation, Purpose, mix, name_hash};
 use crate::time::{Duration, Instant};
@@ -34,8 +36,22 @@ pub(crate) enum Blow {
     Crash,
     CrashWiping,
     PowerLoss,
+    /// It is asked to stop, within that long or what the node says.
+    Stop(Option<Duration>),
+    /// It is asked to stop, and starts again at once.
+    Recycle(Recycle),
     /// It stays up, and something ails it.
     Ails(Ailment),
+}
+
+/// With which program a node starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recycle {
+    Same,
+    /// The version with this hash of its name.
+    To(u64),
+    /// The one it had before.
+    Back,
 }
 
 /// One fault, ready to run.
@@ -83,7 +99,7 @@ impl Blow {
     fn kills(self) -> bool {
         match self {
             Blow::Crash | Blow::CrashWiping | Blow::PowerLoss => true,
-            Blow::Ails(_) => false,
+            Blow::Stop(_) | Blow::Recycle(_) | Blow::Ails(_) => false,
         }
     }
 }
@@ -105,6 +121,8 @@ pub(crate) struct Plan {
     planned: Vec<Planned>,
     /// Those of them that wait for a program to come to some point.
     wires: Arc<[Tripwire]>,
+    /// Those that have programs do what is rare.
+    pub(crate) pests: Vec<Pest>,
     /// By place in the schedule.
     pub(crate) disturbances: Vec<Option<Disturbance>>,
 }
@@ -131,7 +149,7 @@ pub(crate) struct Cursor {
     pending: BTreeSet<(Instant, Phase, u32)>,
     /// By place in the plan.
     turns: Vec<Turn>,
-    seed_key: u64,
+    pub(crate) seed_key: u64,
     /// None when no fault waits for a program to come to some point.
     pub(crate) wires: Option<Box<Tripwires>>,
 }
@@ -192,10 +210,26 @@ impl Plan {
         let root = |name: &str| Cause::root("fault", name, twins).lineage;
         let name = identity(timed);
         let (every, length, waits) = (timed.every, timed.length, timed.trigger.is_some());
+        let about = lots(&timed.verb, known);
+        if let (true, Some(lots)) = (timed.verb.is_paced(), &about) {
+            let pace = timed.every.map_or(Duration::ZERO, Pace::mean);
+            let mut at = begin;
+            for group in groups(&timed.verb, &lots.nodes) {
+                if at < end {
+                    let lots = Some(Lots { nodes: group.to_vec(), ..lots.clone() });
+                    let (lineage, waits) = (root(&name), false);
+                    let (begin, end) = (at, Instant::NEVER);
+                    let (every, length) = (None, None);
+                    self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots, waits });
+                }
+                at += pace;
+            }
+            return;
+        }
         let mut plan = |lineage, lots| {
             self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots, waits });
         };
-        match lots(&timed.verb, known) {
+        match about {
             // The node that comes to the point is struck: each by itself.
             Some(lots) if waits && lots.blow.is_some() => {
                 for (node, hash) in lots.nodes {
@@ -438,6 +472,10 @@ pub(crate) fn compile(faults: &[Fault], known: &Known<'_>) -> Result<(Plan, Vec<
                 fault.check_names(&nodes)?;
                 let count = twins.entry(identity(timed)).or_default();
                 plan.disturbances.push(disturbance(&timed.verb, known));
+                if let Verb::Buggify { sites, live, fires } = &timed.verb {
+                    let (sites, live, fires) = (sites.clone(), *live, *fires);
+                    plan.pests.push(Pest { fault: index as u32, sites, live, fires });
+                }
                 if !fault.is_off() {
                     let from = plan.planned.len();
                     plan.add(index as u32, timed, *count, known);
@@ -489,6 +527,12 @@ fn about(verb: &Verb) -> String {
         Verb::Clog { link, kind, .. } => on("clog", link, kind),
         Verb::Crash { target, .. } => format!("crash {target}"),
         Verb::PowerLoss { target } => format!("power-loss {target}"),
+        Verb::Stop { target, .. } => format!("stop {target}"),
+        Verb::Restart { target } => format!("restart {target}"),
+        Verb::Deploy { target, version, .. } => format!("deploy {target} {version}"),
+        Verb::Rollback { target } => format!("rollback {target}"),
+        Verb::Rush { target, .. } => format!("rush {target}"),
+        Verb::Buggify { sites, .. } => format!("buggify {}", sites.as_ref().map_or("*", Pattern::as_str)),
         Verb::Pause { target } => format!("pause {target}"),
         Verb::Slow { target, .. } => format!("slow {target}"),
         Verb::Clock { target, .. } => format!("clock {target}"),
@@ -527,6 +571,12 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         }
         Verb::Crash { .. }
         | Verb::PowerLoss { .. }
+        | Verb::Stop { .. }
+        | Verb::Restart { .. }
+        | Verb::Deploy { .. }
+        | Verb::Rollback { .. }
+        | Verb::Rush { .. }
+        | Verb::Buggify { .. }
         | Verb::Pause { .. }
         | Verb::Slow { .. }
         | Verb::Clock { .. }
@@ -566,6 +616,11 @@ fn blow(verb: &Verb) -> Option<Blow> {
         Verb::Crash { disk: Disk::Kept, .. } => Blow::Crash,
         Verb::Crash { disk: Disk::Wiped, .. } => Blow::CrashWiping,
         Verb::PowerLoss { .. } => Blow::PowerLoss,
+        Verb::Stop { grace, .. } => Blow::Stop(*grace),
+        Verb::Restart { .. } => Blow::Recycle(Recycle::Same),
+        Verb::Deploy { version, .. } => Blow::Recycle(Recycle::To(name_hash(version.as_str()))),
+        Verb::Rollback { .. } => Blow::Recycle(Recycle::Back),
+        Verb::Rush { factor, .. } => Blow::Ails(Ailment::Rush(*factor)),
         Verb::Pause { .. } => Blow::Ails(Ailment::Pause),
         Verb::Slow { factor, .. } => Blow::Ails(Ailment::Slow(*factor)),
         Verb::Clock { error, .. } => Blow::Ails(Ailment::Clock(*error)),
@@ -576,8 +631,26 @@ fn blow(verb: &Verb) -> Option<Blow> {
         | Verb::BurstLoss { .. }
         | Verb::Delay { .. }
         | Verb::Duplicate { .. }
+        | Verb::Buggify { .. }
         | Verb::Clog { .. } => return None,
     })
+}
+
+/// The nodes that a verb with a pace takes at a time.
+fn groups<'n>(verb: &Verb, nodes: &'n [(NodeId, u64)]) -> Vec<&'n [(NodeId, u64)]> {
+    let share = match verb {
+        Verb::Deploy { share, .. } => share.unwrap_or(Ratio::ONE).parts(),
+        _ => Ratio::ONE.parts() / (nodes.len() as u64).max(1),
+    };
+    let (mut groups, mut done, mut round) = (Vec::new(), 0, 0u128);
+    while done < nodes.len() {
+        round += 1;
+        let parts = (nodes.len() as u128 * u128::from(share) * round).div_ceil(u128::from(Ratio::ONE.parts()));
+        let until = (parts as usize).clamp(done + 1, nodes.len());
+        groups.push(&nodes[done..until]);
+        done = until;
+    }
+    groups
 }
 
 /// The nodes of which a fault takes some each time; none when it is about links.

@@ -180,6 +180,48 @@ pub enum Verb {
         /// The nodes.
         target: Target,
     },
+    /// `stop db grace 30s`: the process is asked to stop, and killed when it has not by then; it starts again at the end.
+    Stop {
+        /// The nodes.
+        target: Target,
+        /// How long it has; as long as the node says, 30 s unless told otherwise, when absent.
+        grace: Option<Duration>,
+    },
+    /// `restart worker every 15s`: replicas are stopped and start again, one after the other.
+    Restart {
+        /// The nodes.
+        target: Target,
+    },
+    /// `deploy api v2 by 25% every 60s`: the same, and each starts with another program.
+    Deploy {
+        /// The nodes.
+        target: Target,
+        /// The name of the program.
+        version: Label,
+        /// How many at a time, of all of them, rounded up in all; all at once when absent.
+        share: Option<Ratio>,
+    },
+    /// `rollback api`: those that were deployed to start again with the program that they had before.
+    Rollback {
+        /// The nodes.
+        target: Target,
+    },
+    /// `rush shopper x3`: a workload asks that many times as often.
+    Rush {
+        /// The workloads.
+        target: Target,
+        /// How many times.
+        factor: Factor,
+    },
+    /// `buggify slow-path 25% 25%`: places in programs where they may do what is allowed and rare.
+    Buggify {
+        /// Which places; all when absent.
+        sites: Option<Pattern>,
+        /// The share of places that are live in a run.
+        live: Ratio,
+        /// How often a live one does it.
+        fires: Ratio,
+    },
     /// `pause db`: the process is frozen; what comes to it waits, and is handled at the end in its order.
     Pause {
         /// The nodes.
@@ -515,7 +557,10 @@ impl Verb {
             Verb::Loss { ratio, .. } | Verb::Duplicate { ratio, .. } => ratio.is_zero(),
             Verb::Delay { more, spread, .. } => more.is_zero() && spread.is_zero(),
             Verb::BurstLoss { ratio, bad, rest, .. } => (ratio.is_zero() || bad.is_zero()) && rest.is_zero(),
-            Verb::Slow { factor, .. } => *factor == Factor::ONE,
+            Verb::Slow { factor, .. } | Verb::Rush { factor, .. } => *factor == Factor::ONE,
+            Verb::Buggify { live, fires, .. } => live.is_zero() || fires.is_zero(),
+            Verb::Deploy { share, .. } => share.is_some_and(Ratio::is_zero),
+            Verb::Stop { .. } | Verb::Restart { .. } | Verb::Rollback { .. } => false,
             Verb::Clock { error, .. } => error.is_none(),
             Verb::Disk { ill, .. } => *ill == DiskIll::Slow(Factor::ONE),
             Verb::Partition { .. }
@@ -536,6 +581,11 @@ impl Verb {
         )
     }
 
+    /// Whether it goes from one group of nodes to the next, at the pace of `every`, and lasts with none of them.
+    pub fn is_paced(&self) -> bool {
+        matches!(self, Verb::Restart { .. } | Verb::Deploy { .. } | Verb::Rollback { .. })
+    }
+
     /// The links it is about, unless it is about nodes or groups.
     pub fn link(&self) -> Option<&LinkPattern> {
         match self {
@@ -548,6 +598,12 @@ impl Verb {
             Verb::Partition { .. }
             | Verb::Crash { .. }
             | Verb::PowerLoss { .. }
+            | Verb::Stop { .. }
+            | Verb::Restart { .. }
+            | Verb::Deploy { .. }
+            | Verb::Rollback { .. }
+            | Verb::Rush { .. }
+            | Verb::Buggify { .. }
             | Verb::Pause { .. }
             | Verb::Slow { .. }
             | Verb::Clock { .. }
@@ -567,6 +623,12 @@ impl Verb {
             | Verb::Cut { .. }
             | Verb::Crash { .. }
             | Verb::PowerLoss { .. }
+            | Verb::Stop { .. }
+            | Verb::Restart { .. }
+            | Verb::Deploy { .. }
+            | Verb::Rollback { .. }
+            | Verb::Rush { .. }
+            | Verb::Buggify { .. }
             | Verb::Pause { .. }
             | Verb::Slow { .. }
             | Verb::Clock { .. }
@@ -579,6 +641,11 @@ impl Verb {
         match self {
             Verb::Crash { target, .. }
             | Verb::PowerLoss { target }
+            | Verb::Stop { target, .. }
+            | Verb::Restart { target }
+            | Verb::Deploy { target, .. }
+            | Verb::Rollback { target }
+            | Verb::Rush { target, .. }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }
@@ -589,6 +656,7 @@ impl Verb {
             | Verb::BurstLoss { .. }
             | Verb::Delay { .. }
             | Verb::Duplicate { .. }
+            | Verb::Buggify { .. }
             | Verb::Clog { .. } => None,
         }
     }
@@ -599,6 +667,11 @@ impl Verb {
         match &mut self {
             Verb::Crash { target, .. }
             | Verb::PowerLoss { target }
+            | Verb::Stop { target, .. }
+            | Verb::Restart { target }
+            | Verb::Deploy { target, .. }
+            | Verb::Rollback { target }
+            | Verb::Rush { target, .. }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }
@@ -609,6 +682,7 @@ impl Verb {
             | Verb::BurstLoss { .. }
             | Verb::Delay { .. }
             | Verb::Duplicate { .. }
+            | Verb::Buggify { .. }
             | Verb::Clog { .. } => {}
         }
         self
@@ -661,6 +735,9 @@ impl Sides {
     /// Fewer nodes make no ring.
     pub(crate) const LEAST_RING: usize = 3;
 }
+
+/// The share of places that are live, and how often a live one fires, unless a line says otherwise: FoundationDB's.
+pub(crate) const BUGGIFY: Ratio = Ratio::new(1, 4).expect("one of four");
 
 impl ClockError {
     fn is_none(self) -> bool {

@@ -8,9 +8,9 @@ use std::str::FromStr;
 
 use super::table::Grammar;
 use super::{
-    ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Groups, Jam, LinkName, LinkPattern,
-    Nodes, Nth, OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger, VERBS, Value, Verb,
-    VerbEntry, When,
+    BUGGIFY, ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Groups, Jam, LinkName,
+    LinkPattern, Nodes, Nth, OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger, VERBS, Value,
+    Verb, VerbEntry, When,
 };
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};
@@ -246,7 +246,9 @@ impl<'a> Parser<'a> {
             }
         }
         self.end()?;
-        if !(verb.is_momentary() && every.is_none()) {
+        if verb.is_paced() {
+            self.check_pace(every, length)?;
+        } else if !(verb.is_momentary() && every.is_none()) {
             self.check_lengths(when, every, length)?;
         }
         Ok(Timed { when, verb, trigger, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
@@ -265,6 +267,10 @@ impl<'a> Parser<'a> {
         if let When::At(from) = when {
             let message = format!("\"{from}\" is one instant, and \"{}\" waits for another", word.text);
             return Err(self.wrong(self.words[0], message).advise(format!("write \"{from}..\" in its place")));
+        }
+        if verb.is_paced() {
+            let message = format!("it begins by the clock, and has no \"{}\"", word.text);
+            return Err(self.wrong(word, message).advise("write an instant before it"));
         }
         if let Some(Target::One(_) | Target::Minority(_)) = verb.target() {
             let message = format!("\"{}\" strikes the node that comes there, and nobody is drawn", word.text);
@@ -285,6 +291,22 @@ impl<'a> Parser<'a> {
         all.sort_unstable();
         all.dedup();
         Ok(if all.is_empty() { Passages::Every } else { Passages::Nth(all) })
+    }
+
+    /// A verb that goes from one group of nodes to the next lasts with none of them, at a pace that is not drawn.
+    fn check_pace(&self, every: Option<(Word<'a>, Pace)>, length: Option<(Word<'a>, Pace)>) -> Read<()> {
+        let name = self.verb.map_or("it", |entry| entry.name);
+        match (every, length) {
+            (_, Some((word, _))) => {
+                let message = format!("a {name} lasts as long as it takes, and has no \"for\"");
+                Err(self.wrong(word, message).advise("leave it out"))
+            }
+            (Some((word, pace @ Pace::About(length))), None) => {
+                let message = format!("the pace of a {name} is not drawn, and \"every {pace}\" is");
+                Err(self.wrong(word, message).advise(format!("write \"every {length}\"")))
+            }
+            (Some((_, Pace::Exactly(_))) | None, None) => Ok(()),
+        }
     }
 
     /// Reads `every` or `for`, which stands once.
@@ -479,6 +501,46 @@ impl<'a> Parser<'a> {
     /// `pause NODE`
     pub(super) fn pause(&mut self) -> Read<Verb> {
         Ok(Verb::Pause { target: self.target()? })
+    }
+
+    /// `stop NODE [grace LENGTH]`
+    pub(super) fn stop(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let grace = if self.accept("grace") { Some(self.length()?) } else { None };
+        Ok(Verb::Stop { target, grace })
+    }
+
+    /// `restart NODE`
+    pub(super) fn restart(&mut self) -> Read<Verb> {
+        Ok(Verb::Restart { target: Target::All(self.nodes()?) })
+    }
+
+    /// `deploy NODE VERSION [by SHARE]`
+    pub(super) fn deploy(&mut self) -> Read<Verb> {
+        let target = Target::All(self.nodes()?);
+        let version = self.label("a version such as v2")?;
+        let share = if self.accept("by") { Some(self.ratio()?) } else { None };
+        Ok(Verb::Deploy { target, version, share })
+    }
+
+    /// `rollback NODE`
+    pub(super) fn rollback(&mut self) -> Read<Verb> {
+        Ok(Verb::Rollback { target: Target::All(self.nodes()?) })
+    }
+
+    /// `rush WORKLOAD xFACTOR`
+    pub(super) fn rush(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let factor = self.amount(&[Shape::Name], "a factor such as x3")?;
+        Ok(Verb::Rush { target, factor })
+    }
+
+    /// `buggify [SITE] [SHARE [SHARE]]`
+    pub(super) fn buggify(&mut self) -> Read<Verb> {
+        let sites: Option<Pattern> = self.peek().text.parse().ok();
+        self.next += usize::from(sites.is_some());
+        let mut share = || if self.peek().shape == Shape::Number { self.ratio() } else { Ok(BUGGIFY) };
+        Ok(Verb::Buggify { sites, live: share()?, fires: share()? })
     }
 
     /// `slow NODE xFACTOR`

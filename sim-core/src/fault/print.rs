@@ -3,8 +3,8 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::{
-    ClockError, Decision, Disk, DiskIll, Fault, Flight, Groups, Jam, LinkName, LinkPattern, Nodes, Nth, OperationName,
-    Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger, Value, Verb, When,
+    BUGGIFY, ClockError, Decision, Disk, DiskIll, Fault, Flight, Groups, Jam, LinkName, LinkPattern, Nodes, Nth,
+    OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger, Value, Verb, When,
 };
 use crate::pattern::{Label, Pattern};
 use crate::time::Duration;
@@ -89,6 +89,24 @@ impl Display for Verb {
             Verb::Duplicate { link, kind, ratio } => envelopes(out, "duplicate", link, kind.as_ref(), ratio),
             Verb::Crash { target, disk } => write!(out, "crash {target}{}", disk.clause()),
             Verb::PowerLoss { target } => write!(out, "power-loss {target}"),
+            Verb::Stop { target, grace } => {
+                write!(out, "stop {target}")?;
+                optional(out, " grace ", grace.as_ref())
+            }
+            Verb::Restart { target } => write!(out, "restart {target}"),
+            Verb::Deploy { target, version, share } => {
+                write!(out, "deploy {target} {version}")?;
+                optional(out, " by ", share.as_ref())
+            }
+            Verb::Rollback { target } => write!(out, "rollback {target}"),
+            Verb::Rush { target, factor } => write!(out, "rush {target} {factor}"),
+            Verb::Buggify { sites, live, fires } => {
+                out.write_str("buggify")?;
+                optional(out, " ", sites.as_ref())?;
+                let says = [Some(live), Some(fires)].map(|it| it.filter(|_| *live != BUGGIFY || *fires != BUGGIFY));
+                optional(out, " ", says[0])?;
+                optional(out, " ", says[1].filter(|fires| **fires != BUGGIFY))
+            }
             Verb::Pause { target } => write!(out, "pause {target}"),
             Verb::Slow { target, factor } => write!(out, "slow {target} {factor}"),
             Verb::Clock { target, error } => write!(out, "clock {target} {error}"),

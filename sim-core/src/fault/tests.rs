@@ -552,6 +552,21 @@ fn verbs() -> impl Strategy<Value = Verb> {
         (links(), kind(), prop::sample::select(vec![Jam::AtSending, Jam::Flight]))
             .prop_map(|(link, kind, flight)| Verb::Clog { link, kind, flight }),
         targets().prop_map(|target| Verb::Pause { target }),
+        (targets(), prop::option::of(durations())).prop_map(|(target, grace)| Verb::Stop { target, grace }),
+        nodes().prop_map(|nodes| Verb::Restart { target: Target::All(nodes) }),
+        nodes().prop_map(|nodes| Verb::Rollback { target: Target::All(nodes) }),
+        (nodes(), labels(), prop::option::of(ratios())).prop_map(|(nodes, version, share)| Verb::Deploy {
+            target: Target::All(nodes),
+            version,
+            share
+        }),
+        (targets(), 1..=1_000_000u64)
+            .prop_map(|(target, times)| Verb::Rush { target, factor: Factor::new(times).unwrap() }),
+        (prop::option::of(patterns()), ratios(), ratios()).prop_map(|(sites, live, fires)| Verb::Buggify {
+            sites,
+            live,
+            fires
+        }),
         (targets(), 1..=1_000_000u64)
             .prop_map(|(target, times)| Verb::Slow { target, factor: Factor::new(times).unwrap() }),
         (targets(), clock_errors()).prop_map(|(target, error)| Verb::Clock { target, error }),
@@ -612,7 +627,9 @@ fn decisions() -> impl Strategy<Value = Decision> {
 fn faults() -> impl Strategy<Value = Fault> {
     let timed = (times(), verbs(), prop::option::of(triggers())).prop_map(|((when, every, length), verb, trigger)| {
         let drawn = matches!(verb.target(), Some(Target::One(_) | Target::Minority(_)));
-        let trigger = trigger.filter(|_| !drawn && !matches!(when, When::At(_)));
+        let trigger = trigger.filter(|_| !drawn && !verb.is_paced() && !matches!(when, When::At(_)));
+        let exactly = |pace: Pace| Pace::Exactly(pace.mean());
+        let (every, length) = if verb.is_paced() { (every.map(exactly), None) } else { (every, length) };
         Timed { when, verb, trigger, every, length }
     });
     prop_oneof![timed.prop_map(Fault::Timed), decisions().prop_map(Fault::Decision)]

@@ -37,6 +37,10 @@ impl<M: Message> Sim<M> {
                 self.fold(name_hash(name));
                 self.log_entry(|| Entry::Marked { node, name });
             }
+            Effect::Exit => {
+                self.fold(name_hash("exit"));
+                self.go_down(node);
+            }
             Effect::Role { role, has } => {
                 self.fold(name_hash(role) ^ u64::from(has));
                 self.roles.set(node, Point::new(role), has);

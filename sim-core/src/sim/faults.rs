@@ -84,15 +84,24 @@ impl<M: Message> Sim<M> {
     /// Takes a node down; what it owed is reset, what it remembered is gone.
     pub(super) fn strike(&mut self, node: NodeId, blow: Blow, fault: u32, bits: u64) {
         self.log_entry(|| Entry::Struck { node });
-        if let Blow::Ails(ailment) = blow {
-            return self.ail(node, ailment, fault, bits);
+        match blow {
+            Blow::Ails(ailment) => return self.ail(node, ailment, fault, bits),
+            Blow::Recycle(how) => {
+                let done = self.recycle(node, how);
+                self.weather.touched[fault as usize] += u64::from(done);
+                return;
+            }
+            Blow::Stop(grace) => {
+                self.weather.touched[fault as usize] += 1;
+                return self.stop(node, grace);
+            }
+            Blow::Crash | Blow::CrashWiping | Blow::PowerLoss => {}
         }
         self.weather.touched[fault as usize] += 1;
-        let ground = self.ground.clone();
         let this = &mut self.nodes[node.0 as usize];
         this.down += 1;
         match blow {
-            Blow::Ails(_) | Blow::Crash => {}
+            Blow::Ails(_) | Blow::Stop(_) | Blow::Recycle(_) | Blow::Crash => {}
             Blow::CrashWiping => this.disk.wipe(),
             Blow::PowerLoss => {
                 let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
@@ -105,30 +114,7 @@ impl<M: Message> Sim<M> {
         if this.down > 1 {
             return;
         }
-        self.up[node.0 as usize] = false;
-        self.roles.forget(node);
-        this.life += 1;
-        this.last = self.number;
-        this.timers.fill(UNSET);
-        let nodes = ground.system.nodes.len();
-        let owed = catch_unwind(AssertUnwindSafe(|| {
-            let owed = this.actor.unanswered();
-            let stranger = owed.iter().find(|owed| owed.from.0 as usize >= nodes);
-            assert!(stranger.is_none(), "an unanswered request of a node that is not there");
-            owed
-        }));
-        this.actor = ground.system.nodes[node.0 as usize].pristine.boxed();
-        self.log_entry(|| Entry::Down { node });
-        let owed = match owed {
-            Ok(owed) => owed,
-            Err(panic) => return self.found(node, &*panic),
-        };
-        for owed in owed {
-            if ground.system.links.get(node, owed.from).answers {
-                self.send(node, owed.from, owed.msg, owed.cause.then(ANSWER), Form::Reset);
-            }
-        }
-        self.lose_what_waits(node);
+        self.go_down(node);
     }
 
     /// A node that crashes while it is frozen resets what it had received and never looked at.
@@ -155,12 +141,13 @@ impl<M: Message> Sim<M> {
         if let Blow::Ails(ailment) = blow {
             return self.ease(node, ailment, fault);
         }
+        if let Blow::Stop(_) = blow {
+            return self.unstop(node);
+        }
         let this = &mut self.nodes[node.0 as usize];
         this.down -= 1;
         if this.down == 0 {
-            self.up[node.0 as usize] = true;
-            this.last = self.number;
-            self.begin_life(node);
+            self.come_up(node);
         }
     }
 
@@ -212,6 +199,9 @@ impl<M: Message> Sim<M> {
     pub(super) fn waits(&mut self, mut due: Due) -> bool {
         let node = match due {
             Due::Start(starting) => starting.node,
+            Due::Stop(stopping) => stopping.node,
+            // Whoever kills a process does not ask it.
+            Due::Event(Pending { what: What::Killed { .. } | What::Booted { .. }, .. }) => return false,
             Due::Event(pending) => pending.what.node(),
         };
         let Some(fault) = self.frozen_by(node) else { return false };
@@ -228,6 +218,7 @@ impl<M: Message> Sim<M> {
         let this = &mut self.nodes[node.0 as usize];
         let lives = match due {
             Due::Start(starting) => this.life == starting.life,
+            Due::Stop(stopping) => this.life == stopping.life,
             Due::Event(pending) => match pending.what {
                 What::Letter { letter, .. } => self.letters.slots[letter as usize].is_some(),
                 What::Timer { timer, .. } => {
@@ -238,7 +229,7 @@ impl<M: Message> Sim<M> {
                     }
                     is_due
                 }
-                What::Synced { life, .. } => this.life == life,
+                What::Synced { life, .. } | What::Killed { life, .. } | What::Booted { life, .. } => this.life == life,
             },
         };
         if lives && let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
@@ -322,7 +313,7 @@ impl<M: Message> Sim<M> {
             What::Letter { from, to, letter, .. } => {
                 self.letters.slots[letter as usize].as_ref().is_some_and(|msg| disturbance.clogs(from, to, msg.kind()))
             }
-            What::Timer { .. } | What::Synced { .. } => false,
+            What::Timer { .. } | What::Synced { .. } | What::Killed { .. } | What::Booted { .. } => false,
         };
         let mut held: Vec<(Instant, Pending)> =
             self.queue.entries().filter(|(_, pending)| holds(pending)).map(|(at, pending)| (at, *pending)).collect();

@@ -31,9 +31,11 @@ impl Step {
             | Happening::Undelivered { to, .. }
             | Happening::Refused { to, .. }
             | Happening::Reset { to, .. } => Some(to),
-            Happening::Started { node, .. } | Happening::Fired { node, .. } | Happening::Synced { node, .. } => {
-                Some(node)
-            }
+            Happening::Started { node, .. }
+            | Happening::Fired { node, .. }
+            | Happening::Synced { node, .. }
+            | Happening::Stopping { node }
+            | Happening::Killed { node } => Some(node),
             Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => None,
         }
     }
@@ -98,6 +100,16 @@ pub enum Happening {
         node: NodeId,
         /// The number of the wait.
         sync: Sync,
+    },
+    /// A node heard that it is to stop.
+    Stopping {
+        /// Which.
+        node: NodeId,
+    },
+    /// A node that had not stopped in time was killed.
+    Killed {
+        /// Which.
+        node: NodeId,
     },
     /// A fault began to hold.
     FaultBegan {
