@@ -262,7 +262,7 @@ impl Past {
         self.what.push(What::new(step.what, grade));
         self.index(number, step, grade);
         for entry in entries {
-            self.note(number, grade, entry);
+            self.note(number, step.node(), grade, entry);
         }
         if let Happening::Started { node, life: 2.. } = step.what {
             self.power.push(Power { event: number, node, up: true });
@@ -294,7 +294,7 @@ impl Past {
         }
     }
 
-    fn note(&mut self, number: u32, grade: Grade, entry: &Entry) {
+    fn note(&mut self, number: u32, here: Option<NodeId>, grade: Grade, entry: &Entry) {
         match *entry {
             Entry::Sent { from, to, kind, cause, fate: fate @ (Fate::Lost | Fate::Cut), fault, form, .. } => {
                 let operation = cause.operation;
@@ -304,7 +304,9 @@ impl Past {
                 self.power.push(Power { event: number, node, up: false });
                 at_place(&mut self.nodes, node.0 as usize).turn(number, false);
                 // A fault happens on no node; that it took this one down is something that went wrong here.
-                self.grade_on(node, number, grade);
+                if here != Some(node) {
+                    self.grade_on(node, number, grade);
+                }
             }
             Entry::Sent { .. }
             | Entry::Set { .. }

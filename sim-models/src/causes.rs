@@ -151,6 +151,8 @@ impl Words<'_> {
             }
             Happening::Fired { node, .. } => format!("timer of {}", self.role(node)),
             Happening::Synced { node, .. } => format!("sync of {}", self.role(node)),
+            Happening::Stopping { node } => format!("stop of {}", self.role(node)),
+            Happening::Killed { node } => format!("kill of {}", self.role(node)),
             Happening::FaultBegan { fault } => self.fault(fault),
             Happening::FaultEnded { fault } => format!("end of {}", self.fault(fault)),
         }

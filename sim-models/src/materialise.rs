@@ -98,7 +98,7 @@ fn is_drawn(timed: &Timed) -> bool {
     let by_chance = tripped.is_some_and(|trigger| matches!(trigger.passages, Passages::Share(_)));
     // Whose passages count is said, and by role too: only who passes is struck.
     let lot = tripped.is_none_or(|_| timed.verb.target().is_none()) && is_lot(&timed.verb);
-    timed.every.is_some() || about(&timed.length) || by_chance || lot
+    !timed.verb.is_paced() && (timed.every.is_some() || about(&timed.length) || by_chance || lot)
 }
 
 /// Whether dice say which nodes it is about.

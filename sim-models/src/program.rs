@@ -171,8 +171,32 @@ pub struct ServiceDef {
     pub honours_cancel: bool,
     /// How callers choose a replica.
     pub balance: Balance,
-    /// What `$version` is; `v1` when the file does not say.
+    /// What `$version` is before the first deploy; `v1` when the file does not say.
     pub version: Value,
+    /// How late callers learn that a replica left or came back.
+    pub discovery: Duration,
+    /// Time from the start to the first request, at every start but the first.
+    pub startup: Duration,
+    /// What a replica does that is asked to stop.
+    pub stop: StopDef,
+}
+
+/// What a replica does that is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopDef {
+    /// How long it goes on as before, for callers to learn of it.
+    pub pre_stop: Duration,
+    /// Whether it finishes what it has, and takes nothing new; else it is gone at once.
+    pub drains: bool,
+    /// How long it may take in all.
+    pub grace: Duration,
+}
+
+impl Default for StopDef {
+    fn default() -> Self {
+        // Kubernetes' terminationGracePeriodSeconds.
+        StopDef { pre_stop: Duration::ZERO, drains: false, grace: Duration::from_secs(30) }
+    }
 }
 
 /// How a caller chooses one of several replicas.
@@ -347,6 +371,7 @@ impl Verb {
             | Verb::If { .. }
             | Verb::Switch { .. }
             | Verb::Chance { .. }
+            | Verb::Buggify { .. }
             | Verb::ForEach { .. } => false,
         }
     }
@@ -464,6 +489,15 @@ pub enum Verb {
     Chance {
         /// How likely.
         ratio: Ratio,
+        /// When it happens.
+        then: BlockRef,
+        /// When not.
+        otherwise: BlockRef,
+    },
+    /// What is allowed and rare, under a `buggify` fault.
+    Buggify {
+        /// The name of the place.
+        site: String,
         /// When it happens.
         then: BlockRef,
         /// When not.

@@ -1,8 +1,6 @@
 //! How faults begin and end in a run: what they take from the air, which nodes they take down or ail.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Sim, Starting, Step, UNSET, What};
+use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Sim, Starting, Step, What};
 use crate::actor::{DiskError, Message};
 use crate::fault::DiskIll;
 use crate::id::{NodeId, Timer};

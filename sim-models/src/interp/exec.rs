@@ -227,13 +227,12 @@ impl Service {
         ask: impl FnOnce(&mut dyn FnMut(&Var, Option<&Value>) -> Value) -> T,
     ) -> T {
         let number = self.threads.get(key).map_or(1, |thread| thread.around().number);
-        let version = self.program.service(self.me).map(|def| &def.version);
         let env = self.seen(key);
         let mut names = |var: &Var, _: Option<&Value>| match var {
             Var::Slot(slot) => env.values[slot.0 as usize].clone(),
             Var::Try => Value::Int(i64::from(number)),
             Var::Reason => env.reason.clone(),
-            Var::ReplicaVersion => version.cloned().unwrap_or_default(),
+            Var::ReplicaVersion => self.version(),
             Var::Now => Value::Int(cx.wall().nanos() as i64),
             Var::Value | Var::CellVersion | Var::Age | Var::Key | Var::Map(_) => Value::Null,
         };
@@ -246,7 +245,7 @@ impl Service {
             return None;
         }
         let number = self.threads.get(key).map_or(1, |thread| thread.around().number);
-        let version = self.program.service(self.me).map_or(Value::Null, |def| def.version.clone());
+        let version = self.version();
         let env = self.seen(key);
         Some(Names { values: env.values.clone(), number, reason: env.reason.clone(), version })
     }
@@ -295,6 +294,12 @@ impl Service {
                 let cause = self.cause_of(key, reference, step);
                 cx.because(cause);
                 let happens = cx.chance(CHANCE, *ratio);
+                self.enter(key, if happens { *then } else { *otherwise })
+            }
+            Verb::Buggify { site, then, otherwise } => {
+                let cause = self.cause_of(key, reference, step);
+                cx.because(cause);
+                let happens = cx.buggify(site);
                 self.enter(key, if happens { *then } else { *otherwise })
             }
             Verb::ForEach { item, list, body, at_once } => self.for_each(key, *item, *list, *body, *at_once),

@@ -781,6 +781,7 @@ impl Actor<Msg> for Store {
             Event::Reset { msg: Msg::Rollback { txn, .. }, .. } => self.forget(cx, program, txn),
             // Or has crashed before it heard that an operation of its opened one here.
             Event::Refused { msg: Msg::Answer { open: Some(txn), .. }, .. } => self.forget(cx, program, txn),
+            Event::Stop { .. } => cx.exit(),
             Event::Reset { .. } | Event::Refused { .. } | Event::Synced(..) => {}
         }
         self.go_on(cx, program, def);

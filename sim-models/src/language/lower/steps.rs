@@ -137,6 +137,7 @@ impl<'a> Lower<'a> {
             "if" => self.either(value, step, inside),
             "switch" => self.switch(value, step, inside),
             "chance" => self.chance(value, step, inside),
+            "buggify" => self.buggify(value, step, inside),
             "for_each" => self.for_each(value, step, inside),
             _ => Err(step.error(format!("\"{verb}\" is not built yet"))),
         }
@@ -411,6 +412,12 @@ impl<'a> Lower<'a> {
         let then = self.block(step.field("then"), inside);
         let otherwise = self.block(step.field("else"), inside);
         Ok(Verb::Chance { ratio: value.ratio()?, then, otherwise })
+    }
+
+    fn buggify(&mut self, value: View<'a>, step: View<'a>, inside: Inside) -> Written {
+        let then = self.block(step.field("then"), inside);
+        let otherwise = self.block(step.field("else"), inside);
+        Ok(Verb::Buggify { site: value.text()?.to_owned(), then, otherwise })
     }
 
     fn switch(&mut self, value: View<'a>, step: View<'a>, inside: Inside) -> Written {
