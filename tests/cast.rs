@@ -73,6 +73,7 @@ impl Actor<Say> for Probe {
             Event::Timer(timer) => format!("timer {}", timer.0),
             Event::Synced(sync, Ok(())) => format!("synced {}", sync.0),
             Event::Synced(sync, Err(error)) => format!("sync {} failed: {error}", sync.0),
+            Event::Stop { grace } => format!("asked to stop within {grace}"),
             Event::Refused { by, msg } => format!("{msg:?} refused by {}", names.node(*by)),
             Event::Reset { by, msg } => format!("{msg:?} reset by {}", names.node(*by)),
         };

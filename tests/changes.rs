@@ -140,7 +140,7 @@ impl<M: Message> Coat<M> for Beats<M> {
             Event::Message { msg, .. } | Event::Refused { msg, .. } | Event::Reset { msg, .. } => {
                 (msg.kind() != self.beat.kind()).then_some(event)
             }
-            Event::Synced(..) => Some(event),
+            Event::Synced(..) | Event::Stop { .. } => Some(event),
         }
     }
 }

@@ -444,6 +444,8 @@ impl Decisions {
                 Entry::Set { .. }
                 | Entry::Cancelled { .. }
                 | Entry::Marked { .. }
+                | Entry::Role { .. }
+                | Entry::Tripped { .. }
                 | Entry::Down { .. }
                 | Entry::Struck { .. }
                 | Entry::Released { .. } => {}

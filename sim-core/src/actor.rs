@@ -100,6 +100,11 @@ pub enum Event<M> {
         /// The envelope's message, back again.
         msg: M,
     },
+    /// The node is asked to stop, and is killed when it has not by then ([`Context::exit`]).
+    Stop {
+        /// How long it has, by a true clock.
+        grace: Duration,
+    },
     /// A node that had received this request crashed before it answered.
     Reset {
         /// The node.
@@ -180,4 +185,13 @@ pub enum Effect<M> {
     },
     /// A named point of the program, where faults can strike and traces can be read.
     Mark(&'static str),
+    /// End this life of the node.
+    Exit,
+    /// Take a role, or give it up.
+    Role {
+        /// Which, such as leader.
+        role: &'static str,
+        /// Whether the node has it from now on.
+        has: bool,
+    },
 }

@@ -62,6 +62,14 @@ impl Factor {
     }
 }
 
+impl Factor {
+    /// A length that many times as short, to the nanosecond below.
+    pub fn shrink(self, length: Duration) -> Duration {
+        let shrunk = u128::from(length.nanos()) * u128::from(Factor::ONE.0) / u128::from(self.0);
+        Duration::from_nanos(u64::try_from(shrunk).unwrap_or(u64::MAX))
+    }
+}
+
 impl FromStr for Factor {
     type Err = FactorError;
 

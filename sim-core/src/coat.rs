@@ -4,6 +4,7 @@
 //! nodes) is found out by putting it on like a coat, without a second copy of the programs.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use serde::Serialize;
 use serde_json::json;
@@ -57,7 +58,9 @@ impl Whose {
                 | Effect::Append { .. }
                 | Effect::Replace { .. }
                 | Effect::Sync { .. }
-                | Effect::Mark(_) => {}
+                | Effect::Mark(_)
+                | Effect::Exit
+                | Effect::Role { .. } => {}
             }
         }
     }
@@ -66,18 +69,23 @@ impl Whose {
 impl<M: Message, C: Coat<M>> Dressed<M, C> {
     /// Lets the coat see an event; what it hands on.
     fn seen(&mut self, event: Event<M>, cx: &mut Context<'_, M>) -> Option<Event<M>> {
-        let (cause, before) = (cx.cause(), cx.effects.len());
-        let handed_on = self.coat.handle(event, cx);
-        Whose::Coat.numbers(&mut cx.effects[before..]);
+        let cause = cx.cause();
+        let handed_on = numbered(Whose::Coat, cx, |cx| self.coat.handle(event, cx));
         cx.because(cause);
         handed_on
     }
 
     fn handed_on(&mut self, event: Event<M>, cx: &mut Context<'_, M>) {
-        let before = cx.effects.len();
-        self.actor.handle(event, cx);
-        Whose::Actor.numbers(&mut cx.effects[before..]);
+        numbered(Whose::Actor, cx, |cx| self.actor.handle(event, cx));
     }
+}
+
+/// Lets one of the two ask for effects, and numbers its timers; also when it falls at a mark half way.
+fn numbered<M: Message, T>(whose: Whose, cx: &mut Context<'_, M>, ask: impl FnOnce(&mut Context<'_, M>) -> T) -> T {
+    let before = cx.effects.len();
+    let outcome = catch_unwind(AssertUnwindSafe(|| ask(cx)));
+    whose.numbers(&mut cx.effects[before..]);
+    outcome.unwrap_or_else(|fallen| resume_unwind(fallen))
 }
 
 impl<M: Message, C: Coat<M>> Program<M> for Dressed<M, C> {

@@ -11,9 +11,12 @@ use crate::dice::{Dice, RING, SYNC, TIMER};
 use crate::dist::Dist;
 use crate::id::{NodeId, Sync, Timer};
 use crate::names::Names;
+use crate::pattern::Pattern;
 use crate::ratio::Ratio;
+use crate::roles::Roles;
 use crate::seed::{Cause, Class, Purpose, name_hash};
 use crate::time::{Duration, Instant};
+use crate::tripwire::{Passing, Point, SYNCING, Tripwires};
 
 /// One handling, as the actor sees it.
 ///
@@ -32,7 +35,37 @@ pub struct Context<'a, M: Message> {
     pub(crate) effects: &'a mut Vec<Effect<M>>,
     pub(crate) notes: &'a mut Vec<M::Note>,
     pub(crate) shared: &'a mut M::Shared,
+    pub(crate) wires: Option<&'a mut Tripwires>,
+    pub(crate) roles: &'a Roles,
+    pub(crate) sites: Option<Sites<'a>>,
 }
+
+/// What a handler is left with in which its node dies: it unwinds from there, so that nothing behind that point happens.
+pub(crate) struct Fallen;
+
+/// The places that do now what is rare; there is nothing to ask when no fault and no line of a case is about any.
+pub(crate) struct Sites<'a> {
+    pub(crate) pests: &'a [Pest],
+    /// Whether a fault of the schedule holds now, by its place.
+    pub(crate) holding: &'a dyn Fn(u32) -> bool,
+    pub(crate) seed_key: u64,
+}
+
+/// A fault that has places in programs do what is rare.
+#[derive(Clone, Debug)]
+pub(crate) struct Pest {
+    /// Its place in the schedule.
+    pub(crate) fault: u32,
+    /// Which places; all when none.
+    pub(crate) sites: Option<Pattern>,
+    /// The share of places that are live in a run.
+    pub(crate) live: Ratio,
+    /// How often a live one does it.
+    pub(crate) fires: Ratio,
+}
+
+const LIVE: Purpose = Purpose::new("live");
+const BUGGIFY: Purpose = Purpose::new("buggify");
 
 /// What ails the node while it handles one event, and whether it notices.
 #[derive(Clone, Debug)]
@@ -42,6 +75,11 @@ pub(crate) struct Strain {
     pub(crate) works: u32,
     /// Whether it looked at its wall clock.
     pub(crate) looked: Cell<bool>,
+    /// How many times as often it asks, and how often that was looked at.
+    pub(crate) rush: Factor,
+    pub(crate) rushes: u32,
+    /// The faults that had a place do what is rare.
+    pub(crate) bugged: Vec<u32>,
 }
 
 /// The wall clock of a node, while it handles one event.
@@ -60,8 +98,8 @@ impl WallClock<'_> {
 }
 
 impl Strain {
-    pub(crate) const fn new(factor: Factor) -> Self {
-        Strain { factor, works: 0, looked: Cell::new(false) }
+    pub(crate) const fn new(factor: Factor, rush: Factor) -> Self {
+        Strain { factor, works: 0, looked: Cell::new(false), rush, rushes: 0, bugged: Vec::new() }
     }
 }
 
@@ -139,6 +177,33 @@ impl<'a, M: Message> Context<'a, M> {
     pub fn slowness(&mut self) -> Factor {
         self.strain.works += 1;
         self.strain.factor
+    }
+
+    /// How many times as often a workload asks from here on, as a `rush` fault has it.
+    pub fn rush(&mut self) -> Factor {
+        self.strain.rushes += 1;
+        self.strain.rush
+    }
+
+    /// Whether to do here what is allowed and rare: false, unless a `buggify` fault holds for this place.
+    ///
+    /// Whether a place is live is drawn once for a run, by its name; whether a live one does it, each time it is passed.
+    pub fn buggify(&mut self, site: &str) -> bool {
+        let Some(sites) = &self.sites else { return false };
+        let key = name_hash(site);
+        let bits = self.dice.about_fault(sites.seed_key, key, LIVE);
+        let is_at = |pest: &&Pest| {
+            let named = pest.sites.as_ref().is_none_or(|sites| sites.matches(site));
+            named && pest.live.hit(bits) && (sites.holding)(pest.fault)
+        };
+        let most = sites.pests.iter().filter(is_at).max_by_key(|pest| pest.fires);
+        let (fires, fault) = most.map_or((Ratio::ZERO, None), |pest| (pest.fires, Some(pest.fault)));
+        // Asked whether or not it can fire, so that a line of a case may answer, and means the same passage under any schedule.
+        let yes = self.dice.chance(self.node, self.cause.then(key), BUGGIFY, fires);
+        if yes {
+            self.strain.bugged.extend(fault);
+        }
+        yes
     }
 
     /// Whether something of this chance happens, drawn for this purpose and cause.
@@ -219,6 +284,7 @@ impl<'a, M: Message> Context<'a, M> {
     pub fn sync(&mut self, sync: Sync) {
         let cause = self.dice.later(self.cause, self.node, SYNC);
         self.effects.push(Effect::Sync { sync, cause });
+        self.pass(&[SYNCING], Passing::Mark, self.cause);
     }
 
     /// Tells the judge something about the world.
@@ -228,8 +294,58 @@ impl<'a, M: Message> Context<'a, M> {
     }
 
     /// Names a point of the program, for the trace and for faults that strike there.
+    ///
+    /// A fault that stops the node at this mark stops it here: this call does not return, and what the handler did before is
+    /// performed.
     pub fn mark(&mut self, name: &'static str) {
         self.effects.push(Effect::Mark(name));
+        if self.is_watched() {
+            self.pass(&[Point::new(name)], Passing::Mark, self.cause);
+        }
+    }
+
+    /// Whether any fault of this run waits for a node to come to some point. If none does, there is no need to say where one is.
+    #[inline]
+    pub fn is_watched(&self) -> bool {
+        self.wires.is_some()
+    }
+
+    /// Comes to a point that goes by any of these names, for this cause: faults that wait there strike. Unlike
+    /// [`mark`](Self::mark) it leaves nothing in the trace; for programs that are told by an interpreter.
+    pub fn pass(&mut self, points: &[Point], passing: Passing, cause: Cause) {
+        let Some(wires) = &mut self.wires else { return };
+        let (node, roles, effects) = (self.node, self.roles, &*self.effects);
+        let has_role = |role: Point| {
+            // What was asked for in this handling counts, though it is not performed yet.
+            let said = effects.iter().rev().find_map(|effect| match effect {
+                Effect::Role { role: name, has } if Point::new(name) == role => Some(*has),
+                _ => None,
+            });
+            said.unwrap_or_else(|| roles.has(node, role))
+        };
+        // A second passage for one cause in one handling has dice of its own, and takes none of others.
+        let lineages = points.iter().fold(0, |all, point| all ^ point.key());
+        let cause = self.dice.later(cause, node, lineages ^ passing as u64);
+        if wires.pass(node, points, passing, cause, self.dice, has_role) {
+            std::panic::resume_unwind(Box::new(Fallen));
+        }
+    }
+
+    /// Ends this life of the node, as a process that exits: this call does not return, what was asked for before is done, and what
+    /// the node still owes is reset. Down while a fault asked for it; else it starts again at once.
+    pub fn exit(&mut self) -> ! {
+        self.effects.push(Effect::Exit);
+        std::panic::resume_unwind(Box::new(Fallen));
+    }
+
+    /// Takes a role, such as leader, until it is given up or the node goes down. Faults strike by it: `crash the leader`.
+    pub fn role(&mut self, role: &'static str) {
+        self.effects.push(Effect::Role { role, has: true });
+    }
+
+    /// Gives a role up.
+    pub fn no_role(&mut self, role: &'static str) {
+        self.effects.push(Effect::Role { role, has: false });
     }
 
     /// What several nodes share and no crash takes.

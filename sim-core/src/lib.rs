@@ -27,6 +27,7 @@ mod plight;
 pub mod queue;
 pub mod ratio;
 mod road;
+mod roles;
 pub mod run;
 mod schedule;
 pub mod seed;
@@ -38,6 +39,7 @@ pub mod timeline;
 pub mod tolerance;
 pub mod trace;
 pub mod trail;
+mod tripwire;
 
 pub use amount::{Bandwidth, BandwidthError};
 
@@ -68,3 +70,4 @@ pub use system::{Prepared, System};
 pub use time::{Duration, DurationError, Instant};
 pub use timeline::{Budget, Change, Goal, LastChange, Moment, Over, Reached, Retold, Seen, Timeline};
 pub use trace::Trace;
+pub use tripwire::{Passing, Point};

@@ -49,7 +49,7 @@ pub enum Heal {
 }
 
 /// What the general nemesis draws from, by verb; `NODE` is any node that is no client, and `FROM->TO` any
-/// link in use.
+/// link in use, and `CLIENT` any that is one.
 pub const GENERAL: &[(&str, &[&str])] = &[
     ("partition", &["partition isolate NODE for 100ms..10s", "partition halves of * for 100ms..10s"]),
     ("cut", &["cut FROM->TO for 100ms..10s"]),
@@ -79,6 +79,7 @@ pub const GENERAL: &[(&str, &[&str])] = &[
         ],
     ),
     ("power-loss", &["power-loss NODE for 100ms..10s"]),
+    ("stop", &["stop NODE grace 1s..30s for 100ms..30s"]),
     ("pause", &["pause NODE for 100ms..30s"]),
     ("slow", &["slow NODE x2..x50 for 1s..30s"]),
     (
@@ -109,9 +110,15 @@ pub const GENERAL: &[(&str, &[&str])] = &[
             "disk NODE read-error for 100ms..30s",
         ],
     ),
+    ("deploy", &["deploy NODE v2 by 25%..100% every 1s..60s"]),
+    ("rollback", &["rollback NODE"]),
+    ("restart", &["restart NODE every 1s..60s"]),
+    ("rush", &["rush CLIENT x2..x20 for 1s..30s"]),
+    ("buggify", &["buggify"]),
 ];
 
 const ANY_NODE: &str = "NODE";
+const ANY_CLIENT: &str = "CLIENT";
 const ANY_LINK: &str = "FROM->TO";
 
 /// The lines of [`GENERAL`], each with its verb.
@@ -221,10 +228,13 @@ impl Nemesis {
         let Some(draft) = self.placed(draft, bits, cast) else { return Vec::new() };
         let timed = draft.drawn(|place| bits.of("number").nth(place).0);
         let when = self.when(&timed, bits);
-        let keeps_pace = timed.every.is_some() || matches!(timed.length, Some(Pace::About(_)));
+        let keeps_pace =
+            timed.every.is_some() || timed.trigger.is_some() || matches!(timed.length, Some(Pace::About(_)));
         let (every, length) = if keeps_pace { (timed.every, timed.length) } else { (None, None) };
         let verbs = settled(timed.verb, bits.of("whom"), cast);
-        verbs.into_iter().map(|verb| Fault::Timed(Timed { when, verb, every, length })).collect()
+        let trigger = &timed.trigger;
+        let line = |verb| Fault::Timed(Timed { when, verb, trigger: trigger.clone(), every, length });
+        verbs.into_iter().map(line).collect()
     }
 
     /// A draft about a node and a link that are there.
@@ -239,6 +249,10 @@ impl Nemesis {
             let (from, to) = cast.links[pick(cast.links.len(), "link")?];
             text = text.replace(ANY_LINK, &format!("{}->{}", name(from), name(to)));
         }
+        if text.contains(ANY_CLIENT) {
+            let clients = cast.nodes.len() - cast.servers;
+            text = text.replace(ANY_CLIENT, name(cast.servers + pick(clients, "client")?));
+        }
         if text.contains(ANY_NODE) {
             text = text.replace(ANY_NODE, name(pick(cast.servers, "node")?));
         }
@@ -250,6 +264,10 @@ impl Nemesis {
         let begin = bits.of("begin").instant(self.between);
         let end = |length: Duration| When::Between(begin, begin + length);
         match (timed.every, timed.length) {
+            // What goes from node to node takes as long as it takes.
+            (Some(_), _) if timed.verb.is_paced() => When::From(begin),
+            (None, _) if timed.verb.is_paced() => When::At(begin),
+            (_, _) if timed.trigger.is_some() => When::Between(begin, self.between.1),
             (Some(_), _) => When::Between(begin, self.between.1),
             (None, Some(Pace::Exactly(length))) => end(length),
             (None, Some(Pace::About(_))) => When::From(begin),
@@ -296,7 +314,7 @@ impl Drawn {
     /// Takes some lines more, unless there are none, one is off or a twin of another, or it would be too much.
     fn take(&mut self, lines: Vec<Fault>, tolerance: &Tolerance, cast: &Cast) -> bool {
         let about = |fault: &Fault| match fault {
-            Fault::Timed(timed) => Some(identity(&timed.verb)),
+            Fault::Timed(timed) => Some(identity(timed)),
             Fault::Decision(_) => None,
         };
         let known: Vec<_> = self.faults.iter().filter_map(about).collect();
@@ -319,6 +337,8 @@ fn settled(verb: Verb, bits: Bits, cast: &Cast) -> Vec<Verb> {
     if let Verb::Partition { sides, flight } = &verb {
         let drawn = match sides {
             Sides::Groups(_) | Sides::RingOf(_) => return vec![verb],
+            // Who has a role then is not known yet.
+            Sides::Isolate(Target::The(_)) => return vec![verb],
             Sides::Isolate(target) => picked(target, bits, cast),
             Sides::Halves(nodes) | Sides::Bridge(nodes) | Sides::Ring(nodes) => in_order(nodes, bits, cast),
         };
@@ -327,7 +347,10 @@ fn settled(verb: Verb, bits: Bits, cast: &Cast) -> Vec<Verb> {
     }
     match verb.target() {
         // Disks are swapped among those that one line strikes together.
-        Some(target) if target.is_drawn() && !matches!(verb, Verb::Crash { disk: Disk::Swapped, .. }) => {
+        Some(target)
+            if matches!(target, Target::One(_) | Target::Minority(_))
+                && !matches!(verb, Verb::Crash { disk: Disk::Swapped, .. }) =>
+        {
             let one = |name: Name| verb.clone().aimed(Target::All(Nodes::Like(Pattern::from(name))));
             picked(target, bits, cast).into_iter().map(one).collect()
         }
@@ -337,10 +360,11 @@ fn settled(verb: Verb, bits: Bits, cast: &Cast) -> Vec<Verb> {
 
 /// The nodes that a target takes.
 fn picked(target: &Target, bits: Bits, cast: &Cast) -> Vec<Name> {
-    let mut names = in_order(target.nodes(), bits, cast);
+    let Some(nodes) = target.nodes() else { return Vec::new() };
+    let mut names = in_order(nodes, bits, cast);
     let most = names.len().saturating_sub(1) / 2;
     match target {
-        Target::All(_) | Target::Each(_) => {}
+        Target::All(_) | Target::Each(_) | Target::The(_) => {}
         Target::One(_) => names.truncate(1),
         Target::Minority(_) if most == 0 => names.clear(),
         Target::Minority(_) => names.truncate(1 + bits.of("count").below(most)),

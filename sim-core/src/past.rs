@@ -137,6 +137,8 @@ enum Tag {
     Reset,
     Fired,
     Synced,
+    Stopping,
+    Killed,
     FaultBegan,
     FaultEnded,
 }
@@ -180,6 +182,8 @@ impl Sort {
             Happening::Reset { .. } => Sort::Reset,
             Happening::Fired { .. } => Sort::Fired,
             Happening::Started { .. } => Sort::Started,
+            // They are few, and belong to the fault that asked for it.
+            Happening::Stopping { .. } | Happening::Killed { .. } => Sort::Fault,
             Happening::Synced { .. } => Sort::Synced,
             Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => Sort::Fault,
         }
@@ -214,6 +218,8 @@ impl What {
             Happening::Reset { by, to, kind } => (Tag::Reset, by.0, to.0, kind),
             Happening::Fired { node, timer } => (Tag::Fired, node.0, timer.0, Kind(0)),
             Happening::Synced { node, sync } => (Tag::Synced, node.0, sync.0, Kind(0)),
+            Happening::Stopping { node } => (Tag::Stopping, node.0, 0, Kind(0)),
+            Happening::Killed { node } => (Tag::Killed, node.0, 0, Kind(0)),
             Happening::FaultBegan { fault } => (Tag::FaultBegan, fault, 0, Kind(0)),
             Happening::FaultEnded { fault } => (Tag::FaultEnded, fault, 0, Kind(0)),
         };
@@ -231,6 +237,8 @@ impl What {
             Tag::Reset => Happening::Reset { by: first, to: second, kind },
             Tag::Fired => Happening::Fired { node: first, timer: Timer(b) },
             Tag::Synced => Happening::Synced { node: first, sync: Sync(b) },
+            Tag::Stopping => Happening::Stopping { node: first },
+            Tag::Killed => Happening::Killed { node: first },
             Tag::FaultBegan => Happening::FaultBegan { fault: a },
             Tag::FaultEnded => Happening::FaultEnded { fault: a },
         }
@@ -254,7 +262,7 @@ impl Past {
         self.what.push(What::new(step.what, grade));
         self.index(number, step, grade);
         for entry in entries {
-            self.note(number, grade, entry);
+            self.note(number, step.node(), grade, entry);
         }
         if let Happening::Started { node, life: 2.. } = step.what {
             self.power.push(Power { event: number, node, up: true });
@@ -286,7 +294,7 @@ impl Past {
         }
     }
 
-    fn note(&mut self, number: u32, grade: Grade, entry: &Entry) {
+    fn note(&mut self, number: u32, here: Option<NodeId>, grade: Grade, entry: &Entry) {
         match *entry {
             Entry::Sent { from, to, kind, cause, fate, fault, form, .. } if fate.is_lost() => {
                 let operation = cause.operation;
@@ -296,13 +304,17 @@ impl Past {
                 self.power.push(Power { event: number, node, up: false });
                 at_place(&mut self.nodes, node.0 as usize).turn(number, false);
                 // A fault happens on no node; that it took this one down is something that went wrong here.
-                self.grade_on(node, number, grade);
+                if here != Some(node) {
+                    self.grade_on(node, number, grade);
+                }
             }
             Entry::Sent { .. }
             | Entry::Set { .. }
             | Entry::Cancelled { .. }
             | Entry::Drew { .. }
             | Entry::Marked { .. }
+            | Entry::Role { .. }
+            | Entry::Tripped { .. }
             | Entry::Struck { .. }
             | Entry::Released { .. } => {}
         }
@@ -565,7 +577,9 @@ mod tests {
         Step { number, at: Instant::from_nanos(number / 2), what, cause, before, by }
     }
 
-    const EVERY: [Happening; 9] = [
+    const EVERY: [Happening; 11] = [
+        Happening::Stopping { node: NodeId(3) },
+        Happening::Killed { node: NodeId(4) },
         Happening::Started { node: NodeId(u32::MAX - 1), life: 7 },
         Happening::Delivered { from: NodeId(1), to: NodeId(2), kind: Kind(u16::MAX) },
         Happening::Undelivered { from: NodeId(1), to: NodeId(3), kind: Kind(4) },

@@ -61,7 +61,7 @@ pub enum NameError {
 }
 
 /// Names without which a fault could not be read back: the words that end a list of names, and the answers of a draw.
-const RESERVED: [&str; 9] = ["after", "at", "before", "cutting", "every", "for", "no", "wiping", "yes"];
+const RESERVED: [&str; 10] = ["after", "at", "before", "cutting", "every", "for", "no", "the", "wiping", "yes"];
 
 const LONGEST_RANGE: u64 = 10_000;
 

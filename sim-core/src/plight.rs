@@ -12,6 +12,8 @@ use crate::time::Instant;
 pub(crate) enum Ailment {
     Pause,
     Slow(Factor),
+    /// It asks that many times as often.
+    Rush(Factor),
     Clock(ClockError),
     Disk(DiskIll),
 }
@@ -31,6 +33,7 @@ pub(crate) struct Plight<T> {
     /// What came while it was frozen, in its order.
     pub(crate) waiting: Vec<T>,
     slow: Vec<(u32, Factor)>,
+    rush: Vec<(u32, Factor)>,
     wrongs: Vec<Wrong>,
     ills: Vec<(u32, DiskIll)>,
     /// Faults that will misdirect one record each, with what says whither.
@@ -47,6 +50,7 @@ impl<T> Plight<T> {
             pauses: Vec::new(),
             waiting: Vec::new(),
             slow: Vec::new(),
+            rush: Vec::new(),
             wrongs: Vec::new(),
             ills: Vec::new(),
             armed: Vec::new(),
@@ -61,6 +65,7 @@ impl<T> Plight<T> {
             Ailment::Disk(DiskIll::Misdirected) => insert(&mut self.armed, (fault, harm.bits), |(fault, _)| *fault),
             Ailment::Disk(ill) => insert(&mut self.ills, (fault, ill), |(fault, _)| *fault),
             Ailment::Slow(factor) => insert(&mut self.slow, (fault, factor), |(fault, _)| *fault),
+            Ailment::Rush(factor) => insert(&mut self.rush, (fault, factor), |(fault, _)| *fault),
             Ailment::Clock(error) => {
                 insert(&mut self.wrongs, Wrong { fault, since: now, until: harm.until, error }, |wrong| wrong.fault);
                 self.clocks.turn(now, &self.wrongs);
@@ -74,6 +79,7 @@ impl<T> Plight<T> {
             Ailment::Disk(DiskIll::Misdirected) => self.disarm(fault),
             Ailment::Disk(_) => remove(&mut self.ills, |(it, _)| *it == fault),
             Ailment::Slow(_) => remove(&mut self.slow, |(it, _)| *it == fault),
+            Ailment::Rush(_) => remove(&mut self.rush, |(it, _)| *it == fault),
             // What it has come to stays.
             Ailment::Clock(ClockError::Smear(_)) => {}
             Ailment::Clock(_) => {
@@ -95,6 +101,15 @@ impl<T> Plight<T> {
 
     pub(crate) fn slowed_by(&self) -> impl Iterator<Item = u32> {
         self.slow.iter().map(|(fault, _)| *fault)
+    }
+
+    /// How many times as often it asks.
+    pub(crate) fn rush(&self) -> Factor {
+        self.rush.iter().fold(Factor::ONE, |all, (_, factor)| all.times(*factor))
+    }
+
+    pub(crate) fn rushed_by(&self) -> impl Iterator<Item = u32> {
+        self.rush.iter().map(|(fault, _)| *fault)
     }
 
     /// The faults that make a length on its monotonic clock another.

@@ -3,20 +3,26 @@
 //! Faults are not events in the queue: they go first at their instant, and what repeats is unrolled only as far as time has come.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::burst::Burst;
+use crate::context::Pest;
 use crate::dice::{Addressee, Dice, Group, Ruling};
 use crate::dist::Dist;
 use crate::fault::{
-    Decision, Disk, Fault, FaultError, Flight, Jam, Pace, Ruling as Said, Sides, Target, Timed, Value, Verb, When,
+    Decision, Disk, Fault, FaultError, Flight, Jam, Pace, Ruling as Said, Sides, Target, Timed, Trigger, Value, Verb,
+    When,
 };
 use crate::id::NodeId;
 use crate::names::Names;
 use crate::network::{Disturbance, Members, Reach, Split};
 use crate::pattern::{Label, Name, Pattern};
 use crate::plight::{Ailment, Harm};
+use crate::ratio::Ratio;
+use crate::roles::Roles;
 use crate::seed::{Cause, Operation, Purpose, mix, name_hash};
 use crate::time::{Duration, Instant};
+use crate::tripwire::{Point, Tripped, Tripwire, Tripwires};
 
 const GAP: Purpose = Purpose::new("gap");
 const LENGTH: Purpose = Purpose::new("length");
@@ -33,8 +39,22 @@ pub(crate) enum Blow {
     CrashWiping,
     CrashSwapping,
     PowerLoss,
+    /// It is asked to stop, within that long or what the node says.
+    Stop(Option<Duration>),
+    /// It is asked to stop, and starts again at once.
+    Recycle(Recycle),
     /// It stays up, and something ails it.
     Ails(Ailment),
+}
+
+/// With which program a node starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recycle {
+    Same,
+    /// The version with this hash of its name.
+    To(u64),
+    /// The one it had before.
+    Back,
 }
 
 /// One fault, ready to run.
@@ -51,6 +71,8 @@ struct Planned {
     /// The nodes of which it takes some each time; none when it is about links alone.
     lots: Option<Lots>,
     hold: Hold,
+    /// It begins where a program comes to some point, not by the clock.
+    waits: bool,
 }
 
 /// How long a fault holds each time.
@@ -79,11 +101,27 @@ enum Choice {
     All,
     One,
     Minority,
+    /// Whoever has this role as it begins, whatever the list.
+    Role(Point),
     /// All, in an order that is drawn.
     Order,
 }
 
+impl Blow {
+    /// Whether the node is gone at once.
+    fn kills(self) -> bool {
+        match self {
+            Blow::Crash | Blow::CrashWiping | Blow::CrashSwapping | Blow::PowerLoss => true,
+            Blow::Stop(_) | Blow::Recycle(_) | Blow::Ails(_) => false,
+        }
+    }
+}
+
 impl Planned {
+    fn begins(&self) -> Phase {
+        if self.is_of_links() { Phase::LinksBegin } else { Phase::NodesBegin }
+    }
+
     /// Links go before nodes.
     fn is_of_links(&self) -> bool {
         self.lots.as_ref().is_none_or(|lots| lots.blow.is_none())
@@ -94,6 +132,10 @@ impl Planned {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     planned: Vec<Planned>,
+    /// Those of them that wait for a program to come to some point.
+    wires: Arc<[Tripwire]>,
+    /// Those that have programs do what is rare.
+    pub(crate) pests: Vec<Pest>,
     /// By place in the schedule.
     pub(crate) disturbances: Vec<Option<Disturbance>>,
 }
@@ -120,7 +162,9 @@ pub(crate) struct Cursor {
     pending: BTreeSet<(Instant, Phase, u32)>,
     /// By place in the plan.
     turns: Vec<Turn>,
-    seed_key: u64,
+    pub(crate) seed_key: u64,
+    /// None when no fault waits for a program to come to some point.
+    pub(crate) wires: Option<Box<Tripwires>>,
 }
 
 /// How often a fault has held, and what came of the dice when it last began.
@@ -136,12 +180,25 @@ struct Turn {
     whole: (Instant, Instant),
     /// Whether it was taken out of what is to come: nobody waits for its end.
     lifted: bool,
+    /// Whether it holds now.
+    holds: bool,
+    /// The passage at which it strikes next.
+    tripped: Option<Tripped>,
+}
+
+/// The next change of a run's faults.
+pub(crate) struct Advance {
+    /// The fault's place in the schedule.
+    pub(crate) fault: u32,
+    pub(crate) change: Change,
+    /// The passage at which it began, if it waited for one.
+    pub(crate) tripped: Option<Tripped>,
 }
 
 impl Default for Turn {
     fn default() -> Self {
         let whole = (Instant::ZERO, Instant::NEVER);
-        Turn { number: 0, struck: Vec::new(), end: None, whole, lifted: false }
+        Turn { number: 0, struck: Vec::new(), end: None, whole, lifted: false, holds: false, tripped: None }
     }
 }
 
@@ -174,12 +231,35 @@ impl Plan {
     fn add(&mut self, index: u32, timed: &Timed, twins: u64, known: &Known<'_>) {
         let (begin, end) = window(timed.when);
         let root = |name: &str| Cause::root("fault", name, twins).lineage;
-        let name = identity(&timed.verb);
+        let name = identity(timed);
+        let (every, length, waits) = (timed.every, timed.length, timed.trigger.is_some());
+        let about = lots(&timed.verb, known);
+        if let (true, Some(lots)) = (timed.verb.is_paced(), &about) {
+            let pace = timed.every.map_or(Duration::ZERO, Pace::mean);
+            let mut at = begin;
+            for group in groups(&timed.verb, &lots.nodes) {
+                if at < end {
+                    let lots = Some(Lots { nodes: group.to_vec(), ..lots.clone() });
+                    let (lineage, waits, hold) = (root(&name), false, Hold::Whole);
+                    let (begin, end) = (at, Instant::NEVER);
+                    let (every, length) = (None, None);
+                    self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots, hold, waits });
+                }
+                at += pace;
+            }
+            return;
+        }
         let mut plan = |lineage, lots, hold| {
-            let (every, length) = (timed.every, timed.length);
-            self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots, hold });
+            self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots, hold, waits });
         };
-        match lots(&timed.verb, known) {
+        match about {
+            // The node that comes to the point is struck: each by itself.
+            Some(lots) if waits && lots.blow.is_some() => {
+                for (node, hash) in lots.nodes {
+                    let one = Lots { nodes: vec![(node, hash)], choice: Choice::All, ..lots };
+                    plan(root(&format!("{name} {}", known.names.node(node))), Some(one), Hold::Whole);
+                }
+            }
             // All nodes share the times, and each has its own part of them.
             Some(lots) if matches!(timed.verb, Verb::Swizzle { .. }) => {
                 for (node, hash) in lots.nodes {
@@ -197,6 +277,34 @@ impl Plan {
         }
     }
 
+    /// The tripwires of a fault that was added from this place of the plan on.
+    fn wire(&self, from: usize, timed: &Timed, trigger: &Trigger, counters: &mut u32) -> Vec<Tripwire> {
+        let (role, apart) = match timed.verb.target() {
+            Some(Target::The(role)) => (Some(Point::new(role.as_str())), false),
+            Some(Target::Each(_)) => (None, true),
+            Some(Target::All(_) | Target::One(_) | Target::Minority(_)) | None => (None, false),
+        };
+        let wires = (from..self.planned.len()).map(|index| {
+            let planned = &self.planned[index];
+            *counters += u32::from(apart || index == from);
+            let lots = planned.lots.as_ref().filter(|lots| lots.blow.is_some());
+            Tripwire {
+                index: index as u32,
+                lineage: planned.lineage,
+                node: lots.map(|lots| lots.nodes[0].0),
+                role,
+                point: Point::new(trigger.step.as_str()),
+                side: trigger.side,
+                passages: trigger.passages.clone(),
+                begin: planned.begin,
+                end: planned.end,
+                kills: lots.and_then(|lots| lots.blow).is_some_and(Blow::kills),
+                counter: *counters - 1,
+            }
+        });
+        wires.collect()
+    }
+
     fn planned(&self, index: u32) -> &Planned {
         &self.planned[index as usize]
     }
@@ -205,7 +313,8 @@ impl Plan {
 impl Cursor {
     pub(crate) fn new(plan: &Plan, seed_key: u64, dice: &Dice) -> Self {
         let turns = vec![Turn::default(); plan.planned.len()];
-        let mut cursor = Cursor { pending: BTreeSet::new(), turns, seed_key };
+        let wires = (!plan.wires.is_empty()).then(|| Box::new(Tripwires::new(plan.wires.clone(), seed_key)));
+        let mut cursor = Cursor { pending: BTreeSet::new(), turns, seed_key, wires };
         for index in 0..plan.planned.len() as u32 {
             let planned = plan.planned(index);
             cursor.plan_begin(planned, index, planned.begin, dice);
@@ -216,6 +325,19 @@ impl Cursor {
     /// From now on this seed says whom faults strike, for how long and after which gaps; what it said before stays.
     pub(crate) fn reseed(&mut self, seed_key: u64) {
         self.seed_key = seed_key;
+        if let Some(wires) = &mut self.wires {
+            wires.seed_key = seed_key;
+        }
+    }
+
+    /// What the handling that is over has tripped strikes next, before all else of this instant.
+    #[inline]
+    pub(crate) fn strike(&mut self, plan: &Plan, now: Instant) {
+        let Some(wires) = &mut self.wires else { return };
+        for tripped in wires.take_tripped() {
+            self.turns[tripped.index as usize].tripped = Some(tripped);
+            self.pending.insert((now, plan.planned(tripped.index).begins(), tripped.index));
+        }
     }
 
     /// When the next fault begins or ends; never, when none does.
@@ -238,6 +360,8 @@ impl Cursor {
         let ends = waited_for.map(|(planned, turn)| match (planned.every, turn.end) {
             (Some(_), _) => planned.end,
             (None, Some(known)) => known,
+            // It may never come to the point.
+            (None, None) if planned.waits => Instant::NEVER,
             (None, None) => self.end_of(planned, planned.begin, 0, dice),
         });
         ends.filter(|end| *end != Instant::NEVER).max().unwrap_or(Instant::ZERO)
@@ -246,15 +370,13 @@ impl Cursor {
     /// Takes a fault out of what is to come, by its place in the schedule; false when it holds now, or is not there.
     pub(crate) fn lift(&mut self, plan: &Plan, place: u32) -> bool {
         let of_it = |index: &u32| plan.planned(*index).fault == place;
-        let holds = self.pending.iter().any(|(_, phase, index)| of_it(index) && !phase.begins());
-        let holds_for_ever = |index: u32| {
-            let planned = plan.planned(index);
-            let begins = self.pending.iter().any(|(_, _, other)| *other == index);
-            planned.fault == place && planned.end == Instant::NEVER && !begins
-        };
-        let known = plan.planned.iter().any(|planned| planned.fault == place);
-        if !known || holds || (0..plan.planned.len() as u32).any(holds_for_ever) {
+        let mut turns = self.turns.iter().zip(&plan.planned).filter(|(_, planned)| planned.fault == place).peekable();
+        // What a passage has tripped is as good as begun: the handling is cut short already.
+        if turns.peek().is_none() || turns.any(|(turn, _)| turn.holds || turn.tripped.is_some()) {
             return false;
+        }
+        if let Some(wires) = &mut self.wires {
+            (0..plan.planned.len() as u32).filter(of_it).for_each(|index| wires.lift(index));
         }
         self.pending.retain(|(_, _, index)| !of_it(index));
         for (turn, _) in self.turns.iter_mut().zip(&plan.planned).filter(|(_, planned)| planned.fault == place) {
@@ -264,16 +386,21 @@ impl Cursor {
     }
 
     /// Takes the next change out of the list: its place in the schedule, and what it does.
-    pub(crate) fn advance(&mut self, plan: &Plan, dice: &Dice) -> Option<(u32, Change)> {
+    pub(crate) fn advance(&mut self, plan: &Plan, dice: &Dice, roles: &Roles) -> Option<Advance> {
         let (at, phase, index) = self.pending.pop_first()?;
         let planned = plan.planned(index);
-        let change =
-            if phase.begins() { self.begin(planned, index, at, dice) } else { self.end(planned, index, at, dice) };
-        Some((planned.fault, change))
+        let tripped = self.turns[index as usize].tripped.take_if(|_| phase.begins());
+        let change = if phase.begins() {
+            self.begin(planned, index, at, dice, roles)
+        } else {
+            self.end(planned, index, at, dice)
+        };
+        Some(Advance { fault: planned.fault, change, tripped })
     }
 
-    fn begin(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
+    fn begin(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice, roles: &Roles) -> Change {
         let turn = self.turns[index as usize].number;
+        self.turns[index as usize].holds = true;
         let end = match planned.hold {
             Hold::Whole => self.end_of(planned, at, turn, dice),
             Hold::Between(hash) => {
@@ -287,7 +414,7 @@ impl Cursor {
             let phase = if planned.is_of_links() { Phase::LinksEnd } else { Phase::NodesEnd };
             self.pending.insert((end, phase, index));
         }
-        let struck = planned.lots.as_ref().map(|lots| self.drawn(lots, planned, turn, dice)).unwrap_or_default();
+        let struck = planned.lots.as_ref().map(|lots| self.drawn(lots, planned, turn, dice, roles)).unwrap_or_default();
         self.turns[index as usize].struck.clone_from(&struck);
         match planned.lots.as_ref().and_then(|lots| lots.blow) {
             Some(blow) => {
@@ -300,7 +427,8 @@ impl Cursor {
 
     fn end(&mut self, planned: &Planned, index: u32, at: Instant, dice: &Dice) -> Change {
         self.turns[index as usize].number += 1;
-        if planned.every.is_some() {
+        self.turns[index as usize].holds = false;
+        if planned.every.is_some() || planned.waits {
             let over = match planned.hold {
                 Hold::Whole => at,
                 Hold::Between(_) => self.turns[index as usize].whole.1,
@@ -321,7 +449,9 @@ impl Cursor {
             None => from,
             Some(pace) => from + self.paced(pace, planned, turn, GAP, dice),
         };
-        if begin < planned.end {
+        if let Some(wires) = self.wires.as_mut().filter(|_| planned.waits) {
+            wires.ends(index, begin);
+        } else if begin < planned.end {
             let begin = match planned.hold {
                 Hold::Whole => begin,
                 Hold::Between(hash) => {
@@ -330,8 +460,7 @@ impl Cursor {
                     begin + self.part(halved(begin, end), hash, planned, turn, CLOGGED, dice)
                 }
             };
-            let phase = if planned.is_of_links() { Phase::LinksBegin } else { Phase::NodesBegin };
-            self.pending.insert((begin, phase, index));
+            self.pending.insert((begin, planned.begins(), index));
         }
     }
 
@@ -371,7 +500,7 @@ impl Cursor {
     }
 
     /// The nodes that a fault takes this time.
-    fn drawn(&self, lots: &Lots, planned: &Planned, turn: u64, dice: &Dice) -> Vec<NodeId> {
+    fn drawn(&self, lots: &Lots, planned: &Planned, turn: u64, dice: &Dice, roles: &Roles) -> Vec<NodeId> {
         let bits = self.bits(planned, turn, PICK, dice);
         let below = |bits: u64, bound: usize| ((u128::from(bits) * bound as u128) >> 64) as usize;
         let in_order = || {
@@ -381,6 +510,7 @@ impl Cursor {
         };
         match lots.choice {
             Choice::All => lots.nodes.iter().map(|(node, _)| *node).collect(),
+            Choice::Role(role) => roles.holders(role),
             Choice::One => vec![lots.nodes[below(bits, lots.nodes.len())].0],
             Choice::Order => in_order(),
             Choice::Minority => {
@@ -405,14 +535,22 @@ pub(crate) fn compile(faults: &[Fault], known: &Known<'_>) -> Result<(Plan, Vec<
     let mut plan = Plan::default();
     let mut rulings = Vec::new();
     let mut twins: BTreeMap<String, u64> = BTreeMap::new();
+    let (mut wires, mut counters) = (Vec::new(), 0);
     for (index, fault) in faults.iter().enumerate() {
         match fault {
             Fault::Timed(timed) => {
                 fault.check_names(&nodes)?;
-                let count = twins.entry(identity(&timed.verb)).or_default();
+                let count = twins.entry(identity(timed)).or_default();
                 plan.disturbances.push(disturbance(&timed.verb, known));
+                if let Verb::Buggify { sites, live, fires } = &timed.verb {
+                    let (sites, live, fires) = (sites.clone(), *live, *fires);
+                    plan.pests.push(Pest { fault: index as u32, sites, live, fires });
+                }
                 if !fault.is_off() {
+                    let from = plan.planned.len();
                     plan.add(index as u32, timed, *count, known);
+                    let trigger = timed.trigger.as_ref();
+                    wires.extend(trigger.into_iter().flat_map(|it| plan.wire(from, timed, it, &mut counters)));
                 }
                 *count += 1;
             }
@@ -423,6 +561,7 @@ pub(crate) fn compile(faults: &[Fault], known: &Known<'_>) -> Result<(Plan, Vec<
             }
         }
     }
+    plan.wires = wires.into();
     Ok((plan, rulings))
 }
 
@@ -435,7 +574,15 @@ fn window(when: When) -> (Instant, Instant) {
 }
 
 /// What a fault is about, without its times and strengths: the root of its lineage.
-pub(crate) fn identity(verb: &Verb) -> String {
+pub(crate) fn identity(timed: &Timed) -> String {
+    let about = about(&timed.verb);
+    match &timed.trigger {
+        Some(trigger) => format!("{about} at {}", trigger.step),
+        None => about,
+    }
+}
+
+fn about(verb: &Verb) -> String {
     let on = |word: &str, link: &dyn std::fmt::Display, kind: &Option<Label>| match kind {
         Some(kind) => format!("{word} {link} {}", kind.as_str()),
         None => format!("{word} {link}"),
@@ -454,6 +601,12 @@ pub(crate) fn identity(verb: &Verb) -> String {
         Verb::Clog { link, kind, .. } => on("clog", link, kind),
         Verb::Crash { target, .. } => format!("crash {target}"),
         Verb::PowerLoss { target } => format!("power-loss {target}"),
+        Verb::Stop { target, .. } => format!("stop {target}"),
+        Verb::Restart { target } => format!("restart {target}"),
+        Verb::Deploy { target, version, .. } => format!("deploy {target} {version}"),
+        Verb::Rollback { target } => format!("rollback {target}"),
+        Verb::Rush { target, .. } => format!("rush {target}"),
+        Verb::Buggify { sites, .. } => format!("buggify {}", sites.as_ref().map_or("*", Pattern::as_str)),
         Verb::Pause { target } => format!("pause {target}"),
         Verb::Slow { target, .. } => format!("slow {target}"),
         Verb::Clock { target, .. } => format!("clock {target}"),
@@ -504,6 +657,12 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         }
         Verb::Crash { .. }
         | Verb::PowerLoss { .. }
+        | Verb::Stop { .. }
+        | Verb::Restart { .. }
+        | Verb::Deploy { .. }
+        | Verb::Rollback { .. }
+        | Verb::Rush { .. }
+        | Verb::Buggify { .. }
         | Verb::Pause { .. }
         | Verb::Slow { .. }
         | Verb::Clock { .. }
@@ -549,6 +708,11 @@ fn blow(verb: &Verb) -> Option<Blow> {
         Verb::Crash { disk: Disk::Wiped, .. } => Blow::CrashWiping,
         Verb::Crash { disk: Disk::Swapped, .. } => Blow::CrashSwapping,
         Verb::PowerLoss { .. } => Blow::PowerLoss,
+        Verb::Stop { grace, .. } => Blow::Stop(*grace),
+        Verb::Restart { .. } => Blow::Recycle(Recycle::Same),
+        Verb::Deploy { version, .. } => Blow::Recycle(Recycle::To(name_hash(version.as_str()))),
+        Verb::Rollback { .. } => Blow::Recycle(Recycle::Back),
+        Verb::Rush { factor, .. } => Blow::Ails(Ailment::Rush(*factor)),
         Verb::Pause { .. } => Blow::Ails(Ailment::Pause),
         Verb::Slow { factor, .. } => Blow::Ails(Ailment::Slow(*factor)),
         Verb::Clock { error, .. } => Blow::Ails(Ailment::Clock(*error)),
@@ -563,8 +727,26 @@ fn blow(verb: &Verb) -> Option<Blow> {
         | Verb::Bandwidth { .. }
         | Verb::Refuse { .. }
         | Verb::Swizzle { .. }
+        | Verb::Buggify { .. }
         | Verb::Clog { .. } => return None,
     })
+}
+
+/// The nodes that a verb with a pace takes at a time.
+fn groups<'n>(verb: &Verb, nodes: &'n [(NodeId, u64)]) -> Vec<&'n [(NodeId, u64)]> {
+    let share = match verb {
+        Verb::Deploy { share, .. } => share.unwrap_or(Ratio::ONE).parts(),
+        _ => Ratio::ONE.parts() / (nodes.len() as u64).max(1),
+    };
+    let (mut groups, mut done, mut round) = (Vec::new(), 0, 0u128);
+    while done < nodes.len() {
+        round += 1;
+        let parts = (nodes.len() as u128 * u128::from(share) * round).div_ceil(u128::from(Ratio::ONE.parts()));
+        let until = (parts as usize).clamp(done + 1, nodes.len());
+        groups.push(&nodes[done..until]);
+        done = until;
+    }
+    groups
 }
 
 /// The nodes of which a fault takes some each time; none when it is about links.
@@ -579,8 +761,9 @@ fn lots(verb: &Verb, known: &Known<'_>) -> Option<Lots> {
             Target::All(_) | Target::Each(_) => Choice::All,
             Target::One(_) => Choice::One,
             Target::Minority(_) => Choice::Minority,
+            Target::The(role) => Choice::Role(Point::new(role.as_str())),
         };
-        Lots { nodes: among(&|name| target.nodes().covers(name)), choice, blow }
+        Lots { nodes: among(&|name| target.nodes().is_none_or(|nodes| nodes.covers(name))), choice, blow }
     };
     match verb {
         Verb::Partition { sides: Sides::Groups(_), .. } => None,

@@ -20,6 +20,7 @@ use crate::network::{Link, Links};
 use crate::schedule::{Known, Plan, compile};
 use crate::seed::{Class, Seed};
 use crate::sim::Sim;
+use crate::time::Duration;
 
 /// Nodes, links and faults, from which any number of runs can be started.
 ///
@@ -73,7 +74,18 @@ pub(crate) struct Machine<M: Message> {
     pub(crate) discipline: Option<Discipline>,
     pub(crate) files: Files,
     pub(crate) sync: Dist,
+    /// How long it has when it is asked to stop.
+    pub(crate) grace: Duration,
+    /// From when it is let up to when it starts, at every start but the first.
+    pub(crate) startup: Duration,
+    /// How late others learn that it left or came back.
+    pub(crate) discovery: Duration,
+    /// The programs that it can be deployed with, beside its first.
+    pub(crate) versions: Vec<(String, Arc<dyn Program<M>>)>,
 }
+
+/// How long a node has to stop unless something else is said: as Kubernetes' terminationGracePeriodSeconds.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What a run needs of its system and never changes.
 pub(crate) struct Ground<M: Message> {
@@ -155,8 +167,17 @@ impl<M: Message> System<M> {
             self.group_names.len() - 1
         });
         self.groups.push(Group(at as u32));
-        let (clock, discipline, files, sync) = (Clock::default(), None, Files::default(), Dist::ZERO);
-        self.nodes.push(Machine { pristine: Arc::new(actor), clock, discipline, files, sync });
+        self.nodes.push(Machine {
+            pristine: Arc::new(actor),
+            clock: Clock::default(),
+            discipline: None,
+            files: Files::default(),
+            sync: Dist::ZERO,
+            grace: GRACE,
+            startup: Duration::ZERO,
+            discovery: Duration::ZERO,
+            versions: Vec::new(),
+        });
         self.names.add_node(name)
     }
 
@@ -178,6 +199,33 @@ impl<M: Message> System<M> {
     /// Puts a record behind the others of a file on the disk of a node, where it is durable before the run begins.
     pub fn file(&mut self, node: NodeId, file: impl Into<Arc<str>>, record: impl Into<Arc<[u8]>>) {
         self.nodes[node.0 as usize].files.append(file.into(), record.into());
+    }
+
+    /// Sets how long a node has when it is asked to stop, before it is killed; 30 s by default.
+    pub fn grace(&mut self, node: NodeId, grace: Duration) {
+        self.nodes[node.0 as usize].grace = grace;
+    }
+
+    /// Sets how long a node takes to start, at every start but the first; no time by default.
+    pub fn startup(&mut self, node: NodeId, startup: Duration) {
+        self.nodes[node.0 as usize].startup = startup;
+    }
+
+    /// Sets how late others learn that a node left or came back ([`Context::is_up`]); at once by default.
+    pub fn discovery(&mut self, node: NodeId, lag: Duration) {
+        self.nodes[node.0 as usize].discovery = lag;
+    }
+
+    /// Gives a node another program, with which a `deploy` of that version starts it; the last of one name counts.
+    pub fn version(
+        &mut self,
+        node: NodeId,
+        version: &str,
+        actor: impl Actor<M> + Clone + Serialize + Send + Sync + 'static,
+    ) {
+        let versions = &mut self.nodes[node.0 as usize].versions;
+        versions.retain(|(known, _)| known != version);
+        versions.push((version.to_owned(), Arc::new(actor)));
     }
 
     /// Sets how every link behaves that is not set by itself.
@@ -220,6 +268,9 @@ impl<M: Message> System<M> {
         for (index, machine) in self.nodes.iter_mut().enumerate() {
             let node = NodeId(index as u32);
             let coat = coat(node, self.names.node(node));
+            for (_, program) in &mut machine.versions {
+                *program = Arc::new(Dressed { coat: coat.clone(), actor: program.boxed() });
+            }
             machine.pristine = Arc::new(Dressed { coat, actor: machine.pristine.boxed() });
         }
     }

@@ -122,10 +122,11 @@ impl Tolerance {
         self.down.iter().find_map(|(pattern, down)| {
             let group: BTreeSet<usize> = cast.covered(|name| pattern.covers(name)).collect();
             let (mut sure, mut drawn) = (BTreeSet::new(), 0);
-            for target in now.iter().filter(|span| burden(span.verb).takes_down).filter_map(|span| span.verb.target()) {
+            let downs = now.iter().filter(|span| burden(span.verb).takes_down);
+            for (verb, target) in downs.filter_map(|span| Some((span.verb, span.verb.target()?))) {
                 let hit: BTreeSet<usize> =
-                    cast.covered(|name| target.nodes().covers(name)).filter(|node| group.contains(node)).collect();
-                match most(target, hit.len()) {
+                    cast.covered(|name| may_strike(target, name)).filter(|node| group.contains(node)).collect();
+                match most(verb, target, hit.len()) {
                     all if all == hit.len() => sure.extend(hit),
                     some => drawn += some,
                 }
@@ -150,7 +151,7 @@ impl Tolerance {
     fn too_wrong(&self, so_far: &[&Span<'_>], at: Instant, cast: &Cast) -> Option<String> {
         let most = self.clock?;
         cast.nodes.iter().find_map(|(name, _)| {
-            let of_it = so_far.iter().filter(|span| span.verb.target().is_some_and(|it| it.nodes().covers(name)));
+            let of_it = so_far.iter().filter(|span| span.verb.target().is_some_and(|it| may_strike(it, name)));
             let wrong = of_it.map(|span| wrong_by(span, at)).fold(Duration::ZERO, Duration::saturating_add);
             (wrong > most).then(|| format!("the clock of {name} may be wrong by {wrong}, and {most} is borne"))
         })
@@ -162,7 +163,7 @@ impl Tolerance {
             .iter()
             .filter(|span| burden(span.verb).hurts_disk)
             .filter_map(|span| span.verb.target())
-            .flat_map(|target| cast.covered(|name| target.nodes().covers(name)))
+            .flat_map(|target| cast.covered(|name| may_strike(target, name)))
             .collect();
         let first = hurt.iter().find(|node| match copies {
             Copies::None => true,
@@ -181,18 +182,30 @@ fn span(timed: &Timed) -> Span<'_> {
     let begin = timed.when.begin();
     let window = timed.when.end().unwrap_or(Instant::NEVER);
     let end = match (timed.every, timed.length) {
+        // It may strike at the very end.
+        (_, Some(Pace::Exactly(length))) if timed.trigger.is_some() => window + length,
         (None, Some(Pace::Exactly(length))) => (begin + length).min(window),
         _ => window,
     };
     Span { begin, end, verb: &timed.verb }
 }
 
-/// How many of so many nodes a target takes at most.
-fn most(target: &Target, nodes: usize) -> usize {
-    match target {
+/// Whether a target may be that node: who has a role then, nobody knows.
+fn may_strike(target: &Target, name: &str) -> bool {
+    target.nodes().is_none_or(|nodes| nodes.covers(name))
+}
+
+/// How many of so many nodes a fault takes at a time, at most.
+fn most(verb: &Verb, target: &Target, nodes: usize) -> usize {
+    let at_once = match target {
         Target::All(_) | Target::Each(_) => nodes,
-        Target::One(_) => nodes.min(1),
+        Target::One(_) | Target::The(_) => nodes.min(1),
         Target::Minority(_) => Down::Minority.of(nodes),
+    };
+    match verb {
+        Verb::Restart { .. } | Verb::Rollback { .. } => at_once.min(1),
+        Verb::Deploy { share: Some(share), .. } => at_once.min(libm::ceil(share.as_f64() * nodes as f64) as usize),
+        _ => at_once,
     }
 }
 
@@ -214,7 +227,12 @@ fn burden(verb: &Verb) -> Burden {
     match verb {
         Verb::Crash { disk, .. } => Burden { takes_down: true, hurts_disk: hurts(*disk), ..NOTHING },
         // What was not synced was not promised.
-        Verb::PowerLoss { .. } | Verb::Pause { .. } => Burden { takes_down: true, ..NOTHING },
+        Verb::PowerLoss { .. }
+        | Verb::Pause { .. }
+        | Verb::Stop { .. }
+        | Verb::Restart { .. }
+        | Verb::Deploy { .. }
+        | Verb::Rollback { .. } => Burden { takes_down: true, ..NOTHING },
         Verb::Loss { ratio, .. } | Verb::Corrupt { ratio, .. } => loss(ratio),
         Verb::BurstLoss { ratio, rest, .. } => loss(ratio.max(rest)),
         Verb::Disk { ill, .. } => Burden { hurts_disk: harms(*ill), ..NOTHING },
@@ -227,6 +245,8 @@ fn burden(verb: &Verb) -> Burden {
         | Verb::Swizzle { .. }
         | Verb::Clog { .. }
         | Verb::Slow { .. }
+        | Verb::Rush { .. }
+        | Verb::Buggify { .. }
         | Verb::Clock { .. } => NOTHING,
     }
 }

@@ -151,6 +151,8 @@ impl Words<'_> {
             }
             Happening::Fired { node, .. } => format!("timer of {}", self.role(node)),
             Happening::Synced { node, .. } => format!("sync of {}", self.role(node)),
+            Happening::Stopping { node } => format!("stop of {}", self.role(node)),
+            Happening::Killed { node } => format!("kill of {}", self.role(node)),
             Happening::FaultBegan { fault } => self.fault(fault),
             Happening::FaultEnded { fault } => format!("end of {}", self.fault(fault)),
         }
@@ -187,7 +189,13 @@ impl Words<'_> {
                 }
             }
         }
-        if roles.is_empty() { fault.verb().to_owned() } else { format!("{} of {}", fault.verb(), roles.join(", ")) }
+        let trigger = match fault {
+            Fault::Timed(timed) => timed.trigger.as_ref(),
+            Fault::Decision(_) => None,
+        };
+        let at = trigger.map(|trigger| format!(" at {}", trigger.step)).unwrap_or_default();
+        let of = if roles.is_empty() { String::new() } else { format!(" of {}", roles.join(", ")) };
+        format!("{}{of}{at}", fault.verb())
     }
 }
 

@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sim_core::fault::{Nodes, Pace, Target, Timed, Verb, When};
+use std::num::NonZeroU64;
+
+use sim_core::fault::{Nodes, Pace, Passages, Target, Timed, Trigger, Verb, When};
 use sim_core::pattern::Name;
 use sim_core::{Entry, Fault, Happening, Instant, NodeId, Pattern, Rest, Seed, Trace};
 
@@ -92,7 +94,11 @@ fn is_fired(what: &Happening) -> bool {
 /// Whether what a fault does is left to its own dice, or to how often it has happened.
 fn is_drawn(timed: &Timed) -> bool {
     let about = |pace: &Option<Pace>| matches!(pace, Some(Pace::About(_)));
-    timed.every.is_some() || about(&timed.length) || is_lot(&timed.verb)
+    let tripped = timed.trigger.as_ref();
+    let by_chance = tripped.is_some_and(|trigger| matches!(trigger.passages, Passages::Share(_)));
+    // Whose passages count is said, and by role too: only who passes is struck.
+    let lot = tripped.is_none_or(|_| timed.verb.target().is_none()) && is_lot(&timed.verb);
+    !timed.verb.is_paced() && (timed.every.is_some() || about(&timed.length) || by_chance || lot)
 }
 
 /// Whether dice say which nodes it is about.
@@ -108,7 +114,10 @@ fn fixed(trace: &Trace<Msg>, faults: &[Fault], program: &Program, before: Instan
     let mut times = Times::default();
     for step in trace.steps() {
         match step.what {
-            Happening::FaultBegan { fault } => times.begin(fault, step.at, struck(trace.entries(step.number))),
+            Happening::FaultBegan { fault } => {
+                let entries = trace.entries(step.number);
+                times.begin(fault, step.at, struck(entries), passage(entries));
+            }
             Happening::FaultEnded { fault } => times.end(fault, step.at, &released(trace.entries(step.number))),
             _ => {}
         }
@@ -134,6 +143,11 @@ fn struck(entries: &[Entry]) -> Vec<NodeId> {
     entries.iter().filter_map(|entry| if let Entry::Struck { node } = entry { Some(*node) } else { None }).collect()
 }
 
+/// At which passage of its point a fault struck that waited for one.
+fn passage(entries: &[Entry]) -> Option<u64> {
+    entries.iter().find_map(|entry| if let Entry::Tripped { nth } = entry { Some(*nth) } else { None })
+}
+
 fn released(entries: &[Entry]) -> Vec<NodeId> {
     entries.iter().filter_map(|entry| if let Entry::Released { node } = entry { Some(*node) } else { None }).collect()
 }
@@ -152,6 +166,7 @@ struct Time {
     begin: Instant,
     end: Option<Instant>,
     struck: Vec<NodeId>,
+    passage: Option<u64>,
 }
 
 #[derive(Default)]
@@ -160,8 +175,8 @@ struct Times {
 }
 
 impl Times {
-    fn begin(&mut self, fault: u32, begin: Instant, struck: Vec<NodeId>) {
-        self.all.push(Time { fault, begin, end: None, struck });
+    fn begin(&mut self, fault: u32, begin: Instant, struck: Vec<NodeId>, passage: Option<u64>) {
+        self.all.push(Time { fault, begin, end: None, struck, passage });
     }
 
     fn end(&mut self, fault: u32, end: Instant, released: &[NodeId]) {
@@ -175,8 +190,18 @@ impl Times {
 impl Time {
     /// The same trouble at its own instants: of each node that was struck, or of the links.
     fn lines(&self, timed: &Timed, program: &Program) -> Vec<Fault> {
-        let when = self.end.map_or(When::From(self.begin), |end| When::Between(self.begin, end));
-        let line = |verb: Verb| Fault::Timed(Timed { when, verb, every: None, length: None });
+        let trigger = timed
+            .trigger
+            .as_ref()
+            .zip(self.passage.and_then(NonZeroU64::new))
+            .map(|(trigger, nth)| Trigger { passages: Passages::Nth(vec![nth]), ..trigger.clone() });
+        let length = self.end.filter(|_| trigger.is_some()).map(|end| Pace::Exactly(end.since(self.begin)));
+        let when = match (&trigger, self.end) {
+            (Some(_), _) => When::Always,
+            (None, None) => When::From(self.begin),
+            (None, Some(end)) => When::Between(self.begin, end),
+        };
+        let line = |verb: Verb| Fault::Timed(Timed { when, verb, trigger: trigger.clone(), every: None, length });
         if let Verb::Partition { sides, flight } = &timed.verb {
             let drawn: Option<Vec<Name>> =
                 self.struck.iter().map(|node| program.replica_name(*node).parse().ok()).collect();
@@ -188,6 +213,10 @@ impl Time {
             return self.struck.iter().filter_map(clog).map(line).collect();
         }
         if timed.verb.target().is_none() {
+            return vec![line(timed.verb.clone())];
+        }
+        if trigger.is_some() && !matches!(timed.verb.target(), Some(Target::Each(_))) {
+            // The passages are counted over all that it is about.
             return vec![line(timed.verb.clone())];
         }
         let names = self.struck.iter().filter_map(|node| program.replica_name(*node).parse::<Pattern>().ok());

@@ -133,9 +133,11 @@ impl Teller<'_> {
                 self.tell(step, to, What::Arrived { from, word, answer, late });
                 Some(to)
             }
-            Happening::Fired { node, .. } | Happening::Started { node, .. } | Happening::Synced { node, .. } => {
-                Some(node)
-            }
+            Happening::Fired { node, .. }
+            | Happening::Started { node, .. }
+            | Happening::Synced { node, .. }
+            | Happening::Stopping { node }
+            | Happening::Killed { node } => Some(node),
             Happening::Refused { by, to, .. } | Happening::Reset { by, to, .. } => {
                 self.tell(step, to, What::Failed { callee: by });
                 Some(to)

@@ -5,7 +5,7 @@
 
 use sim_core::nemesis::Nemesis;
 use sim_core::tolerance::Cast;
-use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Operation, Ratio};
+use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Operation, Point, Ratio};
 
 use crate::expr::Expr;
 use crate::value::Value;
@@ -173,8 +173,32 @@ pub struct ServiceDef {
     pub honours_cancel: bool,
     /// How callers choose a replica.
     pub balance: Balance,
-    /// What `$version` is; `v1` when the file does not say.
+    /// What `$version` is before the first deploy; `v1` when the file does not say.
     pub version: Value,
+    /// How late callers learn that a replica left or came back.
+    pub discovery: Duration,
+    /// Time from the start to the first request, at every start but the first.
+    pub startup: Duration,
+    /// What a replica does that is asked to stop.
+    pub stop: StopDef,
+}
+
+/// What a replica does that is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopDef {
+    /// How long it goes on as before, for callers to learn of it.
+    pub pre_stop: Duration,
+    /// Whether it finishes what it has, and takes nothing new; else it is gone at once.
+    pub drains: bool,
+    /// How long it may take in all.
+    pub grace: Duration,
+}
+
+impl Default for StopDef {
+    fn default() -> Self {
+        // Kubernetes' terminationGracePeriodSeconds.
+        StopDef { pre_stop: Duration::ZERO, drains: false, grace: Duration::from_secs(30) }
+    }
 }
 
 /// How a caller chooses one of several replicas.
@@ -334,8 +358,41 @@ pub struct Step {
     pub locks_reads: bool,
     /// Its `id`, if it has one, for people.
     pub id: Option<String>,
+    /// What faults call it: `ENDPOINT.ID`, or `ENDPOINT.VERB` when it has no `id`; and the same without the endpoint.
+    pub names: [String; 2],
+    /// The same as points of the program.
+    pub points: [Point; 2],
+    /// The endpoint it stands in.
+    pub endpoint: EndpointRef,
     /// Where it stands in the file: `nodes.shop.endpoints.pay[2]`.
     pub path: String,
+}
+
+impl Verb {
+    /// Whether it is tried, and has an outcome of its own.
+    pub fn has_outcome(&self) -> bool {
+        match self {
+            Verb::Call { .. }
+            | Verb::Read { .. }
+            | Verb::List { .. }
+            | Verb::Set { .. }
+            | Verb::Try(_)
+            | Verb::Transaction { .. }
+            | Verb::Once(_)
+            | Verb::Parallel { .. } => true,
+            Verb::Work(_)
+            | Verb::Wait(_)
+            | Verb::Background(_)
+            | Verb::Record { .. }
+            | Verb::Reply(_)
+            | Verb::Fail(_)
+            | Verb::If { .. }
+            | Verb::Switch { .. }
+            | Verb::Chance { .. }
+            | Verb::Buggify { .. }
+            | Verb::ForEach { .. } => false,
+        }
+    }
 }
 
 /// The verbs.
@@ -450,6 +507,15 @@ pub enum Verb {
     Chance {
         /// How likely.
         ratio: Ratio,
+        /// When it happens.
+        then: BlockRef,
+        /// When not.
+        otherwise: BlockRef,
+    },
+    /// What is allowed and rare, under a `buggify` fault.
+    Buggify {
+        /// The name of the place.
+        site: String,
         /// When it happens.
         then: BlockRef,
         /// When not.
@@ -889,6 +955,15 @@ impl Program {
     /// The map.
     pub fn map(&self, map: MapRef) -> &MapDef {
         &self.maps[map.0 as usize]
+    }
+
+    /// What faults call the steps of the nodes that are asked for, each once.
+    pub fn step_names(&self, of: impl Fn(&NodeDef) -> bool) -> Vec<&str> {
+        let steps = self.steps.iter().filter(|step| of(self.node(self.endpoint(step.endpoint).node)));
+        let mut names: Vec<&str> = steps.map(|step| step.names[0].as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The kind of that name. Those of store operations stand last.

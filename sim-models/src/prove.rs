@@ -284,7 +284,11 @@ fn begins(model: &Model, record: &Record) -> BTreeMap<usize, (u64, Instant, Opti
         record.trace.steps().iter().find(|step| step.what == Happening::FaultBegan { fault: place as u32 })
     };
     let of = |(place, fault): (usize, &Fault)| match fault {
-        Fault::Timed(_) => began(place).map(|step| (place, (step.number, step.at, None))),
+        // What strikes at a point of a program has cut the handling short in which that came there.
+        Fault::Timed(timed) => began(place).map(|step| {
+            let event = step.by.filter(|_| timed.trigger.is_some()).unwrap_or(step.number);
+            (place, (event, step.at, None))
+        }),
         Fault::Decision(decision) => {
             let asked = all.iter().find(|decided| decided.is_asked_by(decision, program))?;
             Some((place, (asked.event, at(asked.event), Some(*asked))))

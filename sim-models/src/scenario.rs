@@ -238,9 +238,7 @@ impl Model {
         let own_faults = program.faults.iter().filter(|fault| !fault.is_off()).cloned().collect();
         let program = Arc::new(Program { faults: Vec::new(), until, ..program });
         let mut system: System<Msg> = interp::laid_out(&program, &faults);
-        for fault in &faults {
-            system.fault(fault.clone());
-        }
+        interp::schedule(&mut system, &program, &faults);
         system.rest(rest);
         system.check()?;
         let prepared = system.prepare().map_err(|error| (0, error))?;
@@ -270,9 +268,7 @@ impl Model {
         if let Some(rebuild) = &self.rebuild {
             rebuild(&mut system);
         }
-        for fault in &faults {
-            system.fault(fault.clone());
-        }
+        interp::schedule(&mut system, &self.program, &faults);
         system.rest(rest);
         let prepared = system.prepare().expect("a schedule that fits this model");
         Model { prepared, faults, rest, ..self.clone() }

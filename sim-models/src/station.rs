@@ -275,6 +275,7 @@ impl<M: Customer> Actor<M> for Station<M> {
                 }
             }
             Event::Timer(timer) => self.rings(cx, timer),
+            Event::Stop { .. } => cx.exit(),
             Event::Start(_) | Event::Synced(..) | Event::Refused { .. } | Event::Reset { .. } => {}
         }
     }

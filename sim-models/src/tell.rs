@@ -36,6 +36,8 @@ pub fn event(program: &Program, faults: &[Fault], step: &Step, notes: &[Note], d
         Happening::Reset { by, kind: of, .. } => format!("learns that {} crashed: {}", name(by), kind(of)),
         Happening::Fired { .. } => rung(program, notes, drawn),
         Happening::Synced { .. } => "has its records on disk".to_owned(),
+        Happening::Stopping { .. } => "is asked to stop".to_owned(),
+        Happening::Killed { .. } => "is killed: it has not stopped in time".to_owned(),
         Happening::FaultBegan { fault: place } => format!("begins: {}", fault(place)),
         Happening::FaultEnded { fault: place } => format!("ends: {}", fault(place)),
     }
@@ -95,7 +97,10 @@ pub fn grade(step: &Step, entries: &[Entry], notes: &[Note], broken: bool) -> Gr
 const fn grade_of_happening(what: Happening) -> Grade {
     match what {
         Happening::Undelivered { .. } | Happening::Refused { .. } | Happening::Reset { .. } => Grade::Trouble,
-        Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => Grade::Notable,
+        Happening::FaultBegan { .. }
+        | Happening::FaultEnded { .. }
+        | Happening::Stopping { .. }
+        | Happening::Killed { .. } => Grade::Notable,
         Happening::Started { life, .. } if life > 1 => Grade::Notable,
         Happening::Started { .. }
         | Happening::Delivered { .. }
@@ -119,6 +124,8 @@ const fn grade_of_entry(entry: &Entry) -> Grade {
         | Entry::Cancelled { .. }
         | Entry::Drew { .. }
         | Entry::Marked { .. }
+        | Entry::Role { .. }
+        | Entry::Tripped { .. }
         | Entry::Struck { .. }
         | Entry::Released { .. } => Grade::Quiet,
     }

@@ -18,6 +18,8 @@ pub fn happened(names: &Names, what: Happening, faults: &[Fault]) -> (String, St
         Happening::Reset { by, to, kind: of } => (at(to), format!("{} reset by {}", kind(of), names.node(by))),
         Happening::Fired { node, timer } => (at(node), format!("timer {}", timer.0)),
         Happening::Synced { node, .. } => (at(node), "disk synced".to_owned()),
+        Happening::Stopping { node } => (at(node), "is asked to stop".to_owned()),
+        Happening::Killed { node } => (at(node), "is killed, its grace is over".to_owned()),
         Happening::FaultBegan { fault: index } => (String::new(), format!("begins: {}", fault(index))),
         Happening::FaultEnded { fault: index } => (String::new(), format!("ends: {}", fault(index))),
     }

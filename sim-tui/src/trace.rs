@@ -90,6 +90,8 @@ fn done(names: &Names, entry: &Entry) -> Option<String> {
         }
         Entry::Down { node } => Some(format!("{} goes down", names.node(*node))),
         Entry::Marked { name, .. } => Some(format!("passes {name}")),
+        Entry::Role { role, has, .. } => Some(if *has { format!("is {role}") } else { format!("is no longer {role}") }),
+        Entry::Tripped { nth } => Some(format!("at passage #{nth}")),
         Entry::Set { .. }
         | Entry::Cancelled { .. }
         | Entry::Drew { .. }

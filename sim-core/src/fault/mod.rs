@@ -6,6 +6,8 @@
 //! How time is read:
 //! - a fault holds from the beginning of its [`When`] to its end; `for` ends it sooner, and is how long each holds;
 //! - with `every`, a length of peace comes first, then one of trouble, and so on inside the [`When`];
+//! - with `before`, `after` or `at` a step it does not begin by the clock, but where a program comes to that step inside the
+//!   [`When`]; `every` then is the length of peace before it may strike (again);
 //! - an instant alone is for what needs no end: `5s clock db step -160ms` sets a clock back for good. What holds for a
 //!   while is not such, so `5s crash db` is an error that asks for `5s..` or for a length, `5s crash db for 10s`.
 
@@ -27,6 +29,7 @@ pub use crate::amount::{Bandwidth, Factor, Rate, Shift};
 use crate::pattern::{Label, Name, NameRange, Pattern, nearest};
 use crate::ratio::Ratio;
 use crate::time::{Duration, Instant};
+pub use crate::tripwire::{Passages, Side};
 
 /// One line of a schedule: trouble that holds for some time, or the answer to a single decision.
 ///
@@ -54,10 +57,23 @@ pub struct Timed {
     pub when: When,
     /// What it does while it holds.
     pub verb: Verb,
+    /// The point of a program at which it strikes, inside the window; without it, it begins by the clock.
+    pub trigger: Option<Trigger>,
     /// The length of peace before each time it holds; without it, it holds once, from the beginning of the window.
     pub every: Option<Pace>,
     /// How long it holds each time, at most to the end of the window; without it, to that end.
     pub length: Option<Pace>,
+}
+
+/// The point of a program at which a fault strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// On which side of it.
+    pub side: Side,
+    /// A mark of an actor, or a step of a scenario.
+    pub step: Label,
+    /// Which passages.
+    pub passages: Passages,
 }
 
 /// The window of a fault.
@@ -207,6 +223,48 @@ pub enum Verb {
     PowerLoss {
         /// The nodes.
         target: Target,
+    },
+    /// `stop db grace 30s`: the process is asked to stop, and killed when it has not by then; it starts again at the end.
+    Stop {
+        /// The nodes.
+        target: Target,
+        /// How long it has; as long as the node says, 30 s unless told otherwise, when absent.
+        grace: Option<Duration>,
+    },
+    /// `restart worker every 15s`: replicas are stopped and start again, one after the other.
+    Restart {
+        /// The nodes.
+        target: Target,
+    },
+    /// `deploy api v2 by 25% every 60s`: the same, and each starts with another program.
+    Deploy {
+        /// The nodes.
+        target: Target,
+        /// The name of the program.
+        version: Label,
+        /// How many at a time, of all of them, rounded up in all; all at once when absent.
+        share: Option<Ratio>,
+    },
+    /// `rollback api`: those that were deployed to start again with the program that they had before.
+    Rollback {
+        /// The nodes.
+        target: Target,
+    },
+    /// `rush shopper x3`: a workload asks that many times as often.
+    Rush {
+        /// The workloads.
+        target: Target,
+        /// How many times.
+        factor: Factor,
+    },
+    /// `buggify slow-path 25% 25%`: places in programs where they may do what is allowed and rare.
+    Buggify {
+        /// Which places; all when absent.
+        sites: Option<Pattern>,
+        /// The share of places that are live in a run.
+        live: Ratio,
+        /// How often a live one does it.
+        fires: Ratio,
     },
     /// `pause db`: the process is frozen; what comes to it waits, and is handled at the end in its order.
     Pause {
@@ -373,6 +431,8 @@ pub enum Target {
     Each(Nodes),
     /// `any minority of s1..s5`: fewer than half of them, at least one, how many and which drawn anew each time; nobody of two.
     Minority(Nodes),
+    /// `the leader`: whoever has that role when it strikes, by their own word; usually one, perhaps nobody.
+    The(Label),
 }
 
 /// Some nodes, by pattern or by number.
@@ -496,9 +556,15 @@ impl Fault {
             | Verb::Corrupt { .. }
             | Verb::Bandwidth { .. }
             | Verb::Refuse { .. }
-            | Verb::Swizzle { .. } => return false,
+            | Verb::Swizzle { .. }
+            | Verb::Stop { .. }
+            | Verb::Restart { .. }
+            | Verb::Deploy { .. }
+            | Verb::Rollback { .. }
+            | Verb::Rush { .. }
+            | Verb::Buggify { .. } => return false,
         };
-        !self.is_off() && target.nodes().covers(node)
+        !self.is_off() && target.nodes().is_none_or(|nodes| nodes.covers(node))
     }
 
     /// Its verb, as [`VERBS`] has it: `loss`, `crash`, `drop`.
@@ -550,7 +616,9 @@ fn listed(known: &[&str]) -> String {
 
 impl Timed {
     fn is_off(&self) -> bool {
-        self.when.is_empty() || self.length.is_some_and(Pace::is_zero) || self.verb.has_no_strength()
+        let never = |trigger: &Trigger| matches!(trigger.passages, Passages::Share(ratio) if ratio.is_zero());
+        let empty = self.when.is_empty() || self.length.is_some_and(Pace::is_zero);
+        empty || self.verb.has_no_strength() || self.trigger.as_ref().is_some_and(never)
     }
 }
 
@@ -599,7 +667,10 @@ impl Verb {
             | Verb::Refuse { ratio, .. } => ratio.is_zero(),
             Verb::Delay { ratio, more, spread, .. } => ratio.is_zero() || more.is_zero() && spread.is_zero(),
             Verb::BurstLoss { ratio, bad, rest, .. } => (ratio.is_zero() || bad.is_zero()) && rest.is_zero(),
-            Verb::Slow { factor, .. } => *factor == Factor::ONE,
+            Verb::Slow { factor, .. } | Verb::Rush { factor, .. } => *factor == Factor::ONE,
+            Verb::Buggify { live, fires, .. } => live.is_zero() || fires.is_zero(),
+            Verb::Deploy { share, .. } => share.is_some_and(Ratio::is_zero),
+            Verb::Stop { .. } | Verb::Restart { .. } | Verb::Rollback { .. } => false,
             Verb::Clock { error, .. } => error.is_none(),
             Verb::Disk { ill, .. } => *ill == DiskIll::Slow(Factor::ONE),
             Verb::Partition { .. }
@@ -627,6 +698,11 @@ impl Verb {
         matches!(self, Verb::Clock { error: ClockError::Smear(_), .. })
     }
 
+    /// Whether it goes from one group of nodes to the next, at the pace of `every`, and lasts with none of them.
+    pub fn is_paced(&self) -> bool {
+        matches!(self, Verb::Restart { .. } | Verb::Deploy { .. } | Verb::Rollback { .. })
+    }
+
     /// The links it is about, unless it is about nodes or groups.
     pub fn link(&self) -> Option<&LinkPattern> {
         match self {
@@ -643,6 +719,12 @@ impl Verb {
             | Verb::Swizzle { .. }
             | Verb::Crash { .. }
             | Verb::PowerLoss { .. }
+            | Verb::Stop { .. }
+            | Verb::Restart { .. }
+            | Verb::Deploy { .. }
+            | Verb::Rollback { .. }
+            | Verb::Rush { .. }
+            | Verb::Buggify { .. }
             | Verb::Pause { .. }
             | Verb::Slow { .. }
             | Verb::Clock { .. }
@@ -666,6 +748,12 @@ impl Verb {
             | Verb::Swizzle { .. }
             | Verb::Crash { .. }
             | Verb::PowerLoss { .. }
+            | Verb::Stop { .. }
+            | Verb::Restart { .. }
+            | Verb::Deploy { .. }
+            | Verb::Rollback { .. }
+            | Verb::Rush { .. }
+            | Verb::Buggify { .. }
             | Verb::Pause { .. }
             | Verb::Slow { .. }
             | Verb::Clock { .. }
@@ -678,6 +766,11 @@ impl Verb {
         match self {
             Verb::Crash { target, .. }
             | Verb::PowerLoss { target }
+            | Verb::Stop { target, .. }
+            | Verb::Restart { target }
+            | Verb::Deploy { target, .. }
+            | Verb::Rollback { target }
+            | Verb::Rush { target, .. }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }
@@ -692,6 +785,7 @@ impl Verb {
             | Verb::Bandwidth { .. }
             | Verb::Refuse { .. }
             | Verb::Swizzle { .. }
+            | Verb::Buggify { .. }
             | Verb::Clog { .. } => None,
         }
     }
@@ -702,6 +796,11 @@ impl Verb {
         match &mut self {
             Verb::Crash { target, .. }
             | Verb::PowerLoss { target }
+            | Verb::Stop { target, .. }
+            | Verb::Restart { target }
+            | Verb::Deploy { target, .. }
+            | Verb::Rollback { target }
+            | Verb::Rush { target, .. }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }
@@ -716,6 +815,7 @@ impl Verb {
             | Verb::Bandwidth { .. }
             | Verb::Refuse { .. }
             | Verb::Swizzle { .. }
+            | Verb::Buggify { .. }
             | Verb::Clog { .. } => {}
         }
         self
@@ -729,7 +829,7 @@ impl Verb {
             return nodes.names();
         }
         let ends = self.link().map(|link| vec![link.from.clone(), link.to.clone()]);
-        ends.or_else(|| self.target().map(|target| target.nodes().names())).unwrap_or_default()
+        ends.or_else(|| self.target().map(Target::names)).unwrap_or_default()
     }
 }
 
@@ -737,7 +837,7 @@ impl Sides {
     fn names(&self) -> Vec<Pattern> {
         match self {
             Sides::Groups(groups) => groups.iter().flatten().cloned().collect(),
-            Sides::Isolate(target) => target.nodes().names(),
+            Sides::Isolate(target) => target.names(),
             Sides::Halves(nodes) | Sides::Bridge(nodes) | Sides::Ring(nodes) => nodes.names(),
             Sides::RingOf(names) => names.iter().cloned().map(Pattern::from).collect(),
         }
@@ -771,6 +871,9 @@ impl Sides {
     /// Fewer nodes make no ring.
     pub(crate) const LEAST_RING: usize = 3;
 }
+
+/// The share of places that are live, and how often a live one fires, unless a line says otherwise: FoundationDB's.
+pub(crate) const BUGGIFY: Ratio = Ratio::new(1, 4).expect("one of four");
 
 impl ClockError {
     fn is_none(self) -> bool {
@@ -833,16 +936,21 @@ impl Groups {
 }
 
 impl Target {
-    /// Whether dice say whom it strikes.
+    /// Whether it takes a run to say whom it strikes.
     pub fn is_drawn(&self) -> bool {
-        matches!(self, Target::One(_) | Target::Minority(_))
+        matches!(self, Target::One(_) | Target::Minority(_) | Target::The(_))
     }
 
-    /// The nodes among which it strikes.
-    pub fn nodes(&self) -> &Nodes {
+    /// The nodes among which it strikes; none when it strikes by role.
+    pub fn nodes(&self) -> Option<&Nodes> {
         match self {
-            Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) | Target::Minority(nodes) => nodes,
+            Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) | Target::Minority(nodes) => Some(nodes),
+            Target::The(_) => None,
         }
+    }
+
+    fn names(&self) -> Vec<Pattern> {
+        self.nodes().map(Nodes::names).unwrap_or_default()
     }
 }
 

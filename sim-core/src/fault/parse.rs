@@ -8,9 +8,9 @@ use std::str::FromStr;
 
 use super::table::Grammar;
 use super::{
-    ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Full, Groups, Jam, LinkName,
-    LinkPattern, Nodes, Nth, OperationName, Pace, Ruling, Sides, TRIGGERS, Target, Timed, VERBS, Value, Verb,
-    VerbEntry, When,
+    BUGGIFY, ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Full, Groups, Jam,
+    LinkName, LinkPattern, Nodes, Nth, OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger,
+    VERBS, Value, Verb, VerbEntry, When,
 };
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};
@@ -132,7 +132,7 @@ impl<'a> Parser<'a> {
             Grammar::Holds(rule) => self.timed(when, rule).map(Fault::Timed),
             Grammar::Decides(_) if when != When::Always => Err(self.decision_has_no_time(first, entry)),
             Grammar::Decides(rule) => self.decided(rule).map(Fault::Decision),
-            Grammar::NotYet => Err(self.not_yet(self.before())),
+            Grammar::Clause | Grammar::NotYet => Err(self.not_yet(self.before())),
         }
     }
 
@@ -164,7 +164,7 @@ impl<'a> Parser<'a> {
         match self.entry()?.grammar {
             Grammar::Holds(rule) => rule(self),
             Grammar::Decides(_) => Err(self.wrong(self.before(), "a decision stands where a fault that holds should")),
-            Grammar::NotYet => Err(self.not_yet(self.before())),
+            Grammar::Clause | Grammar::NotYet => Err(self.not_yet(self.before())),
         }
     }
 
@@ -172,7 +172,7 @@ impl<'a> Parser<'a> {
         match self.entry()?.grammar {
             Grammar::Decides(rule) => rule(self),
             Grammar::Holds(_) => Err(self.wrong(self.before(), "a fault that holds stands where a decision should")),
-            Grammar::NotYet => Err(self.not_yet(self.before())),
+            Grammar::Clause | Grammar::NotYet => Err(self.not_yet(self.before())),
         }
     }
 
@@ -236,6 +236,7 @@ impl<'a> Parser<'a> {
 
     fn timed(&mut self, when: When, rule: fn(&mut Parser<'_>) -> Read<Verb>) -> Read<Timed> {
         let verb = rule(self)?;
+        let trigger = self.trigger(when, &verb)?;
         let (mut every, mut length) = (None, None);
         loop {
             match self.peek().text {
@@ -245,7 +246,9 @@ impl<'a> Parser<'a> {
             }
         }
         self.end()?;
-        if !(verb.is_momentary() && every.is_none()) {
+        if verb.is_paced() {
+            self.check_pace(every, length)?;
+        } else if !(verb.is_momentary() && every.is_none()) {
             self.check_lengths(when, every, length)?;
         }
         if verb.needs_an_end() && length.is_none() && when.end().is_none() {
@@ -256,7 +259,62 @@ impl<'a> Parser<'a> {
             let message = "swizzle has two halves, and so needs an end";
             return Err(self.wrong(self.words[0], message).advise("write \"10s..30s swizzle db*\""));
         }
-        Ok(Timed { when, verb, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
+        Ok(Timed { when, verb, trigger, every: every.map(|(_, pace)| pace), length: length.map(|(_, pace)| pace) })
+    }
+
+    /// `before STEP`, `after STEP` or `at MARK`, and which passages: `#2 #5`, or a share.
+    fn trigger(&mut self, when: When, verb: &Verb) -> Read<Option<Trigger>> {
+        let word = self.peek();
+        let side = match word.text {
+            "before" => Side::Before,
+            "after" => Side::After,
+            "at" => Side::At,
+            _ => return Ok(None),
+        };
+        self.take();
+        if let When::At(from) = when {
+            let message = format!("\"{from}\" is one instant, and \"{}\" waits for another", word.text);
+            return Err(self.wrong(self.words[0], message).advise(format!("write \"{from}..\" in its place")));
+        }
+        if verb.is_paced() || matches!(verb, Verb::Swizzle { .. }) {
+            let message = format!("it begins by the clock, and has no \"{}\"", word.text);
+            return Err(self.wrong(word, message).advise("write an instant before it"));
+        }
+        if let Some(Target::One(_) | Target::Minority(_)) = verb.target() {
+            let message = format!("\"{}\" strikes the node that comes there, and nobody is drawn", word.text);
+            return Err(self.wrong(word, message).advise("name the nodes, or each of them"));
+        }
+        let step = self.label("a step such as place.publish")?;
+        Ok(Some(Trigger { side, step, passages: self.passages()? }))
+    }
+
+    fn passages(&mut self) -> Read<Passages> {
+        if self.peek().shape == Shape::Number {
+            return self.ratio().map(Passages::Share);
+        }
+        let mut all = Vec::new();
+        while self.peek_mark('#') {
+            all.push(self.ordinal()?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(if all.is_empty() { Passages::Every } else { Passages::Nth(all) })
+    }
+
+    /// A verb that goes from one group of nodes to the next lasts with none of them, at a pace that is not drawn.
+    fn check_pace(&self, every: Option<(Word<'a>, Pace)>, length: Option<(Word<'a>, Pace)>) -> Read<()> {
+        let name = self.verb.map_or("it", |entry| entry.name);
+        match (every, length) {
+            (_, Some((word, _))) => {
+                let message = format!("a {name} lasts as long as it takes, and has no \"for\"");
+                Err(self.wrong(word, message).advise("leave it out"))
+            }
+            (Some((word, pace @ Pace::About(length))), None) => {
+                let message = format!("the pace of a {name} is not drawn, and \"every {pace}\" is");
+                Err(self.wrong(word, message).advise(format!("write \"every {length}\"")))
+            }
+            (Some((_, Pace::Exactly(_))) | None, None) => Ok(()),
+        }
     }
 
     /// Reads `every` or `for`, which stands once.
@@ -511,6 +569,46 @@ impl<'a> Parser<'a> {
         Ok(Verb::Pause { target: self.target()? })
     }
 
+    /// `stop NODE [grace LENGTH]`
+    pub(super) fn stop(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let grace = if self.accept("grace") { Some(self.length()?) } else { None };
+        Ok(Verb::Stop { target, grace })
+    }
+
+    /// `restart NODE`
+    pub(super) fn restart(&mut self) -> Read<Verb> {
+        Ok(Verb::Restart { target: Target::All(self.nodes()?) })
+    }
+
+    /// `deploy NODE VERSION [by SHARE]`
+    pub(super) fn deploy(&mut self) -> Read<Verb> {
+        let target = Target::All(self.nodes()?);
+        let version = self.label("a version such as v2")?;
+        let share = if self.accept("by") { Some(self.ratio()?) } else { None };
+        Ok(Verb::Deploy { target, version, share })
+    }
+
+    /// `rollback NODE`
+    pub(super) fn rollback(&mut self) -> Read<Verb> {
+        Ok(Verb::Rollback { target: Target::All(self.nodes()?) })
+    }
+
+    /// `rush WORKLOAD xFACTOR`
+    pub(super) fn rush(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let factor = self.amount(&[Shape::Name], "a factor such as x3")?;
+        Ok(Verb::Rush { target, factor })
+    }
+
+    /// `buggify [SITE] [SHARE [SHARE]]`
+    pub(super) fn buggify(&mut self) -> Read<Verb> {
+        let sites: Option<Pattern> = self.peek().text.parse().ok();
+        self.next += usize::from(sites.is_some());
+        let mut share = || if self.peek().shape == Shape::Number { self.ratio() } else { Ok(BUGGIFY) };
+        Ok(Verb::Buggify { sites, live: share()?, fires: share()? })
+    }
+
     /// `slow NODE xFACTOR`
     pub(super) fn slow(&mut self) -> Read<Verb> {
         let target = self.target()?;
@@ -643,13 +741,15 @@ impl<'a> Parser<'a> {
 
     fn nth(&mut self) -> Read<Nth> {
         let operation = if self.peek().shape == Shape::Name { Some(self.operation()?) } else { None };
-        let word = self.peek();
         if !self.peek_mark('#') {
             return Err(self.wanted("an ordinal such as #1"));
         }
-        self.take();
-        let ordinal = word.text[1..].parse::<NonZeroU64>().map_err(|_| self.no_ordinal(word))?;
-        Ok(Nth { operation, ordinal })
+        Ok(Nth { operation, ordinal: self.ordinal()? })
+    }
+
+    fn ordinal(&mut self) -> Read<NonZeroU64> {
+        let word = self.take();
+        word.text[1..].parse().map_err(|_| self.no_ordinal(word))
     }
 
     fn no_ordinal(&self, word: Word<'a>) -> FaultError {
@@ -703,6 +803,9 @@ impl<'a> Parser<'a> {
         }
         if self.accept_of("each") {
             return self.nodes().map(Target::Each);
+        }
+        if self.accept("the") {
+            return self.label("a role such as leader").map(Target::The);
         }
         self.nodes().map(Target::All)
     }
@@ -855,9 +958,6 @@ impl<'a> Parser<'a> {
         let word = self.peek();
         if word.shape == Shape::End {
             return Ok(());
-        }
-        if TRIGGERS.iter().any(|trigger| trigger.name == word.text) {
-            return Err(self.not_yet(word));
         }
         let error = self.wrong(word, format!("\"{}\" is one word too many", word.text));
         match nearest(word.text, CLAUSES).filter(|clause| *clause != word.text) {

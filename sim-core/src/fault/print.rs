@@ -3,8 +3,8 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::{
-    ClockError, Decision, Disk, DiskIll, Fault, Flight, Full, Groups, Jam, LinkName, LinkPattern, Nodes, Nth,
-    OperationName, Pace, Ruling, Sides, Target, Timed, Value, Verb, When,
+    BUGGIFY, ClockError, Decision, Disk, DiskIll, Fault, Flight, Full, Groups, Jam, LinkName, LinkPattern, Nodes, Nth,
+    OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger, Value, Verb, When,
 };
 use crate::pattern::{Label, Pattern};
 use crate::ratio::Ratio;
@@ -25,8 +25,25 @@ impl Display for Timed {
             write!(out, "{} ", self.when)?;
         }
         self.verb.fmt(out)?;
+        optional(out, " ", self.trigger.as_ref())?;
         optional(out, " every ", self.every.as_ref())?;
         optional(out, " for ", self.length.as_ref())
+    }
+}
+
+impl Display for Trigger {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        let side = match self.side {
+            Side::Before => "before",
+            Side::After => "after",
+            Side::At => "at",
+        };
+        write!(out, "{side} {}", self.step)?;
+        match &self.passages {
+            Passages::Every => Ok(()),
+            Passages::Nth(all) => all.iter().try_for_each(|nth| write!(out, " #{nth}")),
+            Passages::Share(ratio) => write!(out, " {ratio}"),
+        }
     }
 }
 
@@ -93,6 +110,24 @@ impl Display for Verb {
             Verb::Swizzle { nodes } => write!(out, "swizzle {nodes}"),
             Verb::Crash { target, disk } => write!(out, "crash {target}{}", disk.clause()),
             Verb::PowerLoss { target } => write!(out, "power-loss {target}"),
+            Verb::Stop { target, grace } => {
+                write!(out, "stop {target}")?;
+                optional(out, " grace ", grace.as_ref())
+            }
+            Verb::Restart { target } => write!(out, "restart {target}"),
+            Verb::Deploy { target, version, share } => {
+                write!(out, "deploy {target} {version}")?;
+                optional(out, " by ", share.as_ref())
+            }
+            Verb::Rollback { target } => write!(out, "rollback {target}"),
+            Verb::Rush { target, factor } => write!(out, "rush {target} {factor}"),
+            Verb::Buggify { sites, live, fires } => {
+                out.write_str("buggify")?;
+                optional(out, " ", sites.as_ref())?;
+                let says = [Some(live), Some(fires)].map(|it| it.filter(|_| *live != BUGGIFY || *fires != BUGGIFY));
+                optional(out, " ", says[0])?;
+                optional(out, " ", says[1].filter(|fires| **fires != BUGGIFY))
+            }
             Verb::Pause { target } => write!(out, "pause {target}"),
             Verb::Slow { target, factor } => write!(out, "slow {target} {factor}"),
             Verb::Clock { target, error } => write!(out, "clock {target} {error}"),
@@ -222,6 +257,7 @@ impl Display for Target {
             Target::One(nodes) => write!(out, "one of {nodes}"),
             Target::Each(nodes) => write!(out, "each of {nodes}"),
             Target::Minority(nodes) => write!(out, "any minority of {nodes}"),
+            Target::The(role) => write!(out, "the {role}"),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Grammar {
     Holds(fn(&mut Parser<'_>) -> Result<Verb, FaultError>),
     /// One answer, without a time.
     Decides(fn(&mut Parser<'_>) -> Result<Decision, FaultError>),
+    /// Not a verb: a clause behind one.
+    Clause,
     /// Known, and not carried out by this version.
     NotYet,
 }
@@ -77,7 +79,7 @@ const SHARE: (&str, &str) = ("SHARE", "20% or 1/5, of each message by itself; at
 const NODE: (&str, &str) = (
     "NODE",
     "a name (with all its replicas), a pattern, one of NODE (drawn anew each time), any minority of NODE (so too), \
-     each of s1..s10 (each with its own dice)",
+     each of s1..s10 (each with its own dice), the ROLE (whoever has that role when it strikes, by their own word)",
 );
 /// What a crash does to what is on its way.
 const CRASHED: (&str, &str) = (
@@ -313,6 +315,27 @@ pub const VERBS: &[VerbEntry] = &[
         Grammar::Holds(|words| words.power_loss()),
     ),
     entry(
+        "stop",
+        "NODE [grace LENGTH]",
+        "60s..90s stop worker-1 grace 10s",
+        "asks a node to stop, and kills it when it has not within its grace; it starts again at the end",
+        &[
+            NODE,
+            ("LENGTH", "how long it has; else what its service says (`stop.grace`), 30s by default"),
+            (
+                "in flight",
+                "arrives; callers that ask a registry do not find it any more. What it still owes as it exits or is killed is reset",
+            ),
+            ("end", "the node starts again; one that is still about to stop does so first, and starts at once"),
+            (
+                "overlap",
+                "down while any holds; of several graces the one that is over first counts; a crash does not wait",
+            ),
+            ("count", "times it struck a node"),
+        ],
+        Grammar::Holds(|words| words.stop()),
+    ),
+    entry(
         "pause",
         "NODE",
         "3s..4s pause db",
@@ -446,18 +469,84 @@ pub const VERBS: &[VerbEntry] = &[
         "deploy",
         "NODE VERSION [by SHARE]",
         "60s.. deploy api v2 by 25% every 60s",
-        "restarts replicas with a new version, some at a time",
-        &[],
-        Grammar::NotYet,
+        "stops replicas in their order and starts each with another program, some at a time",
+        &[
+            ("NODE", "a name (with all its replicas), a pattern, s1..s10"),
+            ("VERSION", "in a scenario what `$version` is from then on; in Rust one that the system knows of its node"),
+            (
+                "SHARE",
+                "so much of all of them each time, rounded up: by 25% of ten are 3, 5, 8, 10. Without it all at once",
+            ),
+            ("every", "from one group to the next, whether or not the last has come up; the first is at the beginning"),
+            ("in flight", "as with `stop`: each is asked, has its grace, and starts again at once (after its startup)"),
+            ("end", "none: it stays with that program, through crashes too"),
+            ("overlap", "one that is down starts with the new program; one that has it already is left alone"),
+            ("count", "replicas that it changed"),
+        ],
+        Grammar::Holds(|words| words.deploy()),
     ),
-    entry("rollback", "NODE", "90s rollback api", "restarts replicas with the version before", &[], Grammar::NotYet),
+    entry(
+        "rollback",
+        "NODE",
+        "90s rollback api",
+        "stops replicas that a deploy has changed and starts each with the program that it had before",
+        &[
+            ("NODE", "a name (with all its replicas), a pattern, s1..s10"),
+            ("every", "one after the other, that far apart; without it all at once"),
+            ("in flight", "as with `stop`: each is asked, has its grace, and starts again at once (after its startup)"),
+            ("end", "none: it stays with that program"),
+            ("overlap", "a deploy that still goes on goes on: give it an end"),
+            ("count", "replicas that it changed"),
+        ],
+        Grammar::Holds(|words| words.rollback()),
+    ),
     entry(
         "restart",
         "NODE",
         "60s restart worker every 15s",
-        "restarts one replica after the other",
-        &[],
-        Grammar::NotYet,
+        "stops replicas and starts them again, one after the other",
+        &[
+            ("NODE", "a name (with all its replicas), a pattern, s1..s10"),
+            ("every", "from one to the next, whether or not the last has come up; without it all at once"),
+            ("in flight", "as with `stop`: each is asked, has its grace, and starts again at once (after its startup)"),
+            ("end", "none: each is restarted once"),
+            ("overlap", "one that is down is left alone"),
+            ("count", "replicas that it stopped"),
+        ],
+        Grammar::Holds(|words| words.restart()),
+    ),
+    entry(
+        "rush",
+        "WORKLOAD xFACTOR",
+        "60s..90s rush shopper x3",
+        "has a workload ask that many times as often",
+        &[
+            ("WORKLOAD", "one with a rate; users who think are not hurried"),
+            ("xFACTOR", "how many times as often: above x0, at most x1000000; x1 is off"),
+            ("in flight", "the next operation comes when it was to come; gaps are shorter from then on"),
+            ("end", "gaps are as before from the next operation on"),
+            ("overlap", "factors multiply; each operation keeps its dice, and only comes sooner"),
+            ("count", "operations that came sooner"),
+        ],
+        Grammar::Holds(|words| words.rush()),
+    ),
+    entry(
+        "buggify",
+        "[SITE] [SHARE [SHARE]]",
+        "buggify slow-* 50% 10%",
+        "has programs do what is allowed and rare, at the places that they name for it",
+        &[
+            ("SITE", "the name of such a place or a pattern; all when it is left out"),
+            (
+                "SHARE",
+                "how many of the places are live in a run, then how often a live one does it; 25% each when left out",
+            ),
+            ("in flight", "no envelope is touched"),
+            ("end", "places behave again"),
+            ("overlap", "a place that is live for several does it as often as for the one that says most"),
+            ("count", "times that a place did it"),
+        ],
+        Grammar::Holds(|words| words.buggify()),
     ),
     entry("scale", "NODE COUNT", "60s scale worker 3", "changes the number of replicas", &[], Grammar::NotYet),
     entry(
@@ -550,12 +639,40 @@ pub fn reference() -> String {
          What holds for a while is `[WHEN] VERB … [every LENGTH | every ~LENGTH] [for LENGTH | for ~LENGTH]`. `1s..4s` holds at the \
          first instant and no more at the second, `1s..` never ends, without a time it is `0s..`. With `every`, a length of peace \
          comes first, then one of trouble (`for`), and so on; `~` draws lengths from an exponential distribution with that mean. \
-         An interval that is empty or a strength of zero turns a fault off without a word. Each fault counts what it did, and a \
-         report names one that did nothing.\n\n{}\n# Decisions\n\nThe answer to one question, without a time.\n\n{}",
+         In place of the clock, `before STEP`, `after STEP` or `at MARK` (behind the verb, before `every`) has it begin where a program \
+         comes to that point. An interval that is empty or a strength of zero turns a fault off without a word. Each fault counts what it did, and a \
+         report names one that did nothing.\n\n{}\n# Decisions\n\nThe answer to one question, without a time.\n\n{}\n# Points\n\nBehind the verb, \
+         in place of a beginning by the clock.\n\n{}",
         pages(|entry| !entry.is_decision()),
         pages(VerbEntry::is_decision),
+        TRIGGERS
+            .iter()
+            .map(|entry| format!("## {}\n\n```text\n{}```\n", entry.name, entry.page()))
+            .collect::<Vec<_>>()
+            .join("\n"),
     )
 }
+
+/// What is said of each of the words below.
+const STEP: (&str, &str) = (
+    "STEP",
+    "a step of a scenario, ENDPOINT.ID when it has an id, else ENDPOINT.VERB (all steps of that verb there), or ID or VERB alone; \
+     or a mark of an actor, which has no sides; `sync` is a mark that every node makes as it asks its disk for one",
+);
+/// Which passages.
+const PASSAGES: (&str, &str) = (
+    "#N, SHARE",
+    "the N-th passages, counted from 1 over the run and over all nodes that the fault names (of `each of`, for each of them); \
+     or each passage with that chance; without either, every one. A fault that holds is not begun again",
+);
+/// What becomes of the handling in which a fault strikes.
+const STRUCK: (&str, &str) = (
+    "strikes",
+    "the node that comes there; a fault of links, whichever node that is. What stops the node stops it at that point: what its \
+     program did before is done, nothing behind it is. A pause, slowness, a clock, a disk begin when this event is handled",
+);
+const WINDOW: (&str, &str) =
+    ("end", "after `for`, at most at the end of WHEN; with `every`, that long is peace before it may strike (again)");
 
 /// The words that bind a fault to a step in place of a time.
 pub const TRIGGERS: &[VerbEntry] = &[
@@ -563,24 +680,24 @@ pub const TRIGGERS: &[VerbEntry] = &[
         "before",
         "STEP [#N … | SHARE]",
         "crash orders before place.publish 0.1% for 1s",
-        "strikes when the step's turn comes",
-        &[],
-        Grammar::NotYet,
+        "strikes when the step's turn comes, and it has done nothing yet",
+        &[STEP, PASSAGES, STRUCK, WINDOW],
+        Grammar::Clause,
     ),
     entry(
         "after",
         "STEP [#N … | SHARE]",
-        "crash orders after place.publish #2 for 1s",
-        "strikes when the step has its outcome",
-        &[],
-        Grammar::NotYet,
+        "crash orders after place.publish #2 #5 for 1s",
+        "strikes when the step has its outcome, and the next has done nothing yet",
+        &[STEP, PASSAGES, STRUCK, WINDOW],
+        Grammar::Clause,
     ),
     entry(
         "at",
         "MARK [#N … | SHARE]",
         "crash shop at pay.prepared #1 for 60s",
-        "strikes at a mark that an actor makes",
-        &[],
-        Grammar::NotYet,
+        "strikes at a mark that an actor makes; of a step, before it",
+        &[STEP, PASSAGES, STRUCK, WINDOW],
+        Grammar::Clause,
     ),
 ];

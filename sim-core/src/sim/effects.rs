@@ -16,6 +16,7 @@ use crate::plight::Plight;
 use crate::road::Transport;
 use crate::seed::{Cause, Purpose, name_hash};
 use crate::time::{Duration, Instant};
+use crate::tripwire::Point;
 
 impl<M: Message> Sim<M> {
     pub(super) fn perform(&mut self, node: NodeId, effect: Effect<M>) {
@@ -36,6 +37,15 @@ impl<M: Message> Sim<M> {
             Effect::Mark(name) => {
                 self.fold(name_hash(name));
                 self.log_entry(|| Entry::Marked { node, name });
+            }
+            Effect::Exit => {
+                self.fold(name_hash("exit"));
+                self.go_down(node);
+            }
+            Effect::Role { role, has } => {
+                self.fold(name_hash(role) ^ u64::from(has));
+                self.roles.set(node, Point::new(role), has);
+                self.log_entry(|| Entry::Role { node, role, has });
             }
         }
     }

@@ -1,9 +1,8 @@
 //! How faults begin and end in a run: what they take from the air, which nodes they take down or ail.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Place, Sim, Starting, Step, UNSET, What};
+use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Place, Sim, Starting, Step, What};
 use crate::actor::{DiskError, Message};
 use crate::clock::{Clocks, Luck};
 use crate::fault::DiskIll;
@@ -11,19 +10,22 @@ use crate::id::{NodeId, Timer};
 use crate::network::{Active, Disturbance};
 use crate::plight::{Ailment, Harm, Plight};
 use crate::road::Transport;
-use crate::schedule::{Blow, Change};
+use crate::schedule::{Advance, Blow, Change};
 use crate::seed::{Cause, mix, name_hash};
 use crate::time::{Duration, Instant};
 
 impl<M: Message> Sim<M> {
     pub(super) fn turn_of_fault(&mut self) -> Option<Step> {
         let ground = self.ground.clone();
-        let (fault, change) = self.cursor.advance(&ground.plan, &self.dice)?;
+        let Advance { fault, change, tripped } = self.cursor.advance(&ground.plan, &self.dice, &self.roles)?;
         let begins = matches!(change, Change::DisturbanceBegins { .. } | Change::Strike(..));
         self.count(if begins { 7 } else { 8 }, u64::from(fault));
         let what = if begins { Happening::FaultBegan { fault } } else { Happening::FaultEnded { fault } };
-        let cause = Cause::root("fault", "step", self.number);
-        let step = self.stepped(None, what, cause, 0);
+        let cause = tripped.map_or_else(|| Cause::root("fault", "step", self.number), |tripped| tripped.cause);
+        let step = self.stepped(None, what, cause, tripped.map_or(0, |tripped| tripped.by));
+        if let Some(tripped) = tripped {
+            self.log_entry(|| Entry::Tripped { nth: tripped.nth });
+        }
         match change {
             Change::DisturbanceBegins { lineage, until, drawn } => {
                 self.log_each(&drawn, |node| Entry::Struck { node });
@@ -92,16 +94,25 @@ impl<M: Message> Sim<M> {
     /// Takes a node down; what it owed is reset, what it remembered is gone.
     pub(super) fn strike(&mut self, node: NodeId, blow: Blow, fault: u32, harm: Harm) {
         self.log_entry(|| Entry::Struck { node });
-        if let Blow::Ails(ailment) = blow {
-            return self.ail(node, ailment, fault, harm);
+        match blow {
+            Blow::Ails(ailment) => return self.ail(node, ailment, fault, harm),
+            Blow::Recycle(how) => {
+                let done = self.recycle(node, how);
+                self.weather.touched[fault as usize] += u64::from(done);
+                return;
+            }
+            Blow::Stop(grace) => {
+                self.weather.touched[fault as usize] += 1;
+                return self.stop(node, grace);
+            }
+            Blow::Crash | Blow::CrashWiping | Blow::CrashSwapping | Blow::PowerLoss => {}
         }
         self.weather.touched[fault as usize] += u64::from(blow != Blow::CrashSwapping);
-        let ground = self.ground.clone();
         let this = &mut self.nodes[node.0 as usize];
         this.down += 1;
         this.dark += u32::from(blow == Blow::PowerLoss);
         match blow {
-            Blow::Ails(_) | Blow::Crash | Blow::CrashSwapping => {}
+            Blow::Ails(_) | Blow::Stop(_) | Blow::Recycle(_) | Blow::Crash | Blow::CrashSwapping => {}
             Blow::CrashWiping => this.disk.wipe(),
             Blow::PowerLoss => {
                 let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
@@ -114,30 +125,7 @@ impl<M: Message> Sim<M> {
         if this.down > 1 {
             return;
         }
-        self.up[node.0 as usize] = false;
-        this.life += 1;
-        this.last = self.number;
-        this.timers.fill(UNSET);
-        let nodes = ground.system.nodes.len();
-        let owed = catch_unwind(AssertUnwindSafe(|| {
-            let owed = this.actor.unanswered();
-            let stranger = owed.iter().find(|owed| owed.from.0 as usize >= nodes);
-            assert!(stranger.is_none(), "an unanswered request of a node that is not there");
-            owed
-        }));
-        this.actor = ground.system.nodes[node.0 as usize].pristine.boxed();
-        self.log_entry(|| Entry::Down { node });
-        let owed = match owed {
-            Ok(owed) => owed,
-            Err(panic) => return self.found(node, &*panic),
-        };
-        for owed in owed {
-            if self.tells(node, owed.from) {
-                self.send(node, owed.from, owed.msg, owed.cause.then(ANSWER), Form::Reset);
-            }
-        }
-        self.lose_what_waits(node);
-        self.disconnect(node);
+        self.go_down(node);
     }
 
     /// Each of these nodes has the disk of the one before it by name, the first that of the last.
@@ -178,13 +166,14 @@ impl<M: Message> Sim<M> {
         if let Blow::Ails(ailment) = blow {
             return self.ease(node, ailment, fault);
         }
+        if let Blow::Stop(_) = blow {
+            return self.unstop(node);
+        }
         let this = &mut self.nodes[node.0 as usize];
         this.down -= 1;
         this.dark -= u32::from(blow == Blow::PowerLoss);
         if this.down == 0 {
-            self.up[node.0 as usize] = true;
-            this.last = self.number;
-            self.begin_life(node);
+            self.come_up(node);
         }
     }
 
@@ -241,6 +230,9 @@ impl<M: Message> Sim<M> {
     pub(super) fn waits(&mut self, mut due: Due) -> bool {
         let node = match due {
             Due::Start(starting) => starting.node,
+            Due::Stop(stopping) => stopping.node,
+            // Whoever kills a process does not ask it.
+            Due::Event(Pending { what: What::Killed { .. } | What::Booted { .. }, .. }) => return false,
             Due::Event(pending) => pending.what.node(),
         };
         let Some(fault) = self.frozen_by(node) else { return false };
@@ -257,6 +249,7 @@ impl<M: Message> Sim<M> {
         let this = &mut self.nodes[node.0 as usize];
         let lives = match due {
             Due::Start(starting) => this.life == starting.life,
+            Due::Stop(stopping) => this.life == stopping.life,
             Due::Event(pending) => match pending.what {
                 What::Letter { letter, .. } => self.letters.slots[letter as usize].is_some(),
                 What::Timer { timer, .. } => {
@@ -267,7 +260,7 @@ impl<M: Message> Sim<M> {
                     }
                     is_due
                 }
-                What::Synced { life, .. } => this.life == life,
+                What::Synced { life, .. } | What::Killed { life, .. } | What::Booted { life, .. } => this.life == life,
             },
         };
         if lives && let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
@@ -366,7 +359,7 @@ impl<M: Message> Sim<M> {
             What::Letter { from, to, letter, .. } => {
                 self.letters.slots[letter as usize].as_ref().is_some_and(|msg| disturbance.clogs(from, to, msg.kind()))
             }
-            What::Timer { .. } | What::Synced { .. } => false,
+            What::Timer { .. } | What::Synced { .. } | What::Killed { .. } | What::Booted { .. } => false,
         };
         let mut held: Vec<(Instant, Pending)> =
             self.queue.entries().filter(|(_, pending)| holds(pending)).map(|(at, pending)| (at, *pending)).collect();

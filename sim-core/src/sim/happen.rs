@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{Due, Entry, FOREVER, Form, Happening, Keeps, Panic, Pending, Sim, Starting, Step, What};
 use crate::actor::{DiskError, Event, Message};
 use crate::amount::Factor;
-use crate::context::{Context, Strain};
+use crate::context::{Context, Fallen, Sites, Strain};
 use crate::digest::Fold;
 use crate::fault::DiskIll;
 use crate::files::Files;
@@ -48,6 +48,8 @@ impl<M: Message> Sim<M> {
             What::Synced { node, life, sync, number, over } => {
                 self.disk_answers(pending, node, life, sync, number, over)
             }
+            What::Killed { node, life } => self.killed(pending, node, life),
+            What::Booted { node, life } => self.booted(pending, node, life),
         }
     }
 
@@ -69,6 +71,14 @@ impl<M: Message> Sim<M> {
             What::Synced { node, life, sync, .. } => {
                 let this = &self.nodes[node.0 as usize];
                 (this.life == life && this.down == 0).then_some(Happening::Synced { node, sync })
+            }
+            What::Killed { node, life } => self.lives(node, life).then_some(Happening::Killed { node }),
+            What::Booted { node, life } => {
+                let this = &mut self.nodes[node.0 as usize];
+                if this.life == life {
+                    this.down -= 1;
+                }
+                (this.life == life && this.down == 0).then_some(Happening::Started { node, life })
             }
         }
     }
@@ -186,20 +196,34 @@ impl<M: Message> Sim<M> {
 
     pub(super) fn handle(&mut self, node: NodeId, event: Event<M>, cause: Cause) {
         self.dice.restart();
+        if !self.news.is_empty() {
+            self.hear_news();
+        }
         let ground = &*self.ground;
         let clock = ground.system.nodes[node.0 as usize].clock;
         let this = &mut self.nodes[node.0 as usize];
         let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
-        let (now, wall, factor) = match plight {
-            None => (clock.monotonic(self.now), clock.wall(self.now), Factor::ONE),
-            Some(plight) => (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now), plight.factor()),
+        let (now, wall, strain) = match plight {
+            None => (clock.monotonic(self.now), clock.wall(self.now), Strain::new(Factor::ONE, Factor::ONE)),
+            Some(plight) => {
+                let strain = Strain::new(plight.factor(), plight.rush());
+                (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now), strain)
+            }
         };
+        let active = &self.weather.active;
+        let holding = |fault| active.iter().any(|active| active.fault == fault);
+        let may_be_rare = !ground.plan.pests.is_empty() || self.dice.has_rulings();
+        let seed_key = self.cursor.seed_key;
+        let sites = may_be_rare.then_some(Sites { pests: &ground.plan.pests, holding: &holding, seed_key });
+        if let Some(wires) = &mut self.cursor.wires {
+            wires.begin(self.now, self.number);
+        }
         let mut cx = Context {
             node,
             life: this.life,
             now,
             wall,
-            strain: Strain::new(factor),
+            strain,
             cause,
             names: &ground.system.names,
             up: &self.up,
@@ -208,19 +232,30 @@ impl<M: Message> Sim<M> {
             effects: &mut self.effects,
             notes: &mut self.notes,
             shared: &mut self.shared,
+            wires: self.cursor.wires.as_deref_mut(),
+            roles: &self.roles,
+            sites,
         };
         let actor = &mut this.actor;
         let outcome = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx)));
+        let bugged = std::mem::take(&mut cx.strain.bugged);
+        let (works, rushes, looked) = (cx.strain.works, cx.strain.rushes, cx.strain.looked.get());
+        self.weather.touch(bugged.into_iter());
         if let Some(plight) = plight {
-            if cx.strain.works > 0 {
+            if rushes > 0 {
+                self.weather.touch(plight.rushed_by());
+            }
+            if works > 0 {
                 self.weather.touch(plight.slowed_by());
             }
-            if cx.strain.looked.get() {
+            if looked {
                 self.weather.touch(plight.wrong_by());
             }
         }
         self.log_draws(node);
-        if let Err(panic) = outcome {
+        if let Err(panic) = outcome
+            && !panic.is::<Fallen>()
+        {
             self.effects.clear();
             return self.found(node, &*panic);
         }
@@ -231,6 +266,7 @@ impl<M: Message> Sim<M> {
         }
         // Nothing is asked for while this is performed: what is put back replaces a list that never held anything.
         std::mem::forget(std::mem::replace(&mut self.effects, effects));
+        self.cursor.strike(&self.ground.plan, self.now);
     }
 
     /// Ends the run: the state may be torn after a panic, and nothing acts on it again.

@@ -7,6 +7,7 @@
 mod effects;
 mod faults;
 mod happen;
+mod life;
 mod road;
 mod step;
 
@@ -26,6 +27,7 @@ use crate::network::Weather;
 use crate::plight::Plight;
 use crate::queue::Queue;
 use crate::road::Roads;
+use crate::roles::Roles;
 use crate::schedule::Cursor;
 use crate::seed::{Cause, Seed, name_hash};
 use crate::system::{Ground, Program};
@@ -48,6 +50,9 @@ pub struct Sim<M: Message> {
     plights: Vec<Option<Box<Plight<Due>>>>,
     /// By node: whether it is up, apart from the nodes so that handlers can be shown it.
     up: Vec<bool>,
+    /// What callers learn of that, and when, in its order.
+    news: VecDeque<(Instant, NodeId, bool)>,
+    roles: Roles,
     dice: Dice,
     weather: Weather,
     roads: Roads<Pending>,
@@ -116,6 +121,16 @@ enum What {
         number: u64,
         over: Option<Result<(), DiskError>>,
     },
+    /// The grace of a node that was asked to stop is over.
+    Killed {
+        node: NodeId,
+        life: u32,
+    },
+    /// A node that starts again is ready.
+    Booted {
+        node: NodeId,
+        life: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -125,10 +140,20 @@ struct Starting {
     sent: u64,
 }
 
-/// What is to happen, out of the queue: a node comes up, or an event that has waited for a node.
+#[derive(Clone, Copy, Debug)]
+struct Stopping {
+    node: NodeId,
+    life: u32,
+    grace: Duration,
+    cause: Cause,
+    sent: u64,
+}
+
+/// What is to happen, out of the queue: a node comes up or is to stop, or an event that has waited for a node.
 #[derive(Clone, Copy, Debug)]
 enum Due {
     Start(Starting),
+    Stop(Stopping),
     Event(Pending),
 }
 
@@ -154,7 +179,10 @@ impl What {
     fn node(self) -> NodeId {
         match self {
             What::Letter { to, .. } => to,
-            What::Timer { node, .. } | What::Synced { node, .. } => node,
+            What::Timer { node, .. }
+            | What::Synced { node, .. }
+            | What::Killed { node, .. }
+            | What::Booted { node, .. } => node,
         }
     }
 }
@@ -192,6 +220,13 @@ struct Node<M: Message> {
     down: u32,
     /// How many of them keep it without power.
     dark: u32,
+    /// How many faults have asked it to stop and will hold it down.
+    stops: u32,
+    /// Whether it has been asked to stop.
+    stopping: bool,
+    /// Which of its other programs it runs, and before that.
+    version: Option<u16>,
+    before: Vec<Option<u16>>,
     timers: Vec<TimerSlot>,
     disk: Disk,
     last: u64,
@@ -204,6 +239,10 @@ impl<M: Message> Clone for Node<M> {
             life: self.life,
             down: self.down,
             dark: self.dark,
+            stops: self.stops,
+            stopping: self.stopping,
+            version: self.version,
+            before: self.before.clone(),
             timers: self.timers.clone(),
             disk: self.disk.clone(),
             last: self.last,
@@ -248,6 +287,8 @@ impl<M: Message> Clone for Sim<M> {
             nodes: self.nodes.clone(),
             plights: self.plights.clone(),
             up: self.up.clone(),
+            news: self.news.clone(),
+            roles: self.roles.clone(),
             dice: self.dice.clone(),
             weather: self.weather.clone(),
             roads: self.roads.clone(),
@@ -273,6 +314,10 @@ impl<M: Message> Sim<M> {
             life: 1,
             down: 0,
             dark: 0,
+            stops: 0,
+            stopping: false,
+            version: None,
+            before: Vec::new(),
             timers: Vec::new(),
             disk: Disk::holding(machine.files.clone()),
             last: 0,
@@ -288,6 +333,8 @@ impl<M: Message> Sim<M> {
             nodes: system.nodes.iter().map(fresh).collect(),
             plights: Vec::new(),
             up: vec![true; system.nodes.len()],
+            news: VecDeque::new(),
+            roles: Roles::default(),
             dice,
             weather: Weather { touched: vec![0; system.faults().len()], ..Weather::default() },
             roads: Roads::default(),
@@ -331,6 +378,10 @@ impl<M: Message> Sim<M> {
                 match self.first.pop_front() {
                     Some(Due::Event(pending)) => Some((self.now, pending)),
                     Some(Due::Start(starting)) => match self.node_starts(starting) {
+                        None => continue,
+                        step => return step,
+                    },
+                    Some(Due::Stop(stopping)) => match self.node_stops(stopping) {
                         None => continue,
                         step => return step,
                     },
@@ -398,10 +449,12 @@ impl<M: Message> Sim<M> {
                 let slot = self.nodes[node.0 as usize].timers.get(timer.0 as usize);
                 slot.is_some_and(|slot| slot.due < FOREVER)
             }
-            What::Synced { node, life, .. } => lives(node, life),
+            What::Synced { node, life, .. } | What::Killed { node, life } => lives(node, life),
+            What::Booted { node, life } => self.life(node) == life,
         };
         let comes = |first: &Due| match first {
             Due::Start(starting) => lives(starting.node, starting.life),
+            Due::Stop(stopping) => lives(stopping.node, stopping.life),
             Due::Event(pending) => due(pending),
         };
         let will_happen = || self.first.iter().any(comes) || self.queue.iter().any(due);
@@ -579,6 +632,9 @@ impl<M: Message> Sim<M> {
                 Due::Start(Starting { node, life, .. }) => {
                     let this = &self.nodes[node.0 as usize];
                     (this.life == life && this.down == 0).then_some(Happening::Started { node, life })
+                }
+                Due::Stop(Stopping { node, life, .. }) => {
+                    self.lives(node, life).then_some(Happening::Stopping { node })
                 }
             };
             if forgone.is_some() {

@@ -19,7 +19,7 @@ pub struct Step {
     pub cause: Cause,
     /// The event that was handled before on the same node.
     pub before: Option<u64>,
-    /// The event in which the message was sent, the timer set, the restart caused.
+    /// The event in which the message was sent, the timer set, the restart caused, the point passed at which a fault strikes.
     pub by: Option<u64>,
 }
 
@@ -31,9 +31,11 @@ impl Step {
             | Happening::Undelivered { to, .. }
             | Happening::Refused { to, .. }
             | Happening::Reset { to, .. } => Some(to),
-            Happening::Started { node, .. } | Happening::Fired { node, .. } | Happening::Synced { node, .. } => {
-                Some(node)
-            }
+            Happening::Started { node, .. }
+            | Happening::Fired { node, .. }
+            | Happening::Synced { node, .. }
+            | Happening::Stopping { node }
+            | Happening::Killed { node } => Some(node),
             Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => None,
         }
     }
@@ -98,6 +100,16 @@ pub enum Happening {
         node: NodeId,
         /// The number of the wait.
         sync: Sync,
+    },
+    /// A node heard that it is to stop.
+    Stopping {
+        /// Which.
+        node: NodeId,
+    },
+    /// A node that had not stopped in time was killed.
+    Killed {
+        /// Which.
+        node: NodeId,
     },
     /// A fault began to hold.
     FaultBegan {
@@ -164,6 +176,20 @@ pub enum Entry {
         node: NodeId,
         /// Its name.
         name: &'static str,
+    },
+    /// A node took a role or gave it up.
+    Role {
+        /// Which node.
+        node: NodeId,
+        /// Which role.
+        role: &'static str,
+        /// Whether it has it from now on.
+        has: bool,
+    },
+    /// The fault of this step waited for a node to come to some point, which it has.
+    Tripped {
+        /// Which passage it was, from 1.
+        nth: u64,
     },
     /// A node went down.
     Down {

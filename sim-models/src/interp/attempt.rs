@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sim_core::{Duration, Instant, NodeId};
+use sim_core::{Duration, Instant, NodeId, Passing};
 
 use super::cells::is_instant;
 use super::exec::{Next, TRY};
@@ -288,9 +288,13 @@ impl Service {
         self.stop_timer(cx, key);
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
         let Some(attempt) = thread.attempt() else { return Next::Over };
-        let step = program.step(attempt.step);
+        let reference = attempt.step;
+        let step = program.step(reference);
         if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome) {
             return self.back_off(cx, program, key, wait);
+        }
+        if cx.is_watched() {
+            self.passes(cx, program, key, reference, Passing::End);
         }
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
         thread.frames.pop();

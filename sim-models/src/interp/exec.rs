@@ -4,7 +4,7 @@
 //! *settled* there (tried again, bound, caught), and what nobody catches is *raised* to the attempt below. `reply` and `fail`
 //! *end* the endpoint, which each `once` and transaction on the way out finishes first.
 
-use sim_core::{Cause, Dist, Duration};
+use sim_core::{Cause, Dist, Duration, Passing};
 
 use super::cells::uses_names;
 use super::service::{CHANCE, Cx, Service, WAIT, WORK};
@@ -82,13 +82,29 @@ impl Service {
         let Some(frame) = thread.frames.last_mut() else {
             return self.thread_over(cx, program, key, Outcome::Ok(Value::Null), false);
         };
-        if let Some(step) = program.block(frame.block).get(frame.next as usize) {
+        let (block, next) = (frame.block, frame.next as usize);
+        let step = program.block(block).get(next).copied();
+        if step.is_some() {
             frame.next += 1;
+        }
+        if cx.is_watched() {
+            let done = program.block(block).get(next.wrapping_sub(1));
+            // What has an outcome says so where it settles.
+            if let Some(done) = done.filter(|done| !program.step(**done).verb.has_outcome()) {
+                self.passes(cx, program, key, *done, Passing::End);
+            }
+        }
+        if let Some(step) = step {
             if self.is_cancelled(key) {
                 return self.abandon_request(cx, program, key);
             }
-            return self.exec(cx, program, key, *step);
+            if cx.is_watched() {
+                self.passes(cx, program, key, step, Passing::Begin);
+            }
+            return self.exec(cx, program, key, step);
         }
+        let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
+        let Some(frame) = thread.frames.last_mut() else { return Next::Over };
         match &mut frame.role {
             Role::Plain => {
                 thread.frames.pop();
@@ -108,6 +124,17 @@ impl Service {
             Role::Fan(_) => self.fan_out(cx, program, key),
             Role::Attempt(_) => self.body_over(cx, program, key, Outcome::Ok(Value::Null)),
         }
+    }
+
+    /// Says where this thread is, for faults that strike there; the dice of which follow from the request, the step, and how
+    /// often the request has come there.
+    #[cold]
+    pub(super) fn passes(&self, cx: &mut Cx<'_>, program: &Program, key: Key, reference: StepRef, passing: Passing) {
+        let step = program.step(reference);
+        let request = self.threads.get(key).and_then(|thread| self.requests.get(thread.request));
+        let Some(request) = request else { return };
+        let visits = request.visits.iter().find(|(known, _)| *known == reference).map_or(0, |(_, count)| count + 1);
+        cx.pass(&step.points, passing, request.cause.then(step.place).then(u64::from(visits)));
     }
 
     /// Whether the caller of this thread's request has gone and it minds. What is background was never the caller's.
@@ -200,13 +227,12 @@ impl Service {
         ask: impl FnOnce(&mut dyn FnMut(&Var, Option<&Value>) -> Value) -> T,
     ) -> T {
         let number = self.threads.get(key).map_or(1, |thread| thread.around().number);
-        let version = self.program.service(self.me).map(|def| &def.version);
         let env = self.seen(key);
         let mut names = |var: &Var, _: Option<&Value>| match var {
             Var::Slot(slot) => env.values[slot.0 as usize].clone(),
             Var::Try => Value::Int(i64::from(number)),
             Var::Reason => env.reason.clone(),
-            Var::ReplicaVersion => version.cloned().unwrap_or_default(),
+            Var::ReplicaVersion => self.version(),
             Var::Now => Value::Int(cx.wall().nanos() as i64),
             Var::Value | Var::CellVersion | Var::Age | Var::Key | Var::Map(_) => Value::Null,
         };
@@ -219,7 +245,7 @@ impl Service {
             return None;
         }
         let number = self.threads.get(key).map_or(1, |thread| thread.around().number);
-        let version = self.program.service(self.me).map_or(Value::Null, |def| def.version.clone());
+        let version = self.version();
         let env = self.seen(key);
         Some(Names { values: env.values.clone(), number, reason: env.reason.clone(), version })
     }
@@ -268,6 +294,12 @@ impl Service {
                 let cause = self.cause_of(key, reference, step);
                 cx.because(cause);
                 let happens = cx.chance(CHANCE, *ratio);
+                self.enter(key, if happens { *then } else { *otherwise })
+            }
+            Verb::Buggify { site, then, otherwise } => {
+                let cause = self.cause_of(key, reference, step);
+                cx.because(cause);
+                let happens = cx.buggify(site);
                 self.enter(key, if happens { *then } else { *otherwise })
             }
             Verb::ForEach { item, list, body, at_once } => self.for_each(key, *item, *list, *body, *at_once),

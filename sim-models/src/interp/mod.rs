@@ -16,6 +16,7 @@ mod workload;
 
 use std::sync::Arc;
 
+use sim_core::fault::{Timed, Verb};
 use sim_core::{Fault, FaultError, Link, NodeId, Prepared, System};
 
 pub use service::Service;
@@ -25,12 +26,27 @@ use crate::message::Msg;
 use crate::program::{Program, Role};
 use crate::shelf::Shelves;
 
+/// Adds faults to the schedule of a program's system, and for a deploy the version that it deploys.
+pub fn schedule(system: &mut System<Msg>, program: &Arc<Program>, faults: &[Fault]) {
+    for fault in faults {
+        if let Fault::Timed(Timed { verb: Verb::Deploy { target, version, .. }, .. }) = fault {
+            for (index, (node, number)) in program.replicas.iter().enumerate() {
+                let id = NodeId(index as u32);
+                let is_meant = target.nodes().is_some_and(|nodes| nodes.covers(&program.replica_name(id)));
+                if is_meant && program.service(*node).is_some() {
+                    let service = Service::new(program.clone(), *node, *number);
+                    system.version(id, version.as_str(), service.deployed(version.as_str()));
+                }
+            }
+        }
+        system.fault(fault.clone());
+    }
+}
+
 /// The system that a program describes, with the program's faults in it.
 pub fn system(program: &Arc<Program>) -> System<Msg> {
     let mut system = laid_out(program, &program.faults);
-    for fault in &program.faults {
-        system.fault(fault.clone());
-    }
+    schedule(&mut system, program, &program.faults);
     system
 }
 
@@ -67,6 +83,14 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
             for to in &program.node(*to).replicas {
                 system.link(*from, *to, link(def));
             }
+        }
+    }
+    for (index, (node, _)) in program.replicas.iter().enumerate() {
+        if let Some(service) = program.service(*node) {
+            let node = NodeId(index as u32);
+            system.grace(node, service.stop.grace);
+            system.startup(node, service.startup);
+            system.discovery(node, service.discovery);
         }
     }
     system

@@ -69,6 +69,27 @@ pub struct Service {
     pub(super) txns: u32,
     pub(super) clocks: Vec<Clock>,
     pub(super) generator: Option<Generator>,
+    /// What `$version` is, once a deploy has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Value>,
+    #[serde(skip_serializing_if = "Leaving::is_not")]
+    leaving: Leaving,
+}
+
+/// How far a replica is that was asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Leaving {
+    Not,
+    /// It goes on as before, for callers to learn of it.
+    Soon,
+    /// It finishes what it has, and takes nothing new.
+    Drains,
+}
+
+impl Leaving {
+    fn is_not(&self) -> bool {
+        *self == Leaving::Not
+    }
 }
 
 /// An endpoint that runs by itself.
@@ -116,7 +137,44 @@ impl Service {
             budgets: Vec::new(),
             txns: 0,
             generator,
+            version: None,
+            leaving: Leaving::Not,
         }
+    }
+
+    /// The same replica after a deploy of this version.
+    pub(super) fn deployed(self, version: &str) -> Self {
+        Service { version: Some(Value::from(version)), ..self }
+    }
+
+    /// What `$version` is here.
+    pub(super) fn version(&self) -> Value {
+        let written = || self.program.service(self.me).map(|def| def.version.clone());
+        self.version.clone().or_else(written).unwrap_or_default()
+    }
+
+    /// Stops at once, or when callers know of it and what runs is finished, as the file says.
+    fn asked_to_stop(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        let Some(def) = self.def(program) else { cx.exit() };
+        self.leaving = Leaving::Soon;
+        if def.stop.pre_stop.is_zero() {
+            self.leaves(cx, program);
+        } else {
+            self.alarm(cx, def.stop.pre_stop, Alarm::PreStop);
+        }
+    }
+
+    fn leaves(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        if !self.def(program).is_some_and(|def| def.stop.drains) {
+            cx.exit();
+        }
+        self.leaving = Leaving::Drains;
+    }
+
+    /// Nothing new is taken any more.
+    fn refuse(&mut self, cx: &mut Cx<'_>, request: &Request) {
+        self.count(cx, Counted::Refused);
+        self.reply(cx, request, Outcome::Error(Reason::REFUSED));
     }
 
     /// What it knows under a dollar sign for an operation, by slot; what is absent left out, several values of one slot each once.
@@ -188,9 +246,10 @@ impl Service {
 
     /// Runs an endpoint by the clock, unless its last run is not over.
     fn tick(&mut self, cx: &mut Cx<'_>, program: &Program, endpoint: EndpointRef) {
+        let leaves = self.leaving == Leaving::Drains;
         let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint) else { return };
         clock.due += 1;
-        if clock.runs {
+        if clock.runs || leaves {
             return;
         }
         clock.runs = true;
@@ -230,6 +289,9 @@ impl Service {
                 self.count(cx, Counted::Call);
                 let request = Request::new(endpoint, kind, cx.cause(), Env::of(&carried), cx.now());
                 let request = Request { from: Some((from, id)), expires, deadline, ..request };
+                if self.leaving == Leaving::Drains {
+                    return self.refuse(cx, &request);
+                }
                 let key = self.requests.insert(request);
                 self.admit(cx, program, key, false);
             }
@@ -437,6 +499,7 @@ impl Service {
             Alarm::Look { thread } => self.look_again(cx, program, thread),
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
             Alarm::Arrival => self.arrival(cx, program),
+            Alarm::PreStop => self.leaves(cx, program),
             Alarm::Thought { user } => self.user_asks(cx, program, user),
         }
     }
@@ -471,10 +534,14 @@ impl Actor<Msg> for Service {
             Event::Timer(timer) => self.alarm_rings(cx, program, timer),
             Event::Refused { by, msg } => self.bounced(cx, program, by, &msg, Outcome::Error(Reason::REFUSED)),
             Event::Reset { by, msg } => self.bounced(cx, program, by, &msg, Outcome::Unknown(Reason::RESET)),
+            Event::Stop { .. } => self.asked_to_stop(cx, program),
             Event::Synced(..) => {}
         }
         if !self.line.is_empty() {
             self.serve(cx, program);
+        }
+        if self.leaving == Leaving::Drains && self.requests.iter().next().is_none() {
+            cx.exit();
         }
     }
 

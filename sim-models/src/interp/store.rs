@@ -914,6 +914,7 @@ impl Actor<Msg> for Store {
             // Or has crashed before it heard that an operation of its opened one here.
             Event::Refused { msg: Msg::Answer { open: Some(txn), .. }, .. }
             | Event::Reset { msg: Msg::Answer { open: Some(txn), .. }, .. } => self.forget(cx, program, txn),
+            Event::Stop { .. } => cx.exit(),
             Event::Synced(_, done) => self.synced(cx, done),
             Event::Reset { .. } | Event::Refused { .. } => {}
         }

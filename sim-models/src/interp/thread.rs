@@ -213,6 +213,8 @@ pub(super) enum Alarm {
     Arrival,
     /// A user of a closed workload has thought.
     Thought { user: u32 },
+    /// Callers know by now that this replica is about to stop.
+    PreStop,
 }
 
 /// A request that is out.

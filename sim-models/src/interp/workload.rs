@@ -55,7 +55,8 @@ impl Generator {
         // In units of mean gaps, times 10⁹: a stage uses them up at its own rate.
         let unit = Duration::from_secs(1);
         let share = if *even { unit } else { cx.draw(ARRIVAL, &Dist::Exponential(unit)) };
-        advance(stages, self.at, share)
+        // Under a rush it uses them up faster.
+        advance(stages, self.at, cx.rush().shrink(share))
     }
 
     fn arrival_after(&mut self, def: &WorkloadDef, cx: &Cx<'_>, gap: Duration) -> Option<(Duration, Alarm)> {

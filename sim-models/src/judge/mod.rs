@@ -251,7 +251,10 @@ impl ScenarioJudge {
                 node
             }
             Happening::Delivered { to, .. } | Happening::Refused { to, .. } | Happening::Reset { to, .. } => to,
-            Happening::Fired { node, .. } | Happening::Synced { node, .. } => node,
+            Happening::Fired { node, .. }
+            | Happening::Synced { node, .. }
+            | Happening::Stopping { node }
+            | Happening::Killed { node } => node,
         };
         Some(node)
     }

@@ -164,12 +164,10 @@ const SERVICE: &[Field] = &[
     Field::new("async", Shape::Bool, "Hold a worker during work only, not while waiting for others.").or("false"),
     Field::new("honours_cancel", Shape::Bool, "Stop at the next step when the caller says so.").or("false"),
     Field::new("version", Shape::Text, "What $version is before the first deploy.").or("v1"),
-    Field::new("discovery", Shape::Duration, "How late callers learn that a replica left or came back.")
-        .or("0s")
-        .not_yet(),
-    Field::new("startup", Shape::Duration, "Time from start to first request.").or("0s").not_yet(),
+    Field::new("discovery", Shape::Duration, "How late callers learn that a replica left or came back.").or("0s"),
+    Field::new("startup", Shape::Duration, "Time from start to first request; not at the first start.").or("0s"),
     Field::new("restart", Shape::Duration, "Time down after a crash at a step.").or("for ever").not_yet(),
-    Field::new("stop", Shape::Object(&STOP), "What happens to requests when a replica is told to stop.").not_yet(),
+    Field::new("stop", Shape::Object(&STOP), "What happens to requests when a replica is told to stop."),
     Field::new("liveness", Shape::Object(&PROBE), "A probe that restarts the replica.").not_yet(),
     Field::new("readiness", Shape::Object(&PROBE), "A probe that takes the replica off the list.").not_yet(),
     Field::new("maps", CONTENTS, "Durable maps that the replicas share, reached in no time."),
@@ -371,6 +369,10 @@ pub static STEP: Verbs = Verbs {
         Verb { any_of: &["then", "else"], ..verb("if", CONDITION, "Steps under a condition.", &[THEN, ANY_STEP]) },
         verb("switch", VALUE, "Steps by equality with a case name, or \"else\".", &[SWITCH, ANY_STEP]),
         Verb { any_of: &["then", "else"], ..verb("chance", Shape::Ratio, "A die.", &[THEN, ANY_STEP]) },
+        Verb {
+            any_of: &["then", "else"],
+            ..verb("buggify", Shape::Text, "What is allowed and rare: only under a buggify fault.", &[THEN, ANY_STEP])
+        },
         verb("for_each", Shape::Name, "Steps for each key of a list read before, in order.", &[FOR_EACH, ANY_STEP]),
     ],
 };

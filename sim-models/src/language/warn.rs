@@ -247,7 +247,7 @@ impl Look<'_> {
                 Some(false) => vec![*otherwise],
                 None => vec![*then, *otherwise],
             },
-            Verb::Chance { then, otherwise, .. } => vec![*then, *otherwise],
+            Verb::Chance { then, otherwise, .. } | Verb::Buggify { then, otherwise, .. } => vec![*then, *otherwise],
             Verb::Switch { on, cases, otherwise } => live_cases(on, cases, *otherwise),
             _ => Vec::new(),
         };

@@ -450,6 +450,10 @@ impl<T: Tape> Clues<'_, T> {
                     return Some(self.fault(fault, Link::Down, &format!("{} was down", self.name(node))));
                 }
                 Happening::Started { node: up, .. } if up == node => return None,
+                Happening::Stopping { .. } | Happening::Killed { .. } if self.strikes(number, node) => {
+                    let words = format!("{} was down: {}", self.name(node), self.told(number));
+                    return Some(Reason::new(Place::Event(number), Link::Down, words));
+                }
                 _ => {}
             }
         }

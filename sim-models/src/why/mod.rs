@@ -323,6 +323,7 @@ impl<T: Tape> Clues<'_, T> {
             Happening::Refused { by, .. } | Happening::Reset { by, .. } => self.of_down(&step, by),
             Happening::Fired { node, .. } => self.fired(&step, node),
             Happening::Synced { .. } => self.asked_for(&step),
+            Happening::Stopping { .. } | Happening::Killed { .. } => self.told_to_stop(&step),
         });
         reasons.extend(self.chances(&step));
         reasons.extend(self.cells(&step));
@@ -338,6 +339,13 @@ impl<T: Tape> Clues<'_, T> {
         }
         let words = format!("{} starts with the run, in life {life}", self.name(node));
         vec![Reason::new(Place::Beginning { event: step.number }, Link::Began, words)]
+    }
+
+    /// The fault that asked a node to stop.
+    fn told_to_stop(&mut self, step: &Step) -> Vec<Reason> {
+        let asked = step.by.and_then(|by| self.tape.step(by));
+        let Some(Happening::FaultBegan { fault }) = asked.map(|step| step.what) else { return Vec::new() };
+        vec![self.fault(fault, Link::Down, "it was asked to stop")]
     }
 
     /// Whoever finds nobody: the fault that took the node down, and who sent there.

@@ -102,8 +102,12 @@ fn without(
     let changed = match cause {
         Place::Violation => return None,
         Place::Event(event) | Place::Beginning { event } => {
-            let (mut sim, judge) = forks(event.checked_sub(1)?);
+            let (mut sim, mut judge) = forks(event.checked_sub(1)?);
             let next = sim.clone().step()?;
+            if let (Happening::FaultBegan { .. }, Some(by)) = (next.what, next.by) {
+                // It has cut the handling short in which a program came to its point.
+                (sim, judge) = forks(by.checked_sub(1)?);
+            }
             let gone = match next.what {
                 Happening::FaultBegan { fault } => sim.lift(fault as usize),
                 _ => sim.forgo() == Some(next.what),

@@ -44,6 +44,8 @@ impl<T: Tape> Clues<'_, T> {
             Happening::Reset { by, to, .. } => format!("{} learnt that {} had crashed", self.name(to), self.name(by)),
             Happening::Fired { node, .. } => self.rang(&step, &self.name(node)),
             Happening::Synced { node, .. } => format!("{} had its records on disk", self.name(node)),
+            Happening::Stopping { node } => format!("{} was asked to stop", self.name(node)),
+            Happening::Killed { node } => format!("{} had not stopped in time and was killed", self.name(node)),
             Happening::FaultBegan { fault } => format!("this began: {}", line(fault)),
             Happening::FaultEnded { fault } => format!("this ended: {}", line(fault)),
         }

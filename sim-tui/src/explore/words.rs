@@ -14,6 +14,8 @@ pub(crate) fn kind(what: &Happening) -> Option<Kind> {
         Happening::Started { .. }
         | Happening::Fired { .. }
         | Happening::Synced { .. }
+        | Happening::Stopping { .. }
+        | Happening::Killed { .. }
         | Happening::FaultBegan { .. }
         | Happening::FaultEnded { .. } => None,
     }
@@ -57,6 +59,8 @@ pub(crate) fn plain(what: &Happening, facts: &Facts) -> String {
         Happening::Reset { by, to, kind: of } => format!("{} reset by {}: {}", node(to), node(by), kind(of)),
         Happening::Fired { node: it, .. } => format!("{}: a timer goes off", node(it)),
         Happening::Synced { node: it, .. } => format!("{}: its disk answers", node(it)),
+        Happening::Stopping { node: it } => format!("{} is asked to stop", node(it)),
+        Happening::Killed { node: it } => format!("{} is killed", node(it)),
         Happening::FaultBegan { fault: it } => format!("begins: {}", fault(it)),
         Happening::FaultEnded { fault: it } => format!("ends: {}", fault(it)),
     }

@@ -8,7 +8,7 @@ use crate::language::View;
 use crate::problem::Problem;
 use crate::program::{
     Balance, BlockRef, ClockDef, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef, Role, ServiceDef,
-    Slot, SlotDef, StoreDef,
+    Slot, SlotDef, StopDef, StoreDef,
 };
 use crate::value::Value;
 
@@ -83,6 +83,9 @@ impl<'a> Lower<'a> {
             honours_cancel: view.or("honours_cancel", false, View::bool)?,
             balance: view.or("balance", Balance::default(), balance)?,
             version: view.or("version", Value::from("v1"), |version| version.text().map(Value::from))?,
+            discovery: view.or("discovery", Duration::ZERO, View::duration)?,
+            startup: view.or("startup", Duration::ZERO, View::duration)?,
+            stop: stop(view)?,
         })
     }
 
@@ -182,6 +185,16 @@ pub(super) fn word_value(word: &str) -> Value {
         Ok(number) if number.to_string() == word => Value::Int(number),
         _ => Value::from(word),
     }
+}
+
+fn stop(view: View<'_>) -> Result<StopDef, Problem> {
+    let Some(stop) = view.field("stop") else { return Ok(StopDef::default()) };
+    let usual = StopDef::default();
+    Ok(StopDef {
+        pre_stop: stop.or("pre_stop", usual.pre_stop, View::duration)?,
+        drains: stop.or("then", "exit", View::text)? == "drain",
+        grace: stop.or("grace", usual.grace, View::duration)?,
+    })
 }
 
 fn replicas(view: View<'_>) -> Result<u32, Problem> {

@@ -1,6 +1,6 @@
 //! Reads the lines of `faults`; whom they name must be there, and what settings turn off is left out.
 
-use sim_core::fault::Decision;
+use sim_core::fault::{Decision, Target};
 use sim_core::{Fault, FaultError};
 
 use super::{Lower, known};
@@ -32,7 +32,11 @@ impl<'a> Lower<'a> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // The fault as it prints may differ from the text, so that the word is looked for again.
         fault.check_names(&names).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
-        self.check_kind(line, text, fault)
+        self.check_kind(line, text, fault)?;
+        if let Some((step, message)) = strange_step(fault, &self.program) {
+            return Err(line.error_at(word_in(text, &step), message));
+        }
+        Ok(())
     }
 
     /// Each node, and behind it its replicas when there are several.
@@ -59,9 +63,31 @@ pub(crate) fn stranger(fault: &Fault, program: &Program) -> Option<String> {
     if let Some(kind) = kind_of(fault).filter(|kind| !kinds().any(|known| known == *kind)) {
         return Some(format!("no kind of message \"{kind}\"{}", known("kinds", kind, kinds())));
     }
+    if let Some((_, message)) = strange_step(fault, program) {
+        return Some(message);
+    }
     let classes = || program.classes.iter().map(String::as_str);
     let class = class_of(fault).filter(|class| !classes().any(|known| known == *class))?;
     Some(format!("no operation \"{class}\"{}", known("operations", class, classes())))
+}
+
+/// The step at which a fault waits, and what is wrong with it: none of the nodes that the fault names has such a step.
+fn strange_step(fault: &Fault, program: &Program) -> Option<(String, String)> {
+    let Fault::Timed(timed) = fault else { return None };
+    let step = timed.trigger.as_ref()?.step.as_str();
+    let nodes = timed.verb.target().and_then(Target::nodes);
+    // A replica's name stands for its node too.
+    let replicas =
+        |node: &NodeDef| (1..=node.count).map(|number| format!("{}-{number}", node.name)).collect::<Vec<_>>();
+    let is_meant = |node: &NodeDef| {
+        nodes.is_none_or(|nodes| nodes.covers(&node.name) || replicas(node).iter().any(|name| nodes.covers(name)))
+    };
+    let of_it = program.steps.iter().filter(|it| is_meant(program.node(program.endpoint(it.endpoint).node)));
+    if of_it.into_iter().any(|it| it.names.iter().any(|name| name == step)) {
+        return None;
+    }
+    let names = program.step_names(is_meant);
+    Some((step.to_owned(), format!("no step \"{step}\"{}", known("steps", step, names.into_iter()))))
 }
 
 fn class_of(fault: &Fault) -> Option<&str> {

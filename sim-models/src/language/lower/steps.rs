@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use sim_core::seed::name_hash;
-use sim_core::{Class, Duration};
+use sim_core::{Class, Duration, Point};
 
 use super::names::{At, Local, Scope};
 use super::{Lower, joined, place};
@@ -62,7 +62,20 @@ impl<'a> Lower<'a> {
         let path = view.error("").path;
         let verb = Verb::Reply(Template::Constant(Default::default()));
         let Inside { repeats, locks_reads, .. } = inside;
-        self.program.steps.push(Step { verb, clauses: Clauses::default(), place: 0, repeats, locks_reads, id, path });
+        let (clauses, endpoint) = (Clauses::default(), self.scope.endpoint);
+        let (names, points) = Default::default();
+        self.program.steps.push(Step {
+            verb,
+            clauses,
+            place: 0,
+            repeats,
+            locks_reads,
+            id,
+            names,
+            points,
+            endpoint,
+            path,
+        });
         self.places.steps.push(view.span());
         self.verbs.push("");
         let Some((verb, value)) = self.told(view.step()) else { return step };
@@ -86,6 +99,9 @@ impl<'a> Lower<'a> {
             let ordinal = ordinals.entry(self.verbs[index]).or_default();
             *ordinal += 1;
             let step = &mut self.program.steps[index];
+            let name = step.id.clone().unwrap_or_else(|| self.verbs[index].to_owned());
+            step.names = [format!("{}.{name}", self.program.endpoints[step.endpoint.0 as usize].name), name];
+            step.points = [0, 1].map(|name| Point::new(&step.names[name]));
             step.place = match &step.id {
                 Some(id) => name_hash(&format!("id:{id}")),
                 None => name_hash(&format!("{}:{ordinal}", self.verbs[index])),
@@ -121,6 +137,7 @@ impl<'a> Lower<'a> {
             "if" => self.either(value, step, inside),
             "switch" => self.switch(value, step, inside),
             "chance" => self.chance(value, step, inside),
+            "buggify" => self.buggify(value, step, inside),
             "for_each" => self.for_each(value, step, inside),
             _ => Err(step.error(format!("\"{verb}\" is not built yet"))),
         }
@@ -393,6 +410,12 @@ impl<'a> Lower<'a> {
         let then = self.block(step.field("then"), inside);
         let otherwise = self.block(step.field("else"), inside);
         Ok(Verb::Chance { ratio: value.ratio()?, then, otherwise })
+    }
+
+    fn buggify(&mut self, value: View<'a>, step: View<'a>, inside: Inside) -> Written {
+        let then = self.block(step.field("then"), inside);
+        let otherwise = self.block(step.field("else"), inside);
+        Ok(Verb::Buggify { site: value.text()?.to_owned(), then, otherwise })
     }
 
     fn switch(&mut self, value: View<'a>, step: View<'a>, inside: Inside) -> Written {

@@ -120,6 +120,9 @@ fn line(kept: &Kept, names: &sim_core::Names, entry: &Entry, message: Option<Str
             (Ink::Plain, format!("drew     {} {}{median}", draw.purpose.name(), said(&draw.answer)))
         }
         Entry::Marked { name, .. } => (Ink::Plain, format!("passed   {name}")),
+        Entry::Role { role, has: true, .. } => (Ink::Plain, format!("became   {role}")),
+        Entry::Role { role, has: false, .. } => (Ink::Plain, format!("left     the role of {role}")),
+        Entry::Tripped { nth } => (Ink::Trouble, format!("struck   at passage #{nth}")),
         Entry::Down { node } => (Ink::Down, format!("down     {}", names.node(*node))),
         Entry::Struck { node } => (Ink::Trouble, format!("struck   {}", names.node(*node))),
         Entry::Released { node } => (Ink::Plain, format!("released {}", names.node(*node))),

@@ -347,7 +347,7 @@ impl Engine {
             text: fault.to_string(),
             by_hand: place >= by_hand,
             begins: match fault {
-                sim_core::Fault::Timed(timed) => Some(timed.when.begin()),
+                sim_core::Fault::Timed(timed) => timed.trigger.is_none().then_some(timed.when.begin()),
                 sim_core::Fault::Decision(_) => None,
             },
         };

@@ -415,7 +415,10 @@ impl Board<'_> {
                 let glyph = if life > 1 { Glyph::Restart } else { Glyph::Up };
                 self.alone(pen, y, node, ink, glyph);
             }
-            Happening::Fired { node, .. } | Happening::Synced { node, .. } => {
+            Happening::Fired { node, .. }
+            | Happening::Synced { node, .. }
+            | Happening::Stopping { node }
+            | Happening::Killed { node } => {
                 self.alone(pen, y, node, ink, Glyph::Local);
             }
             Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => self.fault(pen, y, step),

@@ -1,0 +1,207 @@
+//! How a life of a node ends and the next begins: asked to stop, killed, gone by itself, up again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::{ANSWER, Due, Entry, Form, Happening, Pending, Sim, Starting, Step, Stopping, UNSET, What};
+use crate::actor::{Event, Message};
+use crate::id::NodeId;
+use crate::schedule::Recycle;
+use crate::seed::{Cause, name_hash};
+use crate::system::Program;
+use crate::time::Duration;
+
+impl<M: Message> Sim<M> {
+    /// Takes a node down that was up; what it owed is reset, what it remembered is gone. Faults that had asked it to stop hold it
+    /// down from now on; held by none, it comes up again.
+    pub(super) fn go_down(&mut self, node: NodeId) {
+        let ground = self.ground.clone();
+        self.roles.forget(node);
+        let this = &mut self.nodes[node.0 as usize];
+        let listed = !this.stopping;
+        this.down += std::mem::take(&mut this.stops);
+        this.stopping = false;
+        this.life += 1;
+        this.last = self.number;
+        this.timers.fill(UNSET);
+        let nodes = ground.system.nodes.len();
+        let owed = catch_unwind(AssertUnwindSafe(|| {
+            let owed = this.actor.unanswered();
+            let stranger = owed.iter().find(|owed| owed.from.0 as usize >= nodes);
+            assert!(stranger.is_none(), "an unanswered request of a node that is not there");
+            owed
+        }));
+        if listed {
+            self.list(node, false);
+        }
+        self.nodes[node.0 as usize].actor = self.program_of(node).boxed();
+        self.log_entry(|| Entry::Down { node });
+        let owed = match owed {
+            Ok(owed) => owed,
+            Err(panic) => return self.found(node, &*panic),
+        };
+        for owed in owed {
+            if self.tells(node, owed.from) {
+                self.send(node, owed.from, owed.msg, owed.cause.then(ANSWER), Form::Reset);
+            }
+        }
+        self.lose_what_waits(node);
+        self.disconnect(node);
+        if self.nodes[node.0 as usize].down == 0 {
+            self.come_up(node);
+        }
+    }
+
+    /// The program with which the next life of a node begins.
+    fn program_of(&self, node: NodeId) -> Arc<dyn Program<M>> {
+        let machine = &self.ground.system.nodes[node.0 as usize];
+        let version = self.nodes[node.0 as usize].version;
+        match version.and_then(|version| machine.versions.get(usize::from(version))) {
+            None => machine.pristine.clone(),
+            Some((_, program)) => program.clone(),
+        }
+    }
+
+    /// Lets a node up that nothing holds down any more: now, or when it is ready.
+    pub(super) fn come_up(&mut self, node: NodeId) {
+        let startup = self.system().nodes[node.0 as usize].startup;
+        let this = &mut self.nodes[node.0 as usize];
+        this.last = self.number;
+        if startup.is_zero() {
+            self.list(node, true);
+            return self.begin_life(node);
+        }
+        this.down = 1;
+        let life = this.life;
+        let cause = Cause::root("startup", self.names().node(node), u64::from(life));
+        let what = What::Booted { node, life };
+        self.queue.push(self.now + startup, Pending { cause, sent: self.number, what });
+    }
+
+    /// A node is ready; the step in which it starts, if nothing else holds it down.
+    pub(super) fn booted(&mut self, pending: Pending, node: NodeId, life: u32) -> Option<Step> {
+        let this = &mut self.nodes[node.0 as usize];
+        if this.life != life {
+            return None;
+        }
+        this.down -= 1;
+        if this.down > 0 {
+            return None;
+        }
+        self.list(node, true);
+        self.node_starts(Starting { node, life, sent: pending.sent })
+    }
+
+    /// Tells callers that a node is there, or not: at once, or when they learn of it.
+    fn list(&mut self, node: NodeId, up: bool) {
+        let lag = self.system().nodes[node.0 as usize].discovery;
+        if lag.is_zero() {
+            self.up[node.0 as usize] = up;
+            return;
+        }
+        let at = self.now + lag;
+        let place = self.news.partition_point(|(other, ..)| *other <= at);
+        self.news.insert(place, (at, node, up));
+    }
+
+    /// What callers have learnt by now.
+    pub(super) fn hear_news(&mut self) {
+        while let Some((_, node, up)) = self.news.front().copied().filter(|(at, ..)| *at <= self.now) {
+            self.news.pop_front();
+            self.up[node.0 as usize] = up;
+        }
+    }
+
+    /// A fault asks a node to stop, and holds it down once it has.
+    pub(super) fn stop(&mut self, node: NodeId, grace: Option<Duration>) {
+        let this = &mut self.nodes[node.0 as usize];
+        if this.down > 0 {
+            this.down += 1;
+            return;
+        }
+        this.stops += 1;
+        self.ask_to_stop(node, grace);
+    }
+
+    /// A fault that asked a node to stop is over.
+    pub(super) fn unstop(&mut self, node: NodeId) {
+        let this = &mut self.nodes[node.0 as usize];
+        if this.down == 0 {
+            // It is still about to stop, and starts again as it has.
+            this.stops = this.stops.saturating_sub(1);
+            return;
+        }
+        this.down -= 1;
+        if this.down == 0 {
+            self.come_up(node);
+        }
+    }
+
+    fn ask_to_stop(&mut self, node: NodeId, grace: Option<Duration>) {
+        let grace = grace.unwrap_or(self.system().nodes[node.0 as usize].grace);
+        let this = &mut self.nodes[node.0 as usize];
+        let (life, first) = (this.life, !std::mem::replace(&mut this.stopping, true));
+        let cause = Cause::root("stop", self.names().node(node), u64::from(life));
+        if first {
+            self.list(node, false);
+            self.first.push_back(Due::Stop(Stopping { node, life, grace, cause, sent: self.number }));
+        }
+        let what = What::Killed { node, life };
+        self.queue.push(self.now + grace, Pending { cause, sent: self.number, what });
+    }
+
+    /// A node hears that it is to stop.
+    pub(super) fn node_stops(&mut self, stopping: Stopping) -> Option<Step> {
+        let Stopping { node, life, grace, cause, sent } = stopping;
+        if self.waits(Due::Stop(stopping)) || !self.lives(node, life) {
+            return None;
+        }
+        self.count(9, u64::from(node.0) << 32 | u64::from(life));
+        let step = self.stepped(Some(node), Happening::Stopping { node }, cause, sent);
+        self.handle(node, Event::Stop { grace }, cause);
+        Some(step)
+    }
+
+    /// A node has not stopped in time; frozen or not, it is gone.
+    pub(super) fn killed(&mut self, pending: Pending, node: NodeId, life: u32) -> Option<Step> {
+        if !self.lives(node, life) {
+            return None;
+        }
+        self.count(10, u64::from(node.0) << 32 | u64::from(life));
+        let step = self.stepped(Some(node), Happening::Killed { node }, pending.cause, pending.sent);
+        self.go_down(node);
+        Some(step)
+    }
+
+    pub(super) fn lives(&self, node: NodeId, life: u32) -> bool {
+        let node = &self.nodes[node.0 as usize];
+        node.life == life && node.down == 0
+    }
+
+    /// Has a node start again, perhaps with another program; whether it does.
+    pub(super) fn recycle(&mut self, node: NodeId, how: Recycle) -> bool {
+        let machine = &self.ground.system.nodes[node.0 as usize];
+        let known = |hash| machine.versions.iter().position(|(name, _)| name_hash(name) == hash);
+        let this = &mut self.nodes[node.0 as usize];
+        match how {
+            Recycle::Same if this.down > 0 => return false,
+            Recycle::Same => {}
+            Recycle::To(hash) => {
+                let Some(version) = known(hash).map(|at| at as u16).filter(|at| this.version != Some(*at)) else {
+                    return false;
+                };
+                this.before.push(this.version.replace(version));
+            }
+            Recycle::Back => match this.before.pop() {
+                None => return false,
+                Some(version) => this.version = version,
+            },
+        }
+        if this.down > 0 {
+            self.nodes[node.0 as usize].actor = self.program_of(node).boxed();
+        } else {
+            self.ask_to_stop(node, None);
+        }
+        true
+    }
+}
