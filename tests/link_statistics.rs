@@ -59,7 +59,7 @@ impl Actor<Parcel> for Source {
             }
             Event::Start(_) => {}
             Event::Reset { .. } => return self.reset += 1,
-            Event::Message { .. } | Event::Synced(..) | Event::Refused { .. } => return,
+            Event::Message { .. } | Event::Synced(..) | Event::Refused { .. } | Event::Stop { .. } => return,
         }
         if self.sent < self.left {
             let gap = cx.draw(Purpose::new("gap"), &self.gap);
