@@ -148,6 +148,17 @@ pub struct NodeDef {
     pub maps: Vec<MapRef>,
     /// Whether properties or metrics ask for its gauges (`busy`, `waiting`, `in_flight`).
     pub gauged: bool,
+    /// How the clocks of its replicas stand to true time; none: they show it.
+    pub clock: Option<ClockSet>,
+}
+
+/// The clocks of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockSet {
+    /// Offset and drift.
+    pub clock: sim_core::Clock,
+    /// What sets the wall clock; each replica has errors of its own.
+    pub discipline: Option<sim_core::Discipline>,
 }
 
 /// What a declared node is.

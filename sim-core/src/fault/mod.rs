@@ -442,6 +442,11 @@ impl Fault {
         !self.is_off() && target.nodes().covers(node)
     }
 
+    /// Whether it makes the clocks of nodes differ.
+    pub fn sets_clocks_wrong(&self) -> bool {
+        !self.is_off() && matches!(self, Fault::Timed(Timed { verb: Verb::Clock { .. }, .. }))
+    }
+
     /// Its verb, as [`VERBS`] has it: `loss`, `crash`, `drop`.
     pub fn verb(&self) -> &'static str {
         // Only a time stands before the verb, and no time is a verb.

@@ -41,10 +41,12 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
     for class in &program.classes {
         system.class(class);
     }
+    let clocks_differ =
+        program.nodes.iter().any(|node| node.clock.is_some()) || faults.iter().any(Fault::sets_clocks_wrong);
     for (index, (node, number)) in program.replicas.iter().enumerate() {
         let name = program.replica_name(NodeId(index as u32));
         let group = &program.node(*node).name;
-        match &program.node(*node).role {
+        let id = match &program.node(*node).role {
             Role::Store(def) => {
                 let journal = journal::journal(program, *node, &name, faults);
                 let store = Store::new(program.clone(), *node, journal.clone());
@@ -56,9 +58,14 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
                 id
             }
             Role::Service(_) | Role::Workload(_) => {
-                system.replica(&name, group, Service::new(program.clone(), *node, *number))
+                let service = Service::new(program.clone(), *node, *number);
+                system.replica(&name, group, Service { clocks_differ, ..service })
             }
         };
+        if let Some(set) = program.node(*node).clock {
+            system.clock(id, set.clock);
+            set.discipline.into_iter().for_each(|discipline| system.discipline(id, discipline));
+        }
     }
     system.share(Shelves::new(program));
     system.network(link(&program.network));

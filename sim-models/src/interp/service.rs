@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, Event, Kind, NodeId, Purpose, Timer, Unanswered};
+use sim_core::{Actor, Cause, Context, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
@@ -69,6 +69,10 @@ pub struct Service {
     pub(super) txns: u32,
     pub(super) clocks: Vec<Clock>,
     pub(super) generator: Option<Generator>,
+    /// Whether the clocks of this system may differ. Then what is left of a deadline travels, and how long that takes is not known;
+    /// on clocks that all show true time the deadline itself does.
+    #[serde(skip)]
+    pub(super) clocks_differ: bool,
 }
 
 /// An endpoint that runs by itself.
@@ -116,6 +120,7 @@ impl Service {
             budgets: Vec::new(),
             txns: 0,
             generator,
+            clocks_differ: false,
         }
     }
 
@@ -229,6 +234,7 @@ impl Service {
             Msg::Call { id, endpoint, kind, carried, expires, deadline } => {
                 self.count(cx, Counted::Call);
                 let request = Request::new(endpoint, kind, cx.cause(), Env::of(&carried), cx.now());
+                let [expires, deadline] = [expires, deadline].map(|at| self.arrived(cx, at));
                 let request = Request { from: Some((from, id)), expires, deadline, ..request };
                 let key = self.requests.insert(request);
                 self.admit(cx, program, key, false);
@@ -251,6 +257,16 @@ impl Service {
             }
             Msg::Rollback { .. } => {}
         }
+    }
+
+    /// An instant of this node's clock, as others are told of it.
+    pub(super) fn travelling(&self, cx: &Cx<'_>, at: Instant) -> Instant {
+        if self.clocks_differ && at != Instant::NEVER { Instant::ZERO + at.since(cx.now()) } else { at }
+    }
+
+    /// An instant that another node has told of, on this node's clock.
+    fn arrived(&self, cx: &Cx<'_>, at: Instant) -> Instant {
+        if self.clocks_differ && at != Instant::NEVER { cx.now() + at.since(Instant::ZERO) } else { at }
     }
 
     /// The store of a transaction has answered: from now on it knows of the transaction, or has forgotten it.
