@@ -32,7 +32,10 @@ fn a_node_has_its_clock_wrong_from_the_start_and_a_discipline_sets_it() {
     assert_eq!(verdict(&stamped(&json!({"drift": "+200000ppm"}))), Verdict::Broken);
     let disciplined = json!({"offset": "5s", "discipline": {"error": "5ms", "every": "1s"}});
     assert_eq!(verdict(&stamped(&disciplined)), Verdict::Held);
-    assert_eq!(verdict(&stamped(&json!({"discipline": {"error": "2s", "every": "1s"}}))), Verdict::Broken);
+    let loose = remedied(&written(&stamped(&json!({"discipline": {"error": "2s", "every": "1s"}}))), None);
+    // Of the ten polls the last two alone show ten seconds too early with a chance of 59 %.
+    let broken = (0..30).filter(|seed| loose.run(Seed(*seed), Stop::AtEnd).outcome.verdict == Verdict::Broken).count();
+    assert!((8..=27).contains(&broken), "{broken}");
 }
 
 #[test]

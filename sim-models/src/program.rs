@@ -150,6 +150,16 @@ pub struct NodeDef {
     pub gauged: bool,
     /// How the clocks of its replicas stand to true time; none: they show it.
     pub clock: Option<ClockSet>,
+    /// The zones its replicas are dealt to, in turn; none when it stands in no zone.
+    pub zones: Vec<String>,
+}
+
+impl NodeDef {
+    /// The zone of a replica, counted from 1.
+    pub fn zone(&self, number: u32) -> Option<&str> {
+        let turn = (number.max(1) as usize - 1).checked_rem(self.zones.len())?;
+        self.zones.get(turn).map(String::as_str)
+    }
 }
 
 /// The clocks of a node.

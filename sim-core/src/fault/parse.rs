@@ -42,6 +42,27 @@ enum Shape {
     End,
 }
 
+/// Words that follow the nodes of some verb: behind a node that is called `zone` they name no zone.
+const FOLLOWERS: [&str; 17] = [
+    "step",
+    "leap",
+    "smear",
+    "drift",
+    "freeze",
+    "strobe",
+    "discipline",
+    "fsync-fails",
+    "fsync-lies",
+    "slow",
+    "stall",
+    "torn-write",
+    "bit-rot",
+    "misdirected",
+    "full",
+    "read-error",
+    "of",
+];
+
 const SIGNS: [&str; 4] = ["<->", "->", "..", "|"];
 
 /// The words that may follow a complete verb, to suggest when something else does.
@@ -311,7 +332,7 @@ impl<'a> Parser<'a> {
         }
         if self.accept("isolate") {
             return match self.target()? {
-                Target::Each(_) => {
+                Target::Each(_) | Target::EachZone => {
                     let message = "\"each\" would isolate every node by itself";
                     Err(self.wrong(self.before(), message).advise("write one of, any minority of, or the nodes"))
                 }
@@ -634,6 +655,12 @@ impl<'a> Parser<'a> {
     // ── Names ──
 
     fn target(&mut self) -> Read<Target> {
+        if self.accept_both("one", "zone") {
+            return Ok(Target::OneZone);
+        }
+        if self.accept_both("each", "zone") {
+            return Ok(Target::EachZone);
+        }
         if self.accept_of("one") {
             return self.nodes().map(Target::One);
         }
@@ -656,6 +683,9 @@ impl<'a> Parser<'a> {
     }
 
     fn nodes(&mut self) -> Read<Nodes> {
+        if let Some(zone) = self.zone() {
+            return Ok(Nodes::Zone(zone));
+        }
         let first = self.peek();
         let pattern = self.pattern("a node")?;
         if !self.accept("..") {
@@ -669,6 +699,15 @@ impl<'a> Parser<'a> {
         let names = NameRange::new(&begin, &end).map_err(refuse)?;
         self.take();
         Ok(Nodes::Range(names))
+    }
+
+    /// `zone eu-1`; with a word behind it that is part of the verb, `zone` is a node like others.
+    fn zone(&mut self) -> Option<Name> {
+        let name = self.words.get(self.next + 1).filter(|_| self.peek().text == "zone")?.text;
+        let is_clause = CLAUSES.contains(&name) || FOLLOWERS.contains(&name) || name.parse::<super::Factor>().is_ok();
+        let zone = name.parse().ok().filter(|_| !is_clause)?;
+        self.next += 2;
+        Some(zone)
     }
 
     fn pattern(&mut self, what: &str) -> Read<Pattern> {

@@ -62,6 +62,9 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
                 system.replica(&name, group, Service { clocks_differ, ..service })
             }
         };
+        if let Some(zone) = program.node(*node).zone(*number) {
+            system.zone(id, zone);
+        }
         if let Some(set) = program.node(*node).clock {
             system.clock(id, set.clock);
             set.discipline.into_iter().for_each(|discipline| system.discipline(id, discipline));

@@ -153,8 +153,13 @@ static CLOCK: Object = Object {
 
 const CLOCKS: Field = Field::new("clock", Shape::Object(&CLOCK), "How its clocks are wrong.").or("exact");
 
+const ZONE: Field =
+    Field::new("zone", Shape::Text, "The rack, building or region it stands in, for faults.").or("none");
+
 const SERVICE: &[Field] = &[
     CLOCKS,
+    ZONE,
+    Field::new("zones", Shape::ListOf(&Shape::Text), "The zones that its replicas are dealt to, in turn.").or("none"),
     Field::new("replicas", COUNT_FROM_1, "How many processes share the name.").or("1"),
     Field::new("balance", BALANCES, "How a caller picks a replica.").or("round-robin"),
     Field::new("workers", WORKERS, "Requests that one replica works on at once.").or("unlimited"),
@@ -236,6 +241,7 @@ static PROBE: Object = Object {
 
 const STORE: &[Field] = &[
     CLOCKS,
+    ZONE,
     Field::new("maps", CONTENTS, "Its maps and what they hold at the start.").required(),
     Field::new("read", Shape::Dist, "How long a read takes.").or("0s"),
     Field::new("set", Shape::Dist, "How long a set takes.").or("0s"),

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use sim_core::fault::{Rate, Shift};
+use sim_core::pattern::Name;
 use sim_core::{Class, Clock, Discipline, Duration, Instant, Kind};
 
 use super::{Lower, place};
@@ -41,7 +42,16 @@ impl<'a> Lower<'a> {
     pub(super) fn add_node(&mut self, name: &str, role: Role) -> NodeRef {
         let node = NodeRef(place(self.program.nodes.len()));
         let (name, replicas, maps) = (name.to_owned(), Vec::new(), Vec::new());
-        self.program.nodes.push(NodeDef { name, replicas, count: 1, role, maps, gauged: false, clock: None });
+        self.program.nodes.push(NodeDef {
+            name,
+            replicas,
+            count: 1,
+            role,
+            maps,
+            gauged: false,
+            clock: None,
+            zones: Vec::new(),
+        });
         self.budgets.push(Vec::new());
         node
     }
@@ -63,6 +73,9 @@ impl<'a> Lower<'a> {
         let clock = view.optional("clock", clock_set);
         if let (Some(clock), Some(def)) = (self.told(clock), self.program.nodes.last_mut()) {
             def.clock = clock;
+        }
+        if let (Some(zones), Some(def)) = (self.told(zones(view)), self.program.nodes.last_mut()) {
+            def.zones = zones;
         }
     }
 
@@ -237,6 +250,20 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         checksum: view.or("checksum", true, View::bool)?,
         sync: view.or("sync", lag, View::dist)?,
     })
+}
+
+/// The zones that replicas are dealt to.
+fn zones(view: View<'_>) -> Result<Vec<String>, Problem> {
+    let several: Vec<View<'_>> = view.steps("zones").collect();
+    let one = view.field("zone");
+    if let (Some(one), false) = (one, several.is_empty()) {
+        return Err(one.error("\"zone\" and \"zones\" say the same; leave one of them out"));
+    }
+    let named = |zone: View<'_>| match zone.text()?.parse::<Name>() {
+        Ok(name) => Ok(name.to_string()),
+        Err(error) => Err(zone.error(format!("{error}; a zone is written like \"eu-1\""))),
+    };
+    one.into_iter().chain(several).map(named).collect()
 }
 
 /// How the clocks of a node are wrong from the start on.

@@ -26,6 +26,11 @@ impl<'a> Lower<'a> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // The fault as it prints may differ from the text, so that the word is looked for again.
         fault.check_names(&names).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
+        let mut zones: Vec<&str> =
+            self.program.nodes.iter().flat_map(|node| node.zones.iter().map(String::as_str)).collect();
+        zones.sort_unstable();
+        zones.dedup();
+        fault.check_zones(&zones).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
         self.check_kind(line, text, &fault)?;
         Ok(fault)
     }
