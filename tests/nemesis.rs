@@ -7,14 +7,15 @@ use faultline_tests::world::{END, Has, World, worlds};
 use proptest::prelude::*;
 use serde_json::json;
 use sim_core::nemesis::Nemesis;
-use sim_core::tolerance::Cast;
+use sim_core::tolerance::{Cast, Member};
 use sim_core::{Entry, Instant, Limits, Seed, Stop, Verdict};
 use sim_models::language::Choices;
 use sim_models::scenario::{Chance, Changes, Model, Scenario, replay};
 
 /// Who is there in a world: everybody may send to everybody.
 fn cast(world: &World) -> Cast {
-    let nodes: Vec<(String, String)> = world.nodes.iter().map(|(name, _)| (name.clone(), name.clone())).collect();
+    let member = |name: &String| Member { name: name.clone(), copy_of: name.clone(), zone: None };
+    let nodes: Vec<Member> = world.nodes.iter().map(|(name, _)| member(name)).collect();
     let count = nodes.len();
     let links = (0..count).flat_map(|a| (0..count).map(move |b| (a, b))).filter(|(a, b)| a != b).collect();
     Cast { servers: count, nodes, links }

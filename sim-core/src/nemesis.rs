@@ -242,7 +242,7 @@ impl Nemesis {
         if matches!(self.drafts, Drafts::Declared(_)) {
             return Some(draft.clone());
         }
-        let name = |place: usize| cast.nodes[place].0.as_str();
+        let name = |place: usize| cast.nodes[place].name.as_str();
         let pick = |count: usize, what: &str| (count > 0).then(|| bits.of(what).below(count));
         let mut text = draft.as_str().to_owned();
         if text.contains(ANY_LINK) {
@@ -288,7 +288,7 @@ impl Nemesis {
         let healed = ends.fold(self.between.1, Instant::max);
         for (pattern, down) in &self.tolerance.down {
             let mut group: Vec<&str> =
-                cast.nodes.iter().map(|(name, _)| name.as_str()).filter(|name| pattern.covers(name)).collect();
+                cast.nodes.iter().map(|node| node.name.as_str()).filter(|name| pattern.covers(name)).collect();
             let bits = bits.of(pattern.as_str());
             let count = bits.of("count").within((0, down.of(group.len()) as u64)) as usize;
             group.sort_by_key(|name| bits.of(name).0);
@@ -348,7 +348,7 @@ fn settled(verb: Verb, bits: Bits, cast: &Cast) -> Vec<Verb> {
     match verb.target() {
         // Disks are swapped among those that one line strikes together.
         Some(target)
-            if matches!(target, Target::One(_) | Target::Minority(_))
+            if matches!(target, Target::One(_) | Target::Minority(_) | Target::OneZone)
                 && !matches!(verb, Verb::Crash { disk: Disk::Swapped, .. }) =>
         {
             let one = |name: Name| verb.clone().aimed(Target::All(Nodes::Like(Pattern::from(name))));
@@ -364,7 +364,12 @@ fn picked(target: &Target, bits: Bits, cast: &Cast) -> Vec<Name> {
     let mut names = in_order(nodes, bits, cast);
     let most = names.len().saturating_sub(1) / 2;
     match target {
-        Target::All(_) | Target::Each(_) | Target::The(_) => {}
+        Target::All(_) | Target::Each(_) | Target::EachZone | Target::The(_) => {}
+        Target::OneZone => {
+            let zone = |name: &Name| cast.nodes.iter().find(|node| node.name == name.as_str())?.zone.clone();
+            let drawn = names.first().and_then(zone);
+            names.retain(|name| zone(name) == drawn);
+        }
         Target::One(_) => names.truncate(1),
         Target::Minority(_) if most == 0 => names.clear(),
         Target::Minority(_) => names.truncate(1 + bits.of("count").below(most)),
@@ -374,8 +379,8 @@ fn picked(target: &Target, bits: Bits, cast: &Cast) -> Vec<Name> {
 
 /// The nodes, in an order that is drawn.
 fn in_order(nodes: &Nodes, bits: Bits, cast: &Cast) -> Vec<Name> {
-    let covered = cast.nodes.iter().map(|(name, _)| name).filter(|name| nodes.covers(name));
-    let mut names: Vec<Name> = covered.filter_map(|name| name.parse().ok()).collect();
+    let covered = cast.nodes.iter().filter(|node| nodes.covers(&node.name, node.zone.as_deref()));
+    let mut names: Vec<Name> = covered.filter_map(|node| node.name.parse().ok()).collect();
     names.sort_by_key(|name| bits.of(name.as_str()).0);
     names
 }
@@ -386,11 +391,15 @@ mod tests {
 
     use super::*;
     use crate::fault::VERBS;
-    use crate::tolerance::{Copies, Down};
+    use crate::tolerance::{Copies, Down, Member};
 
     fn cast() -> Cast {
         let nodes = ["kv-1", "kv-2", "kv-3", "kv-4", "kv-5", "app", "client"];
-        let nodes = nodes.map(|name| (name.to_owned(), name.split('-').next().unwrap().to_owned())).to_vec();
+        let member = |name: &str| {
+            let copy_of = name.split('-').next().unwrap().to_owned();
+            Member { name: name.to_owned(), copy_of, zone: None }
+        };
+        let nodes = nodes.map(member).to_vec();
         Cast { nodes, links: (0..5).flat_map(|kv| [(5, kv), (kv, 5)]).chain([(6, 5)]).collect(), servers: 6 }
     }
 
@@ -424,7 +433,7 @@ mod tests {
     #[test]
     fn each_seed_has_its_own_faults_and_always_the_same_inside_the_tolerance() {
         let (nemesis, cast) = (nemesis(), cast());
-        let names: Vec<&str> = cast.nodes.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = cast.nodes.iter().map(|node| node.name.as_str()).collect();
         let (mut verbs, mut counts) = (BTreeSet::new(), BTreeSet::new());
         for seed in 0..2_000 {
             let faults = nemesis.draw(Seed(seed), &[], &cast);

@@ -10,8 +10,8 @@ use crate::context::Pest;
 use crate::dice::{Addressee, Dice, Group, Ruling};
 use crate::dist::Dist;
 use crate::fault::{
-    Decision, Disk, Fault, FaultError, Flight, Jam, Pace, Ruling as Said, Sides, Target, Timed, Trigger, Value, Verb,
-    When,
+    Decision, Disk, Fault, FaultError, Flight, Jam, Nodes, Pace, Ruling as Said, Sides, Target, Timed, Trigger, Value,
+    Verb, When,
 };
 use crate::id::NodeId;
 use crate::names::Names;
@@ -103,6 +103,8 @@ enum Choice {
     Minority,
     /// Whoever has this role as it begins, whatever the list.
     Role(Point),
+    /// All of one zone; its name is by which dice know each.
+    Zone,
     /// All, in an order that is drawn.
     Order,
 }
@@ -224,6 +226,20 @@ pub(crate) struct Known<'a> {
     pub(crate) names: &'a Names,
     pub(crate) groups: &'a [Group],
     pub(crate) group_names: &'a [String],
+    /// By node.
+    pub(crate) zones: Vec<Option<&'a str>>,
+}
+
+impl Known<'_> {
+    fn zone(&self, node: NodeId) -> Option<&str> {
+        self.zones.get(node.0 as usize).copied().flatten()
+    }
+
+    /// The zones there are, each once, in order.
+    fn zone_names(&self) -> Vec<&str> {
+        let zones: BTreeSet<&str> = self.zones.iter().copied().flatten().collect();
+        zones.into_iter().collect()
+    }
 }
 
 impl Plan {
@@ -273,6 +289,13 @@ impl Plan {
                     plan(root(&format!("{name} {}", known.names.node(node))), Some(one), Hold::Whole);
                 }
             }
+            Some(lots) if matches!(timed.verb.target(), Some(Target::EachZone)) => {
+                for zone in known.zone_names() {
+                    let nodes =
+                        lots.nodes.iter().copied().filter(|(node, _)| known.zone(*node) == Some(zone)).collect();
+                    plan(root(&format!("{name} {zone}")), Some(Lots { nodes, ..lots.clone() }), Hold::Whole);
+                }
+            }
             lots => plan(root(&name), lots, Hold::Whole),
         }
     }
@@ -282,7 +305,9 @@ impl Plan {
         let (role, apart) = match timed.verb.target() {
             Some(Target::The(role)) => (Some(Point::new(role.as_str())), false),
             Some(Target::Each(_)) => (None, true),
-            Some(Target::All(_) | Target::One(_) | Target::Minority(_)) | None => (None, false),
+            Some(Target::All(_) | Target::One(_) | Target::Minority(_) | Target::OneZone | Target::EachZone) | None => {
+                (None, false)
+            }
         };
         let wires = (from..self.planned.len()).map(|index| {
             let planned = &self.planned[index];
@@ -512,6 +537,10 @@ impl Cursor {
             Choice::All => lots.nodes.iter().map(|(node, _)| *node).collect(),
             Choice::Role(role) => roles.holders(role),
             Choice::One => vec![lots.nodes[below(bits, lots.nodes.len())].0],
+            Choice::Zone => {
+                let drawn = lots.nodes.iter().map(|(_, zone)| *zone).min_by_key(|zone| mix(bits, *zone));
+                lots.nodes.iter().filter(|(_, zone)| Some(*zone) == drawn).map(|(node, _)| *node).collect()
+            }
             Choice::Order => in_order(),
             Choice::Minority => {
                 // Fewer than half; of two or one there is no minority.
@@ -540,6 +569,7 @@ pub(crate) fn compile(faults: &[Fault], known: &Known<'_>) -> Result<(Plan, Vec<
         match fault {
             Fault::Timed(timed) => {
                 fault.check_names(&nodes)?;
+                fault.check_zones(&known.zone_names())?;
                 let count = twins.entry(identity(timed)).or_default();
                 plan.disturbances.push(disturbance(&timed.verb, known));
                 if let Verb::Buggify { sites, live, fires } = &timed.verb {
@@ -756,28 +786,35 @@ fn lots(verb: &Verb, known: &Known<'_>) -> Option<Lots> {
         let covered = all.filter(|(_, name)| covers(name));
         covered.map(|(index, name)| (NodeId(index as u32), name_hash(name))).collect()
     };
+    let among_nodes = |nodes: &Nodes| -> Vec<(NodeId, u64)> {
+        let all = among(&|_| true).into_iter();
+        all.filter(|(node, _)| nodes.covers(known.names.node(*node), known.zone(*node))).collect()
+    };
     let of_target = |target: &Target, blow| {
         let choice = match target {
-            Target::All(_) | Target::Each(_) => Choice::All,
+            Target::All(_) | Target::Each(_) | Target::EachZone => Choice::All,
             Target::One(_) => Choice::One,
             Target::Minority(_) => Choice::Minority,
             Target::The(role) => Choice::Role(Point::new(role.as_str())),
+            Target::OneZone => Choice::Zone,
         };
-        Lots { nodes: among(&|name| target.nodes().is_none_or(|nodes| nodes.covers(name))), choice, blow }
+        let mut nodes = target.nodes().map_or_else(|| among(&|_| true), among_nodes);
+        if choice == Choice::Zone {
+            nodes.iter_mut().for_each(|(node, hash)| *hash = known.zone(*node).map_or(0, name_hash));
+        }
+        Lots { nodes, choice, blow }
     };
     match verb {
         Verb::Partition { sides: Sides::Groups(_), .. } => None,
         Verb::Partition { sides: Sides::Isolate(target), .. } => Some(of_target(target, None)),
         Verb::Partition { sides: Sides::Halves(nodes) | Sides::Bridge(nodes) | Sides::Ring(nodes), .. } => {
-            Some(Lots { nodes: among(&|name| nodes.covers(name)), choice: Choice::Order, blow: None })
+            Some(Lots { nodes: among_nodes(nodes), choice: Choice::Order, blow: None })
         }
         Verb::Partition { sides: Sides::RingOf(names), .. } => {
             let one = |name: &Name| among(&|node| Pattern::from(name.clone()).covers(node));
             Some(Lots { nodes: names.iter().flat_map(one).collect(), choice: Choice::All, blow: None })
         }
-        Verb::Swizzle { nodes } => {
-            Some(Lots { nodes: among(&|name| nodes.covers(name)), choice: Choice::All, blow: None })
-        }
+        Verb::Swizzle { nodes } => Some(Lots { nodes: among_nodes(nodes), choice: Choice::All, blow: None }),
         _ => Some(of_target(verb.target()?, blow(verb))),
     }
 }

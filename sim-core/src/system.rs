@@ -1,6 +1,7 @@
 //! A system before it runs: which nodes there are, what links them, what goes wrong.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -73,6 +74,7 @@ pub(crate) struct Machine<M: Message> {
     pub(crate) clock: Clock,
     pub(crate) discipline: Option<Discipline>,
     pub(crate) files: Files,
+    pub(crate) zone: Option<Arc<str>>,
     pub(crate) sync: Dist,
     /// How long it has when it is asked to stop.
     pub(crate) grace: Duration,
@@ -172,6 +174,7 @@ impl<M: Message> System<M> {
             clock: Clock::default(),
             discipline: None,
             files: Files::default(),
+            zone: None,
             sync: Dist::ZERO,
             grace: GRACE,
             startup: Duration::ZERO,
@@ -226,6 +229,16 @@ impl<M: Message> System<M> {
         let versions = &mut self.nodes[node.0 as usize].versions;
         versions.retain(|(known, _)| known != version);
         versions.push((version.to_owned(), Arc::new(actor)));
+    }
+
+    /// Says in which zone a node stands: a rack, a building, a region, whose nodes share their fate under `crash zone eu-1`.
+    pub fn zone(&mut self, node: NodeId, zone: &str) {
+        self.nodes[node.0 as usize].zone = Some(zone.into());
+    }
+
+    /// The zone of each node.
+    fn zones(&self) -> Vec<Option<&str>> {
+        self.nodes.iter().map(|machine| machine.zone.as_deref()).collect()
     }
 
     /// Sets how every link behaves that is not set by itself.
@@ -313,8 +326,10 @@ impl<M: Message> System<M> {
     pub fn check(&self) -> Result<(), (usize, FaultError)> {
         let nodes: Vec<&str> = self.names.nodes().iter().map(String::as_str).collect();
         let timed = self.faults.iter().enumerate().filter(|(_, fault)| matches!(fault, Fault::Timed(_)));
+        let zones: BTreeSet<&str> = self.zones().into_iter().flatten().collect();
+        let zones: Vec<&str> = zones.into_iter().collect();
         for (index, fault) in timed {
-            fault.check_names(&nodes).map_err(|error| (index, error))?;
+            fault.check_names(&nodes).and_then(|()| fault.check_zones(&zones)).map_err(|error| (index, error))?;
         }
         Ok(())
     }
@@ -336,7 +351,8 @@ impl<M: Message> System<M> {
     }
 
     fn ground(&self) -> Result<Prepared<M>, FaultError> {
-        let known = Known { names: &self.names, groups: &self.groups, group_names: &self.group_names };
+        let known =
+            Known { names: &self.names, groups: &self.groups, group_names: &self.group_names, zones: self.zones() };
         let (plan, rulings) = compile(&self.faults, &known)?;
         let kind_keys = self.names.kinds().iter().map(|name| kind_key(name)).collect();
         let system = self.clone();

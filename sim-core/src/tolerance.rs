@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use crate::actor::Message;
 use crate::amount::Shift;
+use crate::dice::Group;
 use crate::fault::{ClockError, Disk, DiskIll, Fault, Pace, Target, Timed, Verb};
 use crate::pattern::Pattern;
 use crate::ratio::Ratio;
-use crate::system::System;
+use crate::system::{Machine, System};
 use crate::time::{Duration, Instant};
 
 /// What a system bears at most; what is not said is not limited.
@@ -48,12 +49,23 @@ pub enum Copies {
 /// Who is there, as far as a schedule knows: nodes, and who sends to whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cast {
-    /// Names of nodes, in order, each with what it is a copy of: its own name when it is the only one.
-    pub nodes: Vec<(String, String)>,
+    /// Nodes, in order.
+    pub nodes: Vec<Member>,
     /// Directed links in use, by places among the nodes.
     pub links: Vec<(usize, usize)>,
     /// How many of the nodes, from the first on, are part of the system; those behind them ask it.
     pub servers: usize,
+}
+
+/// A node, as far as a schedule knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// What it is a copy of; its own name when it is the only one.
+    pub copy_of: String,
+    /// Where it stands, if that is said.
+    pub zone: Option<String>,
 }
 
 /// What is too much.
@@ -75,15 +87,20 @@ struct Span<'a> {
 impl Cast {
     /// The nodes of a system, everybody in touch with everybody, and nobody a client.
     pub fn of<M: Message>(system: &System<M>) -> Cast {
-        let groups = system.groups.iter().map(|group| system.group_names[group.0 as usize].clone());
-        let nodes: Vec<_> = system.names().nodes().iter().cloned().zip(groups).collect();
+        let member = |((name, group), machine): ((&String, &Group), &Machine<M>)| Member {
+            name: name.clone(),
+            copy_of: system.group_names[group.0 as usize].clone(),
+            zone: machine.zone.as_deref().map(str::to_owned),
+        };
+        let named = system.names().nodes().iter().zip(&system.groups);
+        let nodes: Vec<Member> = named.zip(&system.nodes).map(member).collect();
         let count = nodes.len();
         let links = (0..count).flat_map(|from| (0..count).map(move |to| (from, to))).filter(|(from, to)| from != to);
         Cast { links: links.collect(), servers: count, nodes }
     }
 
-    fn covered<'a>(&'a self, covers: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {
-        self.nodes.iter().enumerate().filter(move |(_, (name, _))| covers(name)).map(|(place, _)| place)
+    fn covered<'a>(&'a self, covers: impl Fn(&Member) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {
+        self.nodes.iter().enumerate().filter(move |(_, node)| covers(node)).map(|(place, _)| place)
     }
 }
 
@@ -120,12 +137,12 @@ impl Tolerance {
 
     fn too_many_down(&self, now: &[&Span<'_>], cast: &Cast) -> Option<String> {
         self.down.iter().find_map(|(pattern, down)| {
-            let group: BTreeSet<usize> = cast.covered(|name| pattern.covers(name)).collect();
+            let group: BTreeSet<usize> = cast.covered(|node| pattern.covers(&node.name)).collect();
             let (mut sure, mut drawn) = (BTreeSet::new(), 0);
             let downs = now.iter().filter(|span| burden(span.verb).takes_down);
             for (verb, target) in downs.filter_map(|span| Some((span.verb, span.verb.target()?))) {
                 let hit: BTreeSet<usize> =
-                    cast.covered(|name| may_strike(target, name)).filter(|node| group.contains(node)).collect();
+                    cast.covered(|node| may_strike(target, node)).filter(|node| group.contains(node)).collect();
                 match most(verb, target, hit.len()) {
                     all if all == hit.len() => sure.extend(hit),
                     some => drawn += some,
@@ -140,7 +157,7 @@ impl Tolerance {
         let most = self.loss?;
         let lossy: Vec<(&Verb, Ratio)> =
             now.iter().filter_map(|span| Some((span.verb, burden(span.verb).loss?))).collect();
-        let name = |place: usize| cast.nodes[place].0.as_str();
+        let name = |place: usize| cast.nodes[place].name.as_str();
         cast.links.iter().map(|(from, to)| (name(*from), name(*to))).find_map(|(from, to)| {
             let on_it = lossy.iter().filter(|(verb, _)| verb.link().is_some_and(|link| link.covers(from, to)));
             let lost = on_it.fold(Ratio::ZERO, |lost, (_, ratio)| lost.or(*ratio));
@@ -150,10 +167,10 @@ impl Tolerance {
 
     fn too_wrong(&self, so_far: &[&Span<'_>], at: Instant, cast: &Cast) -> Option<String> {
         let most = self.clock?;
-        cast.nodes.iter().find_map(|(name, _)| {
-            let of_it = so_far.iter().filter(|span| span.verb.target().is_some_and(|it| may_strike(it, name)));
+        cast.nodes.iter().find_map(|node| {
+            let of_it = so_far.iter().filter(|span| span.verb.target().is_some_and(|it| may_strike(it, node)));
             let wrong = of_it.map(|span| wrong_by(span, at)).fold(Duration::ZERO, Duration::saturating_add);
-            (wrong > most).then(|| format!("the clock of {name} may be wrong by {wrong}, and {most} is borne"))
+            (wrong > most).then(|| format!("the clock of {} may be wrong by {wrong}, and {most} is borne", node.name))
         })
     }
 
@@ -163,16 +180,18 @@ impl Tolerance {
             .iter()
             .filter(|span| burden(span.verb).hurts_disk)
             .filter_map(|span| span.verb.target())
-            .flat_map(|target| cast.covered(|name| may_strike(target, name)))
+            .flat_map(|target| cast.covered(|node| may_strike(target, node)))
             .collect();
         let first = hurt.iter().find(|node| match copies {
             Copies::None => true,
-            Copies::One => hurt.iter().any(|other| other != *node && cast.nodes[*other].1 == cast.nodes[**node].1),
+            Copies::One => {
+                hurt.iter().any(|other| other != *node && cast.nodes[*other].copy_of == cast.nodes[**node].copy_of)
+            }
         })?;
-        let (name, group) = &cast.nodes[*first];
+        let Member { name, copy_of, .. } = &cast.nodes[*first];
         Some(match copies {
             Copies::None => format!("the disk of {name} may be hurt, and none may be"),
-            Copies::One => format!("more than one disk of {group} may be hurt, and one may be"),
+            Copies::One => format!("more than one disk of {copy_of} may be hurt, and one may be"),
         })
     }
 }
@@ -191,14 +210,15 @@ fn span(timed: &Timed) -> Span<'_> {
 }
 
 /// Whether a target may be that node: who has a role then, nobody knows.
-fn may_strike(target: &Target, name: &str) -> bool {
-    target.nodes().is_none_or(|nodes| nodes.covers(name))
+fn may_strike(target: &Target, node: &Member) -> bool {
+    target.nodes().is_none_or(|nodes| nodes.covers(&node.name, node.zone.as_deref()))
 }
 
 /// How many of so many nodes a fault takes at a time, at most.
 fn most(verb: &Verb, target: &Target, nodes: usize) -> usize {
     let at_once = match target {
-        Target::All(_) | Target::Each(_) => nodes,
+        // Of one zone all may stand in it.
+        Target::All(_) | Target::Each(_) | Target::EachZone | Target::OneZone => nodes,
         Target::One(_) | Target::The(_) => nodes.min(1),
         Target::Minority(_) => Down::Minority.of(nodes),
     };
@@ -299,7 +319,11 @@ mod tests {
 
     fn cast() -> Cast {
         let nodes = ["kv-1", "kv-2", "kv-3", "app"];
-        let nodes = nodes.map(|name| (name.to_owned(), name.split('-').next().unwrap().to_owned())).to_vec();
+        let member = |name: &str| {
+            let copy_of = name.split('-').next().unwrap().to_owned();
+            Member { name: name.to_owned(), copy_of, zone: None }
+        };
+        let nodes = nodes.map(member).to_vec();
         Cast { nodes, links: vec![(3, 0), (0, 3)], servers: 4 }
     }
 

@@ -114,7 +114,13 @@ fn losses(trouble: &[Fault]) -> Vec<Fault> {
         // In the middle of what has an end; what is done at one instant has some time to show.
         let at = end.map_or(begin + second, |end| begin + Duration::from_nanos(end.since(begin).nanos() / 2));
         let verb = Verb::PowerLoss { target: timed.verb.target()?.clone() };
-        Some(Fault::Timed(Timed { when: When::Between(at, at + second), verb, trigger: None, every: None, length: None }))
+        Some(Fault::Timed(Timed {
+            when: When::Between(at, at + second),
+            verb,
+            trigger: None,
+            every: None,
+            length: None,
+        }))
     };
     trouble.iter().filter_map(loss).collect()
 }

@@ -4,7 +4,7 @@
 //! knows JSON, and nothing in here changes while it runs.
 
 use sim_core::nemesis::Nemesis;
-use sim_core::tolerance::Cast;
+use sim_core::tolerance::{Cast, Member};
 use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Operation, Point, Ratio};
 
 use crate::expr::Expr;
@@ -143,6 +143,27 @@ pub struct NodeDef {
     pub maps: Vec<MapRef>,
     /// Whether properties or metrics ask for its gauges (`busy`, `waiting`, `in_flight`).
     pub gauged: bool,
+    /// How the clocks of its replicas stand to true time; none: they show it.
+    pub clock: Option<ClockSet>,
+    /// The zones its replicas are dealt to, in turn; none when it stands in no zone.
+    pub zones: Vec<String>,
+}
+
+impl NodeDef {
+    /// The zone of a replica, counted from 1.
+    pub fn zone(&self, number: u32) -> Option<&str> {
+        let turn = (number.max(1) as usize - 1).checked_rem(self.zones.len())?;
+        self.zones.get(turn).map(String::as_str)
+    }
+}
+
+/// The clocks of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockSet {
+    /// Offset and drift.
+    pub clock: sim_core::Clock,
+    /// What sets the wall clock; each replica has errors of its own.
+    pub discipline: Option<sim_core::Discipline>,
 }
 
 /// What a declared node is.
@@ -1005,8 +1026,12 @@ impl Program {
     /// of each replica, and not all of them.
     pub fn cast(&self) -> Cast {
         const ALL: usize = 1024;
-        let name =
-            |place: usize| (self.replica_name(NodeId(place as u32)), self.node(self.replicas[place].0).name.clone());
+        let member = |place: usize| {
+            let (node, number) = self.replicas[place];
+            let def = self.node(node);
+            let zone = def.zone(number).map(str::to_owned);
+            Member { name: self.replica_name(NodeId(place as u32)), copy_of: def.name.clone(), zone }
+        };
         let servers =
             self.replicas.iter().filter(|(node, _)| !matches!(self.node(*node).role, Role::Workload(_))).count();
         let mut links = Vec::new();
@@ -1023,7 +1048,7 @@ impl Program {
         }
         links.sort_unstable();
         links.dedup();
-        Cast { nodes: (0..self.replicas.len()).map(name).collect(), links, servers }
+        Cast { nodes: (0..self.replicas.len()).map(member).collect(), links, servers }
     }
 
     /// The name of a kernel node: that of its declared node, numbered when there are several.

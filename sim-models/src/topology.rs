@@ -390,6 +390,8 @@ mod tests {
             },
             maps: Vec::new(),
             gauged: false,
+            clock: None,
+            zones: Vec::new(),
         };
         let place = |name: char| NodeRef(nodes.chars().position(|known| known == name).unwrap() as u16);
         let edge = |edge: &str| (place(edge.chars().next().unwrap()), place(edge.chars().nth(1).unwrap()));

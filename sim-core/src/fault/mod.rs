@@ -433,6 +433,10 @@ pub enum Target {
     Minority(Nodes),
     /// `the leader`: whoever has that role when it strikes, by their own word; usually one, perhaps nobody.
     The(Label),
+    /// `one zone`: all nodes of one zone, drawn anew each time.
+    OneZone,
+    /// `each zone`: all nodes that are in a zone, each zone with its own dice.
+    EachZone,
 }
 
 /// Some nodes, by pattern or by number.
@@ -442,6 +446,10 @@ pub enum Nodes {
     Like(Pattern),
     /// `s1..s10`, both included.
     Range(NameRange),
+    /// `zone eu-1`: all that are in it.
+    Zone(Name),
+    /// All that are in a zone; of [`Target::OneZone`] and [`Target::EachZone`].
+    Zoned,
 }
 
 /// The answer to one question of a run, in place of the seed's.
@@ -536,7 +544,7 @@ impl Fault {
     }
 
     /// Whether it may take or change what a node of that name has written, or keep it from being durable.
-    pub fn touches_disk_of(&self, node: &str) -> bool {
+    pub fn touches_disk_of(&self, node: &str, zone: Option<&str>) -> bool {
         let Fault::Timed(Timed { verb, .. }) = self else { return false };
         let target = match verb {
             Verb::Crash { target, disk: Disk::Wiped | Disk::Swapped }
@@ -564,7 +572,12 @@ impl Fault {
             | Verb::Rush { .. }
             | Verb::Buggify { .. } => return false,
         };
-        !self.is_off() && target.nodes().is_none_or(|nodes| nodes.covers(node))
+        !self.is_off() && target.nodes().is_none_or(|nodes| nodes.covers(node, zone))
+    }
+
+    /// Whether it makes the clocks of nodes differ.
+    pub fn sets_clocks_wrong(&self) -> bool {
+        !self.is_off() && matches!(self, Fault::Timed(Timed { verb: Verb::Clock { .. }, .. }))
     }
 
     /// Its verb, as [`VERBS`] has it: `loss`, `crash`, `drop`.
@@ -592,6 +605,36 @@ impl Fault {
         match self.names().iter().find(|name| !is_known(name)) {
             Some(name) => Err(self.unknown(name, known)),
             None => Ok(()),
+        }
+    }
+
+    /// Finds a zone that no node is in.
+    ///
+    /// # Errors
+    /// Names the zone, the nearest known one, and the zones there are.
+    pub fn check_zones(&self, known: &[&str]) -> Result<(), FaultError> {
+        let Fault::Timed(Timed { verb, .. }) = self else { return Ok(()) };
+        match verb.nodes() {
+            Some(Nodes::Zone(zone)) if !known.contains(&zone.as_str()) => {
+                let text = self.to_string();
+                let (at, word) = parse::place_of(&text, zone.as_str());
+                let message = format!("no zone \"{zone}\"");
+                let error = FaultError::new(FaultErrorKind::UnknownNode, &text, at, word, message);
+                let zones = if known.is_empty() {
+                    "no node is in a zone".to_owned()
+                } else {
+                    format!("zones are {}", known.join(", "))
+                };
+                Err(error.suggest(nearest(zone.as_str(), known.iter().copied()).map(str::to_owned)).advise(zones))
+            }
+            Some(Nodes::Zoned) if known.is_empty() => {
+                let text = self.to_string();
+                let (at, word) = parse::place_of(&text, "zone");
+                let message = "no node is in a zone".to_owned();
+                let error = FaultError::new(FaultErrorKind::UnknownNode, &text, at, word, message);
+                Err(error.advise("give nodes a \"zone\""))
+            }
+            Some(Nodes::Zone(_) | Nodes::Zoned | Nodes::Like(_) | Nodes::Range(_)) | None => Ok(()),
         }
     }
 
@@ -790,6 +833,18 @@ impl Verb {
         }
     }
 
+    /// The nodes among which it strikes or which it parts, unless it names links or groups.
+    fn nodes(&self) -> Option<&Nodes> {
+        match self {
+            Verb::Partition { sides: Sides::Isolate(target), .. } => target.nodes(),
+            Verb::Partition { sides: Sides::Halves(nodes) | Sides::Bridge(nodes) | Sides::Ring(nodes), .. } => {
+                Some(nodes)
+            }
+            Verb::Partition { sides: Sides::Groups(_) | Sides::RingOf(_), .. } => None,
+            _ => self.target().and_then(Target::nodes),
+        }
+    }
+
     /// The same trouble with other nodes; itself when it is about the network.
     #[must_use]
     pub fn aimed(mut self, at: Target) -> Verb {
@@ -938,13 +993,14 @@ impl Groups {
 impl Target {
     /// Whether it takes a run to say whom it strikes.
     pub fn is_drawn(&self) -> bool {
-        matches!(self, Target::One(_) | Target::Minority(_) | Target::The(_))
+        matches!(self, Target::One(_) | Target::Minority(_) | Target::The(_) | Target::OneZone)
     }
 
     /// The nodes among which it strikes; none when it strikes by role.
     pub fn nodes(&self) -> Option<&Nodes> {
         match self {
             Target::All(nodes) | Target::One(nodes) | Target::Each(nodes) | Target::Minority(nodes) => Some(nodes),
+            Target::OneZone | Target::EachZone => Some(&ZONED),
             Target::The(_) => None,
         }
     }
@@ -954,10 +1010,14 @@ impl Target {
     }
 }
 
+static ZONED: Nodes = Nodes::Zoned;
+
 impl Nodes {
-    /// Whether the node is one of them.
-    pub fn covers(&self, name: &str) -> bool {
+    /// Whether a node of that name and in that zone is one of them.
+    pub fn covers(&self, name: &str, zone: Option<&str>) -> bool {
         match self {
+            Nodes::Zone(wanted) => zone == Some(wanted.as_str()),
+            Nodes::Zoned => zone.is_some(),
             Nodes::Like(pattern) => pattern.covers(name),
             Nodes::Range(range) => range.names().any(|member| Pattern::from(member).covers(name)),
         }
@@ -967,6 +1027,7 @@ impl Nodes {
         match self {
             Nodes::Like(pattern) => vec![pattern.clone()],
             Nodes::Range(range) => range.names().map(Pattern::from).collect(),
+            Nodes::Zone(_) | Nodes::Zoned => Vec::new(),
         }
     }
 }

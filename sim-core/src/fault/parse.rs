@@ -43,6 +43,27 @@ enum Shape {
     End,
 }
 
+/// Words that follow the nodes of some verb: behind a node that is called `zone` they name no zone.
+const FOLLOWERS: [&str; 17] = [
+    "step",
+    "leap",
+    "smear",
+    "drift",
+    "freeze",
+    "strobe",
+    "discipline",
+    "fsync-fails",
+    "fsync-lies",
+    "slow",
+    "stall",
+    "torn-write",
+    "bit-rot",
+    "misdirected",
+    "full",
+    "read-error",
+    "of",
+];
+
 const SIGNS: [&str; 4] = ["<->", "->", "..", "|"];
 
 /// The words that may follow a complete verb, to suggest when something else does.
@@ -280,7 +301,7 @@ impl<'a> Parser<'a> {
             let message = format!("it begins by the clock, and has no \"{}\"", word.text);
             return Err(self.wrong(word, message).advise("write an instant before it"));
         }
-        if let Some(Target::One(_) | Target::Minority(_)) = verb.target() {
+        if let Some(Target::One(_) | Target::Minority(_) | Target::OneZone) = verb.target() {
             let message = format!("\"{}\" strikes the node that comes there, and nobody is drawn", word.text);
             return Err(self.wrong(word, message).advise("name the nodes, or each of them"));
         }
@@ -374,7 +395,7 @@ impl<'a> Parser<'a> {
         }
         if self.accept("isolate") {
             return match self.target()? {
-                Target::Each(_) => {
+                Target::Each(_) | Target::EachZone => {
                     let message = "\"each\" would isolate every node by itself";
                     Err(self.wrong(self.before(), message).advise("write one of, any minority of, or the nodes"))
                 }
@@ -791,6 +812,12 @@ impl<'a> Parser<'a> {
     // ── Names ──
 
     fn target(&mut self) -> Read<Target> {
+        if self.accept_both("one", "zone") {
+            return Ok(Target::OneZone);
+        }
+        if self.accept_both("each", "zone") {
+            return Ok(Target::EachZone);
+        }
         if self.accept_of("one") {
             return self.nodes().map(Target::One);
         }
@@ -816,6 +843,9 @@ impl<'a> Parser<'a> {
     }
 
     fn nodes(&mut self) -> Read<Nodes> {
+        if let Some(zone) = self.zone() {
+            return Ok(Nodes::Zone(zone));
+        }
         let first = self.peek();
         let pattern = self.pattern("a node")?;
         if !self.accept("..") {
@@ -829,6 +859,15 @@ impl<'a> Parser<'a> {
         let names = NameRange::new(&begin, &end).map_err(refuse)?;
         self.take();
         Ok(Nodes::Range(names))
+    }
+
+    /// `zone eu-1`; with a word behind it that is part of the verb, `zone` is a node like others.
+    fn zone(&mut self) -> Option<Name> {
+        let name = self.words.get(self.next + 1).filter(|_| self.peek().text == "zone")?.text;
+        let is_clause = CLAUSES.contains(&name) || FOLLOWERS.contains(&name) || name.parse::<super::Factor>().is_ok();
+        let zone = name.parse().ok().filter(|_| !is_clause)?;
+        self.next += 2;
+        Some(zone)
     }
 
     fn pattern(&mut self, what: &str) -> Read<Pattern> {

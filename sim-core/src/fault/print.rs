@@ -256,6 +256,8 @@ impl Display for Target {
             Target::All(nodes) => nodes.fmt(out),
             Target::One(nodes) => write!(out, "one of {nodes}"),
             Target::Each(nodes) => write!(out, "each of {nodes}"),
+            Target::OneZone => out.write_str("one zone"),
+            Target::EachZone => out.write_str("each zone"),
             Target::Minority(nodes) => write!(out, "any minority of {nodes}"),
             Target::The(role) => write!(out, "the {role}"),
         }
@@ -267,6 +269,8 @@ impl Display for Nodes {
         match self {
             Nodes::Like(pattern) => pattern.fmt(out),
             Nodes::Range(range) => range.fmt(out),
+            Nodes::Zone(zone) => write!(out, "zone {zone}"),
+            Nodes::Zoned => out.write_str("zone"),
         }
     }
 }

@@ -79,7 +79,8 @@ const SHARE: (&str, &str) = ("SHARE", "20% or 1/5, of each message by itself; at
 const NODE: (&str, &str) = (
     "NODE",
     "a name (with all its replicas), a pattern, one of NODE (drawn anew each time), any minority of NODE (so too), \
-     each of s1..s10 (each with its own dice), the ROLE (whoever has that role when it strikes, by their own word)",
+     each of s1..s10 (each with its own dice), zone eu-1 (all in it), one zone (drawn anew each time), each zone, the ROLE (whoever has \
+     that role when it strikes, by their own word)",
 );
 /// What a crash does to what is on its way.
 const CRASHED: (&str, &str) = (

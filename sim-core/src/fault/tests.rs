@@ -169,6 +169,13 @@ fn other_ways_of_writing_are_read_too() {
     check("partition ring of kv", "partition ring of kv");
     check("partition ring of c a b cutting flight", "partition ring of c a b cutting flight");
     check("crash any minority of s1..s5", "crash any minority of s1..s5");
+    check("crash zone eu-1", "crash zone eu-1");
+    check("crash one zone every ~1h for 5m", "crash one zone every ~1h for 300s");
+    check("pause each zone every 5s for 1s", "pause each zone every 5s for 1s");
+    check("partition isolate zone eu-1", "partition isolate zone eu-1");
+    check("crash one of zone eu-1", "crash one of zone eu-1");
+    check("crash zone every 5s for 1s", "crash zone every 5s for 1s");
+    check("clock zone step +1s", "clock zone step +1s");
     check("crash kv swapping disks every 5s for 1s", "crash kv swapping disks every 5s for 1s");
     check("5s clock db leap +1s", "5s clock db leap +1s");
     check("1s..9s clock db smear -1s", "1s..9s clock db smear -1s");
@@ -471,7 +478,7 @@ fn groups_and_targets_know_their_nodes() {
     assert!(link("a->b").covers("a-1", "b") && !link("a->b").covers("b", "a") && link("a<->b").covers("b", "a"));
     let target: Target = "each of s1..s3".parse().unwrap();
     let nodes = target.nodes().unwrap();
-    assert!(nodes.covers("s2") && nodes.covers("s2-1") && !nodes.covers("s4"));
+    assert!(nodes.covers("s2", None) && nodes.covers("s2-1", None) && !nodes.covers("s4", None));
 }
 
 #[test]
@@ -550,13 +557,16 @@ fn nodes() -> impl Strategy<Value = Nodes> {
         let end = |number: u64| format!("{}_{number}", name.as_str()).parse::<Name>().unwrap();
         NameRange::new(&end(a.min(b)), &end(a.max(b))).unwrap()
     });
-    prop_oneof![patterns().prop_map(Nodes::Like), ends.prop_map(Nodes::Range)]
+    let is_free = |name: &Name| format!("zone {name}").parse::<Nodes>().is_ok();
+    let zone = names().prop_filter("a word of the grammar", is_free).prop_map(Nodes::Zone);
+    prop_oneof![patterns().prop_map(Nodes::Like), ends.prop_map(Nodes::Range), zone]
 }
 
 fn targets() -> impl Strategy<Value = Target> {
     let how =
         prop::sample::select(vec![Target::All as fn(Nodes) -> Target, Target::One, Target::Each, Target::Minority]);
-    prop_oneof![4 => (how, nodes()).prop_map(|(how, nodes)| how(nodes)), 1 => labels().prop_map(Target::The)]
+    let named = (how, nodes()).prop_map(|(how, nodes)| how(nodes));
+    prop_oneof![4 => named, 1 => Just(Target::OneZone), 1 => Just(Target::EachZone), 1 => labels().prop_map(Target::The)]
 }
 
 fn triggers() -> impl Strategy<Value = Trigger> {
@@ -571,7 +581,7 @@ fn triggers() -> impl Strategy<Value = Trigger> {
 }
 
 fn sides() -> impl Strategy<Value = Sides> {
-    let isolated = targets().prop_filter("each", |target| !matches!(target, Target::Each(_)));
+    let isolated = targets().prop_filter("each", |target| !matches!(target, Target::Each(_) | Target::EachZone));
     let ring = prop::collection::btree_set(names().prop_map(|name| name.to_string()), 3..6);
     let ring = ring.prop_map(|names| names.iter().map(|name| name.parse().unwrap()).collect());
     prop_oneof![
@@ -701,7 +711,7 @@ fn decisions() -> impl Strategy<Value = Decision> {
 
 fn faults() -> impl Strategy<Value = Fault> {
     let timed = (times(), verbs(), prop::option::of(triggers())).prop_map(|((when, every, length), verb, trigger)| {
-        let drawn = matches!(verb.target(), Some(Target::One(_) | Target::Minority(_)));
+        let drawn = matches!(verb.target(), Some(Target::One(_) | Target::Minority(_) | Target::OneZone));
         let trigger = trigger.filter(|_| !drawn && !verb.is_paced() && !matches!(when, When::At(_)));
         let exactly = |pace: Pace| Pace::Exactly(pace.mean());
         let (every, length) = if verb.is_paced() { (every.map(exactly), None) } else { (every, length) };

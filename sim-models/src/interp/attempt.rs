@@ -182,6 +182,7 @@ impl Service {
         let kind = program.endpoint(*endpoint).kind;
         let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind });
         self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
+        let [expires, deadline] = [expires, deadline].map(|at| self.travelling(cx, at));
         cx.send(to, Msg::Call { id, endpoint: *endpoint, kind, carried, expires, deadline });
         Next::Wait
     }

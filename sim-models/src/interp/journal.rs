@@ -221,7 +221,7 @@ pub(super) fn first_record(program: &Program, node: NodeRef, checksum: bool) -> 
 /// Whether a store of this program must write to its disk under these faults, and how.
 pub(super) fn journal(program: &Program, node: NodeRef, name: &str, faults: &[sim_core::Fault]) -> Option<Journal> {
     let Role::Store(def) = &program.node(node).role else { return None };
-    let harmed = || faults.iter().any(|fault| fault.touches_disk_of(name));
+    let harmed = || faults.iter().any(|fault| fault.touches_disk_of(name, program.node(node).zone(1)));
     let needs = !def.volatile && (def.durable.is_some() || harmed());
     needs.then(|| Journal::new(def.durable.unwrap_or_default(), def.checksum))
 }

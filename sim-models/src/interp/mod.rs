@@ -32,15 +32,22 @@ pub fn schedule(system: &mut System<Msg>, program: &Arc<Program>, faults: &[Faul
         if let Fault::Timed(Timed { verb: Verb::Deploy { target, version, .. }, .. }) = fault {
             for (index, (node, number)) in program.replicas.iter().enumerate() {
                 let id = NodeId(index as u32);
-                let is_meant = target.nodes().is_some_and(|nodes| nodes.covers(&program.replica_name(id)));
+                let zone = program.node(*node).zone(*number);
+                let is_meant = target.nodes().is_some_and(|nodes| nodes.covers(&program.replica_name(id), zone));
                 if is_meant && program.service(*node).is_some() {
-                    let service = Service::new(program.clone(), *node, *number);
+                    let service =
+                        Service::new(program.clone(), *node, *number).with_clocks(clocks_differ(program, faults));
                     system.version(id, version.as_str(), service.deployed(version.as_str()));
                 }
             }
         }
         system.fault(fault.clone());
     }
+}
+
+/// Whether nodes may see different times.
+fn clocks_differ(program: &Program, faults: &[Fault]) -> bool {
+    program.nodes.iter().any(|node| node.clock.is_some()) || faults.iter().any(Fault::sets_clocks_wrong)
 }
 
 /// The system that a program describes, with the program's faults in it.
@@ -57,10 +64,11 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
     for class in &program.classes {
         system.class(class);
     }
+    let clocks_differ = clocks_differ(program, faults);
     for (index, (node, number)) in program.replicas.iter().enumerate() {
         let name = program.replica_name(NodeId(index as u32));
         let group = &program.node(*node).name;
-        match &program.node(*node).role {
+        let id = match &program.node(*node).role {
             Role::Store(def) => {
                 let journal = journal::journal(program, *node, &name, faults);
                 let store = Store::new(program.clone(), *node, journal.clone());
@@ -72,9 +80,17 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
                 id
             }
             Role::Service(_) | Role::Workload(_) => {
-                system.replica(&name, group, Service::new(program.clone(), *node, *number))
+                let service = Service::new(program.clone(), *node, *number);
+                system.replica(&name, group, service.with_clocks(clocks_differ))
             }
         };
+        if let Some(zone) = program.node(*node).zone(*number) {
+            system.zone(id, zone);
+        }
+        if let Some(set) = program.node(*node).clock {
+            system.clock(id, set.clock);
+            set.discipline.into_iter().for_each(|discipline| system.discipline(id, discipline));
+        }
     }
     system.share(Shelves::new(program));
     system.network(link(&program.network));

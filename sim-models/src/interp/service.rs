@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, Event, Kind, NodeId, Purpose, Timer, Unanswered};
+use sim_core::{Actor, Cause, Context, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
@@ -74,6 +74,10 @@ pub struct Service {
     version: Option<Value>,
     #[serde(skip_serializing_if = "Leaving::is_not")]
     leaving: Leaving,
+    /// Whether the clocks of this system may differ. Then what is left of a deadline travels, and how long that takes is not known;
+    /// on clocks that all show true time the deadline itself does.
+    #[serde(skip)]
+    clocks_differ: bool,
 }
 
 /// How far a replica is that was asked to stop.
@@ -139,7 +143,13 @@ impl Service {
             generator,
             version: None,
             leaving: Leaving::Not,
+            clocks_differ: false,
         }
+    }
+
+    /// The same where the clocks may differ, or show true time all of them.
+    pub(super) fn with_clocks(self, clocks_differ: bool) -> Self {
+        Service { clocks_differ, ..self }
     }
 
     /// The same replica after a deploy of this version.
@@ -288,6 +298,7 @@ impl Service {
             Msg::Call { id, endpoint, kind, carried, expires, deadline } => {
                 self.count(cx, Counted::Call);
                 let request = Request::new(endpoint, kind, cx.cause(), Env::of(&carried), cx.now());
+                let [expires, deadline] = [expires, deadline].map(|at| self.arrived(cx, at));
                 let request = Request { from: Some((from, id)), expires, deadline, ..request };
                 if self.leaving == Leaving::Drains {
                     return self.refuse(cx, &request);
@@ -313,6 +324,16 @@ impl Service {
             }
             Msg::Rollback { .. } => {}
         }
+    }
+
+    /// An instant of this node's clock, as others are told of it.
+    pub(super) fn travelling(&self, cx: &Cx<'_>, at: Instant) -> Instant {
+        if self.clocks_differ && at != Instant::NEVER { Instant::ZERO + at.since(cx.now()) } else { at }
+    }
+
+    /// An instant that another node has told of, on this node's clock.
+    fn arrived(&self, cx: &Cx<'_>, at: Instant) -> Instant {
+        if self.clocks_differ && at != Instant::NEVER { cx.now() + at.since(Instant::ZERO) } else { at }
     }
 
     /// The store of a transaction has answered: from now on it knows of the transaction, or has forgotten it.

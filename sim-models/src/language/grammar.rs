@@ -154,7 +154,40 @@ const DROPS: Shape =
     Shape::OneOf(&[Shape::Choice { now: &["none", "expired"], later: &["codel"] }, Shape::Object(&CODEL)]);
 const BALANCES: Shape = Shape::Choice { now: &["random", "round-robin", "least-request", "two-choices"], later: &[] };
 
+static DISCIPLINE: Object = Object {
+    what: "a discipline",
+    fields: &[
+        Field::new(
+            "error",
+            Shape::Duration,
+            "How far the wall clock misses true time after a poll, at most, either way.",
+        )
+        .or("0s"),
+        Field::new("every", Shape::Duration, "How long it is from one poll to the next.").required(),
+    ],
+    any_of: &[],
+};
+
+static CLOCK: Object = Object {
+    what: "a clock",
+    fields: &[
+        Field::new("offset", Shape::Text, "How far the wall clock is ahead at the start: \"20ms\" or \"-20ms\".")
+            .or("0s"),
+        Field::new("drift", Shape::Text, "How much faster both clocks run: \"+50ppm\".").or("0ppm"),
+        Field::new("discipline", Shape::Object(&DISCIPLINE), "Sets the wall clock by true time every so often."),
+    ],
+    any_of: &[],
+};
+
+const CLOCKS: Field = Field::new("clock", Shape::Object(&CLOCK), "How its clocks are wrong.").or("exact");
+
+const ZONE: Field =
+    Field::new("zone", Shape::Text, "The rack, building or region it stands in, for faults.").or("none");
+
 const SERVICE: &[Field] = &[
+    CLOCKS,
+    ZONE,
+    Field::new("zones", Shape::ListOf(&Shape::Text), "The zones that its replicas are dealt to, in turn.").or("none"),
     Field::new("replicas", COUNT_FROM_1, "How many processes share the name.").or("1"),
     Field::new("balance", BALANCES, "How a caller picks a replica.").or("round-robin"),
     Field::new("workers", WORKERS, "Requests that one replica works on at once.").or("unlimited"),
@@ -233,6 +266,8 @@ static PROBE: Object = Object {
 };
 
 const STORE: &[Field] = &[
+    CLOCKS,
+    ZONE,
     Field::new("maps", CONTENTS, "Its maps and what they hold at the start.").required(),
     Field::new("read", Shape::Dist, "How long a read takes.").or("0s"),
     Field::new("set", Shape::Dist, "How long a set takes.").or("0s"),

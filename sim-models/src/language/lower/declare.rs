@@ -1,14 +1,18 @@
 //! Declares who there is: nodes, their maps and endpoints, workloads, kinds and classes, so that steps can name them.
 
-use sim_core::{Class, Duration, Instant, Kind};
+use std::str::FromStr;
+
+use sim_core::fault::{Rate, Shift};
+use sim_core::pattern::Name;
+use sim_core::{Class, Clock, Discipline, Duration, Instant, Kind};
 
 use super::{Lower, place};
 use crate::json::Key;
 use crate::language::View;
 use crate::problem::Problem;
 use crate::program::{
-    Balance, BlockRef, ClockDef, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef, Role, ServiceDef,
-    Slot, SlotDef, StopDef, StoreDef,
+    Balance, BlockRef, ClockDef, ClockSet, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef, Role,
+    ServiceDef, Slot, SlotDef, StopDef, StoreDef,
 };
 use crate::value::Value;
 
@@ -38,7 +42,16 @@ impl<'a> Lower<'a> {
     pub(super) fn add_node(&mut self, name: &str, role: Role) -> NodeRef {
         let node = NodeRef(place(self.program.nodes.len()));
         let (name, replicas, maps) = (name.to_owned(), Vec::new(), Vec::new());
-        self.program.nodes.push(NodeDef { name, replicas, count: 1, role, maps, gauged: false });
+        self.program.nodes.push(NodeDef {
+            name,
+            replicas,
+            count: 1,
+            role,
+            maps,
+            gauged: false,
+            clock: None,
+            zones: Vec::new(),
+        });
         self.budgets.push(Vec::new());
         node
     }
@@ -56,6 +69,13 @@ impl<'a> Lower<'a> {
             self.set_role(node, service.map(Role::Service));
             self.maps(node, view, "maps", false);
             self.maps(node, view, "memory", true);
+        }
+        let clock = view.optional("clock", clock_set);
+        if let (Some(clock), Some(def)) = (self.told(clock), self.program.nodes.last_mut()) {
+            def.clock = clock;
+        }
+        if let (Some(zones), Some(def)) = (self.told(zones(view)), self.program.nodes.last_mut()) {
+            def.zones = zones;
         }
     }
 
@@ -243,6 +263,41 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         checksum: view.or("checksum", true, View::bool)?,
         sync: view.or("sync", lag, View::dist)?,
     })
+}
+
+/// The zones that replicas are dealt to.
+fn zones(view: View<'_>) -> Result<Vec<String>, Problem> {
+    let several: Vec<View<'_>> = view.steps("zones").collect();
+    let one = view.field("zone");
+    if let (Some(one), false) = (one, several.is_empty()) {
+        return Err(one.error("\"zone\" and \"zones\" say the same; leave one of them out"));
+    }
+    let named = |zone: View<'_>| match zone.text()?.parse::<Name>() {
+        Ok(name) => Ok(name.to_string()),
+        Err(error) => Err(zone.error(format!("{error}; a zone is written like \"eu-1\""))),
+    };
+    one.into_iter().chain(several).map(named).collect()
+}
+
+/// How the clocks of a node are wrong from the start on.
+fn clock_set(view: View<'_>) -> Result<ClockSet, Problem> {
+    let offset = view.optional("offset", |view| amount::<Shift>(view, "\"20ms\" or \"-20ms\""))?;
+    let drift = view.optional("drift", |view| amount::<Rate>(view, "\"+50ppm\""))?;
+    let discipline = view.optional("discipline", |view| {
+        let (error, every) = (view.or("error", Duration::ZERO, View::duration)?, view.need("every")?.duration()?);
+        if every == Duration::ZERO {
+            return Err(view.need("every")?.error("every 0s lets no time pass; write how often, such as \"64s\""));
+        }
+        Ok(Discipline { error, every })
+    })?;
+    let (offset_nanos, drift_ppb) = (offset.map_or(0, Shift::nanos), drift.map_or(0, Rate::ppb));
+    Ok(ClockSet { clock: Clock { offset_nanos, drift_ppb }, discipline })
+}
+
+/// An amount with a sign, written as in a fault.
+fn amount<T: FromStr<Err: ToString>>(view: View<'_>, right: &str) -> Result<T, Problem> {
+    let wrong = |error: T::Err| view.error(format!("{}; write it like {right}", error.to_string()));
+    view.text()?.parse().map_err(wrong)
 }
 
 fn durable(word: &str) -> Durable {

@@ -1,6 +1,6 @@
 //! Reads the lines of `faults`; whom they name must be there, and what settings turn off is left out.
 
-use sim_core::fault::{Decision, Target};
+use sim_core::fault::{Decision, Nodes, Target};
 use sim_core::{Fault, FaultError};
 
 use super::{Lower, known};
@@ -32,6 +32,11 @@ impl<'a> Lower<'a> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // The fault as it prints may differ from the text, so that the word is looked for again.
         fault.check_names(&names).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
+        let mut zones: Vec<&str> =
+            self.program.nodes.iter().flat_map(|node| node.zones.iter().map(String::as_str)).collect();
+        zones.sort_unstable();
+        zones.dedup();
+        fault.check_zones(&zones).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
         self.check_kind(line, text, fault)?;
         if let Some((step, message)) = strange_step(fault, &self.program) {
             return Err(line.error_at(word_in(text, &step), message));
@@ -77,11 +82,11 @@ fn strange_step(fault: &Fault, program: &Program) -> Option<(String, String)> {
     let step = timed.trigger.as_ref()?.step.as_str();
     let nodes = timed.verb.target().and_then(Target::nodes);
     // A replica's name stands for its node too.
-    let replicas =
-        |node: &NodeDef| (1..=node.count).map(|number| format!("{}-{number}", node.name)).collect::<Vec<_>>();
-    let is_meant = |node: &NodeDef| {
-        nodes.is_none_or(|nodes| nodes.covers(&node.name) || replicas(node).iter().any(|name| nodes.covers(name)))
+    let replica_is = |node: &NodeDef, nodes: &Nodes| {
+        (1..=node.count).any(|number| nodes.covers(&format!("{}-{number}", node.name), node.zone(number)))
     };
+    let is_meant =
+        |node: &NodeDef| nodes.is_none_or(|nodes| nodes.covers(&node.name, node.zone(1)) || replica_is(node, nodes));
     let of_it = program.steps.iter().filter(|it| is_meant(program.node(program.endpoint(it.endpoint).node)));
     if of_it.into_iter().any(|it| it.names.iter().any(|name| name == step)) {
         return None;
