@@ -69,7 +69,7 @@ fn a_zone_that_is_not_there_is_an_error_that_lists_those_that_are() {
         system.zone(NodeId(0), "eu-1");
         system.start(Seed(1)).err().expect("it is wrong").to_string()
     };
-    assert_eq!(wrong("1s..2s crash zone eu-9"), "no zone \"eu-9\"; did you mean \"eu-1\"?");
+    assert_eq!(wrong("1s..2s crash zone eu-9"), "no zone \"eu-9\"; did you mean \"eu-1\"? zones are eu-1");
     assert!(wrong("partition isolate zone mars").ends_with("no zone \"mars\"; zones are eu-1"));
     let nowhere = with(cast(&[NOTHING]), &["1s..2s crash one zone"]).start(Seed(1)).err().expect("wrong").to_string();
     assert!(nowhere.contains("no node is in a zone"), "{nowhere}");
