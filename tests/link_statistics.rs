@@ -128,12 +128,15 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 
 // ── Latency ──
 
+/// A length in milliseconds, and the share of frames that take longer.
+type Tail = (f64, f64);
+
 #[test]
 fn latencies_have_the_quantiles_of_their_distribution() {
     const FRAMES: u32 = 20_000;
     let percent = |n| Ratio::new(n, 100).unwrap();
     let z90 = 1.281_551_565_544_600_4;
-    let cases: [(&str, Dist, &[(f64, f64)]); 6] = [
+    let cases: [(&str, Dist, &[Tail]); 6] = [
         ("uniform", Dist::uniform(ms(20), ms(120)).unwrap(), &[(70.0, 0.5), (110.0, 0.1)]),
         ("exponential", Dist::Exponential(ms(100)), &[(69.314_718, 0.5), (230.258_509, 0.1), (460.517_019, 0.01)]),
         ("lognormal", Dist::log_normal(ms(300), 0.8).unwrap(), &[(300.0, 0.5), (300.0 * libm::exp(0.8 * z90), 0.1)]),

@@ -8,6 +8,7 @@ use sim_core::{
 };
 
 /// A cast whose links are all like this, with these faults.
+#[expect(clippy::needless_pass_by_value, reason = "links are written where they are used")]
 fn linked(acts: &[Act], link: Link, faults: &[&str]) -> System<Say> {
     let mut system = with(cast(acts), faults);
     system.network(Link { latency: Dist::Constant(ms(10)), ..link });
@@ -373,8 +374,11 @@ fn a_share_of_messages_is_refused() {
 
 // ── Swizzling ──
 
+/// Nodes, and when something happened to each, in seconds.
+type Times = Vec<(NodeId, f64)>;
+
 /// When a swizzle begins and ends for each of the nodes, in the order in which it does.
-fn swizzles(faults: &[&str], nodes: usize, seed: u64) -> (Vec<(NodeId, f64)>, Vec<(NodeId, f64)>) {
+fn swizzles(faults: &[&str], nodes: usize, seed: u64) -> (Times, Times) {
     let mut sim = with(cast(&vec![NOTHING; nodes]), faults).start(Seed(seed)).unwrap();
     sim.record(true);
     let (mut begun, mut ended) = (Vec::new(), Vec::new());

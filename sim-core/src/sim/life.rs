@@ -106,9 +106,11 @@ impl<M: Message> Sim<M> {
 
     /// What callers have learnt by now.
     pub(super) fn hear_news(&mut self) {
-        while let Some((_, node, up)) = self.news.front().copied().filter(|(at, ..)| *at <= self.now) {
-            self.news.pop_front();
+        while let Some((at, node, up)) = self.news.front().copied()
+            && at <= self.now
+        {
             self.up[node.0 as usize] = up;
+            self.news.pop_front();
         }
     }
 
