@@ -21,11 +21,14 @@ pub struct Limits {
     pub events_at_one_instant: u64,
     /// Events pending; 2 × 10⁷ by default.
     pub pending: usize,
+    /// Bytes of what is pending and of the states of actors and judge, these by the length of their JSON; 2³⁰ by default.
+    /// Weighed now and then, so that a run may go beyond it by as much as it grows until the next time.
+    pub memory: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { events: 100_000_000, events_at_one_instant: 2_000_000, pending: 20_000_000 }
+        Limits { events: 100_000_000, events_at_one_instant: 2_000_000, pending: 20_000_000, memory: 1 << 30 }
     }
 }
 
@@ -39,6 +42,8 @@ pub enum LimitHit {
     EventsAtOneInstant(u64),
     /// [`Limits::pending`].
     Pending(usize),
+    /// [`Limits::memory`].
+    Memory(usize),
 }
 
 impl fmt::Display for LimitHit {
@@ -47,6 +52,7 @@ impl fmt::Display for LimitHit {
             LimitHit::Events(n) => write!(out, "the limit of {n} events"),
             LimitHit::EventsAtOneInstant(n) => write!(out, "the limit of {n} events at one instant"),
             LimitHit::Pending(n) => write!(out, "the limit of {n} pending events"),
+            LimitHit::Memory(n) => write!(out, "the limit of {n} bytes of memory"),
         }
     }
 }
@@ -137,7 +143,7 @@ pub fn run<M: Message, J: Judge<M>>(
         if stops {
             break;
         }
-        limit = gauge.after(&step, sim);
+        limit = gauge.after(&step, sim, judge);
         if limit.is_some() {
             break;
         }
@@ -174,27 +180,43 @@ pub(crate) struct Gauge {
     limits: Limits,
     /// The instant of the last event, and how many there were at it.
     crowd: (Instant, u64),
+    /// The number of the event after which it is weighed. A short run is not: weighing costs as much as writing all of it.
+    weighs: u64,
 }
+
+/// The event after which a run is weighed for the first time.
+const FIRST_WEIGHED: u64 = 1 << 14;
 
 impl Gauge {
     pub(crate) fn new(limits: Limits) -> Self {
-        Gauge { limits, crowd: (Instant::ZERO, 0) }
+        Gauge { limits, crowd: (Instant::ZERO, 0), weighs: FIRST_WEIGHED }
     }
 
     /// The limit that is hit now that this step is made; to be called after each.
     #[inline]
-    pub(crate) fn after<M: Message>(&mut self, step: &Step, sim: &Sim<M>) -> Option<LimitHit> {
+    pub(crate) fn after<M: Message, J: Judge<M>>(&mut self, step: &Step, sim: &Sim<M>, judge: &J) -> Option<LimitHit> {
         self.crowd = if step.at == self.crowd.0 { (step.at, self.crowd.1 + 1) } else { (step.at, 1) };
-        let Limits { events, events_at_one_instant, pending } = self.limits;
+        let Limits { events, events_at_one_instant, pending, memory } = self.limits;
         if sim.events() >= events {
             Some(LimitHit::Events(events))
         } else if self.crowd.1 >= events_at_one_instant {
             Some(LimitHit::EventsAtOneInstant(events_at_one_instant))
         } else if sim.pending() >= pending {
             Some(LimitHit::Pending(pending))
+        } else if sim.events() >= self.weighs && self.is_too_heavy(sim.events(), sim.weight() + judge.weight()) {
+            Some(LimitHit::Memory(memory))
         } else {
             None
         }
+    }
+
+    /// Whether that is too much; says when to weigh again, which comes to less than twice the cost of the last time in all while
+    /// a run is far from the limit. Near it, sooner.
+    #[cold]
+    fn is_too_heavy(&mut self, events: u64, weight: usize) -> bool {
+        let far = weight < self.limits.memory / 4;
+        self.weighs = events.saturating_add(if far { events } else { events / 8 });
+        weight >= self.limits.memory
     }
 }
 

@@ -193,7 +193,7 @@ fn scaled(whole: &str, fraction: &str, scale: u64) -> Option<(u64, bool)> {
     let exact = fraction.trim_end_matches('0').len() <= DIGITS as usize;
     let fraction = fraction.bytes().chain(std::iter::repeat(b'0')).take(DIGITS as usize);
     let fraction = fraction.fold(0u128, |sum, digit| sum * 10 + u128::from(digit - b'0'));
-    let total = (u128::from(whole.parse::<u64>().ok()?) * one + fraction) * u128::from(scale);
+    let total = (u128::from(whole.parse::<u64>().ok()?) * one + fraction).checked_mul(u128::from(scale))?;
     Some((u64::try_from(total / one).ok()?, exact && total.is_multiple_of(one)))
 }
 
@@ -280,6 +280,8 @@ mod tests {
         assert!(message(".5s").contains("is not a duration"));
         assert!(message("1.5ns").contains("is not a duration"));
         assert!(message("99999999d").contains("584 years"));
+        // So long that its nanoseconds do not fit 128 bits.
+        assert!(message("18446744073709551615d").contains("584 years"));
         assert!(message("").contains("is not a duration"));
     }
 

@@ -227,7 +227,7 @@ impl<M: Message, J: Judge<M> + Clone> Timeline<M, J> {
         let broken = judge.after(step, sim).map(str::to_owned);
         let (grade, flow) = watch(Seen { sim, judge, step, broken: broken.as_deref() });
         self.past.push(step, grade, sim.log());
-        let limit = self.gauge.after(step, sim).map(Over::Limit);
+        let limit = self.gauge.after(step, sim, judge).map(Over::Limit);
         self.over = sim.panic().map(|_| Over::Panicked).or(limit);
         self.copies.pass(&self.live);
         flow

@@ -3,6 +3,7 @@
 //! Strict JSON and nothing else: no comments, no trailing commas. Texts and numbers are decoded by `serde_json`, so that the
 //! two agree on what a file says; objects keep their order, and a key given twice is an error.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 pub use crate::problem::Span;
@@ -273,13 +274,13 @@ impl Parser<'_> {
     }
 
     fn object(&mut self) -> Parsed<JsonValue> {
-        let mut members: Vec<(Key, Json)> = Vec::new();
+        let (mut members, mut names): (Vec<(Key, Json)>, _) = (Vec::new(), BTreeSet::new());
         if self.closes(b'}') {
             return Ok(JsonValue::Object(members));
         }
         loop {
             let key = self.key()?;
-            if members.iter().any(|(known, _)| known.name == key.name) {
+            if !names.insert(key.name.clone()) {
                 self.doubled.push(self.error(key.span, format!("\"{}\" is given twice; keep one", key.name)));
             }
             if self.peek() != Some(b':') {

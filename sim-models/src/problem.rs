@@ -109,16 +109,24 @@ impl Source {
 pub struct Problems {
     source: Arc<Source>,
     list: Vec<Problem>,
+    /// How many errors and warnings there were beyond those that are kept.
+    more: [usize; 2],
 }
+
+/// Errors, and warnings, that are kept; nobody reads on, and a long file that is wrong throughout would be told for hours.
+const KEPT: usize = 1_000;
 
 impl Problems {
     /// None yet.
     pub fn new(source: Arc<Source>) -> Self {
-        Problems { source, list: Vec::new() }
+        Problems { source, list: Vec::new(), more: [0, 0] }
     }
 
     /// One more, put where it belongs in the order of the file; a repetition is dropped.
     pub fn push(&mut self, problem: Problem) {
+        if !self.has_room(problem.severity) {
+            return;
+        }
         let at = self.list.partition_point(|known| (known.line, known.column) <= (problem.line, problem.column));
         if !self.list.contains(&problem) {
             self.list.insert(at, problem);
@@ -127,12 +135,25 @@ impl Problems {
 
     /// An error at a place of the file.
     pub fn error(&mut self, span: Span, message: impl Into<String>) {
-        self.push(self.source.problem(Severity::Error, span, message));
+        self.add(Severity::Error, span, message);
     }
 
     /// A warning at a place of the file.
     pub fn warn(&mut self, span: Span, message: impl Into<String>) {
-        self.push(self.source.problem(Severity::Warning, span, message));
+        self.add(Severity::Warning, span, message);
+    }
+
+    fn add(&mut self, severity: Severity, span: Span, message: impl Into<String>) {
+        if self.has_room(severity) {
+            self.push(self.source.problem(severity, span, message));
+        }
+    }
+
+    /// Whether another is kept; one that is not is counted.
+    fn has_room(&mut self, severity: Severity) -> bool {
+        let full = self.list.len() >= KEPT && self.list.iter().filter(|known| known.severity == severity).count() >= KEPT;
+        self.more[severity as usize] += usize::from(full);
+        !full
     }
 
     /// All of them.
@@ -171,6 +192,9 @@ impl fmt::Display for Problems {
                 writeln!(out)?;
             }
             self.write_one(out, problem)?;
+        }
+        for (more, what) in self.more.iter().zip(["errors", "warnings"]).filter(|(more, _)| **more > 0) {
+            write!(out, "\nand {more} more {what}")?;
         }
         Ok(())
     }

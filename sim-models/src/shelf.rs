@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use sim_core::{Duration, Instant, NodeId, Timer, WallClock};
 
-use crate::expr::{EvalError, Expr};
+use crate::expr::{EvalError, Expr, TEXT_MAX};
 use crate::keymap::KeyMap;
 use crate::message::{Names, Outcome};
 use crate::program::{InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Template, Var};
@@ -358,7 +358,7 @@ impl AtCell<'_> {
 }
 
 fn nanos(length: Duration) -> Value {
-    Value::Int(length.nanos() as i64)
+    Value::Int(i64::try_from(length.nanos()).unwrap_or(i64::MAX))
 }
 
 /// A template's value, given those of its names.
@@ -376,6 +376,9 @@ pub(crate) fn fill(
                 match piece {
                     Piece::Literal(literal) => text.push_str(literal),
                     Piece::Var(var) => text.push_str(&env(var, None).to_string()),
+                }
+                if text.len() > TEXT_MAX {
+                    return Err(EvalError::TooLong);
                 }
             }
             Ok(Value::Text(text.into()))

@@ -8,6 +8,9 @@ use thiserror::Error;
 use super::ast::{Expr, Kind, Literal, Op};
 use crate::value::Value;
 
+/// The longest text that a value holds, in bytes.
+pub(crate) const TEXT_MAX: usize = 65_536;
+
 /// Why an expression has no value; a finding in a run, never a panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum EvalError {
@@ -17,6 +20,9 @@ pub enum EvalError {
     /// Divided by zero; a metric without anything to divide by has no value.
     #[error("divided by zero")]
     DivisionByZero,
+    /// More text than a value holds: filled in again and again, it would double each time.
+    #[error("the text is longer than {TEXT_MAX} bytes")]
+    TooLong,
     /// Text where a number or a condition must be.
     #[error("text is neither a number nor a condition")]
     Text,

@@ -29,6 +29,7 @@ mod lexer;
 mod parser;
 
 pub use ast::{Expr, Kind, Literal, Name, Op};
+pub(crate) use eval::TEXT_MAX;
 pub use eval::{EvalError, Number};
 pub(crate) use lexer::is_name;
 pub use parser::{Arithmetic, ExprError};

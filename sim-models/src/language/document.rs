@@ -9,6 +9,9 @@ use super::view::View;
 use crate::json::{self, Json, JsonValue, Span};
 use crate::problem::{Problem, Problems, Source};
 
+/// The longest file that is read, in bytes; longer ones are logs and dumps that were taken for a scenario.
+const LENGTH_MAX: usize = 8 << 20;
+
 /// A file that was read: JSON, of this version of the language, its settings declared as they should be.
 ///
 /// ```
@@ -47,6 +50,12 @@ impl Document {
     /// Reads a file. All mistakes of the settings are told at once; those of the rest by [`Document::configure`].
     pub fn parse(file: &str, text: &str) -> Result<Document, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.len() > LENGTH_MAX {
+            let mut problems = Problems::new(Source::new(file, "", unread()));
+            let message = format!("a scenario has at most {LENGTH_MAX} bytes; this file has {}", text.len());
+            problems.error(Span::default(), message);
+            return Err(problems);
+        }
         let root = json::parse(text).map_err(|errors| {
             let mut problems = Problems::new(Source::new(file, text, unread()));
             errors.into_iter().for_each(|error| problems.error(error.span, error.message));

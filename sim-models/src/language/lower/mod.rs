@@ -54,6 +54,9 @@ pub struct Lowered {
 /// ```
 pub fn lower(configured: &Configured) -> Result<Lowered, Problems> {
     let mut lower = Lower::new(configured);
+    if lower.has_too_many_nodes() {
+        return lower.finish();
+    }
     lower.declare();
     lower.carry();
     lower.write_steps();
@@ -67,6 +70,9 @@ pub fn lower(configured: &Configured) -> Result<Lowered, Problems> {
 
 /// The most names with a dollar sign: one bit each says what a request carries.
 const SLOTS_MAX: usize = 64;
+
+/// Nodes of one scenario, each with its replicas; more are refused before anything is made of them.
+const NODES_MAX: usize = 10_000;
 
 /// A program in the making.
 struct Lower<'a> {
@@ -153,6 +159,15 @@ impl<'a> Lower<'a> {
                 *version = version_of(&slots[bind.0 as usize]);
             }
         }
+    }
+
+    fn has_too_many_nodes(&mut self) -> bool {
+        let too_many = self.root.members_of("nodes").count() > NODES_MAX;
+        if too_many {
+            let nodes = self.root.field("nodes").unwrap_or(self.root);
+            self.problems.push(nodes.error(format!("a scenario has at most {NODES_MAX} nodes")));
+        }
+        too_many
     }
 
     fn check_size(&mut self) {

@@ -9,6 +9,9 @@ use crate::language::View;
 use crate::problem::Problem;
 use crate::program::{NodeRef, PaceDef, Role, StoreDef, WorkloadDef};
 
+/// Users of one workload; each is kept apart from the start.
+const USERS_MAX: u64 = 1_000_000;
+
 impl<'a> Lower<'a> {
     pub(super) fn workload(&mut self, key: &Key, view: View<'a>) {
         if self.node_named(&key.name).is_some() {
@@ -74,7 +77,10 @@ impl<'a> Lower<'a> {
 fn pace(view: View<'_>) -> Result<PaceDef, Problem> {
     check_one_pace(view)?;
     if let Some(users) = view.field("users") {
-        let users = u32::try_from(users.count()?).map_err(|_| users.error("that is too many users"))?;
+        let users = match users.count()? {
+            count if count <= USERS_MAX => count as u32,
+            _ => return Err(users.error(format!("a workload has at most {USERS_MAX} users"))),
+        };
         return Ok(PaceDef::Closed { users, think: view.or("think", Dist::default(), View::dist)? });
     }
     let even = view.or("spacing", "poisson", View::text)? == "even";
