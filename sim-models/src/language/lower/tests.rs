@@ -1,7 +1,7 @@
 //! What files become, and what is said about names that mean nothing.
 
-use sim_core::seed::name_hash;
 use sim_core::fault::Full;
+use sim_core::seed::name_hash;
 use sim_core::{Bandwidth, Class, Dist, Duration, Instant, Link, Ratio, Stream, Transport};
 
 use super::{Lowered, label, lower};
