@@ -435,7 +435,7 @@ fn repeat_requests_use_a_link_as_the_textbook_says() {
         (Repeat::Selective, 21, 1.0),
         (Repeat::GoBack, 21, 1.0),
     ] {
-        confirm("without loss", used(how, window, 0.0, 21_000)[0], share);
+        confirm("without loss", used(how, window, 0.0, 2_100)[0], share);
     }
     let figure = |how, window, loss, ticks, truth| {
         let name = match how {
