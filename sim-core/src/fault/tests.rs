@@ -436,7 +436,9 @@ fn groups_and_targets_know_their_nodes() {
     let link = |text: &str| text.parse::<LinkPattern>().unwrap();
     assert!(link("a->b").covers("a-1", "b") && !link("a->b").covers("b", "a") && link("a<->b").covers("b", "a"));
     let target: Target = "each of s1..s3".parse().unwrap();
-    assert!(target.nodes().covers("s2") && target.nodes().covers("s2-1") && !target.nodes().covers("s4"));
+    assert!(
+        target.nodes().covers("s2", None) && target.nodes().covers("s2-1", None) && !target.nodes().covers("s4", None)
+    );
 }
 
 #[test]
