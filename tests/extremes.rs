@@ -68,8 +68,7 @@ fn a_loop_without_delay_ends_at_a_limit() {
     let circle = asked(&json!([{"call": "a.go"}]), &once);
     ends_at(&circle, FEW, at_once);
     let mut tries = asked(&json!([{"fail": "no"}]), &once);
-    tries["workload"]["w"]["do"] =
-        json!([{"call": "a.go", "retry": {"tries": "forever", "wait": "0s", "on": ["no"]}}]);
+    tries["workload"]["w"]["do"] = json!([{"call": "a.go", "retry": {"tries": "forever", "wait": "0s", "on": ["no"]}}]);
     ends_at(&tries, FEW, at_once);
     let users = asked(&json!([]), &json!({"users": 1}));
     ends_at(&users, FEW, at_once);
@@ -118,7 +117,8 @@ fn more_than_there_is_room_for_is_refused_with_its_place() {
     assert!(refused(&format!("{replicas:#}")).contains("nodes.a.replicas: a node has at most 10000 replicas"));
     let mut many = asked(&json!([]), &json!({"rate": "1/s"}));
     let node = json!({"kind": "store"});
-    many["nodes"] = (0..10_001).map(|number| (format!("n{number}"), node.clone())).collect::<serde_json::Map<_, _>>().into();
+    many["nodes"] =
+        (0..10_001).map(|number| (format!("n{number}"), node.clone())).collect::<serde_json::Map<_, _>>().into();
     let said = refused(&many.to_string());
     assert!(said.starts_with("x.json:1:") && said.contains("nodes: a scenario has at most 10000 nodes"), "{said:.300}");
 }
@@ -126,7 +126,10 @@ fn more_than_there_is_room_for_is_refused_with_its_place() {
 #[test]
 fn a_file_that_is_too_long_is_refused_and_one_that_is_wrong_throughout_is_told_in_part() {
     let blanks = " ".repeat(50_000_000);
-    assert_eq!(refused(&blanks).lines().next(), Some("x.json:1:1: a scenario has at most 8388608 bytes; this file has 50000000"));
+    assert_eq!(
+        refused(&blanks).lines().next(),
+        Some("x.json:1:1: a scenario has at most 8388608 bytes; this file has 50000000")
+    );
     let mut wrong = asked(&json!([]), &json!({"rate": "1/s"}));
     wrong["faults"] = json!(vec!["1s..2s crsh a"; 20_000]);
     let said = refused(&wrong.to_string());
@@ -203,13 +206,20 @@ fn time_ends_and_does_not_begin_again() {
 
 #[test]
 fn numbers_beyond_all_bounds_are_refused_and_do_not_wrap() {
-    for length in ["1e400s", "99999999999999999999s", "18446744073709551615d", "18446744073709551615h", "-1s", "213504d", "580y"] {
+    for length in
+        ["1e400s", "99999999999999999999s", "18446744073709551615d", "18446744073709551615h", "-1s", "213504d", "580y"]
+    {
         assert!(length.parse::<Duration>().is_err(), "{length}");
         assert!(format!("{length} crash db").parse::<Fault>().is_err(), "{length}");
         let slow = asked(&json!([{"work": length}]), &json!({"rate": "1/s"}));
         assert!(refused(&slow.to_string()).contains("nodes.a.endpoints.go[0].work"), "{length}");
     }
-    for line in ["clock db drift +999999999ppm", "slow db x18446744073709551616", "loss a->b 18446744073709551615%", "drop a->b #0"] {
+    for line in [
+        "clock db drift +999999999ppm",
+        "slow db x18446744073709551616",
+        "loss a->b 18446744073709551615%",
+        "drop a->b #0",
+    ] {
         assert!(line.parse::<Fault>().is_err(), "{line}");
     }
 }

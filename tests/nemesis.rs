@@ -48,6 +48,8 @@ fn said(world: &World, seed: u64) -> BTreeMap<(u64, String), String> {
                 | Entry::Cancelled { .. }
                 | Entry::Marked { .. }
                 | Entry::Down { .. }
+                | Entry::Role { .. }
+                | Entry::Tripped { .. }
                 | Entry::Struck { .. }
                 | Entry::Released { .. } => {}
             }
