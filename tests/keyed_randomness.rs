@@ -106,7 +106,7 @@ proptest! {
     ) {
         // Crashes take work away, what waits is late, and what is asked differs; what both ask, and no fault of the network
         // decided, is the same.
-        let decides = ["loss", "cut", "partition", "delay", "duplicate"];
+        let decides = ["loss", "cut", "partition", "delay", "duplicate", "corrupt", "refuse", "bandwidth"];
         let of_others = |fault: &String| {
             fault.contains("power-loss") || !decides.iter().any(|verb| fault.contains(verb))
         };

@@ -292,7 +292,7 @@ proptest! {
         for step in all.trace.steps() {
             for entry in all.trace.entries(step.number) {
                 match entry {
-                    Entry::Sent { from, to, kind, cause, fate: fate @ (Fate::Lost | Fate::Cut), fault, .. } => {
+                    Entry::Sent { from, to, kind, cause, fate, fault, .. } if fate.is_lost() => {
                         lost.push((step.number, *from, *to, *kind, cause.operation, *fate, *fault));
                     }
                     Entry::Down { node } => power.push((step.number, *node, false)),
