@@ -30,6 +30,8 @@ pub enum Company {
     Alone,
     /// It loses power for a second, while the trouble holds or after it.
     PowerLoss,
+    /// It is deployed as the run begins.
+    Deploy,
 }
 
 /// What some seeds showed of one kind of trouble.
@@ -101,6 +103,9 @@ pub fn troubles() -> Vec<Trouble> {
 /// What a disk has lost or spoilt shows when its node reads it again.
 fn company(name: &str) -> Company {
     const READ_AGAIN: [&str; 6] = ["fsync-fails", "fsync-lies", "torn-write", "bit-rot", "misdirected", "read-error"];
+    if name == "rollback" {
+        return Company::Deploy;
+    }
     let of_disk = name.strip_prefix("disk ");
     if of_disk.is_some_and(|ill| READ_AGAIN.contains(&ill)) { Company::PowerLoss } else { Company::Alone }
 }
@@ -125,9 +130,18 @@ fn losses(trouble: &[Fault]) -> Vec<Fault> {
     trouble.iter().filter_map(loss).collect()
 }
 
+/// The deploys that go with some trouble.
+fn deploys(trouble: &[Fault]) -> Vec<Fault> {
+    let deploy = |fault: &Fault| match fault {
+        Fault::Timed(timed) => format!("0s deploy {} v2", timed.verb.target()?).parse().ok(),
+        Fault::Decision(_) => None,
+    };
+    trouble.iter().filter_map(deploy).collect()
+}
+
 /// The words of a line that say what it does.
 fn name(line: &str) -> String {
-    const GLUE: [&str; 9] = ["for", "per", "of", "bad", "good", "every", "any", "minority", "queue"];
+    const GLUE: [&str; 11] = ["for", "per", "of", "bad", "good", "every", "any", "minority", "queue", "by", "grace"];
     let says = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !GLUE.contains(word);
     line.split(' ').filter(says).collect::<Vec<_>>().join(" ")
 }
@@ -150,14 +164,14 @@ pub fn row(model: &Model, troubles: &[Trouble], seed: Seed) -> Vec<Cell> {
             heal: Heal::All,
         };
         let drawn = nemesis.draw(seed, model.faults(), &cast);
-        let (fails_anyway, losses) = match trouble.company {
+        let (fails_anyway, company) = match trouble.company {
             Company::Alone => (fails_alone, Vec::new()),
-            Company::PowerLoss => {
-                let losses = losses(&drawn);
-                (fails(&losses).0, losses)
+            Company::PowerLoss | Company::Deploy => {
+                let with = if trouble.company == Company::Deploy { deploys(&drawn) } else { losses(&drawn) };
+                (fails(&with).0, with)
             }
         };
-        let (fails, touched, _) = fails(&[&drawn[..], &losses].concat());
+        let (fails, touched, _) = fails(&[&drawn[..], &company].concat());
         let struck = touched.iter().skip(own).take(drawn.len()).any(|times| *times > 0);
         Cell {
             runs: 1,
