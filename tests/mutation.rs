@@ -8,10 +8,47 @@ use sim_core::seed::mix;
 
 /// What stands at the edge of something.
 const EXTREME: &[&str] = &[
-    "0", "1", "-1", "2", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "1e308", "1e400", "0.5",
-    "0s", "1ns", "213503d", "584y", "100%", "0%", "1/3", "0/s", "1000000000/s", "1/d", "x0", "x1000000", "forever", "null",
-    "*", "a->b", "~1ns", "..", "1s..1s", "0s..213503d", "every 1ns", "for 0s", "#0", "#18446744073709551615", "$try", "${x}",
-    "=", "é", "\u{0}", "\u{feff}", "",
+    "0",
+    "1",
+    "-1",
+    "2",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "18446744073709551615",
+    "1e308",
+    "1e400",
+    "0.5",
+    "0s",
+    "1ns",
+    "213503d",
+    "584y",
+    "100%",
+    "0%",
+    "1/3",
+    "0/s",
+    "1000000000/s",
+    "1/d",
+    "x0",
+    "x1000000",
+    "forever",
+    "null",
+    "*",
+    "a->b",
+    "~1ns",
+    "..",
+    "1s..1s",
+    "0s..213503d",
+    "every 1ns",
+    "for 0s",
+    "#0",
+    "#18446744073709551615",
+    "$try",
+    "${x}",
+    "=",
+    "é",
+    "\u{0}",
+    "\u{feff}",
+    "",
 ];
 
 /// Draws by a key.
@@ -72,7 +109,15 @@ fn in_text(text: &str, words: &[String], dice: &mut Dice) -> String {
 
 /// Words, numbers, and each other character by itself.
 fn parts(text: &str) -> Vec<&str> {
-    let kind = |c: char| if c.is_ascii_digit() { 0 } else if c.is_alphabetic() { 1 } else { 2 };
+    let kind = |c: char| {
+        if c.is_ascii_digit() {
+            0
+        } else if c.is_alphabetic() {
+            1
+        } else {
+            2
+        }
+    };
     let (mut parts, mut from) = (Vec::new(), 0);
     for (at, c) in text.char_indices().skip(1) {
         let before = text[from..].chars().next().expect("there is one before");

@@ -65,7 +65,12 @@ fn lies_inside(error: &FaultError, text: &str) {
     let from = error.column.checked_sub(1).expect("columns count from 1");
     assert_eq!(&*error.text, text, "{error}");
     let there: String = text.chars().skip(from).take(error.word.chars().count()).collect();
-    assert!(from <= text.chars().count() && there == *error.word, "{error}: {:?} is not at {}", error.word, error.column);
+    assert!(
+        from <= text.chars().count() && there == *error.word,
+        "{error}: {:?} is not at {}",
+        error.word,
+        error.column
+    );
     assert!(!error.to_string().is_empty() && error.caret().contains('^'));
 }
 

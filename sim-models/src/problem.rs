@@ -151,7 +151,8 @@ impl Problems {
 
     /// Whether another is kept; one that is not is counted.
     fn has_room(&mut self, severity: Severity) -> bool {
-        let full = self.list.len() >= KEPT && self.list.iter().filter(|known| known.severity == severity).count() >= KEPT;
+        let full =
+            self.list.len() >= KEPT && self.list.iter().filter(|known| known.severity == severity).count() >= KEPT;
         self.more[severity as usize] += usize::from(full);
         !full
     }

@@ -497,22 +497,29 @@ fn cases_are_written_whole() {
 #[test]
 fn extreme_input_is_refused_or_ends_at_a_limit() {
     let shell = Shell::new();
-    let node = r#""network": {"latency": "0s"}, "nodes": {"a": {"kind": "service", "endpoints": {"go": [{"fail": "no"}]}}}"#;
+    let node =
+        r#""network": {"latency": "0s"}, "nodes": {"a": {"kind": "service", "endpoints": {"go": [{"fail": "no"}]}}}"#;
     let of = |pace: &str, call: &str| {
-        format!(r#"{{"faultline": 1, "name": "x", "until": "10s", {node},
-            "workload": {{"w": {{{pace}, "each": "k", "do": [{{"call": "a.go"{call}}}]}}}}}}"#)
+        format!(
+            r#"{{"faultline": 1, "name": "x", "until": "10s", {node},
+            "workload": {{"w": {{{pace}, "each": "k", "do": [{{"call": "a.go"{call}}}]}}}}}}"#
+        )
     };
     shell.write("users.json", &of(r#""users": 4000000000"#, ""));
-    shell.write("retry.json", &of(r#""rate": "1/s""#, r#", "retry": {"tries": "forever", "wait": "0s", "on": ["no"]}"#));
+    shell
+        .write("retry.json", &of(r#""rate": "1/s""#, r#", "retry": {"tries": "forever", "wait": "0s", "on": ["no"]}"#));
     shell.write("empty.json", "");
     shell.write("long.json", &"\n".repeat(50_000_000));
     for (words, said) in [
-        (&["run", "users.json"][..], "users.json:2:33: workload.w.users: a workload has at most 1000000 users"),
+        (&["run", "users.json"][..], "users.json:2:41: workload.w.users: a workload has at most 1000000 users"),
         (&["run", "empty.json"], "empty.json:1:1: the file ends where a value should be"),
         (&["run", "long.json"], "long.json:1:1: a scenario has at most 8388608 bytes"),
         (&["run", "checkout", "--set", "timeout=1e400s"], "\"1e400s\" is not a duration"),
         (&["run", "checkout", "--until", "18446744073709551615d"], "is longer than a run can be, 584 years"),
-        (&["run", "checkout", "--fault", "18446744073709551615d.. crash shop"], "is longer than a run can be, 584 years"),
+        (
+            &["run", "checkout", "--fault", "18446744073709551615d.. crash shop"],
+            "is longer than a run can be, 584 years",
+        ),
     ] {
         let refused = shell.run(words);
         assert_eq!((refused.code, refused.err.contains(said)), (2, true), "{words:?}: {}", refused.err);
