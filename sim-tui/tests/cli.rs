@@ -511,7 +511,7 @@ fn extreme_input_is_refused_or_ends_at_a_limit() {
     shell.write("empty.json", "");
     shell.write("long.json", &"\n".repeat(50_000_000));
     for (words, said) in [
-        (&["run", "users.json"][..], "users.json:2:33: workload.w.users: a workload has at most 1000000 users"),
+        (&["run", "users.json"][..], "users.json:2:41: workload.w.users: a workload has at most 1000000 users"),
         (&["run", "empty.json"], "empty.json:1:1: the file ends where a value should be"),
         (&["run", "long.json"], "long.json:1:1: a scenario has at most 8388608 bytes"),
         (&["run", "checkout", "--set", "timeout=1e400s"], "\"1e400s\" is not a duration"),

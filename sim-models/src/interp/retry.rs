@@ -50,7 +50,7 @@ impl Service {
     /// A first try adds to its budget.
     pub(super) fn earn(&mut self, step: &Step) {
         let Some(budget) = step.clauses.retry.as_ref().and_then(|retry| retry.budget) else { return };
-        let most = u64::from(budget.burst) * Ratio::ONE.parts();
+        let most = u64::from(budget.burst).saturating_mul(Ratio::ONE.parts());
         let held = self.budget(budget.index, most);
         *held = held.saturating_add(budget.ratio.parts()).min(most);
     }
@@ -58,7 +58,7 @@ impl Service {
     /// A retry costs its budget one, if it has one.
     pub(super) fn spend(&mut self, retry: &RetryDef) -> bool {
         let Some(budget) = retry.budget else { return true };
-        let held = self.budget(budget.index, u64::from(budget.burst) * Ratio::ONE.parts());
+        let held = self.budget(budget.index, u64::from(budget.burst).saturating_mul(Ratio::ONE.parts()));
         match held.checked_sub(Ratio::ONE.parts()) {
             Some(rest) => {
                 *held = rest;
