@@ -245,13 +245,12 @@ fn an_actor_that_sends_without_end_at_one_instant_is_stopped() {
 
 #[test]
 fn a_timer_that_is_set_for_ever_never_goes_off_and_the_last_before_that_does() {
-    let outcome = say(&Link::default(), |event, cx| match event {
-        Event::Start(_) => {
+    let outcome = say(&Link::default(), |event, cx| {
+        if let Event::Start(_) = event {
             for (number, length) in [u64::MAX, u64::MAX - 1, u64::MAX - 2].into_iter().enumerate() {
                 cx.set(Timer(number as u32), Duration::from_nanos(length));
             }
         }
-        _ => {}
     });
     assert_eq!((outcome.limit, outcome.events, outcome.end), (None, 2, Instant::from_nanos(u64::MAX - 2)));
 }

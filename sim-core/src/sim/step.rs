@@ -123,7 +123,7 @@ pub enum Happening {
     },
 }
 
-/// What a step did beside the event itself; kept only while [`Sim::record`] is on.
+/// What a step did beside the event itself; kept only while [`Sim::record`](crate::Sim::record) is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// An envelope was sent.
