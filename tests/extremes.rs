@@ -156,10 +156,11 @@ fn nothing_at_all_and_hardly_anything_run() {
         json!({"faultline": 1, "name": "idle", "nodes": {"a": {"kind": "store", "maps": {"m": {}}}}}),
         asked(&json!([]), &json!({"rate": "0/s"})),
         asked(&json!([]), &json!({"rate": "1/s", "limit": 0})),
-        asked(&json!([]), &json!({"users": 0})),
     ] {
         assert_eq!(outcome(&scenario, FEW).limit, None, "{scenario}");
     }
+    let nobody = asked(&json!([]), &json!({"users": 0})).to_string();
+    assert!(refused(&nobody).contains("\"users\" should be a whole number of at least 1, not 0"));
     assert!(refused("").contains("the file ends where a value should be"));
     assert!(refused("{}").contains("a scenario begins with \"faultline\": 1"));
 }
