@@ -545,8 +545,14 @@ impl Fault {
 
     /// Whether it may take or change what a node of that name has written, or keep it from being durable.
     pub fn touches_disk_of(&self, node: &str, zone: Option<&str>) -> bool {
-        let Fault::Timed(Timed { verb, .. }) = self else { return false };
+        let Fault::Timed(Timed { verb, trigger, .. }) = self else { return false };
+        // Where it waits for a sync, there must be one.
+        let awaits_sync = trigger.as_ref().is_some_and(|trigger| trigger.step.as_str() == "sync");
         let target = match verb {
+            _ if awaits_sync => match verb.target() {
+                Some(target) => target,
+                None => return !self.is_off(),
+            },
             Verb::Crash { target, disk: Disk::Wiped | Disk::Swapped }
             | Verb::PowerLoss { target }
             | Verb::Disk { target, .. } => target,
