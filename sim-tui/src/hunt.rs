@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 use sim_core::digest::state_fingerprint;
 use sim_core::hunt::{Beside, Signature, Tally};
-use sim_core::{Limits, Seed};
+use sim_core::{Fault, Limits, Seed};
 use sim_models::causes::Recent;
 use sim_models::scenario::{Model, Run};
 
@@ -145,13 +145,15 @@ pub(crate) fn hunt(orders: &Orders<'_>, mut take: impl FnMut(News) -> ControlFlo
 struct Worker<'a> {
     orders: &'a Orders<'a>,
     stop: &'a AtomicBool,
+    /// Of the faults that every seed has.
+    verbs: Vec<&'static str>,
     recent: Recent,
     known: BTreeSet<Signature>,
 }
 
 impl<'a> Worker<'a> {
     fn new(orders: &'a Orders<'a>, stop: &'a AtomicBool) -> Self {
-        Worker { orders, stop, recent: Recent::default(), known: BTreeSet::new() }
+        Worker { orders, stop, verbs: verbs(orders.model.faults()), recent: Recent::default(), known: BTreeSet::new() }
     }
 
     /// Takes a few seeds in a row, judges them and hands them on, until there are no more: so few that nobody waits for them long.
@@ -183,9 +185,11 @@ impl<'a> Worker<'a> {
             let seed = self.orders.seeds.seed(place);
             let model = self.orders.model.of_seed(seed);
             let Some((run, causes)) = self.run(&model, seed) else { break };
-            let common = self.orders.model.faults().len();
-            let beside = Beside { causes: &causes, verbs: &verbs(&model), touched: &run.touched, common };
+            let common = self.verbs.len();
+            self.verbs.extend(verbs(model.drawn()));
+            let beside = Beside { causes: &causes, verbs: &self.verbs, touched: &run.touched, common };
             let tally = Tally::of(seed, &run.outcome, beside);
+            self.verbs.truncate(common);
             if tally.failing > 0 {
                 news.failing.push(place);
             }
@@ -207,8 +211,8 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn verbs(model: &Model) -> Vec<&'static str> {
-    model.faults().iter().map(sim_core::Fault::verb).collect()
+fn verbs(faults: &[Fault]) -> Vec<&'static str> {
+    faults.iter().map(Fault::verb).collect()
 }
 
 /// Hunts, writes the cases, and tells.
@@ -307,7 +311,7 @@ struct Quest<'a> {
 impl<'a> Quest<'a> {
     fn new(args: &'a HuntArgs, model: &'a Model, what: Hunted, progress: Progress) -> Self {
         // A kind of fault of which no run has heard is told too.
-        let kinds = verbs(model).into_iter().map(|verb| (verb.to_owned(), 0)).collect();
+        let kinds = verbs(model.faults()).into_iter().map(|verb| (verb.to_owned(), 0)).collect();
         Quest {
             args,
             model,
