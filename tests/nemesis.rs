@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use faultline_tests::scenarios::{all_built_in, over_seeds, written};
-use faultline_tests::world::{END, Has, World, worlds};
+use faultline_tests::world::{END, Has, Role, World, worlds};
 use proptest::prelude::*;
 use serde_json::json;
 use sim_core::nemesis::Nemesis;
 use sim_core::tolerance::{Cast, Member};
-use sim_core::{Entry, Instant, Limits, Seed, Stop, Verdict};
+use sim_core::{Dist, Duration, Entry, Instant, Limits, Link, Ratio, Rest, Seed, Stop, Verdict};
 use sim_models::language::Choices;
 use sim_models::scenario::{Chance, Changes, Model, Scenario, replay};
 
@@ -61,7 +61,7 @@ fn said(world: &World, seed: u64) -> BTreeMap<(u64, String), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_subset_of_what_is_drawn_is_a_schedule_and_changes_no_other_decision(
@@ -202,4 +202,34 @@ fn more_than_is_tolerated_is_said_so() {
         ("5s", "2 of worker may be down at once, and 1 may be")
     );
     assert!(model.of_seed(Seed(3)).faults().len() >= 2, "what the command line adds stays, and is labelled");
+}
+
+#[test]
+fn the_copy_that_a_link_makes_by_itself_is_no_faults_and_none_delays_it() {
+    let nodes = vec![
+        ("svc-1".to_string(), Role::Server { work: Dist::Constant(Duration::from_millis(1)), durable: Has::Yes }),
+        (
+            "shop-1".to_string(),
+            Role::Client { server: "svc-1".to_string(), orders: 6, gap: Dist::Constant(Duration::from_millis(5)) },
+        ),
+    ];
+    let calm = World {
+        nodes,
+        link: Link { duplicate: Ratio::HALF, ..Link::default() },
+        timeout: Duration::from_millis(20),
+        faults: Vec::new(),
+        audit: Has::No,
+        beats: Has::No,
+        rest: Rest::Seed,
+    };
+    let troubled = World { faults: vec!["0s..1s duplicate shop-1->svc-1 90% +300ms".to_string()], ..calm.clone() };
+    let mut of_the_link = 0;
+    for seed in 0..40 {
+        let (calm, troubled) = (said(&calm, seed), said(&troubled, seed));
+        for (what, answer) in troubled.iter().filter(|(what, _)| calm.contains_key(*what)) {
+            assert_eq!(&calm[what], answer, "{what:?}");
+            of_the_link += usize::from(answer.starts_with("ArrivesTwice"));
+        }
+    }
+    assert!(of_the_link > 40, "{of_the_link}");
 }

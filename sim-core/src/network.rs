@@ -545,8 +545,10 @@ impl Weather {
         }
         let damage = is_damaged.then(|| asked.dice.about_envelope(of.from, of.to, of.cause, DAMAGE, 0));
         let first = self.delayed(asked, &mut blame);
-        let fate = if self.hit(asked, DUPLICATE, link.duplicate, &mut blame) {
-            Fate::ArrivesTwice(first, self.copied(asked, &mut blame))
+        let mut duplicating = None;
+        let fate = if self.hit(asked, DUPLICATE, link.duplicate, &mut duplicating) {
+            blame = duplicating.or(blame);
+            Fate::ArrivesTwice(first, self.copied(asked, duplicating, &mut blame))
         } else {
             Fate::Arrives(first)
         };
@@ -719,20 +721,17 @@ impl Weather {
         total
     }
 
-    /// How long the second of two copies takes: with a latency of its own, and what duplicating faults add to that.
-    fn copied(&mut self, asked: Asked<'_>, blame: &mut Option<u32>) -> Duration {
+    /// How long the second of two copies takes: with a latency of its own, and what the fault that made it adds to that. A
+    /// copy that the link makes by itself is no fault's, and none adds to it.
+    fn copied(&mut self, asked: Asked<'_>, duplicating: Option<u32>, blame: &mut Option<u32>) -> Duration {
         let Asked { of, faults, dice, .. } = asked;
         let copy = Envelope { cause: of.cause.then(COPY), ..of };
-        let mut total = self.delayed(Asked { of: copy, ..asked }, blame);
-        for active in &self.active {
-            if let Some(Disturbance::Duplicate { reach, by, jitter, .. }) = disturbance(faults, active)
-                && reach.touches(of.from, of.to, of.kind)
-            {
-                let bits = dice.about_envelope(of.from, of.to, copy.cause, COPY_DELAY, active.lineage);
-                total = total.saturating_add(around(*by, *jitter, bits));
-            }
-        }
-        total
+        let total = self.delayed(Asked { of: copy, ..asked }, blame);
+        let made_it = |active: &&Active| Some(active.fault) == duplicating;
+        let Some(active) = self.active.iter().find(made_it) else { return total };
+        let Some(Disturbance::Duplicate { by, jitter, .. }) = disturbance(faults, active) else { return total };
+        let bits = dice.about_envelope(of.from, of.to, copy.cause, COPY_DELAY, active.lineage);
+        total.saturating_add(around(*by, *jitter, bits))
     }
 }
 
