@@ -5,4 +5,4 @@ use faultline_fuzz::mutated_json;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 fuzz_target!(|text: &str| faultline_tests::reading::scenario(text));
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| mutated_json(data, size, max_size, seed));
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutated_json(data, size, max_size, seed) });
