@@ -13,8 +13,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("words", &["time", "ratio", "amount", "seed", "id", "dist", "digest", "pattern", "names", "files", "histogram"]),
     ("the promise to actors", &["dice", "tripwire", "roles", "context", "actor"]),
     ("physics", &["fault", "burst", "road", "network", "clock", "plight", "disk"]),
-    ("the run", &["queue", "schedule", "system", "coat", "sim", "trail", "trace", "growing", "past"]),
-    ("judgement", &["judge", "run", "timeline"]),
+    ("the run", &["queue", "schedule", "system", "coat", "sim", "trail", "trace", "growing", "past", "words"]),
+    ("judgement", &["judge", "run", "timeline", "lockstep"]),
     ("many runs", &["case", "draft", "tolerance", "nemesis", "hunt", "shrink"]),
 ];
 

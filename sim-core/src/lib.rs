@@ -18,6 +18,7 @@ pub mod histogram;
 pub mod hunt;
 pub mod id;
 pub mod judge;
+pub mod lockstep;
 pub mod names;
 pub mod nemesis;
 pub mod network;
@@ -40,6 +41,7 @@ pub mod tolerance;
 pub mod trace;
 pub mod trail;
 mod tripwire;
+pub mod words;
 
 pub use amount::{Bandwidth, BandwidthError};
 

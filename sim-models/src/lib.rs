@@ -33,4 +33,3 @@ pub mod topology;
 pub mod traffic;
 pub mod value;
 pub mod why;
-pub mod words;

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use sim_core::words::happened;
 use sim_core::seed::{mix, name_hash};
 use sim_core::{Answer, Duration, Entry, Fault, Instant, Judge, Limits, Names, Seed, Sim, Step, run};
 
@@ -16,7 +17,6 @@ use crate::message::Msg;
 use crate::record::Failure;
 use crate::scenario::Model;
 use crate::stats::{Confidence, clopper_pearson, sign_test};
-use crate::words::happened;
 
 /// How much work is put into it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 use sim_core::{Entry, Fate, Fault, Message, Names, Sim, Step};
-use sim_models::words::happened;
+use sim_core::words::happened;
 
 /// An event in words.
 #[derive(Clone, Debug, Serialize)]

@@ -677,6 +677,22 @@ impl<M: Message> Sim<M> {
         Ok(fold.digest())
     }
 
+    /// Of the state of a node, its disk, and what the nodes share; without a node, of the last alone.
+    pub(crate) fn fingerprint(&self, node: Option<NodeId>) -> Result<Digest, serde_json::Error> {
+        let mut fold = Fold::from(Digest::default());
+        if let Some(node) = node.map(|node| &self.nodes[node.0 as usize]) {
+            fold.word(node.actor.fingerprint()?);
+            fold.word(node.disk.fingerprint());
+        }
+        fold.word(crate::digest::state_fingerprint(&self.shared)?);
+        Ok(fold.digest())
+    }
+
+    /// The schedule.
+    pub fn faults(&self) -> &[crate::fault::Fault] {
+        self.ground.system.faults()
+    }
+
     fn system(&self) -> &crate::system::System<M> {
         &self.ground.system
     }
