@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use faultline_tests::scenarios::{all_built_in, built_in, over_seeds, remedied};
 use faultline_tests::world::{END, Has, World, schedules, worlds};
 use proptest::prelude::*;
-use sim_core::{Digest, Dist, Duration, Limits, Link, Outcome, Seed, Stop, Trace};
+use sim_core::lockstep::check;
+use sim_core::{Digest, Dist, Duration, Instant, Limits, Link, Outcome, Seed, Stop, Trace};
 use sim_models::scenario::Model;
 
 /// How a run ends: events, rolling digest, states.
@@ -82,6 +83,21 @@ fn a_scenario_runs_alike_whatever_ran_before_it() {
         assert_eq!(first, beginning(model, 3, false), "{name} after {other}");
         let anew = remedied(&built_in(name), None);
         assert_eq!(first, beginning(&anew, 3, false), "{name}, read anew");
+    }
+}
+
+#[test]
+fn every_scenario_passes_the_check_of_determinism_after_another_and_comes_to_its_own_digest() {
+    let models = models();
+    for (at, (name, model)) in models.iter().enumerate() {
+        let (other, another) = &models[(at + 1) % models.len()];
+        let start = || remedied(&built_in(name), None).start(Seed(4)).0;
+        let meanwhile = || _ = beginning(another, 4, false);
+        let until = model.until().unwrap_or(Instant::NEVER);
+        let agreed =
+            check(start, meanwhile, until, 20_000).unwrap_or_else(|doubt| panic!("{name} after {other}: {doubt}"));
+        let alone = beginning(model, 4, false).0;
+        assert_eq!((agreed.events, agreed.digest), (alone.events, alone.digest), "{name}");
     }
 }
 

@@ -22,7 +22,7 @@ use crate::words::{did, happened};
 pub struct Agreed {
     /// Events of each.
     pub events: u64,
-    /// The rolling digest at their end.
+    /// The digest over all events and the final states, as [`Outcome::digest`](crate::Outcome).
     pub digest: Digest,
     /// How many times all states of both were compared, beside the digests.
     pub states: u64,
@@ -228,7 +228,7 @@ impl<M: Message> Kept<M> {
         if sim.events() != end.sim.events() || sim.panic() != end.sim.panic() || sim.checkpoint()? != end.checkpoint {
             return Err(self.parted(equal, &sim, last, extent));
         }
-        Ok(Agreed { events: sim.events(), digest: sim.digest(), states: states + 1 })
+        Ok(Agreed { events: sim.events(), digest: end.checkpoint, states: states + 1 })
     }
 
     /// What is to be told when the second run, whose last event is `last`, is known to differ from the first, and `equal` are
@@ -236,9 +236,7 @@ impl<M: Message> Kept<M> {
     fn parted(&self, equal: Option<Pair<M>>, second: &Sim<M>, last: Option<Step>, extent: Extent) -> Doubt {
         let parted = match equal {
             None => Parted::before_anything(&self.copies.kept[0].1.sim, second),
-            Some(pair) => {
-                pair.part(second.events() + 1, extent).unwrap_or_else(|| Parted::but_not_again(second, last))
-            }
+            Some(pair) => pair.part(second.events() + 1, extent).unwrap_or_else(|| Parted::but_not_again(second, last)),
         };
         Doubt::Parted(Box::new(parted))
     }
@@ -361,7 +359,9 @@ impl fmt::Display for Parted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [first, second] = &self.sides;
         match self {
-            Parted { event: 0, .. } => writeln!(out, "not deterministic: the system is another before anything happens")?,
+            Parted { event: 0, .. } => {
+                writeln!(out, "not deterministic: the system is another before anything happens")?
+            }
             Parted { event, repeated: true, .. } => {
                 writeln!(out, "not deterministic: event {event} is the first that differs")?;
                 writeln!(out, "  one run: {first}\n  another: {second}")?;

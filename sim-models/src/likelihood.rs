@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use sim_core::words::happened;
 use sim_core::seed::{mix, name_hash};
+use sim_core::words::happened;
 use sim_core::{Answer, Duration, Entry, Fault, Instant, Judge, Limits, Names, Seed, Sim, Step, run};
 
 use crate::judge::ScenarioJudge;

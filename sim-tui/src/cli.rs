@@ -147,6 +147,9 @@ pub(crate) struct RunArgs {
     /// Prints one line per event: number, time, node, what happened, the operation it was done for.
     #[arg(long)]
     pub(crate) trace: bool,
+    /// Runs it once more in the same process, after something else, and compares the two event by event.
+    #[arg(long)]
+    pub(crate) check_determinism: bool,
     /// Leaves requests that were to begin earlier out of the estimates, such as 10s; they are counted apart.
     #[arg(long, value_name = "DURATION")]
     pub(crate) warmup: Option<Duration>,
@@ -248,6 +251,9 @@ pub(crate) struct ReplayArgs {
     /// Shows one event of the replay, by its number, and how every node stood behind it.
     #[arg(long, value_name = "EVENT", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "no_expect")]
     pub(crate) at: Option<u64>,
+    /// Runs it once more in the same process, after something else, and compares the two event by event.
+    #[arg(long, conflicts_with = "at")]
+    pub(crate) check_determinism: bool,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -7,6 +7,7 @@ mod commands;
 mod compare;
 mod configuration;
 mod demo;
+mod determinism;
 mod diagram;
 mod estimates;
 mod explain;

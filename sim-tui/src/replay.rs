@@ -12,6 +12,7 @@ use sim_models::scenario::{Drift, Model, Replay};
 
 use crate::cli::ReplayArgs;
 use crate::commands;
+use crate::determinism::Checked;
 use crate::interrupt::Interrupt;
 use crate::load::{self, LoadedCase};
 use crate::measures;
@@ -36,6 +37,8 @@ pub(crate) fn command(args: &ReplayArgs, called: &str) -> Result<Report, Bad> {
         return Err(bad!("{} has no \"expect\" to compare with; judge it: {judge}", args.case));
     }
     let model = model(args, &loaded, &case, called)?;
+    let anew = || self::model(args, &loaded, &case, called).expect("it was read just now");
+    let checked = args.check_determinism.then(|| Checked::of(anew, case.seed));
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
     let again = quietly(|| {
@@ -43,11 +46,13 @@ pub(crate) fn command(args: &ReplayArgs, called: &str) -> Result<Report, Bad> {
         again.map_err(|error| loaded.wrong(&error))
     })?;
     let told = Told { args, case: &case, model: &model, again: &again, wall: begun.elapsed(), called };
-    let exit = told.exit();
+    let exit = checked.as_ref().map_or(told.exit(), |checked| checked.exit(told.exit()));
     if args.output.json {
-        return Ok(Report::json(&Value::Object(told.json()), exit));
+        let mut document = told.json();
+        document.extend(checked.iter().map(|checked| ("determinism".to_owned(), checked.json())));
+        return Ok(Report::json(&Value::Object(document), exit));
     }
-    Ok(Report { text: told.text(), exit })
+    Ok(Report { text: told.text() + &checked.as_ref().map(Checked::text).unwrap_or_default(), exit })
 }
 
 /// The scenario inside the case, or the one that is to take its place.

@@ -14,6 +14,7 @@ use sim_models::traffic::{Watch, Watched};
 
 use crate::cli::{RunArgs, What};
 use crate::commands;
+use crate::determinism::Checked;
 use crate::interrupt::Interrupt;
 use crate::load::{self, Loaded};
 use crate::measures::{self, Expecting};
@@ -32,6 +33,12 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
     loaded.warn(&model);
     let model = &*model.of_seed(args.seed);
     args.pictures.check()?;
+    // Before anybody listens for an interrupt, so that one ends the program.
+    let anew = || {
+        let model = load::model(&loaded, &args.what).expect("it was read just now");
+        model.of_seed(args.seed).into_owned()
+    };
+    let checked = args.check_determinism.then(|| Checked::of(anew, args.seed));
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
     let mut watch = args.pictures.are_wanted().then(Watch::default);
@@ -51,11 +58,14 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
     };
     let wall = begun.elapsed();
     let exit = Exit::of_run(run.outcome.verdict).unless(run.outcome.interrupted);
+    let exit = checked.as_ref().map_or(exit, |checked| checked.exit(exit));
     let single = Single::of(&judge, Instant::ZERO + args.warmup.unwrap_or_default(), Confidence::USUAL);
     let told = Told { loaded: &loaded, model, run: &run, single: &single, args, wall, called };
     let mut document = measures::json(&loaded.name, model, &run, wall);
     document.insert("estimates".to_owned(), measures::estimates_json(&single, args.warmup));
+    document.extend(checked.iter().map(|checked| ("determinism".to_owned(), checked.json())));
     let mut text = if args.output.json { String::new() } else { told.text() };
+    text += &checked.as_ref().map(Checked::text).unwrap_or_default();
     if let Some(watch) = watch {
         let page = told.page(&watch.over());
         text += &args.pictures.plots(&page);

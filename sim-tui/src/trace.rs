@@ -4,8 +4,8 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
 use serde::Serialize;
-use sim_core::{Entry, Fate, Fault, Message, Names, Sim, Step};
 use sim_core::words::happened;
+use sim_core::{Entry, Fate, Fault, Message, Names, Sim, Step};
 
 /// An event in words.
 #[derive(Clone, Debug, Serialize)]

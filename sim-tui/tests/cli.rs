@@ -239,6 +239,28 @@ fn exit_codes_are_a_promise() {
 }
 
 #[test]
+fn a_run_and_a_case_are_compared_with_themselves() {
+    let shell = Shell::new();
+    let (case, _) = shell.hunted();
+    let run = ["run", "checkout", "--set", "orders=100"];
+    for words in [&run[..], &["replay", case]] {
+        let plain = shell.json(&[words, &["--json"]].concat());
+        let checked = shell.json(&[words, &["--json", "--check-determinism"]].concat());
+        assert_eq!(checked["determinism"]["agreed"], true, "{checked}");
+        assert_eq!(checked["digest"], plain["digest"]);
+        assert_eq!(checked["verdict"], plain["verdict"]);
+        assert_eq!(plain.get("determinism"), None);
+        let states = checked["determinism"]["states_compared"].as_u64().expect("a count");
+        assert!(states > 4, "{states}");
+    }
+    let said = shell.run(&[&run[..], &["--check-determinism"]].concat());
+    let last = said.out.lines().last().expect("it says something");
+    assert!(last.starts_with("deterministic: ") && last.contains(" events twice in one process, digest "), "{last}");
+    let said = shell.run(&["replay", case, "--check-determinism", "--at", "3"]);
+    assert_eq!(said.code, 2, "{}", said.out);
+}
+
+#[test]
 fn what_is_never_seen_fails_a_hunt_and_not_a_run() {
     let shell = Shell::new();
     shell.write(
