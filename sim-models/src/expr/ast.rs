@@ -214,7 +214,9 @@ impl fmt::Display for Literal {
             Literal::Int(number) => write!(out, "{number}"),
             Literal::Duration(length) => write!(out, "{length}"),
             Literal::Ratio(ratio) => write!(out, "{ratio}"),
-            Literal::Decimal(number) => write!(out, "{number:?}"),
+            // Never with an exponent, which the language does not have, and always with a point.
+            Literal::Decimal(number) if number.fract() == 0.0 => write!(out, "{number}.0"),
+            Literal::Decimal(number) => write!(out, "{number}"),
             Literal::Text(text) => write!(out, "'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
         }
     }

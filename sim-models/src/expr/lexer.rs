@@ -140,8 +140,8 @@ fn number(rest: &str) -> Result<(Token, usize), (usize, String)> {
         return text.parse().map(|r| (Token::Ratio(r), text.len())).map_err(|e| (text.len(), format!("{e}")));
     }
     let text = &rest[..length];
-    let token =
-        if text.contains('.') { text.parse().ok().map(Token::Decimal) } else { text.parse().ok().map(Token::Int) };
+    let decimal = || text.parse().ok().filter(|number: &f64| number.is_finite()).map(Token::Decimal);
+    let token = if text.contains('.') { decimal() } else { text.parse().ok().map(Token::Int) };
     let token = token.filter(|_| !text.ends_with('.'));
     token.map(|token| (token, length)).ok_or_else(|| (length, format!("{text} is no number of 64 bits")))
 }

@@ -379,6 +379,10 @@ mod tests {
         ] {
             check(text, Arithmetic::Floats, text);
         }
+        check("33333333366666661.36", Arithmetic::Floats, "33333333366666660.0");
+        check("0.00000000001 + 2.0", Arithmetic::Floats, "0.00000000001 + 2.0");
+        let endless = format!("{}.0", "9".repeat(400));
+        check(&endless, Arithmetic::Floats, &format!("column 1: {endless} is no number of 64 bits"));
         check("a-b - -  3", Arithmetic::Integers, "a - b - -3");
         check("a - (b - c)", Arithmetic::Integers, "a - (b - c)");
         check("((a)) + (b * c)", Arithmetic::Integers, "a + b * c");
