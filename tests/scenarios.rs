@@ -58,6 +58,10 @@ pub fn remedies(scenario: &Scenario) -> Vec<Option<String>> {
 /// What comes of each seed from 0 on, in the order of seeds, worked out on all cores.
 pub fn over_seeds<T: Send>(seeds: u64, run: impl Fn(Seed) -> T + Sync) -> Vec<T> {
     let workers = thread::available_parallelism().map_or(1, usize::from) as u64;
+    if workers == 1 {
+        // Where there are no threads at all, such as WebAssembly.
+        return (0..seeds).map(|seed| run(Seed(seed))).collect();
+    }
     let run = &run;
     let hand = |worker: u64| move || (worker..seeds).step_by(workers as usize).map(|n| (n, run(Seed(n)))).collect();
     let mut all: Vec<(u64, T)> = thread::scope(|scope| {

@@ -9,9 +9,9 @@ use proptest::sample::Index;
 use sim_core::seed::mix;
 use sim_core::timeline::Budget;
 use sim_core::{
-    Actor, Context, Course, Digest, Duration, Entry, Event, Fate, Goal, Grade, Happening, Instant, Judge, Judged,
-    LastChange, Limits, Message, NodeId, Over, Reached, Retold, Seed, Seen, Sim, Sort, Step, Stop, System, Timeline,
-    Timer, Trace, run,
+    Actor, Context, Course, Digest, Dist, Duration, Entry, Event, Fate, Goal, Grade, Happening, Instant, Judge, Judged,
+    LastChange, Limits, Link, Message, NodeId, Over, Past, Reached, Retold, Seed, Seen, Sim, Sort, Step, Stop, System,
+    Timeline, Timer, Trace, run,
 };
 use sim_models::judge::ScenarioJudge;
 
@@ -131,8 +131,12 @@ fn long_worlds() -> impl Strategy<Value = World> {
 /// From nothing at all to plenty.
 fn budgets() -> impl Strategy<Value = Budget> {
     let bytes = prop_oneof![Just(0), Just(100_000), Just(1_000_000), Just(256 << 20)];
-    (bytes, prop_oneof![Just(1), 2..40u64, Just(128), Just(1024)])
-        .prop_map(|(bytes, spacing)| Budget { bytes, spacing })
+    let events = prop_oneof![2 => Just(u64::MAX), 1 => 0..1500u64];
+    (bytes, prop_oneof![Just(1), 2..40u64, Just(128), Just(1024)], events).prop_map(|(bytes, spacing, events)| Budget {
+        bytes,
+        spacing,
+        events,
+    })
 }
 
 #[derive(Clone, Debug)]
@@ -434,6 +438,71 @@ fn kept(sim: Sim<Msg>, until: Instant, limits: Limits) -> Timeline<Msg, Witness>
     assert_eq!(kept.advance(Goal::default(), watch), Reached::Over);
     assert_eq!(kept.advance(Goal::default(), watch), Reached::Over);
     kept
+}
+
+/// A world whose run has some ten thousand events, most of them on one of two nodes, and some envelopes lost.
+fn busy() -> World {
+    let server = Role::Server { work: Dist::Constant(Duration::from_millis(1)), durable: Has::No };
+    let gap = Dist::Constant(Duration::from_millis(2));
+    let client = Role::Client { server: "svc-1".to_owned(), orders: 1_500, gap };
+    World {
+        nodes: vec![("svc-1".to_owned(), server), ("shop-1".to_owned(), client)],
+        link: Link { loss: "5%".parse().expect("a ratio"), ..Link::default() },
+        timeout: Duration::from_millis(20),
+        faults: vec!["1s..1.1s crash svc-1".to_owned()],
+        audit: Has::No,
+        beats: Has::No,
+        rest: sim_core::Rest::Seed,
+    }
+}
+
+#[test]
+fn what_lies_far_back_is_forgotten_within_a_bound_and_can_still_be_visited() {
+    const KEPT: u64 = 2_048;
+    let world = busy();
+    let all = with_digests(&world, 7);
+    let mut kept = whole(&world, 7, Budget { events: KEPT, ..Budget::default() });
+    let everything = whole(&world, 7, Budget::default());
+    let (past, whole) = (kept.past(), everything.past());
+    assert!(whole.len() > 5_000, "{}", whole.len());
+    assert_eq!(past.len(), whole.len());
+    // Of each list up to 1,023 more stay, and a window is moved on each 1,024 events.
+    let first = past.first();
+    assert!((past.len() - KEPT - 2_048..=past.len() - KEPT).contains(&first), "{first}");
+    assert!(past.bytes() < (KEPT as usize + 4_096) * 64, "{}", past.bytes());
+    for number in 0..=past.len() + 1 {
+        let remembered = whole.step(number).filter(|_| number >= first);
+        assert_eq!(past.step(number), remembered);
+        assert_eq!(past.at(number), remembered.map(|step| step.at));
+    }
+    for number in first..=past.len() {
+        let at = whole.at(number).expect("it happened");
+        assert_eq!(
+            (past.last_until(at), past.last_before(at)),
+            (whole.last_until(at), whole.last_before(at).max(first - 1))
+        );
+        assert_eq!(past.grade(number), whole.grade(number));
+        assert_eq!(past.caused_by(number, past.len()), whole.caused_by(number, past.len()));
+    }
+    for node in [NodeId(0), NodeId(1)] {
+        let later =
+            |past: &Past| past.of_node(node).iter().filter(|it| u64::from(**it) >= first).copied().collect::<Vec<_>>();
+        assert_eq!(later(past), later(whole));
+        let counted = |past: &Past| past.of_node(node).count_between(first, past.len());
+        assert_eq!(counted(past), counted(whole));
+        assert_eq!(past.is_up(node, past.len()), whole.is_up(node, past.len()));
+    }
+    let losses = |past: &Past| past.lost().iter().filter(|lost| u64::from(lost.event) >= first).count();
+    assert_eq!(losses(past), losses(whole));
+    assert!(losses(past) > 20);
+    let cone = |past: &Past| past.future_of(first + 5, || true).expect("nobody said no").iter().collect::<Vec<_>>();
+    assert_eq!(cone(past), cone(whole));
+    let operation = whole.step(first + 5).expect("it happened").cause.operation;
+    let found = |past: &Past| past.of_operation(operation, first..=past.len()).collect::<Vec<_>>();
+    assert_eq!(found(past), found(whole));
+    for event in [0, 1, 777, first - 1, first, first + 1] {
+        check_seek(&mut kept, &all, event);
+    }
 }
 
 fn millis(millis: u64) -> Instant {

@@ -1,4 +1,5 @@
-//! A list that only grows, of which a copy is cheap: a run that goes on can be looked at as it was a moment ago.
+//! A list that grows at its end, of which a copy is cheap: a run that goes on can be looked at as it was a moment ago. What lies
+//! far back can be forgotten.
 
 use std::iter::once;
 use std::ops::Range;
@@ -7,7 +8,10 @@ use std::sync::Arc;
 /// Items of a full block. A copy of a list copies fewer items than this, however long the list is.
 const BLOCK: usize = 1024;
 
-/// An append-only list; copies share its full blocks, and a copy never sees what is put in later.
+/// An append-only list; copies share its full blocks, and a copy never sees what is put in later, or forgotten.
+///
+/// Every item keeps its place for good. One that is [forgotten](Self::forget) is as one that was never there: reading passes
+/// over it.
 ///
 /// ```
 /// use sim_core::Growing;
@@ -20,7 +24,10 @@ const BLOCK: usize = 1024;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Growing<T> {
+    /// Those that are forgotten are empty.
     full: Arc<Vec<Arc<[T]>>>,
+    /// How many of them are.
+    forgotten: usize,
     /// Fewer than [`BLOCK`].
     open: Vec<T>,
 }
@@ -28,7 +35,7 @@ pub struct Growing<T> {
 impl<T: Clone> Growing<T> {
     /// Nothing yet.
     pub fn new() -> Self {
-        Growing { full: Arc::default(), open: Vec::new() }
+        Growing { full: Arc::default(), forgotten: 0, open: Vec::new() }
     }
 
     /// Puts one item at the end.
@@ -45,7 +52,27 @@ impl<T: Clone> Growing<T> {
         self.open.clear();
     }
 
-    /// How many items.
+    /// Forgets the items before that place, in whole blocks: up to 1,023 of them stay.
+    pub fn forget(&mut self, end: usize) {
+        let end = (end / BLOCK).min(self.full.len());
+        if end > self.forgotten {
+            let nothing: Arc<[T]> = Arc::default();
+            Arc::make_mut(&mut self.full)[self.forgotten..end].fill(nothing);
+            self.forgotten = end;
+        }
+    }
+
+    /// The first place that is not forgotten.
+    pub fn first(&self) -> usize {
+        self.forgotten * BLOCK
+    }
+
+    /// How many items are remembered.
+    pub fn remembered(&self) -> usize {
+        self.len() - self.first()
+    }
+
+    /// How many items, those that are forgotten included.
     #[inline]
     pub fn len(&self) -> usize {
         self.full.len() * BLOCK + self.open.len()
@@ -91,18 +118,18 @@ impl<T: Clone> Growing<T> {
     /// The items at these places as the slices they lie in, for a pass that is to be fast; lists that grow together are cut at the
     /// same places. What lies beyond the end is left out.
     pub fn slices(&self, places: Range<usize>) -> impl Iterator<Item = &[T]> {
-        let end = places.end.min(self.len());
-        let blocks = if places.start < end { places.start / BLOCK..end.div_ceil(BLOCK) } else { 0..0 };
+        let (start, end) = (places.start.max(self.first()), places.end.min(self.len()));
+        let blocks = if start < end { start / BLOCK..end.div_ceil(BLOCK) } else { 0..0 };
         blocks.map(move |block| {
             let (begin, block) = (block * BLOCK, self.block(block));
-            &block[places.start.saturating_sub(begin)..(end - begin).min(block.len())]
+            &block[start.saturating_sub(begin)..(end - begin).min(block.len())]
         })
     }
 
     /// The place of the first item for which this is false, when it is true up to some place and false from there on; the
-    /// length, when it is never false.
+    /// length, when it is never false. Of what is forgotten it is taken to be true.
     pub fn partition_point(&self, mut before: impl FnMut(&T) -> bool) -> usize {
-        let block = self.full.partition_point(|block| before(&block[BLOCK - 1]));
+        let block = self.full.partition_point(|block| block.last().is_none_or(&mut before));
         block * BLOCK + self.block(block).partition_point(before)
     }
 

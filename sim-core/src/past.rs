@@ -16,7 +16,8 @@ use crate::time::Instant;
 ///
 /// At most 64 bytes an event, unless a property breaks in it, and some more for each envelope lost. A copy shares all but the
 /// newest thousand of each column with the original and never sees what comes later: it can be handed to another thread. Events
-/// are numbered from 1, and there are at most 2³² − 1.
+/// are numbered from 1, and there are at most 2³² − 1. Events far back can be [forgotten](crate::Budget::events): they keep their numbers, and are as if
+/// they had never been.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
     at: Growing<Instant>,
@@ -320,7 +321,29 @@ impl Past {
         }
     }
 
-    /// How many events.
+    /// Forgets the events before that number, but for up to 1,023 in each list.
+    pub(crate) fn forget(&mut self, before: u64) {
+        fn older<T: Clone>(list: &mut Growing<T>, event: impl Fn(&T) -> u32, before: u64) {
+            list.forget(list.partition_point(|item| u64::from(event(item)) < before));
+        }
+        let place = usize::try_from(before.saturating_sub(1)).unwrap_or(usize::MAX);
+        self.at.forget(place);
+        self.cause.forget(place);
+        self.led.forget(place);
+        self.what.forget(place);
+        let on_nodes = self.nodes.iter_mut().flat_map(|on| on.graded.iter_mut().chain([&mut on.events, &mut on.power]));
+        let indexes = on_nodes.chain(&mut self.sorts).chain(&mut self.graded).chain([&mut self.faults]);
+        indexes.for_each(|list| older(list, |number| *number, before));
+        older(&mut self.lost, |lost| lost.event, before);
+        older(&mut self.power, |power| power.event, before);
+    }
+
+    /// The first event that is remembered.
+    pub fn first(&self) -> u64 {
+        self.at.first() as u64 + 1
+    }
+
+    /// How many events, those that are forgotten included.
     pub fn len(&self) -> u64 {
         self.at.len() as u64
     }
@@ -333,7 +356,7 @@ impl Past {
     /// How many bytes all of it takes, without what lists have in reserve.
     pub fn bytes(&self) -> usize {
         fn of<T: Clone>(list: &Growing<T>) -> usize {
-            list.len() * size_of::<T>()
+            list.remembered() * size_of::<T>()
         }
         let columns = of(&self.at) + of(&self.cause) + of(&self.led) + of(&self.what);
         let on_nodes = self.nodes.iter().flat_map(|node| node.graded.iter().chain([&node.events]));
@@ -480,7 +503,8 @@ impl Past {
     /// `go_on` is asked every few thousand events; `None` when it says no.
     pub fn future_of(&self, number: u64, mut go_on: impl FnMut() -> bool) -> Option<Cone> {
         let mut cone = Cone::around(number, self.len());
-        for (number, led) in (number.saturating_add(1)..).zip(self.led.iter_from(number as usize)) {
+        let after = number.max(self.first() - 1);
+        for (number, led) in (after.saturating_add(1)..).zip(self.led.iter_from(after as usize)) {
             if number % PATIENCE == 0 && !go_on() {
                 return None;
             }
@@ -493,7 +517,7 @@ impl Past {
 
     /// The events of an operation among these, ascending.
     pub fn of_operation(&self, operation: Operation, events: RangeInclusive<u64>) -> impl Iterator<Item = u64> {
-        let first = events.start().saturating_sub(1);
+        let first = events.start().max(&self.first()) - 1;
         let causes = self.cause.slices(first as usize..*events.end() as usize);
         let numbered = causes.scan(first, |before, causes| {
             let first = *before + 1;
@@ -507,7 +531,8 @@ impl Past {
 
     /// The events up to `up_to` that this one sent, set or caused, ascending.
     pub fn caused_by(&self, number: u64, up_to: u64) -> Vec<u64> {
-        let later = (number.saturating_add(1)..=up_to).zip(self.led.iter_from(number as usize));
+        let after = number.max(self.first() - 1);
+        let later = (after.saturating_add(1)..=up_to).zip(self.led.iter_from(after as usize));
         let caused = later.filter(|(_, led)| number > 0 && u64::from(led.by) == number);
         caused.map(|(number, _)| number).collect()
     }

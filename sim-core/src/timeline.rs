@@ -74,6 +74,9 @@ pub struct Budget {
     pub bytes: usize,
     /// Events from one evenly spaced copy to the next, 1,024 by default; twice as many each time that the budget is used up.
     pub spacing: u64,
+    /// Events of which the [`Past`] is kept: all by default. It takes 64 bytes of each, beside the bytes above. Of a longer run
+    /// the last so many are kept, give or take a sixteenth; events before can still be visited and told again.
+    pub events: u64,
 }
 
 /// How far a run goes on.
@@ -230,7 +233,16 @@ impl<M: Message, J: Judge<M> + Clone> Timeline<M, J> {
         let limit = self.gauge.after(step, sim, judge).map(Over::Limit);
         self.over = sim.panic().map(|_| Over::Panicked).or(limit);
         self.copies.pass(&self.live);
+        self.forget(step.number);
         flow
+    }
+
+    /// Forgets what lies too far back, now and then, because every list is looked at for it.
+    fn forget(&mut self, number: u64) {
+        let most = self.copies.budget.events;
+        if number > most && number.is_multiple_of((most / 16).max(1024)) {
+            self.past.forget(number - most + 1);
+        }
     }
 
     fn nothing_before(&mut self, limit: Instant) -> Reached {
@@ -376,9 +388,12 @@ impl<M: Message, J: Judge<M> + Clone> Timeline<M, J> {
             let first = list.partition_point(|event| u64::from(*event) <= from);
             list.iter_from(first).map(|event| u64::from(*event)).take_while(|event| *event <= last).collect()
         };
-        let mut events = of(own);
+        // Any of those that are forgotten can have been one of them.
+        let mut events: Vec<u64> = (from + 1..self.past.first().min(last + 1)).collect();
+        events.append(&mut of(own));
         events.append(&mut of(faults));
         events.sort_unstable();
+        events.dedup();
         events
     }
 
@@ -610,7 +625,7 @@ impl<M: Message, J> Copy for Seen<'_, M, J> {}
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { bytes: 256 << 20, spacing: 1024 }
+        Budget { bytes: 256 << 20, spacing: 1024, events: u64::MAX }
     }
 }
 
@@ -665,7 +680,7 @@ mod tests {
     #[test]
     fn copies_are_evenly_spaced_and_stay_inside_the_budget() {
         for bytes in [0, 50_000, 300_000, 1_000_000, 1 << 30] {
-            let Timeline { copies, .. } = timeline(10_000, Budget { bytes, spacing: 16 });
+            let Timeline { copies, .. } = timeline(10_000, Budget { bytes, spacing: 16, ..Budget::default() });
             assert!(copies.bytes <= bytes / 4 * 3 || copies.even.len() == 1, "{bytes}");
             let step = usize::try_from(copies.spacing).unwrap();
             assert_eq!(events_of(&copies), (0..=10_000).step_by(step).take(copies.even.len()).collect::<Vec<_>>());
@@ -698,7 +713,7 @@ mod tests {
     #[test]
     fn copies_near_the_cursor_follow_it_inside_their_share_of_the_budget() {
         for bytes in [0, 300_000, 2_000_000, 1 << 30] {
-            let mut timeline = timeline(20_000, Budget { bytes, spacing: 4_096 });
+            let mut timeline = timeline(20_000, Budget { bytes, spacing: 4_096, ..Budget::default() });
             for event in (0..20_000).step_by(700).chain([100, 9_000]) {
                 timeline.seek(event);
                 let room = timeline.copies.room(event);

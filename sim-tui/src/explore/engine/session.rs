@@ -63,7 +63,7 @@ pub(super) struct Kept {
 }
 
 /// How much memory copies of a run may take: with a million events beside them it is some 300 MB.
-const COPIES: Budget = Budget { bytes: 192 << 20, spacing: 1024 };
+const COPIES: Budget = Budget { bytes: 192 << 20, spacing: 1024, events: 1 << 23 };
 
 /// How far a run stands: the newest event, and the instant up to which time has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -83,7 +83,7 @@ pub(crate) fn label(run: &RunView, event: u64, short: bool) -> (Ink, String) {
         Grade::Trouble => Ink::Trouble,
         Grade::Quiet | Grade::Notable => Ink::Plain,
     };
-    let Some(step) = past.step(event) else { return (ink, String::new()) };
+    let Some(step) = past.step(event) else { return (ink, "too far back: what it was is no longer kept".to_owned()) };
     let facts = &run.snapshot.facts;
     let of = facts.operation(step.cause.operation);
     let what = match u32::try_from(event).ok().and_then(|event| run.labels.get(&event)) {
