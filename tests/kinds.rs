@@ -59,8 +59,10 @@ const KINDS: &[(&str, &[&str])] = &[
     ("10s rollback shop", &["5s deploy shop v2"]),
     ("10s.. restart shop every 2s", &[]),
     ("10s..20s rush shopper x3", &[]),
+    ("10s..20s skew shopper first 50%", &[]),
+    ("10s..20s skew shopper ends 100%", &[]),
     ("10s..20s buggify odd 100% 50%", &[]),
-    ("10s..20s crash shop before buy.set #500 for 1s", &[]),
+    ("10s..20s crash shop before buy.set #900 for 1s", &[]),
     ("10s..20s crash shop after buy.set 5% for 1s", &[]),
     ("10s..20s pause db at sync #250 for 1s", &[]),
     ("10s..20s crash zone east", &[]),
@@ -74,6 +76,7 @@ const KINDS: &[(&str, &[&str])] = &[
 fn model(lines: &[&str], until: Duration) -> Model {
     let shop = json!({"kind": "service", "replicas": 3, "zones": ["east", "west"], "memory": {"seen": {}}, "endpoints": {"buy": [
         {"set": "seen['now']", "to": "= now"},
+        {"set": "seen[$product]", "to": "$order"},
         {"buggify": "odd", "then": [{"work": "1ms"}]},
         {"work": {"exponential": "5ms"}},
         {"set": "db.orders[$order]", "to": "PAID", "timeout": "300ms", "on": {"else": []}},
@@ -81,7 +84,9 @@ fn model(lines: &[&str], until: Duration) -> Model {
     let scenario = written(&json!({
         "faultline": 1, "name": "kinds", "until": "60s", "network": {"latency": "1ms"},
         "nodes": {"shop": shop, "db": {"kind": "store", "maps": {"orders": {}}, "sync": "2ms"}},
-        "workload": {"shopper": {"rate": "20/s", "for": "55s", "each": "order", "do": [{"call": "shop.buy", "timeout": "1s"}]}},
+        "workload": {"shopper": {"rate": "20/s", "for": "55s", "each": "order", "do": [
+            {"pick": "product", "among": 100, "skew": 1},
+            {"call": "shop.buy", "with": {"product": "$product"}, "timeout": "1s"}]}},
     }));
     let faults = lines.iter().map(|line| line.parse().unwrap_or_else(|error| panic!("{line}: {error}"))).collect();
     let changes = Changes { faults, until: Some(Instant::ZERO + until), ..Changes::default() };

@@ -2,7 +2,8 @@
 //! rare, and what comes all at once.
 
 use faultline_tests::cast::{A, Act, B, EVERY_SECOND, NOTHING, Probe, Say, at, cast, check, ms, run, with};
-use sim_core::{Event, Fault, Happening, Link, Rest, Seed, Stop, System, Timer};
+use serde_json::json;
+use sim_core::{Event, Fault, Happening, Link, Odds, Purpose, Rest, Seed, Stop, System, Timer};
 use sim_models::language::Choices;
 use sim_models::scenario::{Model, Scenario};
 
@@ -191,6 +192,99 @@ fn what_a_place_did_can_be_written_down_as_a_line_of_a_case() {
     assert_eq!(run(&calm, 1).mentioning("path"), ["10ms slow-path 1"]);
 }
 
+// ── Picks ──
+
+/// Picks one of ten a thousand times, ten milliseconds apart.
+const PICKY: Act = |event, cx| {
+    let n = match event {
+        Event::Start(_) => 0,
+        Event::Timer(Timer(n)) => *n,
+        _ => return,
+    };
+    let number = cx.number(Purpose::new("number"), &Odds::new(10, 1.0).expect("sound"));
+    cx.note(format!("picked {number}."));
+    if n < 999 {
+        cx.set(Timer(n + 1), ms(10));
+    }
+};
+
+/// How often each of ten was picked.
+fn picks(faults: &[&str], seed: u64) -> Vec<usize> {
+    let ran = run(&with(cast(&[PICKY]), faults), seed);
+    (1..=10).map(|number| ran.mentioning(&format!("picked {number}.")).len()).collect()
+}
+
+#[test]
+fn a_skew_has_picks_be_extreme_while_it_holds_and_leaves_the_others_as_they_were() {
+    let plain = picks(&[], 1);
+    assert_eq!(plain.iter().sum::<usize>(), 1_000);
+    // A share of 1 / (1 + 1/2 + … + 1/10) = 34.1 %, and a tenth of that: within four standard errors.
+    assert!((282..=401).contains(&plain[0]) && (12..=57).contains(&plain[9]), "{plain:?}");
+    assert_eq!(picks(&["skew a first 100%"], 1)[0], 1_000);
+    assert_eq!(picks(&["skew a last 100%"], 1)[9], 1_000);
+    let ends = picks(&["skew a ends 100%"], 1);
+    assert!(ends[0] + ends[9] == 1_000 && (437..=563).contains(&ends[0]), "{ends:?}");
+    // Half of the 500 picks of the first five seconds, beside those that are 10 anyway.
+    let half = run(&with(cast(&[PICKY]), &["0s..4995ms skew a last 50%"]), 1);
+    let struck = half.sim.touched()[0];
+    assert!((205..=295).contains(&struck), "{struck}");
+    let plain = run(&cast(&[PICKY]), 1);
+    let (skewed, alone) = (half.mentioning("picked"), plain.mentioning("picked"));
+    let others = skewed.iter().zip(&alone).filter(|(skewed, _)| !skewed.contains("picked 10."));
+    assert!(others.clone().all(|(skewed, alone)| skewed == alone), "a pick keeps its dice");
+    assert!(others.count() > 600);
+    assert_eq!(skewed[500..], alone[500..], "it ends");
+    assert_eq!(run(&with(cast(&[NOTHING]), &["skew a first 100%"]), 1).sim.touched(), [0]);
+}
+
+#[test]
+fn of_two_skews_the_first_that_strikes_has_its_way() {
+    let both = picks(&["skew a first 30%", "skew a last 100%"], 1);
+    assert!((242..=358).contains(&both[0]) && both[0] + both[9] == 1_000, "{both:?}");
+}
+
+#[test]
+fn what_was_picked_can_be_written_down_as_a_line_of_a_case() {
+    let mut calm = with(cast(&[PICKY]), &["skew a last 100%", "draw a number #3 7"]);
+    calm.rest(Rest::Calm);
+    let ran = run(&calm, 1);
+    let told = ran.mentioning("picked");
+    assert_eq!((told[1], told[2], told[3]), ("10ms picked 10.", "20ms picked 7.", "30ms picked 10."));
+    let mut beyond = with(cast(&[PICKY]), &["draw a number #1 11"]);
+    beyond.rest(Rest::Calm);
+    assert_eq!(run(&beyond, 1).mentioning("picked")[0], "0s picked 2.", "there is no eleventh, so the middle stays");
+}
+
+#[test]
+fn a_scenario_picks_by_its_odds_and_a_skew_has_them_all_want_one() {
+    let text = |fault: &str| {
+        json!({
+            "faultline": 1, "name": "picks", "until": "60s",
+            "nodes": {"shop": {"kind": "service", "maps": {"sold": {}}, "endpoints": {"buy": [
+                {"set": "sold[$product]", "to": "= value + 1"}, {"reply": "OK"}]}}},
+            "workload": {"user": {"rate": "100/s", "limit": 1000, "each": "order", "do": [
+                {"pick": "product", "among": 4, "skew": 1},
+                {"call": "shop.buy", "with": {"product": "$product"}}]}},
+            "faults": if fault.is_empty() { json!([]) } else { json!([fault]) },
+            "metrics": {"first": {"value": "shop.sold[1]"}, "all": {"value": "shop.sold[1] + shop.sold[2] + shop.sold[3] + shop.sold[4]"}},
+            "properties": {"nobody else": {"never": "shop.sold[1] > 900"}}
+        })
+        .to_string()
+    };
+    assert_eq!(metric(&text(""), "all"), 1_000.0);
+    // 1 / (1 + 1/2 + 1/3 + 1/4) = 48 %, within four standard errors.
+    let first = metric(&text(""), "first");
+    assert!((417.0..=543.0).contains(&first), "{first}");
+    let skewed = metric(&text("skew user first 90%"), "first");
+    // 90 % and 48 % of the rest.
+    assert!((920.0..=976.0).contains(&skewed), "{skewed}");
+    let model = model(&text("skew user first 90%"));
+    let case = model.case(&model.run(Seed(0), Stop::AtViolation));
+    let small = sim_models::shrink::shrink("case.json", &case, 20_000, &mut |_| true).unwrap();
+    let lines: Vec<String> = small.case.faults.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, ["skew user first 90%"]);
+}
+
 // ── Text ──
 
 #[test]
@@ -203,6 +297,10 @@ fn they_print_as_they_are_written() {
         "90s rollback api",
         "1m restart worker every 15s",
         "60s..90s rush shopper x3",
+        "60s..90s skew shopper first 90%",
+        "skew each of s1..s3 ends 50%",
+        "2s.. skew the leader last 1/3",
+        "draw shopper number order/17 #1 5",
         "buggify",
         "buggify slow-* 50% 10%",
         "2s..3s buggify 50%",

@@ -11,6 +11,7 @@ use crate::dice::{Dice, RING, SYNC, TIMER};
 use crate::dist::Dist;
 use crate::id::{NodeId, Sync, Timer};
 use crate::names::Names;
+use crate::odds::{End, Odds};
 use crate::pattern::Pattern;
 use crate::ratio::Ratio;
 use crate::roles::Roles;
@@ -78,8 +79,10 @@ pub(crate) struct Strain {
     /// How many times as often it asks, and how often that was looked at.
     pub(crate) rush: Factor,
     pub(crate) rushes: u32,
-    /// The faults that had a place do what is rare.
-    pub(crate) bugged: Vec<u32>,
+    /// What has its picks be extreme.
+    pub(crate) skews: Vec<(u32, End, Ratio)>,
+    /// The faults that had a place do what is rare, or a pick be extreme.
+    pub(crate) struck: Vec<u32>,
 }
 
 /// The wall clock of a node, while it handles one event.
@@ -99,7 +102,8 @@ impl WallClock<'_> {
 
 impl Strain {
     pub(crate) const fn new(factor: Factor, rush: Factor) -> Self {
-        Strain { factor, works: 0, looked: Cell::new(false), rush, rushes: 0, bugged: Vec::new() }
+        let looked = Cell::new(false);
+        Strain { factor, works: 0, looked, rush, rushes: 0, skews: Vec::new(), struck: Vec::new() }
     }
 }
 
@@ -201,7 +205,7 @@ impl<'a, M: Message> Context<'a, M> {
         // Asked whether or not it can fire, so that a line of a case may answer, and means the same passage under any schedule.
         let yes = self.dice.chance(self.node, self.cause.then(key), BUGGIFY, fires);
         if yes {
-            self.strain.bugged.extend(fault);
+            self.strain.struck.extend(fault);
         }
         yes
     }
@@ -215,6 +219,14 @@ impl<'a, M: Message> Context<'a, M> {
     #[inline]
     pub fn below(&mut self, purpose: Purpose, bound: u64) -> u64 {
         self.dice.below(self.node, self.cause, purpose, bound)
+    }
+
+    /// A whole number by its odds, drawn for this purpose and cause: which key is asked for, how much comes at once. A `skew` fault
+    /// has it be an extreme one.
+    pub fn number(&mut self, purpose: Purpose, odds: &Odds) -> u64 {
+        let (number, fault) = self.dice.number(self.node, self.cause, purpose, odds, &self.strain.skews);
+        self.strain.struck.extend(fault);
+        number
     }
 
     /// One of these nodes, all alike, drawn for this purpose and cause; `None` when there is none.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dist::Dist;
 use crate::id::{Kind, NodeId};
+use crate::odds::{End, Odds};
 use crate::ratio::Ratio;
 use crate::seed::{Cause, Operation, Ordinals, Purpose, Seed, letter_key, mix, name_hash};
 use crate::time::Duration;
@@ -67,6 +68,7 @@ pub(crate) enum Ruling {
     Keep,
     Length(Duration),
     Chance(bool),
+    Number(u64),
     Name(String),
 }
 
@@ -126,6 +128,8 @@ const CALM: u64 = 1 << 63;
 pub(crate) const TIMER: u64 = name_hash("timer");
 pub(crate) const SYNC: u64 = name_hash("sync");
 pub(crate) const RING: u64 = name_hash("ring");
+
+const SKEW: Purpose = Purpose::new("skew");
 
 impl Dice {
     pub(crate) fn new(
@@ -330,6 +334,31 @@ impl Dice {
         let calm = |calm: u64| Answer::Number(((u128::from(calm) * u128::from(bound)) >> 64) as u64);
         self.note(purpose, cause, drawn, Answer::Number(number), calm);
         number
+    }
+
+    /// A whole number by its odds, or at an end when one of these skews strikes; and the fault of that one.
+    pub(crate) fn number(
+        &mut self,
+        node: NodeId,
+        cause: Cause,
+        purpose: Purpose,
+        odds: &Odds,
+        skews: &[(u32, End, Ratio)],
+    ) -> (u64, Option<u32>) {
+        let ruled = self.rule_draw(node, cause, purpose, |ruling| match ruling {
+            Ruling::Number(number) => (1..=odds.count()).contains(number).then_some(*number),
+            _ => None,
+        });
+        let drawn = self.bits(node, cause, purpose);
+        // One number more for whatever skews there are, and only then: the pick itself keeps its own.
+        let chance = if self.is_calm() { CALM } else { mix(drawn.1, SKEW.key()) };
+        let struck = skews.iter().find(|(_, _, ratio)| ruled.is_none() && ratio.hit(chance));
+        let number = match struck {
+            Some((_, end, _)) => odds.at(*end, mix(chance, 1)),
+            None => ruled.unwrap_or_else(|| odds.sample(drawn.1)),
+        };
+        self.note(purpose, cause, drawn, Answer::Number(number), |calm| Answer::Number(odds.sample(calm)));
+        (number, struck.map(|(fault, _, _)| *fault))
     }
 
     /// One of several nodes; `name` tells what a line of the case calls each.

@@ -114,6 +114,7 @@ pub const GENERAL: &[(&str, &[&str])] = &[
     ("rollback", &["rollback NODE"]),
     ("restart", &["restart NODE every 1s..60s"]),
     ("rush", &["rush CLIENT x2..x20 for 1s..30s"]),
+    ("skew", &["skew CLIENT first 10%..100% for 1s..30s", "skew CLIENT ends 10%..100% for 1s..30s"]),
     ("buggify", &["buggify"]),
 ];
 

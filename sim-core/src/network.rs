@@ -528,7 +528,7 @@ impl Weather {
                 return self.clogged(of, Fate::ArrivesTwice(first, *after), faults, blame);
             }
             Some(Ruling::Keep) => return (Fate::Arrives(self.delayed(asked, &mut blame)), blame).into(),
-            Some(Ruling::Length(_) | Ruling::Chance(_) | Ruling::Name(_)) | None => {}
+            Some(Ruling::Length(_) | Ruling::Chance(_) | Ruling::Number(_) | Ruling::Name(_)) | None => {}
         }
         if let Some(fault) = self.cut(of, faults) {
             return (Fate::Cut, Some(fault)).into();

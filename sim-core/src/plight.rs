@@ -5,6 +5,8 @@
 use crate::amount::Factor;
 use crate::clock::{Clocks, Wrong};
 use crate::fault::{ClockError, DiskIll};
+use crate::odds::End;
+use crate::ratio::Ratio;
 use crate::time::Instant;
 
 /// What a fault does to a node that stays up.
@@ -14,6 +16,7 @@ pub(crate) enum Ailment {
     Slow(Factor),
     /// It asks that many times as often.
     Rush(Factor),
+    Skew(End, Ratio),
     Clock(ClockError),
     Disk(DiskIll),
 }
@@ -34,6 +37,7 @@ pub(crate) struct Plight<T> {
     pub(crate) waiting: Vec<T>,
     slow: Vec<(u32, Factor)>,
     rush: Vec<(u32, Factor)>,
+    pub(crate) skews: Vec<(u32, End, Ratio)>,
     wrongs: Vec<Wrong>,
     ills: Vec<(u32, DiskIll)>,
     /// Faults that will misdirect one record each, with what says whither.
@@ -51,6 +55,7 @@ impl<T> Plight<T> {
             waiting: Vec::new(),
             slow: Vec::new(),
             rush: Vec::new(),
+            skews: Vec::new(),
             wrongs: Vec::new(),
             ills: Vec::new(),
             armed: Vec::new(),
@@ -66,6 +71,7 @@ impl<T> Plight<T> {
             Ailment::Disk(ill) => insert(&mut self.ills, (fault, ill), |(fault, _)| *fault),
             Ailment::Slow(factor) => insert(&mut self.slow, (fault, factor), |(fault, _)| *fault),
             Ailment::Rush(factor) => insert(&mut self.rush, (fault, factor), |(fault, _)| *fault),
+            Ailment::Skew(end, ratio) => insert(&mut self.skews, (fault, end, ratio), |(fault, _, _)| *fault),
             Ailment::Clock(error) => {
                 insert(&mut self.wrongs, Wrong { fault, since: now, until: harm.until, error }, |wrong| wrong.fault);
                 self.clocks.turn(now, &self.wrongs);
@@ -80,6 +86,7 @@ impl<T> Plight<T> {
             Ailment::Disk(_) => remove(&mut self.ills, |(it, _)| *it == fault),
             Ailment::Slow(_) => remove(&mut self.slow, |(it, _)| *it == fault),
             Ailment::Rush(_) => remove(&mut self.rush, |(it, _)| *it == fault),
+            Ailment::Skew(..) => remove(&mut self.skews, |(it, _, _)| *it == fault),
             // What it has come to stays.
             Ailment::Clock(ClockError::Smear(_)) => {}
             Ailment::Clock(_) => {

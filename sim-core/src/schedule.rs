@@ -636,6 +636,7 @@ fn about(verb: &Verb) -> String {
         Verb::Deploy { target, version, .. } => format!("deploy {target} {version}"),
         Verb::Rollback { target } => format!("rollback {target}"),
         Verb::Rush { target, .. } => format!("rush {target}"),
+        Verb::Skew { target, .. } => format!("skew {target}"),
         Verb::Buggify { sites, .. } => format!("buggify {}", sites.as_ref().map_or("*", Pattern::as_str)),
         Verb::Pause { target } => format!("pause {target}"),
         Verb::Slow { target, .. } => format!("slow {target}"),
@@ -692,6 +693,7 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         | Verb::Deploy { .. }
         | Verb::Rollback { .. }
         | Verb::Rush { .. }
+        | Verb::Skew { .. }
         | Verb::Buggify { .. }
         | Verb::Pause { .. }
         | Verb::Slow { .. }
@@ -743,6 +745,7 @@ fn blow(verb: &Verb) -> Option<Blow> {
         Verb::Deploy { version, .. } => Blow::Recycle(Recycle::To(name_hash(version.as_str()))),
         Verb::Rollback { .. } => Blow::Recycle(Recycle::Back),
         Verb::Rush { factor, .. } => Blow::Ails(Ailment::Rush(*factor)),
+        Verb::Skew { towards, ratio, .. } => Blow::Ails(Ailment::Skew(*towards, *ratio)),
         Verb::Pause { .. } => Blow::Ails(Ailment::Pause),
         Verb::Slow { factor, .. } => Blow::Ails(Ailment::Slow(*factor)),
         Verb::Clock { error, .. } => Blow::Ails(Ailment::Clock(*error)),
@@ -863,6 +866,7 @@ pub(crate) fn answer(decision: &Decision) -> Ruling {
             Value::Length(length) => Ruling::Length(*length),
             Value::Yes => Ruling::Chance(true),
             Value::No => Ruling::Chance(false),
+            Value::Number(number) => Ruling::Number(*number),
             Value::Choice(name) => Ruling::Name(name.as_str().to_owned()),
         },
     }

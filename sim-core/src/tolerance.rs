@@ -266,6 +266,7 @@ fn burden(verb: &Verb) -> Burden {
         | Verb::Clog { .. }
         | Verb::Slow { .. }
         | Verb::Rush { .. }
+        | Verb::Skew { .. }
         | Verb::Buggify { .. }
         | Verb::Clock { .. } => NOTHING,
     }

@@ -167,7 +167,7 @@ fn answered(answer: Answer) -> Said {
 impl Decided {
     /// Whether the answer is not the default, and a line can say it. What a fault of the schedule cut stands there.
     pub fn is_odd(&self) -> bool {
-        self.said != self.calm && !matches!(self.said, Said::Cut | Said::Number(_))
+        self.said != self.calm && self.said != Said::Cut
     }
 
     /// What a draw was for.
@@ -259,7 +259,8 @@ impl Question {
             Said::Late(after) => self.text(program, "late", &after.to_string()),
             Said::Twice(second) => self.text(program, "twice", &second.to_string()),
             Said::Lost => self.text(program, "drop", ""),
-            Said::Cut | Said::Number(_) => return None,
+            Said::Number(number) => self.text(program, "draw", &number.to_string()),
+            Said::Cut => return None,
         };
         // What the grammar cannot say (a name that is a word of its own) stays with calm.
         text.parse().ok()

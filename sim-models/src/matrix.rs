@@ -30,6 +30,8 @@ pub enum Company {
     Alone,
     /// It loses power for a second, while the trouble holds or after it.
     PowerLoss,
+    /// It loses power for a second as one of its syncs begins, while the trouble holds: at each third.
+    PowerLossInSync,
     /// It is deployed as the run begins.
     Deploy,
 }
@@ -102,11 +104,15 @@ pub fn troubles() -> Vec<Trouble> {
 
 /// What a disk has lost or spoilt shows when its node reads it again.
 fn company(name: &str) -> Company {
-    const READ_AGAIN: [&str; 6] = ["fsync-fails", "fsync-lies", "torn-write", "bit-rot", "misdirected", "read-error"];
+    const READ_AGAIN: [&str; 5] = ["fsync-fails", "fsync-lies", "bit-rot", "misdirected", "read-error"];
     if name == "rollback" {
         return Company::Deploy;
     }
     let of_disk = name.strip_prefix("disk ");
+    if of_disk == Some("torn-write") {
+        // Only a write under way can be torn.
+        return Company::PowerLossInSync;
+    }
     if of_disk.is_some_and(|ill| READ_AGAIN.contains(&ill)) { Company::PowerLoss } else { Company::Alone }
 }
 
@@ -130,13 +136,27 @@ fn losses(trouble: &[Fault]) -> Vec<Fault> {
     trouble.iter().filter_map(loss).collect()
 }
 
-/// The deploys that go with some trouble.
-fn deploys(trouble: &[Fault]) -> Vec<Fault> {
-    let deploy = |fault: &Fault| match fault {
-        Fault::Timed(timed) => format!("0s deploy {} v2", timed.verb.target()?).parse().ok(),
+/// The lines that go with some trouble, each worked out from one of its timed ones.
+fn lines(trouble: &[Fault], line: impl Fn(&Timed) -> Option<String>) -> Vec<Fault> {
+    let company = |fault: &Fault| match fault {
+        Fault::Timed(timed) => line(timed)?.parse().ok(),
         Fault::Decision(_) => None,
     };
-    trouble.iter().filter_map(deploy).collect()
+    trouble.iter().filter_map(company).collect()
+}
+
+/// The deploys that go with some trouble.
+fn deploys(trouble: &[Fault]) -> Vec<Fault> {
+    lines(trouble, |timed| Some(format!("0s deploy {} v2", timed.verb.target()?)))
+}
+
+/// The power losses at syncs that go with some trouble.
+fn losses_in_sync(trouble: &[Fault]) -> Vec<Fault> {
+    let until = |timed: &Timed| timed.when.end().map(|end| end.to_string()).unwrap_or_default();
+    lines(trouble, |timed| {
+        let (begin, target) = (timed.when.begin(), timed.verb.target()?);
+        Some(format!("{begin}..{} power-loss {target} at sync 1/3 for 1s", until(timed)))
+    })
 }
 
 /// The words of a line that say what it does.
@@ -164,12 +184,12 @@ pub fn row(model: &Model, troubles: &[Trouble], seed: Seed) -> Vec<Cell> {
             heal: Heal::All,
         };
         let drawn = nemesis.draw(seed, model.faults(), &cast);
+        let with = |company: Vec<Fault>| (fails(&company).0, company);
         let (fails_anyway, company) = match trouble.company {
             Company::Alone => (fails_alone, Vec::new()),
-            Company::PowerLoss | Company::Deploy => {
-                let with = if trouble.company == Company::Deploy { deploys(&drawn) } else { losses(&drawn) };
-                (fails(&with).0, with)
-            }
+            Company::PowerLoss => with(losses(&drawn)),
+            Company::PowerLossInSync => with(losses_in_sync(&drawn)),
+            Company::Deploy => with(deploys(&drawn)),
         };
         let (fails, touched, _) = fails(&[&drawn[..], &company].concat());
         let struck = touched.iter().skip(own).take(drawn.len()).any(|times| *times > 0);

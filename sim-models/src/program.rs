@@ -5,7 +5,7 @@
 
 use sim_core::nemesis::Nemesis;
 use sim_core::tolerance::{Cast, Member};
-use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Operation, Point, Ratio};
+use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Odds, Operation, Point, Ratio};
 
 use crate::expr::Expr;
 use crate::value::Value;
@@ -411,6 +411,7 @@ impl Verb {
             | Verb::Switch { .. }
             | Verb::Chance { .. }
             | Verb::Buggify { .. }
+            | Verb::Pick { .. }
             | Verb::ForEach { .. } => false,
         }
     }
@@ -541,6 +542,13 @@ pub enum Verb {
         then: BlockRef,
         /// When not.
         otherwise: BlockRef,
+    },
+    /// One of so many, under its number.
+    Pick {
+        /// Holds the number.
+        slot: Slot,
+        /// How often each is picked.
+        odds: Odds,
     },
     /// For each key of a list.
     ForEach {

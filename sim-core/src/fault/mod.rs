@@ -26,6 +26,7 @@ pub use error::{FaultError, FaultErrorKind};
 pub use table::{TRIGGERS, VERBS, VerbEntry, reference};
 
 pub use crate::amount::{Bandwidth, Factor, Rate, Shift};
+use crate::odds::End;
 use crate::pattern::{Label, Name, NameRange, Pattern, nearest};
 use crate::ratio::Ratio;
 use crate::time::{Duration, Instant};
@@ -256,6 +257,15 @@ pub enum Verb {
         target: Target,
         /// How many times.
         factor: Factor,
+    },
+    /// `skew shopper first 90%`: what nodes pick is, with a chance, at an end of what they pick from.
+    Skew {
+        /// The nodes.
+        target: Target,
+        /// Which end.
+        towards: End,
+        /// How often.
+        ratio: Ratio,
     },
     /// `buggify slow-path 25% 25%`: places in programs where they may do what is allowed and rare.
     Buggify {
@@ -528,6 +538,8 @@ pub enum Value {
     Yes,
     /// `no`: it does not.
     No,
+    /// A number that is picked.
+    Number(u64),
     /// The one that is chosen of several.
     Choice(Name),
 }
@@ -576,6 +588,7 @@ impl Fault {
             | Verb::Deploy { .. }
             | Verb::Rollback { .. }
             | Verb::Rush { .. }
+            | Verb::Skew { .. }
             | Verb::Buggify { .. } => return false,
         };
         !self.is_off() && target.nodes().is_none_or(|nodes| nodes.covers(node, zone))
@@ -713,7 +726,8 @@ impl Verb {
             Verb::Loss { ratio, .. }
             | Verb::Duplicate { ratio, .. }
             | Verb::Corrupt { ratio, .. }
-            | Verb::Refuse { ratio, .. } => ratio.is_zero(),
+            | Verb::Refuse { ratio, .. }
+            | Verb::Skew { ratio, .. } => ratio.is_zero(),
             Verb::Delay { ratio, more, spread, .. } => ratio.is_zero() || more.is_zero() && spread.is_zero(),
             Verb::BurstLoss { ratio, bad, rest, .. } => (ratio.is_zero() || bad.is_zero()) && rest.is_zero(),
             Verb::Slow { factor, .. } | Verb::Rush { factor, .. } => *factor == Factor::ONE,
@@ -773,6 +787,7 @@ impl Verb {
             | Verb::Deploy { .. }
             | Verb::Rollback { .. }
             | Verb::Rush { .. }
+            | Verb::Skew { .. }
             | Verb::Buggify { .. }
             | Verb::Pause { .. }
             | Verb::Slow { .. }
@@ -802,6 +817,7 @@ impl Verb {
             | Verb::Deploy { .. }
             | Verb::Rollback { .. }
             | Verb::Rush { .. }
+            | Verb::Skew { .. }
             | Verb::Buggify { .. }
             | Verb::Pause { .. }
             | Verb::Slow { .. }
@@ -820,6 +836,7 @@ impl Verb {
             | Verb::Deploy { target, .. }
             | Verb::Rollback { target }
             | Verb::Rush { target, .. }
+            | Verb::Skew { target, .. }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }
@@ -862,6 +879,7 @@ impl Verb {
             | Verb::Deploy { target, .. }
             | Verb::Rollback { target }
             | Verb::Rush { target, .. }
+            | Verb::Skew { target, .. }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }

@@ -12,6 +12,7 @@ use super::{
     LinkName, LinkPattern, Nodes, Nth, OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger,
     VERBS, Value, Verb, VerbEntry, When,
 };
+use crate::odds::End;
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
 use crate::ratio::{Ratio, RatioError};
 use crate::time::{Duration, DurationError, Instant};
@@ -622,6 +623,18 @@ impl<'a> Parser<'a> {
         Ok(Verb::Rush { target, factor })
     }
 
+    /// `skew NODE first | last | ends SHARE`
+    pub(super) fn skew(&mut self) -> Read<Verb> {
+        let target = self.target()?;
+        let towards = match () {
+            () if self.accept("first") => End::First,
+            () if self.accept("last") => End::Last,
+            () if self.accept("ends") => End::Ends,
+            () => return Err(self.wanted("\"first\", \"last\" or \"ends\"")),
+        };
+        Ok(Verb::Skew { target, towards, ratio: self.ratio()? })
+    }
+
     /// `buggify [SITE] [SHARE [SHARE]]`
     pub(super) fn buggify(&mut self) -> Read<Verb> {
         let sites: Option<Pattern> = self.peek().text.parse().ok();
@@ -804,8 +817,14 @@ impl<'a> Parser<'a> {
             return Ok(Value::No);
         }
         match self.peek().shape {
-            Shape::Number => self.length().map(Value::Length),
-            _ => self.name("a value (a length such as 1.4s, yes, no, or a name)").map(Value::Choice),
+            Shape::Number => {
+                // Zero is a length in any unit, and needs none.
+                let plain = self.peek().text.parse().ok().filter(|number| *number > 0);
+                let Some(number) = plain else { return self.length().map(Value::Length) };
+                self.take();
+                Ok(Value::Number(number))
+            }
+            _ => self.name("a value (a length such as 1.4s, a number, yes, no, or a name)").map(Value::Choice),
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     BUGGIFY, ClockError, Decision, Disk, DiskIll, Fault, Flight, Full, Groups, Jam, LinkName, LinkPattern, Nodes, Nth,
     OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger, Value, Verb, When,
 };
+use crate::odds::End;
 use crate::pattern::{Label, Pattern};
 use crate::ratio::Ratio;
 use crate::time::Duration;
@@ -121,6 +122,14 @@ impl Display for Verb {
             }
             Verb::Rollback { target } => write!(out, "rollback {target}"),
             Verb::Rush { target, factor } => write!(out, "rush {target} {factor}"),
+            Verb::Skew { target, towards, ratio } => {
+                let towards = match towards {
+                    End::First => "first",
+                    End::Last => "last",
+                    End::Ends => "ends",
+                };
+                write!(out, "skew {target} {towards} {ratio}")
+            }
             Verb::Buggify { sites, live, fires } => {
                 out.write_str("buggify")?;
                 optional(out, " ", sites.as_ref())?;
@@ -324,6 +333,7 @@ impl Display for Value {
             Value::Length(length) => length.fmt(out),
             Value::Yes => out.write_str("yes"),
             Value::No => out.write_str("no"),
+            Value::Number(number) => write!(out, "{number}"),
             Value::Choice(name) => name.fmt(out),
         }
     }

@@ -207,7 +207,7 @@ fn a_mistake_is_named_with_its_place_and_what_would_be_right() {
         "kill",
         8,
         "\"kill\" is not a fault; faults are partition, cut, loss, burst-loss, delay, duplicate, corrupt, bandwidth, refuse, swizzle, clog, crash, \
-         power-loss, stop, pause, slow, clock, disk, deploy, rollback, restart, rush, buggify, drop, late, twice, keep, draw",
+         power-loss, stop, pause, slow, clock, disk, deploy, rollback, restart, rush, skew, buggify, drop, late, twice, keep, draw",
     );
     refused("  pausee db", "pausee", 3, "\"pausee\" is not a fault; did you mean \"pause\"?");
     refused("", "", 1, "there is no fault here; write one, such as \"3s..8s crash db\"");
@@ -354,7 +354,7 @@ fn a_time_must_have_a_beginning_and_what_holds_an_end() {
         "",
         3,
         "a fault is missing after the time; faults are partition, cut, loss, burst-loss, delay, duplicate, corrupt, bandwidth, refuse, swizzle, clog, \
-         crash, power-loss, stop, pause, slow, clock, disk, deploy, rollback, restart, rush, buggify, drop, late, twice, keep, draw",
+         crash, power-loss, stop, pause, slow, clock, disk, deploy, rollback, restart, rush, skew, buggify, drop, late, twice, keep, draw",
     );
     refused(
         "1s.. drop a->b x #1",
@@ -631,6 +631,8 @@ fn verbs() -> impl Strategy<Value = Verb> {
         }),
         (targets(), 1..=1_000_000u64)
             .prop_map(|(target, times)| Verb::Rush { target, factor: Factor::new(times).unwrap() }),
+        (targets(), prop::sample::select(vec![End::First, End::Last, End::Ends]), ratios())
+            .prop_map(|(target, towards, ratio)| Verb::Skew { target, towards, ratio }),
         (prop::option::of(patterns()), ratios(), ratios()).prop_map(|(sites, live, fires)| Verb::Buggify {
             sites,
             live,
@@ -688,7 +690,13 @@ fn nths() -> impl Strategy<Value = Nth> {
 }
 
 fn values() -> impl Strategy<Value = Value> {
-    prop_oneof![durations().prop_map(Value::Length), Just(Value::Yes), Just(Value::No), names().prop_map(Value::Choice)]
+    prop_oneof![
+        durations().prop_map(Value::Length),
+        (1..=u64::MAX).prop_map(Value::Number),
+        Just(Value::Yes),
+        Just(Value::No),
+        names().prop_map(Value::Choice)
+    ]
 }
 
 fn decisions() -> impl Strategy<Value = Decision> {

@@ -206,7 +206,7 @@ impl<M: Message> Sim<M> {
         let (now, wall, strain) = match plight {
             None => (clock.monotonic(self.now), clock.wall(self.now), Strain::new(Factor::ONE, Factor::ONE)),
             Some(plight) => {
-                let strain = Strain::new(plight.factor(), plight.rush());
+                let strain = Strain { skews: plight.skews.clone(), ..Strain::new(plight.factor(), plight.rush()) };
                 (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now), strain)
             }
         };
@@ -238,9 +238,9 @@ impl<M: Message> Sim<M> {
         };
         let actor = &mut this.actor;
         let outcome = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx)));
-        let bugged = std::mem::take(&mut cx.strain.bugged);
+        let struck = std::mem::take(&mut cx.strain.struck);
         let (works, rushes, looked) = (cx.strain.works, cx.strain.rushes, cx.strain.looked.get());
-        self.weather.touch(bugged.into_iter());
+        self.weather.touch(struck.into_iter());
         if let Some(plight) = plight {
             if rushes > 0 {
                 self.weather.touch(plight.rushed_by());

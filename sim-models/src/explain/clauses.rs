@@ -185,6 +185,7 @@ fn drawn(node: &str, purpose: &str, it: &Decided, story: &Story<'_>) -> String {
         (Said::Chance(true), _) => format!("at {node} a chance comes true"),
         (Said::Chance(false), _) => format!("at {node} a chance does not come true"),
         (Said::Node(chosen), _) => format!("{node} chooses {}", story.name(chosen)),
+        (Said::Number(number), "number") => format!("{node} picks {number}"),
         _ => format!("{node} draws for {purpose}"),
     }
 }

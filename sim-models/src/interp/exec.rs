@@ -7,7 +7,7 @@
 use sim_core::{Cause, Dist, Duration, Passing};
 
 use super::cells::uses_names;
-use super::service::{CHANCE, Cx, Service, WAIT, WORK};
+use super::service::{CHANCE, Cx, NUMBER, Service, WAIT, WORK};
 use super::thread::{Alarm, Around, Env, Fan, Frame, Origin, Role, Thread};
 use crate::expr::{EvalError, Expr};
 use crate::message::{Extra, FactChange, Names, Note, Outcome};
@@ -301,6 +301,13 @@ impl Service {
                 cx.because(cause);
                 let happens = cx.buggify(site);
                 self.enter(key, if happens { *then } else { *otherwise })
+            }
+            Verb::Pick { slot, odds } => {
+                let cause = self.cause_of(key, reference, step);
+                cx.because(cause);
+                let number = cx.number(NUMBER, odds);
+                self.env(key).set(*slot, Value::Int(number as i64));
+                Next::Go
             }
             Verb::ForEach { item, list, body, at_once } => self.for_each(key, *item, *list, *body, *at_once),
             Verb::Background(body) => {

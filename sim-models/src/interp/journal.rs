@@ -71,6 +71,16 @@ struct Record {
     facts: Vec<FactChange>,
 }
 
+/// What can be read of a record.
+#[derive(Debug, PartialEq)]
+enum Legible {
+    Whole(Record),
+    /// Its first cells, before it made no sense any more: a store without a checksum has no way to know that the rest was to be
+    /// changed with them.
+    Begun(Record),
+    Not,
+}
+
 /// What a start finds.
 pub(super) struct Found {
     pub(super) maps: BTreeMap<MapRef, Cells>,
@@ -186,9 +196,13 @@ impl Journal {
 
     /// Reads the file again, for these maps; facts up to that number are known.
     pub(super) fn read(&mut self, files: &Files, maps: &[MapRef], told: u64) -> Found {
-        let all: Vec<Option<Record>> = files.records(FILE).map(|bytes| Record::read(bytes, self.checksum)).collect();
-        let is_holed = all.iter().any(Option::is_none);
-        let mut records: Vec<Record> = all.into_iter().flatten().collect();
+        let all: Vec<Legible> = files.records(FILE).map(|bytes| Record::read(bytes, self.checksum)).collect();
+        let is_holed = all.iter().any(|read| !matches!(read, Legible::Whole(_)));
+        let legible = |read| match read {
+            Legible::Whole(record) | Legible::Begun(record) => Some(record),
+            Legible::Not => None,
+        };
+        let mut records: Vec<Record> = all.into_iter().filter_map(legible).collect();
         if self.checksum {
             // What was misdirected is known by its number.
             records.sort_by_key(|record| record.number);
@@ -252,23 +266,32 @@ impl Record {
         out
     }
 
-    /// None of what makes no sense, or has another checksum.
-    fn read(bytes: &[u8], checksum: bool) -> Option<Record> {
-        let body = if checksum {
-            let (body, expected) = bytes.split_at(bytes.len().checked_sub(8)?);
-            (sum(body).to_le_bytes() == expected).then_some(body)?
-        } else {
-            bytes
-        };
-        let mut rest = Bytes(body);
-        let number = rest.u64()?;
-        let cells = rest.several(|rest| {
-            let place = (MapRef(rest.u16()?), rest.value()?);
-            let cell = if rest.flag()? { Some(rest.cell()?) } else { None };
-            Some((place, cell))
-        })?;
-        let facts = rest.several(|rest| Some((FactRef(rest.u16()?), rest.value()?, rest.u64()? as i64)))?;
-        rest.0.is_empty().then_some(Record { number, cells, facts })
+    /// With a checksum, nothing of what has another one; without, as many cells as make sense.
+    fn read(bytes: &[u8], checksum: bool) -> Legible {
+        if !checksum {
+            return Record::believed(bytes);
+        }
+        let Some((body, expected)) = bytes.split_last_chunk::<8>() else { return Legible::Not };
+        if sum(body).to_le_bytes() == *expected { Record::believed(body) } else { Legible::Not }
+    }
+
+    fn believed(bytes: &[u8]) -> Legible {
+        let mut rest = Bytes(bytes);
+        let (Some(number), Some(count)) = (rest.u64(), rest.u32()) else { return Legible::Not };
+        let mut cells = Vec::new();
+        while (cells.len() as u32) < count
+            && let Some(cell) = rest.placed()
+        {
+            cells.push(cell);
+        }
+        let is_begun = cells.len() as u32 == count;
+        let fact = |rest: &mut Bytes<'_>| Some((FactRef(rest.u16()?), rest.value()?, rest.u64()? as i64));
+        match rest.several(fact).filter(|_| is_begun && rest.0.is_empty()) {
+            Some(facts) => Legible::Whole(Record { number, cells, facts }),
+            None if cells.is_empty() => Legible::Not,
+            // Its number may be anything, and counts for nothing.
+            None => Legible::Begun(Record { number: 0, cells, facts: Vec::new() }),
+        }
     }
 }
 
@@ -367,6 +390,12 @@ impl<'b> Bytes<'b> {
         }
     }
 
+    fn placed(&mut self) -> Option<(Place, Option<Cell>)> {
+        let place = (MapRef(self.u16()?), self.value()?);
+        let cell = if self.flag()? { Some(self.cell()?) } else { None };
+        Some((place, cell))
+    }
+
     fn cell(&mut self) -> Option<Cell> {
         let (value, version, set_at) = (self.value()?, self.u64()?, Instant::from_nanos(self.u64()?));
         let outcome = match self.byte()? {
@@ -407,7 +436,7 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         for checksum in [true, false] {
-            assert_eq!(Record::read(&record().bytes(checksum), checksum), Some(record()));
+            assert_eq!(Record::read(&record().bytes(checksum), checksum), Legible::Whole(record()));
         }
     }
 
@@ -417,10 +446,10 @@ mod tests {
         for bit in 0..whole.len() * 8 {
             let mut rotten = whole.clone();
             rotten[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Record::read(&rotten, true), None, "bit {bit}");
+            assert_eq!(Record::read(&rotten, true), Legible::Not, "bit {bit}");
         }
         for length in 0..whole.len() {
-            assert_eq!(Record::read(&whole[..length], true), None);
+            assert_eq!(Record::read(&whole[..length], true), Legible::Not);
         }
     }
 
@@ -431,9 +460,28 @@ mod tests {
         for bit in 0..whole.len() * 8 {
             let mut rotten = whole.clone();
             rotten[bit / 8] ^= 1 << (bit % 8);
-            believed += u32::from(Record::read(&rotten, false).is_some_and(|read| read != record()));
+            believed += u32::from(matches!(Record::read(&rotten, false), Legible::Whole(read) if read != record()));
         }
         assert!(believed > 100, "{believed}");
-        assert!((0..whole.len()).all(|length| Record::read(&whole[..length], false).is_none()));
+    }
+
+    #[test]
+    fn of_a_torn_record_without_a_checksum_the_cells_before_the_tear_are_believed() {
+        let whole = record().bytes(false);
+        let mut counts = Vec::new();
+        for length in 0..whole.len() {
+            match Record::read(&whole[..length], false) {
+                Legible::Not => counts.push(0),
+                Legible::Begun(Record { cells, facts, .. }) => {
+                    assert_eq!(cells, record().cells[..cells.len()]);
+                    assert!(facts.is_empty(), "what happened with the cells is behind the tear");
+                    counts.push(cells.len());
+                }
+                Legible::Whole(read) => panic!("{read:?} of {length} bytes"),
+            }
+        }
+        assert!(counts.is_sorted());
+        counts.dedup();
+        assert_eq!(counts, [0, 1, 2, 3, 4, 5]);
     }
 }

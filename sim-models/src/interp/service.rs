@@ -19,6 +19,7 @@ pub(super) const WAIT: Purpose = Purpose::new("wait");
 pub(super) const CHANCE: Purpose = Purpose::new("chance");
 pub(super) const JITTER: Purpose = Purpose::new("jitter");
 pub(super) const PICK: Purpose = Purpose::new("pick");
+pub(super) const NUMBER: Purpose = Purpose::new("number");
 
 /// The context of the scenario's nodes.
 pub(super) type Cx<'a> = Context<'a, Msg>;

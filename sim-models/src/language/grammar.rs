@@ -1,6 +1,8 @@
 //! The scenario language, version 1, as tables: every field, verb, clause and kind, with its shape, its default and one line of
 //! explanation. What language.md has and this program has not yet is here as [`Built::NotYet`], so that using it is an error.
 
+use sim_core::Odds;
+
 use super::shape::{Built, Field, Keys, Kind, Kinds, Object, Shape, Verb, Verbs};
 use crate::expr::Arithmetic;
 
@@ -408,6 +410,7 @@ pub static STEP: Verbs = Verbs {
             any_of: &["then", "else"],
             ..verb("buggify", Shape::Text, "What is allowed and rare: only under a buggify fault.", &[THEN, ANY_STEP])
         },
+        verb("pick", Shape::Name, "One of so many, by its number from 1 on.", &[PICK, ANY_STEP]),
         verb("for_each", Shape::Name, "Steps for each key of a list read before, in order.", &[FOR_EACH, ANY_STEP]),
     ],
 };
@@ -564,6 +567,16 @@ const THEN: &[Field] =
 
 const SWITCH: &[Field] = &[Field::new("cases", CASES, "Steps by case name.").required()];
 const CASES: Shape = Shape::MapOf(Keys::Free, &Shape::Steps);
+
+const PICK: &[Field] = &[
+    Field::new("among", Shape::Int { min: 1, max: Odds::MOST as i64 }, "How many there are.").required(),
+    Field::new(
+        "skew",
+        Shape::Float { min: 0.0 },
+        "How much more often the first ones are picked: k in proportion to 1/k^skew.",
+    )
+    .or("0"),
+];
 
 const FOR_EACH: &[Field] = &[
     Field::new("in", Shape::Value, "The list, \"$name\".").required(),

@@ -342,7 +342,8 @@ impl<T: Tape> Clues<'_, T> {
             Answer::Chance(true) => format!("at {node} a chance came true"),
             Answer::Chance(false) => format!("at {node} a chance did not come true"),
             Answer::Node(chosen) => format!("{node} chose {}", self.name(chosen)),
-            Answer::Length(_) | Answer::Number(_) => format!("{node} drew for {}", draw.purpose.name()),
+            Answer::Number(number) => format!("{node} picked {number}"),
+            Answer::Length(_) => format!("{node} drew for {}", draw.purpose.name()),
         };
         self.decision(event, entry, Link::Chance, &says)
     }

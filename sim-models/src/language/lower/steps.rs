@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use sim_core::seed::name_hash;
-use sim_core::{Class, Duration, Point};
+use sim_core::{Class, Duration, Odds, OddsError, Point};
 
 use super::names::{At, Local, Scope};
 use super::{Lower, joined, place};
@@ -138,6 +138,7 @@ impl<'a> Lower<'a> {
             "switch" => self.switch(value, step, inside),
             "chance" => self.chance(value, step, inside),
             "buggify" => self.buggify(value, step, inside),
+            "pick" => self.pick(value, step),
             "for_each" => self.for_each(value, step, inside),
             _ => Err(step.error(format!("\"{verb}\" is not built yet"))),
         }
@@ -430,6 +431,18 @@ impl<'a> Lower<'a> {
         }
         let otherwise = otherwise.unwrap_or_else(|| self.block(None, inside));
         Ok(Verb::Switch { on: on?, cases, otherwise })
+    }
+
+    fn pick(&mut self, value: View<'a>, step: View<'a>) -> Written {
+        let (among, skew) = (step.need("among"), step.field("skew"));
+        let slot = value.text().and_then(|name| self.bind(value, name, Local::Value));
+        let among = among?;
+        let odds = Odds::new(among.count()?, skew.map_or(Ok(0.0), View::float)?);
+        let odds = odds.map_err(|error| match (error, skew) {
+            (OddsError::Skew, Some(skew)) => skew.error(error.to_string()),
+            _ => among.error(error.to_string()),
+        });
+        Ok(Verb::Pick { slot: slot?, odds: odds? })
     }
 
     fn for_each(&mut self, value: View<'a>, step: View<'a>, inside: Inside) -> Written {
