@@ -251,8 +251,12 @@ pub(crate) struct ReplayArgs {
     /// Shows one event of the replay, by its number, and how every node stood behind it.
     #[arg(long, value_name = "EVENT", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "no_expect")]
     pub(crate) at: Option<u64>,
+    /// Finds the event that made a field of a node's state what it is where the case failed, or after the event of --at: a
+    /// node and a JSON pointer, such as gateway/requests or api-1/memory/0.
+    #[arg(long, value_name = "NODE/FIELD", conflicts_with = "no_expect")]
+    pub(crate) last_change: Option<String>,
     /// Runs it once more in the same process, after something else, and compares the two event by event.
-    #[arg(long, conflicts_with = "at")]
+    #[arg(long, conflicts_with_all = ["at", "last_change"])]
     pub(crate) check_determinism: bool,
     #[command(flatten)]
     pub(crate) output: Output,

@@ -19,6 +19,7 @@ mod html;
 mod hunt;
 mod hunt_page;
 mod interrupt;
+mod last_change;
 mod load;
 mod matrix;
 mod measures;

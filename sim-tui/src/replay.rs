@@ -14,6 +14,7 @@ use crate::cli::ReplayArgs;
 use crate::commands;
 use crate::determinism::Checked;
 use crate::interrupt::Interrupt;
+use crate::last_change;
 use crate::load::{self, LoadedCase};
 use crate::measures;
 use crate::moment;
@@ -26,6 +27,12 @@ use crate::trace::Line;
 pub(crate) fn command(args: &ReplayArgs, called: &str) -> Result<Report, Bad> {
     let loaded = load::case(&args.case, called)?;
     let mut case = loaded.case.clone();
+    if let Some(field) = &args.last_change {
+        let model = model(args, &loaded, &case, called)?;
+        let other = args.scenario.iter().flat_map(|other| ["--scenario", other]);
+        let again: Vec<&str> = [called, "replay", &args.case].into_iter().chain(other).collect();
+        return last_change::show(&case, &model, (field, args.at), args.output.json, &again);
+    }
     if let Some(event) = args.at {
         let model = model(args, &loaded, &case, called)?;
         return moment::show(&case, &model, event, args.output.json);

@@ -138,6 +138,48 @@ fn an_event_of_a_replay_is_shown_with_its_states() {
 }
 
 #[test]
+fn the_event_that_last_changed_a_field_is_found() {
+    let shell = Shell::new();
+    let (case, text) = shell.hunted();
+    let failed = text["expect"]["events"].as_u64().expect("a count");
+    let said = shell.json(&["replay", case, "--last-change", "shopper/generator/begun", "--json"]);
+    let (event, is) = (said["event"].as_u64().expect("an event"), said["is"].as_u64().expect("a number"));
+    assert!(event <= failed && said["was"] == is - 1, "{said}");
+    // The states of the moment and of the one before say the same.
+    let state = |event: u64| {
+        let seen = shell.json(&["replay", case, "--at", &event.to_string(), "--json"]);
+        seen["states"]["shopper"]["generator"]["begun"].clone()
+    };
+    assert_eq!(
+        (state(event - 1), state(event), state(failed)),
+        (said["was"].clone(), said["is"].clone(), said["is"].clone())
+    );
+    let before = shell.json(&[
+        "replay",
+        case,
+        "--last-change",
+        "shopper/generator/begun",
+        "--at",
+        &(event - 1).to_string(),
+        "--json",
+    ]);
+    assert_eq!((&before["is"], before["event"].as_u64() < Some(event)), (&said["was"], true), "{before}");
+    let told = shell.run(&["replay", case, "--last-change", "shopper/generator/begun"]);
+    assert!(
+        told.out.contains(&format!("shopper/generator/begun was {} and is {is} since then", is - 1)),
+        "{}",
+        told.out
+    );
+    let never = shell.run(&["replay", case, "--last-change", "gateway/me"]);
+    assert!(never.out.contains("as at the start"), "{}", never.out);
+    let nothing = shell.run(&["replay", case, "--last-change", "gateway/nothing"]);
+    assert!(nothing.out.contains("has nothing at \"/nothing\""), "{}", nothing.out);
+    let bad = shell.run(&["replay", case, "--last-change", "gatewai/busy"]);
+    assert_eq!(bad.code, 2);
+    assert!(bad.err.contains("no node \"gatewai\"; did you mean \"gateway\"?"), "{}", bad.err);
+}
+
+#[test]
 fn what_does_not_fail_is_not_explained() {
     let shell = Shell::new();
     let held = shell.run(&["hunt", "checkout", "--set", "orders=10", "--remedy", "key-per-order", "--seeds", "2"]);
