@@ -10,7 +10,10 @@ use faultline_tests::sources::{Token, product_code, rust_files};
 
 /// The floors from the ground up, by name, with their files. A new file takes its place here.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("words", &["time", "ratio", "amount", "seed", "id", "dist", "digest", "pattern", "names", "files", "histogram"]),
+    (
+        "words",
+        &["time", "ratio", "amount", "seed", "id", "dist", "digest", "pattern", "names", "files", "histogram", "guest"],
+    ),
     ("the promise to actors", &["dice", "tripwire", "roles", "context", "actor"]),
     ("physics", &["fault", "burst", "road", "network", "clock", "plight", "disk"]),
     ("the run", &["queue", "schedule", "system", "coat", "sim", "trail", "trace", "growing", "past"]),

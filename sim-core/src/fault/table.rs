@@ -191,7 +191,10 @@ pub const VERBS: &[VerbEntry] = &[
             SHARE,
             ("LENGTH", "added to the latency of the copy alone; SPREAD is uniform, that far either way"),
             ("in flight", "arrives once"),
-            ("overlap", "as independent chances; never more than two copies. The second has a latency of its own, and LENGTH of the fault that made it"),
+            (
+                "overlap",
+                "as independent chances; never more than two copies. The second has a latency of its own, and LENGTH of the fault that made it",
+            ),
             ("count", "messages doubled"),
         ],
         Grammar::Holds(|words| words.duplicate()),
