@@ -1,9 +1,11 @@
-//! A program that somebody else wrote and that cannot be copied is copied by telling a new one all that the first was told.
+//! A program that somebody else wrote and that cannot be copied is copied by telling a new one all that the first was
+//! told.
 //!
-//! A fork of a run copies its actors. Most published crates that take inputs and give outputs have no `Clone`, or one whose copies
-//! share memory. A [`Guest`] keeps the recipe of such a program and every input with its output; its copies share that list. A copy
-//! that nobody runs costs two pointers. The first use of a copy makes the program anew, tells it the inputs again, and
-//! compares: what is not answered as the first time has looked at something that is no input, and the [`Divergence`] says where.
+//! A fork of a run copies its actors. Most published crates that take inputs and give outputs have no `Clone`, or one
+//! whose copies share memory. A [`Guest`] keeps the recipe of such a program and every input with its output; its
+//! copies share that list. A copy that nobody runs costs two pointers. The first use of a copy makes the program
+//! anew, tells it the inputs again, and compares: what is not answered as the first time has looked at something that
+//! is no input, and the [`Divergence`] says where.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -18,8 +20,8 @@ use crate::digest::{Digest, Fold, fingerprint};
 
 /// How a program that somebody else wrote is made, and told one thing after the other.
 ///
-/// Recipe and inputs are values, and all that it gets: neither a [`Context`](crate::Context) nor what a closure has captured
-/// reaches it. What an actor draws for it goes into an input.
+/// Recipe and inputs are values, and all that it gets: neither a [`Context`](crate::Context) nor what a closure has
+/// captured reaches it. What an actor draws for it goes into an input.
 ///
 /// ```
 /// use sim_core::guest::{Foreign, Guest};
@@ -68,11 +70,12 @@ pub trait Restorable: Foreign {
 
 /// A program that somebody else wrote, inside an actor, with the copies that forks need.
 ///
-/// A copy that is used costs as much as all inputs since the recipe, told once more: a [new](Guest::new) guest for each life of a
-/// node, or [`compact`](Guest::compact), bounds that. Recipe, inputs and outputs are kept for as long as any copy needs them.
+/// A copy that is used costs as much as all inputs since the recipe, told once more: a [new](Guest::new) guest for
+/// each life of a node, or [`compact`](Guest::compact), bounds that. Recipe, inputs and outputs are kept for as long
+/// as any copy needs them.
 ///
-/// Its state is what it was told: it serialises to how many inputs that were (`told`) and a hash of recipe, inputs and outputs
-/// (`digest`). Actors show what else is of interest, such as the last output.
+/// Its state is what it was told: it serialises to how many inputs that were (`told`) and a hash of recipe, inputs
+/// and outputs (`digest`). Actors show what else is of interest, such as the last output.
 pub struct Guest<F: Foreign> {
     recipe: Arc<F::Recipe>,
     told: Told<F>,
@@ -84,8 +87,8 @@ pub struct Guest<F: Foreign> {
     program: OnceLock<Result<F, Divergence>>,
 }
 
-/// An input that was not answered as the first time: something decides that is no input, such as a clock, a generator of the
-/// thread, the order of a hash map, or memory that copies share.
+/// An input that was not answered as the first time: something decides that is no input, such as a clock, a generator
+/// of the thread, the order of a hash map, or memory that copies share.
 ///
 /// The program may have looked at it earlier, where it did not show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
@@ -103,8 +106,8 @@ pub struct Divergence {
     pub again: String,
 }
 
-/// What was told since the recipe, by the last input, from which a chain leads back to the first: copies share all they have in
-/// common, and no copy costs the one it was made from anything.
+/// What was told since the recipe, by the last input, from which a chain leads back to the first: copies share all
+/// they have in common, and no copy costs the one it was made from anything.
 struct Told<F: Foreign>(Option<Arc<Link<F>>>);
 
 struct Link<F: Foreign> {
@@ -212,8 +215,8 @@ impl<F: Foreign> Guest<F> {
 }
 
 impl<F: Restorable> Guest<F> {
-    /// Forgets inputs and outputs in favour of a recipe of the state as it is: copies made from now on are told only what comes
-    /// after. It stays the same guest, with the same digest.
+    /// Forgets inputs and outputs in favour of a recipe of the state as it is: copies made from now on are told only
+    /// what comes after. It stays the same guest, with the same digest.
     ///
     /// What is forgotten is not compared any more; [`check`](Self::check) it before.
     ///

@@ -1,8 +1,8 @@
 //! A group of five replicas as nodes of a system, and a client that wants commands in their log.
 //!
-//! A node writes what its replica wants written to its disk and tells it once that is durable; only then does the replica
-//! acknowledge it. A new life reads the disk, makes durable what it has read (a crash leaves behind what no sync has covered), and
-//! makes a new replica of it.
+//! A node writes what its replica wants written to its disk and tells it once that is durable; only then does the
+//! replica acknowledge it. A new life reads the disk, makes durable what it has read (a crash leaves behind what no
+//! sync has covered), and makes a new replica of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -155,11 +155,6 @@ impl Node {
         self.replica.as_ref()
     }
 
-    /// How the replica stands.
-    pub(crate) fn view(&self) -> View {
-        self.view
-    }
-
     /// How many entries were applied, and the hash of the log up to there.
     pub(crate) fn applied(&self) -> (u64, u64) {
         self.applied
@@ -261,7 +256,8 @@ impl Actor<Msg> for Node {
     }
 }
 
-/// Wants so many commands in the log, one after a while after the other, and asks another replica when one does not answer.
+/// Wants so many commands in the log, one after a while after the other, and asks another replica when one does not
+/// answer.
 #[derive(Clone, Serialize)]
 pub(crate) struct Client {
     class: Class,
@@ -298,7 +294,7 @@ impl Actor<Msg> for Client {
             Event::Timer(NEXT) => {
                 self.commands += 1;
                 if self.commands < COMMANDS {
-                    let gap = cx.draw(GAP, &Dist::Exponential(ms(200)));
+                    let gap = cx.draw(GAP, &Dist::Exponential(ms(60)));
                     cx.set(NEXT, gap);
                 }
                 self.ask(self.commands, cx);
@@ -331,7 +327,7 @@ impl Actor<Msg> for Client {
 /// How many replicas there are.
 pub(crate) const REPLICAS: u32 = 5;
 /// How many commands the client wants in the log.
-pub(crate) const COMMANDS: u64 = 60;
+pub(crate) const COMMANDS: u64 = 200;
 /// When a run ends: the last fault is over by 19 s.
 pub(crate) const END: Instant = Instant::from_nanos(25_000_000_000);
 
@@ -342,7 +338,7 @@ pub(crate) const TROUBLE: &[&str] = &[
     "crash the leader every ~2s for 500ms",
     "power-loss one of raft-* for 100ms..4s",
     "power-loss any minority of raft-* for 100ms..4s",
-    "power-loss raft-* for 100ms..2s",
+    "power-loss raft-* every ~3s for 200ms",
     "power-loss the leader every ~3s for 500ms",
     "restart raft-* every 500ms..2s",
     "pause one of raft-* for 100ms..4s",
@@ -361,17 +357,17 @@ pub(crate) const TROUBLE: &[&str] = &[
     "disk one of raft-* stall for 100ms..3s",
 ];
 
-/// Five replicas, a client, and the faults of this seed.
+/// Five replicas with disks that turn, a client, a net in one room, and the faults of this seed.
 pub(crate) fn system(seed: Seed, how: How) -> System<Msg> {
     let mut system = System::new();
     let class = system.class("command");
     for number in 1..=REPLICAS {
         let node = system.node(&format!("raft-{number}"), Node::new(how, REPLICAS.into()));
-        system.disk(node, Dist::Exponential(ms(4)));
+        system.disk(node, Dist::Exponential(ms(10)));
     }
     let replicas = REPLICAS.into();
     system.node("client", Client { class, replicas, commands: 0, open: BTreeMap::new(), answers: None });
-    system.network(Link::with_latency(Dist::Uniform(ms(1), ms(8))));
+    system.network(Link::with_latency(Dist::Uniform(Duration::from_micros(200), ms(2))));
     for fault in nemesis().draw(seed, &[], &Cast::of(&system)) {
         system.fault(fault);
     }

@@ -1,8 +1,8 @@
 //! TiKV's raft as somebody else's program: what it is made from, what it is told, what it says.
 //!
-//! Two things of it are no input and are owned here. It draws election timeouts from a generator of the thread: behind every call
-//! the timeout is set to one that came with the call. Its own storage in memory shares what it holds with its copies: [`Log`]
-//! does not.
+//! Two things of it are no input and are owned here. It draws election timeouts from a generator of the thread: behind
+//! every call the timeout is set to one that came with a call. Its own storage in memory shares what it holds with its
+//! copies: [`Log`] does not.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use slog::{Discard, Logger, o};
 
 /// Ticks from one heartbeat of a leader to the next.
 const HEARTBEAT: usize = 2;
-/// Ticks without a leader after which the most impatient replica stands for election; the most patient waits almost twice as long.
+/// Ticks without a leader after which the most impatient replica stands for election; the most patient waits almost
+/// twice as long.
 pub(crate) const ELECTION: usize = 10;
 
 /// What a replica starts from.
@@ -211,7 +212,9 @@ impl Replica {
         (self.raw.raft.term, self.raw.raft.state, self.raw.raft.leader_id)
     }
 
-    /// The crate draws a timeout with each change of term, role or leader. Here it is replaced, before anything reads it.
+    /// The crate draws a timeout with each change of term, role or leader, and reads it at a tick. Here it is
+    /// replaced before the next one, whether or not it was drawn: by that of this call if the replica stands
+    /// otherwise than before it.
     fn own_the_timeout(&mut self, patience: u64) {
         if self.stands() != self.stood {
             (self.stood, self.timeout) = (self.stands(), ELECTION + patience as usize);

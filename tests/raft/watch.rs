@@ -1,6 +1,7 @@
 //! What Raft promises (Ongaro and Ousterhout 2014, figure 3), held against the states of all nodes after each event.
 //!
-//! Logs are compared by hashes of everything up to an index, so that equal hashes at an index say that all before it is equal too.
+//! Logs are compared by hashes of everything up to an index, so that equal hashes at an index say that all before it is
+//! equal too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,11 +69,6 @@ impl Watch {
     /// How many commands were committed.
     pub(crate) fn commands(&self) -> usize {
         self.commands.iter().filter(|command| **command > 0).count()
-    }
-
-    /// How many of them a client knows of.
-    pub(crate) fn promised(&self) -> usize {
-        self.promised.len()
     }
 
     /// What is broken that must always hold, and how.
@@ -195,5 +191,70 @@ impl Judge<Msg> for Watch {
             }
         };
         PROPERTIES.map(judged).to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raft::eraftpb::Entry;
+
+    use super::*;
+
+    const A: NodeId = NodeId(0);
+    const B: NodeId = NodeId(1);
+
+    /// A log of entries of these terms and commands.
+    fn log(entries: &[(u64, u64)]) -> Log {
+        let mut log = Log::default();
+        for ((term, command), index) in entries.iter().zip(1..) {
+            let data = command.to_le_bytes().to_vec().into();
+            log.put(Entry { term: *term, index, data, ..Entry::default() });
+        }
+        log
+    }
+
+    #[test]
+    fn two_leaders_of_a_term_are_seen_and_one_that_is_looked_at_twice_is_not_two() {
+        let (mut watch, log) = (Watch::default(), log(&[]));
+        assert_eq!(watch.look_at_leader(A, 1, &log), None);
+        assert_eq!(watch.look_at_leader(A, 1, &log), None);
+        assert_eq!(watch.look_at_leader(B, 2, &log), None);
+        assert_eq!(watch.look_at_leader(B, 1, &log).map(|(name, _)| name), Some(ELECTION_SAFETY));
+    }
+
+    #[test]
+    fn logs_that_share_an_entry_and_not_what_is_before_it_are_seen() {
+        let mut watch = Watch::default();
+        assert_eq!(watch.look_at_log(A, &log(&[(1, 1), (1, 2), (2, 3)])), None);
+        assert_eq!(watch.look_at_log(A, &log(&[(1, 1), (3, 4)])), None, "what is not committed may be overwritten");
+        assert_eq!(watch.look_at_log(B, &log(&[(1, 1), (1, 2)])), None);
+        assert!(watch.look_at_log(B, &log(&[(1, 1), (2, 9), (2, 3)])).is_some());
+        assert!(watch.look_at_log(A, &log(&[(1, 5)])).is_some(), "two entries of one index and term");
+    }
+
+    #[test]
+    fn another_entry_where_one_was_committed_is_seen() {
+        let mut watch = Watch::default();
+        assert_eq!(watch.look_at_commit(1, 2, &log(&[(1, 1), (1, 2)])), None);
+        assert_eq!(watch.look_at_commit(2, 1, &log(&[(1, 1), (2, 3)])), None, "only the first is taken for committed");
+        assert!(watch.look_at_commit(2, 2, &log(&[(1, 1), (2, 3)])).is_some());
+        let right = crate::replica::print(0, 1, 1);
+        assert_eq!(watch.look_at_applied((0, 0)), None);
+        assert_eq!(watch.look_at_applied((1, right)), None);
+        assert!(watch.look_at_applied((1, right + 1)).is_some());
+        assert!(watch.look_at_applied((3, right)).is_some(), "more than was committed");
+    }
+
+    #[test]
+    fn a_leader_without_what_was_committed_is_seen_whichever_comes_first() {
+        let (whole, part) = (log(&[(1, 1), (1, 2)]), log(&[(1, 1)]));
+        let mut watch = Watch::default();
+        assert_eq!(watch.look_at_commit(1, 2, &whole), None);
+        assert_eq!(watch.look_at_leader(A, 1, &part), None, "a leader of the same term need not have it yet");
+        assert_eq!(watch.look_at_leader(A, 2, &whole), None);
+        assert_eq!(watch.look_at_leader(B, 3, &part).map(|(name, _)| name), Some(LEADER_COMPLETENESS));
+        let mut watch = Watch::default();
+        assert_eq!(watch.look_at_leader(B, 3, &part), None);
+        assert!(watch.look_at_commit(1, 2, &whole).is_some());
     }
 }
