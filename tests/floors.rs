@@ -12,7 +12,21 @@ use faultline_tests::sources::{Token, product_code, rust_files};
 const FLOORS: &[(&str, &[&str])] = &[
     (
         "words",
-        &["time", "ratio", "amount", "seed", "id", "dist", "digest", "pattern", "names", "files", "histogram", "odds"],
+        &[
+            "time",
+            "ratio",
+            "amount",
+            "seed",
+            "id",
+            "dist",
+            "digest",
+            "pattern",
+            "names",
+            "files",
+            "histogram",
+            "odds",
+            "guest",
+        ],
     ),
     ("the promise to actors", &["dice", "tripwire", "roles", "context", "actor"]),
     ("physics", &["fault", "burst", "road", "network", "clock", "plight", "disk"]),
