@@ -1,4 +1,5 @@
 //! What people come to see: the scenario language, its interpreter, the built-in scenarios, statistics.
+pub mod avail;
 pub mod builtin;
 pub mod causes;
 pub mod decided;

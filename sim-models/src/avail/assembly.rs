@@ -1,0 +1,815 @@
+//! An expression with all names filled in and every component counted: what it comes to, block by block.
+
+use std::collections::BTreeMap;
+
+use super::bdd::{Chances, DOWN, Diagram, TooEntangled, UP, Way};
+use super::block::{Block, Kind, Part, Quorum, Repaired, Said, Spread, Standby};
+use super::error::AvailError;
+use super::group::Group;
+use super::life::{Life, Shape};
+use super::up::Availability;
+use super::words::is_name;
+use crate::problem::{Span, did_you_mean};
+
+/// What names mean.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Names {
+    meanings: BTreeMap<String, Meaning>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Meaning {
+    block: Block,
+    text: String,
+}
+
+impl Names {
+    /// None yet.
+    pub fn new() -> Names {
+        Names::default()
+    }
+
+    /// Binds a name as `db=99.95%` does; the meaning may name others.
+    ///
+    /// # Errors
+    /// When it is no such text, or the name has a meaning already. The error's place is in `text`.
+    pub fn bind(&mut self, text: &str) -> Result<(), AvailError> {
+        let whole = Span::new(0, text.len());
+        let (name, meaning) = text
+            .split_once('=')
+            .ok_or_else(|| AvailError::new(whole, format!("\"{text}\" binds no name; write db=99.95%")))?;
+        let moved = |error: AvailError| {
+            let by = name.len() + 1;
+            AvailError { span: Span::new(error.span.start + by, error.span.end + by), ..error }
+        };
+        self.set(name, meaning).map_err(|error| {
+            if error.span == Span::default() && error.name.is_some() {
+                AvailError { span: Span::new(0, name.len()), name: None, ..error }
+            } else {
+                moved(error)
+            }
+        })
+    }
+
+    /// Gives a name its meaning.
+    ///
+    /// # Errors
+    /// When it is no name, has a meaning already, or the meaning is no expression. The error's place is in `meaning`,
+    /// or, when it is about the name, its `name` is set and its place empty.
+    pub fn set(&mut self, name: &str, meaning: &str) -> Result<(), AvailError> {
+        let of_name =
+            |message: String| AvailError { name: Some(name.to_owned()), ..AvailError::new(Span::default(), message) };
+        let trimmed = name.trim();
+        if !is_name(trimmed) {
+            return Err(of_name(format!(
+                "\"{trimmed}\" is no name; a name is a letter, then letters, digits, _ and -"
+            )));
+        }
+        let block = Block::parse(meaning)?;
+        let known = self.meanings.insert(trimmed.to_owned(), Meaning { block, text: meaning.to_owned() });
+        if known.is_some() { Err(of_name(format!("{trimmed} has two meanings"))) } else { Ok(()) }
+    }
+
+    /// The text of a name's meaning.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.meanings.get(name).map(|meaning| meaning.text.as_str())
+    }
+
+    /// All names with the texts of their meanings, in the order of the alphabet.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.meanings.iter().map(|(name, meaning)| (name.as_str(), meaning.text.as_str()))
+    }
+}
+
+/// How a piece depends on those it is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is a component.
+    Component,
+    /// It is whatever its only piece is.
+    Same,
+    /// All are needed.
+    All,
+    /// One is enough.
+    Any,
+    /// So many are needed.
+    AtLeast(u32),
+    /// Some way through them is needed, as a diagram says.
+    Ways,
+}
+
+/// A block with what it comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// How it was written.
+    pub label: String,
+    /// How it depends on its pieces.
+    pub role: Role,
+    /// How many alike there are where it stands, itself included; they are shown once.
+    pub alike: u32,
+    /// How likely it is up.
+    pub availability: Availability,
+    /// What it is made of, one of those that are alike.
+    pub pieces: Vec<Piece>,
+    way: Way,
+}
+
+impl Piece {
+    pub(super) fn new(label: String, role: Role, pieces: Vec<Piece>, way: Way) -> Piece {
+        Piece { label, role, alike: 1, availability: Availability::ALWAYS, pieces, way }
+    }
+
+    pub(super) fn way(&self) -> Way {
+        self.way
+    }
+}
+
+/// A component, each of which is independent of all others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Component {
+    /// What it is called: its name, or the figures it was given by.
+    pub label: String,
+    /// How likely it is up in the long run.
+    pub availability: Availability,
+    /// How it fails and comes back, when that was said.
+    pub law: Option<Law>,
+    /// How long it is up and, unless it stays so, down, when it is no group.
+    pub lives: Option<(Life, Option<Life>)>,
+}
+
+/// How a component fails and comes back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Law {
+    /// It fails at such a rate while up, and is down for so many seconds on average; for ever without.
+    Single {
+        /// Failures per second.
+        rate: f64,
+        /// The mean length of an outage in seconds.
+        outage: Option<f64>,
+    },
+    /// It fails at such a rate while up, and each outage takes just so many seconds.
+    Fixed {
+        /// Failures per second.
+        rate: f64,
+        /// The length of every outage in seconds.
+        outage: f64,
+    },
+    /// The same with lengths that are not exponential, of which only means are known here.
+    Uneven {
+        /// Failures per second of being up.
+        rate: f64,
+        /// The mean length of an outage in seconds.
+        outage: f64,
+    },
+    /// It is a group of machines that depend on each other; lengths in seconds.
+    Group(Group),
+}
+
+/// How much a component matters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Importance {
+    /// What the component is called; those of one name count together.
+    pub label: String,
+    /// How many components have that name.
+    pub count: usize,
+    /// By how much the unavailability of the whole falls when one of them that is down comes up (Birnbaum).
+    pub birnbaum: f64,
+    /// The share of the whole's unavailability that would go if one of them never failed (criticality).
+    pub criticality: f64,
+    /// The whole, if none of them ever failed.
+    pub without: Availability,
+}
+
+/// An expression, worked out.
+#[derive(Debug)]
+pub struct Assembly {
+    root: Piece,
+    components: Vec<Component>,
+    diagram: Diagram,
+    chances: Chances,
+}
+
+impl Assembly {
+    /// Works out a block.
+    ///
+    /// # Errors
+    /// When a name has no meaning or is part of its own, when what is said of a group cannot be, or when it is larger
+    /// than can be worked out: 4,096 components, or so entangled that its decision diagram passes two million nodes.
+    ///
+    /// ```
+    /// use sim_models::avail::{Assembly, Block, Names};
+    /// let mut names = Names::new();
+    /// names.bind("app=99.9%").unwrap();
+    /// names.bind("auth=99%").unwrap();
+    /// let of = |text: &str| Assembly::of(&Block::parse(text).unwrap(), &names).unwrap().availability();
+    /// // Both need the same auth; counting it twice would hide 99 % of the downtime.
+    /// assert!((of("app * auth#1 | app * auth#1").up - 0.98999901).abs() < 1e-12);
+    /// assert!((of("app * auth | app * auth").up - 0.9998792199).abs() < 1e-12);
+    /// ```
+    pub fn of(block: &Block, names: &Names) -> Result<Assembly, AvailError> {
+        let mut builder = Builder::new(names);
+        let root = builder.piece(block)?;
+        Ok(builder.finished(root))
+    }
+
+    /// How likely the whole is up.
+    pub fn availability(&self) -> Availability {
+        self.root.availability
+    }
+
+    /// The whole, block by block.
+    pub fn root(&self) -> &Piece {
+        &self.root
+    }
+
+    /// All components, in the order in which they are mentioned.
+    pub fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    /// Whether the whole is up when these components are, in the order of [`Assembly::components`].
+    ///
+    /// # Panics
+    /// When there are fewer of them than components.
+    pub fn is_up(&self, ups: &[bool]) -> bool {
+        self.diagram.is_up(self.root.way, ups)
+    }
+
+    /// How many nodes the decision diagram took.
+    pub fn nodes(&self) -> usize {
+        self.diagram.size()
+    }
+
+    fn parts(&self) -> Vec<Availability> {
+        self.components.iter().map(|component| component.availability).collect()
+    }
+
+    /// How often the whole goes down, per second, in the long run; `None` when it was not said of every component how
+    /// often it fails.
+    ///
+    /// A failure of a component takes the whole down with the chance that Birnbaum's measure is.
+    pub fn frequency(&self) -> Option<f64> {
+        let birnbaum = self.diagram.birnbaum(self.root.way, &self.parts(), &self.chances);
+        let each = self.components.iter().zip(birnbaum).filter(|(component, _)| component.availability.down > 0.0);
+        each.map(|(component, birnbaum)| Some(birnbaum * component.law?.frequency()?)).sum()
+    }
+
+    /// How much each component matters, the one that matters most first.
+    pub fn importance(&self) -> Vec<Importance> {
+        let parts = self.parts();
+        let birnbaum = self.diagram.birnbaum(self.root.way, &parts, &self.chances);
+        let mut labels: Vec<&str> = Vec::new();
+        for component in &self.components {
+            if !labels.contains(&component.label.as_str()) {
+                labels.push(&component.label);
+            }
+        }
+        let down = self.root.availability.down;
+        let of = |label: &str| {
+            let mine: Vec<usize> = (0..parts.len()).filter(|at| self.components[*at].label == label).collect();
+            // The first of those that matter most.
+            let most =
+                mine.iter().copied().fold(mine[0], |most, at| if birnbaum[at] > birnbaum[most] { at } else { most });
+            let mut perfect = parts.clone();
+            mine.iter().for_each(|at| perfect[*at] = Availability::ALWAYS);
+            Importance {
+                label: label.to_owned(),
+                count: mine.len(),
+                birnbaum: birnbaum[most],
+                criticality: if down > 0.0 { birnbaum[most] * parts[most].down / down } else { 0.0 },
+                without: self.diagram.chances(&perfect).of(self.root.way),
+            }
+        };
+        let mut all: Vec<Importance> = labels.into_iter().map(of).collect();
+        all.sort_by(|a, b| a.without.down.total_cmp(&b.without.down));
+        all
+    }
+
+    /// How likely the whole is up after so many seconds, everything being up at the start; `None` when it was not said
+    /// of every component how often it fails.
+    pub fn at(&self, seconds: f64) -> Option<Availability> {
+        let parts: Option<Vec<_>> = self.components.iter().map(|component| component.at(seconds)).collect();
+        Some(self.diagram.chances(&parts?).of(self.root.way))
+    }
+
+    /// The share of the first so many seconds that the whole is up, everything being up at the start: the mean of
+    /// [`Assembly::at`], by Gauss and Legendre's rule on pieces that grow twofold, since most happens at the beginning.
+    pub fn during(&self, seconds: f64) -> Option<Availability> {
+        const PIECES: i32 = 40;
+        let mut sum = Availability { up: 0.0, down: 0.0 };
+        let mut from = 0.0;
+        for piece in (0..=PIECES).rev() {
+            let to = libm::ldexp(seconds, -piece);
+            let half = (to - from) / 2.0;
+            for (place, weight) in GAUSS {
+                for place in [-place, place] {
+                    let at = self.at(from + half * (1.0 + place))?;
+                    sum.up += at.up * weight * half / seconds;
+                    sum.down += at.down * weight * half / seconds;
+                }
+            }
+            from = to;
+        }
+        Some(sum)
+    }
+}
+
+/// Places and weights of Gauss and Legendre's rule of ten points, each place standing for itself and its opposite
+/// (Abramowitz and Stegun, table 25.4).
+const GAUSS: [(f64, f64); 5] = [
+    (0.148_874_338_981_631_22, 0.295_524_224_714_752_87),
+    (0.433_395_394_129_247_2, 0.269_266_719_309_996_35),
+    (0.679_409_568_299_024_4, 0.219_086_362_515_982_04),
+    (0.865_063_366_688_984_5, 0.149_451_349_150_580_6),
+    (0.973_906_528_517_171_7, 0.066_671_344_308_688_14),
+];
+
+impl Law {
+    /// Whether it is a group of machines that depend on each other.
+    pub fn is_group(&self) -> bool {
+        matches!(self, Law::Group(_))
+    }
+
+    /// How often it goes down, per second, in the long run.
+    pub fn frequency(&self) -> Option<f64> {
+        match self {
+            Law::Single { outage: None, .. } => Some(0.0),
+            Law::Single { rate, outage: Some(outage) } | Law::Fixed { rate, outage } | Law::Uneven { rate, outage } => {
+                Some(rate / (1.0 + rate * outage))
+            }
+            Law::Group(group) => Some(group.settled()?.frequency),
+        }
+    }
+
+    /// By how much the variance of all downtime grows per second, in the long run, when times are exponential: 2λμ/(λ +
+    /// μ)³ (renewal reward). What simulating so many years can tell follows from it. `None` for what is not exponential
+    /// or never repaired.
+    pub fn downtime_variance(&self) -> Option<f64> {
+        match self {
+            Law::Single { rate, outage: Some(outage) } => {
+                let all = 1.0 + rate * outage;
+                Some(2.0 * rate * outage * outage / (all * all * all))
+            }
+            Law::Single { outage: None, .. } | Law::Fixed { .. } | Law::Uneven { .. } | Law::Group(_) => None,
+        }
+    }
+
+    /// How likely it is up after so many seconds, having started up.
+    pub fn at(&self, seconds: f64) -> Option<Availability> {
+        match self {
+            Law::Single { rate, outage: None } => {
+                Some(Availability { up: libm::exp(-rate * seconds), down: -libm::expm1(-rate * seconds) })
+            }
+            Law::Single { outage: Some(0.0), .. } => Some(Availability::ALWAYS),
+            Law::Single { rate, outage: Some(outage) } => {
+                let all = rate + 1.0 / outage;
+                let gone = -libm::expm1(-all * seconds);
+                let down = rate / all * gone;
+                Some(Availability { up: (1.0 / outage + rate * libm::exp(-all * seconds)) / all, down })
+            }
+            Law::Fixed { rate, outage } => fixed_repairs(*rate, *outage, seconds),
+            Law::Uneven { .. } => None,
+            Law::Group(group) => group.after(seconds).map(|(at, _)| at),
+        }
+    }
+}
+
+/// How likely something is up that fails at a constant rate and is always repaired in the same time: it has failed and
+/// come back k times, for each k that fits. `None` when more than a million do.
+///
+/// A(t) = Σ (λ(t − kD))ᵏ/k! · e^(−λ(t − kD)), from the renewal equation (Barlow and Proschan, Mathematical Theory of
+/// Reliability, 1965).
+fn fixed_repairs(rate: f64, outage: f64, time: f64) -> Option<Availability> {
+    const REPAIRS_MAX: f64 = 1e6;
+    if outage <= 0.0 {
+        return Some(Availability::ALWAYS);
+    }
+    let most = (time / outage).floor();
+    if most > REPAIRS_MAX {
+        return None;
+    }
+    let term = |times: u32| {
+        let (times, mean) = (f64::from(times), rate * (time - f64::from(times) * outage));
+        // In logarithms, since both the power and the factorial leave the range of a float.
+        if times == 0.0 {
+            libm::exp(-mean)
+        } else if mean <= 0.0 {
+            0.0
+        } else {
+            libm::exp(times * libm::log(mean) - mean - libm::lgamma(times + 1.0))
+        }
+    };
+    let up: f64 = (0..=most as u32).map(term).sum();
+    Availability::of_down((1.0 - up).max(0.0))
+}
+
+impl Component {
+    /// The same with such a share of its failures: the odds of being down are the rate of failures times the length of
+    /// an outage.
+    fn scaled(&self, share: f64) -> Component {
+        let Availability { up, down } = self.availability;
+        let law = self.law.map(|law| match law {
+            Law::Single { rate, outage } => Law::Single { rate: rate * share, outage },
+            Law::Fixed { rate, outage } => Law::Fixed { rate: rate * share, outage },
+            Law::Uneven { rate, outage } => Law::Uneven { rate: rate * share, outage },
+            Law::Group(_) => law,
+        });
+        let availability = Availability::of_lengths(up, down * share).unwrap_or(self.availability);
+        let lives = self.lives.clone().filter(|_| share > 0.0);
+        let lives = lives.map(|(up, down)| (Life { mean: up.mean / share, ..up }, down));
+        Component { label: self.label.clone(), availability, law, lives }
+    }
+
+    fn at(&self, seconds: f64) -> Option<Availability> {
+        match &self.law {
+            Some(law) => law.at(seconds),
+            None if self.availability.down == 0.0 => Some(Availability::ALWAYS),
+            None => None,
+        }
+    }
+}
+
+/// More components than this are no expression that somebody wrote.
+const COMPONENTS_MAX: usize = 4_096;
+/// More blocks than this are looked at, shared ones counted each time.
+const BLOCKS_MAX: usize = 50_000;
+/// Names that mean names that mean names.
+const NAMES_MAX: usize = 60;
+
+/// Turns blocks into pieces.
+pub(super) struct Builder<'n> {
+    names: &'n Names,
+    components: Vec<Component>,
+    pub(super) diagram: Diagram,
+    /// What numbered names have come to.
+    shared: BTreeMap<(String, u32), Piece>,
+    /// The names that are being filled in, from the outermost.
+    open: Vec<String>,
+    blocks: usize,
+}
+
+impl<'n> Builder<'n> {
+    pub(super) fn new(names: &'n Names) -> Builder<'n> {
+        Builder {
+            names,
+            components: Vec::new(),
+            diagram: Diagram::new(),
+            shared: BTreeMap::new(),
+            open: Vec::new(),
+            blocks: 0,
+        }
+    }
+
+    /// The whole, and how likely each of its pieces is up.
+    pub(super) fn finished(self, mut root: Piece) -> Assembly {
+        let parts: Vec<_> = self.components.iter().map(|component| component.availability).collect();
+        let chances = self.diagram.chances(&parts);
+        settle(&mut root, &chances);
+        Assembly { root, components: self.components, diagram: self.diagram, chances }
+    }
+
+    pub(super) fn piece(&mut self, block: &Block) -> Result<Piece, AvailError> {
+        self.blocks += 1;
+        if self.blocks > BLOCKS_MAX {
+            return Err(AvailError::new(block.span, format!("written out it has more than {BLOCKS_MAX} blocks")));
+        }
+        match &block.kind {
+            Kind::Name { name, shared: None } => self.named(name, block.span),
+            Kind::Name { name, shared: Some(number) } => self.shared(name, *number, block),
+            Kind::Part(part) => self.part(part, block),
+            Kind::Series(blocks) => self.joined(blocks, block, Role::All),
+            Kind::Parallel(blocks) => self.joined(blocks, block, Role::Any),
+            Kind::Copies(one, count) => {
+                let pieces = self.alike(one, *count)?;
+                self.over(pieces, block, Role::All, *count)
+            }
+            Kind::Quorum(quorum) => self.quorum(quorum, block),
+        }
+    }
+
+    fn named(&mut self, name: &str, span: Span) -> Result<Piece, AvailError> {
+        let names = self.names;
+        let meaning = names.meanings.get(name).ok_or_else(|| {
+            let guess = did_you_mean(name, names.meanings.keys().map(String::as_str));
+            AvailError::new(span, format!("nobody said what {name} is{guess}; bind it: --let {name}=99.9%"))
+        })?;
+        if let Some(first) = self.open.iter().position(|open| open == name) {
+            let way: Vec<&str> = self.open[first..].iter().map(String::as_str).chain([name]).collect();
+            return Err(AvailError::new(span, format!("{name} is made of itself: {}", way.join(" → "))));
+        }
+        if self.open.len() == NAMES_MAX {
+            return Err(AvailError::new(span, format!("more than {NAMES_MAX} names mean each other")));
+        }
+        self.open.push(name.to_owned());
+        let piece = self.piece(&meaning.block).map_err(|error| error.of_name(name));
+        self.open.pop();
+        let mut piece = piece?;
+        // A component is called by its name; of anything else the name is written above it.
+        if piece.role == Role::Component {
+            if let Some(component) = self.components.last_mut().filter(|component| component.label == piece.label) {
+                component.label = name.to_owned();
+            }
+            piece.label = name.to_owned();
+            return Ok(piece);
+        }
+        let way = piece.way;
+        Ok(Piece {
+            label: name.to_owned(),
+            role: Role::Same,
+            alike: 1,
+            availability: Availability::ALWAYS,
+            pieces: vec![piece],
+            way,
+        })
+    }
+
+    /// A piece by the name of a block in a diagram.
+    pub(super) fn called(&mut self, piece: Piece, name: &str) -> Piece {
+        if piece.role != Role::Component {
+            let way = piece.way;
+            return Piece::new(name.to_owned(), Role::Same, vec![piece], way);
+        }
+        if let Some(component) = self.components.last_mut() {
+            component.label = name.to_owned();
+        }
+        Piece { label: name.to_owned(), ..piece }
+    }
+
+    /// Takes the share `beta` of the failures of such components from each, and makes it one component that all of them
+    /// need; or what is wrong with that.
+    pub(super) fn common(&mut self, members: &[Way], beta: Availability) -> Result<Way, String> {
+        let all = |components: &[Component]| -> Option<Vec<usize>> {
+            let at =
+                |way: &Way| self.diagram.only_part(*way).map(|part| part as usize).filter(|at| *at < components.len());
+            members.iter().map(at).collect()
+        };
+        let members =
+            all(&self.components).ok_or("only single components have a cause in common, each in one group")?;
+        let first = self.components[members[0]].clone();
+        if members.iter().any(|at| self.components[*at].availability != first.availability) {
+            return Err("components with a cause in common have the same figures".to_owned());
+        }
+        for at in &members {
+            self.components[*at] = self.components[*at].scaled(beta.down);
+        }
+        let labels: Vec<&str> = members.iter().map(|at| self.components[*at].label.as_str()).collect();
+        let label = format!("common cause of {}", labels.join(", "));
+        let piece = self.component(Component { label, ..first.scaled(beta.up) }, Span::default());
+        piece.map(|piece| piece.way).map_err(|error| error.message)
+    }
+
+    fn shared(&mut self, name: &str, number: u32, block: &Block) -> Result<Piece, AvailError> {
+        let key = (name.to_owned(), number);
+        if let Some(known) = self.shared.get(&key) {
+            return Ok(known.clone());
+        }
+        let before = self.components.len();
+        let mut piece = self.named(name, block.span)?;
+        piece.label = block.to_string();
+        if let ([component], Role::Component) = (&mut self.components[before..], piece.role) {
+            component.label.clone_from(&piece.label);
+        }
+        self.shared.insert(key, piece.clone());
+        Ok(piece)
+    }
+
+    fn part(&mut self, part: &Part, block: &Block) -> Result<Piece, AvailError> {
+        let label = block.to_string();
+        let component = figures(part, label, block.span)?;
+        self.component(component, block.span)
+    }
+
+    fn component(&mut self, component: Component, span: Span) -> Result<Piece, AvailError> {
+        if self.components.len() == COMPONENTS_MAX {
+            return Err(AvailError::new(span, format!("written out it has more than {COMPONENTS_MAX} components")));
+        }
+        let way = self.diagram.part(self.components.len() as u32).map_err(|error| entangled(error, span))?;
+        let (label, availability) = (component.label.clone(), component.availability);
+        self.components.push(component);
+        Ok(Piece { label, role: Role::Component, alike: 1, availability, pieces: Vec::new(), way })
+    }
+
+    fn joined(&mut self, blocks: &[Block], block: &Block, role: Role) -> Result<Piece, AvailError> {
+        let pieces = blocks.iter().map(|block| self.piece(block)).collect::<Result<Vec<_>, _>>()?;
+        self.over(pieces, block, role, 1)
+    }
+
+    /// So many of one block.
+    fn alike(&mut self, block: &Block, count: u32) -> Result<Vec<Piece>, AvailError> {
+        (0..count).map(|_| self.piece(block)).collect()
+    }
+
+    /// The piece that depends so on those; of those that are alike one is kept for showing.
+    fn over(&mut self, mut pieces: Vec<Piece>, block: &Block, role: Role, alike: u32) -> Result<Piece, AvailError> {
+        let ways: Vec<Way> = pieces.iter().map(|piece| piece.way).collect();
+        let way = self.way(role, &ways).map_err(|error| entangled(error, block.span))?;
+        if alike > 1 {
+            pieces.truncate(1);
+            pieces[0].alike = alike;
+        }
+        Ok(Piece { label: block.to_string(), role, alike: 1, availability: Availability::ALWAYS, pieces, way })
+    }
+
+    fn way(&mut self, role: Role, ways: &[Way]) -> Result<Way, TooEntangled> {
+        let diagram = &mut self.diagram;
+        // From the right: what was mentioned first is asked first, and the rest hangs below it as it is.
+        match role {
+            Role::Component | Role::Same | Role::All | Role::Ways => {
+                ways.iter().rev().try_fold(UP, |rest, way| diagram.both(*way, rest))
+            }
+            Role::Any => ways.iter().rev().try_fold(DOWN, |rest, way| diagram.either(*way, rest)),
+            Role::AtLeast(need) => diagram.at_least(need as usize, ways),
+        }
+    }
+
+    fn quorum(&mut self, quorum: &Quorum, block: &Block) -> Result<Piece, AvailError> {
+        let role = Role::AtLeast(quorum.need);
+        let chained = quorum.options.iter().find(|option| !matches!(option.said, Said::Beta(_)));
+        let beta = quorum.options.iter().find_map(|option| match &option.said {
+            Said::Beta(share) => Some((share.value(), option.span)),
+            _ => None,
+        });
+        match (chained, beta) {
+            (None, None) if quorum.blocks.len() == 1 => {
+                let pieces = self.alike(&quorum.blocks[0], quorum.of)?;
+                self.over(pieces, block, role, quorum.of)
+            }
+            (None, None) => self.joined(&quorum.blocks, block, role),
+            (Some(option), Some(_)) => Err(AvailError::new(
+                option.span,
+                "a group with a common cause has no repair crews, standby or failover; say one of the two",
+            )),
+            (Some(option), None) => self.machines(quorum, block, option.span),
+            (None, Some((beta, span))) => self.common_cause(quorum, block, beta, span),
+        }
+    }
+
+    /// The only block of a group as a component, and what it is called.
+    fn only(&self, quorum: &Quorum, span: Span) -> Result<(String, Part), AvailError> {
+        let [block] = quorum.blocks.as_slice() else {
+            return Err(AvailError::new(span, "that is said of alike components; name one for all: 2of3(db, …)"));
+        };
+        let label = block.to_string();
+        let mut meaning = block;
+        for _ in 0..NAMES_MAX {
+            match &meaning.kind {
+                Kind::Part(part) => return Ok((label, part.clone())),
+                Kind::Name { name, shared: None } => {
+                    let known = self.names.meanings.get(name);
+                    meaning = &known
+                        .ok_or_else(|| {
+                            AvailError::new(
+                                block.span,
+                                format!("nobody said what {name} is; bind it: --let {name}=99.9%"),
+                            )
+                        })?
+                        .block;
+                }
+                Kind::Name { .. } | Kind::Series(_) | Kind::Parallel(_) | Kind::Copies(..) | Kind::Quorum(_) => break,
+            }
+        }
+        Err(AvailError::new(block.span, format!("{label} is no single component, of which alone that can be said")))
+    }
+
+    /// Independent failures of each, and one more component that takes all of them down (Fleming, A reliability model
+    /// for common mode failures in redundant safety systems, 1975): of the rate of failures of each, the share `beta`
+    /// is common.
+    fn common_cause(
+        &mut self,
+        quorum: &Quorum,
+        block: &Block,
+        beta: Availability,
+        span: Span,
+    ) -> Result<Piece, AvailError> {
+        let (label, part) = self.only(quorum, span)?;
+        let one = figures(&part, label, block.span)?;
+        let own = one.scaled(beta.down);
+        let pieces = (0..quorum.of).map(|_| self.component(own.clone(), block.span)).collect::<Result<Vec<_>, _>>()?;
+        let members = self.over(pieces, block, Role::AtLeast(quorum.need), quorum.of)?;
+        let common = Component { label: format!("common cause of {}", one.label), ..one.scaled(beta.up) };
+        let common = self.component(common, block.span)?;
+        self.over(vec![members, common], block, Role::All, 1)
+    }
+
+    /// Machines that depend on each other, as one component.
+    fn machines(&mut self, quorum: &Quorum, block: &Block, span: Span) -> Result<Piece, AvailError> {
+        let (_, part) = self.only(quorum, span)?;
+        let Part::Repaired(repaired) = &part else {
+            return Err(AvailError::new(
+                span,
+                format!("{part} does not say how often it fails; write mtbf=720h/mttr=1h"),
+            ));
+        };
+        let group = group(quorum, repaired, span)?;
+        let availability = group.settled().map_or(Availability::NEVER, |settled| settled.availability);
+        self.component(
+            Component { label: block.to_string(), availability, law: Some(Law::Group(group)), lives: None },
+            block.span,
+        )
+    }
+}
+
+fn entangled(_: TooEntangled, span: Span) -> AvailError {
+    AvailError::new(span, "so much is shared here that it cannot be worked out exactly: more than two million cases")
+}
+
+fn settle(piece: &mut Piece, chances: &Chances) {
+    piece.availability = chances.of(piece.way);
+    piece.pieces.iter_mut().for_each(|piece| settle(piece, chances));
+}
+
+/// A component by its figures.
+fn figures(part: &Part, label: String, span: Span) -> Result<Component, AvailError> {
+    let wrong = |message: &str| AvailError::new(span, message);
+    let plain = |availability| Component { label: label.clone(), availability, law: None, lives: None };
+    match part {
+        Part::Share(share) | Part::Sla(share) => Ok(plain(share.value())),
+        Part::Down(length, period) => {
+            let down = Availability::of_down(length.seconds() / period.seconds());
+            down.map(plain).ok_or_else(|| wrong("it is down longer than there is time"))
+        }
+        Part::Repaired(repaired) => {
+            let (mtbf, outage) = (repaired.mtbf.seconds(), repaired.outage());
+            let lengths = outage.map_or(Some(Availability::NEVER), |outage| Availability::of_lengths(mtbf, outage));
+            let availability = lengths.ok_or_else(|| wrong("its lengths are too long to be added"))?;
+            let (law, lives) = (law(repaired, 1.0 / mtbf, outage), lives(repaired, mtbf, outage));
+            Ok(Component { law: Some(law), lives: Some(lives), ..plain(availability) })
+        }
+    }
+}
+
+fn law(repaired: &Repaired, rate: f64, outage: Option<f64>) -> Law {
+    let uneven = repaired.fails.is_some() || repaired.repairs.is_some();
+    match (outage, &repaired.fixed) {
+        (Some(outage), _) if uneven => Law::Uneven { rate, outage },
+        (Some(outage), Some(_)) => Law::Fixed { rate, outage },
+        (outage, _) => Law::Single { rate, outage },
+    }
+}
+
+fn lives(repaired: &Repaired, mtbf: f64, outage: Option<f64>) -> (Life, Option<Life>) {
+    let shape = |spread: &Option<Spread>| spread.as_ref().map(|spread| spread.shape().clone()).unwrap_or_default();
+    let down = if repaired.fixed.is_some() { Shape::Fixed } else { shape(&repaired.repairs) };
+    (Life { mean: mtbf, shape: shape(&repaired.fails) }, outage.map(|mean| Life { mean, shape: down }))
+}
+
+/// What is said of a group, as a group of machines.
+fn group(quorum: &Quorum, repaired: &Repaired, span: Span) -> Result<Group, AvailError> {
+    const MACHINES_MAX: u32 = 60;
+    if quorum.of > MACHINES_MAX {
+        return Err(AvailError::new(
+            span,
+            format!("of more than {MACHINES_MAX} machines that depend on each other not all states can be followed"),
+        ));
+    }
+    if repaired.fails.is_some() || repaired.repairs.is_some() {
+        return Err(AvailError::new(span, "in such a group all times are exponential; leave out fails and repairs"));
+    }
+    if let Some(fixed) = &repaired.fixed {
+        return Err(AvailError::new(
+            span,
+            format!("in such a group repairs are exponential; write mttr={} instead of fixed", fixed.text),
+        ));
+    }
+    if repaired.failover.is_some() || repaired.detect.is_some() {
+        return Err(AvailError::new(
+            span,
+            "say failover, detect, coverage and manual of the group, not of each machine",
+        ));
+    }
+    let mttr = repaired.mttr.as_ref().map(|length| length.seconds());
+    if mttr == Some(0.0) {
+        return Err(AvailError::new(span, "machines that are repaired in no time need neither crews nor spares"));
+    }
+    let mut group = Group::new(quorum.need, quorum.of, repaired.mtbf.seconds(), mttr);
+    let (mut detect, mut failover, mut manual) = (None, None, None);
+    for option in &quorum.options {
+        match &option.said {
+            Said::Beta(_) => {}
+            Said::Crews(crews) => group.crews = *crews,
+            Said::Standby(Standby::Hot) => group.spare = 1.0,
+            Said::Standby(Standby::Cold) => group.spare = 0.0,
+            Said::Standby(Standby::Warm(share)) => group.spare = share.value().up,
+            Said::Active(active) if *active > quorum.of => {
+                return Err(AvailError::new(option.span, format!("there are only {}", quorum.of)));
+            }
+            Said::Active(active) => group.active = *active,
+            Said::Detect(length) => detect = Some(length.seconds()),
+            Said::Failover(length) => failover = Some(length.seconds()),
+            Said::Coverage(share) => group.coverage = share.value(),
+            Said::Manual(length) => manual = Some(length.seconds()),
+        }
+    }
+    let said =
+        |wanted: fn(&Said) -> bool| quorum.options.iter().find(|option| wanted(&option.said)).map(|option| option.span);
+    if group.coverage.down > 0.0 && manual.unwrap_or(0.0) == 0.0 {
+        let at = said(|said| matches!(said, Said::Coverage(_))).unwrap_or(span);
+        return Err(AvailError::new(
+            at,
+            "how long does it take by hand when a failover does not succeed? say manual=2h too",
+        ));
+    }
+    group.takeover = detect.unwrap_or(0.0) + failover.unwrap_or(0.0);
+    group.manual = manual.unwrap_or(0.0);
+    Ok(group)
+}

@@ -1,0 +1,487 @@
+//! What is too large for a command line: an expression with its names, or a diagram of blocks and the ways through
+//! them, as a file.
+//!
+//! ```json
+//! {"kind": "diagram", "let": {"link": "90%"},
+//!  "blocks": {"a": "link", "b": "link", "c": "link", "d": "link", "bridge": "link"},
+//!  "links": ["in -> a -> c -> out", "in -> b -> d -> out", "a -> bridge -> d", "b -> bridge -> c"]}
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::assembly::{Assembly, Builder, Names, Piece, Role};
+use super::bdd::{DOWN, UP, Way};
+use super::block::Block;
+use super::error::AvailError;
+use super::up::Availability;
+use super::words::{is_name, share};
+use crate::json::{Json, JsonValue, Key};
+use crate::problem::{Problems, Source, Span, did_you_mean};
+
+/// A file that was read.
+#[derive(Debug)]
+pub struct AvailFile {
+    source: Arc<Source>,
+    names: Names,
+    /// Where the meaning of each name stands.
+    meanings: BTreeMap<String, Span>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Expression { block: Block, span: Span },
+    Ways(Ways),
+}
+
+/// Blocks, and how one gets from one to another. The first two are where all ways begin and end; they never fail.
+#[derive(Debug)]
+struct Ways {
+    names: Vec<String>,
+    blocks: Vec<Option<(Block, Span)>>,
+    links: Vec<Link>,
+    common: Vec<Common>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    from: usize,
+    to: usize,
+    /// Whether it can be gone both ways.
+    both: bool,
+    span: Span,
+}
+
+/// Blocks that have a cause of failure in common.
+#[derive(Debug)]
+struct Common {
+    blocks: Vec<usize>,
+    beta: Availability,
+    span: Span,
+}
+
+const IN: usize = 0;
+const OUT: usize = 1;
+const KEYS: [&str; 9] = ["$schema", "faultline", "kind", "note", "let", "expression", "blocks", "links", "common"];
+
+impl AvailFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// All mistakes, with their places.
+    pub fn parse(file: &str, text: &str) -> Result<AvailFile, Problems> {
+        let root = crate::json::parse(text).map_err(|errors| {
+            let root = Json { span: Span::default(), value: JsonValue::Null };
+            let mut problems = Problems::new(Source::new(file, text, root));
+            errors.into_iter().for_each(|error| problems.error(error.span, error.message));
+            problems
+        })?;
+        let source = Source::new(file, text, root);
+        let mut reader = Reader { problems: Problems::new(Arc::clone(&source)), source: Arc::clone(&source) };
+        match reader.file(source.root()) {
+            Some((names, meanings, what)) if !reader.problems.has_errors() => {
+                Ok(AvailFile { source, names, meanings, what })
+            }
+            Some(_) | None => Err(reader.problems),
+        }
+    }
+
+    /// The names it binds.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The expression in it; `None` of a diagram.
+    pub fn expression(&self) -> Option<&Block> {
+        match &self.what {
+            What::Expression { block, .. } => Some(block),
+            What::Ways(_) => None,
+        }
+    }
+
+    /// Works it out.
+    ///
+    /// # Errors
+    /// As [`Assembly::of`], and when there is no way through a diagram, or a way that goes in circles.
+    pub fn assembly(&self) -> Result<Assembly, Problems> {
+        let worked = match &self.what {
+            What::Expression { block, span } => Assembly::of(block, &self.names).map_err(|error| (*span, error)),
+            What::Ways(ways) => ways.assembly(&self.names),
+        };
+        worked.map_err(|(span, error)| {
+            let span = match &error.name {
+                Some(name) => self.meanings.get(name).copied().unwrap_or(span),
+                None => span,
+            };
+            let mut problems = Problems::new(Arc::clone(&self.source));
+            problems.error(inside(&self.source, span, error.span), error.message);
+            problems
+        })
+    }
+}
+
+/// The place of a stretch of a text that stands at `span` of a file, quotes included.
+fn inside(source: &Source, span: Span, of_text: Span) -> Span {
+    let text = source.text().get(span.start + 1..span.end.saturating_sub(1)).unwrap_or_default();
+    // What is not written as it is read, with \u0041 for A, is pointed at as a whole.
+    if of_text.end == 0 || text.contains('\\') {
+        span
+    } else {
+        Span::new(span.start + 1 + of_text.start, span.start + 1 + of_text.end)
+    }
+}
+
+struct Reader {
+    source: Arc<Source>,
+    problems: Problems,
+}
+
+impl Reader {
+    fn file(&mut self, root: &Json) -> Option<(Names, BTreeMap<String, Span>, What)> {
+        if !matches!(root.value, JsonValue::Object(_)) {
+            self.problems
+                .error(root.span, "a diagram is an object with \"blocks\" and \"links\", or with an \"expression\"");
+            return None;
+        }
+        for (key, _) in root.members().iter().filter(|(key, _)| !KEYS.contains(&key.name.as_str())) {
+            let guess = did_you_mean(&key.name, KEYS);
+            self.problems.error(key.span, format!("\"{}\" is unknown here{guess}", key.name));
+        }
+        let (mut names, mut meanings) = (Names::new(), BTreeMap::new());
+        for (key, value) in root.get("let").map(Json::members).unwrap_or_default() {
+            if let Some(text) = self.text(value) {
+                meanings.insert(key.name.clone(), value.span);
+                if let Err(error) = names.set(&key.name, text) {
+                    let span =
+                        if error.name.is_some() { key.span } else { inside(&self.source, value.span, error.span) };
+                    self.problems.error(span, error.message);
+                }
+            }
+        }
+        let what = match (root.get("expression"), root.get("links")) {
+            (Some(expression), None) => {
+                self.block(expression).map(|block| What::Expression { block, span: expression.span })
+            }
+            (None, Some(links)) => Some(What::Ways(self.ways(root, links))),
+            (Some(both), Some(_)) => {
+                self.problems.error(both.span, "a file has an expression or links between blocks, not both");
+                None
+            }
+            (None, None) => {
+                self.problems
+                    .error(root.span, "nothing is there to work out: \"expression\", or \"blocks\" and \"links\"");
+                None
+            }
+        };
+        what.map(|what| (names, meanings, what))
+    }
+
+    fn text<'j>(&mut self, value: &'j Json) -> Option<&'j str> {
+        if value.as_text().is_none() {
+            self.problems.error(value.span, "a text is wanted here, in quotes");
+        }
+        value.as_text()
+    }
+
+    fn block(&mut self, value: &Json) -> Option<Block> {
+        let text = self.text(value)?;
+        let read = Block::parse(text);
+        read.map_err(|error| self.problems.error(inside(&self.source, value.span, error.span), error.message)).ok()
+    }
+
+    fn list<'j>(&mut self, value: &'j Json) -> &'j [Json] {
+        match &value.value {
+            JsonValue::List(items) => items,
+            _ => {
+                self.problems.error(value.span, "a list is wanted here");
+                &[]
+            }
+        }
+    }
+
+    fn ways(&mut self, root: &Json, links: &Json) -> Ways {
+        let mut ways = Ways {
+            names: vec!["in".to_owned(), "out".to_owned()],
+            blocks: vec![None, None],
+            links: Vec::new(),
+            common: Vec::new(),
+        };
+        for (Key { name, span }, value) in root.get("blocks").map(Json::members).unwrap_or_default() {
+            if name == "in" || name == "out" || !is_name(name) {
+                let message = format!(
+                    "\"{name}\" cannot name a block: a letter, then letters, digits, _ and -; \"in\" and \"out\" are the ends"
+                );
+                self.problems.error(*span, message);
+            }
+            if let Some(block) = self.block(value) {
+                ways.names.push(name.clone());
+                ways.blocks.push(Some((block, value.span)));
+            }
+        }
+        for item in self.list(links) {
+            if let Some(text) = self.text(item) {
+                self.links(text, item.span, &mut ways);
+            }
+        }
+        for item in root.get("common").map(|common| self.list(common)).unwrap_or_default() {
+            let common = self.common(item, &ways);
+            ways.common.extend(common);
+        }
+        ways
+    }
+
+    fn named(&mut self, name: &str, span: Span, ways: &Ways) -> Option<usize> {
+        let found = ways.names.iter().position(|known| known == name);
+        if found.is_none() {
+            let guess = did_you_mean(name, ways.names.iter().map(String::as_str));
+            self.problems.error(span, format!("there is no block \"{name}\"{guess}"));
+        }
+        found
+    }
+
+    /// `in -> a -> b <-> c`
+    fn links(&mut self, text: &str, span: Span, ways: &mut Ways) {
+        let mut before: Option<(usize, bool)> = None;
+        let mut rest = text;
+        loop {
+            let at = text.len() - rest.len();
+            let arrow = rest.find("->");
+            let end = arrow.map_or(rest.len(), |arrow| if rest[..arrow].ends_with('<') { arrow - 1 } else { arrow });
+            let name = rest[..end].trim();
+            let begin = at + rest[..end].find(name).unwrap_or(0);
+            let place = inside(&self.source, span, Span::new(begin, begin + name.len().max(1)));
+            if name.is_empty() {
+                self.problems
+                    .error(place, "a link is written \"a -> b\", or \"a <-> b\" when it can be gone both ways");
+                return;
+            }
+            let Some(to) = self.named(name, place, ways) else { return };
+            if let Some((from, both)) = before {
+                ways.links.push(Link { from, to, both, span: place });
+            }
+            let Some(arrow) = arrow else {
+                if before.is_none() {
+                    self.problems
+                        .error(place, "a link is written \"a -> b\", or \"a <-> b\" when it can be gone both ways");
+                }
+                return;
+            };
+            before = Some((to, end < arrow));
+            rest = &rest[arrow + 2..];
+        }
+    }
+
+    fn common(&mut self, item: &Json, ways: &Ways) -> Option<Common> {
+        let (Some(blocks), Some(beta)) = (item.get("blocks"), item.get("beta")) else {
+            self.problems.error(item.span, "a common cause is written {\"blocks\": [\"a\", \"b\"], \"beta\": \"10%\"}");
+            return None;
+        };
+        let text = self.text(beta)?;
+        let read = share(text, Span::new(0, text.len()));
+        let beta = read.map_err(|error| self.problems.error(beta.span, error.message)).ok()?.value();
+        let mut named = Vec::new();
+        for block in self.list(blocks) {
+            named.push(self.text(block).map(str::to_owned).and_then(|name| self.named(&name, block.span, ways))?);
+        }
+        if named.len() < 2 || named.contains(&IN) || named.contains(&OUT) {
+            self.problems.error(blocks.span, "at least two blocks have a cause in common, and the ends never fail");
+            return None;
+        }
+        Some(Common { blocks: named, beta, span: item.span })
+    }
+}
+
+impl Ways {
+    fn assembly(&self, names: &Names) -> Result<Assembly, (Span, AvailError)> {
+        let order = self.order();
+        self.check(&order)?;
+        let mut builder = Builder::new(names);
+        let (mut pieces, mut up) = (Vec::new(), vec![DOWN; self.names.len()]);
+        (up[IN], up[OUT]) = (UP, UP);
+        for at in order.iter().copied() {
+            let Some((block, span)) = &self.blocks[at] else { continue };
+            let mut piece = builder.piece(block).map_err(|error| (*span, error))?;
+            piece = builder.called(piece, &self.names[at]);
+            up[at] = piece.way();
+            pieces.push(piece);
+        }
+        let whole = || {
+            (
+                self.whole(),
+                AvailError::new(Span::default(), "so much is shared here that it cannot be worked out exactly"),
+            )
+        };
+        for common in &self.common {
+            let members: Vec<Way> = common.blocks.iter().map(|at| up[*at]).collect();
+            let cause = builder
+                .common(&members, common.beta)
+                .map_err(|message| (common.span, AvailError::new(Span::default(), message)))?;
+            for at in &common.blocks {
+                up[*at] = builder.diagram.both(up[*at], cause).map_err(|_| whole())?;
+            }
+        }
+        let way = self.reached(&order, &up, &mut builder).map_err(|()| whole())?;
+        let label = format!("a way through {} blocks", pieces.len());
+        Ok(builder.finished(Piece::new(label, Role::Ways, pieces, way)))
+    }
+
+    /// Where the file speaks of links, for mistakes that are of no single one.
+    fn whole(&self) -> Span {
+        self.links.first().map(|link| link.span).unwrap_or_default()
+    }
+
+    /// Each way from one block to the next, those that go both ways twice.
+    fn steps(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.links
+            .iter()
+            .flat_map(|link| [Some((link.from, link.to)), link.both.then_some((link.to, link.from))])
+            .flatten()
+    }
+
+    /// The blocks that can be reached, the nearest first.
+    fn order(&self) -> Vec<usize> {
+        let (mut order, mut at) = (vec![IN], 0);
+        while let Some(block) = order.get(at).copied() {
+            for (from, to) in self.steps() {
+                if from == block && !order.contains(&to) {
+                    order.push(to);
+                }
+            }
+            at += 1;
+        }
+        order
+    }
+
+    fn check(&self, order: &[usize]) -> Result<(), (Span, AvailError)> {
+        let wrong = |span: Span, message: String| Err((span, AvailError::new(Span::default(), message)));
+        if !order.contains(&OUT) {
+            return wrong(self.whole(), "no way leads from in to out".to_owned());
+        }
+        let lost = (2..self.names.len()).find(|at| !order.contains(at));
+        if let Some((at, Some((_, span)))) = lost.map(|at| (at, &self.blocks[at])) {
+            return wrong(*span, format!("no way leads from in to {}", self.names[at]));
+        }
+        if let Some((link, circle)) = self.circle() {
+            let names: Vec<&str> = circle.iter().map(|at| self.names[*at].as_str()).collect();
+            return wrong(
+                link.span,
+                format!(
+                    "this goes in a circle: {}; a link that can be gone both ways is written a <-> b",
+                    names.join(" -> ")
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// A circle of links that go one way, from its link in the file's order.
+    fn circle(&self) -> Option<(Link, Vec<usize>)> {
+        let one_way: Vec<Link> = self.links.iter().copied().filter(|link| !link.both).collect();
+        one_way.iter().find_map(|link| {
+            // Back from where it leads to where it comes from.
+            let mut found: Vec<(usize, usize)> = vec![(link.to, usize::MAX)];
+            let mut at = 0;
+            while let Some((block, _)) = found.get(at).copied() {
+                if block == link.from {
+                    let mut circle = Vec::new();
+                    let mut step = at;
+                    while step != usize::MAX {
+                        circle.push(found[step].0);
+                        step = found[step].1;
+                    }
+                    circle.push(link.from);
+                    circle.reverse();
+                    return Some((*link, circle));
+                }
+                for next in one_way.iter().filter(|next| next.from == block) {
+                    if found.iter().all(|(known, _)| *known != next.to) {
+                        found.push((next.to, at));
+                    }
+                }
+                at += 1;
+            }
+            None
+        })
+    }
+
+    /// When the end can be reached over blocks that are up: what is reached grows until it does not any more.
+    fn reached(&self, order: &[usize], up: &[Way], builder: &mut Builder<'_>) -> Result<Way, ()> {
+        let mut reached = vec![DOWN; self.names.len()];
+        reached[IN] = UP;
+        let steps: Vec<(usize, usize)> = self.steps().collect();
+        loop {
+            let before = reached.clone();
+            for at in order.iter().copied().filter(|at| *at != IN) {
+                let mut into = DOWN;
+                for (from, _) in steps.iter().filter(|(_, to)| *to == at) {
+                    into = builder.diagram.either(into, reached[*from]).map_err(|_| ())?;
+                }
+                reached[at] = builder.diagram.both(up[at], into).map_err(|_| ())?;
+            }
+            if reached == before {
+                return Ok(reached[OUT]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BRIDGE: &str = r#"{"kind": "diagram", "let": {"link": "90%"},
+        "blocks": {"a": "link", "b": "link", "c": "link", "d": "link", "bridge": "link"},
+        "links": ["in -> a -> c -> out", "in -> b -> d -> out", "a -> bridge -> d", "b -> bridge -> c"]}"#;
+
+    fn down(text: &str) -> f64 {
+        AvailFile::parse("x.json", text).and_then(|file| file.assembly()).map(|all| all.availability().down).unwrap()
+    }
+
+    fn told(text: &str) -> String {
+        AvailFile::parse("x.json", text).and_then(|file| file.assembly()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_bridge_is_gone_both_ways() {
+        assert!((down(BRIDGE) - (1.0 - 0.97848)).abs() < 1e-15);
+        let both = BRIDGE
+            .replace("\"a -> bridge -> d\", \"b -> bridge -> c\"", "\"a <-> bridge <-> d\", \"b <-> bridge <-> c\"");
+        assert!((down(&both) - (1.0 - 0.97848)).abs() < 1e-15);
+    }
+
+    #[test]
+    fn an_expression_may_stand_in_a_file() {
+        assert_eq!(down(r#"{"expression": "a | a", "let": {"a": "99%"}}"#), 1e-4);
+    }
+
+    #[test]
+    fn a_common_cause_strikes_all() {
+        let text = r#"{"blocks": {"a": "99%", "b": "99%"}, "links": ["in -> a -> out", "in -> b -> out"],
+            "common": [{"blocks": ["a", "b"], "beta": "10%"}]}"#;
+        let own = 0.009 / (0.99 + 0.009);
+        let common = 0.001 / (0.99 + 0.001);
+        assert!((down(text) - (common + (1.0 - common) * own * own)).abs() < 1e-15);
+    }
+
+    #[test]
+    fn mistakes_are_pointed_at() {
+        let circle = BRIDGE.replace("\"b -> bridge -> c\"", "\"d -> bridge\"");
+        assert!(told(&circle).contains("this goes in a circle: bridge -> d -> bridge"), "{}", told(&circle));
+        let cases = [
+            (BRIDGE.replace("in -> a -> c", "in -> a -> e"), "there is no block \"e\""),
+            (BRIDGE.replace("\"90%\"", "\"190%\""), "above 100%"),
+            (BRIDGE.replace("\"a\": \"link\"", "\"a\": \"lnk\""), "did you mean \"link\"?"),
+            (BRIDGE.replace("-> out", "-> b"), "no way leads from in to out"),
+            (BRIDGE.replace("\"blocks\"", "\"block\""), "did you mean \"blocks\"?"),
+            (BRIDGE.replace("\"d\": \"link\"", "\"d\": \"link\", \"x\": \"link\""), "no way leads from in to x"),
+            (r#"{"expression": ""}"#.to_owned(), "nothing is there"),
+            (r#"{"expression": "a", "let": {"a": "b", "b": "2of3(a)"}}"#.to_owned(), "made of itself: a → b → a"),
+            ("{}".to_owned(), "nothing is there to work out"),
+            ("{".to_owned(), "x.json:1:"),
+        ];
+        for (text, part) in cases {
+            assert!(told(&text).contains(part), "{text}\n{}", told(&text));
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The same system as machines that fail and come back, one event after the other, on the kernel's queue and with its
+//! dice: what the algebra says of the long run is seen to happen, and what it cannot say is measured.
+//!
+//! Independent runs of equal length, each from everything up; the interval is Student's t over them. The first outage
+//! of a run is a little late for that, by about one repair in the length of the run.
+
+use std::collections::VecDeque;
+
+use sim_core::queue::Queue;
+use sim_core::seed::{mix, name_hash};
+use sim_core::{Duration, Histogram, Instant, Ratio, Seed};
+
+use super::assembly::{Assembly, Law};
+use super::group::Group;
+use super::life::Life;
+use crate::stats::{Confidence, Estimate, replications};
+
+/// What is simulated, and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// Simulated seconds in all.
+    pub seconds: f64,
+    /// Independent runs that share them.
+    pub runs: u32,
+    /// What all dice follow from.
+    pub seed: Seed,
+    /// How often an interval is to cover the truth.
+    pub confidence: Confidence,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub struct Simulated {
+    /// The share of time down.
+    pub down: Estimate,
+    /// The share of time down while enough machines were up and another was taking over.
+    pub taking_over: Estimate,
+    /// Outages per second.
+    pub frequency: Estimate,
+    /// Outages that were seen to the end.
+    pub episodes: u64,
+    /// How long they were, in nanoseconds.
+    pub lengths: Histogram,
+    /// Failures, repairs and takeovers.
+    pub events: u64,
+    /// How long each run was, in seconds.
+    pub run_seconds: f64,
+}
+
+impl Plan {
+    /// The longest run whose nanoseconds can be counted, 500 years of 365 days.
+    pub const RUN_MAX: f64 = 500.0 * 365.0 * 86_400.0;
+
+    /// So many seconds in a hundred runs, or in as many more as it takes for none to be longer than [`Plan::RUN_MAX`].
+    pub fn of(seconds: f64, seed: Seed, confidence: Confidence) -> Plan {
+        let runs = (seconds / Plan::RUN_MAX).ceil().max(100.0) as u32;
+        Plan { seconds, runs, seed, confidence }
+    }
+}
+
+impl Simulated {
+    /// How many seconds in all would make half the interval such a share of the value; `None` when nothing was seen.
+    pub fn seconds_for(&self, share: f64) -> Option<f64> {
+        let (value, half) = (self.down.value?, self.down.half_width()?);
+        let all = self.run_seconds * self.down.n as f64;
+        let wider = half / (share * value);
+        (value > 0.0).then_some(all * wider * wider)
+    }
+
+    /// The length that such a share of outages do not exceed, in seconds.
+    pub fn length(&self, share: Ratio) -> Option<f64> {
+        self.lengths.quantile(share).map(|bucket| bucket.middle() as f64 / 1e9)
+    }
+}
+
+/// Simulates an assembly; `None` when it was not said of every component that can fail how it does.
+///
+/// ```
+/// use sim_core::Seed;
+/// use sim_models::avail::{Assembly, Block, Names, Plan, simulate};
+/// use sim_models::stats::Confidence;
+/// let block = Block::parse("2of3(mtbf=100h/mttr=4h, crews=1)").unwrap();
+/// let assembly = Assembly::of(&block, &Names::new()).unwrap();
+/// let seen = simulate(&assembly, &Plan::of(3.15e9, Seed(1), Confidence::USUAL)).unwrap();
+/// assert!(seen.down.covers(assembly.availability().down), "{:?}", seen.down);
+/// ```
+pub fn simulate(assembly: &Assembly, plan: &Plan) -> Option<Simulated> {
+    let units = units(assembly)?;
+    let keys: Vec<u64> = (0..units.len()).map(|unit| plan.seed.key(mix(name_hash("component"), unit as u64))).collect();
+    let run_seconds = plan.seconds / f64::from(plan.runs.max(1));
+    let end = Instant::ZERO + Duration::from_nanos_f64(run_seconds * 1e9);
+    let mut tally = Tally { lengths: Histogram::default(), events: 0 };
+    let (mut down, mut taking_over, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..plan.runs {
+        let mut world = World::new(assembly, &units, &keys, u64::from(run));
+        world.run(end, &mut tally);
+        let all = end.nanos() as f64;
+        down.push(world.down as f64 / all);
+        taking_over.push(world.taking_over as f64 / all);
+        starts.push(world.outages as f64 / run_seconds);
+    }
+    Some(Simulated {
+        down: replications(&down, plan.confidence),
+        taking_over: replications(&taking_over, plan.confidence),
+        frequency: replications(&starts, plan.confidence),
+        episodes: tally.lengths.count(),
+        lengths: tally.lengths,
+        events: tally.events,
+        run_seconds,
+    })
+}
+
+/// A component as it is simulated.
+enum Unit {
+    /// It never changes.
+    Still(bool),
+    /// It is up and down by turns.
+    Turns { up: Life, down: Option<Life> },
+    /// It is a group of machines.
+    Machines(Group),
+}
+
+fn units(assembly: &Assembly) -> Option<Vec<Unit>> {
+    let unit = |component: &super::assembly::Component| match (&component.lives, component.law) {
+        (Some((up, down)), _) => Some(Unit::Turns { up: up.clone(), down: down.clone() }),
+        (None, Some(Law::Group(group))) => Some(Unit::Machines(group)),
+        (None, _) if component.availability.down == 0.0 => Some(Unit::Still(true)),
+        (None, _) if component.availability.up == 0.0 => Some(Unit::Still(false)),
+        (None, _) => None,
+    };
+    assembly.components().iter().map(unit).collect()
+}
+
+struct Tally {
+    lengths: Histogram,
+    events: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Happening {
+    component: u32,
+    machine: u32,
+    /// The number of what was planned with it; an older plan was given up.
+    plan: u32,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Fails,
+    Repaired,
+    TakenOver,
+    DoneByHand,
+}
+
+/// One run.
+struct World<'a> {
+    assembly: &'a Assembly,
+    units: &'a [Unit],
+    keys: &'a [u64],
+    run: u64,
+    queue: Queue<Happening>,
+    now: Instant,
+    /// By component, whether it is up; and whether it would be if takeovers took no time.
+    ups: Vec<bool>,
+    enough: Vec<bool>,
+    /// How many dice each component has cast for each of its machines.
+    cast: Vec<Vec<u64>>,
+    groups: Vec<Option<Crew>>,
+    is_up: bool,
+    since: Instant,
+    /// Nanoseconds.
+    down: u64,
+    taking_over: u64,
+    outages: u64,
+}
+
+/// A group while it runs.
+struct Crew {
+    machines: Vec<Machine>,
+    waiting: VecDeque<u32>,
+    repairing: u32,
+    working: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Machine {
+    is_up: bool,
+    is_active: bool,
+    plan: u32,
+}
+
+impl<'a> World<'a> {
+    fn new(assembly: &'a Assembly, units: &'a [Unit], keys: &'a [u64], run: u64) -> World<'a> {
+        let crew = |unit: &Unit| match unit {
+            Unit::Machines(group) => Some(Crew {
+                machines: vec![Machine { is_up: true, is_active: false, plan: 0 }; group.of as usize],
+                waiting: VecDeque::new(),
+                repairing: 0,
+                working: true,
+            }),
+            Unit::Still(_) | Unit::Turns { .. } => None,
+        };
+        let machines = |unit: &Unit| match unit {
+            Unit::Machines(group) => group.of as usize + 1,
+            Unit::Still(_) | Unit::Turns { .. } => 1,
+        };
+        let ups: Vec<bool> = units.iter().map(|unit| !matches!(unit, Unit::Still(false))).collect();
+        World {
+            assembly,
+            units,
+            keys,
+            run,
+            queue: Queue::new(),
+            now: Instant::ZERO,
+            enough: ups.clone(),
+            cast: units.iter().map(|unit| vec![0; machines(unit)]).collect(),
+            groups: units.iter().map(crew).collect(),
+            is_up: assembly.is_up(&ups),
+            ups,
+            since: Instant::ZERO,
+            down: 0,
+            taking_over: 0,
+            outages: 0,
+        }
+    }
+
+    fn run(&mut self, end: Instant, tally: &mut Tally) {
+        for component in 0..self.units.len() {
+            match &self.units[component] {
+                Unit::Still(_) => {}
+                Unit::Turns { up, .. } => self.plan(component, 0, 0, What::Fails, up),
+                Unit::Machines(group) => self.start(component, *group),
+            }
+        }
+        while let Some((at, happening)) = self.queue.pop_before(end) {
+            let component = happening.component as usize;
+            let happened = match &self.units[component] {
+                Unit::Still(_) => false,
+                Unit::Turns { up, down } => {
+                    self.advance(at);
+                    self.turn(component, happening.what, up, down.as_ref())
+                }
+                Unit::Machines(group) => {
+                    self.is_planned(&happening) && {
+                        self.advance(at);
+                        self.change(component, *group, happening)
+                    }
+                }
+            };
+            if happened {
+                tally.events += 1;
+                self.look(tally);
+            }
+        }
+        self.advance(end);
+    }
+
+    /// Counts the time since the last change.
+    fn advance(&mut self, to: Instant) {
+        let gone = to.since(self.now).nanos();
+        self.now = to;
+        if !self.is_up {
+            self.down += gone;
+            if self.assembly.is_up(&self.enough) {
+                self.taking_over += gone;
+            }
+        }
+    }
+
+    /// Sees whether the whole went down or came back.
+    fn look(&mut self, tally: &mut Tally) {
+        let is_up = self.assembly.is_up(&self.ups);
+        match (self.is_up, is_up) {
+            (true, false) => (self.since, self.outages) = (self.now, self.outages + 1),
+            (false, true) => tally.lengths.record(self.now.since(self.since).nanos()),
+            (true, true) | (false, false) => {}
+        }
+        self.is_up = is_up;
+    }
+
+    /// A die that belongs to the machine, its run, and how many it has cast there.
+    fn die(&mut self, component: usize, machine: usize) -> u64 {
+        let cast = &mut self.cast[component][machine];
+        *cast += 1;
+        mix(self.keys[component], mix(mix(self.run, machine as u64), *cast))
+    }
+
+    fn plan(&mut self, component: usize, machine: usize, plan: u32, what: What, life: &Life) {
+        let length = life.sample(self.die(component, machine));
+        let happening = Happening { component: component as u32, machine: machine as u32, plan, what };
+        self.queue.push(self.now + length, happening);
+    }
+
+    fn turn(&mut self, component: usize, what: What, up: &Life, down: Option<&Life>) -> bool {
+        let fails = what == What::Fails;
+        (self.ups[component], self.enough[component]) = (!fails, !fails);
+        match (fails, down) {
+            (true, Some(down)) => self.plan(component, 0, 0, What::Repaired, down),
+            (true, None) => {}
+            (false, _) => self.plan(component, 0, 0, What::Fails, up),
+        }
+        true
+    }
+
+    fn is_planned(&self, happening: &Happening) -> bool {
+        let Some(crew) = &self.groups[happening.component as usize] else { return false };
+        crew.machines.get(happening.machine as usize).is_none_or(|machine| machine.plan == happening.plan)
+    }
+
+    fn change(&mut self, component: usize, group: Group, happening: Happening) -> bool {
+        let machine = happening.machine as usize;
+        match happening.what {
+            What::Fails => self.machine_fails(component, group, machine),
+            What::Repaired => self.machine_is_repaired(component, group, machine),
+            What::TakenOver => self.take_over(component, group),
+            What::DoneByHand => self.set_working(component, true),
+        }
+        self.assign(component, group);
+        let Some(crew) = &self.groups[component] else { return false };
+        let enough = crew.machines.iter().filter(|machine| machine.is_up).count() >= group.need as usize;
+        (self.enough[component], self.ups[component]) = (enough, enough && crew.working);
+        true
+    }
+
+    fn set_working(&mut self, component: usize, working: bool) {
+        if let Some(crew) = &mut self.groups[component] {
+            crew.working = working;
+        }
+    }
+
+    fn machine_fails(&mut self, component: usize, group: Group, machine: usize) {
+        let Some(crew) = &mut self.groups[component] else { return };
+        let up = crew.machines.iter().filter(|machine| machine.is_up).count();
+        let was_active = crew.machines[machine].is_active;
+        let plan = crew.machines[machine].plan + 1;
+        crew.machines[machine] = Machine { is_up: false, is_active: false, plan };
+        let takes_over = was_active && crew.working && up > group.need as usize;
+        crew.waiting.push_back(machine as u32);
+        self.repair_next(component, group);
+        if takes_over && group.takeover > 0.0 {
+            self.set_working(component, false);
+            self.plan(component, group.of as usize, 0, What::TakenOver, &Life::exponential(group.takeover));
+        } else if takes_over {
+            self.take_over(component, group);
+        }
+    }
+
+    /// A takeover ends: well, or in the hands of people.
+    fn take_over(&mut self, component: usize, group: Group) {
+        let keeper = group.of as usize;
+        let bits = if group.coverage.down > 0.0 { self.die(component, keeper) } else { 0 };
+        let missed = ((bits >> 11) as f64) < group.coverage.down * (1u64 << 53) as f64 && group.coverage.down > 0.0;
+        self.set_working(component, !missed);
+        if missed {
+            self.plan(component, keeper, 0, What::DoneByHand, &Life::exponential(group.manual));
+        }
+    }
+
+    fn machine_is_repaired(&mut self, component: usize, group: Group, machine: usize) {
+        let Some(crew) = &mut self.groups[component] else { return };
+        crew.repairing -= 1;
+        crew.machines[machine] = Machine { is_up: true, is_active: false, plan: crew.machines[machine].plan + 1 };
+        self.age(component, group, machine, group.spare);
+        self.repair_next(component, group);
+    }
+
+    fn repair_next(&mut self, component: usize, group: Group) {
+        let (Some(crew), Some(mttr)) = (&mut self.groups[component], group.mttr) else { return };
+        if crew.repairing >= group.crews {
+            return;
+        }
+        let Some(machine) = crew.waiting.pop_front() else { return };
+        crew.repairing += 1;
+        let plan = crew.machines[machine as usize].plan;
+        self.plan(component, machine as usize, plan, What::Repaired, &Life::exponential(mttr));
+    }
+
+    /// All machines are up; the first ones work, the others are spares from the beginning.
+    fn start(&mut self, component: usize, group: Group) {
+        self.assign(component, group);
+        (group.active.min(group.of)..group.of)
+            .for_each(|spare| self.age(component, group, spare as usize, group.spare));
+    }
+
+    /// As many as are to work do, the first ones that are up.
+    fn assign(&mut self, component: usize, group: Group) {
+        loop {
+            let Some(crew) = &mut self.groups[component] else { return };
+            let active = crew.machines.iter().filter(|machine| machine.is_active).count();
+            let spare = crew.machines.iter().position(|machine| machine.is_up && !machine.is_active);
+            let Some(machine) = spare.filter(|_| active < group.active as usize) else { break };
+            let plan = crew.machines[machine].plan + 1;
+            crew.machines[machine] = Machine { is_up: true, is_active: true, plan };
+            self.age(component, group, machine, 1.0);
+        }
+    }
+
+    /// A machine is up from now, and fails at such a share of the rate of those that work.
+    fn age(&mut self, component: usize, group: Group, machine: usize, share: f64) {
+        let Some(crew) = &self.groups[component] else { return };
+        let plan = crew.machines[machine].plan;
+        if share > 0.0 {
+            self.plan(component, machine, plan, What::Fails, &Life::exponential(group.mtbf / share));
+        }
+    }
+}
