@@ -1,0 +1,15 @@
+//! The resilience patterns as values: they take `now`, and drawn bits where the library is lucky, and return a
+//! decision.
+//!
+//! A policy knows no context, sends nothing and sets no timer. What a library does by a timer of its own is caught up
+//! with at the next question: nobody can see the difference, since nobody asked in between. Parameters have the names
+//! and defaults that their users know; [`profiles`] lists them all.
+
+pub mod breaker;
+mod growth;
+mod profile;
+mod settings;
+
+pub use growth::grown;
+pub use profile::{Kind, Parameter, Profile, profile, profiles};
+pub use settings::{Mistake, Setting, Settings, read};
