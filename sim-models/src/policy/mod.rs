@@ -6,8 +6,10 @@
 //! and defaults that their users know; [`profiles`] lists them all.
 
 pub mod breaker;
+pub mod budget;
 mod growth;
 mod profile;
+pub mod retry;
 mod settings;
 
 pub use growth::grown;

@@ -1,13 +1,17 @@
 //! Which libraries there are by name, and what each of their parameters is called, means, and is when nobody says.
 
-use super::breaker;
 use super::settings::{Setting, Settings};
+use super::{breaker, budget, retry};
 
 /// What a policy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Stops asking who fails.
     Breaker,
+    /// Tries again.
+    Retry,
+    /// Keeps retries few.
+    Budget,
 }
 
 /// The policy of one library.
@@ -42,18 +46,22 @@ pub struct Parameter {
     pub most: Option<Setting>,
     /// The words that are allowed, when it is a word.
     pub choices: &'static [&'static str],
+    /// Whether the library has no default, so that it must be written.
+    pub required: bool,
     /// What it means.
     pub about: &'static str,
 }
 
 impl Kind {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Kind; 1] = [Kind::Breaker];
+    pub const ALL: [Kind; 3] = [Kind::Breaker, Kind::Retry, Kind::Budget];
 
     /// The clause of the scenario language that takes such a profile.
     pub const fn clause(self) -> &'static str {
         match self {
             Kind::Breaker => "breaker",
+            Kind::Retry => "retry",
+            Kind::Budget => "budget",
         }
     }
 }
@@ -61,7 +69,7 @@ impl Kind {
 impl Parameter {
     /// One without limits.
     pub(crate) const fn new(name: &'static str, default: Setting, about: &'static str) -> Parameter {
-        Parameter { name, default, least: None, most: None, choices: &[], about }
+        Parameter { name, default, least: None, most: None, choices: &[], required: false, about }
     }
 
     /// One of several words.
@@ -86,6 +94,12 @@ impl Parameter {
         self
     }
 
+    /// The same, without a default.
+    pub(crate) const fn required(mut self) -> Parameter {
+        self.required = true;
+        self
+    }
+
     /// The values that are allowed, in words; empty when any of its kind is.
     pub fn range(&self) -> String {
         match (&self.least, &self.most) {
@@ -106,6 +120,14 @@ pub fn profiles() -> impl Iterator<Item = &'static Profile> + Clone {
         &breaker::opossum::PROFILE,
         &breaker::hystrix::PROFILE,
         &breaker::failsafe::PROFILE,
+        &retry::profiles::RESILIENCE4J,
+        &retry::profiles::POLLY,
+        &retry::profiles::GRPC,
+        &retry::profiles::ENVOY,
+        &retry::profiles::AWS_SDK,
+        &retry::profiles::STRIPE_NODE,
+        &retry::profiles::TEMPORAL,
+        &budget::FINAGLE,
     ]
     .into_iter()
 }

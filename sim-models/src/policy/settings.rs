@@ -84,6 +84,13 @@ pub fn read(profile: &'static Profile, members: &[(Key, Json)]) -> Result<Settin
             mistakes.push(Mistake::new(json.span, format!("{}: {why}", parameter.name)));
         }
     }
+    for parameter in profile.parameters.iter().filter(|parameter| parameter.required) {
+        if !members.iter().any(|(key, json)| key.name == parameter.name && !json.is_null()) {
+            let span = members.first().map_or(Span::default(), |(key, _)| key.span);
+            let message = format!("{} has no default for {}; write it", profile.name, parameter.name);
+            mistakes.push(Mistake::new(span, message));
+        }
+    }
     if mistakes.is_empty()
         && let Err((name, message)) = (profile.sound)(&settings)
     {
@@ -357,5 +364,110 @@ impl Settings {
     /// The outcomes that a parameter names; none when it was not written.
     pub fn outcomes(&self, name: &str) -> &[String] {
         self.outcomes.iter().find(|(known, _)| *known == name).map_or(&[], |(_, outcomes)| outcomes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+    use crate::policy::{Kind, profile, profiles};
+
+    fn said(kind: Kind, name: &str, parameters: &str) -> Vec<String> {
+        let json = json::parse(parameters).unwrap();
+        let mistakes = read(profile(kind, name).unwrap(), json.members()).err().unwrap_or_default();
+        mistakes.into_iter().map(|mistake| format!("{}: {}", mistake.span.start, mistake.message)).collect()
+    }
+
+    fn check(parameters: &str, mistake: &str) {
+        assert_eq!(said(Kind::Breaker, "resilience4j", parameters), [mistake], "{parameters}");
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_told_with_the_one_that_was_meant() {
+        let near = "1: resilience4j has no \"minimumNumberOfCall\"; did you mean \"minimumNumberOfCalls\"?";
+        check(r#"{"minimumNumberOfCall": 5}"#, near);
+        let far = said(Kind::Breaker, "polly", r#"{"timeout": "5s"}"#);
+        let has = "FailureRatio, MinimumThroughput, SamplingDuration, BreakDuration, ShouldHandle";
+        assert_eq!(far, [format!("1: polly has no \"timeout\"; it has {has}")]);
+    }
+
+    #[test]
+    fn a_length_of_time_needs_a_unit_and_is_not_negative() {
+        let name = "waitDurationInOpenState";
+        check(
+            r#"{"waitDurationInOpenState": 30}"#,
+            &format!("28: {name}: 30 has no unit; write a length of time with one, such as \"60s\""),
+        );
+        check(
+            r#"{"waitDurationInOpenState": "-5s"}"#,
+            &format!("28: {name}: -5s is negative; a length of time is not"),
+        );
+        check(r#"{"waitDurationInOpenState": -5}"#, &format!("28: {name}: -5 is negative; a length of time is not"));
+        check(r#"{"waitDurationInOpenState": "0s"}"#, &format!("28: {name}: 0s is outside from 1ms"));
+    }
+
+    #[test]
+    fn a_percentage_is_not_above_a_hundred_and_a_share_not_above_one() {
+        check(r#"{"failureRateThreshold": 101}"#, "25: failureRateThreshold: 101 is not between 0 and 100");
+        check(r#"{"failureRateThreshold": "101%"}"#, "25: failureRateThreshold: \"101%\" is more than 100%");
+        let polly = said(Kind::Breaker, "polly", r#"{"FailureRatio": 1.5}"#);
+        assert_eq!(polly, ["17: FailureRatio: 1.5 is not between 0 and 1"]);
+    }
+
+    #[test]
+    fn a_count_is_whole_and_not_negative_and_a_word_one_of_its_choices() {
+        check(r#"{"slidingWindowSize": -1}"#, "22: slidingWindowSize: -1 is negative; a count is not");
+        check(r#"{"slidingWindowSize": 0}"#, "22: slidingWindowSize: 0 is outside 1 to 1000000");
+        check(r#"{"slidingWindowSize": 1.5}"#, "22: slidingWindowSize: here should be a whole number");
+        check(
+            r#"{"slidingWindowType": "TIME_BASE"}"#,
+            "22: slidingWindowType: \"TIME_BASE\" is none of COUNT_BASED, TIME_BASED; did you mean \"TIME_BASED\"?",
+        );
+    }
+
+    #[test]
+    fn values_that_contradict_each_other_are_told() {
+        let failsafe = said(Kind::Breaker, "failsafe", r#"{"failureThreshold": 6, "failureThresholdingCapacity": 5}"#);
+        assert_eq!(failsafe, ["21: 6 failures of 5 calls cannot be"]);
+        let rate = said(Kind::Breaker, "failsafe", r#"{"failureRateThreshold": 50}"#);
+        assert_eq!(rate, ["25: failureRateThreshold needs a failureThresholdingPeriod"]);
+    }
+
+    #[test]
+    fn what_has_no_default_must_be_written() {
+        let missing = said(Kind::Retry, "grpc", r#"{"profile": "grpc", "maxAttempts": 3, "maxBackoff": "1s"}"#);
+        let names = ["initialBackoff", "backoffMultiplier", "retryableStatusCodes"];
+        assert_eq!(missing, names.map(|name| format!("1: grpc has no default for {name}; write it")));
+    }
+
+    #[test]
+    fn percent_is_read_in_both_ways_and_null_is_as_if_not_written() {
+        let read = |text: &str| {
+            let json = json::parse(text).unwrap();
+            read(profile(Kind::Breaker, "resilience4j").unwrap(), json.members()).unwrap()
+        };
+        let half = read("{}").ratio("failureRateThreshold");
+        assert_eq!(half, Ratio::HALF);
+        for same in [
+            r#"{"failureRateThreshold": 50}"#,
+            r#"{"failureRateThreshold": "50%"}"#,
+            r#"{"failureRateThreshold": null}"#,
+        ] {
+            assert_eq!(read(same).ratio("failureRateThreshold"), half);
+        }
+        assert_eq!(read(r#"{"failureRateThreshold": 33.3}"#).ratio("failureRateThreshold"), "33.3%".parse().unwrap());
+    }
+
+    #[test]
+    fn every_default_is_within_its_range_and_no_name_is_there_twice() {
+        for profile in profiles() {
+            for parameter in profile.parameters.iter().filter(|parameter| !parameter.required) {
+                assert!(within(parameter, parameter.default).is_ok(), "{} {}", profile.name, parameter.name);
+                let namesakes = profile.parameters.iter().filter(|other| other.name == parameter.name);
+                assert_eq!(namesakes.count(), 1, "{} {}", profile.name, parameter.name);
+            }
+            assert!((profile.sound)(&Settings::defaults(profile)).is_ok(), "{}", profile.name);
+        }
     }
 }
