@@ -8,10 +8,12 @@
 pub mod breaker;
 pub mod budget;
 mod growth;
+mod page;
 mod profile;
 pub mod retry;
 mod settings;
 
 pub use growth::grown;
+pub use page::reference;
 pub use profile::{Kind, Parameter, Profile, profile, profiles};
 pub use settings::{Mistake, Setting, Settings, read};

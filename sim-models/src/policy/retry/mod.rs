@@ -106,35 +106,57 @@ impl Wait {
         least: Duration::ZERO,
     };
 
-    /// The wait before retry `number` (from 1). `memory` is what it has to remember from one retry of a call to the
-    /// next, nothing at first; `bits` are 64 random ones.
+    /// The wait before retry `number` (from 1). `memory` is what it has to remember from one retry of a call to the next,
+    /// nothing at first; `bits` are 64 random ones.
     pub fn before(&self, number: u32, memory: &mut Duration, bits: u64) -> Duration {
-        let capped_first = self.capped == Capped::BeforeJitter;
-        let most = if capped_first { self.most } else { Duration::FOREVER };
-        let wait = match self.grows {
-            Grows::Linearly => self.first.saturating_mul(u64::from(number)).min(most),
-            Grows::By(factor) => grown(self.first, factor, number.saturating_sub(1), most),
-        };
+        let drawn = self.luck(number, *memory).sample(bits);
+        self.settled(number, memory, drawn)
+    }
+
+    /// What is drawn for it; constant when no luck is in it.
+    pub fn luck(&self, number: u32, memory: Duration) -> Dist {
+        let wait = self.plain(number);
+        match self.spread {
+            Spread::None => Dist::Constant(wait),
+            Spread::Between(low, high) => uniform(times(wait, low), times(wait, high)),
+            Spread::Decorrelated => uniform(self.first, memory.max(self.first).saturating_mul(3)),
+            // The fraction of a second stands for the random fraction.
+            Spread::PollyV2 => uniform(Duration::ZERO, Duration::from_secs(1)),
+        }
+    }
+
+    /// The wait that comes of what was drawn.
+    pub fn settled(&self, number: u32, memory: &mut Duration, drawn: Duration) -> Duration {
         let wait = match self.spread {
-            Spread::None => wait,
-            Spread::Between(low, high) => uniform(times(wait, low), times(wait, high), bits),
+            Spread::None | Spread::Between(..) => drawn,
             Spread::Decorrelated => {
-                let before = (*memory).max(self.first);
-                let drawn = uniform(self.first, before.saturating_mul(3), bits).min(self.most);
-                *memory = drawn;
-                drawn
+                *memory = drawn.min(self.most);
+                *memory
             }
-            Spread::PollyV2 => self.polly_v2(number, memory, bits),
+            Spread::PollyV2 => self.polly_v2(number, memory, drawn.as_secs_f64()),
         };
-        let wait = if capped_first { wait } else { wait.min(self.most) };
+        let wait = match self.capped {
+            Capped::BeforeJitter => wait,
+            Capped::AfterJitter => wait.min(self.most),
+        };
         wait.max(self.least)
     }
 
-    /// The curve 2^t · tanh(√4t) at t = retries before this one, plus a random fraction; `memory` is the curve at the
-    /// last place.
-    fn polly_v2(&self, number: u32, memory: &mut Duration, bits: u64) -> Duration {
+    /// Without jitter.
+    fn plain(&self, number: u32) -> Duration {
+        let most = match self.capped {
+            Capped::BeforeJitter => self.most,
+            Capped::AfterJitter => Duration::FOREVER,
+        };
+        match self.grows {
+            Grows::Linearly => self.first.saturating_mul(u64::from(number)).min(most),
+            Grows::By(factor) => grown(self.first, factor, number.saturating_sub(1), most),
+        }
+    }
+
+    /// The curve 2^t tanh(√(4t)) at t = retries before this one and a random fraction, less what it was at the last place.
+    fn polly_v2(&self, number: u32, memory: &mut Duration, fraction: f64) -> Duration {
         const SCALE: f64 = 1.0 / 1.4;
-        let fraction = bits as f64 / 18_446_744_073_709_551_616.0;
         let at = f64::from(number.saturating_sub(1)) + fraction;
         let height = libm::exp2(at) * libm::tanh(libm::sqrt(4.0 * at));
         let height = Duration::from_nanos_f64(height * SCALE * self.first.nanos() as f64);
@@ -170,8 +192,8 @@ fn times(wait: Duration, millionths: u64) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-fn uniform(low: Duration, high: Duration, bits: u64) -> Duration {
-    Dist::uniform(low, high).map_or(high, |dist| dist.sample(bits))
+fn uniform(low: Duration, high: Duration) -> Dist {
+    Dist::uniform(low, high).unwrap_or(Dist::Constant(high))
 }
 
 #[cfg(test)]
