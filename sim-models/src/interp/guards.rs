@@ -1,8 +1,9 @@
-//! What stands before each try: breakers and bulkheads, and the retry budgets of libraries, all of which hear how a try ended.
+//! What stands before each try: breakers and bulkheads, and the retry budgets of libraries, all of which hear how a try
+//! ended.
 //!
-//! A step without them costs one question. The guards are asked from the outermost to the innermost; one that refuses gives the
-//! try its outcome, which those outside of it hear like any other. A try that is given up from outside (what stands around it
-//! timed out, or its node ended the endpoint) gives its permits back and is reported as cancelled.
+//! A step without them costs one question. The guards are asked from the outermost to the innermost; one that refuses
+//! gives the try its outcome, which those outside of it hear like any other. A try that is given up from outside (what
+//! stands around it timed out, or its node ended the endpoint) gives its permits back and is reported as cancelled.
 
 use serde::Serialize;
 use sim_core::Instant;

@@ -7,11 +7,14 @@
 
 pub mod breaker;
 pub mod budget;
+pub mod concurrency;
 mod growth;
+pub mod limiter;
 mod page;
 mod profile;
 pub mod retry;
 mod settings;
+pub mod throttle;
 
 pub use growth::grown;
 pub use page::reference;

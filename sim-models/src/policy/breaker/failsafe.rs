@@ -295,6 +295,14 @@ impl Breaker {
         }
     }
 
+    pub(super) fn sight(&self) -> (Counts, Option<Instant>) {
+        match &self.phase {
+            Phase::Closed(Stats::Calls(calls)) | Phase::HalfOpen { calls, .. } => (calls.counts(), None),
+            Phase::Closed(Stats::Timed(timed)) => (timed.sum, None),
+            Phase::Open { since } => (Counts::default(), Some(*since + self.rule.delay)),
+        }
+    }
+
     pub(super) fn state(&self) -> State {
         match self.phase {
             Phase::Closed(_) => State::Closed,

@@ -207,6 +207,15 @@ impl Breaker {
         }
     }
 
+    pub(super) fn sight(&self) -> (Counts, Option<Instant>) {
+        let mut counts = self.pieces.counts();
+        counts.put(self.filling);
+        match self.phase {
+            Phase::Open { since } => (counts, Some(since + self.rule.sleep)),
+            Phase::Closed | Phase::HalfOpen => (counts, None),
+        }
+    }
+
     pub(super) fn state(&mut self, now: Instant) -> State {
         self.settle(now);
         match (self.rule.force, self.phase) {

@@ -72,6 +72,17 @@ pub enum Admission {
     Full,
 }
 
+/// What a breaker goes by at the moment, for whoever looks inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Calls it counts.
+    pub calls: u32,
+    /// Those of them that failed.
+    pub failed: u32,
+    /// Until when no call goes through; none when some do.
+    pub until: Option<Instant>,
+}
+
 /// How a call ended, as a breaker sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -152,6 +163,18 @@ impl Breaker {
             Breaker::Hystrix(breaker) => breaker.report(now, ended),
             Breaker::Failsafe(breaker) => breaker.report(now, ended),
         }
+    }
+
+    /// What it goes by.
+    pub fn sight(&self) -> Sight {
+        let (counts, until) = match self {
+            Breaker::Resilience4j(breaker) => breaker.sight(),
+            Breaker::Polly(breaker) => breaker.sight(),
+            Breaker::Opossum(breaker) => breaker.sight(),
+            Breaker::Hystrix(breaker) => breaker.sight(),
+            Breaker::Failsafe(breaker) => breaker.sight(),
+        };
+        Sight { calls: counts.total, failed: counts.failed, until }
     }
 
     /// What it is at `now`, what its timers do by then included.

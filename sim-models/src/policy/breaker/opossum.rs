@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sim_core::{Duration, Instant, Ratio};
 
-use super::window::Buckets;
+use super::window::{Buckets, Counts};
 use super::{Admission, Ended, State, exceeds};
 use crate::policy::profile::{Kind, Parameter, Profile};
 use crate::policy::settings::{Setting, Settings};
@@ -211,6 +211,13 @@ impl Breaker {
         };
         if opens {
             self.phase = Phase::Open { until: now + self.rule.reset };
+        }
+    }
+
+    pub(super) fn sight(&self) -> (Counts, Option<Instant>) {
+        match self.phase {
+            Phase::Open { until } => (self.buckets.counts(), Some(until)),
+            Phase::Closed | Phase::HalfOpen { .. } => (self.buckets.counts(), None),
         }
     }
 

@@ -159,6 +159,13 @@ impl Breaker {
         }
     }
 
+    pub(super) fn sight(&self) -> (Counts, Option<Instant>) {
+        match self.phase {
+            Phase::Open { until } => (self.sum, Some(until)),
+            Phase::Closed | Phase::HalfOpen => (self.sum, None),
+        }
+    }
+
     pub(super) fn state(&self) -> State {
         match self.phase {
             Phase::Closed => State::Closed,

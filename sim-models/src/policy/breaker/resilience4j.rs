@@ -210,6 +210,13 @@ impl Window {
         }
     }
 
+    fn counts(&self) -> Counts {
+        match self {
+            Window::Calls(calls) => calls.counts(),
+            Window::Seconds { buckets, .. } => buckets.counts(),
+        }
+    }
+
     /// Calls without which no rate is computed.
     fn minimum(&self, wanted: u32) -> u32 {
         match self {
@@ -389,6 +396,16 @@ impl Breaker {
             }
             Phase::MetricsOnly(window) => _ = window.record(now, mark),
             Phase::Open { .. } | Phase::Disabled | Phase::ForcedOpen => {}
+        }
+    }
+
+    pub(super) fn sight(&self) -> (Counts, Option<Instant>) {
+        match &self.phase {
+            Phase::Closed(window) | Phase::MetricsOnly(window) => (window.counts(), None),
+            Phase::HalfOpen { calls, .. } => (calls.counts(), None),
+            Phase::Open { until, .. } => (Counts::default(), Some(*until)),
+            Phase::Disabled => (Counts::default(), None),
+            Phase::ForcedOpen => (Counts::default(), Some(Instant::NEVER)),
         }
     }
 
