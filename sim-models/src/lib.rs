@@ -16,6 +16,7 @@ pub mod materialise;
 pub mod matrix;
 pub mod message;
 pub mod narrate;
+pub mod policy;
 pub mod problem;
 pub mod program;
 pub mod prove;

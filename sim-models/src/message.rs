@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Instant, Kind, Message};
 
+use crate::policy::breaker;
 use crate::program::{EdgeRef, EndpointRef, FactRef, MapRef, NodeRef, Reason, StepRef};
 use crate::shelf::Shelves;
 use crate::value::Value;
@@ -322,6 +323,12 @@ pub enum EdgeCounted {
     Outcome(Tone),
     /// An answer came after its caller had given up: the callee's work was wasted.
     Late,
+    /// A try was not sent because a breaker is open.
+    Open,
+    /// A try was not sent because a limit is reached.
+    Limited,
+    /// A breaker, by its place in the caller's list, is this now.
+    Breaker(u32, breaker::State),
 }
 
 impl Message for Msg {

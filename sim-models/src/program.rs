@@ -8,6 +8,7 @@ use sim_core::tolerance::{Cast, Member};
 use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Odds, Operation, Point, Ratio};
 
 use crate::expr::Expr;
+use crate::policy::{breaker, budget, retry};
 use crate::value::Value;
 
 /// A declared node (a service, a store, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
@@ -143,6 +144,8 @@ pub struct NodeDef {
     pub maps: Vec<MapRef>,
     /// Whether properties or metrics ask for its gauges (`busy`, `waiting`, `in_flight`).
     pub gauged: bool,
+    /// Whom its breakers, bulkheads and budgets of libraries are for, by their places.
+    pub policies: Vec<String>,
     /// How the clocks of its replicas stand to true time; none: they show it.
     pub clock: Option<ClockSet>,
     /// The zones its replicas are dealt to, in turn; none when it stands in no zone.
@@ -605,12 +608,54 @@ pub struct Clauses {
     pub deadline: Option<Duration>,
     /// Trying again.
     pub retry: Option<RetryDef>,
+    /// What may refuse a try before anything is sent, and hears how it ended; none when nothing does.
+    pub guards: Option<Box<Guards>>,
     /// Whether the callee is told when the caller gives up.
     pub cancel: bool,
     /// Where the value goes (of a list: where the list goes).
     pub bind: Option<Slot>,
     /// What is caught, in order of the file.
     pub on: Vec<(Catch, BlockRef)>,
+}
+
+/// What stands before each try of a step, the outermost first, and a retry budget of a library, which hears of each try too.
+#[derive(Clone, Debug, Default)]
+pub struct Guards {
+    /// The guards, the outermost first.
+    pub order: Vec<Guard>,
+    /// The budget, and its place in the caller's list.
+    pub budget: Option<(budget::Rule, u32)>,
+}
+
+/// Something that may refuse a try.
+#[derive(Clone, Debug)]
+pub enum Guard {
+    /// Refuses with `open`.
+    Breaker(BreakerDef),
+    /// Refuses with `limited`.
+    Bulkhead(BulkheadDef),
+}
+
+/// `breaker`.
+#[derive(Clone, Debug)]
+pub struct BreakerDef {
+    /// How it is set.
+    pub rule: breaker::Rule,
+    /// Which breaker, by its place in the caller's list: one per policy name, or per node called.
+    pub index: u32,
+    /// The only outcomes that fail; empty: all but ok.
+    pub fails: Vec<Catch>,
+    /// Outcomes that are overlooked.
+    pub overlooks: Vec<Catch>,
+}
+
+/// `bulkhead`.
+#[derive(Clone, Copy, Debug)]
+pub struct BulkheadDef {
+    /// Tries at once.
+    pub max: u32,
+    /// Which bulkhead, by its place in the caller's list: one per policy name, or per node called.
+    pub index: u32,
 }
 
 /// What an `on` catches.
@@ -643,6 +688,10 @@ pub struct RetryDef {
     pub jitter: Jitter,
     /// What is retried; empty: unknown, refused, overloaded, unavailable.
     pub on: Vec<Catch>,
+    /// What is not, even so.
+    pub except: Vec<Catch>,
+    /// The waits of a library's profile, in place of those above.
+    pub profile: Option<retry::Wait>,
     /// Share of first tries that may be retried, and how many at once at most.
     pub budget: Option<BudgetDef>,
 }
@@ -864,6 +913,9 @@ pub enum EdgeCounter {
     Error,
     Unknown,
     Late,
+    Open,
+    Limited,
+    Breaker,
 }
 
 /// A property.

@@ -85,6 +85,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Lists the resilience policies of well-known libraries, or tells all about those of one.
+    Policies {
+        /// The library, such as resilience4j; all of them when absent.
+        name: Option<String>,
+        /// Prints the whole reference as Markdown.
+        #[arg(long, conflicts_with_all = ["name", "json"])]
+        markdown: bool,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Prints completions for a shell.
     Completions {
         /// The shell.
@@ -520,6 +530,7 @@ fn afterword(command: &str) -> String {
         "validate" => (&["validate shop.json"], "Exit codes: 0 all can run, warnings or not, 2 one cannot"),
         "schema" => (&["schema > faultline.schema.json"], ""),
         "faults" => (&["faults"], ""),
+        "policies" => (&["policies", "policies resilience4j"], ""),
         "completions" => (&["completions bash"], ""),
         "man" => (&["man | man -l -", "man run | man -l -"], ""),
         _ => (&[], ""),

@@ -29,6 +29,7 @@ mod nemesis;
 mod observing;
 mod page;
 mod pictures;
+mod policies;
 mod portrait;
 mod progress;
 mod quiet;
@@ -101,6 +102,7 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Schema) => Ok(reference::schema()),
         Some(Command::Keys(output)) => Ok(explore::keys_page(*output)),
         Some(Command::Faults { kind, markdown, output }) => reference::faults(kind.as_deref(), *markdown, *output),
+        Some(Command::Policies { name, markdown, output }) => policies::policies(name.as_deref(), *markdown, *output),
         Some(Command::Completions { shell }) => Ok(reference::completions(*shell)),
         Some(Command::Man { command }) => reference::man(command.as_deref()),
     }

@@ -6,6 +6,7 @@ use sim_core::{Duration, Instant, NodeId, Passing};
 
 use super::cells::is_instant;
 use super::exec::{Next, TRY};
+use super::guards::Passed;
 use super::retry::{breadth, catches};
 use super::service::{Cx, PICK, Service};
 use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Thread, Txn};
@@ -34,6 +35,7 @@ impl Service {
             since: cx.now(),
             timer: None,
             waited: Duration::ZERO,
+            passed: Passed::default(),
             phase: Phase::Idle,
         };
         let block = match &step.verb {
@@ -43,6 +45,9 @@ impl Service {
         };
         thread.frames.push(Frame { block, next: u32::MAX, role: Role::Attempt(Box::new(attempt)) });
         self.earn(step);
+        if let Some(guards) = &step.clauses.guards {
+            self.call_begun(cx.now(), guards);
+        }
         self.launch(cx, program, key)
     }
 
@@ -60,6 +65,11 @@ impl Service {
             return Next::settle(Outcome::Error(Reason::EXPIRED));
         }
         let step = program.step(reference);
+        if let Some(guards) = &step.clauses.guards
+            && let Some(refused) = self.ask_guards(cx, key, step, guards)
+        {
+            return Next::settle(refused);
+        }
         let left = deadline.since(now);
         let limit = step.clauses.timeout.unwrap_or(Duration::FOREVER);
         let limit = if deadline == Instant::NEVER { limit } else { limit.min(left) };
@@ -269,9 +279,9 @@ impl Service {
         let Some(thread) = self.threads.get_mut(pending.thread) else { return };
         let Some(attempt) = thread.attempt() else { return };
         let next = match std::mem::replace(&mut attempt.phase, Phase::Idle) {
-            Phase::OnceBegin(_) => self.once_begun(cx, pending.thread, outcome, &extra),
-            Phase::OnceEnd(_, came) => self.once_ended(cx, pending.thread, outcome, came),
-            Phase::Committing(_, txn, strays) => self.committed(cx, &pending, (txn, strays), outcome),
+            Phase::OnceBegin(_) => self.once_begun(cx, program, pending.thread, outcome, &extra),
+            Phase::OnceEnd(_, came) => self.once_ended(cx, program, pending.thread, outcome, came),
+            Phase::Committing(_, txn, strays) => self.committed(cx, program, &pending, (txn, strays), outcome),
             _ => Next::Settle(outcome, extra),
         };
         self.drive(cx, program, pending.thread, next);
@@ -291,8 +301,14 @@ impl Service {
         let Some(attempt) = thread.attempt() else { return Next::Over };
         let reference = attempt.step;
         let step = program.step(reference);
+        if let Some(guards) = &step.clauses.guards {
+            self.try_over(cx, key, step, guards, Some(&outcome));
+        }
         if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome) {
             return self.back_off(cx, program, key, wait);
+        }
+        if let Some(guards) = &step.clauses.guards {
+            self.call_over(guards);
         }
         if cx.is_watched() {
             self.passes(cx, program, key, reference, Passing::End);
@@ -384,6 +400,7 @@ impl Service {
                 }
                 _ => {
                     self.stop_timer(cx, key);
+                    self.left(cx, program, key, Some(&outcome));
                     if let Some(thread) = self.threads.get_mut(key) {
                         thread.frames.pop();
                     }
@@ -393,7 +410,7 @@ impl Service {
     }
 
     /// The attempt in the top frame is finished: it settles, or what ends the endpoint goes on outwards.
-    pub(super) fn closed(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome) -> Next {
+    pub(super) fn closed(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome) -> Next {
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
         match thread.ending.take() {
             None => Next::settle(outcome),
@@ -401,6 +418,7 @@ impl Service {
             Some(Outcome::Ok(_)) if outcome.tone() != Tone::Ok => Next::settle(outcome),
             Some(ending) => {
                 self.stop_timer(cx, key);
+                self.left(cx, program, key, Some(&ending));
                 if let Some(thread) = self.threads.get_mut(key) {
                     thread.frames.pop();
                 }

@@ -186,6 +186,7 @@ impl Service {
             if top == depth + 1 {
                 return;
             }
+            self.left(cx, program, key, None);
             if let Some(thread) = self.threads.get_mut(key) {
                 thread.frames.pop();
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as JsonValue};
 use sim_core::{Instant, Operation};
 
+use super::guards::Held;
 use super::service::{Service, Waiting};
 use super::store::{Asked, Store, Txn};
 use super::thread::{Alarm, Attempt, Env, Frame, Origin, Phase, Request, Role, Thread};
@@ -43,6 +44,30 @@ fn limited(name: &str, count: usize, limit: Option<u32>) -> JsonValue {
 /// A name, with its number from the second on that has it.
 fn numbered(name: String, number: u32) -> String {
     if number == 1 { name } else { format!("{name} #{number}") }
+}
+
+/// What kind of policy it is, and what it goes by.
+fn policy(view: &View<'_>, held: &Held) -> (&'static str, Object) {
+    let mut shown = Object::new();
+    let kind = match held {
+        Held::Breaker(breaker, seen) => {
+            let sight = breaker.sight();
+            put(&mut shown, "is", seen.name());
+            put(&mut shown, "calls", sight.calls);
+            put(&mut shown, "failed", sight.failed);
+            put_some(&mut shown, "until", sight.until.and_then(|at| instant(view, at)));
+            "breaker"
+        }
+        Held::Bulkhead(taken) => {
+            put(&mut shown, "taken", *taken);
+            "bulkhead"
+        }
+        Held::Budget(budget) => {
+            put(&mut shown, "tokens", budget.tokens() as f64 / 1000.0);
+            "budget"
+        }
+    };
+    (kind, shown)
 }
 
 /// What something waits for, since when, and until when at most.
@@ -86,6 +111,7 @@ impl Service {
         }
         put(&mut shown, "open", self.requests.iter().count());
         self.put_clocks(view, &mut shown);
+        self.put_policies(view, &mut shown);
         put(&mut shown, "requests", self.requests_inside(view));
         if !self.memory.is_empty() {
             let maps: Vec<_> = self.memory.iter().map(|(map, cells)| (MapRef(*map), cells)).collect();
@@ -134,6 +160,22 @@ impl Service {
             (view.program.endpoint(clock.endpoint).name.clone(), JsonValue::Object(shown))
         });
         put(shown, "by_the_clock", JsonValue::Object(clocks.collect()));
+    }
+
+    /// Breakers, bulkheads and budgets of libraries, by whom they are for.
+    fn put_policies(&self, view: &View<'_>, shown: &mut Object) {
+        if self.held.is_empty() {
+            return;
+        }
+        let mut all = Object::new();
+        for (held, whose) in self.held.iter().zip(&view.program.node(self.me).policies) {
+            let Some(held) = held else { continue };
+            let (kind, what) = policy(view, held);
+            let name = format!("{kind} {whose}");
+            let number = (1..).find(|number| !all.contains_key(&numbered(name.clone(), *number))).unwrap_or(1);
+            all.insert(numbered(name, number), what.into());
+        }
+        put(shown, "policies", JsonValue::Object(all));
     }
 
     fn index(&self) -> Index {

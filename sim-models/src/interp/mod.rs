@@ -4,6 +4,7 @@ mod attempt;
 mod branch;
 mod cells;
 mod exec;
+mod guards;
 mod inside;
 mod journal;
 mod once;

@@ -39,7 +39,7 @@ impl Service {
                 self.run_body(key, Phase::Once(about))
             }
             Admission::RunToo => self.run_body(key, Phase::Once(about)),
-            Admission::Replay(kept) => self.replay(cx, key, kept),
+            Admission::Replay(kept) => self.replay(cx, program, key, kept),
             Admission::InFlight => Next::settle(Outcome::Error(Reason::IN_FLIGHT)),
             Admission::Hold(until) => {
                 let alarm = self.alarm(cx, until.since(now), Alarm::Look { thread: key });
@@ -52,11 +52,12 @@ impl Service {
     }
 
     /// A finished key gives the outcome of its first time, and ends the endpoint if that did.
-    pub(super) fn replay(&mut self, cx: &mut Cx<'_>, key: Key, kept: Kept) -> Next {
+    pub(super) fn replay(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, kept: Kept) -> Next {
         if !kept.ended {
             return Next::settle(kept.outcome);
         }
         self.stop_timer(cx, key);
+        self.left(cx, program, key, Some(&kept.outcome));
         if let Some(thread) = self.threads.get_mut(key) {
             thread.frames.pop();
         }
@@ -98,7 +99,14 @@ impl Service {
     }
 
     /// The store has said whether a `once` may run.
-    pub(super) fn once_begun(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome, extra: &Extra) -> Next {
+    pub(super) fn once_begun(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        outcome: Outcome,
+        extra: &Extra,
+    ) -> Next {
         match extra {
             Extra::Run => {
                 let about = match outcome {
@@ -107,7 +115,7 @@ impl Service {
                 };
                 self.run_body(key, Phase::Once(about))
             }
-            Extra::Replayed { ended } => self.replay(cx, key, Kept { outcome, ended: *ended }),
+            Extra::Replayed { ended } => self.replay(cx, program, key, Kept { outcome, ended: *ended }),
             Extra::None | Extra::Version(_) | Extra::Keys(_) => Next::settle(outcome),
         }
     }
@@ -127,7 +135,7 @@ impl Service {
         let Verb::Once(def) = &program.step(reference).verb else { return Next::Over };
         // What nobody knows leaves the key running: nothing is to be noted.
         if about.is_null() || outcome.tone() == Tone::Unknown {
-            return self.closed(cx, key, outcome);
+            return self.closed(cx, program, key, outcome);
         }
         if let Some(edge) = def.edge {
             cx.because(cause.then(END));
@@ -148,14 +156,21 @@ impl Service {
                 cx.ring(waiter.node, waiter.life, waiter.timer);
             }
         }
-        self.closed(cx, key, outcome)
+        self.closed(cx, program, key, outcome)
     }
 
     /// The store has noted what came of a `once`. If it has not, the key goes on running, and nobody can rely on what was done
     /// (which an error would deny); inside a transaction it is undone with the rest.
-    pub(super) fn once_ended(&mut self, cx: &mut Cx<'_>, key: Key, answer: Outcome, came: Outcome) -> Next {
+    pub(super) fn once_ended(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        answer: Outcome,
+        came: Outcome,
+    ) -> Next {
         if answer.tone() == Tone::Ok {
-            return self.closed(cx, key, came);
+            return self.closed(cx, program, key, came);
         }
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
         thread.ending = None;

@@ -20,24 +20,44 @@ impl Service {
     ) -> Option<Duration> {
         let retry = step.clauses.retry.as_ref()?;
         let attempt = self.threads.get_mut(key).and_then(Thread::attempt)?;
-        let (number, deadline, waited) = (attempt.number, attempt.around.deadline, attempt.waited);
+        let (number, deadline, mut waited) = (attempt.number, attempt.around.deadline, attempt.waited);
         let cause = attempt.cause.then(TRY | u64::from(number));
         if !is_retried(retry, outcome) || retry.tries.is_some_and(|tries| number >= tries) {
             return None;
         }
         cx.because(cause);
-        let wait = wait_of(cx, retry, number, waited);
+        let wait = match &retry.profile {
+            None => {
+                waited = wait_of(cx, retry, number, waited);
+                waited
+            }
+            Some(library) => {
+                let luck = library.luck(number, waited);
+                let drawn = if luck.is_constant() { luck.median() } else { cx.draw(JITTER, &luck) };
+                library.settled(number, &mut waited, drawn)
+            }
+        };
         // A try that no time is left for is none: what came of the last one stands, since `expired` would say that nothing was
         // done.
         let begins = cx.now() + wait;
-        (begins < deadline && self.spend(retry)).then_some(wait)
+        if begins >= deadline || !self.spend(retry) {
+            return None;
+        }
+        if let Some(guards) = &step.clauses.guards
+            && !self.pay(cx.now(), key, guards, outcome)
+        {
+            return None;
+        }
+        if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+            attempt.waited = waited;
+        }
+        Some(wait)
     }
 
     pub(super) fn back_off(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, wait: Duration) -> Next {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
         attempt.number += 1;
         attempt.around.number = attempt.number;
-        attempt.waited = wait;
         // What takes no time and is tried again at once goes through the queue of events, where a loop without end is noticed.
         if wait.is_zero() && attempt.since < cx.now() {
             return self.launch(cx, program, key);
@@ -78,7 +98,7 @@ impl Service {
 }
 
 pub(super) fn is_retried(retry: &RetryDef, outcome: &Outcome) -> bool {
-    if outcome.tone() == Tone::Ok {
+    if outcome.tone() == Tone::Ok || retry.except.iter().any(|catch| catches(*catch, outcome)) {
         return false;
     }
     if !retry.on.is_empty() {

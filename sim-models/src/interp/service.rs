@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Actor, Cause, Context, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
+use super::guards::Held;
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
 use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
@@ -65,6 +66,9 @@ pub struct Service {
     pub(super) turns: Vec<u32>,
     /// For each retry budget: what it holds, in parts per 10¹² of a retry.
     pub(super) budgets: Vec<Option<u64>>,
+    /// Breakers, bulkheads and budgets of libraries, by their place in the program's list for this node.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) held: Vec<Option<Held>>,
     /// For each kernel node: requests of this one that are open there.
     pub(super) open: Vec<u32>,
     pub(super) txns: u32,
@@ -140,6 +144,7 @@ impl Service {
             line: VecDeque::new(),
             memory,
             budgets: Vec::new(),
+            held: Vec::new(),
             txns: 0,
             generator,
             version: None,

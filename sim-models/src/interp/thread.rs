@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, NodeId};
 
+use super::guards::Passed;
 use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
 use crate::slab::Key;
@@ -136,8 +137,11 @@ pub(super) struct Attempt {
     pub(super) since: Instant,
     /// The timer of this try.
     pub(super) timer: Option<Key>,
-    /// The last wait, for decorrelated jitter.
+    /// The last wait, for decorrelated jitter, or what else the wait of a library remembers.
     pub(super) waited: Duration,
+    /// What the guards of the step made of this try.
+    #[serde(skip_serializing_if = "Passed::is_nothing")]
+    pub(super) passed: Passed,
     pub(super) phase: Phase,
 }
 

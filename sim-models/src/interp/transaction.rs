@@ -26,11 +26,11 @@ impl Service {
             // The commit was never sent: whatever the store knows of this, it is not done. A request to a service that is in
             // doubt stays so.
             let lost = outcome.tone() == Tone::Unknown && !txn.in_doubt;
-            return self.closed(cx, key, if lost { Outcome::Error(Reason::UNDONE) } else { outcome });
+            return self.closed(cx, program, key, if lost { Outcome::Error(Reason::UNDONE) } else { outcome });
         }
         let Some(edge) = edge.filter(|_| txn.begun) else {
             tell_facts(cx, &txn.facts);
-            return self.closed(cx, key, outcome);
+            return self.closed(cx, program, key, outcome);
         };
         let operation = Operation::Commit { txn: txn.id, facts: txn.facts.into() };
         let pending = self.ask(cx, program, key, edge, self.kinds.commit, operation);
@@ -60,6 +60,7 @@ impl Service {
     pub(super) fn committed(
         &mut self,
         cx: &mut Cx<'_>,
+        program: &Program,
         pending: &Pending,
         (txn, strays): (TxnId, bool),
         outcome: Outcome,
@@ -72,7 +73,7 @@ impl Service {
             Outcome::Ok(_) => Outcome::Ok(Value::Null),
             other => other,
         };
-        self.closed(cx, pending.thread, outcome)
+        self.closed(cx, program, pending.thread, outcome)
     }
 
     /// The transactions that are open in stores, as the stores learn of a crash of this node.

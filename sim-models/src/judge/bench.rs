@@ -112,6 +112,7 @@ impl<'a> Bench<'a> {
         match what {
             What::Counter(place) => whole(self.tally.counter(place, window)),
             What::Gauge(node, gauge) => Ok(Value::Int(gauge.of(self.tally.until(window).gauges[node.0 as usize]))),
+            What::Breaker(edge) => Ok(Value::from(self.tally.until(window).breaker(edge).name())),
             What::Unanswered(node) => whole(self.unanswered(node, window)),
             What::Count(count) => whole(self.count(count, window)?),
             What::Total(fact) => Ok(Value::Int(self.tally.total(fact.0 as usize, window))),
@@ -126,6 +127,7 @@ impl<'a> Bench<'a> {
         match what {
             What::Counter(_)
             | What::Gauge(..)
+            | What::Breaker(_)
             | What::Unanswered(_)
             | What::Count(_)
             | What::Total(_)

@@ -8,7 +8,9 @@ use super::question::{Question, Reach, needs_floats};
 use super::tally::{Window, edge_place, node_place, places};
 use super::words;
 use crate::expr::{Expr, Kind};
-use crate::program::{Ask, Counter, FactRef, KeyExpr, MapRef, Measure, NodeCounter, NodeRef, Program, RunVar};
+use crate::program::{
+    Ask, Counter, EdgeCounter, EdgeRef, FactRef, KeyExpr, MapRef, Measure, NodeCounter, NodeRef, Program, RunVar,
+};
 use crate::value::Value;
 
 /// Everything that is asked.
@@ -166,6 +168,8 @@ impl fmt::Display for Term {
 pub(super) enum What {
     Counter(usize),
     Gauge(NodeRef, Gauge),
+    /// What the breakers of an edge are, in a word.
+    Breaker(EdgeRef),
     Unanswered(NodeRef),
     Share(usize),
     /// The last: its place among those that are kept up to date.
@@ -461,6 +465,7 @@ impl Builder<'_> {
 
     fn counter(&mut self, counter: Counter, window: Option<usize>) -> What {
         let (node, counter) = match counter {
+            Counter::Edge(edge, EdgeCounter::Breaker) => return What::Breaker(edge),
             Counter::Edge(edge, counter) => {
                 return What::Counter(edge_place(self.program.nodes.len(), edge, counter));
             }
@@ -689,6 +694,10 @@ impl Builder<'_> {
         match what {
             What::Counter(place) => once(&mut triggers.live_counters[place], live),
             What::Gauge(node, _) => once(&mut triggers.live_gauges[node.0 as usize], live),
+            What::Breaker(edge) => {
+                let place = edge_place(self.program.nodes.len(), edge, EdgeCounter::Breaker);
+                once(&mut triggers.live_counters[place], live);
+            }
             What::Unanswered(node) => {
                 once(&mut triggers.live_finished[node.0 as usize], live);
                 if let Some(place) = node_place(node, NodeCounter::Requests) {

@@ -11,7 +11,8 @@ use super::words;
 use crate::expr::EvalError;
 use crate::keymap::KeyMap;
 use crate::message::{Counted, EdgeCounted, Note, Tone};
-use crate::program::{Ask, EdgeCounter, FactRef, MapRef, NodeCounter, NodeRef, Program};
+use crate::policy::breaker;
+use crate::program::{Ask, EdgeCounter, EdgeRef, FactRef, MapRef, NodeCounter, NodeRef, Program};
 use crate::value::Value;
 
 /// The wait of one key for something to come true.
@@ -230,6 +231,14 @@ impl State {
                     EdgeCounted::Outcome(Tone::Error) => EdgeCounter::Error,
                     EdgeCounted::Outcome(Tone::Unknown) => EdgeCounter::Unknown,
                     EdgeCounted::Late => EdgeCounter::Late,
+                    EdgeCounted::Open => EdgeCounter::Open,
+                    EdgeCounted::Limited => EdgeCounter::Limited,
+                    EdgeCounted::Breaker(index, state) => {
+                        if let Some(node) = handler {
+                            self.breaker((*edge, node, *index), *state);
+                        }
+                        EdgeCounter::Breaker
+                    }
                 };
                 self.count(plan, edge_place(program.nodes.len(), *edge, counter));
                 // An answer that nobody waits for: the callee worked for nothing.
@@ -278,6 +287,13 @@ impl State {
         let (declared, _) = program.replicas[node.0 as usize];
         let [busy, waiting] = std::mem::take(&mut self.tally.by_replica[node.0 as usize]);
         self.gauge(plan, declared, [-busy, -waiting]);
+        // What a breaker knew is gone with its process; the next one begins closed.
+        let breakers = &mut self.tally.now.breakers;
+        let gone: Vec<_> = breakers.keys().filter(|(_, of, _)| *of == node).copied().collect();
+        for which in gone {
+            self.tally.now.breakers.remove(&which);
+            self.mark(&plan.triggers.live_counters[edge_place(program.nodes.len(), which.0, EdgeCounter::Breaker)]);
+        }
         if let Some(place) = node_place(declared, NodeCounter::Crashes) {
             self.count(plan, place);
         }
@@ -287,6 +303,16 @@ impl State {
     fn count(&mut self, plan: &Plan, place: usize) {
         self.tally.now.counters[place] += 1;
         self.mark(&plan.triggers.live_counters[place]);
+    }
+
+    #[cold]
+    fn breaker(&mut self, which: (EdgeRef, NodeId, u32), state: breaker::State) {
+        let breakers = &mut self.tally.now.breakers;
+        if state == breaker::State::Closed {
+            breakers.remove(&which)
+        } else {
+            breakers.insert(which, state)
+        };
     }
 
     fn gauge(&mut self, plan: &Plan, node: NodeRef, by: [i64; 2]) {

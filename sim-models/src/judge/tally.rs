@@ -4,12 +4,13 @@
 //! runs from when a request was to begin to its outcome, whatever that is; a request without one has no latency.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
-use sim_core::{Instant, Ratio};
+use sim_core::{Instant, NodeId, Ratio};
 
 use crate::keymap::KeyMap;
 use crate::message::Tone;
+use crate::policy::breaker;
 use crate::program::{EdgeCounter, EdgeRef, NodeCounter, NodeRef, Program};
 use crate::stats::nearest_rank;
 
@@ -18,7 +19,7 @@ use super::question::Cell;
 /// Counters of each node.
 const NODE_SLOTS: usize = 13;
 /// Counters of each edge.
-const EDGE_SLOTS: usize = 6;
+const EDGE_SLOTS: usize = 9;
 
 /// The place of a node's counter among its counters; none for what is worked out and for gauges.
 const fn node_slot(counter: NodeCounter) -> Option<usize> {
@@ -68,6 +69,10 @@ pub(super) const fn edge_place(nodes: usize, edge: EdgeRef, counter: EdgeCounter
         EdgeCounter::Error => 3,
         EdgeCounter::Unknown => 4,
         EdgeCounter::Late => 5,
+        EdgeCounter::Open => 6,
+        EdgeCounter::Limited => 7,
+        // How often it has changed; what it is stands with the gauges.
+        EdgeCounter::Breaker => 8,
     };
     nodes * NODE_SLOTS + edge.0 as usize * EDGE_SLOTS + slot
 }
@@ -98,6 +103,16 @@ pub(super) struct Counts {
     pub(super) totals: Vec<i64>,
     /// Busy and waiting, of each declared node.
     pub(super) gauges: Vec<[i64; 2]>,
+    /// The breakers that are not closed, by edge, kernel node and place there.
+    pub(super) breakers: BTreeMap<(EdgeRef, NodeId, u32), breaker::State>,
+}
+
+impl Counts {
+    /// What the breakers of an edge are together: open when one is, half-open when one is and none is open.
+    pub(super) fn breaker(&self, edge: EdgeRef) -> breaker::State {
+        let of_edge = self.breakers.iter().filter(|((of, ..), _)| *of == edge).map(|(_, state)| *state);
+        of_edge.min_by_key(|state| *state != breaker::State::Open).unwrap_or(breaker::State::Closed)
+    }
 }
 
 /// The edges of a window, as far as they have been reached.
@@ -161,6 +176,7 @@ impl Tally {
             counters: vec![0; places(program)],
             totals: vec![0; program.facts.len()],
             gauges: vec![[0; 2]; nodes],
+            breakers: BTreeMap::new(),
         };
         Tally {
             now,

@@ -145,6 +145,9 @@ const fn edge_counter(counter: EdgeCounter) -> &'static str {
         EdgeCounter::Error => "error",
         EdgeCounter::Unknown => "unknown",
         EdgeCounter::Late => "late",
+        EdgeCounter::Open => "open",
+        EdgeCounter::Limited => "limited",
+        EdgeCounter::Breaker => "breaker",
     }
 }
 

@@ -9,6 +9,7 @@ use super::settings::Chosen;
 use super::shape::{ANNOTATIONS, Built, Field, Keys, Kinds, Need, Object, Shape, Verb, Verbs, listed};
 use crate::expr::{Arithmetic, Expr, Kind, is_name};
 use crate::json::{Json, JsonValue, Key, Span};
+use crate::policy;
 use crate::problem::{Problems, Source, did_you_mean};
 
 /// The file with `chosen` settings, and what is wrong with its form. When there are errors, the tree is not to be used.
@@ -52,6 +53,7 @@ impl Walk<'_> {
             },
             (Shape::Steps, JsonValue::List(_)) => self.value(label, &STEPS, json),
             (Shape::Object(object), JsonValue::Object(_)) => self.object(object, json),
+            (Shape::Profile(kind), JsonValue::Object(members)) => self.profile(*kind, json.span, members),
             (Shape::Kinds(kinds), JsonValue::Object(members)) => self.kinds(kinds, json, members),
             (Shape::Verbs(verbs), JsonValue::Object(members)) => self.verbs(verbs, json, members),
             (Shape::Dist, JsonValue::Object(_)) => self.dist(label, json),
@@ -63,6 +65,7 @@ impl Walk<'_> {
             (
                 Shape::Steps
                 | Shape::Object(_)
+                | Shape::Profile(_)
                 | Shape::Kinds(_)
                 | Shape::Verbs(_)
                 | Shape::MapOf(..)
@@ -161,6 +164,35 @@ impl Walk<'_> {
     fn object(&mut self, object: &'static Object, json: &Json) -> Option<Json> {
         let part = Part { what: object.what, verb: None, groups: &[object.fields], any_of: object.any_of };
         Some(self.part(&part, json.span, json.members()))
+    }
+
+    /// The policy of a library: which one, and its parameters, filled in.
+    fn profile(&mut self, kind: policy::Kind, span: Span, members: &Members) -> Option<Json> {
+        let mut filled = Vec::new();
+        for (key, json) in members {
+            match self.chosen.filled(&Shape::Any, json) {
+                Ok(json) => filled.push((key.clone(), json)),
+                Err(message) => self.problems.error(json.span, message),
+            }
+        }
+        let names = || policy::profiles().filter(|profile| profile.kind == kind).map(|profile| profile.name);
+        let known = || listed(names().map(|name| format!("\"{name}\"")), "or");
+        let Some((_, named)) = filled.iter().find(|(key, _)| key.name == "profile") else {
+            self.problems.error(span, format!("a {} needs a \"profile\": {}", kind.clause(), known()));
+            return None;
+        };
+        let name = named.as_text().unwrap_or_default();
+        let Some(profile) = policy::profile(kind, name) else {
+            let guess = did_you_mean(name, names());
+            let rest = if guess.is_empty() { format!("; there is {}", known()) } else { guess };
+            self.problems.error(named.span, format!("no {} has the profile {}{rest}", kind.clause(), shown(named)));
+            return None;
+        };
+        if let Err(mistakes) = policy::read(profile, &filled) {
+            mistakes.into_iter().for_each(|mistake| self.problems.error(mistake.span, mistake.message));
+            return None;
+        }
+        Some(Json { span, value: JsonValue::Object(filled) })
     }
 
     fn kinds(&mut self, kinds: &'static Kinds, json: &Json, members: &Members) -> Option<Json> {
@@ -418,6 +450,7 @@ fn fits(shape: &Shape, json: &Json) -> bool {
             Shape::Object(_) | Shape::Kinds(_) | Shape::Verbs(_) | Shape::MapOf(..) | Shape::Dist,
             JsonValue::Object(_),
         ) => true,
+        (Shape::Profile(_), JsonValue::Object(_)) => json.get("profile").is_some(),
         (Shape::OneOf(shapes), _) => shapes.iter().any(|shape| fits(shape, json)),
         (
             Shape::Text
@@ -470,6 +503,7 @@ fn leaf(shape: &Shape, json: &Json) -> Result<(), Wrong> {
         Shape::Steps
         | Shape::Null
         | Shape::Object(_)
+        | Shape::Profile(_)
         | Shape::Kinds(_)
         | Shape::Verbs(_)
         | Shape::MapOf(..)

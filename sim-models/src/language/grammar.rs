@@ -5,6 +5,7 @@ use sim_core::Odds;
 
 use super::shape::{Built, Field, Keys, Kind, Kinds, Object, Shape, Verb, Verbs};
 use crate::expr::Arithmetic;
+use crate::policy::Kind as Policy;
 
 /// The version of the language that this program reads.
 pub const VERSION: i64 = 1;
@@ -430,8 +431,8 @@ pub(super) const OUTCOME: &[Field] = &[
     Field::new("timeout", Shape::Duration, "How long one try may take.").or("for ever"),
     Field::new("deadline", Shape::Duration, "How long all tries may take; passed on.").or("for ever"),
     Field::new("retry", RETRY_OR_TRIES, "How often it is tried, and when again.").or("1"),
-    Field::new("breaker", Shape::Any, "Stops asking who fails.").not_yet(),
-    Field::new("bulkhead", Shape::Any, "How many may wait for it at once.").not_yet(),
+    Field::new("breaker", Shape::Profile(Policy::Breaker), "Stops asking who fails, as a library does it."),
+    Field::new("bulkhead", Shape::Object(&BULKHEAD), "How many may wait for it at once."),
     Field::new("limiter", Shape::Any, "How many may ask in a time.").not_yet(),
     Field::new("hedge", Shape::Any, "Asks a second one when the first is slow.").not_yet(),
     Field::new("order", Shape::Any, "Which policy stands around which.").not_yet(),
@@ -442,7 +443,13 @@ pub(super) const OUTCOME: &[Field] = &[
 ];
 
 const OUTCOMES: Shape = Shape::MapOf(Keys::Names, &Shape::Steps);
-const RETRY_OR_TRIES: Shape = Shape::OneOf(&[COUNT_FROM_1, Shape::Object(&RETRY)]);
+const RETRY_OR_TRIES: Shape = Shape::OneOf(&[COUNT_FROM_1, Shape::Profile(Policy::Retry), Shape::Object(&RETRY)]);
+
+static BULKHEAD: Object = Object {
+    what: "a bulkhead",
+    fields: &[Field::new("max", COUNT_FROM_1, "Tries at once; one more is refused.").required()],
+    any_of: &[],
+};
 
 /// How often, and when again.
 pub static RETRY: Object = Object {
@@ -466,11 +473,10 @@ pub static RETRY: Object = Object {
         Field::new("on", NAMES, "The reasons to try again.").or("unknown, refused, overloaded, unavailable"),
         Field::new(
             "budget",
-            Shape::OneOf(&[Shape::Ratio, Shape::Object(&BUDGET), UNLIMITED]),
+            Shape::OneOf(&[Shape::Ratio, Shape::Profile(Policy::Budget), Shape::Object(&BUDGET), UNLIMITED]),
             "Retries allowed, as a share of first tries.",
         )
         .or("unlimited"),
-        Field::new("profile", Shape::Text, "The names and defaults of a library.").not_yet(),
     ],
     any_of: &[],
 };

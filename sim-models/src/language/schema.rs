@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::grammar::{DIST, METRIC, NODE, OUTCOME, PROPERTY, SCENARIO, STEP};
 use super::shape::{ANNOTATIONS, Built, Field, Keys, Kinds, Need, Object, Shape, Verb, Verbs};
+use crate::policy;
 
 /// The schema of a scenario file, draft 2020-12. It is made from the same tables that the checker reads.
 pub fn schema() -> Value {
@@ -81,6 +82,10 @@ fn shape(of: &Shape) -> Value {
         Shape::Null => json!({"type": "null"}),
         Shape::Steps => json!({"type": "array", "items": {"anyOf": [reference("step"), reference("setting")]}}),
         Shape::Object(inner) => object(inner, &[]),
+        Shape::Profile(kind) => {
+            let of_kind = policy::profiles().filter(|known| known.kind == *kind);
+            json!({"oneOf": of_kind.map(profile).collect::<Vec<_>>()})
+        }
         Shape::Kinds(kinds) => reference(bare(kinds.what)),
         Shape::Verbs(verbs) => reference(bare(verbs.what)),
         Shape::MapOf(keys, inner) => map(*keys, inner),
@@ -140,6 +145,20 @@ fn closed(properties: &Map<String, Value>, required: &[&str], any_of: &[&str]) -
         schema["anyOf"] = any_of.iter().map(|name| json!({"required": [name]})).collect();
     }
     schema
+}
+
+/// The parameters of a library's policy; what each may be, the library's page says.
+fn profile(of: &policy::Profile) -> Value {
+    let mut properties = annotations();
+    properties.insert("profile".to_owned(), json!({"const": of.name, "description": of.about}));
+    for parameter in of.parameters {
+        let default = parameter.shown_default();
+        let default = if default.is_empty() { default } else { format!(" Default: {default}.") };
+        properties.insert(parameter.name.to_owned(), json!({"description": format!("{}{default}", parameter.about)}));
+    }
+    let required = of.parameters.iter().filter(|parameter| parameter.required).map(|parameter| parameter.name);
+    let required: Vec<_> = std::iter::once("profile").chain(required).collect();
+    closed(&properties, &required, &[])
 }
 
 fn kinds(of: &Kinds) -> Value {

@@ -1,6 +1,7 @@
 //! The vocabulary in which the language is written down as data: one table is read by the checker, the schema and the pages.
 
 use crate::expr::Arithmetic;
+use crate::policy;
 
 /// What may stand at a place.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ pub enum Shape {
     DurationRange,
     /// `"1..3"`
     IntRange,
+    /// An object with a `profile`, and the parameters of that library's policy.
+    Profile(policy::Kind),
     /// One of these words.
     Choice {
         /// Those that can be used.
@@ -264,6 +267,11 @@ impl Shape {
             | Shape::Kinds(Kinds { what, .. })
             | Shape::Verbs(Verbs { what, .. }) => {
                 format!("{what} {{…}}")
+            }
+            Shape::Profile(kind) => {
+                let example = policy::profiles().find(|profile| profile.kind == *kind);
+                let example = example.map_or("", |profile| profile.name);
+                format!("a library's {} {{\"profile\": \"{example}\", …}}", kind.clause())
             }
             Shape::MapOf(_, inner) => format!("an object of names, each with {}", inner.words()),
             Shape::ListOf(inner) => format!("a list, each {}", inner.words()),

@@ -7,8 +7,9 @@ use super::names::Local;
 use super::steps::Inside;
 use crate::json::Key;
 use crate::language::View;
+use crate::policy::{self, Kind as Policy, Settings, breaker, budget, retry};
 use crate::problem::Problem;
-use crate::program::{BlockRef, BudgetDef, Catch, Clauses, Jitter, RetryDef};
+use crate::program::{BlockRef, BreakerDef, BudgetDef, BulkheadDef, Catch, Clauses, Guard, Guards, Jitter, RetryDef};
 
 /// Retries that a budget holds when the file does not say.
 const BURST: u64 = 10;
@@ -22,12 +23,15 @@ impl<'a> Lower<'a> {
             let retry = self.retry(retry, verb, value, step);
             self.told(retry)
         });
+        let guards = self.guards(verb, value, step);
+        let timeout = timeout.or_else(|| self.library_timeout(step, &guards));
         let bind = step.field("as").and_then(|name| {
             let local = bound_as(verb, value);
             let slot = name.text().and_then(|text| self.bind(name, text, local));
             self.told(slot)
         });
-        Clauses { timeout, deadline, retry, cancel, bind, on: self.on(step, inside) }
+        let guards = (!guards.order.is_empty() || guards.budget.is_some()).then(|| Box::new(guards));
+        Clauses { timeout, deadline, retry, guards, cancel, bind, on: self.on(step, inside) }
     }
 
     fn on(&mut self, step: View<'a>, inside: Inside) -> Vec<(Catch, BlockRef)> {
@@ -64,7 +68,10 @@ impl<'a> Lower<'a> {
             let tries = Some(tries(retry.count()?));
             return Ok(RetryDef { tries, max_wait: Duration::FOREVER, ..no_retry() });
         }
-        let on = self.retried(retry);
+        if let Some(settings) = library(Policy::Retry, retry) {
+            return self.library_retry(retry, step, &settings);
+        }
+        let on = self.outcomes(retry, "on");
         let tries = retry.need("tries")?.count_or_word()?.map(tries);
         if tries.is_none() && self.program.until.is_none() && step.optional("deadline", View::duration)?.is_none() {
             let message = "this may be tried for ever, and nothing ends the run; give the scenario an \"until\"";
@@ -77,17 +84,22 @@ impl<'a> Lower<'a> {
             max_wait: retry.or("max_wait", Duration::FOREVER, View::duration)?,
             jitter: retry.or("jitter", Jitter::None, jitter)?,
             on,
+            except: Vec::new(),
+            profile: None,
             budget: self.budget(retry, verb, value, step)?,
         })
     }
 
-    /// What is tried again, when the file says.
-    fn retried(&mut self, retry: View<'a>) -> Vec<Catch> {
+    /// The outcomes that a field lists.
+    fn outcomes(&mut self, of: View<'a>, field: &str) -> Vec<Catch> {
         let mut on = Vec::new();
-        for reason in retry.steps("on") {
+        for reason in of.steps(field) {
             let Some(name) = self.told(reason.text()) else { continue };
             match self.catch_word(name) {
-                Some(Catch::Ok) => self.problems.push(reason.error("what is ok is not tried again; remove \"ok\"")),
+                Some(Catch::Ok) if field == "on" => {
+                    self.problems.push(reason.error("what is ok is not tried again; remove \"ok\""));
+                }
+                Some(Catch::Ok) => self.problems.push(reason.error("what is ok is no failure; remove \"ok\"")),
                 Some(catch) => on.push(catch),
                 None => {
                     let near = crate::problem::did_you_mean(name, self.program.reasons.iter().map(String::as_str));
@@ -99,6 +111,72 @@ impl<'a> Lower<'a> {
         on
     }
 
+    /// What stands before each try, the outermost first: breaker, then bulkhead; and the budget of a library.
+    fn guards(&mut self, verb: &str, value: View<'a>, step: View<'a>) -> Guards {
+        let mut guards = Guards::default();
+        let whose = whose_budget(verb, value, step);
+        if let Some(view) = step.field("breaker")
+            && let Some(settings) = library(Policy::Breaker, view)
+            && let Some(rule) = breaker::Rule::of(&settings)
+        {
+            let index = self.place_of(format!("breaker {whose} {rule:?}"), &whose);
+            let fails = ["recordExceptions", "ShouldHandle", "handle"].map(|name| self.outcomes(view, name)).concat();
+            let overlooks = ["ignoreExceptions", "errorFilter"].map(|name| self.outcomes(view, name)).concat();
+            guards.order.push(Guard::Breaker(BreakerDef { rule, index, fails, overlooks }));
+        }
+        if let Some(max) = step.field("bulkhead").and_then(|view| self.told(view.need("max").and_then(View::count))) {
+            let index = self.place_of(format!("bulkhead {whose} {max}"), &whose);
+            guards.order.push(Guard::Bulkhead(BulkheadDef { max: tries(max), index }));
+        }
+        if let Some(retry) = step.field("retry").filter(|retry| retry.is_object()) {
+            let of_retry = library(Policy::Retry, retry).and_then(|settings| retry::Rule::of(&settings)?.budget);
+            let budget = retry.field("budget").and_then(|view| library(Policy::Budget, view));
+            let rule = of_retry.or_else(|| budget::Rule::of(&budget?));
+            guards.budget = rule.map(|rule| (rule, self.place_of(format!("budget {whose} {rule:?}"), &whose)));
+        }
+        guards
+    }
+
+    /// The place of a policy among those of this node. Policies of one owner with other settings are others.
+    fn place_of(&mut self, what: String, whose: &str) -> u32 {
+        let node = self.scope.node.0 as usize;
+        let known = &mut self.policies[node];
+        let place = known.iter().position(|known| *known == what).unwrap_or_else(|| {
+            known.push(what);
+            self.program.nodes[node].policies.push(whose.to_owned());
+            known.len() - 1
+        });
+        place as u32
+    }
+
+    /// How long a try may take when the step does not say and a library does.
+    fn library_timeout(&self, step: View<'a>, guards: &Guards) -> Option<Duration> {
+        let of_retry = step.field("retry").and_then(|retry| library(Policy::Retry, retry));
+        let of_retry = of_retry.and_then(|settings| retry::Rule::of(&settings)?.timeout);
+        let of_breaker = guards.order.iter().find_map(|guard| match guard {
+            Guard::Breaker(def) => def.rule.timeout(),
+            Guard::Bulkhead(_) => None,
+        });
+        of_retry.or(of_breaker)
+    }
+
+    fn library_retry(&mut self, retry: View<'a>, step: View<'a>, settings: &Settings) -> Result<RetryDef, Problem> {
+        let Some(rule) = retry::Rule::of(settings) else { return Err(retry.error("this is no retry")) };
+        if rule.tries.is_none() && self.program.until.is_none() && step.optional("deadline", View::duration)?.is_none()
+        {
+            let message = "this may be tried for ever, and nothing ends the run; give the scenario an \"until\"";
+            self.problems.push(retry.warning(message));
+        }
+        let mut catches = |words: &[String]| -> Vec<Catch> {
+            words.iter().map(|word| self.catch_word(word).unwrap_or_else(|| Catch::Reason(self.reason(word)))).collect()
+        };
+        let on = catches(&retry::profiles::retried(settings));
+        let except = catches(retry::profiles::excepted(settings));
+        // Nothing to try again is one try: an empty list would stand for the usual.
+        let tries = if on.is_empty() { Some(1) } else { rule.tries };
+        Ok(RetryDef { tries, on, except, profile: Some(rule.wait), ..no_retry() })
+    }
+
     fn budget(
         &mut self,
         retry: View<'a>,
@@ -107,6 +185,10 @@ impl<'a> Lower<'a> {
         step: View<'a>,
     ) -> Result<Option<BudgetDef>, Problem> {
         let Some(budget) = retry.field("budget") else { return Ok(None) };
+        if library(Policy::Budget, budget).is_some() {
+            // It stands with the guards.
+            return Ok(None);
+        }
         let (ratio, burst): (Ratio, u64) = if budget.is_object() {
             (budget.need("ratio")?.ratio()?, budget.or("burst", BURST, View::count)?)
         } else if budget.text() == Ok("unlimited") {
@@ -133,6 +215,12 @@ fn whose_budget(verb: &str, value: View<'_>, step: View<'_>) -> String {
     }
 }
 
+/// The settings of a library's policy, when one is written; the checker has found nothing wrong with them.
+fn library(kind: Policy, view: View<'_>) -> Option<Settings> {
+    let profile = policy::profile(kind, view.json().get("profile")?.as_text()?)?;
+    policy::read(profile, view.json().members()).ok()
+}
+
 fn tries(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
@@ -145,6 +233,8 @@ fn no_retry() -> RetryDef {
         max_wait: Duration::FOREVER,
         jitter: Jitter::None,
         on: Vec::new(),
+        except: Vec::new(),
+        profile: None,
         budget: None,
     }
 }

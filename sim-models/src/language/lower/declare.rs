@@ -49,10 +49,12 @@ impl<'a> Lower<'a> {
             role,
             maps,
             gauged: false,
+            policies: Vec::new(),
             clock: None,
             zones: Vec::new(),
         });
         self.budgets.push(Vec::new());
+        self.policies.push(Vec::new());
         node
     }
 

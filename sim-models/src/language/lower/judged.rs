@@ -10,7 +10,8 @@ use crate::json::{Key, Span};
 use crate::language::View;
 use crate::problem::Problem;
 use crate::program::{
-    Ask, Counter, FactRef, KeyExpr, KeyVar, Measure, MetricDef, NodeCounter, NodeRef, PropertyDef, Role, RunVar,
+    Ask, Counter, EdgeCounter, FactRef, KeyExpr, KeyVar, Measure, MetricDef, NodeCounter, NodeRef, PropertyDef, Role,
+    RunVar,
 };
 
 type Written<T> = Result<T, Problem>;
@@ -88,7 +89,7 @@ impl<'a> Lower<'a> {
         let counter = self.counter(value)?;
         let counts = match counter {
             Counter::Node(_, counter) => !is_gauge(counter) && !is_quantile(counter),
-            Counter::Edge(..) => true,
+            Counter::Edge(_, counter) => counter != EdgeCounter::Breaker,
         };
         if !counts {
             return Err(value.error(

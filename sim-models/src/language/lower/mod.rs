@@ -92,6 +92,8 @@ struct Lower<'a> {
     verbs: Vec<&'static str>,
     /// By node: whom or what each of its retry budgets is for.
     budgets: Vec<Vec<String>>,
+    /// By node: its breakers, bulkheads and budgets of libraries, each by owner and settings.
+    policies: Vec<Vec<String>>,
     /// By map: the classes of the names by which steps find its cells.
     key_classes: Vec<BTreeSet<u16>>,
     /// The names of the metrics, in the order of the file.
@@ -113,6 +115,7 @@ impl<'a> Lower<'a> {
             places: Places::default(),
             verbs: Vec::new(),
             budgets: Vec::new(),
+            policies: Vec::new(),
             key_classes: Vec::new(),
             metrics: Vec::new(),
             scope: Scope::of(NodeRef(0), EndpointRef(0)),

@@ -65,9 +65,9 @@ const OF_EDGE: Words<EdgeCounter> = &[
     ("error", Some(EdgeCounter::Error)),
     ("unknown", Some(EdgeCounter::Unknown)),
     ("late", Some(EdgeCounter::Late)),
-    ("open", None),
-    ("limited", None),
-    ("breaker", None),
+    ("open", Some(EdgeCounter::Open)),
+    ("limited", Some(EdgeCounter::Limited)),
+    ("breaker", Some(EdgeCounter::Breaker)),
 ];
 
 pub(super) const fn is_gauge(counter: NodeCounter) -> bool {

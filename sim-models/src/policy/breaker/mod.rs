@@ -1,0 +1,200 @@
+//! Circuit breakers: who fails is not asked for a while, then asked a little, then as before.
+//!
+//! Each library has its own machine, with its own comparisons. All of them see calls that have ended and nothing else:
+//! a call that hangs is invisible until somebody gives it up.
+
+pub mod failsafe;
+pub mod hystrix;
+pub mod opossum;
+pub mod polly;
+pub mod resilience4j;
+mod window;
+
+#[cfg(test)]
+mod models;
+#[cfg(test)]
+mod script;
+
+use serde::Serialize;
+use sim_core::{Duration, Instant, Ratio};
+
+use super::settings::Settings;
+
+/// How a breaker is set, by library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// resilience4j
+    Resilience4j(resilience4j::Rule),
+    /// Polly v8
+    Polly(polly::Rule),
+    /// opossum
+    Opossum(opossum::Rule),
+    /// Hystrix
+    Hystrix(hystrix::Rule),
+    /// Failsafe
+    Failsafe(failsafe::Rule),
+}
+
+/// A breaker and all it remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Breaker {
+    /// resilience4j
+    Resilience4j(resilience4j::Breaker),
+    /// Polly v8
+    Polly(polly::Breaker),
+    /// opossum
+    Opossum(opossum::Breaker),
+    /// Hystrix
+    Hystrix(hystrix::Breaker),
+    /// Failsafe
+    Failsafe(failsafe::Breaker),
+}
+
+/// What a breaker is seen to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum State {
+    /// Calls go through.
+    Closed,
+    /// No call goes through.
+    Open,
+    /// A few calls go through, and decide.
+    HalfOpen,
+}
+
+/// What a breaker says to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It goes; how it ends must be reported once.
+    Go,
+    /// The circuit is open.
+    Open,
+    /// The breaker has a limit of calls at once of its own, and it is reached.
+    Full,
+}
+
+/// What a breaker goes by at the moment, for whoever looks inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Calls it counts.
+    pub calls: u32,
+    /// Those of them that failed.
+    pub failed: u32,
+    /// Until when no call goes through; none when some do.
+    pub until: Option<Instant>,
+}
+
+/// How a call ended, as a breaker sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Well.
+    Ok,
+    /// As a failure.
+    Failed,
+    /// With an error that the user told the library to overlook.
+    Overlooked,
+    /// Its caller went away before it ended.
+    Cancelled,
+}
+
+impl State {
+    /// Its name in counters, conditions and pages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Closed => "closed",
+            State::Open => "open",
+            State::HalfOpen => "half-open",
+        }
+    }
+}
+
+impl Rule {
+    /// The rule that settings of a breaker's profile come to; none when they are of another kind of policy.
+    pub fn of(settings: &Settings) -> Option<Rule> {
+        match settings.profile().name {
+            _ if settings.profile().kind != super::Kind::Breaker => None,
+            "resilience4j" => Some(Rule::Resilience4j(resilience4j::Rule::of(settings))),
+            "polly" => Some(Rule::Polly(polly::Rule::of(settings))),
+            "opossum" => Some(Rule::Opossum(opossum::Rule::of(settings))),
+            "hystrix" => Some(Rule::Hystrix(hystrix::Rule::of(settings))),
+            "failsafe" => Some(Rule::Failsafe(failsafe::Rule::of(settings))),
+            _ => None,
+        }
+    }
+
+    /// How long a call may take when nobody says: some of these libraries bring a timeout along.
+    pub fn timeout(&self) -> Option<Duration> {
+        match self {
+            Rule::Opossum(rule) => rule.timeout(),
+            Rule::Hystrix(rule) => rule.timeout(),
+            Rule::Resilience4j(_) | Rule::Polly(_) | Rule::Failsafe(_) => None,
+        }
+    }
+}
+
+impl Breaker {
+    /// One that has seen nothing, made at `now`.
+    pub fn new(rule: Rule, now: Instant) -> Breaker {
+        match rule {
+            Rule::Resilience4j(rule) => Breaker::Resilience4j(resilience4j::Breaker::new(rule, now)),
+            Rule::Polly(rule) => Breaker::Polly(polly::Breaker::new(rule)),
+            Rule::Opossum(rule) => Breaker::Opossum(opossum::Breaker::new(rule, now)),
+            Rule::Hystrix(rule) => Breaker::Hystrix(hystrix::Breaker::new(rule, now)),
+            Rule::Failsafe(rule) => Breaker::Failsafe(failsafe::Breaker::new(rule, now)),
+        }
+    }
+
+    /// Whether a call may go.
+    pub fn admit(&mut self, now: Instant) -> Admission {
+        match self {
+            Breaker::Resilience4j(breaker) => breaker.admit(now),
+            Breaker::Polly(breaker) => breaker.admit(now),
+            Breaker::Opossum(breaker) => breaker.admit(now),
+            Breaker::Hystrix(breaker) => breaker.admit(now),
+            Breaker::Failsafe(breaker) => breaker.admit(now),
+        }
+    }
+
+    /// A call that was let go has ended, after this long.
+    pub fn report(&mut self, now: Instant, ended: Ended, took: Duration) {
+        match self {
+            Breaker::Resilience4j(breaker) => breaker.report(now, ended, took),
+            Breaker::Polly(breaker) => breaker.report(now, ended),
+            Breaker::Opossum(breaker) => breaker.report(now, ended),
+            Breaker::Hystrix(breaker) => breaker.report(now, ended),
+            Breaker::Failsafe(breaker) => breaker.report(now, ended),
+        }
+    }
+
+    /// What it goes by.
+    pub fn sight(&self) -> Sight {
+        let (counts, until) = match self {
+            Breaker::Resilience4j(breaker) => breaker.sight(),
+            Breaker::Polly(breaker) => breaker.sight(),
+            Breaker::Opossum(breaker) => breaker.sight(),
+            Breaker::Hystrix(breaker) => breaker.sight(),
+            Breaker::Failsafe(breaker) => breaker.sight(),
+        };
+        Sight { calls: counts.total, failed: counts.failed, until }
+    }
+
+    /// What it is at `now`, what its timers do by then included.
+    pub fn state(&mut self, now: Instant) -> State {
+        match self {
+            Breaker::Resilience4j(breaker) => breaker.state(now),
+            Breaker::Polly(breaker) => breaker.state(),
+            Breaker::Opossum(breaker) => breaker.state(now),
+            Breaker::Hystrix(breaker) => breaker.state(now),
+            Breaker::Failsafe(breaker) => breaker.state(),
+        }
+    }
+}
+
+/// Whether `part` of `total` is at least this share; exact, where a library divides two floats.
+pub(crate) fn reaches(part: u32, total: u32, share: Ratio) -> bool {
+    u128::from(part) * u128::from(Ratio::ONE.parts()) >= u128::from(share.parts()) * u128::from(total)
+}
+
+/// Whether `part` of `total` is more than this share.
+pub(crate) fn exceeds(part: u32, total: u32, share: Ratio) -> bool {
+    u128::from(part) * u128::from(Ratio::ONE.parts()) > u128::from(share.parts()) * u128::from(total)
+}

@@ -1,0 +1,581 @@
+//! The breaker of resilience4j: six states, a window of calls or of seconds, and no memory of when a call began.
+
+use serde::Serialize;
+use sim_core::{Duration, Instant, Ratio};
+
+use super::window::{Buckets, Counts, LastCalls, Mark};
+use super::{Admission, Ended, State, reaches};
+use crate::policy::growth::{ONE, grown};
+use crate::policy::profile::{Kind, Parameter, Profile};
+use crate::policy::settings::{Setting, Settings};
+
+/// Every parameter, as `CircuitBreakerConfig` has it.
+pub static PROFILE: Profile = Profile {
+    name: "resilience4j",
+    kind: Kind::Breaker,
+    source: "resilience4j 2.3 (af9e7c9): CircuitBreakerConfig, CircuitBreakerStateMachine, CircuitBreakerMetrics",
+    about: "Opens when the share of failed or of slow calls among the last ones reaches a threshold; lets a few calls \
+        decide \
+            afterwards.",
+    parameters: &[
+        Parameter::new(
+            "failureRateThreshold",
+            Setting::percent(50),
+            "Opens when this percentage of the calls in the window failed, itself included.",
+        )
+        .from(Setting::Percent(SMALLEST)),
+        Parameter::new(
+            "slowCallRateThreshold",
+            Setting::percent(100),
+            "Opens when this percentage of the calls in the window was slow, itself included.",
+        )
+        .from(Setting::Percent(SMALLEST)),
+        Parameter::new("slowCallDurationThreshold", Setting::secs(60), "A call that takes longer than this is slow.")
+            .from(Setting::Length(Duration::from_nanos(1))),
+        Parameter::word(
+            "slidingWindowType",
+            &["COUNT_BASED", "TIME_BASED"],
+            "COUNT_BASED",
+            "Whether the window is the last slidingWindowSize calls, or seconds.",
+        ),
+        Parameter::new("slidingWindowSize", Setting::Count(100), "Calls in the window, or seconds of it.")
+            .from(Setting::Count(1))
+            .to(Setting::Count(1_000_000)),
+        Parameter::new(
+            "minimumNumberOfCalls",
+            Setting::Count(100),
+            "No rate is computed from fewer calls; in a window of calls never more than its size.",
+        )
+        .from(Setting::Count(1)),
+        Parameter::new("waitDurationInOpenState", Setting::secs(60), "No call goes through for this long.")
+            .from(Setting::millis(1)),
+        Parameter::new(
+            "enableExponentialBackoff",
+            Setting::Switch(false),
+            "Whether the wait grows each time a half-open circuit opens again.",
+        ),
+        Parameter::new("exponentialBackoffMultiplier", Setting::Factor(1_500_000), "By how much it then grows.")
+            .from(Setting::Factor(1_000_000)),
+        Parameter::new(
+            "exponentialMaxWaitDurationInOpenState",
+            Setting::Length(Duration::FOREVER),
+            "The longest wait it then grows to.",
+        )
+        .from(Setting::millis(1)),
+        Parameter::new(
+            "permittedNumberOfCallsInHalfOpenState",
+            Setting::Count(10),
+            "Calls that go through while half-open; also the size of the window that decides.",
+        )
+        .from(Setting::Count(1))
+        .to(Setting::Count(1_000_000)),
+        Parameter::new(
+            "maxWaitDurationInHalfOpenState",
+            Setting::secs(0),
+            "How long it stays half-open at most; 0 waits for the permitted calls for ever.",
+        ),
+        Parameter::word(
+            "transitionToStateAfterWaitDuration",
+            &["OPEN", "CLOSED"],
+            "OPEN",
+            "What it becomes after maxWaitDurationInHalfOpenState.",
+        ),
+        Parameter::new(
+            "automaticTransitionFromOpenToHalfOpenEnabled",
+            Setting::Switch(false),
+            "Whether a timer makes it half-open, and not the next call.",
+        ),
+        Parameter::new(
+            "recordExceptions",
+            Setting::Outcomes,
+            "The only outcomes that fail; all others are well. Default: all.",
+        ),
+        Parameter::new(
+            "ignoreExceptions",
+            Setting::Outcomes,
+            "Outcomes that are not counted, and give their permit back.",
+        ),
+        Parameter::word(
+            "initialState",
+            &["CLOSED", "DISABLED", "METRICS_ONLY", "FORCED_OPEN"],
+            "CLOSED",
+            "What it is at first; the last three it never leaves.",
+        ),
+    ],
+    surprises: &[
+        "In a window of calls minimumNumberOfCalls is never more than slidingWindowSize: size 10 and minimum 100 open \
+            after 10.",
+        "Half-open it decides after min(minimumNumberOfCalls, permittedNumberOfCallsInHalfOpenState) calls, not after \
+            all permitted.",
+        "A call that was let go while closed and ends while half-open is counted there: there is no generation number.",
+        "Half-open lasts for ever when a permitted call never ends, unless maxWaitDurationInHalfOpenState is set.",
+        "The wait is over when the clock is after it, not at it.",
+        "A window of N seconds holds between N-1 and N seconds, since it is cut at whole seconds of the clock.",
+        "Hung calls are not in the window: with a timeout of 30 s it opens half a minute late.",
+    ],
+    sound: |_| Ok(()),
+};
+
+/// The library wants more than 0.
+const SMALLEST: Ratio = match Ratio::new(1, 10_000_000_000) {
+    Some(ratio) => ratio,
+    None => Ratio::ZERO,
+};
+
+/// How it is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rule {
+    failure_rate: Ratio,
+    slow_rate: Ratio,
+    slow_call: Duration,
+    window: Span,
+    minimum: u32,
+    wait: Duration,
+    wait_factor: u64,
+    wait_max: Duration,
+    permitted: u32,
+    half_open_max: Duration,
+    after_half_open: State,
+    automatic: bool,
+    initial: Initial,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Span {
+    Calls(u32),
+    Seconds(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Initial {
+    Closed,
+    Disabled,
+    MetricsOnly,
+    ForcedOpen,
+}
+
+/// The breaker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Breaker {
+    #[serde(skip)]
+    rule: Rule,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+enum Phase {
+    Closed(Window),
+    /// How often it has opened since it was closed, and until when it stays so.
+    Open {
+        attempts: u32,
+        until: Instant,
+    },
+    HalfOpen {
+        attempts: u32,
+        since: Instant,
+        permits: u32,
+        calls: LastCalls,
+    },
+    Disabled,
+    MetricsOnly(Window),
+    ForcedOpen,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+enum Window {
+    Calls(LastCalls),
+    Seconds { newest: u64, buckets: Buckets },
+}
+
+impl Window {
+    fn new(span: Span, now: Instant) -> Self {
+        match span {
+            Span::Calls(size) => Window::Calls(LastCalls::new(size)),
+            Span::Seconds(seconds) => Window::Seconds { newest: second(now), buckets: Buckets::new(seconds) },
+        }
+    }
+
+    fn record(&mut self, now: Instant, mark: Mark) -> Counts {
+        match self {
+            Window::Calls(calls) => {
+                calls.record(mark);
+                calls.counts()
+            }
+            Window::Seconds { newest, buckets } => {
+                buckets.turn(second(now).saturating_sub(*newest));
+                *newest = second(now).max(*newest);
+                buckets.record(mark);
+                buckets.counts()
+            }
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        match self {
+            Window::Calls(calls) => calls.counts(),
+            Window::Seconds { buckets, .. } => buckets.counts(),
+        }
+    }
+
+    /// Calls without which no rate is computed.
+    fn minimum(&self, wanted: u32) -> u32 {
+        match self {
+            Window::Calls(calls) => wanted.min(calls.size()),
+            Window::Seconds { .. } => wanted,
+        }
+    }
+}
+
+/// The whole second that a bucket belongs to.
+fn second(now: Instant) -> u64 {
+    now.nanos() / 1_000_000_000
+}
+
+impl Rule {
+    pub(super) fn of(settings: &Settings) -> Rule {
+        let size = settings.count("slidingWindowSize");
+        let grows = settings.is("enableExponentialBackoff");
+        Rule {
+            failure_rate: settings.ratio("failureRateThreshold"),
+            slow_rate: settings.ratio("slowCallRateThreshold"),
+            slow_call: settings.length("slowCallDurationThreshold"),
+            window: if settings.word("slidingWindowType") == "TIME_BASED" {
+                Span::Seconds(size)
+            } else {
+                Span::Calls(size)
+            },
+            minimum: settings.count("minimumNumberOfCalls"),
+            wait: settings.length("waitDurationInOpenState"),
+            wait_factor: if grows { settings.factor("exponentialBackoffMultiplier") } else { ONE },
+            wait_max: if grows { settings.length("exponentialMaxWaitDurationInOpenState") } else { Duration::FOREVER },
+            permitted: settings.count("permittedNumberOfCallsInHalfOpenState"),
+            half_open_max: settings.length("maxWaitDurationInHalfOpenState"),
+            after_half_open: match settings.word("transitionToStateAfterWaitDuration") {
+                "CLOSED" => State::Closed,
+                _ => State::Open,
+            },
+            automatic: settings.is("automaticTransitionFromOpenToHalfOpenEnabled"),
+            initial: match settings.word("initialState") {
+                "DISABLED" => Initial::Disabled,
+                "METRICS_ONLY" => Initial::MetricsOnly,
+                "FORCED_OPEN" => Initial::ForcedOpen,
+                _ => Initial::Closed,
+            },
+        }
+    }
+
+    /// How long it stays open the `attempts`-th time in a row.
+    fn wait(&self, attempts: u32) -> Duration {
+        grown(self.wait, self.wait_factor, attempts.saturating_sub(1), self.wait_max)
+    }
+
+    fn closed(&self, now: Instant) -> Phase {
+        Phase::Closed(Window::new(self.window, now))
+    }
+
+    fn open(&self, attempts: u32, now: Instant) -> Phase {
+        Phase::Open { attempts, until: now + self.wait(attempts) }
+    }
+
+    /// Opens at `at` because nothing decided in time. Whole turns of open and half-open that nobody saw up to `now` are
+    /// counted and not gone through one by one: a year of them would take for ever.
+    fn open_again(&self, attempts: u32, at: Instant, now: Instant) -> Phase {
+        let (attempts, wait) = (attempts.saturating_add(1), self.wait(attempts.saturating_add(1)));
+        if !self.automatic || wait != self.wait(attempts.saturating_add(1)) {
+            return self.open(attempts, at);
+        }
+        let turn = wait.saturating_add(self.half_open_max);
+        let turns = now.since(at).nanos() / turn.nanos().max(1);
+        let skipped = u32::try_from(turns).unwrap_or(u32::MAX);
+        self.open(attempts.saturating_add(skipped), at + turn.saturating_mul(turns))
+    }
+
+    fn half_open(&self, attempts: u32, now: Instant) -> Phase {
+        Phase::HalfOpen { attempts, since: now, permits: self.permitted, calls: LastCalls::new(self.permitted) }
+    }
+
+    fn mark(&self, failed: bool, took: Duration) -> Mark {
+        match (failed, took > self.slow_call) {
+            (false, false) => Mark::Ok,
+            (true, false) => Mark::Failed,
+            (false, true) => Mark::SlowOk,
+            (true, true) => Mark::SlowFailed,
+        }
+    }
+
+    /// Whether these are too many failed or slow calls; none when there are too few calls to say.
+    fn too_bad(&self, counts: Counts, minimum: u32) -> Option<bool> {
+        if counts.total == 0 || counts.total < minimum {
+            return None;
+        }
+        let failed = reaches(counts.failed, counts.total, self.failure_rate);
+        Some(failed || reaches(counts.slow, counts.total, self.slow_rate))
+    }
+}
+
+impl Breaker {
+    pub(super) fn new(rule: Rule, now: Instant) -> Breaker {
+        let phase = match rule.initial {
+            Initial::Closed => rule.closed(now),
+            Initial::Disabled => Phase::Disabled,
+            Initial::MetricsOnly => Phase::MetricsOnly(Window::new(rule.window, now)),
+            Initial::ForcedOpen => Phase::ForcedOpen,
+        };
+        Breaker { rule, phase }
+    }
+
+    /// When a timer of its own changes it next.
+    fn changes_at(&self) -> Instant {
+        match self.phase {
+            Phase::Open { until, .. } if self.rule.automatic => until,
+            Phase::HalfOpen { since, .. } if !self.rule.half_open_max.is_zero() => since + self.rule.half_open_max,
+            _ => Instant::NEVER,
+        }
+    }
+
+    /// Catches up with its timers.
+    fn settle(&mut self, now: Instant) {
+        let rule = self.rule;
+        while self.changes_at() <= now && self.changes_at() != Instant::NEVER {
+            let at = self.changes_at();
+            self.phase = match self.phase {
+                Phase::Open { attempts, .. } => rule.half_open(attempts, at),
+                Phase::HalfOpen { .. } if rule.after_half_open == State::Closed => rule.closed(at),
+                Phase::HalfOpen { attempts, .. } => rule.open_again(attempts, at, now),
+                Phase::Closed(_) | Phase::Disabled | Phase::MetricsOnly(_) | Phase::ForcedOpen => return,
+            };
+        }
+    }
+
+    pub(super) fn admit(&mut self, now: Instant) -> Admission {
+        self.settle(now);
+        if let Phase::Open { attempts, until } = self.phase
+            && now > until
+        {
+            self.phase = self.rule.half_open(attempts, now);
+        }
+        match &mut self.phase {
+            Phase::Closed(_) | Phase::Disabled | Phase::MetricsOnly(_) => Admission::Go,
+            Phase::HalfOpen { permits, .. } if *permits > 0 => {
+                *permits -= 1;
+                Admission::Go
+            }
+            Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::ForcedOpen => Admission::Open,
+        }
+    }
+
+    pub(super) fn report(&mut self, now: Instant, ended: Ended, took: Duration) {
+        self.settle(now);
+        let rule = self.rule;
+        let failed = match ended {
+            Ended::Ok => false,
+            Ended::Failed => true,
+            // The permit goes back to whoever is half-open now, whether or not it was taken there.
+            Ended::Overlooked | Ended::Cancelled => {
+                if let Phase::HalfOpen { permits, .. } = &mut self.phase {
+                    *permits = permits.saturating_add(1);
+                }
+                return;
+            }
+        };
+        let mark = rule.mark(failed, took);
+        match &mut self.phase {
+            Phase::Closed(window) => {
+                let minimum = window.minimum(rule.minimum);
+                if rule.too_bad(window.record(now, mark), minimum) == Some(true) {
+                    self.phase = rule.open(1, now);
+                }
+            }
+            Phase::HalfOpen { attempts, calls, .. } => {
+                calls.record(mark);
+                match rule.too_bad(calls.counts(), rule.minimum.min(rule.permitted)) {
+                    Some(true) => self.phase = rule.open(attempts.saturating_add(1), now),
+                    Some(false) => self.phase = rule.closed(now),
+                    None => {}
+                }
+            }
+            Phase::MetricsOnly(window) => _ = window.record(now, mark),
+            Phase::Open { .. } | Phase::Disabled | Phase::ForcedOpen => {}
+        }
+    }
+
+    pub(super) fn sight(&self) -> (Counts, Option<Instant>) {
+        match &self.phase {
+            Phase::Closed(window) | Phase::MetricsOnly(window) => (window.counts(), None),
+            Phase::HalfOpen { calls, .. } => (calls.counts(), None),
+            Phase::Open { until, .. } => (Counts::default(), Some(*until)),
+            Phase::Disabled => (Counts::default(), None),
+            Phase::ForcedOpen => (Counts::default(), Some(Instant::NEVER)),
+        }
+    }
+
+    pub(super) fn state(&mut self, now: Instant) -> State {
+        self.settle(now);
+        match self.phase {
+            Phase::Closed(_) | Phase::Disabled | Phase::MetricsOnly(_) => State::Closed,
+            Phase::Open { .. } | Phase::ForcedOpen => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::breaker::script;
+
+    fn check(parameters: &str, story: &str) {
+        script::check("resilience4j", parameters, story);
+    }
+
+    #[test]
+    fn as_it_comes_it_opens_at_the_hundredth_call_when_half_have_failed() {
+        check("{}", "0s OK*50 BAD*49 =closed BAD =open no");
+    }
+
+    #[test]
+    fn a_failure_rate_of_just_the_threshold_opens() {
+        let four = r#"{"slidingWindowSize": 4}"#;
+        check(four, "0s OK OK BAD =closed BAD =open");
+        check(four, "0s OK*3 BAD =closed");
+    }
+
+    #[test]
+    fn the_minimum_is_capped_by_a_window_of_calls() {
+        check(r#"{"slidingWindowSize": 10, "minimumNumberOfCalls": 100}"#, "0s BAD*9 =closed BAD =open");
+    }
+
+    #[test]
+    fn the_minimum_is_not_capped_by_a_window_of_seconds() {
+        let ten_seconds =
+            r#"{"slidingWindowType": "TIME_BASED", "slidingWindowSize": 10, "minimumNumberOfCalls": 100}"#;
+        check(ten_seconds, "0s BAD*99 =closed BAD =open");
+    }
+
+    #[test]
+    fn half_open_decides_after_the_minimum_when_that_is_less_than_the_permitted() {
+        let five = r#"{"slidingWindowSize": 5, "minimumNumberOfCalls": 5, "waitDurationInOpenState": "1s"}"#;
+        check(five, "0s BAD*5 =open 2s go*10 no ok*4 =half-open ok =closed");
+        check(five, "0s BAD*5 =open 2s go*10 ok ok bad bad =half-open bad =open");
+    }
+
+    #[test]
+    fn half_open_waits_for_all_permitted_when_the_minimum_is_more() {
+        check("{}", "0s BAD*100 =open 61s go*10 no ok*9 =half-open ok =closed");
+    }
+
+    #[test]
+    fn half_open_a_rate_of_just_the_threshold_opens_again() {
+        check("{}", "0s BAD*100 61s go*10 ok*5 bad*4 =half-open bad =open");
+        check("{}", "0s BAD*100 61s go*10 ok*6 bad*3 =half-open bad =closed");
+    }
+
+    #[test]
+    fn the_wait_is_over_after_it_and_not_at_it() {
+        check("{}", "0s BAD*100 60s no =open 60000000001ns go =half-open");
+    }
+
+    #[test]
+    fn a_call_from_before_it_opened_is_counted_while_half_open() {
+        let two =
+            r#"{"slidingWindowSize": 2, "permittedNumberOfCallsInHalfOpenState": 2, "waitDurationInOpenState": "1s"}"#;
+        check(two, "0s go go go go bad bad =open 2s go =half-open ok ok =closed");
+        check(two, "0s go go go go bad bad =open 2s go =half-open bad bad =open");
+    }
+
+    #[test]
+    fn a_result_that_comes_while_open_changes_nothing() {
+        check(r#"{"slidingWindowSize": 2}"#, "0s go*9 bad bad =open ok*5 bad*2 60s =open no 61s go");
+    }
+
+    #[test]
+    fn half_open_lasts_for_ever_when_a_permitted_call_never_ends() {
+        check("{}", "0s BAD*100 61s go*10 no ok*9 365d no =half-open");
+    }
+
+    #[test]
+    fn half_open_ends_at_the_longest_wait() {
+        let ten = r#"{"maxWaitDurationInHalfOpenState": "10s"}"#;
+        check(ten, "0s BAD*100 61s go*10 70999999999ns =half-open 71s =open 131s no 132s go =half-open");
+        let close = r#"{"maxWaitDurationInHalfOpenState": "10s", "transitionToStateAfterWaitDuration": "CLOSED"}"#;
+        check(close, "0s BAD*100 61s go*10 71s =closed go");
+    }
+
+    #[test]
+    fn a_timer_makes_it_half_open_only_when_asked_to() {
+        check("{}", "0s BAD*100 2h =open");
+        let timer = r#"{"automaticTransitionFromOpenToHalfOpenEnabled": true}"#;
+        check(timer, "0s BAD*100 59999999999ns =open 60s =half-open go");
+    }
+
+    #[test]
+    fn timers_of_a_year_that_nobody_saw_are_caught_up_with_at_once() {
+        let both = r#"{"automaticTransitionFromOpenToHalfOpenEnabled": true, "maxWaitDurationInHalfOpenState": "1ms",
+                       "waitDurationInOpenState": "1ms"}"#;
+        check(
+            both,
+            "0s BAD*100 =open 500us =open 1ms =half-open 1999us =half-open 2ms =open 365d =open 31536000001ms \
+                =half-open",
+        );
+    }
+
+    #[test]
+    fn the_wait_grows_with_each_opening_in_a_row_and_a_closing_resets_it() {
+        let grows = r#"{"slidingWindowSize": 1, "permittedNumberOfCallsInHalfOpenState": 1,
+                        "waitDurationInOpenState": "1s",
+                        "enableExponentialBackoff": true, "exponentialBackoffMultiplier": 2,
+                        "exponentialMaxWaitDurationInOpenState": "3s"}"#;
+        check(
+            grows,
+            "0s BAD 1s no 1001ms BAD 3001ms no 3002ms BAD 6002ms no 6003ms BAD 9003ms no 9004ms OK =closed BAD 11s go",
+        );
+    }
+
+    #[test]
+    fn a_call_is_slow_when_it_takes_longer_than_the_threshold_and_not_as_long() {
+        let two = r#"{"slidingWindowSize": 2}"#;
+        check(two, "0s go go ok/60s ok/60s =closed");
+        check(two, "0s go go ok/61s ok/60000000001ns =open");
+    }
+
+    #[test]
+    fn slow_failures_count_as_both() {
+        check(
+            r#"{"slidingWindowSize": 4, "failureRateThreshold": 100}"#,
+            "0s go*4 bad/61s ok/61s ok/61s bad/61s =open",
+        );
+    }
+
+    #[test]
+    fn an_overlooked_call_gives_its_permit_back_and_is_not_counted() {
+        check(r#"{"slidingWindowSize": 1}"#, "0s SKIP*50 =closed");
+        check("{}", "0s BAD*100 61s go*10 no skip go no =half-open");
+    }
+
+    #[test]
+    fn an_overlooked_call_from_before_it_opened_adds_a_permit() {
+        check("{}", "0s go BAD*100 61s go*10 no skip go");
+    }
+
+    #[test]
+    fn a_window_of_seconds_is_cut_at_whole_seconds() {
+        let two = r#"{"slidingWindowType": "TIME_BASED", "slidingWindowSize": 2, "minimumNumberOfCalls": 2}"#;
+        // 1.1 seconds apart and yet out of the window; 1.9 seconds apart and in it.
+        check(two, "900ms BAD 2s BAD =closed");
+        check(two, "0s BAD 1900ms BAD =open");
+    }
+
+    #[test]
+    fn a_closed_circuit_begins_with_an_empty_window() {
+        check(
+            r#"{"slidingWindowSize": 10, "minimumNumberOfCalls": 2}"#,
+            "0s BAD BAD =open 61s go go ok ok =closed BAD =closed BAD =open",
+        );
+    }
+
+    #[test]
+    fn forced_states_stay() {
+        check(r#"{"initialState": "DISABLED"}"#, "0s BAD*500 =closed go");
+        check(r#"{"initialState": "METRICS_ONLY"}"#, "0s BAD*500 =closed go");
+        check(r#"{"initialState": "FORCED_OPEN"}"#, "0s no =open 365d no");
+    }
+}

@@ -1,0 +1,297 @@
+//! Rate limiters: so many in a time, and no more.
+//!
+//! They differ in what a time is: a bucket that fills, windows with fixed edges, a window that slides, cycles in which
+//! permits can be reserved ahead. All count in integers of nanoseconds: a bucket that is asked often loses no part of a
+//! token.
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+use sim_core::{Duration, Instant};
+
+/// A bucket that holds tokens up to a burst, and gains them evenly.
+///
+/// ```
+/// use sim_core::{Duration, Instant};
+/// use sim_models::policy::limiter::TokenBucket;
+/// // 10 a second, 2 at once.
+/// let mut bucket = TokenBucket::new(10, Duration::from_secs(1), 2, Instant::ZERO);
+/// let now = Instant::ZERO;
+/// assert_eq!([bucket.take(now, 1), bucket.take(now, 1), bucket.take(now, 1)], [true, true, false]);
+/// assert_eq!(bucket.ready(now, 1), Some(Duration::from_millis(100)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct TokenBucket {
+    #[serde(skip)]
+    rate: u64,
+    #[serde(skip)]
+    per: Duration,
+    #[serde(skip)]
+    burst: u64,
+    /// Tokens times `per` in nanoseconds, so that a nanosecond brings `rate`.
+    level: u128,
+    since: Instant,
+}
+
+impl TokenBucket {
+    /// One that is full; `rate` tokens in each `per`, at most `burst` of them.
+    pub fn new(rate: u64, per: Duration, burst: u64, now: Instant) -> Self {
+        TokenBucket { rate, per, burst, level: u128::from(burst) * u128::from(per.nanos()), since: now }
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let full = self.price(self.burst);
+        let gained = u128::from(now.since(self.since).nanos()) * u128::from(self.rate);
+        self.level = (self.level + gained).min(full);
+        self.since = self.since.max(now);
+    }
+
+    fn price(&self, tokens: u64) -> u128 {
+        u128::from(tokens) * u128::from(self.per.nanos())
+    }
+
+    /// Takes so many tokens, all or none. What is refused costs nothing.
+    pub fn take(&mut self, now: Instant, tokens: u64) -> bool {
+        self.fill(now);
+        match self.level.checked_sub(self.price(tokens)) {
+            Some(left) => {
+                self.level = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// How long until so many tokens are there if nobody takes any; never when it cannot hold so many, or gains none.
+    pub fn ready(&mut self, now: Instant, tokens: u64) -> Option<Duration> {
+        self.fill(now);
+        if tokens > self.burst {
+            return None;
+        }
+        let missing = self.price(tokens).saturating_sub(self.level);
+        if missing == 0 {
+            return Some(Duration::ZERO);
+        }
+        let nanos = missing.div_ceil(u128::from(self.rate).max(1));
+        (self.rate > 0).then(|| Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+}
+
+/// So many in each window; the windows follow each other from the start of time. Twice as many pass around an edge.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct FixedWindow {
+    #[serde(skip)]
+    limit: u64,
+    #[serde(skip)]
+    window: Duration,
+    number: u64,
+    taken: u64,
+}
+
+impl FixedWindow {
+    /// `limit` in each `window`.
+    pub const fn new(limit: u64, window: Duration) -> Self {
+        FixedWindow { limit, window, number: 0, taken: 0 }
+    }
+
+    /// Lets one pass, or not.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let number = now.nanos() / self.window.nanos().max(1);
+        if number > self.number {
+            (self.number, self.taken) = (number, 0);
+        }
+        let passes = self.taken < self.limit;
+        self.taken += u64::from(passes);
+        passes
+    }
+}
+
+/// So many in any window that ends now: every passing is remembered for as long as it counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct SlidingWindow {
+    #[serde(skip)]
+    limit: u32,
+    #[serde(skip)]
+    window: Duration,
+    passed: VecDeque<Instant>,
+}
+
+impl SlidingWindow {
+    /// `limit` in any `window`.
+    pub const fn new(limit: u32, window: Duration) -> Self {
+        SlidingWindow { limit, window, passed: VecDeque::new() }
+    }
+
+    /// Lets one pass, or not. What passed just a window ago counts no more.
+    pub fn take(&mut self, now: Instant) -> bool {
+        while self.passed.front().is_some_and(|passed| now.since(*passed) >= self.window) {
+            self.passed.pop_front();
+        }
+        let passes = self.passed.len() < self.limit as usize;
+        if passes {
+            self.passed.push_back(now);
+        }
+        passes
+    }
+}
+
+/// resilience4j's `AtomicRateLimiter`: permits come at the beginning of each cycle, do not add up, and can be reserved
+/// ahead, so that what is left may be less than nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Cycles {
+    #[serde(skip)]
+    period: Duration,
+    #[serde(skip)]
+    limit: u32,
+    #[serde(skip)]
+    timeout: Duration,
+    cycle: u64,
+    permits: i64,
+}
+
+/// What a caller of [`Cycles`] does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// It goes after this long; its permit is taken.
+    After(Duration),
+    /// It fails, but only after having waited for all of its timeout.
+    FailsAfter(Duration),
+}
+
+impl Cycles {
+    /// `limitForPeriod` in each `limitRefreshPeriod`, waited for at most `timeoutDuration`. The library's own are 50,
+    /// 500 ns, 5 s, which is next to no limit.
+    pub const fn new(limit: u32, period: Duration, timeout: Duration) -> Self {
+        Cycles { period, limit, timeout, cycle: 0, permits: limit as i64 }
+    }
+
+    /// Reserves one permit, if it comes in time.
+    pub fn reserve(&mut self, now: Instant) -> Reserved {
+        let period = self.period.nanos().max(1);
+        let cycle = now.nanos() / period;
+        if cycle > self.cycle {
+            let gained = i128::from(cycle - self.cycle) * i128::from(self.limit);
+            let permits = (i128::from(self.permits) + gained).min(i128::from(self.limit));
+            (self.cycle, self.permits) = (cycle, permits as i64);
+        }
+        let wait = self.wait(now, period);
+        if wait > self.timeout {
+            return Reserved::FailsAfter(self.timeout);
+        }
+        self.permits -= 1;
+        Reserved::After(wait)
+    }
+
+    /// How long until the permit after those that are reserved already.
+    fn wait(&self, now: Instant, period: u64) -> Duration {
+        if self.permits > 0 {
+            return Duration::ZERO;
+        }
+        let to_next = (self.cycle + 1).saturating_mul(period).saturating_sub(now.nanos());
+        let full = (1 - self.permits - i64::from(self.limit)).max(0) as u64;
+        let cycles = full.div_ceil(u64::from(self.limit).max(1));
+        Duration::from_nanos(to_next.saturating_add(cycles.saturating_mul(period)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn ms(millis: u64) -> Instant {
+        Instant::from_nanos(millis * 1_000_000)
+    }
+
+    fn passed(mut take: impl FnMut() -> bool, asked: u32) -> u32 {
+        (0..asked).filter(|_| take()).count() as u32
+    }
+
+    #[test]
+    fn a_fixed_window_lets_twice_the_limit_through_around_its_edge() {
+        let mut window = FixedWindow::new(100, SECOND);
+        assert_eq!(passed(|| window.take(ms(990)), 500) + passed(|| window.take(ms(1010)), 500), 200);
+    }
+
+    #[test]
+    fn a_token_bucket_lets_its_burst_and_what_came_since_through() {
+        let mut bucket = TokenBucket::new(100, SECOND, 100, Instant::ZERO);
+        assert_eq!(passed(|| bucket.take(ms(990), 1), 500) + passed(|| bucket.take(ms(1010), 1), 500), 102);
+    }
+
+    #[test]
+    fn a_sliding_window_lets_the_limit_through_and_no_more() {
+        let mut window = SlidingWindow::new(100, SECOND);
+        assert_eq!(passed(|| window.take(ms(990)), 500) + passed(|| window.take(ms(1010)), 500), 100);
+        assert_eq!(passed(|| window.take(ms(1989)), 500), 0);
+        assert_eq!(passed(|| window.take(ms(1990)), 500), 100);
+    }
+
+    #[test]
+    fn a_bucket_that_is_asked_each_nanosecond_loses_no_fraction_of_a_token() {
+        let mut bucket = TokenBucket::new(3, Duration::from_nanos(1000), 1, Instant::ZERO);
+        let taken = (0..=10_000).filter(|nanos| bucket.take(Instant::from_nanos(*nanos), 1)).count();
+        // The burst of one, then a token each 333⅓ ns; each is taken at the first whole nanosecond after it is there.
+        assert_eq!(taken, 1 + 29);
+    }
+
+    #[test]
+    fn more_than_the_burst_is_never_ready_and_what_is_refused_costs_nothing() {
+        let mut bucket = TokenBucket::new(10, SECOND, 5, Instant::ZERO);
+        assert_eq!(bucket.ready(ms(0), 6), None);
+        assert!(!bucket.take(ms(0), 6) && bucket.take(ms(0), 5));
+        assert_eq!(bucket.ready(ms(0), 5), Some(Duration::from_millis(500)));
+        assert!(!bucket.take(ms(499), 5) && bucket.take(ms(500), 5));
+    }
+
+    #[test]
+    fn cycles_do_not_add_up() {
+        let mut cycles = Cycles::new(2, SECOND, Duration::ZERO);
+        let mut goes = |at| cycles.reserve(ms(at)) == Reserved::After(Duration::ZERO);
+        assert_eq!([goes(10_000), goes(10_000), goes(10_999), goes(11_000)], [true, true, false, true]);
+    }
+
+    #[test]
+    fn cycles_are_reserved_ahead_and_who_comes_too_late_waits_in_vain() {
+        let mut cycles = Cycles::new(2, SECOND, Duration::from_millis(1500));
+        let waits: Vec<_> = (0..7).map(|_| cycles.reserve(ms(500))).collect();
+        let after = |millis| Reserved::After(Duration::from_millis(millis));
+        let fails = Reserved::FailsAfter(Duration::from_millis(1500));
+        assert_eq!(waits, [after(0), after(0), after(500), after(500), after(1500), after(1500), fails]);
+        // The next two cycles are taken already.
+        assert_eq!(cycles.reserve(ms(2999)), after(1));
+    }
+
+    #[test]
+    fn as_resilience4j_comes_it_limits_next_to_nothing() {
+        let mut cycles = Cycles::new(50, Duration::from_nanos(500), Duration::from_secs(5));
+        assert!(
+            (0..1_000_000)
+                .all(|_| matches!(cycles.reserve(ms(1)), Reserved::After(wait) if wait < Duration::from_millis(11)))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn in_any_window_a_bucket_lets_no_more_through_than_its_burst_and_what_it_gains(
+            rate in 1u64..20, burst in 1u64..10, steps in prop::collection::vec(0u64..400, 1..200)
+        ) {
+            let mut bucket = TokenBucket::new(rate, SECOND, burst, Instant::ZERO);
+            let (mut now, mut passed) = (0, Vec::new());
+            for step in steps {
+                now += step;
+                if bucket.take(ms(now), 1) {
+                    passed.push(now);
+                }
+            }
+            for (first, from) in passed.iter().enumerate() {
+                for (count, to) in passed[first..].iter().enumerate() {
+                    prop_assert!((count as u64 + 1) * 1000 <= burst * 1000 + rate * (to - from));
+                }
+            }
+        }
+    }
+}

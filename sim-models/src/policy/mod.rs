@@ -1,0 +1,22 @@
+//! The resilience patterns as values: they take `now`, and drawn bits where the library is lucky, and return a
+//! decision.
+//!
+//! A policy knows no context, sends nothing and sets no timer. What a library does by a timer of its own is caught up
+//! with at the next question: nobody can see the difference, since nobody asked in between. Parameters have the names
+//! and defaults that their users know; [`profiles`] lists them all.
+
+pub mod breaker;
+pub mod budget;
+pub mod concurrency;
+mod growth;
+pub mod limiter;
+mod page;
+mod profile;
+pub mod retry;
+mod settings;
+pub mod throttle;
+
+pub use growth::grown;
+pub use page::reference;
+pub use profile::{Kind, Parameter, Profile, profile, profiles};
+pub use settings::{Mistake, Setting, Settings, read};
