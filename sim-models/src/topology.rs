@@ -392,6 +392,7 @@ mod tests {
             gauged: false,
             clock: None,
             zones: Vec::new(),
+            policies: Vec::new(),
         };
         let place = |name: char| NodeRef(nodes.chars().position(|known| known == name).unwrap() as u16);
         let edge = |edge: &str| (place(edge.chars().next().unwrap()), place(edge.chars().nth(1).unwrap()));
