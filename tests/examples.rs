@@ -44,11 +44,14 @@ fn every_example_is_looked_after() {
             "forgetful-gateway.json",
             "half-a-transfer.json",
             "hot-key.json",
+            "hung-dependency.json",
             "last-write-wins.json",
             "lease.json",
+            "metastable.json",
             "nightly-sync.json",
             "paid-and-forgotten.json",
-            "receipts.json"
+            "receipts.json",
+            "retry-storm.json"
         ]
     );
 }

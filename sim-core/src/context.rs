@@ -12,7 +12,7 @@ use crate::dist::Dist;
 use crate::id::{NodeId, Sync, Timer};
 use crate::names::Names;
 use crate::odds::{End, Odds};
-use crate::pattern::Pattern;
+use crate::pattern::{Label, Pattern};
 use crate::ratio::Ratio;
 use crate::roles::Roles;
 use crate::seed::{Cause, Class, Purpose, name_hash};
@@ -47,9 +47,36 @@ pub(crate) struct Fallen;
 /// The places that do now what is rare; there is nothing to ask when no fault and no line of a case is about any.
 pub(crate) struct Sites<'a> {
     pub(crate) pests: &'a [Pest],
+    pub(crate) denials: &'a [Denial],
+    /// The faults that have this node deny service now.
+    pub(crate) denied_by: &'a [u32],
     /// Whether a fault of the schedule holds now, by its place.
     pub(crate) holding: &'a dyn Fn(u32) -> bool,
     pub(crate) seed_key: u64,
+}
+
+/// What becomes of something that is asked of a node, as the faults `hang` and `fail` have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Nothing is in its way.
+    Served,
+    /// It is accepted, and never answered.
+    Hangs,
+    /// It is answered with an error, at once and without work; of this reason, if the fault gives one.
+    Fails(Option<Label>),
+}
+
+/// A fault that has nodes not serve what is asked of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Denial {
+    /// Its place in the schedule.
+    pub(crate) fault: u32,
+    /// What is asked; anything when none.
+    pub(crate) place: Option<Label>,
+    /// What tells its dice from those of others: who is denied what.
+    pub(crate) key: u64,
+    /// None when it is never answered; else the reason, and how often.
+    pub(crate) fails: Option<(Option<Label>, Ratio)>,
 }
 
 /// A fault that has places in programs do what is rare.
@@ -67,6 +94,7 @@ pub(crate) struct Pest {
 
 const LIVE: Purpose = Purpose::new("live");
 const BUGGIFY: Purpose = Purpose::new("buggify");
+const FAIL: Purpose = Purpose::new("fail");
 
 /// What ails the node while it handles one event, and whether it notices.
 #[derive(Clone, Debug)]
@@ -208,6 +236,32 @@ impl<'a, M: Message> Context<'a, M> {
             self.strain.struck.extend(fault);
         }
         yes
+    }
+
+    /// What to do with a request for `place` that is accepted now: an endpoint, an operation. Counts for the fault that is in its
+    /// way.
+    pub fn service(&mut self, place: &str) -> Service {
+        let Some(sites) = self.sites.as_ref().filter(|sites| !sites.denied_by.is_empty()) else {
+            return Service::Served;
+        };
+        let is_about = |denial: &&Denial| {
+            let named = denial.place.as_ref().is_none_or(|wanted| wanted.as_str() == place);
+            named && sites.denied_by.contains(&denial.fault)
+        };
+        let about: Vec<&Denial> = sites.denials.iter().filter(is_about).collect();
+        if let Some(hang) = about.iter().find(|denial| denial.fails.is_none()) {
+            self.strain.struck.push(hang.fault);
+            return Service::Hangs;
+        }
+        for Denial { fault, key, fails, .. } in about {
+            let Some((reason, ratio)) = fails else { continue };
+            // What always fails asks no dice, so that a calm run fails as well.
+            if *ratio == Ratio::ONE || self.dice.chance(self.node, self.cause.then(*key), FAIL, *ratio) {
+                self.strain.struck.push(*fault);
+                return Service::Fails(reason.clone());
+            }
+        }
+        Service::Served
     }
 
     /// Whether something of this chance happens, drawn for this purpose and cause.

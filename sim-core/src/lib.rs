@@ -50,7 +50,7 @@ pub use amount::{Bandwidth, BandwidthError};
 pub use actor::{Actor, DiskError, Effect, Event, Message, Unanswered};
 pub use clock::{Clock, Clocks, Discipline};
 pub use coat::Coat;
-pub use context::{Context, WallClock};
+pub use context::{Context, Service, WallClock};
 pub use dice::{Answer, Draw, Rest};
 pub use digest::Digest;
 pub use files::Files;

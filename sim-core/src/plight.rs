@@ -17,6 +17,8 @@ pub(crate) enum Ailment {
     /// It asks that many times as often.
     Rush(Factor),
     Skew(End, Ratio),
+    /// It does not serve what is asked of it.
+    Denial,
     Clock(ClockError),
     Disk(DiskIll),
 }
@@ -38,6 +40,7 @@ pub(crate) struct Plight<T> {
     slow: Vec<(u32, Factor)>,
     rush: Vec<(u32, Factor)>,
     pub(crate) skews: Vec<(u32, End, Ratio)>,
+    pub(crate) denials: Vec<u32>,
     wrongs: Vec<Wrong>,
     ills: Vec<(u32, DiskIll)>,
     /// Faults that will misdirect one record each, with what says whither.
@@ -56,6 +59,7 @@ impl<T> Plight<T> {
             slow: Vec::new(),
             rush: Vec::new(),
             skews: Vec::new(),
+            denials: Vec::new(),
             wrongs: Vec::new(),
             ills: Vec::new(),
             armed: Vec::new(),
@@ -67,6 +71,7 @@ impl<T> Plight<T> {
     pub(crate) fn begin(&mut self, fault: u32, ailment: Ailment, now: Instant, harm: Harm) {
         match ailment {
             Ailment::Pause => insert(&mut self.pauses, fault, |fault| *fault),
+            Ailment::Denial => insert(&mut self.denials, fault, |fault| *fault),
             Ailment::Disk(DiskIll::Misdirected) => insert(&mut self.armed, (fault, harm.bits), |(fault, _)| *fault),
             Ailment::Disk(ill) => insert(&mut self.ills, (fault, ill), |(fault, _)| *fault),
             Ailment::Slow(factor) => insert(&mut self.slow, (fault, factor), |(fault, _)| *fault),
@@ -82,6 +87,7 @@ impl<T> Plight<T> {
     pub(crate) fn end(&mut self, fault: u32, ailment: Ailment, now: Instant) {
         match ailment {
             Ailment::Pause => remove(&mut self.pauses, |it| *it == fault),
+            Ailment::Denial => remove(&mut self.denials, |it| *it == fault),
             Ailment::Disk(DiskIll::Misdirected) => self.disarm(fault),
             Ailment::Disk(_) => remove(&mut self.ills, |(it, _)| *it == fault),
             Ailment::Slow(_) => remove(&mut self.slow, |(it, _)| *it == fault),

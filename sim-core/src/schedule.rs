@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::burst::Burst;
-use crate::context::Pest;
+use crate::context::{Denial, Pest};
 use crate::dice::{Addressee, Dice, Group, Ruling};
 use crate::dist::Dist;
 use crate::fault::{
@@ -138,6 +138,7 @@ pub(crate) struct Plan {
     wires: Arc<[Tripwire]>,
     /// Those that have programs do what is rare.
     pub(crate) pests: Vec<Pest>,
+    pub(crate) denials: Vec<Denial>,
     /// By place in the schedule.
     pub(crate) disturbances: Vec<Option<Disturbance>>,
 }
@@ -576,6 +577,7 @@ pub(crate) fn compile(faults: &[Fault], known: &Known<'_>) -> Result<(Plan, Vec<
                     let (sites, live, fires) = (sites.clone(), *live, *fires);
                     plan.pests.push(Pest { fault: index as u32, sites, live, fires });
                 }
+                plan.denials.extend(denial(index as u32, &timed.verb));
                 if !fault.is_off() {
                     let from = plan.planned.len();
                     plan.add(index as u32, timed, *count, known);
@@ -637,6 +639,8 @@ fn about(verb: &Verb) -> String {
         Verb::Rollback { target } => format!("rollback {target}"),
         Verb::Rush { target, .. } => format!("rush {target}"),
         Verb::Skew { target, .. } => format!("skew {target}"),
+        Verb::Hang { target, .. } => format!("hang {target}"),
+        Verb::Fail { target, .. } => format!("fail {target}"),
         Verb::Buggify { sites, .. } => format!("buggify {}", sites.as_ref().map_or("*", Pattern::as_str)),
         Verb::Pause { target } => format!("pause {target}"),
         Verb::Slow { target, .. } => format!("slow {target}"),
@@ -694,6 +698,8 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         | Verb::Rollback { .. }
         | Verb::Rush { .. }
         | Verb::Skew { .. }
+        | Verb::Hang { .. }
+        | Verb::Fail { .. }
         | Verb::Buggify { .. }
         | Verb::Pause { .. }
         | Verb::Slow { .. }
@@ -734,6 +740,21 @@ fn split(sides: &Sides) -> Option<Split> {
     }
 }
 
+/// What is denied under a fault, if it is that kind.
+fn denial(fault: u32, verb: &Verb) -> Option<Denial> {
+    match verb {
+        Verb::Hang { place, .. } => Some(Denial { fault, place: place.clone(), key: 0, fails: None }),
+        Verb::Fail { target, place, reason, ratio } => {
+            // Not how often, so that more failures are a superset.
+            let every =
+                Verb::Fail { target: target.clone(), place: place.clone(), reason: reason.clone(), ratio: Ratio::ONE };
+            let key = name_hash(&every.to_string());
+            Some(Denial { fault, place: place.clone(), key, fails: Some((reason.clone(), *ratio)) })
+        }
+        _ => None,
+    }
+}
+
 fn blow(verb: &Verb) -> Option<Blow> {
     Some(match verb {
         Verb::Crash { disk: Disk::Kept, .. } => Blow::Crash,
@@ -747,6 +768,7 @@ fn blow(verb: &Verb) -> Option<Blow> {
         Verb::Rush { factor, .. } => Blow::Ails(Ailment::Rush(*factor)),
         Verb::Skew { towards, ratio, .. } => Blow::Ails(Ailment::Skew(*towards, *ratio)),
         Verb::Pause { .. } => Blow::Ails(Ailment::Pause),
+        Verb::Hang { .. } | Verb::Fail { .. } => Blow::Ails(Ailment::Denial),
         Verb::Slow { factor, .. } => Blow::Ails(Ailment::Slow(*factor)),
         Verb::Clock { error, .. } => Blow::Ails(Ailment::Clock(*error)),
         Verb::Disk { ill, .. } => Blow::Ails(Ailment::Disk(*ill)),

@@ -267,6 +267,8 @@ fn burden(verb: &Verb) -> Burden {
         | Verb::Slow { .. }
         | Verb::Rush { .. }
         | Verb::Skew { .. }
+        | Verb::Hang { .. }
+        | Verb::Fail { .. }
         | Verb::Buggify { .. }
         | Verb::Clock { .. } => NOTHING,
     }

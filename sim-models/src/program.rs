@@ -4,6 +4,7 @@
 //! knows JSON, and nothing in here changes while it runs.
 
 use sim_core::nemesis::Nemesis;
+use sim_core::pattern::Label;
 use sim_core::tolerance::{Cast, Member};
 use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Odds, Operation, Point, Ratio};
 
@@ -189,8 +190,10 @@ pub struct ServiceDef {
     pub workers: Option<u32>,
     /// Places in line of each replica; none: unlimited.
     pub queue: Option<u32>,
-    /// Whether waiting requests whose caller has given up are dropped when their turn comes.
-    pub drop_expired: bool,
+    /// Who is next in line.
+    pub order: Order,
+    /// Who is dropped when the turn comes.
+    pub drops: Drops,
     /// Whether a worker is held during work only.
     pub asynchronous: bool,
     /// Whether a request that was cancelled stops at its next step.
@@ -205,6 +208,36 @@ pub struct ServiceDef {
     pub startup: Duration,
     /// What a replica does that is asked to stop.
     pub stop: StopDef,
+}
+
+/// Who is next in line for a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Who has waited longest.
+    #[default]
+    Fifo,
+    /// Who has come last.
+    Lifo,
+    /// Who has come last, once there has been a line for 100 ms; who has waited longest until then. As in "Fail at Scale"
+    /// (Maurer, ACM Queue 2015).
+    AdaptiveLifo,
+}
+
+/// Who is dropped when the turn comes: answered `overloaded`, without work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drops {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Whoever's caller has given up.
+    Expired,
+    /// By controlled delay (RFC 8289).
+    Codel {
+        /// How long waiting is no congestion.
+        target: Duration,
+        /// How long it must last.
+        interval: Duration,
+    },
 }
 
 /// What a replica does that is asked to stop.
@@ -1064,6 +1097,11 @@ impl Program {
         }
         let known = self.reasons.iter().position(|reason| reason == name)?;
         u16::try_from(known).ok().map(Reason)
+    }
+
+    /// The reason that a request fails with under a `fail` fault: the one of that name, else `unavailable`.
+    pub fn reason_of_failure(&self, named: Option<&Label>) -> Reason {
+        named.and_then(|reason| self.reason_named(reason.as_str())).unwrap_or(Reason::UNAVAILABLE)
     }
 
     /// The service of a declared node, if it is one.

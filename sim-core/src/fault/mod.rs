@@ -258,6 +258,24 @@ pub enum Verb {
         /// How many times.
         factor: Factor,
     },
+    /// `hang payments.charge`: nodes accept what is asked of them and never answer.
+    Hang {
+        /// The nodes.
+        target: Target,
+        /// What they are asked: an endpoint, an operation of a store; anything when absent.
+        place: Option<Label>,
+    },
+    /// `fail payments.charge overloaded 5%`: nodes answer what is asked of them with an error.
+    Fail {
+        /// The nodes.
+        target: Target,
+        /// What they are asked; anything when absent.
+        place: Option<Label>,
+        /// The reason they give; theirs to choose when absent, which is `unavailable` in scenarios.
+        reason: Option<Label>,
+        /// How often.
+        ratio: Ratio,
+    },
     /// `skew shopper first 90%`: what nodes pick is, with a chance, at an end of what they pick from.
     Skew {
         /// The nodes.
@@ -589,6 +607,8 @@ impl Fault {
             | Verb::Rollback { .. }
             | Verb::Rush { .. }
             | Verb::Skew { .. }
+            | Verb::Hang { .. }
+            | Verb::Fail { .. }
             | Verb::Buggify { .. } => return false,
         };
         !self.is_off() && target.nodes().is_none_or(|nodes| nodes.covers(node, zone))
@@ -727,7 +747,8 @@ impl Verb {
             | Verb::Duplicate { ratio, .. }
             | Verb::Corrupt { ratio, .. }
             | Verb::Refuse { ratio, .. }
-            | Verb::Skew { ratio, .. } => ratio.is_zero(),
+            | Verb::Skew { ratio, .. }
+            | Verb::Fail { ratio, .. } => ratio.is_zero(),
             Verb::Delay { ratio, more, spread, .. } => ratio.is_zero() || more.is_zero() && spread.is_zero(),
             Verb::BurstLoss { ratio, bad, rest, .. } => (ratio.is_zero() || bad.is_zero()) && rest.is_zero(),
             Verb::Slow { factor, .. } | Verb::Rush { factor, .. } => *factor == Factor::ONE,
@@ -743,6 +764,7 @@ impl Verb {
             | Verb::Swizzle { .. }
             | Verb::Crash { .. }
             | Verb::PowerLoss { .. }
+            | Verb::Hang { .. }
             | Verb::Pause { .. } => false,
         }
     }
@@ -788,6 +810,8 @@ impl Verb {
             | Verb::Rollback { .. }
             | Verb::Rush { .. }
             | Verb::Skew { .. }
+            | Verb::Hang { .. }
+            | Verb::Fail { .. }
             | Verb::Buggify { .. }
             | Verb::Pause { .. }
             | Verb::Slow { .. }
@@ -806,6 +830,7 @@ impl Verb {
             | Verb::Corrupt { kind, .. }
             | Verb::Refuse { kind, .. }
             | Verb::Clog { kind, .. } => kind.as_ref(),
+            Verb::Hang { place, .. } | Verb::Fail { place, .. } => place.as_ref(),
             Verb::Partition { .. }
             | Verb::Cut { .. }
             | Verb::Bandwidth { .. }
@@ -837,6 +862,8 @@ impl Verb {
             | Verb::Rollback { target }
             | Verb::Rush { target, .. }
             | Verb::Skew { target, .. }
+            | Verb::Hang { target, .. }
+            | Verb::Fail { target, .. }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }
@@ -880,6 +907,8 @@ impl Verb {
             | Verb::Rollback { target }
             | Verb::Rush { target, .. }
             | Verb::Skew { target, .. }
+            | Verb::Hang { target, .. }
+            | Verb::Fail { target, .. }
             | Verb::Pause { target }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }

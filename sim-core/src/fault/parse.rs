@@ -45,7 +45,10 @@ enum Shape {
 }
 
 /// Words that follow the nodes of some verb: behind a node that is called `zone` they name no zone.
-const FOLLOWERS: [&str; 17] = [
+const FOLLOWERS: [&str; 20] = [
+    "first",
+    "last",
+    "ends",
     "step",
     "leap",
     "smear",
@@ -621,6 +624,48 @@ impl<'a> Parser<'a> {
         let target = self.target()?;
         let factor = self.amount(&[Shape::Name], "a factor such as x3")?;
         Ok(Verb::Rush { target, factor })
+    }
+
+    /// `hang NODE[.ENDPOINT]`
+    pub(super) fn hang(&mut self) -> Read<Verb> {
+        let place = self.place_of_target()?;
+        Ok(Verb::Hang { target: self.target()?, place })
+    }
+
+    /// `fail NODE[.ENDPOINT] [REASON] [SHARE]`
+    pub(super) fn fail(&mut self) -> Read<Verb> {
+        let place = self.place_of_target()?;
+        let target = self.target()?;
+        let says = self.peek().shape == Shape::Name && !CLAUSES.contains(&self.peek().text);
+        let reason = if says { Some(self.label("a reason")?) } else { None };
+        let ratio = if self.peek().shape == Shape::Number { self.ratio()? } else { Ratio::ONE };
+        Ok(Verb::Fail { target, place, reason, ratio })
+    }
+
+    /// What stands behind the last point of the word in which a target ends, cut off from it: the `charge` of `one of
+    /// payments.charge`.
+    fn place_of_target(&mut self) -> Read<Option<Label>> {
+        let text = |ahead: usize| self.words.get(self.next + ahead).map_or("", |word| word.text);
+        let begins = match (text(0), text(1), text(2)) {
+            ("one" | "each", "of", _) => 2,
+            ("any", "minority", "of") => 3,
+            ("one" | "each", zone, _) if zone == "zone" || zone.starts_with("zone.") => 1,
+            ("the", _, _) => 1,
+            _ => 0,
+        };
+        let in_zone =
+            text(begins) == "zone" && !matches!(text(begins + 1), "" | "..") && !CLAUSES.contains(&text(begins + 1));
+        let begins = begins + usize::from(in_zone);
+        let ends = if text(begins + 1) == ".." { begins + 2 } else { begins };
+        let Some((head, tail)) = text(ends).rsplit_once('.') else { return Ok(None) };
+        let at = self.next + ends;
+        let word = Word { text: tail, at: self.words[at].at + head.len() + 1, ..self.words[at] };
+        let place = match tail {
+            "*" => None,
+            _ => Some(tail.parse().map_err(|error: NameError| self.wrong(word, error.to_string()))?),
+        };
+        self.words[at].text = head;
+        Ok(place)
     }
 
     /// `skew NODE first | last | ends SHARE`

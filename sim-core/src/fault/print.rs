@@ -122,6 +122,18 @@ impl Display for Verb {
             }
             Verb::Rollback { target } => write!(out, "rollback {target}"),
             Verb::Rush { target, factor } => write!(out, "rush {target} {factor}"),
+            Verb::Hang { target, place } => {
+                write!(out, "hang ")?;
+                asked(out, target, place.as_ref())
+            }
+            Verb::Fail { target, place, reason, ratio } => {
+                write!(out, "fail ")?;
+                asked(out, target, place.as_ref())?;
+                if let Some(reason) = reason {
+                    write!(out, " {reason}")?;
+                }
+                if *ratio == Ratio::ONE { Ok(()) } else { write!(out, " {ratio}") }
+            }
             Verb::Skew { target, towards, ratio } => {
                 let towards = match towards {
                     End::First => "first",
@@ -336,5 +348,16 @@ impl Display for Value {
             Value::Number(number) => write!(out, "{number}"),
             Value::Choice(name) => name.fmt(out),
         }
+    }
+}
+
+/// A target, and what it is asked behind it: `payments.charge`. A name with a point in it needs a `.*` where it is anything.
+fn asked(out: &mut Formatter<'_>, target: &Target, place: Option<&Label>) -> Result {
+    let target = target.to_string();
+    let last = target.rsplit([' ', '>']).next().unwrap_or_default().rsplit("..").next().unwrap_or_default();
+    match place {
+        Some(place) => write!(out, "{target}.{place}"),
+        None if last.contains('.') => write!(out, "{target}.*"),
+        None => out.write_str(&target),
     }
 }

@@ -212,9 +212,16 @@ impl<M: Message> Sim<M> {
         };
         let active = &self.weather.active;
         let holding = |fault| active.iter().any(|active| active.fault == fault);
-        let may_be_rare = !ground.plan.pests.is_empty() || self.dice.has_rulings();
+        let denied_by = plight.map_or(&[][..], |plight| &plight.denials);
+        let may_be_rare = !ground.plan.pests.is_empty() || !denied_by.is_empty() || self.dice.has_rulings();
         let seed_key = self.cursor.seed_key;
-        let sites = may_be_rare.then_some(Sites { pests: &ground.plan.pests, holding: &holding, seed_key });
+        let sites = may_be_rare.then_some(Sites {
+            pests: &ground.plan.pests,
+            denials: &ground.plan.denials,
+            denied_by,
+            holding: &holding,
+            seed_key,
+        });
         if let Some(wires) = &mut self.cursor.wires {
             wires.begin(self.now, self.number);
         }

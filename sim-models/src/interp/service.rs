@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
+use sim_core::{Actor, Cause, Context, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
 use super::guards::Held;
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
 use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
-use crate::program::{EndpointRef, NodeRef, Program, Reason, Role, ServiceDef};
+use crate::policy::codel::Codel;
+use crate::program::{Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
 use crate::shelf::Cells;
 use crate::slab::{Key, Slab};
 use crate::value::Value;
@@ -60,6 +61,9 @@ pub struct Service {
     /// Workers that are taken.
     pub(super) busy: u32,
     pub(super) line: VecDeque<Waiting>,
+    /// How the line fared, where that decides who is next or dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    congestion: Option<Congestion>,
     /// Maps that a crash takes, by place in the program's list.
     pub(super) memory: Vec<(u16, Cells)>,
     /// For each node called: whose turn it is.
@@ -119,6 +123,28 @@ pub(super) enum Waiting {
     Work(Key),
 }
 
+/// What a line remembers.
+#[derive(Clone, Debug, Serialize)]
+struct Congestion {
+    /// When nobody stood in it for the last time.
+    free: Instant,
+    codel: Option<Codel>,
+}
+
+/// How long there must have been a line before `adaptive-lifo` turns it around.
+const TURNED: Duration = Duration::from_millis(100);
+
+impl Congestion {
+    /// None where nothing is decided by it.
+    fn of(def: &ServiceDef) -> Option<Self> {
+        let codel = match def.drops {
+            Drops::Codel { target, interval } => Some(Codel::new(target, interval)),
+            Drops::Nobody | Drops::Expired => None,
+        };
+        (codel.is_some() || def.order == Order::AdaptiveLifo).then_some(Congestion { free: Instant::ZERO, codel })
+    }
+}
+
 impl Service {
     /// A replica before its first start.
     pub(super) fn new(program: Arc<Program>, me: NodeRef, number: u32) -> Self {
@@ -128,6 +154,7 @@ impl Service {
             Role::Workload(workload) => Some(Generator::new(workload)),
             Role::Service(_) | Role::Store(_) => None,
         };
+        let congestion = program.service(me).and_then(Congestion::of);
         Service {
             turns: vec![0; program.nodes.len()],
             open: vec![0; program.replicas.len()],
@@ -142,6 +169,7 @@ impl Service {
             pending: Slab::default(),
             busy: 0,
             line: VecDeque::new(),
+            congestion,
             memory,
             budgets: Vec::new(),
             held: Vec::new(),
@@ -309,8 +337,18 @@ impl Service {
                 if self.leaving == Leaving::Drains {
                     return self.refuse(cx, &request);
                 }
-                let key = self.requests.insert(request);
-                self.admit(cx, program, key, false);
+                match cx.service(&program.kinds[request.kind.0 as usize]) {
+                    sim_core::Service::Served => {
+                        let key = self.requests.insert(request);
+                        self.admit(cx, program, key, false);
+                    }
+                    // It stays among those that are owed an answer, which a crash resets.
+                    sim_core::Service::Hangs => _ = self.requests.insert(request),
+                    sim_core::Service::Fails(reason) => {
+                        self.count(cx, Counted::Error);
+                        self.reply(cx, &request, Outcome::Error(program.reason_of_failure(reason.as_ref())));
+                    }
+                }
             }
             Msg::Answer { id, outcome, extra, open, .. } => {
                 let key = Key { place: id.place, turn: id.turn };
@@ -364,9 +402,29 @@ impl Service {
         } else if def.asynchronous || !full {
             self.begin(cx, program, key);
         } else {
-            self.line.push_back(Waiting::Request(key));
-            self.gauge(cx, program, 0, 1);
+            self.stand_in_line(cx, program, Waiting::Request(key));
         }
+    }
+
+    fn stand_in_line(&mut self, cx: &mut Cx<'_>, program: &Program, who: Waiting) {
+        if let Some(congestion) = self.congestion.as_mut().filter(|_| self.line.is_empty()) {
+            congestion.free = cx.now();
+        }
+        self.line.push_back(who);
+        self.gauge(cx, program, 0, 1);
+    }
+
+    /// Takes the next one out of the line.
+    fn take_next(&mut self, cx: &mut Cx<'_>, program: &Program) -> Option<Waiting> {
+        let order = program.service(self.me).map(|def| def.order).unwrap_or_default();
+        let newest = match (order, &self.congestion) {
+            (Order::Lifo, _) => true,
+            (Order::AdaptiveLifo, Some(congestion)) => cx.now().since(congestion.free) >= TURNED,
+            (Order::Fifo | Order::AdaptiveLifo, _) => false,
+        };
+        let next = if newest { self.line.pop_back() } else { self.line.pop_front() }?;
+        self.gauge(cx, program, 0, -1);
+        Some(next)
     }
 
     fn turn_away(&mut self, cx: &mut Cx<'_>, key: Key) {
@@ -400,8 +458,7 @@ impl Service {
     pub(super) fn take_worker(&mut self, cx: &mut Cx<'_>, program: &Program, thread: Key) -> bool {
         let workers = program.service(self.me).and_then(|def| def.workers);
         if workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty()) {
-            self.line.push_back(Waiting::Work(thread));
-            self.gauge(cx, program, 0, 1);
+            self.stand_in_line(cx, program, Waiting::Work(thread));
             return false;
         }
         self.busy += 1;
@@ -427,8 +484,7 @@ impl Service {
     fn serve(&mut self, cx: &mut Cx<'_>, program: &Program) {
         let workers = program.service(self.me).and_then(|def| def.workers).unwrap_or(u32::MAX);
         while self.busy < workers {
-            let Some(next) = self.line.pop_front() else { return };
-            self.gauge(cx, program, 0, -1);
+            let Some(next) = self.take_next(cx, program) else { return };
             match next {
                 Waiting::Work(thread) => {
                     self.busy += 1;
@@ -442,8 +498,15 @@ impl Service {
 
     fn next_in_line(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
         let Some(request) = self.requests.get(key) else { return };
-        let drops = program.service(self.me).is_some_and(|def| def.drop_expired);
-        if drops && cx.now() >= request.expires {
+        let (expires, waited) = (request.expires, cx.now().since(request.since));
+        let was_last = self.line.is_empty();
+        let codel = self.congestion.as_mut().and_then(|congestion| congestion.codel.as_mut());
+        let drops = match program.service(self.me).map(|def| def.drops).unwrap_or_default() {
+            Drops::Nobody => false,
+            Drops::Expired => cx.now() >= expires,
+            Drops::Codel { .. } => codel.is_some_and(|codel| codel.drops(cx.now(), waited, was_last)),
+        };
+        if drops {
             self.count(cx, Counted::Dropped);
             self.turn_away(cx, key);
         } else {

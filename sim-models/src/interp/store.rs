@@ -164,7 +164,15 @@ impl Store {
         match msg {
             Msg::Ask { id, operation, kind } => {
                 self.count(cx, Counted::Call);
-                self.open(&operation);
+                let service = cx.service(&program.kinds[kind.0 as usize]);
+                if let sim_core::Service::Fails(reason) = service {
+                    let outcome = Outcome::Error(program.reason_of_failure(reason.as_ref()));
+                    return cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
+                }
+                let hangs = service == sim_core::Service::Hangs;
+                if !hangs {
+                    self.open(&operation);
+                }
                 let cause = cx.cause();
                 let asked = Asked {
                     from,
@@ -178,7 +186,9 @@ impl Store {
                     granted: false,
                 };
                 let key = self.operations.insert(asked);
-                self.line.push_back(key);
+                if !hangs {
+                    self.line.push_back(key);
+                }
             }
             Msg::Rollback { txn, .. } => self.forget(cx, program, txn),
             Msg::Call { id, kind, .. } => {

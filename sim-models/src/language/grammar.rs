@@ -152,9 +152,9 @@ pub static NODE: Kinds = Kinds {
 
 const CONTENTS: Shape =
     Shape::MapOf(Keys::Names, &Shape::MapOf(Keys::Free, &Shape::OneOf(&[Shape::Literal, Shape::Null])));
-const ORDERS: Shape = Shape::Choice { now: &["fifo"], later: &["lifo", "adaptive-lifo"] };
+const ORDERS: Shape = Shape::Choice { now: &["fifo", "lifo", "adaptive-lifo"], later: &[] };
 const DROPS: Shape =
-    Shape::OneOf(&[Shape::Choice { now: &["none", "expired"], later: &["codel"] }, Shape::Object(&CODEL)]);
+    Shape::OneOf(&[Shape::Choice { now: &["none", "expired", "codel"], later: &[] }, Shape::Object(&CODEL)]);
 const BALANCES: Shape = Shape::Choice { now: &["random", "round-robin", "least-request", "two-choices"], later: &[] };
 
 static DISCIPLINE: Object = Object {
@@ -240,8 +240,8 @@ pub static ENDPOINT: Object = Object {
 static CODEL: Object = Object {
     what: "codel",
     fields: &[
-        Field::new("target", Shape::Duration, "Waiting that is no congestion.").or("5ms").not_yet(),
-        Field::new("interval", Shape::Duration, "How long it must last.").or("100ms").not_yet(),
+        Field::new("target", Shape::Duration, "Waiting that is no congestion.").or("5ms"),
+        Field::new("interval", Shape::Duration, "How long it must last.").or("100ms"),
     ],
     any_of: &[],
 };

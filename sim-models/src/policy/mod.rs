@@ -7,6 +7,7 @@
 
 pub mod breaker;
 pub mod budget;
+pub mod codel;
 pub mod concurrency;
 mod growth;
 pub mod limiter;

@@ -9,10 +9,11 @@ use sim_core::{Class, Clock, Discipline, Duration, Instant, Kind};
 use super::{Lower, place};
 use crate::json::Key;
 use crate::language::View;
+use crate::policy::codel::Codel;
 use crate::problem::Problem;
 use crate::program::{
-    Balance, BlockRef, ClockDef, ClockSet, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef, Role,
-    ServiceDef, Slot, SlotDef, StopDef, StoreDef,
+    Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef,
+    Order, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
 };
 use crate::value::Value;
 
@@ -100,7 +101,8 @@ impl<'a> Lower<'a> {
             endpoints,
             workers: count_of(view, "workers")?,
             queue: count_of(view, "queue")?,
-            drop_expired: view.or("drop", "none", View::text)? == "expired",
+            order: view.or("order", Order::default(), order)?,
+            drops: view.or("drop", Drops::default(), drops)?,
             asynchronous: view.or("async", false, View::bool)?,
             honours_cancel: view.or("honours_cancel", false, View::bool)?,
             balance: view.or("balance", Balance::default(), balance)?,
@@ -217,6 +219,24 @@ fn stop(view: View<'_>) -> Result<StopDef, Problem> {
         drains: stop.or("then", "exit", View::text)? == "drain",
         grace: stop.or("grace", usual.grace, View::duration)?,
     })
+}
+
+fn order(view: View<'_>) -> Result<Order, Problem> {
+    Ok(match view.text()? {
+        "lifo" => Order::Lifo,
+        "adaptive-lifo" => Order::AdaptiveLifo,
+        _ => Order::Fifo,
+    })
+}
+
+/// `"none"`, `"expired"`, `"codel"`, or codel with other numbers.
+fn drops(view: View<'_>) -> Result<Drops, Problem> {
+    if view.json().as_text().is_some() && view.text()? != "codel" {
+        return Ok(if view.text()? == "expired" { Drops::Expired } else { Drops::Nobody });
+    }
+    let target = view.or("target", Codel::TARGET, View::duration)?;
+    let interval = view.or("interval", Codel::INTERVAL, View::duration)?;
+    Ok(Drops::Codel { target, interval })
 }
 
 fn replicas(view: View<'_>) -> Result<u32, Problem> {

@@ -1,6 +1,6 @@
 //! Reads the lines of `faults`; whom they name must be there, and what settings turn off is left out.
 
-use sim_core::fault::{Decision, Nodes, Target};
+use sim_core::fault::{Decision, Nodes, Target, Verb};
 use sim_core::{Fault, FaultError};
 
 use super::{Lower, known};
@@ -38,6 +38,9 @@ impl<'a> Lower<'a> {
         zones.dedup();
         fault.check_zones(&zones).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
         self.check_kind(line, text, fault)?;
+        if let Some((reason, message)) = strange_reason(fault, &self.program) {
+            return Err(line.error_at(word_in(text, &reason), message));
+        }
         if let Some((step, message)) = strange_step(fault, &self.program) {
             return Err(line.error_at(word_in(text, &step), message));
         }
@@ -68,12 +71,24 @@ pub(crate) fn stranger(fault: &Fault, program: &Program) -> Option<String> {
     if let Some(kind) = kind_of(fault).filter(|kind| !kinds().any(|known| known == *kind)) {
         return Some(format!("no kind of message \"{kind}\"{}", known("kinds", kind, kinds())));
     }
-    if let Some((_, message)) = strange_step(fault, program) {
+    if let Some((_, message)) = strange_reason(fault, program).or_else(|| strange_step(fault, program)) {
         return Some(message);
     }
     let classes = || program.classes.iter().map(String::as_str);
     let class = class_of(fault).filter(|class| !classes().any(|known| known == *class))?;
     Some(format!("no operation \"{class}\"{}", known("operations", class, classes())))
+}
+
+/// The reason that a `fail` gives, and what is wrong with it: neither the system nor the file has it.
+fn strange_reason(fault: &Fault, program: &Program) -> Option<(String, String)> {
+    let Fault::Timed(timed) = fault else { return None };
+    let Verb::Fail { reason: Some(reason), .. } = &timed.verb else { return None };
+    let reason = reason.as_str();
+    if program.reason_named(reason).is_some() {
+        return None;
+    }
+    let names = program.reasons.iter().map(String::as_str);
+    Some((reason.to_owned(), format!("no reason \"{reason}\"{}", known("reasons", reason, names))))
 }
 
 /// The step at which a fault waits, and what is wrong with it: none of the nodes that the fault names has such a step.
