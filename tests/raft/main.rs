@@ -203,7 +203,7 @@ fn a_timeline_of_replicas_comes_back_to_any_event() {
     let sim = start(seed, How::of(seed));
     let mut timeline = Timeline::new(sim, Watch::default(), END, Limits::default(), Budget::default());
     timeline.advance(Goal::default(), |_| (Grade::Quiet, ControlFlow::Continue(())));
-    let events = timeline.past().len() as u64;
+    let events = timeline.past().len();
     let mut straight = Watched::start(seed);
     let mut places: Vec<u64> = (0..8).map(|nth| mix(seed.0, nth) % (events + 1)).collect();
     let visit = |timeline: &mut Timeline<Msg, Watch>, at| {
@@ -239,7 +239,7 @@ fn timeouts_that_the_crate_draws_by_itself_are_caught_and_the_input_is_named() {
     assert!(divergence.number > 1 && divergence.input.contains("what: "), "{divergence}");
     assert_ne!(divergence.first, divergence.again);
     // A fork is told again at its first event, and does not go on with a replica that is another one.
-    let panics = sims.into_iter().filter_map(|sim| {
+    let panics = sims.iter().filter_map(|sim| {
         let mut fork = sim.clone();
         while fork.step_before(END).is_some() {}
         fork.panic().map(|panic| panic.message.clone())

@@ -328,7 +328,7 @@ impl Actor<Msg> for Client {
 pub(crate) const REPLICAS: u32 = 5;
 /// How many commands the client wants in the log.
 pub(crate) const COMMANDS: u64 = 200;
-/// When a run ends: the last fault is over by 19 s.
+/// When a run ends: what lasts is over by 19 s, and the last of a round of restarts begins by 23 s.
 pub(crate) const END: Instant = Instant::from_nanos(25_000_000_000);
 
 /// What befalls the nodes; all of it lets go of them again.
