@@ -7,8 +7,10 @@
 
 pub mod breaker;
 pub mod budget;
+pub mod coalesce;
 pub mod concurrency;
 mod growth;
+pub mod hedge;
 pub mod limiter;
 mod page;
 mod profile;
