@@ -656,6 +656,8 @@ pub struct Clauses {
 pub struct Guards {
     /// The guards, the outermost first.
     pub order: Vec<Guard>,
+    /// How many of them stand around the timeout of a try; the others take its end for a caller who went away.
+    pub around_timeout: u8,
     /// The budget, and its place in the caller's list.
     pub budget: Option<(budget::Rule, u32)>,
 }
@@ -667,6 +669,32 @@ pub enum Guard {
     Breaker(BreakerDef),
     /// Refuses with `limited`.
     Bulkhead(BulkheadDef),
+    /// Refuses with `limited`.
+    Limiter(LimiterDef),
+}
+
+/// `limiter`.
+#[derive(Clone, Copy, Debug)]
+pub struct LimiterDef {
+    /// So many tokens come in `per`.
+    pub rate: u64,
+    /// In how long.
+    pub per: Duration,
+    /// Held at the start and at most.
+    pub burst: u64,
+    /// Which limiter, by its place in the caller's list: one per policy name, or per node called.
+    pub index: u32,
+}
+
+impl Guard {
+    /// The clause that it is written as.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Guard::Breaker(_) => "breaker",
+            Guard::Bulkhead(_) => "bulkhead",
+            Guard::Limiter(_) => "limiter",
+        }
+    }
 }
 
 /// `breaker`.

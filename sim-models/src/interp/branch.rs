@@ -153,6 +153,11 @@ impl Service {
         self.unwind(cx, program, key, depth, tells);
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         attempt.timer = None;
+        let step = program.step(attempt.step);
+        if let Some(guards) = &step.clauses.guards {
+            self.timeout_over(cx, key, step, guards);
+        }
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         let cause = attempt.cause.then(TRY | u64::from(attempt.number));
         cx.because(cause);
         self.drive(cx, program, key, Next::settle(Outcome::Unknown(Reason::TIMEOUT)));

@@ -14,7 +14,8 @@ use super::thread::{Role, Thread};
 use crate::message::{EdgeCounted, Note, Outcome, Tone};
 use crate::policy::breaker::{Admission, Breaker, Ended, State};
 use crate::policy::budget::{self, Budget, Paid};
-use crate::program::{BreakerDef, BulkheadDef, EdgeRef, Guard, Guards, Program, Reason, Step, Verb};
+use crate::policy::limiter::TokenBucket;
+use crate::program::{BreakerDef, BulkheadDef, EdgeRef, Guard, Guards, LimiterDef, Program, Reason, Step, Verb};
 use crate::slab::Key;
 
 /// A policy of this replica, with what it remembers.
@@ -26,6 +27,8 @@ pub(crate) enum Held {
     Bulkhead(u32),
     /// A retry budget.
     Budget(Budget),
+    /// A limiter.
+    Limiter(TokenBucket),
 }
 
 /// What the guards of a step make of one of its tries.
@@ -43,6 +46,9 @@ impl Passed {
     }
 }
 
+/// Why two kinds of policies never meet in one place.
+const OWN_PLACE: &str = "each policy has a place of its own";
+
 impl Service {
     /// Asks the guards whether the try in the top frame may begin; what comes of it when one says no.
     #[cold]
@@ -51,6 +57,7 @@ impl Service {
             let refused = match guard {
                 Guard::Breaker(def) => self.ask_breaker(cx, step, def),
                 Guard::Bulkhead(def) => self.ask_bulkhead(*def),
+                Guard::Limiter(def) => self.ask_limiter(cx.now(), *def),
             };
             if let Some(reason) = refused {
                 let counted = if reason == Reason::OPEN { EdgeCounted::Open } else { EdgeCounted::Limited };
@@ -76,18 +83,9 @@ impl Service {
         guards: &Guards,
         outcome: Option<&Outcome>,
     ) {
+        self.leave_guards(cx, key, step, guards, 0, outcome);
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
-        let (passed, since) = (std::mem::take(&mut attempt.passed), attempt.since);
-        for guard in guards.order[..usize::from(passed.guards)].iter().rev() {
-            match guard {
-                Guard::Breaker(def) => self.tell_breaker(cx, step, def, outcome, since),
-                Guard::Bulkhead(def) => {
-                    if let Held::Bulkhead(taken) = self.held(def.index, || Held::Bulkhead(0)) {
-                        *taken = taken.saturating_sub(1);
-                    }
-                }
-            }
-        }
+        let passed = std::mem::take(&mut attempt.passed);
         if let (Some((rule, index)), Some(retry)) = (guards.budget, &step.clauses.retry) {
             let ended = match outcome {
                 Some(outcome) if outcome.tone() == Tone::Ok => budget::Ended::Ok,
@@ -95,6 +93,39 @@ impl Service {
                 Some(_) | None => budget::Ended::Otherwise,
             };
             self.library_budget(rule, index).ended(ended, passed.paid);
+        }
+    }
+
+    /// The timeout of the try in the top frame has ended it: to what stands inside of the timeout, its caller went away.
+    #[cold]
+    pub(super) fn timeout_over(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, guards: &Guards) {
+        self.leave_guards(cx, key, step, guards, guards.around_timeout, None);
+    }
+
+    /// Goes back out through the guards, as far as the one of this number.
+    fn leave_guards(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        step: &Step,
+        guards: &Guards,
+        down_to: u8,
+        outcome: Option<&Outcome>,
+    ) {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
+        let (inside, since) = (attempt.passed.guards, attempt.since);
+        attempt.passed.guards = inside.min(down_to);
+        let left = guards.order.iter().take(usize::from(inside)).skip(usize::from(down_to));
+        for guard in left.rev() {
+            match guard {
+                Guard::Breaker(def) => self.tell_breaker(cx, step, def, outcome, since),
+                Guard::Bulkhead(def) => {
+                    if let Held::Bulkhead(taken) = self.held(def.index, || Held::Bulkhead(0)) {
+                        *taken = taken.saturating_sub(1);
+                    }
+                }
+                Guard::Limiter(_) => {}
+            }
         }
     }
 
@@ -179,22 +210,36 @@ impl Service {
                 *taken += 1;
                 None
             }
-            Held::Bulkhead(_) | Held::Breaker(..) | Held::Budget(_) => Some(Reason::LIMITED),
+            Held::Bulkhead(_) => Some(Reason::LIMITED),
+            Held::Breaker(..) | Held::Budget(_) | Held::Limiter(_) => unreachable!("{OWN_PLACE}"),
         }
+    }
+
+    fn ask_limiter(&mut self, now: Instant, def: LimiterDef) -> Option<Reason> {
+        let new = || Held::Limiter(TokenBucket::new(def.rate, def.per, def.burst, now));
+        let passes = match self.held(def.index, new) {
+            Held::Limiter(bucket) => bucket.take(now, 1),
+            Held::Breaker(..) | Held::Budget(_) | Held::Bulkhead(_) => unreachable!("{OWN_PLACE}"),
+        };
+        (!passes).then_some(Reason::LIMITED)
     }
 
     fn breaker(&mut self, now: Instant, def: &BreakerDef) -> (&mut Breaker, &mut State) {
         let new = || Held::Breaker(Breaker::new(def.rule, now), State::Closed);
         match self.held(def.index, new) {
             Held::Breaker(breaker, seen) => (breaker, seen),
-            Held::Bulkhead(_) | Held::Budget(_) => unreachable!("each policy has a place of its own"),
+            Held::Bulkhead(_) | Held::Budget(_) | Held::Limiter(_) => {
+                unreachable!("{OWN_PLACE}")
+            }
         }
     }
 
     fn library_budget(&mut self, rule: budget::Rule, index: u32) -> &mut Budget {
         match self.held(index, || Held::Budget(Budget::new(rule))) {
             Held::Budget(budget) => budget,
-            Held::Breaker(..) | Held::Bulkhead(_) => unreachable!("each policy has a place of its own"),
+            Held::Breaker(..) | Held::Bulkhead(_) | Held::Limiter(_) => {
+                unreachable!("{OWN_PLACE}")
+            }
         }
     }
 

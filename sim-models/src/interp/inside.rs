@@ -62,6 +62,7 @@ fn policy(view: &View<'_>, held: &Held) -> (&'static str, Object) {
             put(&mut shown, "taken", *taken);
             "bulkhead"
         }
+        Held::Limiter(_) => "limiter",
         Held::Budget(budget) => {
             put(&mut shown, "tokens", budget.tokens() as f64 / 1000.0);
             "budget"

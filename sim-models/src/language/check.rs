@@ -237,11 +237,37 @@ impl Walk<'_> {
             return None;
         }
         let value = self.verb_value(verb, value).map(|value| (key.clone(), value));
-        let rest: Vec<_> = members.iter().filter(|(other, _)| other.name != key.name).cloned().collect();
+        let mut rest: Vec<_> = members.iter().filter(|(other, _)| other.name != key.name).cloned().collect();
+        self.add_policy(&mut rest);
         let part = Part { what: verb.name, verb: Some((verbs, verb)), groups: verb.clauses, any_of: verb.any_of };
         let clauses = self.part(&part, json.span, &rest);
         let members = value.into_iter().chain(clauses.members().iter().cloned()).collect();
         Some(Json { span: json.span, value: JsonValue::Object(members) })
+    }
+
+    /// Adds the clauses of the policy that a step names, where it does not say otherwise.
+    fn add_policy(&mut self, clauses: &mut Vec<(Key, Json)>) {
+        let Some((_, named)) = clauses.iter().find(|(key, _)| key.name == "policy") else { return };
+        let Ok(named) = self.chosen.filled(&Shape::Name, named) else { return };
+        let Some(name) = named.as_text() else { return };
+        let policies = self.source.root().get("policies").map(Json::members).unwrap_or_default();
+        let Some((_, policy)) = policies.iter().find(|(key, _)| key.name == name) else {
+            let names = || policies.iter().map(|(key, _)| key.name.as_str());
+            let guess = did_you_mean(name, names());
+            let known = || format!("; policies are {}", listed(names().map(str::to_owned), "and"));
+            let rest = if guess.is_empty() { known() } else { guess };
+            self.problems.error(named.span, format!("there is no policy \"{name}\"{rest}"));
+            return;
+        };
+        for (key, json) in policy.members().iter().filter(|(key, _)| !is_annotation(key)) {
+            let written = clauses.iter().position(|(known, _)| known.name == key.name);
+            let says = |json: &Json| !self.chosen.filled(&Shape::Any, json).is_ok_and(|json| json.is_null());
+            match written {
+                Some(at) if says(&clauses[at].1) => {}
+                Some(at) => clauses[at] = (key.clone(), json.clone()),
+                None => clauses.push((key.clone(), json.clone())),
+            }
+        }
     }
 
     fn verb_value(&mut self, verb: &Verb, json: &Json) -> Option<Json> {

@@ -41,7 +41,11 @@ pub static SCENARIO: Object = Object {
             Shape::MapOf(Keys::Links, &Shape::Object(&LINK)),
             "What holds for these links: a->b, or a<->b for both ways.",
         ),
-        Field::new("policies", Shape::Any, "Clauses with a name, for \"policy\".").not_yet(),
+        Field::new(
+            "policies",
+            Shape::MapOf(Keys::Names, &Shape::Object(&POLICY)),
+            "Clauses with a name, for \"policy\".",
+        ),
         Field::new("nodes", Shape::MapOf(Keys::Names, &Shape::Kinds(&NODE)), "Who there is.").required(),
         Field::new(
             "workload",
@@ -428,19 +432,51 @@ const ANY_STEP: &[Field] = &[Field::new("id", Shape::Name, "Its name for faults 
 
 /// Clauses of every step that has an outcome.
 pub(super) const OUTCOME: &[Field] = &[
-    Field::new("timeout", Shape::Duration, "How long one try may take.").or("for ever"),
-    Field::new("deadline", Shape::Duration, "How long all tries may take; passed on.").or("for ever"),
-    Field::new("retry", RETRY_OR_TRIES, "How often it is tried, and when again.").or("1"),
-    Field::new("breaker", Shape::Profile(Policy::Breaker), "Stops asking who fails, as a library does it."),
-    Field::new("bulkhead", Shape::Object(&BULKHEAD), "How many may wait for it at once."),
-    Field::new("limiter", Shape::Any, "How many may ask in a time.").not_yet(),
-    Field::new("hedge", Shape::Any, "Asks a second one when the first is slow.").not_yet(),
-    Field::new("order", Shape::Any, "Which policy stands around which.").not_yet(),
-    Field::new("cancel", Shape::Bool, "Tells the callee when giving up.").or("false"),
-    Field::new("policy", Shape::Name, "A set of clauses by name.").not_yet(),
+    TIMEOUT,
+    DEADLINE,
+    RETRIED,
+    BREAKER,
+    BULKHEADED,
+    LIMITED,
+    HEDGE,
+    ORDER,
+    CANCEL,
+    Field::new("policy", Shape::Name, "A set of clauses by name; what the step says itself goes before."),
     Field::new("as", Shape::Name, "The name of its result."),
     Field::new("on", OUTCOMES, "Steps by reason, then by ok, error or unknown, then else."),
 ];
+
+/// Clauses with a name: those that say how often, how long and how many.
+static POLICY: Object = Object {
+    what: "a policy",
+    fields: &[TIMEOUT, DEADLINE, RETRIED, BREAKER, BULKHEADED, LIMITED, HEDGE, ORDER, CANCEL],
+    any_of: &[],
+};
+
+const TIMEOUT: Field = Field::new("timeout", Shape::Duration, "How long one try may take.").or("for ever");
+const DEADLINE: Field =
+    Field::new("deadline", Shape::Duration, "How long all tries may take; passed on.").or("for ever");
+const RETRIED: Field = Field::new("retry", RETRY_OR_TRIES, "How often it is tried, and when again.").or("1");
+const BREAKER: Field =
+    Field::new("breaker", Shape::Profile(Policy::Breaker), "Stops asking who fails, as a library does it.");
+const BULKHEADED: Field = Field::new("bulkhead", Shape::Object(&BULKHEAD), "How many may wait for it at once.");
+const LIMITED: Field = Field::new("limiter", Shape::Object(&LIMITER), "How many may ask in a time.");
+const HEDGE: Field = Field::new("hedge", Shape::Any, "Asks a second one when the first is slow.").not_yet();
+const ORDER: Field = Field::new("order", ORDERED, "Which stands around which, the outermost first.")
+    .or("retry, breaker, limiter, timeout, bulkhead");
+const CANCEL: Field = Field::new("cancel", Shape::Bool, "Tells the callee when giving up.").or("false");
+const ORDERED: Shape =
+    Shape::ListOf(&Shape::Choice { now: &["retry", "breaker", "limiter", "timeout", "bulkhead"], later: &["hedge"] });
+
+static LIMITER: Object = Object {
+    what: "a limiter",
+    fields: &[
+        Field::new("rate", Shape::Rate, "Tokens gained; each try takes one, and is refused when there is none.")
+            .required(),
+        Field::new("burst", COUNT_FROM_1, "Tokens held at the start and at most.").or("1"),
+    ],
+    any_of: &[],
+};
 
 const OUTCOMES: Shape = Shape::MapOf(Keys::Names, &Shape::Steps);
 const RETRY_OR_TRIES: Shape = Shape::OneOf(&[COUNT_FROM_1, Shape::Profile(Policy::Retry), Shape::Object(&RETRY)]);

@@ -64,10 +64,20 @@ impl Rate {
         u64::try_from((u128::from(self.count) * GIGA_NANOS + per / 2) / per).ok()
     }
 
+    /// So many in so long, in whole numbers; so long is the longest there is when it does not fit.
+    pub fn whole(self) -> (u64, Duration) {
+        let common = gcd(self.count, ONE);
+        (self.count / common, self.per.saturating_mul(ONE / common))
+    }
+
     /// Whether it never happens.
     pub const fn is_zero(self) -> bool {
         self.count == 0
     }
+}
+
+const fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 impl PartialEq for Rate {

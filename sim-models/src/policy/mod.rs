@@ -7,9 +7,11 @@
 
 pub mod breaker;
 pub mod budget;
+pub mod coalesce;
 pub mod codel;
 pub mod concurrency;
 mod growth;
+pub mod hedge;
 pub mod limiter;
 mod page;
 mod profile;

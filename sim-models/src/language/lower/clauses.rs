@@ -9,7 +9,9 @@ use crate::json::Key;
 use crate::language::View;
 use crate::policy::{self, Kind as Policy, Settings, breaker, budget, retry};
 use crate::problem::Problem;
-use crate::program::{BlockRef, BreakerDef, BudgetDef, BulkheadDef, Catch, Clauses, Guard, Guards, Jitter, RetryDef};
+use crate::program::{
+    BlockRef, BreakerDef, BudgetDef, BulkheadDef, Catch, Clauses, Guard, Guards, Jitter, LimiterDef, RetryDef,
+};
 
 /// Retries that a budget holds when the file does not say.
 const BURST: u64 = 10;
@@ -128,13 +130,54 @@ impl<'a> Lower<'a> {
             let index = self.place_of(format!("bulkhead {whose} {max}"), &whose);
             guards.order.push(Guard::Bulkhead(BulkheadDef { max: tries(max), index }));
         }
+        if let Some(view) = step.field("limiter")
+            && let Some(rate) = self.told(view.need("rate").and_then(View::rate))
+            && let Some(burst) = self.told(view.or("burst", 1, View::count))
+        {
+            let (rate, per) = rate.whole();
+            let index = self.place_of(format!("limiter {whose} {rate} {per} {burst}"), &whose);
+            guards.order.push(Guard::Limiter(LimiterDef { rate, per, burst, index }));
+        }
         if let Some(retry) = step.field("retry").filter(|retry| retry.is_object()) {
             let of_retry = library(Policy::Retry, retry).and_then(|settings| retry::Rule::of(&settings)?.budget);
             let budget = retry.field("budget").and_then(|view| library(Policy::Budget, view));
             let rule = of_retry.or_else(|| budget::Rule::of(&budget?));
             guards.budget = rule.map(|rule| (rule, self.place_of(format!("budget {whose} {rule:?}"), &whose)));
         }
+        self.put_in_order(step, &mut guards);
         guards
+    }
+
+    /// Puts the guards in the order that the step says, or in the usual one.
+    fn put_in_order(&mut self, step: View<'a>, guards: &mut Guards) {
+        let Some(order) = step.field("order") else {
+            guards.order.sort_by_key(|guard| USUAL.iter().position(|word| *word == guard.word()));
+            let around = guards.order.iter().filter(|guard| !matches!(guard, Guard::Bulkhead(_))).count();
+            guards.around_timeout = around as u8;
+            return;
+        };
+        let words: Vec<&str> = order.items().filter_map(|word| word.text().ok()).collect();
+        for (at, word) in order.items().enumerate() {
+            let Some(name) = words.get(at) else { continue };
+            let has_timeout = || self.library_timeout(step, guards).is_some();
+            if words[..at].contains(name) {
+                self.problems.push(word.error(format!("\"{name}\" stands here twice")));
+            } else if *name == "retry" && at > 0 {
+                let message = "\"retry\" comes first: what stands around it would hear of the last try alone, \
+                    which is not built yet";
+                self.problems.push(word.error(message));
+            } else if step.field(name).is_none() && !(*name == "timeout" && has_timeout()) {
+                self.problems.push(word.error(format!("\"order\" names \"{name}\", and this step has none")));
+            }
+        }
+        if let Some(guard) = guards.order.iter().find(|guard| !words.contains(&guard.word())) {
+            self.problems.push(order.error(format!("\"order\" does not say where \"{}\" stands", guard.word())));
+        }
+        let place = |word: &str| words.iter().position(|known| *known == word);
+        guards.order.sort_by_key(|guard| place(guard.word()));
+        let timeout = place("timeout").unwrap_or(usize::MAX);
+        let around = guards.order.iter().filter(|guard| place(guard.word()).is_some_and(|at| at < timeout)).count();
+        guards.around_timeout = around as u8;
     }
 
     /// The place of a policy among those of this node. Policies of one owner with other settings are others.
@@ -155,7 +198,7 @@ impl<'a> Lower<'a> {
         let of_retry = of_retry.and_then(|settings| retry::Rule::of(&settings)?.timeout);
         let of_breaker = guards.order.iter().find_map(|guard| match guard {
             Guard::Breaker(def) => def.rule.timeout(),
-            Guard::Bulkhead(_) => None,
+            Guard::Bulkhead(_) | Guard::Limiter(_) => None,
         });
         of_retry.or(of_breaker)
     }
@@ -206,8 +249,15 @@ impl<'a> Lower<'a> {
     }
 }
 
-/// A nameless budget belongs to the node that is asked; a group asks nobody and has its own.
+/// Which guard stands around which, unless a step says otherwise.
+const USUAL: [&str; 3] = ["breaker", "limiter", "bulkhead"];
+
+/// A budget, breaker or bulkhead belongs to the policy that brings it; a nameless one to the node that is asked; a group asks
+/// nobody and has its own.
 fn whose_budget(verb: &str, value: View<'_>, step: View<'_>) -> String {
+    if let Some(Ok(policy)) = step.field("policy").map(View::text) {
+        return policy.to_owned();
+    }
     let text = value.text().unwrap_or_default();
     match (verb, text.split_once('.')) {
         ("call" | "read" | "set", Some((node, _))) => node.to_owned(),
