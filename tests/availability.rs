@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use sim_models::avail::{
     Assembly, AvailFile, Availability, Block, Chain, Group, Kind, Law, Names, Nested, Outages, Period, one_more,
 };
+use sim_models::stats::{Confidence, rule_of_three, trials_without_a_hit};
 
 fn assembly(text: &str, names: &[&str]) -> Assembly {
     let mut bound = Names::new();
@@ -54,17 +55,20 @@ fn a_chain_is_the_product_of_its_services() {
 fn downtimes_are_those_of_the_published_table() {
     let (minute, hour, day) = (60.0, 3_600.0, 86_400.0);
     let table = [
-        ("99%", [(1.68, hour), (7.2, hour), (3.65, day)]),
-        ("99.9%", [(10.1, minute), (43.2, minute), (8.76, hour)]),
-        ("99.95%", [(5.0, minute), (21.6, minute), (4.38, hour)]),
-        ("99.99%", [(1.01, minute), (4.32, minute), (52.56, minute)]),
-        ("99.999%", [(6.0, 1.0), (25.9, 1.0), (5.26, minute)]),
+        ("99%", [("1.68", hour), ("7.2", hour), ("3.65", day)]),
+        ("99.9%", [("10.1", minute), ("43.2", minute), ("8.76", hour)]),
+        ("99.95%", [("5", minute), ("21.6", minute), ("4.38", hour)]),
+        ("99.99%", [("1.01", minute), ("4.32", minute), ("52.56", minute)]),
+        ("99.999%", [("6", 1.0), ("25.9", 1.0), ("5.26", minute)]),
     ];
     for (text, published) in table {
         let got = availability(text);
         for ((figure, unit), period) in published.into_iter().zip([Period::Week, Period::Month, Period::Year]) {
             let exact = got.downtime_seconds(period) / unit;
-            assert!((exact - figure).abs() < 0.01 * figure, "{text} a {}: {exact}, published {figure}", period.name());
+            // Less than one in the last digit, since some are rounded down.
+            let digits = figure.split_once('.').map_or(0, |(_, digits)| digits.len());
+            let off = (exact - figure.parse::<f64>().unwrap()).abs();
+            assert!(off < libm::pow(10.0, -(digits as f64)), "{text} a {}: {exact}, not {figure}", period.name());
         }
     }
     for (text, week) in [("99.9%", 604.8), ("99.95%", 302.4), ("99.99%", 60.48), ("99.999%", 6.048)] {
@@ -516,6 +520,24 @@ fn a_highly_reliable_system_is_exact() {
     confirm("all of the first", share(|a, _| a == 3), 5.982018017945947e-09);
     confirm("all of the second", share(|_, b| b == 2), 8.08767620928005e-06);
     confirm("down", share(|a, b| a == 3 || b == 2), 8.093657752361909e-06);
+}
+
+/// R09. None of n: the exact upper end of one-sided 95 %, just below 3/n (Hanley and Lippman-Hand, 1983), and the trials that show a limit.
+#[test]
+fn the_rule_of_three_is_its_exact_form() {
+    let table = [
+        (10, 0.2588655508930523),
+        (100, 0.029513049607039935),
+        (1_000, 0.0029912495450952962),
+        (1_000_000, 2.9957277863525446e-06),
+    ];
+    for (trials, most) in table {
+        let got = rule_of_three(trials, Confidence::USUAL).hi.unwrap();
+        confirm("none of so many", got, most);
+        assert!(got < 3.0 / trials as f64);
+    }
+    assert_eq!(trials_without_a_hit(1e-5, Confidence::USUAL), Some(299_572));
+    assert_eq!(trials_without_a_hit(1e-9, Confidence::USUAL), Some(2_995_732_273));
 }
 
 /// Two hundred blocks that share what they need with their neighbours, exact in well under a second.

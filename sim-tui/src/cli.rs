@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Runs scenarios under each kind of trouble there is: which it stands, which breaks it, which does not even touch it.
     Matrix(MatrixArgs),
+    /// Works out the availability of an expression, exactly: nines, downtime, what matters most, what one more would give.
+    Avail(AvailArgs),
     /// Lists the built-in scenarios.
     List(Output),
     /// Shows what a scenario is about: its settings, remedies, properties and metrics.
@@ -425,6 +427,46 @@ pub(crate) struct MatrixArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(crate) struct AvailArgs {
+    /// An expression: a * b is series, a | b parallel, 2of3(db) a quorum, (99.9%)^10 ten in series, mtbf=720h/mttr=1h a component;
+    /// each mention of a name is another component, auth#1 is one and the same. Or a JSON file with an expression or a diagram, or a scenario.
+    #[arg(value_name = "EXPRESSION, FILE or SCENARIO")]
+    pub(crate) what: String,
+    /// Says what a name means, such as db=99.95% or app=mtbf=30d/mttr=1h. May be given several times.
+    #[arg(long = "let", value_name = "NAME=MEANING")]
+    pub(crate) bound: Vec<String>,
+    /// Of a scenario: the endpoint that is to answer, such as shop.checkout. [default: all that its first workload asks]
+    #[arg(long, value_name = "NODE.ENDPOINT")]
+    pub(crate) endpoint: Option<String>,
+    /// Tells how likely it is up so long after everything was up, and how much of the time until then. May be given several times.
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) at: Vec<String>,
+    /// Compares with an objective: the error budget, how fast it is used up, when to alert.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) slo: Option<String>,
+    /// The window of the objective.
+    #[arg(long, value_name = "LENGTH", default_value = "30d", requires = "slo")]
+    pub(crate) window: String,
+    /// Puts so many of it in series, such as 1,3,5,10, beside the rule that adds up downtimes.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) chain: Vec<u32>,
+    /// What requests meet that are tried so often.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) tries: Option<u32>,
+    /// How long it is from the first to the last try.
+    #[arg(long, value_name = "LENGTH", default_value = "0s", requires = "tries")]
+    pub(crate) over: String,
+    /// Lets everything fail and come back for so long, such as 10000y, and puts what is seen beside the algebra.
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) simulate: Option<String>,
+    /// What the dice of --simulate follow from, decimal or after 0x hexadecimal.
+    #[arg(long, value_name = "SEED", default_value = "0", requires = "simulate")]
+    pub(crate) seed: Seed,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ShowArgs {
     /// A built-in scenario (see `list`) or a scenario file.
     #[arg(value_name = "SCENARIO")]
@@ -524,6 +566,17 @@ fn afterword(command: &str) -> String {
             "Exit codes: 0 swept, 2 bad input, 130 interrupted",
         ),
         "verify" => (&["verify checkout", "verify my-shop.json --seeds 200"], VERIFIED),
+        "avail" => (
+            &[
+                "avail \"99.9% * (99% | 99%) * 2of3(99.5%)\"",
+                "avail \"app * auth#1 | app * auth#1\" --let app=99.9% --let auth=99%",
+                "avail \"2of3(mtbf=30d/mttr=1h, crews=1, active=1, failover=1800ms)\" --slo 99.9%",
+                "avail \"2of3(mtbf=30d/mttr=1h, crews=1)\" --simulate 10000y",
+                "avail 99.9% --chain 1,3,5,10",
+                "avail checkout --let gateway=99.5%",
+            ],
+            "",
+        ),
         "list" => (&["list"], ""),
         "show" => (&["show checkout", "show checkout --source > mine.json"], ""),
         "new" => (&["new shop"], ""),

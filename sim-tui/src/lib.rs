@@ -2,6 +2,7 @@
 //!
 //! The only crate that knows a terminal, a file, a thread, an exit code.
 
+mod avail;
 mod cli;
 mod commands;
 mod compare;
@@ -95,6 +96,7 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Sweep(args)) => sweep::command(args, called),
         Some(Command::Verify(args)) => verify::command(args, called),
         Some(Command::Matrix(args)) => matrix::command(args, called),
+        Some(Command::Avail(args)) => avail::command(args, called),
         Some(Command::List(output)) => reference::list(*output, called),
         Some(Command::Show(args)) => reference::show(args, called),
         Some(Command::New { name }) => reference::new(name, called),

@@ -1,0 +1,654 @@
+//! `avail`: what a system of components with known figures comes to, worked out exactly.
+
+use std::path::Path;
+
+use serde_json::Value;
+use sim_core::{Ratio, Seed};
+use sim_models::avail::{
+    Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Derived, DerivedError, Importance, Names,
+    Nested, OneMore, Outages, Period, Piece, Plan, Role, Simulated, Urgency, derived, one_more, percentage, simulate,
+    span_of_time,
+};
+use sim_models::builtin;
+use sim_models::json;
+use sim_models::problem::Span;
+use sim_models::stats::{Confidence, Estimate};
+use sim_models::study::Unit;
+
+use crate::cli::{AvailArgs, What};
+use crate::estimates;
+use crate::load;
+use crate::report::{Bad, Exit, Report, bad};
+use crate::text::{self, Side};
+
+/// What was asked about, worked out.
+struct Question {
+    /// The expression; none of a diagram.
+    block: Option<Block>,
+    /// What it is called.
+    title: String,
+    names: Names,
+    assembly: Assembly,
+    /// What is assumed beside what the algebra always does.
+    assumes: Vec<String>,
+}
+
+/// What was asked beside the availability itself.
+struct Asked {
+    /// Instants in seconds, as they were written.
+    at: Vec<(String, f64)>,
+    budget: Option<Budget>,
+    chain: Vec<u32>,
+    /// Tries, and seconds from the first to the last.
+    tries: Option<(u32, f64)>,
+    simulation: Option<Plan>,
+}
+
+/// Everything that is printed.
+struct Answer {
+    question: Question,
+    asked: Asked,
+    importance: Vec<Importance>,
+    more: Vec<OneMore>,
+    seen: Option<Simulated>,
+}
+
+/// Works it out, and tells.
+pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
+    let asked = asked(args)?;
+    let question = question(args, called)?;
+    let importance = question.assembly.importance();
+    let more = question.block.as_ref().map(|block| one_more(block, &question.names)).unwrap_or_default();
+    let seen = match &asked.simulation {
+        None => None,
+        Some(plan) => Some(simulate(&question.assembly, plan).ok_or_else(|| {
+            bad!("--simulate: not every component says how often it fails; write mtbf=720h/mttr=1h in place of a share")
+        })?),
+    };
+    let answer = Answer { question, asked, importance, more, seen };
+    Ok(if args.output.json { Report::json(&document(&answer), Exit::Held) } else { Report::fine(plain(&answer)) })
+}
+
+/// Whether a word on the command line is the path of a file; no expression ends so, unless a name does.
+fn is_file(what: &str) -> bool {
+    what.ends_with(".json") || Path::new(what).is_file()
+}
+
+fn question(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
+    let text = if is_file(&args.what) { Some(load::file(&args.what, "a diagram")?) } else { None };
+    let is_scenario = match &text {
+        Some(text) => json::parse(text).is_ok_and(|root| root.get("nodes").is_some()),
+        None => builtin::text(&args.what).is_some(),
+    };
+    match text {
+        _ if is_scenario => of_scenario(args, called),
+        _ if args.endpoint.is_some() => Err(bad!("--endpoint is of a scenario, and {} is none", args.what)),
+        Some(text) => of_file(args, &text),
+        None => of_expression(args),
+    }
+}
+
+fn of_scenario(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
+    let loaded = load::scenario(&args.what, called)?;
+    let model = load::model(&loaded, &What { scenario: args.what.clone(), ..What::default() })?;
+    let derived = derived(model.program(), args.endpoint.as_deref(), &args.bound).map_err(|error| match error {
+        DerivedError::NoEndpoint(message) => bad!("--endpoint: {message}"),
+        DerivedError::Figure(text, error) => pointed(&error, "--let", &text),
+    })?;
+    let Derived { block, names, assumes } = derived;
+    let assembly = Assembly::of(&block, &names).map_err(|error| bad!("{}: {error}", args.what))?;
+    let asked = args.endpoint.as_deref().unwrap_or("what its workload asks");
+    Ok(Question { title: format!("{}, {asked}: {block}", loaded.name), block: Some(block), names, assembly, assumes })
+}
+
+fn of_file(args: &AvailArgs, text: &str) -> Result<Question, Bad> {
+    if !args.bound.is_empty() {
+        return Err(bad!("--let is for expressions; in a file, names are bound under \"let\""));
+    }
+    let file = AvailFile::parse(&args.what, text).map_err(load::told)?;
+    let assembly = file.assembly().map_err(load::told)?;
+    let block = file.expression().cloned();
+    let title = block.as_ref().map_or_else(|| args.what.clone(), Block::to_string);
+    Ok(Question { block, title, names: file.names().clone(), assembly, assumes: Vec::new() })
+}
+
+fn of_expression(args: &AvailArgs) -> Result<Question, Bad> {
+    let mut names = Names::new();
+    for text in &args.bound {
+        names.bind(text).map_err(|error| pointed(&error, "--let", text))?;
+    }
+    let text = &args.what;
+    let block = Block::parse(text).map_err(|error| pointed(&error, "expression", text))?;
+    let assembly = Assembly::of(&block, &names).map_err(|error| match &error.name {
+        Some(name) => pointed(&error, &format!("--let {name}"), names.text(name).unwrap_or_default()),
+        None => pointed(&error, "expression", text),
+    })?;
+    Ok(Question { title: block.to_string(), block: Some(block), names, assembly, assumes: Vec::new() })
+}
+
+/// A mistake with the line it stands in.
+fn pointed(error: &AvailError, what: &str, text: &str) -> Bad {
+    load::told(error.pointed_at(what, text))
+}
+
+fn asked(args: &AvailArgs) -> Result<Asked, Bad> {
+    let length = |flag: &str, text: &str| {
+        let read = span_of_time(text);
+        read.map_err(|error| pointed(&error, flag, text))
+    };
+    let at = args.at.iter().map(|text| Ok((text.clone(), length("--at", text)?))).collect::<Result<Vec<_>, Bad>>()?;
+    let budget = match &args.slo {
+        None => None,
+        Some(text) => {
+            let slo = percentage(text).map_err(|error| pointed(&error, "--slo", text))?;
+            if slo.down == 0.0 {
+                let error = AvailError {
+                    name: None,
+                    span: Span::new(0, text.len()),
+                    message: "an objective of 100% leaves nothing to fail, so there is no budget; write 99.9%"
+                        .to_owned(),
+                };
+                return Err(pointed(&error, "--slo", text));
+            }
+            Some(Budget::new(slo, length("--window", &args.window)?))
+        }
+    };
+    let tries = match args.tries {
+        None => None,
+        Some(tries) => Some((tries, length("--over", &args.over)?)),
+    };
+    if at.iter().any(|(_, seconds)| *seconds <= 0.0) || budget.is_some_and(|budget| budget.window <= 0.0) {
+        return Err(bad!(
+            "--at and --window are lengths of time from the start, such as 24h; no time at all has no availability"
+        ));
+    }
+    let simulation = match &args.simulate {
+        None => None,
+        Some(text) => Some(plan(length("--simulate", text)?, text, args.seed)?),
+    };
+    Ok(Asked { at, budget, chain: args.chain.clone(), tries, simulation })
+}
+
+fn plan(seconds: f64, text: &str, seed: Seed) -> Result<Plan, Bad> {
+    // A million runs of the greatest length; nobody waits for more.
+    let most = Plan::RUN_MAX * 1e6;
+    if seconds <= 0.0 || seconds > most {
+        return Err(bad!("--simulate {text}: a simulation is longer than nothing, and at most 500 million years"));
+    }
+    Ok(Plan::of(seconds, seed, Confidence::USUAL))
+}
+
+fn plain(answer: &Answer) -> String {
+    let Answer { question, asked, .. } = answer;
+    let assembly = &question.assembly;
+    let whole = assembly.availability();
+    let mut text = format!("{}\n", text::wrapped(&question.title));
+    for (name, meaning) in question.names.iter() {
+        text.push_str(&format!("  {name} = {meaning}\n"));
+    }
+    text.push('\n');
+    text.push_str(&blocks(assembly.root()));
+    text.push('\n');
+    text.push_str(&downtime(whole));
+    text.push_str(&outages(assembly));
+    text.push_str(&answer.seen.as_ref().map(|seen| simulated(seen, assembly)).unwrap_or_default());
+    for (at, seconds) in &asked.at {
+        text.push_str(&after(assembly, at, *seconds));
+    }
+    text.push_str(&matters(&answer.importance));
+    text.push_str(&larger(&answer.more, whole));
+    text.push_str(&asked.budget.map(|budget| spent(budget, whole)).unwrap_or_default());
+    text.push_str(&chained(&asked.chain, whole));
+    text.push_str(&asked.tries.map(|(tries, wait)| retried(assembly, tries, wait)).unwrap_or_default());
+    text.push('\n');
+    text.push_str(&text::wrapped(&format!("This assumes that {}.", assumptions(question).join("; "))));
+    text.push('\n');
+    text
+}
+
+/// The figures of one availability, as cells.
+fn cells(of: Availability) -> Vec<String> {
+    vec![share(of), nines(of), seconds(of.downtime_seconds(Period::Year))]
+}
+
+const FIGURES: [Side; 3] = [Side::Right, Side::Right, Side::Right];
+
+fn headed(sides: &[Side], head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let head = head.iter().map(|cell| (*cell).to_owned()).collect();
+    text::table(sides, &std::iter::once(head).chain(rows).collect::<Vec<_>>())
+}
+
+/// More lines than this are not read; the JSON document has all.
+const ROWS_MAX: usize = 40;
+
+fn blocks(root: &Piece) -> String {
+    let mut rows = Vec::new();
+    row(root, 0, &mut rows);
+    let left = rows.len().saturating_sub(ROWS_MAX);
+    rows.truncate(ROWS_MAX);
+    let table = named("block", rows);
+    if left == 0 {
+        table
+    } else {
+        format!("{table}  and {}; --json has all\n", text::counted(left as u64, "more block"))
+    }
+}
+
+/// Figures, and what they are of. Names stand last, where a long one is broken.
+fn named(what: &str, rows: Vec<(String, Availability)>) -> String {
+    let sides: Vec<Side> = FIGURES.into_iter().chain([Side::Left]).collect();
+    let rows = rows.into_iter().map(|(name, of)| cells(of).into_iter().chain([name]).collect());
+    headed(&sides, &["availability", "nines", "down a year", what], rows.collect())
+}
+
+fn row(piece: &Piece, depth: usize, rows: &mut Vec<(String, Availability)>) {
+    let name = format!("{:indent$}{}", "", called(piece), indent = depth * 2);
+    rows.push((name, piece.availability));
+    piece.pieces.iter().for_each(|inside| row(inside, depth + 1, rows));
+}
+
+fn called(piece: &Piece) -> String {
+    let what = match piece.role {
+        Role::Component | Role::Same => piece.label.clone(),
+        Role::All => "all of".to_owned(),
+        Role::Any => "one of".to_owned(),
+        Role::Ways => piece.label.clone(),
+        Role::AtLeast(need) => format!("{need} of {}", piece.pieces.iter().map(|piece| piece.alike).sum::<u32>()),
+    };
+    if piece.alike > 1 { format!("{what} (each of {})", piece.alike) } else { what }
+}
+
+fn downtime(whole: Availability) -> String {
+    let of = |period: Period| {
+        let days = if period == Period::Month { " of 30 days" } else { "" };
+        format!("{} a {}{days}", seconds(whole.downtime_seconds(period)), period.name())
+    };
+    format!("down {}\n", Period::ALL.map(of).join(", "))
+}
+
+/// How often it goes down and for how long, when that follows.
+fn outages(assembly: &Assembly) -> String {
+    let Some((per_year, mean)) = rhythm(assembly) else { return String::new() };
+    format!("goes down {} a year, for {} on average\n", times(per_year), seconds(mean))
+}
+
+/// Outages per year and their mean length in seconds; `None` when nothing was said of how often a component fails, or
+/// nothing does.
+fn rhythm(assembly: &Assembly) -> Option<(f64, f64)> {
+    let frequency = assembly.frequency().filter(|frequency| *frequency > 0.0)?;
+    Some((frequency * Period::Year.seconds(), assembly.availability().down / frequency))
+}
+
+/// What was seen, beside what the algebra says.
+fn simulated(seen: &Simulated, assembly: &Assembly) -> String {
+    let year = Period::Year.seconds();
+    let years = seen.run_seconds * seen.down.n as f64 / year;
+    let mut text = format!(
+        "\nsimulated {} in {}: {}, {}\n",
+        text::counted(years.round() as u64, "year"),
+        text::counted(seen.down.n, "run"),
+        text::counted(seen.episodes, "outage"),
+        text::counted(seen.events, "event"),
+    );
+    let scaled = |of: &Estimate, by: f64| Estimate {
+        value: of.value.map(|value| value * by),
+        lo: of.lo.map(|lo| (lo * by).max(0.0)),
+        hi: of.hi.map(|hi| hi * by),
+        ..*of
+    };
+    let row = |name: &str, unit: Unit, by: f64, of: &Estimate, exact: Option<f64>| {
+        let estimate = scaled(of, by);
+        let exact = exact.map(|exact| exact * by);
+        let inside = exact.map_or("", |exact| if estimate.covers(exact) { "inside" } else { "outside" });
+        let told = exact.map_or(String::new(), |exact| estimates::measured_as(&unit, exact));
+        vec![name.to_owned(), estimates::with_interval(&unit, &estimate), told, inside.to_owned()]
+    };
+    let mut rows = vec![
+        row("down a year", Unit::Millis, year * 1e3, &seen.down, Some(assembly.availability().down)),
+        row("outages a year", Unit::Plain(String::new()), year, &seen.frequency, assembly.frequency()),
+    ];
+    if seen.taking_over.value.is_some_and(|share| share > 0.0) {
+        rows.push(row("of that taking over", Unit::Millis, year * 1e3, &seen.taking_over, None));
+    }
+    let sides = [Side::Left, Side::Left, Side::Left, Side::Left];
+    text.push_str(&headed(&sides, &["", "seen (95 %)", "algebra", "interval"], rows));
+    let length = |share: Ratio| seen.length(share).map_or(estimates::NOTHING.to_owned(), seconds);
+    let longest = seen.lengths.max().map_or(estimates::NOTHING.to_owned(), |nanos| seconds(nanos as f64 / 1e9));
+    let p99 = Ratio::new(99, 100).unwrap_or(Ratio::ONE);
+    let (half, most) = (length(Ratio::HALF), length(p99));
+    text.push_str(&format!(
+        "half of all outages are over after {half}, 99 % after {most}; the longest took {longest}\n"
+    ));
+    if let Some(needed) = seen.seconds_for(0.05) {
+        let needed = text::count((needed / year).ceil() as u64);
+        text.push_str(&format!("downtime to 5 % either way takes {needed} years\n"));
+    }
+    text
+}
+
+fn times(number: f64) -> String {
+    if number == 1.0 { "once".to_owned() } else { format!("{} times", figure(number)) }
+}
+
+fn after(assembly: &Assembly, at: &str, time: f64) -> String {
+    match (assembly.at(time), assembly.during(time)) {
+        (Some(then), Some(mean)) => {
+            format!("{at} after the start it is up with {}; until then {} of the time\n", share(then), share(mean))
+        }
+        _ => format!("{at} after the start: not known, since not every component says how often it fails (mtbf=…)\n"),
+    }
+}
+
+/// How many lines a list of advice has.
+const ADVICE_MAX: usize = 5;
+
+fn matters(importance: &[Importance]) -> String {
+    if importance.len() < 2 {
+        return String::new();
+    }
+    let rows = importance.iter().take(ADVICE_MAX).map(|of| {
+        let label = if of.count > 1 { format!("{} (each of {})", of.label, of.count) } else { of.label.clone() };
+        let down = of.without.downtime_seconds(Period::Year);
+        vec![figure(of.birnbaum), text::percent(of.criticality.min(1.0)), seconds(down), label]
+    });
+    let sides = [Side::Right, Side::Right, Side::Right, Side::Left];
+    let head = ["Birnbaum", "criticality", "down a year without its failures", "what matters most"];
+    format!("\n{}", headed(&sides, &head, rows.collect()))
+}
+
+fn larger(more: &[OneMore], whole: Availability) -> String {
+    let better: Vec<&OneMore> = more.iter().filter(|more| more.availability.down < whole.down).collect();
+    if better.is_empty() {
+        return String::new();
+    }
+    let row = |more: &&OneMore| (format!("{} → {}", more.before, more.after), more.availability);
+    format!("\n{}", named("one more of something", better.iter().take(ADVICE_MAX).map(row).collect()))
+}
+
+fn spent(budget: Budget, whole: Availability) -> String {
+    let rate = budget.burn_rate(whole);
+    let mut text = format!(
+        "\nbudget: {} allows {} down in {}; as it is, {} of that are used up\n",
+        share(budget.slo),
+        seconds(budget.seconds()),
+        seconds(budget.window),
+        if rate < 10.0 { format!("{} %", figure(rate * 100.0)) } else { format!("{} times as much", figure(rate)) },
+    );
+    let row = |alert: &Alert| {
+        let fires = alert.fires_after(1.0).map_or("never".to_owned(), seconds);
+        vec![
+            urgency(alert.urgency).to_owned(),
+            format!("{} and {}", seconds(alert.long), seconds(alert.short)),
+            figure(alert.burn_rate),
+            if alert.threshold > 1.0 { "more than all".to_owned() } else { text::percent(alert.threshold) },
+            text::percent(alert.spent),
+            fires,
+        ]
+    };
+    let sides = [Side::Left, Side::Left, Side::Right, Side::Right, Side::Right, Side::Right];
+    let head = ["alert", "windows", "burn rate", "failing", "spent", "after all fails"];
+    text.push_str(&headed(&sides, &head, budget.alerts().iter().map(row).collect()));
+    text
+}
+
+fn urgency(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::Page => "page",
+        Urgency::Ticket => "ticket",
+    }
+}
+
+/// So many of it in series, beside the rule of thumb that adds up their downtimes.
+fn chained(counts: &[u32], one: Availability) -> String {
+    if counts.is_empty() {
+        return String::new();
+    }
+    let row = |count: &u32| {
+        let exact = in_series(one, *count);
+        let sum = f64::from(*count) * one.downtime_seconds(Period::Year);
+        vec![count.to_string(), share(exact), hours(exact.downtime_seconds(Period::Year)), hours(sum)]
+    };
+    let sides = [Side::Right; 4];
+    let head = ["in series", "availability", "hours down a year", "their downtimes added up"];
+    format!("\n{}", headed(&sides, &head, counts.iter().map(row).collect()))
+}
+
+fn in_series(one: Availability, count: u32) -> Availability {
+    (0..count).fold(Availability::ALWAYS, |all, _| all.and(one))
+}
+
+fn hours(seconds: f64) -> String {
+    format!("{:.3}", seconds / 3_600.0)
+}
+
+/// What requests meet that are tried again.
+fn retried(assembly: &Assembly, tries: u32, wait: f64) -> String {
+    let whole = assembly.availability();
+    let independent = independently(whole, tries);
+    let mut rows = vec![
+        std::iter::once("tried once".to_owned()).chain(cells(whole)).take(3).collect::<Vec<_>>(),
+        std::iter::once("if each try had luck of its own".to_owned()).chain(cells(independent)).take(3).collect(),
+    ];
+    if let Some((_, mean)) = rhythm(assembly) {
+        for (name, outages) in outage_laws(mean) {
+            let got = outages.of_requests(whole, wait);
+            rows.push(
+                std::iter::once(format!("in outages of {}, {name}", seconds(mean))).chain(cells(got)).take(3).collect(),
+            );
+        }
+    }
+    let head =
+        format!("{} within {}", text::counted(u64::from(tries), "trie").replace("1 trie", "1 try"), seconds(wait));
+    let table = headed(&[Side::Left, Side::Right, Side::Right], &[&head, "requests", "nines"], rows);
+    format!("\n{table}")
+}
+
+fn outage_laws(mean: f64) -> [(&'static str, Outages); 2] {
+    [("all as long", Outages::Fixed(mean)), ("exponential", Outages::Exponential(mean))]
+}
+
+fn independently(whole: Availability, tries: u32) -> Availability {
+    let down = Nested { tries, layers: 1 }.fails(whole.down);
+    Availability { up: 1.0 - down, down }
+}
+
+/// What has to hold for the figures to be right, in words.
+fn assumptions(question: &Question) -> Vec<String> {
+    let grouped =
+        question.assembly.components().iter().any(|component| component.law.is_some_and(|law| law.is_group()));
+    let mut all = vec!["components fail independently of each other, except for what is numbered, grouped or common"];
+    if !grouped {
+        all.push("every component has a repair crew of its own");
+        all.push("a spare takes over at once");
+    } else {
+        all.push("in groups with crews, standby or failover all times are exponential");
+        all.push("machines of such a group go on failing while it is down");
+    }
+    all.push("figures are those of the long run");
+    all.into_iter().map(str::to_owned).chain(question.assumes.iter().cloned()).collect()
+}
+
+/// A share in percent, with three digits of what is missing to all: `99.9994 %`.
+fn share(of: Availability) -> String {
+    if of.down == 0.0 {
+        return "100 %".to_owned();
+    }
+    // Percent have two digits less; below that a float of what is up has no digits left, so integers write it.
+    let decimals = (4.0 - (of.down * 100.0).log10().floor() - 2.0).clamp(2.0, 30.0) as u32;
+    let scale = 10u128.pow(decimals);
+    let missing = (of.down * 100.0 * scale as f64).round() as u128;
+    if missing == 0 {
+        return format!("100 % but for {:.2e}", of.down);
+    }
+    let left = (100 * scale).saturating_sub(missing);
+    let fraction = format!("{:0width$}", left % scale, width = decimals as usize);
+    let text = format!("{}.{fraction}", left / scale);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// Never rounded up: 2.999 nines are not three.
+fn nines(of: Availability) -> String {
+    let nines = of.nines();
+    if nines.is_infinite() { "∞".to_owned() } else { format!("{:.2}", ((nines + 1e-9) * 100.0).floor() / 100.0) }
+}
+
+/// A length of time in the unit that fits.
+fn seconds(seconds: f64) -> String {
+    let nanos = seconds * 1e9;
+    if nanos > 0.0 && nanos < 1.0 { format!("{seconds:.2e} s") } else { text::length(nanos.round() as u64) }
+}
+
+/// A number with three digits, however small.
+fn figure(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 { format!("{value:.2e}") } else { text::number((value * 1e4).round() / 1e4) }
+}
+
+fn document(answer: &Answer) -> Value {
+    let Answer { question, asked, importance, more, seen } = answer;
+    let assembly = &question.assembly;
+    let whole = assembly.availability();
+    let mut all = figures(whole);
+    let mut put = |key: &str, value: Value| all[key] = value;
+    put("expression", question.block.as_ref().map(Block::to_string).into());
+    put(
+        "let",
+        question
+            .names
+            .iter()
+            .map(|(name, meaning)| (name.to_owned(), Value::from(meaning)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    );
+    put(
+        "downtime_seconds",
+        Period::ALL
+            .map(|period| (period.name().to_owned(), Value::from(whole.downtime_seconds(period))))
+            .into_iter()
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    );
+    let rhythm = rhythm(assembly);
+    put("outages_per_year", rhythm.map(|(per_year, _)| per_year).into());
+    put("outage_seconds_mean", rhythm.map(|(_, mean)| mean).into());
+    put("blocks", block(assembly.root()));
+    put(
+        "importance",
+        importance
+            .iter()
+            .map(|of| {
+                serde_json::json!({"component": of.label, "count": of.count, "birnbaum": of.birnbaum, "criticality": of.criticality,
+               "without": figures(of.without)})
+            })
+            .collect(),
+    );
+    put(
+        "one_more",
+        more.iter()
+            .map(|more| {
+                let mut of = figures(more.availability);
+                of["before"] = more.before.clone().into();
+                of["after"] = more.after.clone().into();
+                of
+            })
+            .collect(),
+    );
+    if let (Some(seen), Some(plan)) = (seen, &asked.simulation) {
+        put("simulated", simulated_document(seen, plan));
+    }
+    put("assumes", assumptions(question).into());
+    if !asked.at.is_empty() {
+        put(
+            "at",
+            asked
+                .at
+                .iter()
+                .map(|(text, seconds)| {
+                    serde_json::json!({"after": text, "seconds": seconds, "then": assembly.at(*seconds).map(figures),
+                   "until_then": assembly.during(*seconds).map(figures)})
+                })
+                .collect(),
+        );
+    }
+    if let Some(budget) = asked.budget {
+        put("budget", budget_document(budget, whole));
+    }
+    if !asked.chain.is_empty() {
+        put(
+            "chain",
+            asked
+                .chain
+                .iter()
+                .map(|count| {
+                    let mut of = figures(in_series(whole, *count));
+                    of["count"] = (*count).into();
+                    of["added_up_seconds_per_year"] = (f64::from(*count) * whole.downtime_seconds(Period::Year)).into();
+                    of
+                })
+                .collect(),
+        );
+    }
+    if let Some((tries, wait)) = asked.tries {
+        put("tries", tries_document(assembly, tries, wait));
+    }
+    all
+}
+
+fn figures(of: Availability) -> Value {
+    serde_json::json!({"availability": of.up, "unavailability": of.down, "nines": Some(of.nines()).filter(|nines| nines.is_finite()),
+           "downtime_seconds_per_year": of.downtime_seconds(Period::Year)})
+}
+
+fn block(piece: &Piece) -> Value {
+    let mut of = figures(piece.availability);
+    of["block"] = piece.label.clone().into();
+    of["kind"] = match piece.role {
+        Role::Component => "component",
+        Role::Same => "name",
+        Role::All => "series",
+        Role::Any => "parallel",
+        Role::AtLeast(_) => "quorum",
+        Role::Ways => "diagram",
+    }
+    .into();
+    if let Role::AtLeast(need) = piece.role {
+        of["need"] = need.into();
+    }
+    of["alike"] = piece.alike.into();
+    of["blocks"] = piece.pieces.iter().map(block).collect();
+    of
+}
+
+fn budget_document(budget: Budget, whole: Availability) -> Value {
+    let alert = |alert: &Alert| {
+        serde_json::json!({"urgency": urgency(alert.urgency), "long_seconds": alert.long, "short_seconds": alert.short, "spent": alert.spent,
+               "burn_rate": alert.burn_rate, "threshold": alert.threshold, "fires_after_seconds": alert.fires_after(1.0)})
+    };
+    serde_json::json!({"slo": budget.slo.up, "window_seconds": budget.window, "budget_seconds": budget.seconds(),
+           "burn_rate": budget.burn_rate(whole), "alerts": budget.alerts().iter().map(alert).collect::<Vec<_>>()})
+}
+
+fn simulated_document(seen: &Simulated, plan: &Plan) -> Value {
+    let year = Period::Year.seconds();
+    let seconds = |share: u64| Ratio::new(share, 100).and_then(|share| seen.length(share));
+    serde_json::json!({
+        "seed": plan.seed.to_string(),
+        "years": plan.seconds / year,
+        "runs": plan.runs,
+        "outages": seen.episodes,
+        "events": seen.events,
+        "unavailability": seen.down,
+        "unavailability_taking_over": seen.taking_over,
+        "outages_per_second": seen.frequency,
+        "outage_seconds": {"p50": seconds(50), "p99": seconds(99), "max": seen.lengths.max().map(|nanos| nanos as f64 / 1e9)},
+        "years_for_5_percent": seen.seconds_for(0.05).map(|seconds| seconds / year),
+    })
+}
+
+fn tries_document(assembly: &Assembly, tries: u32, wait: f64) -> Value {
+    let whole = assembly.availability();
+    let [fixed, exponential] = rhythm(assembly).map_or([None, None], |(_, mean)| {
+        outage_laws(mean).map(|(_, outages)| Some(figures(outages.of_requests(whole, wait))))
+    });
+    serde_json::json!({"tries": tries, "over_seconds": wait, "independent": figures(independently(whole, tries)), "fixed_outages": fixed,
+           "exponential_outages": exponential})
+}
