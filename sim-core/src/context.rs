@@ -26,7 +26,9 @@ pub struct Context<'a, M: Message> {
     pub(crate) life: u32,
     pub(crate) now: Instant,
     pub(crate) wall: Instant,
-    pub(crate) strain: Strain,
+    pub(crate) strain: &'a mut Strain,
+    /// Whether the handler looked at its wall clock.
+    pub(crate) looked: Cell<bool>,
     pub(crate) cause: Cause,
     pub(crate) names: &'a Names,
     pub(crate) up: &'a [bool],
@@ -49,6 +51,8 @@ pub(crate) struct Sites<'a> {
     /// Whether a fault of the schedule holds now, by its place.
     pub(crate) holding: &'a dyn Fn(u32) -> bool,
     pub(crate) seed_key: u64,
+    /// The faults that had a place do what is rare.
+    pub(crate) bugged: &'a mut Vec<u32>,
 }
 
 /// A fault that has places in programs do what is rare.
@@ -71,15 +75,11 @@ const BUGGIFY: Purpose = Purpose::new("buggify");
 #[derive(Clone, Debug)]
 pub(crate) struct Strain {
     pub(crate) factor: Factor,
-    /// How many pieces of work began.
-    pub(crate) works: u32,
-    /// Whether it looked at its wall clock.
-    pub(crate) looked: Cell<bool>,
-    /// How many times as often it asks, and how often that was looked at.
+    /// Whether a piece of work began.
+    pub(crate) worked: bool,
+    /// How many times as often it asks, and whether that was looked at.
     pub(crate) rush: Factor,
-    pub(crate) rushes: u32,
-    /// The faults that had a place do what is rare.
-    pub(crate) bugged: Vec<u32>,
+    pub(crate) rushed: bool,
 }
 
 /// The wall clock of a node, while it handles one event.
@@ -97,9 +97,28 @@ impl WallClock<'_> {
     }
 }
 
+impl Default for Strain {
+    fn default() -> Self {
+        Strain::new(Factor::ONE, Factor::ONE)
+    }
+}
+
+impl<'a> Sites<'a> {
+    /// Out of the way of the many handlings that have none.
+    #[cold]
+    pub(crate) fn of(
+        pests: &'a [Pest],
+        holding: &'a dyn Fn(u32) -> bool,
+        seed_key: u64,
+        bugged: &'a mut Vec<u32>,
+    ) -> Self {
+        Sites { pests, holding, seed_key, bugged }
+    }
+}
+
 impl Strain {
     pub(crate) const fn new(factor: Factor, rush: Factor) -> Self {
-        Strain { factor, works: 0, looked: Cell::new(false), rush, rushes: 0, bugged: Vec::new() }
+        Strain { factor, worked: false, rush, rushed: false }
     }
 }
 
@@ -126,7 +145,7 @@ impl<'a, M: Message> Context<'a, M> {
 
     /// The node's wall clock, for whoever may not need it: a fault that makes it wrong counts who looks.
     pub fn wall_clock(&self) -> WallClock<'_> {
-        WallClock { shows: self.wall, looked: &self.strain.looked }
+        WallClock { shows: self.wall, looked: &self.looked }
     }
 
     /// The names of nodes, kinds and classes.
@@ -175,13 +194,13 @@ impl<'a, M: Message> Context<'a, M> {
     /// How many times as long work takes that begins here now; for work whose length comes from elsewhere than
     /// [`work`](Self::work).
     pub fn slowness(&mut self) -> Factor {
-        self.strain.works += 1;
+        self.strain.worked = true;
         self.strain.factor
     }
 
     /// How many times as often a workload asks from here on, as a `rush` fault has it.
     pub fn rush(&mut self) -> Factor {
-        self.strain.rushes += 1;
+        self.strain.rushed = true;
         self.strain.rush
     }
 
@@ -200,8 +219,8 @@ impl<'a, M: Message> Context<'a, M> {
         let (fires, fault) = most.map_or((Ratio::ZERO, None), |pest| (pest.fires, Some(pest.fault)));
         // Asked whether or not it can fire, so that a line of a case may answer, and means the same passage under any schedule.
         let yes = self.dice.chance(self.node, self.cause.then(key), BUGGIFY, fires);
-        if yes {
-            self.strain.bugged.extend(fault);
+        if yes && let Some(sites) = &mut self.sites {
+            sites.bugged.extend(fault);
         }
         yes
     }
@@ -235,7 +254,7 @@ impl<'a, M: Message> Context<'a, M> {
     ///
     /// # Panics
     /// When there is no such node; like every panic of an actor, a finding.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, to: NodeId, msg: M) {
         let kind = msg.kind();
         let key = self.kind_keys.get(kind.0 as usize).copied().unwrap_or(u64::from(kind.0));
