@@ -130,7 +130,11 @@ fn what_a_fault_denies_must_be_there() {
         file["faults"] = json!([line]);
         written_error(&file)
     };
-    assert!(told("hang api.gett").contains("no kind of message \"gett\"; did you mean \"get\"?"), "{}", told("hang api.gett"));
+    assert!(
+        told("hang api.gett").contains("no kind of message \"gett\"; did you mean \"get\"?"),
+        "{}",
+        told("hang api.gett")
+    );
     assert!(told("fail api.get overloded").contains("no reason \"overloded\"; did you mean \"overloaded\"?"));
     assert!(told("fail api.get 110%").contains("110%"));
     assert!(told("hang apy").contains("apy"));
@@ -154,7 +158,8 @@ fn served(more: &Value) -> Vec<f64> {
         file["metrics"][format!("o{order}")] = json!({"sum": "served.first", "where": format!("$order == {order}")});
     }
     let run = ran(&file, &[]);
-    let mut orders: Vec<(f64, f64)> = (1..=6).map(|order| (metric(&run, &format!("o{order}")), f64::from(order))).collect();
+    let mut orders: Vec<(f64, f64)> =
+        (1..=6).map(|order| (metric(&run, &format!("o{order}")), f64::from(order))).collect();
     orders.sort_by(|a, b| a.0.total_cmp(&b.0));
     orders.into_iter().map(|(_, order)| order).collect()
 }
@@ -225,11 +230,20 @@ fn retries_multiply_through_five_layers_and_budgets_add_a_share() {
 #[test]
 fn the_outage_does_not_end_with_four_tries_and_does_with_any_of_the_remedies() {
     let scenario = written(&example("metastable.json"));
-    let remedies = [None, Some("budget-10"), Some("lifo"), Some("bound-200"), Some("no-retry"), Some("bound-2000"), Some("drop-expired")];
+    let remedies = [
+        None,
+        Some("budget-10"),
+        Some("lifo"),
+        Some("bound-200"),
+        Some("no-retry"),
+        Some("bound-2000"),
+        Some("drop-expired"),
+    ];
     let after = over_seeds(remedies.len() as u64, |Seed(place)| {
         let model = remedied(&scenario, remedies[place as usize]);
         let run = model.run(Seed(1), Stop::AtEnd);
-        let conserved = run.requests.total == run.requests.ok + run.requests.error + run.requests.unknown + run.requests.unanswered;
+        let conserved =
+            run.requests.total == run.requests.ok + run.requests.error + run.requests.unknown + run.requests.unanswered;
         assert!(conserved, "{:?}", run.requests);
         (metric(&run, "goodput_after"), run.outcome.verdict)
     });

@@ -116,6 +116,8 @@ pub enum Event<M> {
 
 /// Why the disk did not do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Error)]
+// As wide as the other words of an event that waits in the queue.
+#[repr(u32)]
 pub enum DiskError {
     /// The data may or may not be durable.
     #[error("the disk failed to make the data durable")]
@@ -126,7 +128,9 @@ pub enum DiskError {
 }
 
 /// What an actor asks for; performed in order once the handling is over.
+// Its words are of one size, so that one is read back as it was written.
 #[derive(Clone, Debug)]
+#[repr(u32)]
 pub enum Effect<M> {
     /// Put an envelope on the link.
     Send {

@@ -28,20 +28,29 @@ impl Clock {
     /// What the wall clock shows, as a distance from the start of the run.
     #[inline]
     pub fn wall(self, now: Instant) -> Instant {
-        self.monotonic(now).shifted(self.offset_nanos)
+        self.wall_at(self.monotonic(now))
+    }
+
+    /// What the wall clock shows when the monotonic one shows this.
+    #[inline]
+    pub(crate) fn wall_at(self, monotonic: Instant) -> Instant {
+        if self.offset_nanos == 0 { monotonic } else { monotonic.shifted(self.offset_nanos) }
     }
 
     /// The true length of what this clock measures as `length`; never shorter than that.
     #[inline]
     pub fn true_length(self, length: Duration) -> Duration {
-        if self.drift_ppb == 0 {
-            return length;
-        }
+        if self.drift_ppb == 0 { length } else { self.stretched(length) }
+    }
+
+    #[cold]
+    fn stretched(self, length: Duration) -> Duration {
         let speed = (1_000_000_000 + i64::from(self.drift_ppb)).max(1) as u128;
         let scaled = (u128::from(length.nanos()) * 1_000_000_000).div_ceil(speed);
         Duration::from_nanos(u64::try_from(scaled).unwrap_or(u64::MAX))
     }
 
+    #[cold]
     fn gained(self, nanos: u64) -> i64 {
         let gained = i128::from(nanos) * i128::from(self.drift_ppb) / 1_000_000_000;
         gained.clamp(i64::MIN.into(), i64::MAX.into()) as i64

@@ -27,7 +27,9 @@ pub struct Context<'a, M: Message> {
     pub(crate) life: u32,
     pub(crate) now: Instant,
     pub(crate) wall: Instant,
-    pub(crate) strain: Strain,
+    pub(crate) strain: &'a mut Strain,
+    /// Whether the handler looked at its wall clock.
+    pub(crate) looked: Cell<bool>,
     pub(crate) cause: Cause,
     pub(crate) names: &'a Names,
     pub(crate) up: &'a [bool],
@@ -48,11 +50,15 @@ pub(crate) struct Fallen;
 pub(crate) struct Sites<'a> {
     pub(crate) pests: &'a [Pest],
     pub(crate) denials: &'a [Denial],
+    /// What has its picks be extreme.
+    pub(crate) skews: &'a [(u32, End, Ratio)],
     /// The faults that have this node deny service now.
     pub(crate) denied_by: &'a [u32],
     /// Whether a fault of the schedule holds now, by its place.
     pub(crate) holding: &'a dyn Fn(u32) -> bool,
     pub(crate) seed_key: u64,
+    /// The faults that had a place do what is rare, a request be denied, or a pick be extreme.
+    pub(crate) struck: &'a mut Vec<u32>,
 }
 
 /// What becomes of something that is asked of a node, as the faults `hang` and `fail` have it.
@@ -100,17 +106,11 @@ const FAIL: Purpose = Purpose::new("fail");
 #[derive(Clone, Debug)]
 pub(crate) struct Strain {
     pub(crate) factor: Factor,
-    /// How many pieces of work began.
-    pub(crate) works: u32,
-    /// Whether it looked at its wall clock.
-    pub(crate) looked: Cell<bool>,
-    /// How many times as often it asks, and how often that was looked at.
+    /// Whether a piece of work began.
+    pub(crate) worked: bool,
+    /// How many times as often it asks, and whether that was looked at.
     pub(crate) rush: Factor,
-    pub(crate) rushes: u32,
-    /// What has its picks be extreme.
-    pub(crate) skews: Vec<(u32, End, Ratio)>,
-    /// The faults that had a place do what is rare, or a pick be extreme.
-    pub(crate) struck: Vec<u32>,
+    pub(crate) rushed: bool,
 }
 
 /// The wall clock of a node, while it handles one event.
@@ -128,10 +128,15 @@ impl WallClock<'_> {
     }
 }
 
+impl Default for Strain {
+    fn default() -> Self {
+        Strain::new(Factor::ONE, Factor::ONE)
+    }
+}
+
 impl Strain {
     pub(crate) const fn new(factor: Factor, rush: Factor) -> Self {
-        let looked = Cell::new(false);
-        Strain { factor, works: 0, looked, rush, rushes: 0, skews: Vec::new(), struck: Vec::new() }
+        Strain { factor, worked: false, rush, rushed: false }
     }
 }
 
@@ -158,7 +163,7 @@ impl<'a, M: Message> Context<'a, M> {
 
     /// The node's wall clock, for whoever may not need it: a fault that makes it wrong counts who looks.
     pub fn wall_clock(&self) -> WallClock<'_> {
-        WallClock { shows: self.wall, looked: &self.strain.looked }
+        WallClock { shows: self.wall, looked: &self.looked }
     }
 
     /// The names of nodes, kinds and classes.
@@ -207,13 +212,13 @@ impl<'a, M: Message> Context<'a, M> {
     /// How many times as long work takes that begins here now; for work whose length comes from elsewhere than
     /// [`work`](Self::work).
     pub fn slowness(&mut self) -> Factor {
-        self.strain.works += 1;
+        self.strain.worked = true;
         self.strain.factor
     }
 
     /// How many times as often a workload asks from here on, as a `rush` fault has it.
     pub fn rush(&mut self) -> Factor {
-        self.strain.rushes += 1;
+        self.strain.rushed = true;
         self.strain.rush
     }
 
@@ -232,8 +237,8 @@ impl<'a, M: Message> Context<'a, M> {
         let (fires, fault) = most.map_or((Ratio::ZERO, None), |pest| (pest.fires, Some(pest.fault)));
         // Asked whether or not it can fire, so that a line of a case may answer, and means the same passage under any schedule.
         let yes = self.dice.chance(self.node, self.cause.then(key), BUGGIFY, fires);
-        if yes {
-            self.strain.struck.extend(fault);
+        if yes && let Some(sites) = &mut self.sites {
+            sites.struck.extend(fault);
         }
         yes
     }
@@ -241,23 +246,24 @@ impl<'a, M: Message> Context<'a, M> {
     /// What to do with a request for `place` that is accepted now: an endpoint, an operation. Counts for the fault that is in its
     /// way.
     pub fn service(&mut self, place: &str) -> Service {
-        let Some(sites) = self.sites.as_ref().filter(|sites| !sites.denied_by.is_empty()) else {
+        let Some(sites) = self.sites.as_mut().filter(|sites| !sites.denied_by.is_empty()) else {
             return Service::Served;
         };
+        let (denials, denied_by) = (sites.denials, sites.denied_by);
         let is_about = |denial: &&Denial| {
             let named = denial.place.as_ref().is_none_or(|wanted| wanted.as_str() == place);
-            named && sites.denied_by.contains(&denial.fault)
+            named && denied_by.contains(&denial.fault)
         };
-        let about: Vec<&Denial> = sites.denials.iter().filter(is_about).collect();
+        let about: Vec<&Denial> = denials.iter().filter(is_about).collect();
         if let Some(hang) = about.iter().find(|denial| denial.fails.is_none()) {
-            self.strain.struck.push(hang.fault);
+            sites.struck.push(hang.fault);
             return Service::Hangs;
         }
         for Denial { fault, key, fails, .. } in about {
             let Some((reason, ratio)) = fails else { continue };
             // What always fails asks no dice, so that a calm run fails as well.
             if *ratio == Ratio::ONE || self.dice.chance(self.node, self.cause.then(*key), FAIL, *ratio) {
-                self.strain.struck.push(*fault);
+                sites.struck.push(*fault);
                 return Service::Fails(reason.clone());
             }
         }
@@ -278,8 +284,11 @@ impl<'a, M: Message> Context<'a, M> {
     /// A whole number by its odds, drawn for this purpose and cause: which key is asked for, how much comes at once. A `skew` fault
     /// has it be an extreme one.
     pub fn number(&mut self, purpose: Purpose, odds: &Odds) -> u64 {
-        let (number, fault) = self.dice.number(self.node, self.cause, purpose, odds, &self.strain.skews);
-        self.strain.struck.extend(fault);
+        let skews = self.sites.as_ref().map_or(&[][..], |sites| sites.skews);
+        let (number, fault) = self.dice.number(self.node, self.cause, purpose, odds, skews);
+        if let Some(sites) = &mut self.sites {
+            sites.struck.extend(fault);
+        }
         number
     }
 
@@ -301,7 +310,7 @@ impl<'a, M: Message> Context<'a, M> {
     ///
     /// # Panics
     /// When there is no such node; like every panic of an actor, a finding.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, to: NodeId, msg: M) {
         let kind = msg.kind();
         let key = self.kind_keys.get(kind.0 as usize).copied().unwrap_or(u64::from(kind.0));

@@ -98,23 +98,55 @@ pub(crate) enum Addressee {
 #[derive(Debug)]
 pub(crate) struct Dice {
     rest: Rest,
-    /// By node: which dice are its own.
-    groups: Arc<[Group]>,
-    /// By group: a hash of its name, which enters lineages, and its key under the seed, which enters answers.
-    names: Arc<[u64]>,
-    keys: Arc<[u64]>,
+    /// By node.
+    faces: Arc<[Face]>,
     ordinals: Ordinals,
     rulings: Option<Box<Rulings>>,
     pub(crate) record: Option<Vec<Draw>>,
+}
+
+/// Which dice are a node's own.
+#[derive(Clone, Copy, Debug)]
+struct Face {
+    group: Group,
+    /// A hash of the name of its group, which enters lineages.
+    name: u64,
+    /// The key of its group under the seed, which enters answers.
+    key: u64,
+}
+
+/// What answers the questions about one envelope on its link.
+#[derive(Clone, Copy)]
+pub(crate) struct Way {
+    rest: Rest,
+    lineage: u64,
+    key: u64,
+}
+
+impl Way {
+    /// Where every number is one half.
+    pub(crate) const CALM: Way = Way { rest: Rest::Calm, lineage: 0, key: 0 };
+
+    /// The same of an envelope that differs in lineage.
+    pub(crate) fn then(self, step: u64) -> Way {
+        Way { lineage: mix(self.lineage, step), ..self }
+    }
+
+    /// 64 bits: the same for every strength of the same fault.
+    #[inline]
+    pub(crate) fn bits(self, purpose: Purpose, fault: u64) -> u64 {
+        match self.rest {
+            Rest::Calm => CALM,
+            Rest::Seed => mix(self.lineage, self.key ^ purpose.key() ^ fault),
+        }
+    }
 }
 
 impl Clone for Dice {
     fn clone(&self) -> Self {
         Dice {
             rest: self.rest,
-            groups: self.groups.clone(),
-            names: self.names.clone(),
-            keys: self.keys.clone(),
+            faces: self.faces.clone(),
             ordinals: Ordinals::default(),
             rulings: self.rulings.clone(),
             record: self.record.clone(),
@@ -135,20 +167,27 @@ impl Dice {
     pub(crate) fn new(
         seed: Seed,
         rest: Rest,
-        groups: Arc<[Group]>,
+        groups: &[Group],
         names: &[String],
         rulings: &[(Addressee, Ruling)],
     ) -> Self {
-        let hashes: Arc<[u64]> = names.iter().map(|name| name_hash(name)).collect();
-        let keys = hashes.iter().map(|hash| seed.key(*hash)).collect();
+        let of_group = |name: &String| (name_hash(name), seed.key(name_hash(name)));
+        let known: Vec<(u64, u64)> = names.iter().map(of_group).collect();
+        let face = |group: &Group| {
+            let (name, key) = known[group.0 as usize];
+            Face { group: *group, name, key }
+        };
+        let faces = groups.iter().map(face).collect();
         let rulings = (!rulings.is_empty()).then(|| Box::new(Rulings::new(rulings)));
-        Dice { rest, groups, names: hashes, keys, ordinals: Ordinals::default(), rulings, record: None }
+        Dice { rest, faces, ordinals: Ordinals::default(), rulings, record: None }
     }
 
     /// From now on every answer comes from this seed, and no line of the case applies any more; those that did are remembered.
     pub(crate) fn reseed(&mut self, seed: Seed) {
         self.rest = Rest::Seed;
-        self.keys = self.names.iter().map(|hash| seed.key(*hash)).collect();
+        let mut keys = BTreeMap::new();
+        let mut key = |name: u64| *keys.entry(name).or_insert_with(|| seed.key(name));
+        self.faces = self.faces.iter().map(|face| Face { key: key(face.name), ..*face }).collect();
         if let Some(rulings) = &mut self.rulings {
             rulings.sends.clear();
             rulings.draws.clear();
@@ -179,14 +218,14 @@ impl Dice {
     }
 
     #[inline]
-    fn group(&self, node: NodeId) -> Group {
-        match self.groups.get(node.0 as usize) {
-            Some(group) => *group,
-            None => nobody(node, self.groups.len()),
+    fn face(&self, node: NodeId) -> &Face {
+        match self.faces.get(node.0 as usize) {
+            Some(face) => face,
+            None => nobody(node, self.faces.len()),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn numbered(&mut self, base: u64) -> u64 {
         match self.ordinals.next(base) {
             0 => base,
@@ -195,10 +234,9 @@ impl Dice {
     }
 
     /// The cause of an envelope: its parent's, mixed with who, to whom, what, and the how-manieth of those.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn envelope(&mut self, parent: Cause, from: NodeId, to: NodeId, kind_key: u64) -> Cause {
-        let (from, to) = (self.group(from), self.group(to));
-        let key = letter_key(self.names[from.0 as usize], self.names[to.0 as usize], kind_key);
+        let key = letter_key(self.face(from).name, self.face(to).name, kind_key);
         let base = mix(parent.lineage, key);
         Cause { lineage: self.numbered(base), operation: parent.operation }
     }
@@ -207,20 +245,25 @@ impl Dice {
     /// stay out: a free one of a list depends on what else is under way.
     #[inline]
     pub(crate) fn later(&mut self, parent: Cause, node: NodeId, what: u64) -> Cause {
-        let base = mix(parent.lineage, self.names[self.group(node).0 as usize] ^ what);
+        let base = mix(parent.lineage, self.face(node).name ^ what);
         Cause { lineage: self.numbered(base), operation: parent.operation }
     }
 
     /// 64 bits about one envelope on its link: the same for every strength of the same fault.
     #[inline]
     pub(crate) fn about_envelope(&self, from: NodeId, to: NodeId, cause: Cause, purpose: Purpose, fault: u64) -> u64 {
-        match self.rest {
-            Rest::Calm => CALM,
-            Rest::Seed => {
-                let key = self.keys[self.group(from).0 as usize] ^ self.keys[self.group(to).0 as usize].rotate_left(32);
-                mix(cause.lineage, key ^ purpose.key() ^ fault)
-            }
-        }
+        self.way(from, to, cause).bits(purpose, fault)
+    }
+
+    /// What answers the questions about one envelope on its link.
+    #[inline]
+    pub(crate) fn way(&self, from: NodeId, to: NodeId, cause: Cause) -> Way {
+        Way { rest: self.rest, lineage: cause.lineage, key: self.link_key(from, to) }
+    }
+
+    #[inline]
+    fn link_key(&self, from: NodeId, to: NodeId) -> u64 {
+        self.face(from).key ^ self.face(to).key.rotate_left(32)
     }
 
     /// 64 bits about how a link stands, whoever sends on it.
@@ -228,8 +271,7 @@ impl Dice {
         if self.is_calm() {
             return CALM;
         }
-        let key = self.keys[self.group(from).0 as usize] ^ self.keys[self.group(to).0 as usize].rotate_left(32);
-        mix(lineage, key ^ purpose.key())
+        mix(lineage, self.link_key(from, to) ^ purpose.key())
     }
 
     /// Whether every number drawn is one half.
@@ -257,12 +299,13 @@ impl Dice {
     /// What the case says of this envelope, which is counted.
     #[inline]
     pub(crate) fn rule_envelope(&mut self, from: NodeId, to: NodeId, kind: Kind, of: Operation) -> Option<Ruling> {
-        let (from, to) = (self.group(from), self.group(to));
+        let (from, to) = (self.face(from).group, self.face(to).group);
         self.rulings.as_mut()?.send((from, to, kind, of)).cloned()
     }
 
+    #[inline]
     fn bits(&mut self, node: NodeId, cause: Cause, purpose: Purpose) -> (u32, u64) {
-        let base = mix(cause.lineage, purpose.key() ^ self.keys[self.group(node).0 as usize]);
+        let base = mix(cause.lineage, purpose.key() ^ self.face(node).key);
         let nth = self.ordinals.next(base);
         let bits = match (self.rest, nth) {
             (Rest::Calm, _) => CALM,
@@ -273,6 +316,7 @@ impl Dice {
     }
 
     /// What the case says to this question, if `fits` makes an answer of it: "yes" is none to "how long?".
+    #[inline]
     fn rule_draw<T>(
         &mut self,
         node: NodeId,
@@ -280,7 +324,8 @@ impl Dice {
         purpose: Purpose,
         fits: impl FnOnce(&Ruling) -> Option<T>,
     ) -> Option<T> {
-        let group = self.group(node);
+        self.rulings.as_ref()?;
+        let group = self.face(node).group;
         self.rulings.as_mut()?.draw((group, purpose.key(), cause.operation), fits)
     }
 

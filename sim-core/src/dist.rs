@@ -129,7 +129,16 @@ impl Dist {
     }
 
     /// The length at 64 uniformly random bits: the inverse of the distribution function.
+    #[inline]
     pub fn sample(&self, bits: u64) -> Duration {
+        match self {
+            Dist::Constant(length) => *length,
+            Dist::Uniform(low, high) => between(*low, *high, bits),
+            curved => curved.sample_curved(bits),
+        }
+    }
+
+    fn sample_curved(&self, bits: u64) -> Duration {
         match self {
             Dist::Constant(length) => *length,
             Dist::Uniform(low, high) => between(*low, *high, bits),
@@ -183,6 +192,7 @@ fn as_point(&(share, length): &(Ratio, Duration)) -> (f64, f64) {
 }
 
 /// The whole number of nanoseconds between two lengths that the bits stand for.
+#[inline]
 fn between(low: Duration, high: Duration, bits: u64) -> Duration {
     let width = u128::from(high.nanos().saturating_sub(low.nanos())) + 1;
     Duration::from_nanos(low.nanos() + ((u128::from(bits) * width) >> 64) as u64)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Bandwidth;
 use crate::burst::{Burst, Spell};
-use crate::dice::{Dice, Ruling};
+use crate::dice::{Dice, Ruling, Way};
 use crate::dist::Dist;
 use crate::fault::Full;
 use crate::id::{Kind, NodeId};
@@ -83,10 +83,10 @@ impl Link {
         self.answers || self.transport != Transport::Datagram
     }
 
-    /// Whether nothing but latency, loss and duplicates is to be asked about.
+    /// Whether nothing but latency, loss and duplicates is to be asked about, and nobody stands in line.
     #[inline]
-    fn is_plain(&self) -> bool {
-        self.corruption.is_zero() && self.transport == Transport::Datagram
+    pub(crate) fn is_plain(&self) -> bool {
+        self.corruption.is_zero() && self.bandwidth.is_none() && self.transport == Transport::Datagram
     }
 }
 
@@ -471,6 +471,13 @@ pub(crate) struct Passage {
     pub(crate) damage: Option<u64>,
 }
 
+impl From<Fate> for Passage {
+    #[inline]
+    fn from(fate: Fate) -> Self {
+        (fate, None).into()
+    }
+}
+
 impl From<(Fate, Option<u32>)> for Passage {
     #[inline]
     fn from((fate, fault): (Fate, Option<u32>)) -> Self {
@@ -497,7 +504,6 @@ impl Weather {
     }
 
     /// Decides what becomes of an envelope that is sent now, but for what depends on those sent before.
-    #[inline]
     pub(crate) fn fate(
         &mut self,
         of: Envelope,
@@ -507,7 +513,7 @@ impl Weather {
         ruling: Option<&Ruling>,
     ) -> Passage {
         if self.active.is_empty() && ruling.is_none() && link.is_plain() {
-            return (peaceful_fate(of, link, dice), None).into();
+            return (peaceful_fate(link, dice.way(of.from, of.to, of.cause)), None).into();
         }
         let asked = Asked { of, link, faults, dice };
         match link.transport {
@@ -698,7 +704,7 @@ impl Weather {
 
     fn delayed(&mut self, asked: Asked<'_>, blame: &mut Option<u32>) -> Duration {
         let Asked { of, link, faults, dice } = asked;
-        let mut total = latency(link, of, dice);
+        let mut total = latency(link, dice.way(of.from, of.to, of.cause));
         for active in &self.active {
             if let Some(Disturbance::Delay { reach, share, by, jitter, per }) = disturbance(faults, active)
                 && reach.touches(of.from, of.to, of.kind)
@@ -782,25 +788,23 @@ fn disturbance<'f>(faults: &'f [Option<Disturbance>], active: &Active) -> Option
 }
 
 /// What a link does by itself, with the dice that it also casts under faults.
-#[inline]
-fn peaceful_fate(of: Envelope, link: &Link, dice: &Dice) -> Fate {
-    let hit = |ratio: Ratio, purpose| {
-        !ratio.is_zero() && ratio.hit(dice.about_envelope(of.from, of.to, of.cause, purpose, 0))
-    };
+#[inline(always)]
+pub(crate) fn peaceful_fate(link: &Link, way: Way) -> Fate {
+    let hit = |ratio: Ratio, purpose| !ratio.is_zero() && ratio.hit(way.bits(purpose, 0));
     if hit(link.loss, LOSS) {
         return Fate::Lost;
     }
-    let first = latency(link, of, dice);
+    let first = latency(link, way);
     if hit(link.duplicate, DUPLICATE) {
-        return Fate::ArrivesTwice(first, latency(link, Envelope { cause: of.cause.then(COPY), ..of }, dice));
+        return Fate::ArrivesTwice(first, latency(link, way.then(COPY)));
     }
     Fate::Arrives(first)
 }
 
-#[inline]
-fn latency(link: &Link, of: Envelope, dice: &Dice) -> Duration {
+#[inline(always)]
+fn latency(link: &Link, way: Way) -> Duration {
     match &link.latency {
         Dist::Constant(length) => *length,
-        dist => dist.sample(dice.about_envelope(of.from, of.to, of.cause, LATENCY, 0)),
+        dist => dist.sample(way.bits(LATENCY, 0)),
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! A hierarchical timing wheel with 64 slots a level on integer nanoseconds, after Varghese and Lauck (SOSP 1987): two things
 //! at one instant always meet in one slot, and slots are first-in-first-out lists, so ties need no sequence number.
-//! The tests hold it against a sorted list.
+//! The tests hold it against a sorted list and a packed heap.
 
 use crate::time::Instant;
 
 const LEVELS: usize = 11;
 const SLOTS: usize = 64;
+/// No entry: there are never so many.
 const NIL: u32 = u32::MAX;
 
 /// A queue of `T`s by instant. Nothing may be put in before the instant last taken out.
@@ -65,32 +66,43 @@ impl<T: Copy> Queue<T> {
     }
 
     /// Puts one in; an instant that is already over counts as now.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, at: Instant, item: T) {
         let at = at.nanos().max(self.now);
         let entry = Entry { at, next: NIL, item };
-        let index = if self.free == NIL {
-            self.entries.push(entry);
-            (self.entries.len() - 1) as u32
-        } else {
-            let index = self.free;
-            self.free = self.entries[index as usize].next;
-            self.entries[index as usize] = entry;
-            index
+        let index = match self.entries.get_mut(self.free as usize) {
+            Some(place) => {
+                let next = std::mem::replace(place, entry).next;
+                std::mem::replace(&mut self.free, next)
+            }
+            None => self.extend(entry),
         };
         self.link(index, at);
         self.len += 1;
     }
 
+    /// Puts one into a place of its own.
+    #[cold]
+    fn extend(&mut self, entry: Entry<T>) -> u32 {
+        self.entries.push(entry);
+        (self.entries.len() - 1) as u32
+    }
+
     /// Takes out the first one that is due before `limit`, if there is one.
     #[inline]
     pub fn pop_before(&mut self, limit: Instant) -> Option<(Instant, T)> {
+        self.take_before(limit).map(|(at, item)| (at, *item))
+    }
+
+    /// The same where it lies: what reads only some of it need not copy the rest.
+    #[inline]
+    pub(crate) fn take_before(&mut self, limit: Instant) -> Option<(Instant, &T)> {
         let limit = limit.nanos();
         while self.levels != 0 {
             let level = self.levels.trailing_zeros() as usize;
             let slot = self.occupied[level].trailing_zeros() as usize;
             let head = self.slots[level][slot].head;
-            let Entry { at, next, item } = self.entries[head as usize];
+            let Entry { at, next, .. } = self.entries[head as usize];
             if level == 0 || next == NIL {
                 if at >= limit {
                     return None;
@@ -100,10 +112,11 @@ impl<T: Copy> Queue<T> {
                     self.vacate(level, slot);
                 }
                 self.now = at;
-                self.entries[head as usize].next = self.free;
-                self.free = head;
                 self.len -= 1;
-                return Some((Instant::from_nanos(at), item));
+                let free = std::mem::replace(&mut self.free, head);
+                let entry = &mut self.entries[head as usize];
+                entry.next = free;
+                return Some((Instant::from_nanos(at), &entry.item));
             }
             let start = at >> (6 * level) << (6 * level);
             if start >= limit {
@@ -135,13 +148,15 @@ impl<T: Copy> Queue<T> {
     /// Moves a list of one slot to the finer slots that it now belongs to, in its order.
     fn spread(&mut self, mut index: u32) {
         while index != NIL {
-            let Entry { at, next, .. } = self.entries[index as usize];
+            let entry = &mut self.entries[index as usize];
+            let (at, next) = (entry.at, std::mem::replace(&mut entry.next, NIL));
             self.link(index, at);
             index = next;
         }
     }
 
-    #[inline]
+    /// Puts an entry that leads nowhere at the end of its slot's list.
+    #[inline(always)]
     fn link(&mut self, index: u32, at: u64) {
         let level = ((63 - ((at ^ self.now) | 1).leading_zeros()) / 6) as usize;
         let slot = ((at >> (6 * level)) & 63) as usize;
@@ -154,7 +169,6 @@ impl<T: Copy> Queue<T> {
             self.entries[place.tail as usize].next = index;
         }
         place.tail = index;
-        self.entries[index as usize].next = NIL;
     }
 
     #[inline]
@@ -176,7 +190,8 @@ impl<T: Copy> Default for Queue<T> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::cmp::Reverse;
+    use std::collections::{BTreeMap, BinaryHeap};
 
     /// The same queue, plainly: what stands first by instant and by number of arrival.
     #[derive(Default)]
@@ -225,6 +240,80 @@ mod tests {
                 prop_assert_eq!(Some((at.nanos(), item)), plain.pop_before(u64::MAX));
             }
             prop_assert!(plain.pending.keys().all(|(at, _)| *at == u64::MAX));
+        }
+    }
+
+    /// A binary heap of instant, arrival and timer in one number: what one writes by hand, and orders ties by a count.
+    #[derive(Default)]
+    struct Packed {
+        heap: BinaryHeap<Reverse<u128>>,
+        arrivals: u128,
+    }
+
+    impl Packed {
+        fn push(&mut self, at: u64, item: u16) {
+            self.heap.push(Reverse(u128::from(at) << 64 | self.arrivals << 16 | u128::from(item)));
+            self.arrivals += 1;
+        }
+        fn pop(&mut self) -> Option<(u64, u16)> {
+            self.heap.pop().map(|Reverse(packed)| ((packed >> 64) as u64, packed as u16))
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Ask {
+        Set(usize, u64),
+        Cancel(usize),
+        Pop,
+    }
+
+    fn ask() -> impl Strategy<Value = Ask> {
+        let few = prop_oneof![Just(0), Just(7), 0..3u64, distance()];
+        prop_oneof![
+            3 => (0..6usize, few).prop_map(|(timer, after)| Ask::Set(timer, after)),
+            1 => (0..6usize).prop_map(Ask::Cancel),
+            2 => Just(Ask::Pop),
+        ]
+    }
+
+    proptest! {
+        /// Timers are cancelled by generation: what is stale is skipped as it comes out, on both sides alike.
+        #[test]
+        fn the_wheel_is_a_packed_heap_with_ties_and_cancelled_timers(asks in prop::collection::vec(ask(), 0..600)) {
+            let (mut wheel, mut heap, mut now) = (Queue::new(), Packed::default(), 0u64);
+            let mut set: Vec<(usize, bool)> = Vec::new();
+            let mut last = [None::<usize>; 6];
+            let mut fired = 0;
+            for ask in asks.into_iter().chain(std::iter::repeat_n(Ask::Pop, 600)) {
+                match ask {
+                    Ask::Set(timer, after) => {
+                        let at = now.saturating_add(after).min(u64::MAX - 1);
+                        if let Some(before) = last[timer].replace(set.len()) {
+                            set[before].1 = false;
+                        }
+                        wheel.push(Instant::from_nanos(at), set.len() as u16);
+                        heap.push(at, set.len() as u16);
+                        set.push((timer, true));
+                    }
+                    Ask::Cancel(timer) => {
+                        if let Some(before) = last[timer].take() {
+                            set[before].1 = false;
+                        }
+                    }
+                    Ask::Pop => loop {
+                        let of_wheel = wheel.pop_before(Instant::NEVER).map(|(at, item)| (at.nanos(), item));
+                        prop_assert_eq!(of_wheel, heap.pop());
+                        let Some((at, item)) = of_wheel else { break };
+                        now = at;
+                        let (timer, is_live) = std::mem::replace(&mut set[item as usize], (6, false));
+                        if is_live {
+                            (last[timer], fired) = (None, fired + 1);
+                            break;
+                        }
+                    },
+                }
+            }
+            prop_assert!(wheel.is_empty() && fired <= set.len());
         }
     }
 

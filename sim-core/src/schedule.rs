@@ -359,6 +359,13 @@ impl Cursor {
     /// What the handling that is over has tripped strikes next, before all else of this instant.
     #[inline]
     pub(crate) fn strike(&mut self, plan: &Plan, now: Instant) {
+        if self.wires.is_some() {
+            self.strike_tripped(plan, now);
+        }
+    }
+
+    #[cold]
+    fn strike_tripped(&mut self, plan: &Plan, now: Instant) {
         let Some(wires) = &mut self.wires else { return };
         for tripped in wires.take_tripped() {
             self.turns[tripped.index as usize].tripped = Some(tripped);

@@ -165,14 +165,53 @@ impl Purpose {
 /// Counts the how-manieth of each thing within one handling; starting anew costs nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Ordinals {
+    /// The first few things, and how often each was asked for: most handlings ask for no more.
+    few: [(u64, u32); FEW],
+    used: usize,
+    many: Table,
+}
+
+const FEW: usize = 8;
+
+impl Ordinals {
+    /// Forgets everything counted so far.
+    #[inline]
+    pub(crate) fn restart(&mut self) {
+        if self.used == FEW {
+            self.many.restart();
+        }
+        self.used = 0;
+    }
+
+    /// How often `thing` was asked for before, since the last restart.
+    #[inline(always)]
+    pub(crate) fn next(&mut self, thing: u64) -> u32 {
+        if let Some((_, count)) = self.few.iter_mut().take(self.used).find(|(known, _)| *known == thing) {
+            *count += 1;
+            return *count - 1;
+        }
+        match self.few.get_mut(self.used) {
+            None => self.many.next(thing),
+            Some(place) => {
+                *place = (thing, 1);
+                self.used += 1;
+                0
+            }
+        }
+    }
+}
+
+/// Counts any number of things, in a table with open addressing.
+#[derive(Debug, Default)]
+struct Table {
     slots: Vec<(u64, u32, u32)>,
     generation: u32,
     filled: usize,
 }
 
-impl Ordinals {
-    /// Forgets everything counted so far.
-    pub(crate) fn restart(&mut self) {
+impl Table {
+    #[cold]
+    fn restart(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.filled = 0;
         if self.generation == 0 {
@@ -181,9 +220,8 @@ impl Ordinals {
         }
     }
 
-    /// How often `thing` was asked for before, since the last restart.
-    #[inline]
-    pub(crate) fn next(&mut self, thing: u64) -> u32 {
+    #[cold]
+    fn next(&mut self, thing: u64) -> u32 {
         if self.filled * 2 >= self.slots.len() {
             self.grow();
         }

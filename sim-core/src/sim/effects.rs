@@ -6,22 +6,26 @@ use std::sync::Arc;
 use super::road::Turn;
 use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Keeps, Pending, Place, Sim, UNSET, What};
 use crate::actor::{Effect, Message};
-use crate::dice::Ruling;
+use crate::dice::{Ruling, Way};
 use crate::digest::Fold;
 use crate::disk::{Disk, Put};
 use crate::fault::DiskIll;
 use crate::id::{NodeId, Sync, Timer};
-use crate::network::{COPY, Envelope, Fate, Passage, Voice};
+use crate::network::{COPY, Disturbance, Envelope, Fate, Link, Passage, Voice, peaceful_fate};
 use crate::plight::Plight;
 use crate::road::Transport;
 use crate::seed::{Cause, Purpose, name_hash};
 use crate::time::{Duration, Instant};
 use crate::tripwire::Point;
 
+/// The envelopes under way that come of one that is sent, each with how long it takes from now.
+type Parts = [Option<(Pending, Duration)>; 2];
+
 impl<M: Message> Sim<M> {
+    #[inline]
     pub(super) fn perform(&mut self, node: NodeId, effect: Effect<M>) {
         match effect {
-            Effect::Send { to, msg, cause } => self.send(node, to, msg, cause, Form::Message),
+            Effect::Send { to, msg, cause } => self.dispatch(node, to, msg, cause, Form::Message),
             Effect::Set { timer, after, cause } => self.set(node, timer, after, cause),
             Effect::Cancel { timer } => {
                 self.fold(0xC0_0000_0000 | u64::from(timer.0));
@@ -52,7 +56,7 @@ impl<M: Message> Sim<M> {
 
     fn write(&mut self, node: NodeId, put: Put, file: Arc<str>, record: Arc<[u8]>) {
         self.fold_record(&file, &record);
-        let disk = &mut self.nodes[node.0 as usize].disk;
+        let disk = &mut self.disks[node.0 as usize];
         let harm = match self.plights.get_mut(node.0 as usize) {
             Some(Some(plight)) => harm(plight, disk, put, &file, &record),
             Some(None) | None => None,
@@ -85,27 +89,55 @@ impl<M: Message> Sim<M> {
         }
     }
 
-    pub(super) fn send(&mut self, from: NodeId, to: NodeId, mut msg: M, cause: Cause, form: Form) {
-        let ground = &*self.ground;
+    /// Sends what a machine says by itself.
+    pub(super) fn send(&mut self, from: NodeId, to: NodeId, msg: M, cause: Cause, form: Form) {
+        self.dispatch(from, to, msg, cause, form);
+    }
+
+    #[inline(always)]
+    fn dispatch(&mut self, from: NodeId, to: NodeId, msg: M, cause: Cause, form: Form) {
         debug_assert!((to.0 as usize) < self.nodes.len(), "the context refuses nodes that are not there");
-        let kind = msg.kind();
         let mut fold = Fold::from(self.digest);
         fold.word(u64::from(to.0) << 8 | form as u64);
         msg.hash(&mut fold);
+        let voice = if form == Form::Message { Voice::Actor } else { Voice::Machine };
+        let of = Envelope { from, to, kind: msg.kind(), cause, at: self.now, voice };
+        let link = self.ground.system.links.get(from, to);
+        if !self.weather.active.is_empty() || self.dice.has_rulings() || !link.is_plain() {
+            return self.dispatch_in_trouble(of, msg, form, fold);
+        }
+        let fate = peaceful_fate(link, self.dice.way(from, to, cause));
+        if self.log.is_some() {
+            let calm = peaceful_fate(link, Way::CALM);
+            self.log_sent(of, &msg, form, fate.into(), calm);
+        }
+        match fate {
+            Fate::Arrives(after) => {
+                fold.word(after.nanos());
+                self.digest = fold.digest();
+                let pending = self.post(of, msg, form);
+                self.queue.push(self.now + after, pending);
+            }
+            fate => _ = self.depart(of, msg, form, fate, fold),
+        }
+    }
+
+    /// Sends an envelope about whose fate a fault, a line of the case or what was sent before may have a word.
+    #[inline(never)]
+    fn dispatch_in_trouble(&mut self, of: Envelope, mut msg: M, form: Form, mut fold: Fold) {
+        let ground = self.ground.clone();
+        let link = ground.system.links.get(of.from, of.to);
+        let disturbances = &ground.plan.disturbances;
         let ruling = if self.dice.has_rulings() && form == Form::Message {
-            self.dice.rule_envelope(from, to, kind, cause.operation)
+            self.dice.rule_envelope(of.from, of.to, of.kind, of.cause.operation)
         } else {
             None
         };
-        let link = ground.system.links.get(from, to);
-        let voice = if form == Form::Message { Voice::Actor } else { Voice::Machine };
-        let envelope = Envelope { from, to, kind, cause, at: self.now, voice };
-        let disturbances = &ground.plan.disturbances;
-        let mut passage = self.weather.fate(envelope, link, disturbances, &self.dice, ruling.as_ref());
+        let mut passage = self.weather.fate(of, link, disturbances, &self.dice, ruling.as_ref());
         let limit = match ruling {
             // Its time on the way is said as a whole.
             Some(Ruling::Late(_)) => None,
-            _ => self.weather.limit(envelope, link, disturbances),
+            _ => self.weather.limit(of, link, disturbances),
         };
         if let Some(bits) = passage.damage {
             if msg.corrupt(bits) {
@@ -116,18 +148,11 @@ impl<M: Message> Sim<M> {
             }
         }
         let is_stream = link.transport != Transport::Datagram;
-        let calm = self.log.is_some().then(|| {
-            let (dice, mut weather) = (self.dice.calmed(), self.weather.clone());
-            let calm = weather.fate(envelope, link, disturbances, &dice, None).fate;
-            match calm {
-                Fate::Arrives(after) if is_stream => Fate::Arrives(after.max(self.held_back(from, to))),
-                calm => calm,
-            }
-        });
+        let calm = self.log.is_some().then(|| self.calm_fate(of, link, disturbances));
         let (mut wait, mut turn) = (Duration::ZERO, None);
         if let Some((limit, by)) = limit {
             let size = if msg.size() == 0 { link.size } else { msg.size() };
-            (passage, turn) = self.stand_in_line(envelope, passage, limit, size, &by);
+            (passage, turn) = self.stand_in_line(of, passage, limit, size, &by);
             wait = turn.map_or(wait, |turn: Turn| turn.done.since(self.now));
             passage.fate = match ruling {
                 Some(Ruling::Twice(second)) => passage.fate.later(wait).with_second(second),
@@ -135,30 +160,67 @@ impl<M: Message> Sim<M> {
             };
         }
         if is_stream {
-            passage.fate = self.in_order(envelope, passage.fate, form);
+            passage.fate = self.in_order(of, passage.fate, form);
         }
-        let Passage { fate, fault, damage } = passage;
-        if let (Some(log), Some(calm)) = (&mut self.log, calm) {
-            let (calm, altered) = (calm.later(wait), damage.is_some());
-            log.entries.push(Entry::Sent { from, to, kind, cause, fate, fault, calm, altered, form });
-            if log.messages == Keeps::Messages {
-                log.sent.push(msg.clone());
+        if let Some(calm) = calm {
+            self.log_sent(of, &msg, form, passage, calm.later(wait));
+        }
+        let parts = self.depart(of, msg, form, passage.fate, fold);
+        if let Some(turn) = turn {
+            self.stay_in_line((of.from, of.to), turn, parts);
+        }
+    }
+
+    /// What would become of an envelope under calm.
+    fn calm_fate(&self, of: Envelope, link: &Link, disturbances: &[Option<Disturbance>]) -> Fate {
+        let (dice, mut weather) = (self.dice.calmed(), self.weather.clone());
+        match weather.fate(of, link, disturbances, &dice, None).fate {
+            Fate::Arrives(after) if link.transport != Transport::Datagram => {
+                Fate::Arrives(after.max(self.held_back(of.from, of.to)))
             }
+            calm => calm,
         }
+    }
+
+    #[cold]
+    fn log_sent(&mut self, of: Envelope, msg: &M, form: Form, passage: Passage, calm: Fate) {
+        let Some(log) = &mut self.log else { return };
+        let Envelope { from, to, kind, cause, .. } = of;
+        let Passage { fate, fault, damage } = passage;
+        let altered = damage.is_some();
+        log.entries.push(Entry::Sent { from, to, kind, cause, fate, fault, calm, altered, form });
+        if log.messages == Keeps::Messages {
+            log.sent.push(msg.clone());
+        }
+    }
+
+    /// An envelope as what is pending once it is under way.
+    #[inline]
+    fn post(&mut self, of: Envelope, msg: M, form: Form) -> Pending {
+        let what = What::Letter { from: of.from, to: of.to, letter: self.letters.put(msg), form };
+        Pending { cause: of.cause, sent: self.number, what }
+    }
+
+    /// The same of the second of two copies.
+    fn post_copy(&mut self, of: Envelope, msg: M, form: Form) -> Pending {
+        self.post(Envelope { cause: of.cause.then(COPY), ..of }, msg, form)
+    }
+
+    /// Puts an envelope on its way, or on none, as its fate says; with how long from now each part of it takes.
+    #[inline(never)]
+    fn depart(&mut self, of: Envelope, msg: M, form: Form, fate: Fate, mut fold: Fold) -> Parts {
         let mut parts = [None; 2];
-        let pending = |letter| Pending { cause, sent: self.number, what: What::Letter { from, to, letter, form } };
         match fate {
             Fate::Arrives(after) => {
                 fold.word(after.nanos());
-                let pending = pending(self.letters.put(msg));
+                let pending = self.post(of, msg, form);
                 parts[0] = Some((pending, after));
                 self.queue.push(self.now + after, pending);
             }
             Fate::ArrivesTwice(first, second) => {
                 fold.word(first.nanos() ^ second.nanos().rotate_left(32) ^ 2);
-                let original = pending(self.letters.put(msg.clone()));
+                let (original, copy) = (self.post(of, msg.clone(), form), self.post_copy(of, msg, form));
                 self.queue.push(self.now + first, original);
-                let copy = Pending { cause: cause.then(COPY), ..pending(self.letters.put(msg)) };
                 self.queue.push(self.now + second, copy);
                 parts = [Some((original, first)), Some((copy, second))];
             }
@@ -169,31 +231,29 @@ impl<M: Message> Sim<M> {
             Fate::Refused => {
                 fold.word(u64::MAX - 4);
                 self.digest = fold.digest();
-                return self.refuse(from, to, msg, cause);
+                self.refuse(of.from, of.to, msg, of.cause);
+                return parts;
             }
             Fate::Reset(after) => {
                 fold.word(after.nanos() ^ u64::MAX >> 4);
-                let what = What::Letter { from: to, to: from, letter: self.letters.put(msg), form: Form::Reset };
-                let cause = cause.then(ANSWER);
-                self.queue.push(self.now + after, Pending { cause, sent: self.number, what });
+                let back = Envelope { from: of.to, to: of.from, cause: of.cause.then(ANSWER), ..of };
+                let pending = self.post(back, msg, Form::Reset);
+                self.queue.push(self.now + after, pending);
             }
             Fate::Held(after) => {
                 fold.word(after.nanos() ^ u64::MAX >> 2);
-                let pending = pending(self.letters.put(msg));
+                let pending = self.post(of, msg, form);
                 self.clogged.push(Clogged { pending, after, place: Place::AtSender });
             }
             Fate::HeldTwice(first, second) => {
                 fold.word(first.nanos() ^ second.nanos().rotate_left(32) ^ u64::MAX >> 3);
-                let original = pending(self.letters.put(msg.clone()));
-                let copy = Pending { cause: cause.then(COPY), ..pending(self.letters.put(msg)) };
+                let (original, copy) = (self.post(of, msg.clone(), form), self.post_copy(of, msg, form));
                 self.clogged.push(Clogged { pending: original, after: first, place: Place::AtSender });
                 self.clogged.push(Clogged { pending: copy, after: second, place: Place::AtSender });
             }
         }
         self.digest = fold.digest();
-        if let Some(turn) = turn {
-            self.stay_in_line((from, to), turn, parts);
-        }
+        parts
     }
 
     /// A stopped machine answers an envelope, if the link back brings answers.
@@ -205,7 +265,7 @@ impl<M: Message> Sim<M> {
 
     pub(super) fn set(&mut self, node: NodeId, timer: Timer, after: Duration, cause: Cause) {
         let true_length = match self.plights.get(node.0 as usize).and_then(Option::as_deref) {
-            None => self.system().nodes[node.0 as usize].clock.true_length(after),
+            None => self.nodes[node.0 as usize].clock.true_length(after),
             Some(plight) => {
                 let true_length = plight.clocks.true_length(after);
                 if true_length != after {
@@ -265,9 +325,9 @@ impl<M: Message> Sim<M> {
         }
         self.log_draws(node);
         self.fold(after.nanos());
-        let this = &mut self.nodes[node.0 as usize];
-        this.disk.begin_sync(number);
-        let what = What::Synced { node, life: this.life, sync, number, over: None };
+        let this = &self.nodes[node.0 as usize];
+        self.disks[node.0 as usize].begin_sync(number);
+        let what = What::Synced { node, number, life: this.life, sync };
         self.queue.push(self.now + after, Pending { cause, sent: self.number, what });
     }
 }

@@ -22,7 +22,7 @@ impl<M: Message> Sim<M> {
         self.count(if begins { 7 } else { 8 }, u64::from(fault));
         let what = if begins { Happening::FaultBegan { fault } } else { Happening::FaultEnded { fault } };
         let cause = tripped.map_or_else(|| Cause::root("fault", "step", self.number), |tripped| tripped.cause);
-        let step = self.stepped(None, what, cause, tripped.map_or(0, |tripped| tripped.by));
+        let step = self.stepped(what, cause, tripped.map_or(0, |tripped| tripped.by));
         if let Some(tripped) = tripped {
             self.log_entry(|| Entry::Tripped { nth: tripped.nth });
         }
@@ -111,14 +111,15 @@ impl<M: Message> Sim<M> {
         let this = &mut self.nodes[node.0 as usize];
         this.down += 1;
         this.dark += u32::from(blow == Blow::PowerLoss);
+        let disk = &mut self.disks[node.0 as usize];
         match blow {
             Blow::Ails(_) | Blow::Stop(_) | Blow::Recycle(_) | Blow::Crash | Blow::CrashSwapping => {}
-            Blow::CrashWiping => this.disk.wipe(),
+            Blow::CrashWiping => disk.wipe(),
             Blow::PowerLoss => {
                 let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
                 match plight.and_then(|plight| plight.ill_by(DiskIll::TornWrite)) {
-                    None => _ = this.disk.lose_power(),
-                    Some(torn) => self.weather.touched[torn as usize] += u64::from(this.disk.tear(harm.bits)),
+                    None => _ = disk.lose_power(),
+                    Some(torn) => self.weather.touched[torn as usize] += u64::from(disk.tear(harm.bits)),
                 }
             }
         }
@@ -134,9 +135,9 @@ impl<M: Message> Sim<M> {
             return;
         }
         nodes.sort_by_key(|node| self.names().node(*node).to_owned());
-        let disks: Vec<_> = nodes.iter().map(|node| std::mem::take(&mut self.nodes[node.0 as usize].disk)).collect();
+        let disks: Vec<_> = nodes.iter().map(|node| std::mem::take(&mut self.disks[node.0 as usize])).collect();
         for (node, disk) in nodes.iter().cycle().skip(1).zip(disks) {
-            self.nodes[node.0 as usize].disk = disk;
+            self.disks[node.0 as usize] = disk;
         }
         self.weather.touched[fault as usize] += nodes.len() as u64;
         self.fold(nodes.len() as u64);
@@ -200,7 +201,7 @@ impl<M: Message> Sim<M> {
 
     /// A sync is over: it has made its records durable, or what ails the disk has it do otherwise.
     pub(super) fn end_sync(&mut self, node: NodeId, number: u64) -> Result<(), DiskError> {
-        let disk = &mut self.nodes[node.0 as usize].disk;
+        let disk = &mut self.disks[node.0 as usize];
         let Some(Some(plight)) = self.plights.get(node.0 as usize) else {
             disk.end_sync(number);
             return Ok(());
@@ -236,15 +237,13 @@ impl<M: Message> Sim<M> {
             Due::Event(pending) => pending.what.node(),
         };
         let Some(fault) = self.frozen_by(node) else { return false };
-        if let Due::Event(pending @ Pending { what: What::Synced { life, number, over: None, .. }, .. }) = due {
+        if let Due::Event(pending @ Pending { what: What::Synced { life, number, sync, .. }, .. }) = due {
             // The disk goes on; only its answer waits.
             if self.life(node) != life || self.stalls(node, pending) {
                 return true;
             }
             let done = self.end_sync(node, number);
-            if let Due::Event(Pending { what: What::Synced { over, .. }, .. }) = &mut due {
-                *over = Some(done);
-            }
+            due = Due::Event(Pending { what: What::Answered { node, life, sync, done }, ..pending });
         }
         let this = &mut self.nodes[node.0 as usize];
         let lives = match due {
@@ -260,7 +259,10 @@ impl<M: Message> Sim<M> {
                     }
                     is_due
                 }
-                What::Synced { life, .. } | What::Killed { life, .. } | What::Booted { life, .. } => this.life == life,
+                What::Synced { life, .. }
+                | What::Answered { life, .. }
+                | What::Killed { life, .. }
+                | What::Booted { life, .. } => this.life == life,
             },
         };
         if lives && let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
@@ -273,7 +275,7 @@ impl<M: Message> Sim<M> {
     /// Something begins to ail a node.
     pub(super) fn ail(&mut self, node: NodeId, ailment: Ailment, fault: u32, harm: Harm) {
         if ailment == Ailment::Disk(DiskIll::BitRot) {
-            let rotten = self.nodes[node.0 as usize].disk.rot(harm.bits);
+            let rotten = self.disks[node.0 as usize].rot(harm.bits);
             self.weather.touched[fault as usize] += u64::from(rotten);
         }
         let now = self.now;
@@ -359,7 +361,11 @@ impl<M: Message> Sim<M> {
             What::Letter { from, to, letter, .. } => {
                 self.letters.slots[letter as usize].as_ref().is_some_and(|msg| disturbance.clogs(from, to, msg.kind()))
             }
-            What::Timer { .. } | What::Synced { .. } | What::Killed { .. } | What::Booted { .. } => false,
+            What::Timer { .. }
+            | What::Synced { .. }
+            | What::Answered { .. }
+            | What::Killed { .. }
+            | What::Booted { .. } => false,
         };
         let mut held: Vec<(Instant, Pending)> =
             self.queue.entries().filter(|(_, pending)| holds(pending)).map(|(at, pending)| (at, *pending)).collect();

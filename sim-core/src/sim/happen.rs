@@ -1,17 +1,19 @@
 //! How an event happens: it is taken, numbered, folded into the digest, and handled by its node.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Due, Entry, FOREVER, Form, Happening, Keeps, Panic, Pending, Sim, Starting, Step, What};
+use super::{Due, Entry, FOREVER, Form, Happening, Keeps, Letter, Panic, Pending, Sim, Starting, Step, What};
 use crate::actor::{DiskError, Event, Message};
-use crate::amount::Factor;
 use crate::context::{Context, Fallen, Sites, Strain};
 use crate::digest::Fold;
 use crate::fault::DiskIll;
 use crate::files::Files;
 use crate::id::{NodeId, Sync, Timer};
+use crate::network::Weather;
+use crate::plight::Plight;
 use crate::seed::Cause;
 use crate::time::Instant;
 
@@ -26,16 +28,31 @@ impl<M: Message> Sim<M> {
         self.digest = fold.digest();
     }
 
+    /// The step that was just counted, of what no node handles.
+    pub(super) fn stepped(&self, what: Happening, cause: Cause, sent: u64) -> Step {
+        Step { number: self.number, at: self.now, what, cause, before: None, by: (sent > 0).then_some(sent) }
+    }
+
+    /// Has a node handle the event that was just counted.
+    #[inline(always)]
+    pub(super) fn handled_by(
+        &mut self,
+        node: NodeId,
+        event: Event<M>,
+        what: Happening,
+        cause: Cause,
+        sent: u64,
+    ) -> Step {
+        let last = self.follow(node);
+        self.handle(node, event, cause);
+        Step { before: last, ..self.stepped(what, cause, sent) }
+    }
+
+    /// The event that was handled before on a node; the next one asks for this.
     #[inline]
-    pub(super) fn stepped(&mut self, node: Option<NodeId>, what: Happening, cause: Cause, sent: u64) -> Step {
-        let before = node.and_then(|node| {
-            let last = &mut self.nodes[node.0 as usize].last;
-            let before = (*last > 0).then_some(*last);
-            *last = self.number;
-            before
-        });
-        let by = (sent > 0).then_some(sent);
-        Step { number: self.number, at: self.now, what, cause, before, by }
+    pub(super) fn follow(&mut self, node: NodeId) -> Option<u64> {
+        let last = std::mem::replace(&mut self.nodes[node.0 as usize].last, self.number);
+        (last > 0).then_some(last)
     }
 
     pub(super) fn happen(&mut self, pending: Pending) -> Option<Step> {
@@ -43,11 +60,12 @@ impl<M: Message> Sim<M> {
             return None;
         }
         match pending.what {
-            What::Letter { from, to, letter, form } => self.letter_arrives(pending, from, to, letter, form),
-            What::Timer { node, timer } => self.timer_due(pending, node, timer),
-            What::Synced { node, life, sync, number, over } => {
-                self.disk_answers(pending, node, life, sync, number, over)
+            What::Letter { from, to, letter, form } => {
+                self.letter_arrives(Letter { from, to, letter, form }, pending.cause, pending.sent)
             }
+            What::Timer { node, timer } => self.timer_due(pending, node, timer),
+            What::Synced { node, number, life, sync } => self.disk_answers(pending, node, number, life, sync),
+            What::Answered { node, life, sync, done } => self.hears_of_sync(pending, node, life, sync, done),
             What::Killed { node, life } => self.killed(pending, node, life),
             What::Booted { node, life } => self.booted(pending, node, life),
         }
@@ -68,7 +86,7 @@ impl<M: Message> Sim<M> {
             What::Timer { node, timer } => {
                 self.take_timer(pending, node, timer).map(|_| Happening::Fired { node, timer })
             }
-            What::Synced { node, life, sync, .. } => {
+            What::Synced { node, life, sync, .. } | What::Answered { node, life, sync, .. } => {
                 let this = &self.nodes[node.0 as usize];
                 (this.life == life && this.down == 0).then_some(Happening::Synced { node, sync })
             }
@@ -83,15 +101,9 @@ impl<M: Message> Sim<M> {
         }
     }
 
-    pub(super) fn letter_arrives(
-        &mut self,
-        pending: Pending,
-        from: NodeId,
-        to: NodeId,
-        letter: u32,
-        form: Form,
-    ) -> Option<Step> {
-        let Pending { cause, sent, .. } = pending;
+    #[inline(always)]
+    pub(super) fn letter_arrives(&mut self, of: Letter, cause: Cause, sent: u64) -> Option<Step> {
+        let Letter { from, to, letter, form } = of;
         let msg = self.letters.take(letter)?;
         let kind = msg.kind();
         if let Some(log) = &mut self.log
@@ -101,28 +113,32 @@ impl<M: Message> Sim<M> {
         }
         self.count(1 + form as u64, u64::from(from.0) << 32 | u64::from(to.0) | u64::from(kind.0) << 48);
         if self.nodes[to.0 as usize].down > 0 {
-            let step = self.stepped(None, Happening::Undelivered { from, to, kind }, cause, sent);
-            if form == Form::Message && self.tells(to, from) {
-                self.refuse(from, to, msg, cause);
-            }
-            return Some(step);
+            return Some(self.undelivered(of, msg, cause, sent));
         }
         let (what, event) = match form {
             Form::Message => (Happening::Delivered { from, to, kind }, Event::Message { from, msg }),
             Form::Refused => (Happening::Refused { by: from, to, kind }, Event::Refused { by: from, msg }),
             Form::Reset => (Happening::Reset { by: from, to, kind }, Event::Reset { by: from, msg }),
         };
-        let step = self.stepped(Some(to), what, cause, sent);
-        self.handle(to, event, cause);
-        Some(step)
+        Some(self.handled_by(to, event, what, cause, sent))
     }
 
-    pub(super) fn timer_due(&mut self, pending: Pending, node: NodeId, timer: Timer) -> Option<Step> {
+    /// An envelope comes to a machine on which nothing listens.
+    #[cold]
+    fn undelivered(&mut self, of: Letter, msg: M, cause: Cause, sent: u64) -> Step {
+        let Letter { from, to, form, .. } = of;
+        let step = self.stepped(Happening::Undelivered { from, to, kind: msg.kind() }, cause, sent);
+        if form == Form::Message && self.tells(to, from) {
+            self.refuse(from, to, msg, cause);
+        }
+        step
+    }
+
+    #[inline(always)]
+    fn timer_due(&mut self, pending: Pending, node: NodeId, timer: Timer) -> Option<Step> {
         let (cause, set) = self.take_timer(pending, node, timer)?;
         self.count(4, u64::from(node.0) << 32 | u64::from(timer.0));
-        let step = self.stepped(Some(node), Happening::Fired { node, timer }, cause, set);
-        self.handle(node, Event::Timer(timer), cause);
-        Some(step)
+        Some(self.handled_by(node, Event::Timer(timer), Happening::Fired { node, timer }, cause, set))
     }
 
     /// Takes a timer that is due, with its cause and the event that set it; `None` when its entry is stale.
@@ -152,11 +168,10 @@ impl<M: Message> Sim<M> {
         if self.waits(Due::Start(starting)) {
             return None;
         }
-        let this = &mut self.nodes[node.0 as usize];
-        if this.life != life || this.down > 0 {
+        if !self.lives(node, life) {
             return None;
         }
-        let mut files = this.disk.after_crash();
+        let mut files = self.disks[node.0 as usize].after_crash();
         if let Some(fault) = self.plight(node).and_then(|plight| plight.ill_by(DiskIll::ReadError))
             && files.count() > 0
         {
@@ -166,62 +181,67 @@ impl<M: Message> Sim<M> {
         }
         let cause = Cause::root("life", self.names().node(node), u64::from(life));
         self.count(5, u64::from(node.0) << 32 | u64::from(life));
-        let step = self.stepped(Some(node), Happening::Started { node, life }, cause, sent);
-        self.handle(node, Event::Start(files), cause);
-        Some(step)
+        Some(self.handled_by(node, Event::Start(files), Happening::Started { node, life }, cause, sent))
     }
 
-    pub(super) fn disk_answers(
+    fn disk_answers(&mut self, pending: Pending, node: NodeId, number: u64, life: u32, sync: Sync) -> Option<Step> {
+        if !self.lives(node, life) || self.stalls(node, pending) {
+            return None;
+        }
+        let done = self.end_sync(node, number);
+        self.hears_of_sync(pending, node, life, sync, done)
+    }
+
+    fn hears_of_sync(
         &mut self,
         pending: Pending,
         node: NodeId,
         life: u32,
         sync: Sync,
-        number: u64,
-        over: Option<Result<(), DiskError>>,
+        done: Result<(), DiskError>,
     ) -> Option<Step> {
-        let this = &self.nodes[node.0 as usize];
-        if this.life != life || this.down > 0 || over.is_none() && self.stalls(node, pending) {
+        if !self.lives(node, life) {
             return None;
         }
-        let done = over.unwrap_or_else(|| self.end_sync(node, number));
         self.count(6, u64::from(node.0) << 32 | u64::from(sync.0));
-        let step = self.stepped(Some(node), Happening::Synced { node, sync }, pending.cause, pending.sent);
         if done.is_err() {
             self.fold(u64::MAX);
         }
-        self.handle(node, Event::Synced(sync, done), pending.cause);
-        Some(step)
+        let what = Happening::Synced { node, sync };
+        Some(self.handled_by(node, Event::Synced(sync, done), what, pending.cause, pending.sent))
     }
 
-    pub(super) fn handle(&mut self, node: NodeId, event: Event<M>, cause: Cause) {
+    fn handle(&mut self, node: NodeId, event: Event<M>, cause: Cause) {
         self.dice.restart();
         if !self.news.is_empty() {
             self.hear_news();
         }
         let ground = &*self.ground;
-        let clock = ground.system.nodes[node.0 as usize].clock;
         let this = &mut self.nodes[node.0 as usize];
         let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
-        let (now, wall, strain) = match plight {
-            None => (clock.monotonic(self.now), clock.wall(self.now), Strain::new(Factor::ONE, Factor::ONE)),
+        let (now, wall) = match plight {
+            None => {
+                let now = this.clock.monotonic(self.now);
+                (now, this.clock.wall_at(now))
+            }
             Some(plight) => {
-                let strain = Strain { skews: plight.skews.clone(), ..Strain::new(plight.factor(), plight.rush()) };
-                (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now), strain)
+                self.strain = Strain::new(plight.factor(), plight.rush());
+                (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now))
             }
         };
         let active = &self.weather.active;
         let holding = |fault| active.iter().any(|active| active.fault == fault);
-        let denied_by = plight.map_or(&[][..], |plight| &plight.denials);
-        let may_be_rare = !ground.plan.pests.is_empty() || !denied_by.is_empty() || self.dice.has_rulings();
-        let seed_key = self.cursor.seed_key;
-        let sites = may_be_rare.then_some(Sites {
-            pests: &ground.plan.pests,
-            denials: &ground.plan.denials,
-            denied_by,
-            holding: &holding,
-            seed_key,
-        });
+        let (denied_by, skews) = plight.map_or((&[][..], &[][..]), |plight| (&plight.denials, &plight.skews));
+        let mut struck = Vec::new();
+        let may_be_rare =
+            !ground.plan.pests.is_empty() || !denied_by.is_empty() || !skews.is_empty() || self.dice.has_rulings();
+        let sites = if may_be_rare {
+            let (pests, denials) = (&ground.plan.pests, &ground.plan.denials);
+            let seed_key = self.cursor.seed_key;
+            Some(Sites { pests, denials, denied_by, skews, holding: &holding, seed_key, struck: &mut struck })
+        } else {
+            None
+        };
         if let Some(wires) = &mut self.cursor.wires {
             wires.begin(self.now, self.number);
         }
@@ -230,7 +250,8 @@ impl<M: Message> Sim<M> {
             life: this.life,
             now,
             wall,
-            strain,
+            strain: &mut self.strain,
+            looked: Cell::new(false),
             cause,
             names: &ground.system.names,
             up: &self.up,
@@ -245,19 +266,12 @@ impl<M: Message> Sim<M> {
         };
         let actor = &mut this.actor;
         let outcome = catch_unwind(AssertUnwindSafe(|| actor.handle(event, &mut cx)));
-        let struck = std::mem::take(&mut cx.strain.struck);
-        let (works, rushes, looked) = (cx.strain.works, cx.strain.rushes, cx.strain.looked.get());
-        self.weather.touch(struck.into_iter());
+        let looked = cx.looked.get();
         if let Some(plight) = plight {
-            if rushes > 0 {
-                self.weather.touch(plight.rushed_by());
-            }
-            if works > 0 {
-                self.weather.touch(plight.slowed_by());
-            }
-            if looked {
-                self.weather.touch(plight.wrong_by());
-            }
+            blame(&mut self.weather, plight, &std::mem::take(&mut self.strain), looked);
+        }
+        if !struck.is_empty() {
+            self.weather.touch(struck.into_iter());
         }
         self.log_draws(node);
         if let Err(panic) = outcome
@@ -267,12 +281,11 @@ impl<M: Message> Sim<M> {
             return self.found(node, &*panic);
         }
         self.fold_notes();
-        let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain(..) {
+        // Nothing is asked for while this is performed. Taken from behind, each leaves its place at once.
+        self.effects.reverse();
+        while let Some(effect) = self.effects.pop() {
             self.perform(node, effect);
         }
-        // Nothing is asked for while this is performed: what is put back replaces a list that never held anything.
-        std::mem::forget(std::mem::replace(&mut self.effects, effects));
         self.cursor.strike(&self.ground.plan, self.now);
     }
 
@@ -285,7 +298,15 @@ impl<M: Message> Sim<M> {
         self.panic = Some(Panic { event: self.number, node, message });
     }
 
+    #[inline]
     pub(super) fn log_draws(&mut self, node: NodeId) {
+        if self.log.is_some() {
+            self.log_draws_of(node);
+        }
+    }
+
+    #[cold]
+    fn log_draws_of(&mut self, node: NodeId) {
         if let (Some(log), Some(draws)) = (&mut self.log, &mut self.dice.record) {
             log.entries.extend(draws.drain(..).map(|draw| Entry::Drew { node, draw }));
         }
@@ -305,5 +326,19 @@ impl<M: Message> Sim<M> {
         let mut fold = Fold::from(self.digest);
         fold.word(word);
         self.digest = fold.digest();
+    }
+}
+
+/// Counts what ails a node where it noticed.
+#[cold]
+fn blame(weather: &mut Weather, plight: &Plight<Due>, strain: &Strain, looked: bool) {
+    if strain.rushed {
+        weather.touch(plight.rushed_by());
+    }
+    if strain.worked {
+        weather.touch(plight.slowed_by());
+    }
+    if looked {
+        weather.touch(plight.wrong_by());
     }
 }

@@ -105,6 +105,7 @@ impl<M: Message> Sim<M> {
     }
 
     /// What callers have learnt by now.
+    #[cold]
     pub(super) fn hear_news(&mut self) {
         while let Some((at, node, up)) = self.news.front().copied()
             && at <= self.now
@@ -159,9 +160,7 @@ impl<M: Message> Sim<M> {
             return None;
         }
         self.count(9, u64::from(node.0) << 32 | u64::from(life));
-        let step = self.stepped(Some(node), Happening::Stopping { node }, cause, sent);
-        self.handle(node, Event::Stop { grace }, cause);
-        Some(step)
+        Some(self.handled_by(node, Event::Stop { grace }, Happening::Stopping { node }, cause, sent))
     }
 
     /// A node has not stopped in time; frozen or not, it is gone.
@@ -170,9 +169,10 @@ impl<M: Message> Sim<M> {
             return None;
         }
         self.count(10, u64::from(node.0) << 32 | u64::from(life));
-        let step = self.stepped(Some(node), Happening::Killed { node }, pending.cause, pending.sent);
+        let before = self.follow(node);
+        let step = self.stepped(Happening::Killed { node }, pending.cause, pending.sent);
         self.go_down(node);
-        Some(step)
+        Some(Step { before, ..step })
     }
 
     pub(super) fn lives(&self, node: NodeId, life: u32) -> bool {

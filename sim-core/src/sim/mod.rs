@@ -17,7 +17,8 @@ use std::sync::Arc;
 pub use step::{Entry, Form, Happening, Panic, Step};
 
 use crate::actor::{Actor, DiskError, Effect, Message};
-use crate::clock::Clocks;
+use crate::clock::{Clock, Clocks};
+use crate::context::Strain;
 use crate::dice::Dice;
 use crate::digest::{Digest, Fold, json_len};
 use crate::disk::Disk;
@@ -46,6 +47,8 @@ pub struct Sim<M: Message> {
     clogged: Vec<Clogged>,
     letters: Letters<M>,
     nodes: Vec<Node<M>>,
+    /// By node, apart from the nodes: most events ask no disk.
+    disks: Vec<Disk>,
     /// By node: what faults do to it that leave it up. Empty until the first does, and apart from the nodes: most runs have none.
     plights: Vec<Option<Box<Plight<Due>>>>,
     /// By node: whether it is up, apart from the nodes so that handlers can be shown it.
@@ -58,6 +61,8 @@ pub struct Sim<M: Message> {
     roads: Roads<Pending>,
     cursor: Cursor,
     syncs: u64,
+    /// How what ails the node that handles an event ails it; nothing at other times.
+    strain: Strain,
     shared: M::Shared,
     digest: Digest,
     notes: Vec<M::Note>,
@@ -101,7 +106,9 @@ struct Pending {
     what: What,
 }
 
+/// What is to come. Its words are all of one size: copies of it stay in registers, or are read back as they were written.
 #[derive(Clone, Copy, Debug)]
+#[repr(u32)]
 enum What {
     Letter {
         from: NodeId,
@@ -113,13 +120,18 @@ enum What {
         node: NodeId,
         timer: Timer,
     },
-    /// With how it went, when it was over before its node could hear of it.
     Synced {
+        node: NodeId,
+        number: u64,
+        life: u32,
+        sync: Sync,
+    },
+    /// A sync was over before its node could hear of it.
+    Answered {
         node: NodeId,
         life: u32,
         sync: Sync,
-        number: u64,
-        over: Option<Result<(), DiskError>>,
+        done: Result<(), DiskError>,
     },
     /// The grace of a node that was asked to stop is over.
     Killed {
@@ -131,6 +143,16 @@ enum What {
         node: NodeId,
         life: u32,
     },
+}
+
+/// An envelope under way.
+#[derive(Clone, Copy, Debug)]
+struct Letter {
+    from: NodeId,
+    to: NodeId,
+    /// Its place among the messages.
+    letter: u32,
+    form: Form,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +203,7 @@ impl What {
             What::Letter { to, .. } => to,
             What::Timer { node, .. }
             | What::Synced { node, .. }
+            | What::Answered { node, .. }
             | What::Killed { node, .. }
             | What::Booted { node, .. } => node,
         }
@@ -195,7 +218,7 @@ struct Letters<M> {
 }
 
 impl<M> Letters<M> {
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, msg: M) -> u32 {
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = Some(msg);
@@ -205,7 +228,7 @@ impl<M> Letters<M> {
         (self.slots.len() - 1) as u32
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, index: u32) -> Option<M> {
         self.free.push(index);
         self.slots[index as usize].take()
@@ -215,6 +238,7 @@ impl<M> Letters<M> {
 /// A node in this run.
 struct Node<M: Message> {
     actor: Box<dyn Program<M>>,
+    clock: Clock,
     life: u32,
     /// How many faults hold it down.
     down: u32,
@@ -228,7 +252,6 @@ struct Node<M: Message> {
     version: Option<u16>,
     before: Vec<Option<u16>>,
     timers: Vec<TimerSlot>,
-    disk: Disk,
     last: u64,
 }
 
@@ -236,6 +259,7 @@ impl<M: Message> Clone for Node<M> {
     fn clone(&self) -> Self {
         Node {
             actor: self.actor.boxed(),
+            clock: self.clock,
             life: self.life,
             down: self.down,
             dark: self.dark,
@@ -244,7 +268,6 @@ impl<M: Message> Clone for Node<M> {
             version: self.version,
             before: self.before.clone(),
             timers: self.timers.clone(),
-            disk: self.disk.clone(),
             last: self.last,
         }
     }
@@ -285,6 +308,7 @@ impl<M: Message> Clone for Sim<M> {
             clogged: self.clogged.clone(),
             letters: self.letters.clone(),
             nodes: self.nodes.clone(),
+            disks: self.disks.clone(),
             plights: self.plights.clone(),
             up: self.up.clone(),
             news: self.news.clone(),
@@ -294,6 +318,7 @@ impl<M: Message> Clone for Sim<M> {
             roads: self.roads.clone(),
             cursor: self.cursor.clone(),
             syncs: self.syncs,
+            strain: Strain::default(),
             shared: self.shared.clone(),
             digest: self.digest,
             notes: self.notes.clone(),
@@ -307,10 +332,11 @@ impl<M: Message> Clone for Sim<M> {
 impl<M: Message> Sim<M> {
     pub(crate) fn new(ground: Arc<Ground<M>>, seed: Seed) -> Self {
         let system = &ground.system;
-        let dice = Dice::new(seed, ground.rest, system.groups.as_slice().into(), &system.group_names, &ground.rulings);
+        let dice = Dice::new(seed, ground.rest, &system.groups, &system.group_names, &ground.rulings);
         let cursor = Cursor::new(&ground.plan, seed.key(PICKS), &dice);
         let fresh = |machine: &crate::system::Machine<M>| Node {
             actor: machine.pristine.boxed(),
+            clock: machine.clock,
             life: 1,
             down: 0,
             dark: 0,
@@ -319,7 +345,6 @@ impl<M: Message> Sim<M> {
             version: None,
             before: Vec::new(),
             timers: Vec::new(),
-            disk: Disk::holding(machine.files.clone()),
             last: 0,
         };
         let mut sim = Sim {
@@ -331,6 +356,7 @@ impl<M: Message> Sim<M> {
             clogged: Vec::new(),
             letters: Letters { slots: Vec::new(), free: Vec::new() },
             nodes: system.nodes.iter().map(fresh).collect(),
+            disks: system.nodes.iter().map(|machine| Disk::holding(machine.files.clone())).collect(),
             plights: Vec::new(),
             up: vec![true; system.nodes.len()],
             news: VecDeque::new(),
@@ -340,6 +366,7 @@ impl<M: Message> Sim<M> {
             roads: Roads::default(),
             cursor,
             syncs: 0,
+            strain: Strain::default(),
             shared: system.shared.clone(),
             digest: Digest::default(),
             notes: Vec::new(),
@@ -370,38 +397,48 @@ impl<M: Message> Sim<M> {
             return None;
         }
         loop {
-            let fault_at = self.cursor.next();
-            let before = limit.min(fault_at);
-            let due = if self.first.is_empty() || self.now >= before {
-                self.queue.pop_before(before)
-            } else {
-                match self.first.pop_front() {
-                    Some(Due::Event(pending)) => Some((self.now, pending)),
-                    Some(Due::Start(starting)) => match self.node_starts(starting) {
-                        None => continue,
-                        step => return step,
-                    },
-                    Some(Due::Stop(stopping)) => match self.node_stops(stopping) {
-                        None => continue,
-                        step => return step,
-                    },
-                    None => None,
+            let before = limit.min(self.cursor.next());
+            if !self.first.is_empty() && self.now < before {
+                match self.first_happens() {
+                    None => continue,
+                    step => return step,
                 }
-            };
-            if let Some((at, pending)) = due {
-                let last = std::mem::replace(&mut self.now, at);
-                if let Some(step) = self.happen(pending) {
-                    return Some(step);
-                }
-                // What is stale is no event: time stands where the last one left it.
-                self.now = last;
-            } else if fault_at < limit && !(self.pending() == 0 && self.cursor.is_spent(&self.ground.plan)) {
-                self.now = fault_at;
-                return self.turn_of_fault();
-            } else {
-                return None;
             }
+            let Some((at, pending)) = self.queue.take_before(before) else { return self.fault_before(limit) };
+            let last = std::mem::replace(&mut self.now, at);
+            let step = match *pending {
+                Pending { cause, sent, what: What::Letter { from, to, letter, form } } if self.plights.is_empty() => {
+                    self.letter_arrives(Letter { from, to, letter, form }, cause, sent)
+                }
+                pending => self.happen(pending),
+            };
+            if step.is_some() {
+                return step;
+            }
+            // What is stale is no event: time stands where the last one left it.
+            self.now = last;
         }
+    }
+
+    /// Lets happen what comes before anything else that is due now; `None` when it is stale.
+    #[cold]
+    fn first_happens(&mut self) -> Option<Step> {
+        match self.first.pop_front()? {
+            Due::Event(pending) => self.happen(pending),
+            Due::Start(starting) => self.node_starts(starting),
+            Due::Stop(stopping) => self.node_stops(stopping),
+        }
+    }
+
+    /// Lets the next fault begin or end, if one does before `limit` and something may come of it.
+    #[cold]
+    fn fault_before(&mut self, limit: Instant) -> Option<Step> {
+        let at = self.cursor.next();
+        if at >= limit || self.pending() == 0 && self.cursor.is_spent(&self.ground.plan) {
+            return None;
+        }
+        self.now = at;
+        self.turn_of_fault()
     }
 
     /// Casts fresh dice from here on: every answer comes from this seed, as if it had been the run's with the same past.
@@ -449,7 +486,9 @@ impl<M: Message> Sim<M> {
                 let slot = self.nodes[node.0 as usize].timers.get(timer.0 as usize);
                 slot.is_some_and(|slot| slot.due < FOREVER)
             }
-            What::Synced { node, life, .. } | What::Killed { node, life } => lives(node, life),
+            What::Synced { node, life, .. } | What::Answered { node, life, .. } | What::Killed { node, life } => {
+                lives(node, life)
+            }
             What::Booted { node, life } => self.life(node) == life,
         };
         let comes = |first: &Due| match first {
@@ -468,7 +507,7 @@ impl<M: Message> Sim<M> {
     pub(crate) fn weight(&self) -> usize {
         let node = |node: &Node<M>| {
             let timers = node.timers.len() * size_of::<TimerSlot>();
-            size_of::<Node<M>>() + timers + node.actor.weight()
+            size_of::<Node<M>>() + size_of::<Disk>() + timers + node.actor.weight()
         };
         let letters = self.letters.slots.len() * size_of::<Option<M>>() + self.letters.free.len() * size_of::<u32>();
         let nodes: usize = self.nodes.iter().map(node).sum();
@@ -669,9 +708,9 @@ impl<M: Message> Sim<M> {
     /// When a state does not serialise to JSON.
     pub fn checkpoint(&self) -> Result<Digest, serde_json::Error> {
         let mut fold = Fold::from(self.digest);
-        for node in &self.nodes {
+        for (node, disk) in self.nodes.iter().zip(&self.disks) {
             fold.word(node.actor.fingerprint()?);
-            fold.word(node.disk.fingerprint());
+            fold.word(disk.fingerprint());
         }
         fold.word(crate::digest::state_fingerprint(&self.shared)?);
         Ok(fold.digest())
@@ -680,9 +719,9 @@ impl<M: Message> Sim<M> {
     /// Of the state of a node, its disk, and what the nodes share; without a node, of the last alone.
     pub(crate) fn fingerprint(&self, node: Option<NodeId>) -> Result<Digest, serde_json::Error> {
         let mut fold = Fold::from(Digest::default());
-        if let Some(node) = node.map(|node| &self.nodes[node.0 as usize]) {
-            fold.word(node.actor.fingerprint()?);
-            fold.word(node.disk.fingerprint());
+        if let Some(place) = node.map(|node| node.0 as usize) {
+            fold.word(self.nodes[place].actor.fingerprint()?);
+            fold.word(self.disks[place].fingerprint());
         }
         fold.word(crate::digest::state_fingerprint(&self.shared)?);
         Ok(fold.digest())

@@ -141,7 +141,11 @@ impl<M: Message> Sim<M> {
         }
         let waits_behind = self.clogged.iter().any(|clogged| match clogged.pending.what {
             What::Letter { from, to, .. } => (from, to) == (of.from, of.to),
-            What::Timer { .. } | What::Synced { .. } | What::Killed { .. } | What::Booted { .. } => false,
+            What::Timer { .. }
+            | What::Synced { .. }
+            | What::Answered { .. }
+            | What::Killed { .. }
+            | What::Booted { .. } => false,
         });
         let is_dark = self.nodes[of.to.0 as usize].dark > 0;
         let there_and_back = self.round_trip(of);
@@ -225,7 +229,11 @@ impl<M: Message> Sim<M> {
             What::Letter { from, to, letter, form } => (to == node
                 && ground.system.links.get(from, to).transport != Transport::Datagram)
                 .then_some((from, letter, form, pending.cause)),
-            What::Timer { .. } | What::Synced { .. } | What::Killed { .. } | What::Booted { .. } => None,
+            What::Timer { .. }
+            | What::Synced { .. }
+            | What::Answered { .. }
+            | What::Killed { .. }
+            | What::Booted { .. } => None,
         };
         // In the order in which they would have arrived; those of one instant stand in theirs already.
         let mut coming: Vec<_> = self.queue.entries().filter_map(|(at, pending)| Some((at, comes(pending)?))).collect();

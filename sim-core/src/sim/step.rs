@@ -210,6 +210,8 @@ pub enum Entry {
 
 /// What an envelope is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// As wide as the other words of an event that waits in the queue.
+#[repr(u32)]
 pub enum Form {
     /// An actor sent it.
     Message,

@@ -212,6 +212,7 @@ impl Walk<'_> {
             Verb::Background(_)
             | Verb::Work(_)
             | Verb::Wait(_)
+            | Verb::Pick { .. }
             | Verb::Record { .. }
             | Verb::Reply(_)
             | Verb::Fail(_) => None,
@@ -311,6 +312,7 @@ fn inside(verb: &Verb) -> Vec<BlockRef> {
         | Verb::Set { .. }
         | Verb::Work(_)
         | Verb::Wait(_)
+        | Verb::Pick { .. }
         | Verb::Background(_)
         | Verb::Record { .. }
         | Verb::Reply(_)
