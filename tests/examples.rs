@@ -63,7 +63,7 @@ fn a_page_that_makes_do_with_two_of_three_answers_fails_a_hundred_times_less() {
 }
 
 /// 90 a second want one row that is held for 23 ms each time, 43.5 a second: after 1.9 s the line is longer than the patience of 2 s,
-/// and those who have gone still stand in it. 90 · 28.1 = 2,530 wait in vain, and some 50 more while the line of 1,300 empties.
+/// and those who have gone still stand in it. 90 · 13.1 = 1,180 wait in vain, and some 20 more while the line of 600 empties.
 #[test]
 fn a_row_that_everybody_wants_is_held_no_longer_than_it_must() {
     check("hot-key.json", Verdict::Broken);
