@@ -72,7 +72,7 @@ pub trait Restorable: Foreign {
 ///
 /// A copy that is used costs as much as all inputs since the recipe, told once more: a [new](Guest::new) guest for
 /// each life of a node, or [`compact`](Guest::compact), bounds that. Recipe, inputs and outputs are kept for as long
-/// as any copy needs them.
+/// as any copy needs them; the limit of memory of a run weighs states by their JSON, and does not see them.
 ///
 /// Its state is what it was told: it serialises to how many inputs that were (`told`) and a hash of recipe, inputs
 /// and outputs (`digest`). Actors show what else is of interest, such as the last output.
