@@ -91,10 +91,13 @@ fn question(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
 fn of_scenario(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
     let loaded = load::scenario(&args.what, called)?;
     let model = load::model(&loaded, &What { scenario: args.what.clone(), ..What::default() })?;
-    let derived = derived(model.program(), args.endpoint.as_deref(), &args.bound).map_err(|error| match error {
-        DerivedError::NoEndpoint(message) => bad!("--endpoint: {message}"),
-        DerivedError::Figure(text, error) => pointed(&error, "--let", &text),
-    })?;
+    let derived =
+        derived(model.program(), model.faults(), args.endpoint.as_deref(), &args.bound).map_err(
+            |error| match error {
+                DerivedError::NoEndpoint(message) => bad!("--endpoint: {message}"),
+                DerivedError::Figure(text, error) => pointed(&error, "--let", &text),
+            },
+        )?;
     let Derived { block, names, assumes } = derived;
     let assembly = Assembly::of(&block, &names).map_err(|error| bad!("{}: {error}", args.what))?;
     let asked = args.endpoint.as_deref().unwrap_or("what its workload asks");

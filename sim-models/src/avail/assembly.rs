@@ -575,7 +575,7 @@ impl<'n> Builder<'n> {
 
     fn part(&mut self, part: &Part, block: &Block) -> Result<Piece, AvailError> {
         let label = block.to_string();
-        let component = figures(part, label, block.span)?;
+        let component = figures(part, &label, block.span)?;
         self.component(component, block.span)
     }
 
@@ -682,7 +682,7 @@ impl<'n> Builder<'n> {
         span: Span,
     ) -> Result<Piece, AvailError> {
         let (label, part) = self.only(quorum, span)?;
-        let one = figures(&part, label, block.span)?;
+        let one = figures(&part, &label, block.span)?;
         let own = one.scaled(beta.down);
         let pieces = (0..quorum.of).map(|_| self.component(own.clone(), block.span)).collect::<Result<Vec<_>, _>>()?;
         let members = self.over(pieces, block, Role::AtLeast(quorum.need), quorum.of)?;
@@ -719,9 +719,9 @@ fn settle(piece: &mut Piece, chances: &Chances) {
 }
 
 /// A component by its figures.
-fn figures(part: &Part, label: String, span: Span) -> Result<Component, AvailError> {
+fn figures(part: &Part, label: &str, span: Span) -> Result<Component, AvailError> {
     let wrong = |message: &str| AvailError::new(span, message);
-    let plain = |availability| Component { label: label.clone(), availability, law: None, lives: None };
+    let plain = |availability| Component { label: label.to_owned(), availability, law: None, lives: None };
     match part {
         Part::Share(share) | Part::Sla(share) => Ok(plain(share.value())),
         Part::Down(length, period) => {

@@ -110,7 +110,7 @@ pub enum Part {
     /// How long it is down in a period: `down=4m/month`.
     Down(Length, Period),
     /// How it fails and comes back: `mtbf=720h/mttr=1h`.
-    Repaired(Repaired),
+    Repaired(Box<Repaired>),
 }
 
 /// A component that fails and comes back. The length of an outage is the sum of what is said of it: detection,

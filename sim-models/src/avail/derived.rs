@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use sim_core::Fault;
 use sim_core::fault::{Nodes, Pace, Target, Timed, Verb as FaultVerb, When};
+use sim_core::{Duration, Fault, Pattern};
 
 use super::assembly::Names;
 use super::block::{Block, Kind, Part, Quorum, Share};
@@ -42,7 +42,12 @@ pub enum DerivedError {
 ///
 /// # Errors
 /// When there is no such endpoint or node, or a figure cannot be read.
-pub fn derived(program: &Program, endpoint: Option<&str>, said: &[String]) -> Result<Derived, DerivedError> {
+pub fn derived(
+    program: &Program,
+    faults: &[Fault],
+    endpoint: Option<&str>,
+    said: &[String],
+) -> Result<Derived, DerivedError> {
     let start = match endpoint {
         Some(name) => named(program, name)?,
         None => {
@@ -63,8 +68,8 @@ pub fn derived(program: &Program, endpoint: Option<&str>, said: &[String]) -> Re
     let own = walk.node(node);
     let body = walk.endpoint(start);
     let block = joined([own, body].into_iter().flatten().collect(), Kind::Series).unwrap_or_else(always);
-    let (names, unknown) = figures(program, &walk.used, said)?;
-    Ok(Derived { block, names, assumes: walk.assumes(&unknown) })
+    let (names, unknown) = figures(program, faults, &walk.used, said)?;
+    Ok(Derived { block, names, assumes: walk.assumes(faults, &unknown) })
 }
 
 /// All endpoints that can be asked for, as `shop.checkout`.
@@ -240,7 +245,7 @@ impl Walk<'_> {
         joined(needs, Kind::Series)
     }
 
-    fn assumes(&self, unknown: &[String]) -> Vec<String> {
+    fn assumes(&self, faults: &[Fault], unknown: &[String]) -> Vec<String> {
         let mut all = Vec::new();
         if !unknown.is_empty() {
             let example = unknown.first().map(String::as_str).unwrap_or_default();
@@ -262,10 +267,9 @@ impl Walk<'_> {
         if self.circles > 0 {
             all.push("an endpoint that calls itself needs no more than once through it".to_owned());
         }
-        let skipped: Vec<String> =
-            self.program.faults.iter().filter(|fault| crash(fault).is_none()).map(Fault::to_string).collect();
+        let skipped: Vec<String> = faults.iter().filter(|fault| crash(fault).is_none()).map(Fault::to_string).collect();
         if !skipped.is_empty() {
-            all.push(format!("these faults of the file are left out: {}", skipped.join("; ")));
+            all.push(format!("these faults are left out: {}", skipped.join("; ")));
         }
         all
     }
@@ -341,7 +345,12 @@ fn joined(blocks: Vec<Block>, kind: fn(Vec<Block>) -> Kind) -> Need {
 }
 
 /// What nodes mean, and those of which nothing is known.
-fn figures(program: &Program, used: &[NodeRef], said: &[String]) -> Result<(Names, Vec<String>), DerivedError> {
+fn figures(
+    program: &Program,
+    faults: &[Fault],
+    used: &[NodeRef],
+    said: &[String],
+) -> Result<(Names, Vec<String>), DerivedError> {
     let wrong = |text: &str, message: String| {
         DerivedError::Figure(text.to_owned(), AvailError::new(Span::new(0, text.len()), message))
     };
@@ -360,7 +369,7 @@ fn figures(program: &Program, used: &[NodeRef], said: &[String]) -> Result<(Name
     }
     let (mut names, mut unknown) = (Names::new(), Vec::new());
     for node in used.iter().map(|node| program.node(*node)) {
-        let crashes = crashes(program, node);
+        let crashes = crashes(program, faults, node);
         let each = given.get(node.name.as_str()).map(|figure| (*figure).to_owned()).or(crashes.each);
         if each.is_none() && crashes.all.is_none() {
             unknown.push(node.name.clone());
@@ -393,35 +402,46 @@ struct Crashes {
     all: Option<String>,
 }
 
-fn crashes(program: &Program, node: &NodeDef) -> Crashes {
+fn crashes(program: &Program, faults: &[Fault], node: &NodeDef) -> Crashes {
     let mut found = Crashes::default();
-    for (target, every, length) in program.faults.iter().filter_map(crash) {
-        let (nodes, among) = match target {
-            Target::All(nodes) | Target::Each(nodes) | Target::One(nodes) => (nodes, matches!(target, Target::One(_))),
-            Target::Minority(_) | Target::The(_) | Target::OneZone | Target::EachZone => continue,
-        };
-        let Nodes::Like(pattern) = nodes else { continue };
+    for Crash { pattern, whom, every, length } in faults.iter().filter_map(crash) {
         if !pattern.covers(&node.name) {
             continue;
         }
         // Of those it may strike, it strikes one at a time.
-        let struck: u64 =
-            program.nodes.iter().filter(|node| pattern.covers(&node.name)).map(|node| u64::from(node.count)).sum();
-        let between = if among { every.saturating_mul(struck.max(1)) } else { every };
+        let among = program.nodes.iter().filter(|node| pattern.covers(&node.name)).map(|node| u64::from(node.count));
+        let between = if whom == Whom::One { every.saturating_mul(among.sum()) } else { every };
         let figure = format!("mtbf={between}/mttr={length}");
-        match target {
-            Target::All(_) if node.count > 1 => found.all = Some(figure),
-            _ => found.each = Some(figure),
+        match whom {
+            Whom::All if node.count > 1 => found.all = Some(figure),
+            Whom::All | Whom::Each | Whom::One => found.each = Some(figure),
         }
     }
     found
 }
 
-/// Crashes that go on for ever: whom, how long apart, how long each.
-fn crash(fault: &Fault) -> Option<(&Target, sim_core::Duration, sim_core::Duration)> {
+/// Crashes that go on for ever.
+struct Crash<'f> {
+    pattern: &'f Pattern,
+    whom: Whom,
+    /// How long apart, from the end of one to the next.
+    every: Duration,
+    /// How long each.
+    length: Duration,
+}
+
+/// Which of those that a pattern names crash at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whom {
+    All,
+    Each,
+    One,
+}
+
+fn crash(fault: &Fault) -> Option<Crash<'_>> {
     let Fault::Timed(Timed {
         when: When::Always | When::From(_),
-        verb,
+        verb: FaultVerb::Crash { target, .. } | FaultVerb::PowerLoss { target },
         trigger: None,
         every: Some(every),
         length: Some(length),
@@ -432,8 +452,12 @@ fn crash(fault: &Fault) -> Option<(&Target, sim_core::Duration, sim_core::Durati
     let mean = |pace: &Pace| match pace {
         Pace::Exactly(length) | Pace::About(length) => *length,
     };
-    match verb {
-        FaultVerb::Crash { target, .. } | FaultVerb::PowerLoss { target } => Some((target, mean(every), mean(length))),
-        _ => None,
-    }
+    let (pattern, whom) = match target {
+        Target::All(Nodes::Like(pattern)) => (pattern, Whom::All),
+        Target::Each(Nodes::Like(pattern)) => (pattern, Whom::Each),
+        Target::One(Nodes::Like(pattern)) => (pattern, Whom::One),
+        Target::All(_) | Target::Each(_) | Target::One(_) => return None,
+        Target::Minority(_) | Target::The(_) | Target::OneZone | Target::EachZone => return None,
+    };
+    Some(Crash { pattern, whom, every: mean(every), length: mean(length) })
 }

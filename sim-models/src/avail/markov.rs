@@ -90,9 +90,10 @@ impl Chain {
                 }
             }
         }
-        let mut steady = vec![1.0];
+        let mut steady: Vec<f64> = vec![1.0];
         for state in 1..self.len() {
-            steady.push((0..state).map(|from| steady[from] * rates[from][state]).sum());
+            let into = steady.iter().zip(&rates).map(|(share, row)| share * row[state]).sum();
+            steady.push(into);
         }
         let all: f64 = steady.iter().sum();
         Some(steady.into_iter().map(|weight| weight / all).collect())

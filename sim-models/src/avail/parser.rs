@@ -287,7 +287,7 @@ fn part(text: &str, span: Span) -> Result<Part, AvailError> {
     match key {
         "sla" => Ok(Part::Sla(words::share(value, at)?)),
         "down" => down(value, at),
-        _ => repaired(text, span).map(Part::Repaired),
+        _ => repaired(text, span).map(|repaired| Part::Repaired(Box::new(repaired))),
     }
 }
 
