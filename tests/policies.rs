@@ -9,8 +9,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use sim_core::{Duration, Instant};
-use sim_core::{Limits, Seed, Stop, run};
+use proptest::prelude::*;
+use sim_core::{Duration, Instant, Limits, NodeId, Seed, Stop, run};
+use sim_models::inside::{field, inside};
 use sim_models::language::Choices;
 use sim_models::policy::breaker::{Admission, Breaker, Ended, Rule, State};
 use sim_models::policy::retry::{Grows, Spread, Wait};
@@ -108,8 +109,8 @@ fn a_bulkhead_of_fifty_keeps_the_catalogue_up() {
     check(&hung(clauses), &[("turned_away", 0.0, 0.0), ("catalogue", 1.0, 1.0), ("limited", 4000.0, 5000.0)]);
 }
 
-/// The same load and the same fault for each profile. By hand: a hundred calls a second are ok up to 10 s, and fail from 10 s and
-/// the timeout on.
+/// The same load and the same fault for each profile. By hand: a hundred calls a second are ok up to 10 s, and fail
+/// from 10 s and the timeout on.
 #[test]
 fn each_breaker_opens_when_its_library_would() {
     let own = |name: &str| hung(&format!(r#""breaker": {{"profile": "{name}"}}"#));
@@ -335,6 +336,75 @@ fn a_finagle_budget_lets_a_fifth_and_ten_a_second_through() {
     // One layer alone: 100 calls a second bring 20 retries, and 10 are free.
     let one = text.replace(r#""call": "edge.get""#, r#""call": "d.get""#);
     check(&one, &[("amplification", 1.29, 1.34)]);
+}
+
+// ── Conservation ──
+
+/// One of these clauses or none, by a number.
+fn clause(of: &[&str], at: usize) -> Option<String> {
+    of.get(at).map(|clause| (*clause).to_owned())
+}
+
+const BREAKERS: &[&str] = &[
+    r#""breaker": {"profile": "resilience4j", "slidingWindowSize": 5, "waitDurationInOpenState": "300ms",
+        "permittedNumberOfCallsInHalfOpenState": 2}"#,
+    r#""breaker": {"profile": "polly", "MinimumThroughput": 5, "BreakDuration": "500ms", "SamplingDuration": "2s"}"#,
+    r#""breaker": {"profile": "opossum", "resetTimeout": "300ms", "capacity": 3}"#,
+    r#""breaker": {"profile": "hystrix", "circuitBreaker.requestVolumeThreshold": 3}"#,
+    r#""breaker": {"profile": "failsafe", "delay": "300ms"}"#,
+];
+const RETRIES: &[&str] = &[
+    r#""retry": 3"#,
+    r#""retry": {"profile": "resilience4j", "waitDuration": "20ms"}"#,
+    r#""retry": {"profile": "aws-sdk", "baseDelay": "50ms", "retryQuota": 50}"#,
+    r#""retry": {"profile": "envoy", "retry_on": ["unknown", "error"], "num_retries": 3, "max_retries": 2}"#,
+];
+const TIMEOUTS: &[&str] = &[r#""timeout": "50ms""#, r#""timeout": "100ms""#];
+const BULKHEADS: &[&str] = &[r#""bulkhead": {"max": 1}"#, r#""bulkhead": {"max": 4}"#];
+const LIMITERS: &[&str] = &[r#""limiter": {"rate": "30/s", "burst": 3}"#];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    /// Whatever stands around a call, and wherever it is given up: every request and every try has one outcome, and no
+    /// permit is lost.
+    #[test]
+    fn nothing_is_lost_between_policies(
+        picks in (0usize..6, 0usize..5, 0usize..3, 0usize..3, 0usize..2),
+        outer in prop_oneof![Just("1h"), Just("60ms"), Just("250ms")],
+        seed in 0u64..1000,
+    ) {
+        let (breaker, retry, timeout, bulkhead, limiter) = picks;
+        let clauses: Vec<String> = [
+            clause(BREAKERS, breaker), clause(RETRIES, retry), clause(TIMEOUTS, timeout), clause(BULKHEADS, bulkhead),
+            clause(LIMITERS, limiter),
+        ].into_iter().flatten().collect();
+        let comma = if clauses.is_empty() { "" } else { ", " };
+        let text = format!(
+            r#"{{"faultline": 1, "name": "kept", "nodes": {{
+                "api": {{"kind": "service", "workers": 20, "queue": 5, "endpoints": {{"get": [
+                    {{"try": [{{"call": "slow.get"{comma}{}}}], "timeout": "{outer}"}}]}}}},
+                "slow": {{"kind": "service", "endpoints": {{"get": [
+                    {{"work": {{"lognormal": {{"median": "60ms", "sigma": 0.8}}}}}},
+                    {{"chance": "30%", "then": [{{"fail": "broken"}}]}}]}}}}}},
+               "workload": {{"user": {{"rate": "50/s", "limit": 300, "each": "visit", "do": [{{"call": "api.get"}}]}}}},
+               "metrics": {{
+                 "requests": {{"value": "user.ok + user.error + user.unknown"}},
+                 "tries": {{"value": "api->slow.calls - api->slow.ok - api->slow.error - api->slow.unknown"}}}}}}"#,
+            clauses.join(", ")
+        );
+        let model = model(&text);
+        let (mut sim, mut judge) = model.start(Seed(seed));
+        let course = model.course(Stop::AtEnd, Limits::default());
+        let outcome = run(&mut sim, &mut judge, &course, |_, _| std::ops::ControlFlow::Continue(()));
+        let run = model.measured(Seed(seed), &sim, &judge, outcome);
+        let metric = |name: &str| run.metrics.iter().find(|(known, _)| known.as_str() == name).and_then(|it| it.1);
+        prop_assert_eq!((metric("requests"), metric("tries")), (Some(300.0), Some(0.0)), "{}", text);
+        let state = inside(&sim, model.program(), NodeId(0));
+        if let Some(taken) = field(&state, "policies[bulkhead slow].taken") {
+            prop_assert_eq!(taken, &0.into(), "{}", text);
+        }
+        prop_assert_eq!(field(&state, "policies[bulkhead slow].taken").is_some(), bulkhead < 2);
+    }
 }
 
 // ── The table of the AWS Architecture Blog ──

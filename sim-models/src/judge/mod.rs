@@ -267,13 +267,17 @@ pub(crate) fn counter_names(program: &Program) -> impl Iterator<Item = String> {
 
 /// What is told of each node and of each edge.
 fn shown_counters(program: &Program) -> impl Iterator<Item = Counter> {
-    use EdgeCounter::{Calls, Error, Late, Ok, Retries, Unknown};
+    use EdgeCounter::{Calls, Error, Late, Limited, Ok, Open, Retries, Unknown};
     let nodes = (0..program.nodes.len()).map(|node| NodeRef(node as u16));
     let of_nodes = nodes
         .flat_map(|node| words::shown_counters(program, node).iter().map(move |counter| Counter::Node(node, *counter)));
     let edges = (0..program.edges.len()).map(|edge| EdgeRef(edge as u16));
-    let of_edges = edges.flat_map(|edge| {
-        [Calls, Retries, Ok, Error, Unknown, Late].into_iter().map(move |counter| Counter::Edge(edge, counter))
+    // What is refused before it is sent is told where something may refuse.
+    let guarded = program.steps.iter().any(|step| step.clauses.guards.is_some());
+    let refused = if guarded { &[Open, Limited][..] } else { &[] };
+    let of_edges = edges.flat_map(move |edge| {
+        let counters = [Calls, Retries, Ok, Error, Unknown, Late].into_iter().chain(refused.iter().copied());
+        counters.map(move |counter| Counter::Edge(edge, counter))
     });
     of_nodes.chain(of_edges)
 }
