@@ -360,7 +360,7 @@ impl fmt::Display for Parted {
         let [first, second] = &self.sides;
         match self {
             Parted { event: 0, .. } => {
-                writeln!(out, "not deterministic: the system is another before anything happens")?
+                writeln!(out, "not deterministic: the system is another before anything happens")?;
             }
             Parted { event, repeated: true, .. } => {
                 writeln!(out, "not deterministic: event {event} is the first that differs")?;

@@ -47,6 +47,9 @@ pub enum OddsError {
     Skew,
 }
 
+/// 2⁶⁴, exactly.
+const WHOLE: f64 = 18_446_744_073_709_551_616.0;
+
 impl Odds {
     /// The largest count.
     pub const MOST: u64 = 1_000_000;
@@ -73,7 +76,7 @@ impl Odds {
         let mut sum = 0.0;
         let below = (1..count).map(|number| {
             sum += weight(number);
-            (sum / all * 2f64.powi(64)) as u64
+            (sum / all * WHOLE) as u64
         });
         Ok(Odds { count, below: below.collect() })
     }
@@ -116,7 +119,7 @@ impl Odds {
         }
         let up_to = |number: u64| match number.checked_sub(1) {
             None => 0.0,
-            Some(place) => self.below.get(place as usize).map_or(1.0, |below| *below as f64 / 2f64.powi(64)),
+            Some(place) => self.below.get(place as usize).map_or(1.0, |below| *below as f64 / WHOLE),
         };
         up_to(number) - up_to(number - 1)
     }
@@ -134,9 +137,9 @@ mod tests {
             let odds = Odds::new(count, skew).expect("sound");
             let mut drawn = vec![0u64; count as usize];
             (0..DRAWS).for_each(|n| drawn[odds.sample(mix(n, 5)) as usize - 1] += 1);
-            let all: f64 = (1..=count).map(|k| (k as f64).powf(-skew)).sum();
+            let all: f64 = (1..=count).map(|k| libm::pow(k as f64, -skew)).sum();
             for (at, drawn) in drawn.iter().enumerate() {
-                let share = (at as f64 + 1.0).powf(-skew) / all;
+                let share = libm::pow(at as f64 + 1.0, -skew) / all;
                 assert!((odds.share(at as u64 + 1) - share).abs() < 1e-12);
                 let (mean, sd) = (share * DRAWS as f64, (share * (1.0 - share) * DRAWS as f64).sqrt());
                 assert!((*drawn as f64 - mean).abs() <= 4.0 * sd, "{count} {skew} {at}: {drawn} for {mean} ± {sd}");

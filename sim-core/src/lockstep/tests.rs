@@ -1,8 +1,4 @@
-#![expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "what is forbidden is planted here, to be found"
-)]
+#![expect(clippy::disallowed_types, reason = "what is forbidden is planted here, to be found")]
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
