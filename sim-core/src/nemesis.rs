@@ -51,7 +51,15 @@ pub enum Heal {
 /// What the general nemesis draws from, by verb; `NODE` is any node that is no client, and `FROM->TO` any
 /// link in use, and `CLIENT` any that is one.
 pub const GENERAL: &[(&str, &[&str])] = &[
-    ("partition", &["partition isolate NODE for 100ms..10s", "partition halves of * for 100ms..10s"]),
+    (
+        "partition",
+        &[
+            "partition isolate NODE for 100ms..10s",
+            "partition halves of * for 100ms..10s",
+            "partition bridge of * for 100ms..10s",
+            "partition ring of * for 100ms..10s",
+        ],
+    ),
     ("cut", &["cut FROM->TO for 100ms..10s"]),
     ("loss", &["loss FROM->TO 0.1%..30% for 1s..30s"]),
     ("burst-loss", &["burst-loss FROM->TO 30%..100% bad ~10ms..1s good ~100ms..10s for 1s..30s"]),
@@ -74,11 +82,12 @@ pub const GENERAL: &[(&str, &[&str])] = &[
         "crash",
         &[
             "crash NODE for 100ms..10s",
+            "crash NODE at sync 1%..20% for 100ms..10s",
             "crash NODE wiping disk for 100ms..10s",
             "crash any minority of * swapping disks for 100ms..10s",
         ],
     ),
-    ("power-loss", &["power-loss NODE for 100ms..10s"]),
+    ("power-loss", &["power-loss NODE for 100ms..10s", "power-loss NODE at sync 1%..20% for 100ms..10s"]),
     ("stop", &["stop NODE grace 1s..30s for 100ms..30s"]),
     ("pause", &["pause NODE for 100ms..30s"]),
     ("hang", &["hang NODE for 1s..30s"]),

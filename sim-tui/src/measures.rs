@@ -39,6 +39,7 @@ pub(crate) fn json(name: &str, model: &Model, run: &Run, wall: std::time::Durati
         "latency_ms": latency(run),
         "metrics": run.metrics.iter().map(|(name, value)| (name.clone(), metric(*value))).collect::<Map<_, _>>(),
         "units": units(model),
+        "effects": effects(model, run),
         "inert": lines(&mut model.inert(run)),
         "drawn": lines(&mut model.drawn().iter()),
         "exceeds": nemesis::excess(model),
@@ -271,4 +272,10 @@ fn without_empty_columns(sides: &[Side], rows: &[Vec<String>]) -> String {
 /// What is said of one property in a hunt or a replay: `broken: charged at most once`.
 pub(crate) fn said(verdict: Verdict, property: Option<&str>) -> String {
     property.map_or(verdict.to_string(), |property| format!("{verdict}: {property}"))
+}
+
+/// How often each fault of the schedule did something.
+fn effects(model: &Model, run: &Run) -> Value {
+    let all = model.faults().iter().zip(&run.touched);
+    all.map(|(fault, count)| json!({"fault": fault.to_string(), "count": count})).collect()
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Instant as Clock;
 
 use serde_json::{Value, json};
-use sim_core::{Instant, Limits, Sim, Step, Stop, run as to_its_end};
+use sim_core::{Fault, Instant, Limits, Sim, Step, Stop, run as to_its_end};
 use sim_models::judge::ScenarioJudge;
 use sim_models::message::Msg;
 use sim_models::scenario::{Model, Run};
@@ -241,7 +241,14 @@ pub(crate) fn title(loaded: &Loaded, model: &Model, what: &What) -> String {
     out
 }
 
-/// The faults that did nothing: green runs under them prove nothing.
+/// How often each timed fault did something, and which did nothing: green runs under those prove nothing.
 fn inert(model: &Model, run: &Run) -> String {
-    model.inert(run).map(|fault| format!("  had no effect: {fault}\n")).collect()
+    let timed = model
+        .faults()
+        .iter()
+        .zip(&run.touched)
+        .filter(|(fault, count)| matches!(fault, Fault::Timed(_)) && **count > 0);
+    let struck = timed.map(|(fault, count)| format!("  {}: {fault}\n", text::counted(*count, "effect")));
+    let inert = model.inert(run).map(|fault| format!("  had no effect: {fault}\n"));
+    struck.chain(inert).collect()
 }

@@ -658,10 +658,16 @@ pub const VERBS: &[VerbEntry] = &[
         "draw",
         "NODE PURPOSE [OPERATION] #N VALUE",
         "draw payments work order/17 #1 1.4s",
-        "says what one draw gives: a length, yes, no, or a name",
+        "says what one draw gives: a length, yes, no, a number, or a name",
         &[
-            ("PURPOSE", "work, wait, latency, lag, think, arrival, jitter, chance, pick, or an actor's own"),
-            ("VALUE", "a length for a distribution, yes or no for a chance, a name for a choice"),
+            (
+                "PURPOSE",
+                "work, wait, think, arrival, jitter, chance, number (of a `pick`), pick (of a replica), or an actor's own",
+            ),
+            (
+                "VALUE",
+                "a length for a distribution, yes or no for a chance, a number from 1 on for a number, a name for a choice",
+            ),
             ("count", "1 when its question came up"),
         ],
         Grammar::Decides(|words| words.draw()),

@@ -97,6 +97,7 @@ pub static LINK: Object = Object {
         Field::new("queue", QUEUE, "Messages that stand in line behind the one whose turn it is.").or("unlimited"),
         Field::new("full", FULL, "Which is dropped when more come: the last, or any.").or("tail"),
         Field::new("size", Shape::Text, "How large a message is.").or("1KB"),
+        Field::new("stream", Shape::Object(&STREAM), "The same as \"transport\": {\"stream\": …}."),
         Field::new("transport", TRANSPORTS, "Whether loss and delay are seen, or only time: as TCP does.")
             .or("datagram"),
     ],
@@ -354,7 +355,7 @@ const HEAL: &str = "What comes back at the end of that time: all, or a core, and
 static TOLERANCE: Object = Object {
     what: "a tolerance",
     fields: &[
-        Field::new("down", Shape::MapOf(Keys::Names, &DOWN), "Replicas of a node that may be down at once."),
+        Field::new("down", DOWNS, "Replicas of a node that may be down at once; \"minority\" alone: of each node."),
         Field::new("loss", Shape::Ratio, "Messages that may be lost."),
         Field::new("clock", Shape::Duration, "How wrong a clock may be."),
         Field::new("disk", Shape::Choice { now: &["none", "one copy"], later: &[] }, "Whose disks may be hurt."),
@@ -362,6 +363,8 @@ static TOLERANCE: Object = Object {
     any_of: &[],
 };
 
+const DOWNS: Shape =
+    Shape::OneOf(&[Shape::MapOf(Keys::Names, &DOWN), Shape::Choice { now: &["minority"], later: &[] }]);
 const DOWN: Shape = Shape::OneOf(&[COUNT, Shape::Choice { now: &["minority"], later: &[] }]);
 
 /// Settings under one name.

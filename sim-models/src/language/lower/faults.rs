@@ -38,6 +38,9 @@ impl<'a> Lower<'a> {
         zones.dedup();
         fault.check_zones(&zones).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;
         self.check_kind(line, text, fault)?;
+        if let Some((role, message)) = strange_role(fault) {
+            return Err(line.error_at(word_in(text, &role), message));
+        }
         if let Some((reason, message)) = strange_reason(fault, &self.program) {
             return Err(line.error_at(word_in(text, &reason), message));
         }
@@ -71,12 +74,24 @@ pub(crate) fn stranger(fault: &Fault, program: &Program) -> Option<String> {
     if let Some(kind) = kind_of(fault).filter(|kind| !kinds().any(|known| known == *kind)) {
         return Some(format!("no kind of message \"{kind}\"{}", known("kinds", kind, kinds())));
     }
-    if let Some((_, message)) = strange_reason(fault, program).or_else(|| strange_step(fault, program)) {
+    let strange =
+        strange_role(fault).or_else(|| strange_reason(fault, program)).or_else(|| strange_step(fault, program));
+    if let Some((_, message)) = strange {
         return Some(message);
     }
     let classes = || program.classes.iter().map(String::as_str);
     let class = class_of(fault).filter(|class| !classes().any(|known| known == *class))?;
     Some(format!("no operation \"{class}\"{}", known("operations", class, classes())))
+}
+
+/// The role that a fault is about, which nobody in a scenario has.
+fn strange_role(fault: &Fault) -> Option<(String, String)> {
+    let Fault::Timed(timed) = fault else { return None };
+    let Target::The(role) = timed.verb.target()? else { return None };
+    let message = format!(
+        "nobody is \"the {role}\": nodes of a scenario have no roles, actors in Rust take them (Context::role)"
+    );
+    Some((role.to_string(), message))
 }
 
 /// The reason that a `fail` gives, and what is wrong with it: neither the system nor the file has it.

@@ -127,7 +127,10 @@ fn said(view: View<'_>) -> Result<Said, Problem> {
         })?,
         full: view.optional("full", |view| Ok(if view.text()? == "random" { Full::Random } else { Full::Tail }))?,
         size: view.optional("size", size)?,
-        transport: view.optional("transport", transport)?,
+        transport: match view.optional("transport", transport)? {
+            None if view.field("stream").is_some() => Some(transport(view)?),
+            said => said,
+        },
     })
 }
 

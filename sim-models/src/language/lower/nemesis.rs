@@ -54,6 +54,11 @@ impl<'a> Lower<'a> {
 
     fn tolerance(&self, view: View<'a>) -> Result<Tolerance, Problem> {
         let mut tolerance = Tolerance::default();
+        if view.optional("down", |down| Ok(down.text().is_ok()))? == Some(true) {
+            let of_each = self.program.nodes.iter().filter(|node| node.count > 1);
+            let minority = of_each.filter_map(|node| Some((node.name.parse().ok()?, Down::Minority)));
+            tolerance.down.extend(minority);
+        }
         for (key, count) in view.members_of("down") {
             if !self.program.nodes.iter().any(|node| node.name == key.name) {
                 let nodes = self.program.nodes.iter().map(|node| node.name.as_str());
