@@ -410,7 +410,10 @@ pub const VERBS: &[VerbEntry] = &[
         "sets a node's clocks wrong, at once or little by little; timers follow the one that never steps",
         &[
             NODE,
-            ("step", "moves the wall clock by ±LENGTH; at one instant, for good"),
+            (
+                "step",
+                "moves the wall clock by ±LENGTH; at one instant, for good. No wall clock shows less than the start of the run",
+            ),
             (
                 "leap",
                 "a leap second: +1s is inserted, so that the wall clock shows a second twice, -1s is left out; at one instant, for good",

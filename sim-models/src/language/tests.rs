@@ -111,7 +111,7 @@ fn an_object_of_the_wrong_form_is_told_what_would_be_right() {
     check_field(
         r#""network": {"speed": 1}"#,
         &[
-            r#"network.speed: "speed" is not a field of a link; fields are latency, loss, corruption, checksum, bandwidth, queue, full, size and transport"#,
+            r#"network.speed: "speed" is not a field of a link; fields are latency, loss, corruption, checksum, bandwidth, queue, full, size, stream and transport"#,
         ],
     );
     check_field(
@@ -155,14 +155,8 @@ fn a_newer_language_is_not_looked_at_any_further() {
 fn what_is_not_built_yet_is_refused_and_never_ignored() {
     check_step(r#"{"call": "a.b", "hedge": {}}"#, &[r#".hedge: "hedge" is not built yet"#]);
     check_step(r#"{"publish": "jobs"}"#, &[r#".publish: "publish" is not built yet"#]);
-    let lifo = r#"{"faultline": 1, "name": "x", "nodes": {"a": {"kind": "queue"}, "b": {"kind": "service", "order": "lifo", "endpoints": {}}}}"#;
-    check(
-        lifo,
-        &[
-            "nodes.a.kind: a queue is not built yet",
-            r#"nodes.b.order: "order": "lifo" is not built yet; there is "fifo""#,
-        ],
-    );
+    let probed = r#"{"faultline": 1, "name": "x", "nodes": {"a": {"kind": "queue"}, "b": {"kind": "service", "liveness": {"call": "x", "every": "1s", "timeout": "1s", "failures": 3}, "endpoints": {}}}}"#;
+    check(probed, &["nodes.a.kind: a queue is not built yet", r#"nodes.b.liveness: "liveness" is not built yet"#]);
     check_step(r#"{"call": "a.b", "breaker": null, "timeout": null}"#, &[]);
 }
 

@@ -233,7 +233,7 @@ impl Setting {
         match self {
             Setting::Length(_) => "length of time",
             Setting::Percent(_) => "percent",
-            Setting::Share(_) => "share",
+            Setting::Share(_) => "ratio",
             Setting::Count(_) => "count",
             Setting::Factor(_) => "factor",
             Setting::Switch(_) => "true or false",
