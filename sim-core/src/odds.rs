@@ -16,7 +16,7 @@ use crate::ratio::Ratio;
 /// let odds = Odds::new(1_000, 0.99).unwrap();
 /// assert_eq!(odds.sample(0), 1);
 /// assert_eq!(odds.sample(u64::MAX), 1_000);
-/// assert!((odds.share(1) - 0.1282).abs() < 1e-4, "{}", odds.share(1));
+/// assert!((odds.share(1) - 0.12938).abs() < 1e-5, "{}", odds.share(1));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Odds {
