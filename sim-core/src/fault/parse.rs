@@ -647,15 +647,18 @@ impl<'a> Parser<'a> {
     fn place_of_target(&mut self) -> Read<Option<Label>> {
         let text = |ahead: usize| self.words.get(self.next + ahead).map_or("", |word| word.text);
         let begins = match (text(0), text(1), text(2)) {
-            ("one" | "each", "of", _) => 2,
-            ("any", "minority", "of") => 3,
-            ("one" | "each", zone, _) if zone == "zone" || zone.starts_with("zone.") => 1,
-            ("the", _, _) => 1,
-            _ => 0,
+            // Nothing behind it belongs to the target any more.
+            ("one" | "each", zone, _) if zone == "zone" || zone.starts_with("zone.") => None,
+            ("one" | "each", "of", _) => Some(2),
+            ("any", "minority", "of") => Some(3),
+            ("the", _, _) => Some(1),
+            _ => Some(0),
         };
-        let in_zone =
-            text(begins) == "zone" && !matches!(text(begins + 1), "" | "..") && !CLAUSES.contains(&text(begins + 1));
-        let begins = begins + usize::from(in_zone);
+        let is_name = |at: usize| {
+            let named = |word: &Word<'_>| word.shape == Shape::Name && !CLAUSES.contains(&word.text);
+            self.words.get(self.next + at).is_some_and(named)
+        };
+        let begins = begins.map_or(1, |at| at + usize::from(text(at) == "zone" && is_name(at + 1)));
         let ends = if text(begins + 1) == ".." { begins + 2 } else { begins };
         let Some((head, tail)) = text(ends).rsplit_once('.') else { return Ok(None) };
         let at = self.next + ends;
