@@ -14,6 +14,10 @@ use crate::seed::mix;
 pub struct Digest(pub u64);
 
 /// Folds what it is told into one number, word by word; independent of the width of `usize` and the order of bytes.
+///
+/// But for slices of whole numbers: the standard library hashes those as the bytes that they are in memory, so that a
+/// `Vec<usize>` in a message counts differently on machines of 32 bits. Derive `Hash` for messages without such lists, or keep
+/// `u8`, text and structs in them.
 #[derive(Clone, Copy, Debug)]
 pub struct Fold(u64);
 

@@ -81,7 +81,9 @@ pub struct Apart {
 const TOLD: usize = 5;
 /// How many copies of the first run are kept.
 const COPIES: usize = 32;
-/// How many digests of the first run are kept: 8 MiB.
+/// About how many bytes they may take; the first and the last are kept whatever they take.
+const BYTES: usize = 256 << 20;
+/// How many digests of the first run are kept: 16 MiB.
 const DIGESTS: usize = 1 << 20;
 
 /// Runs what `start` makes twice, `meanwhile` in between, and compares the two: the digest after every event (of runs of over
@@ -175,13 +177,18 @@ impl<T> Thinned<T> {
             return Ok(());
         }
         if self.kept.len() == self.most {
-            self.every *= 2;
-            self.kept.retain(|(event, _)| event.is_multiple_of(self.every));
+            self.thin();
         }
         if event.is_multiple_of(self.every) {
             self.kept.push((event, make()?));
         }
         Ok(())
+    }
+
+    /// Keeps every second only, from now on too.
+    fn thin(&mut self) {
+        self.every *= 2;
+        self.kept.retain(|(event, _)| event.is_multiple_of(self.every));
     }
 }
 
@@ -198,6 +205,9 @@ impl<M: Message> Kept<M> {
         while let Some(step) = extent.step(&mut sim) {
             digests.push(step.number, || Ok::<_, Doubt>(sim.digest()))?;
             copies.push(step.number, || Copied::of(&sim))?;
+            while step.number.is_multiple_of(copies.every) && copies.kept.len() > 1 && weight(&copies) > BYTES {
+                copies.thin();
+            }
         }
         Ok(Kept { copies, digests, end: Copied::of(&sim)? })
     }
@@ -240,6 +250,11 @@ impl<M: Message> Kept<M> {
         };
         Doubt::Parted(Box::new(parted))
     }
+}
+
+/// About how many bytes these copies take, if all are as large as the last: runs that are too large grow.
+fn weight<M: Message>(copies: &Thinned<Copied<M>>) -> usize {
+    copies.kept.last().map_or(0, |(_, copy)| copy.sim.weight().saturating_mul(copies.kept.len()))
 }
 
 /// Two runs that go on side by side.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sim_core::lockstep::{Agreed, Apart, Doubt, Side, check};
-use sim_core::{Instant, Limits, Seed};
+use sim_core::{Instant, Seed};
 use sim_models::builtin;
 use sim_models::language::Choices;
 use sim_models::scenario::Model;
@@ -18,8 +18,8 @@ pub(crate) struct Checked(Result<Agreed, Doubt>);
 const MEANWHILE: u64 = 20_000;
 
 impl Checked {
-    /// Runs what `build` makes with a seed, something else, and the same again, made anew.
-    pub(crate) fn of(build: impl Fn() -> Model, seed: Seed) -> Checked {
+    /// Runs so many events of what `build` makes with a seed, something else, and the same again, made anew.
+    pub(crate) fn of(build: impl Fn() -> Model, seed: Seed, events: u64) -> Checked {
         let until = build().until().unwrap_or(Instant::NEVER);
         let other = build();
         let meanwhile = || {
@@ -28,7 +28,7 @@ impl Checked {
             builtin::names().take(2).filter_map(stranger).for_each(|model| begin(&model, seed));
         };
         let start = || build().start(seed).0;
-        Checked(quietly(|| check(start, meanwhile, until, Limits::default().events)))
+        Checked(quietly(|| check(start, meanwhile, until, events)))
     }
 
     /// What the program exits with when it would with `exit` without the check.

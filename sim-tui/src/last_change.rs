@@ -11,6 +11,7 @@ use sim_models::problem::did_you_mean;
 use sim_models::scenario::Model;
 
 use crate::commands;
+use crate::moment;
 use crate::quiet::quietly;
 use crate::report::{Bad, Exit, Report, bad};
 use crate::text;
@@ -53,54 +54,73 @@ pub(crate) fn show(
     let place = Place::find(field, &sim)?;
     let until = model.until().unwrap_or(Instant::NEVER);
     let mut timeline = Timeline::new(sim, judge, until, Limits::default(), Budget::default());
-    let wanted = at.or(case.expect.as_ref().and_then(|expect| expect.events));
-    let goal = Goal { events: wanted.unwrap_or(u64::MAX), ..Goal::default() };
+    let (events, parted) = moment::extent(case, model);
+    if let Some(at) = at.filter(|at| *at > events) {
+        return Err(bad!("--at {at}: the replay has {}", text::counted(events, "event")));
+    }
+    let goal = Goal { events: at.unwrap_or(events), ..Goal::default() };
     quietly(|| timeline.advance(goal, |_| (Grade::Quiet, ControlFlow::Continue(()))));
     let end = timeline.past().len();
-    if let Some(at) = at.filter(|at| *at > end) {
-        return Err(bad!("--at {at}: the replay has {}", text::counted(end, "event")));
-    }
+    let parted = parted.filter(|by| *by <= end);
     let found = timeline.last_change(end, place.node, |sim| place.read(sim), |_| true);
     let LastChange::At(change) = found else {
-        return Ok(never(&place, place.read(&timeline.live().sim).as_ref(), end, as_json));
+        return Ok(never(&place, place.read(&timeline.live().sim), end, as_json).unless(parted));
     };
     let mut before = timeline.fork(change.event - 1).sim;
     before.record(true);
     let step = before.step().expect("it happened");
     let line = Line::of(&before, &step, model.faults());
-    Ok(changed(&place, &change, &line, as_json, again))
+    Ok(changed(&place, change, &line, as_json, again).unless(parted))
+}
+
+/// What was found, on its way to a report.
+struct Found {
+    document: Option<Value>,
+    text: String,
+}
+
+impl Found {
+    /// Events of another run have other numbers, which is never passed over in silence.
+    fn unless(self, parted: Option<u64>) -> Report {
+        let exit = if parted.is_some() { Exit::Different } else { Exit::Held };
+        match self.document {
+            Some(mut document) => {
+                document["parted_at"] = json!(parted);
+                Report::json(&document, exit)
+            }
+            None => Report { text: parted.map(moment::another).unwrap_or_default() + &self.text, exit },
+        }
+    }
 }
 
 /// It is as it was at the start.
-fn never(place: &Place<'_>, value: Option<&Value>, end: u64, as_json: bool) -> Report {
-    if as_json {
-        return Report::json(&json!({"event": null, "was": value, "is": value}), Exit::Held);
-    }
+fn never(place: &Place<'_>, value: Option<Value>, end: u64, as_json: bool) -> Found {
+    let value = value.map(moment::exact);
+    let document = as_json.then(|| json!({"event": null, "was": value, "is": value}));
     let Place { name, pointer, .. } = place;
     let until = text::counted(end, "event");
     let text = match value {
         Some(value) => format!("{name}{pointer} is {value} as at the start, after {until}\n"),
         None => format!("{name} has nothing at \"{pointer}\", and never had in {until}; `--at` shows its state\n"),
     };
-    Report { text, exit: Exit::Held }
+    Found { document, text }
 }
 
-fn changed(place: &Place<'_>, change: &Change<Option<Value>>, line: &Line, as_json: bool, again: &[&str]) -> Report {
+fn changed(place: &Place<'_>, change: Change<Option<Value>>, line: &Line, as_json: bool, again: &[&str]) -> Found {
     let Change { event, was, is } = change;
-    if as_json {
-        return Report::json(&json!({"event": event, "was": was, "is": is, "line": line}), Exit::Held);
-    }
+    let [was, is] = [was, is].map(|value| value.map(moment::exact));
+    let document = as_json.then(|| json!({"event": event, "was": was, "is": is, "line": line}));
     let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
     let at = event.to_string();
     let command = commands::line(again[0], again[1..].iter().copied().chain(["--at", &at]));
     let text = format!(
         "event {}: {}\n  {}{} was {} and is {} since then\n\nall of that moment: {command}\n",
-        text::count(*event),
+        text::count(event),
         line.sentence(),
         place.name,
         place.pointer,
-        shown(was),
-        shown(is),
+        shown(&was),
+        shown(&is),
     );
-    Report { text, exit: Exit::Held }
+    Found { document, text }
 }

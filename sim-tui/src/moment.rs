@@ -41,13 +41,25 @@ pub(crate) fn show(case: &Case, model: &Model, event: u64, as_json: bool) -> Res
 }
 
 /// A state whose large numbers are text, because JSON of other programs holds 53 bits.
-fn exact(state: Value) -> Value {
+pub(crate) fn exact(state: Value) -> Value {
     match state {
         Value::Number(number) if number.as_u64().is_some_and(|it| it >= 1 << 53) => Value::String(number.to_string()),
         Value::Array(items) => items.into_iter().map(exact).collect(),
         Value::Object(members) => Value::Object(members.into_iter().map(|(name, it)| (name, exact(it))).collect()),
         other => other,
     }
+}
+
+/// How many events a replay has, and at or before which it parts from the run that was recorded, if it does.
+pub(crate) fn extent(case: &Case, model: &Model) -> (u64, Option<u64>) {
+    let (mut sim, mut judge) = model.start(case.seed);
+    let failure =
+        case.expect.as_ref().map(|expect| Failure { verdict: expect.verdict, property: expect.property.clone() });
+    let course = model.course(failure.as_ref().map(Failure::stop).unwrap_or_default(), Limits::default());
+    let outcome = quietly(|| sim_core::run(&mut sim, &mut judge, &course, |_, _| ControlFlow::Continue(())));
+    let recorded = case.expect.as_ref().and_then(|expect| Trail::read(expect.trail.as_ref()?, expect.events).ok());
+    let parted = recorded.and_then(|recorded| recorded.divergence(&outcome.trail));
+    (outcome.events, parted.map(|parted| parted.by))
 }
 
 fn seen(case: &Case, model: &Model, event: u64) -> Result<Seen, Bad> {
@@ -75,6 +87,12 @@ fn seen(case: &Case, model: &Model, event: u64) -> Result<Seen, Bad> {
     Ok(seen)
 }
 
+/// That the run is not the one that was recorded.
+pub(crate) fn another(by: u64) -> String {
+    let by = text::count(by);
+    format!("this is not the run that was recorded: the two part by event {by}, and numbers mean other events\n\n")
+}
+
 impl Seen {
     fn of(sim: &Sim<Msg>, step: &Step, model: &Model) -> Seen {
         let nodes = (0..model.program().replicas.len() as u32).map(NodeId);
@@ -93,13 +111,7 @@ impl Seen {
     }
 
     fn text(&self, event: u64) -> String {
-        let parted = self.parted.map(|by| {
-            let by = text::count(by);
-            format!(
-                "this is not the run that was recorded: the two part by event {by}, and numbers mean other events\n\n"
-            )
-        });
-        let mut out = parted.unwrap_or_default();
+        let mut out = self.parted.map(another).unwrap_or_default();
         out += &format!("event {}: {}\n", text::count(event), self.line.sentence());
         out += &self.line.did().iter().map(|did| format!("  it did: {did}\n")).collect::<String>();
         if let Some(by) = self.line.by() {

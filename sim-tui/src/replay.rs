@@ -44,14 +44,14 @@ pub(crate) fn command(args: &ReplayArgs, called: &str) -> Result<Report, Bad> {
         return Err(bad!("{} has no \"expect\" to compare with; judge it: {judge}", args.case));
     }
     let model = model(args, &loaded, &case, called)?;
-    let anew = || self::model(args, &loaded, &case, called).expect("it was read just now");
-    let checked = args.check_determinism.then(|| Checked::of(anew, case.seed));
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
     let again = quietly(|| {
         let again = model.replay(&case, Limits::default(), |_, _| interrupt.flow());
         again.map_err(|error| loaded.wrong(&error))
     })?;
+    let anew = || self::model(args, &loaded, &case, called).expect("it was read just now");
+    let checked = args.check_determinism.then(|| Checked::of(anew, case.seed, again.run.outcome.events));
     let told = Told { args, case: &case, model: &model, again: &again, wall: begun.elapsed(), called };
     let exit = checked.as_ref().map_or(told.exit(), |checked| checked.exit(told.exit()));
     if args.output.json {

@@ -33,12 +33,6 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
     loaded.warn(&model);
     let model = &*model.of_seed(args.seed);
     args.pictures.check()?;
-    // Before anybody listens for an interrupt, so that one ends the program.
-    let anew = || {
-        let model = load::model(&loaded, &args.what).expect("it was read just now");
-        model.of_seed(args.seed).into_owned()
-    };
-    let checked = args.check_determinism.then(|| Checked::of(anew, args.seed));
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
     let mut watch = args.pictures.are_wanted().then(Watch::default);
@@ -58,6 +52,11 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
     };
     let wall = begun.elapsed();
     let exit = Exit::of_run(run.outcome.verdict).unless(run.outcome.interrupted);
+    let anew = || {
+        let model = load::model(&loaded, &args.what).expect("it was read just now");
+        model.of_seed(args.seed).into_owned()
+    };
+    let checked = args.check_determinism.then(|| Checked::of(anew, args.seed, run.outcome.events));
     let exit = checked.as_ref().map_or(exit, |checked| checked.exit(exit));
     let single = Single::of(&judge, Instant::ZERO + args.warmup.unwrap_or_default(), Confidence::USUAL);
     let told = Told { loaded: &loaded, model, run: &run, single: &single, args, wall, called };

@@ -174,6 +174,14 @@ fn the_event_that_last_changed_a_field_is_found() {
     assert!(never.out.contains("as at the start"), "{}", never.out);
     let nothing = shell.run(&["replay", case, "--last-change", "gateway/nothing"]);
     assert!(nothing.out.contains("has nothing at \"/nothing\""), "{}", nothing.out);
+    let beyond = shell.run(&["replay", case, "--last-change", "gateway/busy", "--at", &(failed + 1).to_string()]);
+    assert_eq!((beyond.code, beyond.out.as_str()), (2, ""), "a replay ends where its case does");
+    let mut other = text.clone();
+    other["settings"]["timeout"] = "900ms".into();
+    shell.write("other.json", &other.to_string());
+    let stale = shell.run(&["replay", "other.json", "--last-change", "shopper/generator/begun"]);
+    assert_eq!(stale.code, 3, "{}", stale.out);
+    assert!(stale.out.starts_with("this is not the run that was recorded"), "{}", stale.out);
     let bad = shell.run(&["replay", case, "--last-change", "gatewai/busy"]);
     assert_eq!(bad.code, 2);
     assert!(bad.err.contains("no node \"gatewai\"; did you mean \"gateway\"?"), "{}", bad.err);
@@ -290,6 +298,8 @@ fn a_run_and_a_case_are_compared_with_themselves() {
         let checked = shell.json(&[words, &["--json", "--check-determinism"]].concat());
         assert_eq!(checked["determinism"]["agreed"], true, "{checked}");
         assert_eq!(checked["digest"], plain["digest"]);
+        assert_eq!(checked["determinism"]["digest"], plain["digest"], "it is that run which is checked");
+        assert_eq!(checked["determinism"]["events"], plain["events"]);
         assert_eq!(checked["verdict"], plain["verdict"]);
         assert_eq!(plain.get("determinism"), None);
         let states = checked["determinism"]["states_compared"].as_u64().expect("a count");
