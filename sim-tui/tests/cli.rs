@@ -176,7 +176,7 @@ fn the_event_that_last_changed_a_field_is_found() {
     assert!(nothing.out.contains("has nothing at \"/nothing\""), "{}", nothing.out);
     let beyond = shell.run(&["replay", case, "--last-change", "gateway/busy", "--at", &(failed + 1).to_string()]);
     assert_eq!((beyond.code, beyond.out.as_str()), (2, ""), "a replay ends where its case does");
-    let mut other = text.clone();
+    let mut other = text;
     other["settings"]["timeout"] = "900ms".into();
     shell.write("other.json", &other.to_string());
     let stale = shell.run(&["replay", "other.json", "--last-change", "shopper/generator/begun"]);
