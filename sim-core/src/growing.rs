@@ -178,6 +178,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_is_as_if_it_had_never_been_and_the_rest_keeps_its_place() {
+        for len in LENGTHS {
+            for end in [0, 1, BLOCK - 1, BLOCK, BLOCK + 5, 2 * BLOCK, 10 * BLOCK] {
+                let whole = numbers(len);
+                let mut list = whole.clone();
+                list.forget(end);
+                let first = list.first();
+                assert_eq!((first % BLOCK, list.len(), list.remembered()), (0, len, len - first));
+                assert!(first <= end && (end - first < BLOCK || len - first < BLOCK), "{len} {end} {first}");
+                assert!((0..len + 3).all(|at| list.get(at) == whole.get(at).filter(|_| at >= first)));
+                let after = |list: &Growing<u32>, at| list.iter_from(at).copied().collect::<Vec<_>>();
+                assert_eq!(after(&list, 0), after(&whole, first));
+                let before = list.iter_to(len).copied().collect::<Vec<_>>();
+                assert_eq!(before, after(&whole, first));
+                let sliced = list.slices(0..len + 9).flatten().copied().collect::<Vec<_>>();
+                assert_eq!(sliced, after(&whole, first));
+                for bound in [0, 7, BLOCK as u32, len as u32] {
+                    let place = whole.partition_point(|number| *number < bound);
+                    assert_eq!(list.partition_point(|number| *number < bound), place.max(first));
+                }
+                list.push(7);
+                assert_eq!((list.get(len), whole.len()), (Some(&7), len));
+            }
+        }
+    }
+
+    #[test]
     fn a_list_gives_back_what_was_put_in() {
         for len in LENGTHS {
             let (list, plain) = (numbers(len), (0..len as u32).collect::<Vec<_>>());

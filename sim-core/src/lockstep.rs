@@ -227,7 +227,7 @@ impl<M: Message> Kept<M> {
                     return Err(self.parted(equal, &sim, last, extent));
                 }
                 states += 1;
-                equal = Some(Pair { first: copy.sim.clone(), second: sim.clone() });
+                equal = Some((copy, sim.clone()));
             }
             match extent.step(&mut sim) {
                 Some(step) => last = Some(step),
@@ -243,10 +243,19 @@ impl<M: Message> Kept<M> {
 
     /// What is to be told when the second run, whose last event is `last`, is known to differ from the first, and `equal` are
     /// both at the last place at which they were compared and did not.
-    fn parted(&self, equal: Option<Pair<M>>, second: &Sim<M>, last: Option<Step>, extent: Extent) -> Doubt {
+    fn parted(
+        &self,
+        equal: Option<(&Copied<M>, Sim<M>)>,
+        second: &Sim<M>,
+        last: Option<Step>,
+        extent: Extent,
+    ) -> Doubt {
         let parted = match equal {
             None => Parted::before_anything(&self.copies.kept[0].1.sim, second),
-            Some(pair) => pair.part(second.events() + 1, extent).unwrap_or_else(|| Parted::but_not_again(second, last)),
+            Some((first, then)) => {
+                let pair = Pair { first: first.sim.clone(), second: then };
+                pair.part(second.events() + 1, extent).unwrap_or_else(|| Parted::but_not_again(second, last))
+            }
         };
         Doubt::Parted(Box::new(parted))
     }

@@ -75,7 +75,7 @@ pub struct Budget {
     /// Events from one evenly spaced copy to the next, 1,024 by default; twice as many each time that the budget is used up.
     pub spacing: u64,
     /// Events of which the [`Past`] is kept: all by default. It takes 64 bytes of each, beside the bytes above. Of a longer run
-    /// the last so many are kept, give or take a sixteenth; events before can still be visited and told again.
+    /// the last so many are kept, and up to a sixteenth and 2,047 more; events before can still be visited and told again.
     pub events: u64,
 }
 

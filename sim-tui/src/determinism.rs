@@ -84,3 +84,30 @@ fn side(side: &Side) -> Value {
 fn apart(apart: &Apart) -> Value {
     json!({"node": apart.node, "path": apart.path, "values": apart.values})
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_otherwise_the_second_time_is_told_and_is_another_exit() {
+        let scenario = builtin::names().next().and_then(builtin::scenario).expect("there is one").expect("and sound");
+        let made = Cell::new(0);
+        let build = || {
+            made.set(made.get() + 1);
+            let model = scenario.model(&Choices::none()).expect("a sound scenario");
+            // The last one that is made has a fault more.
+            let more = if made.get() < 4 { Vec::new() } else { vec!["0s.. slow * x2".parse().expect("a fault")] };
+            model.with(more, model.rest())
+        };
+        let checked = Checked::of(build, Seed(1), 1_000);
+        assert_eq!(made.get(), 4);
+        assert_eq!(checked.exit(Exit::Held), Exit::Different);
+        assert!(checked.text().starts_with("not deterministic: event "), "{}", checked.text());
+        let json = checked.json();
+        assert_eq!((&json["agreed"], json["sides"].as_array().map(Vec::len)), (&false.into(), Some(2)), "{json}");
+        assert!(json["event"].as_u64().is_some_and(|event| event > 0), "{json}");
+    }
+}

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde_json::{Map, Value, json};
 use sim_core::case::Case;
 use sim_core::trail::Trail;
-use sim_core::{Limits, NodeId, Sim, Step};
+use sim_core::{Limits, NodeId, Outcome, Sim, Step};
 use sim_models::message::Msg;
 use sim_models::record::Failure;
 use sim_models::scenario::Model;
@@ -50,40 +50,45 @@ pub(crate) fn exact(state: Value) -> Value {
     }
 }
 
-/// How many events a replay has, and at or before which it parts from the run that was recorded, if it does.
-pub(crate) fn extent(case: &Case, model: &Model) -> (u64, Option<u64>) {
+/// Replays a case to where it failed or to its end, or until whoever watches breaks off.
+fn replayed(
+    case: &Case,
+    model: &Model,
+    record: bool,
+    watch: impl FnMut(&Sim<Msg>, &Step) -> ControlFlow<()>,
+) -> Outcome {
     let (mut sim, mut judge) = model.start(case.seed);
+    sim.record(record);
     let failure =
         case.expect.as_ref().map(|expect| Failure { verdict: expect.verdict, property: expect.property.clone() });
     let course = model.course(failure.as_ref().map(Failure::stop).unwrap_or_default(), Limits::default());
-    let outcome = quietly(|| sim_core::run(&mut sim, &mut judge, &course, |_, _| ControlFlow::Continue(())));
+    quietly(|| sim_core::run(&mut sim, &mut judge, &course, watch))
+}
+
+/// At or before which event a run parts from the one that was recorded, if it does.
+fn parted(case: &Case, outcome: &Outcome) -> Option<u64> {
     let recorded = case.expect.as_ref().and_then(|expect| Trail::read(expect.trail.as_ref()?, expect.events).ok());
-    let parted = recorded.and_then(|recorded| recorded.divergence(&outcome.trail));
-    (outcome.events, parted.map(|parted| parted.by))
+    recorded.and_then(|recorded| recorded.divergence(&outcome.trail)).map(|parted| parted.by)
+}
+
+/// How many events a replay has, and at or before which it parts from the run that was recorded, if it does.
+pub(crate) fn extent(case: &Case, model: &Model) -> (u64, Option<u64>) {
+    let outcome = replayed(case, model, false, |_, _| ControlFlow::Continue(()));
+    (outcome.events, parted(case, &outcome))
 }
 
 fn seen(case: &Case, model: &Model, event: u64) -> Result<Seen, Bad> {
     let mut seen = None;
-    let (mut sim, mut judge) = model.start(case.seed);
-    sim.record(true);
-    let failure =
-        case.expect.as_ref().map(|expect| Failure { verdict: expect.verdict, property: expect.property.clone() });
-    let stop = failure.as_ref().map(Failure::stop).unwrap_or_default();
-    let course = model.course(stop, Limits::default());
-    let outcome = quietly(|| {
-        sim_core::run(&mut sim, &mut judge, &course, |sim, step| {
-            if step.number < event {
-                return ControlFlow::Continue(());
-            }
-            seen = Some(Seen::of(sim, step, model));
-            ControlFlow::Break(())
-        })
+    let outcome = replayed(case, model, true, |sim, step| {
+        if step.number < event {
+            return ControlFlow::Continue(());
+        }
+        seen = Some(Seen::of(sim, step, model));
+        ControlFlow::Break(())
     });
     let mut seen: Seen =
         seen.ok_or_else(|| bad!("--at {event}: the replay has {}", text::counted(outcome.events, "event")))?;
-    let recorded = case.expect.as_ref().and_then(|expect| Trail::read(expect.trail.as_ref()?, expect.events).ok());
-    let parted = recorded.and_then(|recorded| recorded.divergence(&outcome.trail));
-    seen.parted = parted.map(|parted| parted.by).filter(|by| *by <= event);
+    seen.parted = parted(case, &outcome).filter(|by| *by <= event);
     Ok(seen)
 }
 
