@@ -500,8 +500,8 @@ fn steady(loss: f64, frames: u32, more_than_three: bool) -> Vec<Figure> {
     figures
 }
 
-/// Loss; how often a frame is sent on average, the variance of that, the share sent more than three times, and what waits add that stay
-/// and that double for ever (Bertsekas and Gallager, Data Networks, section 2.4: the geometric law).
+/// Loss; how often a frame is sent on average, the variance of that, the share sent more than three times, and what
+/// waits add that stay and that double for ever (Bertsekas and Gallager, Data Networks, section 2.4: the geometric law).
 const GEOMETRIC: [(f64, [f64; 5]); 3] = [
     (0.01, [1.0101010101010102, 0.010203040506070809, 1e-6, 0.010101010101010102, 0.01020408163265306]),
     (0.1, [1.1111111111111112, 0.12345679012345678, 0.001, 0.1111111111111111, 0.125]),

@@ -1,8 +1,9 @@
-//! Clocks that know how wrong they may be: a daemon asks a time master every so often, and in between trusts its own clock less and less.
+//! Clocks that know how wrong they may be: a daemon asks a time master every so often, and in between trusts its own
+//! clock less and less.
 //!
-//! Corbett and others, Spanner: Google's Globally-Distributed Database, 2012, section 3: a poll each 30 s, and 200 µs a second for the
-//! drift of the own clock, make a sawtooth of 0 to 6 ms; the way to the master adds 1 ms. How an answer bounds the time: Cristian,
-//! Probabilistic clock synchronization, 1989.
+//! Corbett and others, Spanner: Google's Globally-Distributed Database, 2012, section 3: a poll each 30 s, and 200 µs a
+//! second for the drift of the own clock, make a sawtooth of 0 to 6 ms; the way to the master adds 1 ms. How an answer
+//! bounds the time: Cristian, Probabilistic clock synchronization, 1989.
 
 use faultline_tests::closed_forms::confirm;
 use serde::Serialize;
@@ -109,7 +110,8 @@ impl Actor<Time> for Daemon {
             }
             Event::Message { msg: Time::Is { now }, .. } => {
                 self.tell(Moment::BeforeAnswer, cx);
-                // The answer was true at some moment since the question; within a round trip no clock goes wrong by much.
+                // The answer was true at some moment since the question; within a round trip no clock goes wrong by
+                // much.
                 let round = cx.now().since(self.asked).nanos();
                 if self.answer.is_none() {
                     // Looks stand in the middle of equal parts of the time between two answers.
@@ -155,7 +157,8 @@ fn the_uncertainty_of_a_clock_is_a_sawtooth() {
     assert!(seen.iter().all(|(now, believes)| ends(believes).contains(&now.nanos())), "true time is inside");
 }
 
-/// How often, of all moments at which somebody asked a daemon whose clock drifts like that, true time was outside what it believed.
+/// How often, of all moments at which somebody asked a daemon whose clock drifts like that, true time was outside what
+/// it believed.
 fn outside(drift_ppm: i32) -> usize {
     let jitter = Dist::Uniform(Duration::from_micros(200), Duration::from_micros(1_800));
     let of = |seed| {

@@ -1,7 +1,7 @@
 //! Elections of Raft: the first timeout, split votes, and how long until somebody leads.
 //!
-//! Ongaro, Consensus: Bridging Theory and Practice, 2014, chapter 9: timeouts are uniform from one to two units, and an envelope
-//! takes a fixed share of a unit. A unit is a second here.
+//! Ongaro, Consensus: Bridging Theory and Practice, 2014, chapter 9: timeouts are uniform from one to two units, and an
+//! envelope takes a fixed share of a unit. A unit is a second here.
 
 use faultline_tests::closed_forms::confirm;
 use faultline_tests::replications::{Figure, check, interval};
@@ -70,8 +70,8 @@ enum Role {
     Leader,
 }
 
-/// A server of Raft that elects (Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm, 2014, figure 2). It keeps
-/// nothing on a disk: none of them comes back after a crash.
+/// A server of Raft that elects (Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm, 2014,
+/// figure 2). It keeps nothing on a disk: none of them comes back after a crash.
 #[derive(Clone, Serialize)]
 struct Server {
     servers: u32,
@@ -220,8 +220,8 @@ fn the_first_of_several_timeouts_is_early() {
     check("first timeout", &figures);
 }
 
-/// The chance that nobody gets the votes of a majority in the first term (section 9.3): of those who are up, so many more than one
-/// time out within one latency that too few are left to vote.
+/// The chance that nobody gets the votes of a majority in the first term (section 9.3): of those who are up, so many
+/// more than one time out within one latency that too few are left to vote.
 fn split(servers: u32, up: u32, latency: f64) -> f64 {
     let least = up - servers / 2;
     let chance = |early: u32| {
@@ -257,7 +257,8 @@ fn split_votes(wanted: impl Fn(f64) -> bool) {
     for (servers, up, latency, chance) in SPLITS {
         confirm("split", split(servers, up, latency), chance);
         if wanted(chance) {
-            // Half of the interval over 100 replications is 3.39 standard errors; a fifth more for luck with their spread.
+            // Half of the interval over 100 replications is 3.39 standard errors; a fifth more for luck with their
+            // spread.
             let elections = (1.0 - chance) / chance * libm::pow(1.2 * 3.39 / 0.03, 2.0);
             let runs = (elections / 100.0) as u64 + 1;
             let [seen] = means(&cluster(servers, up, latency), 100, runs, is_split);
@@ -284,8 +285,9 @@ fn very_long_one_vote_in_two_thousand_is_split() {
     split_votes(|chance| chance < 0.01);
 }
 
-/// A figure of P06: of so many servers of five that are up, at this latency; what the formula of sections 9.2 and 9.3 says from fresh
-/// timers and after a crash, and what others counted in elections from fresh timers, with its standard error.
+/// A figure of P06: of so many servers of five that are up, at this latency; what the formula of sections 9.2 and 9.3
+/// says from fresh timers and after a crash, and what others counted in elections from fresh timers, with its standard
+/// error.
 struct Row {
     up: u32,
     latency: f64,
@@ -306,8 +308,8 @@ const ROWS: [Row; 4] = [
 
 /// P06. How long it takes from when all who are up begin to wait until one of them has the votes of a majority.
 ///
-/// The formula takes every term without a leader for one of fresh timers. In truth candidates wait from when they stood, so that it is
-/// up to 7 % too high: that is why figures are held against counted ones.
+/// The formula takes every term without a leader for one of fresh timers. In truth candidates wait from when they
+/// stood, so that it is up to 7 % too high: that is why figures are held against counted ones.
 #[test]
 fn an_election_takes_as_long_as_others_have_counted() {
     for Row { up, latency, formula, counted } in ROWS {
@@ -325,8 +327,8 @@ fn an_election_takes_as_long_as_others_have_counted() {
     }
 }
 
-/// P06, in a cluster that had a leader: it crashes at any moment between two heartbeats. Since the last one that the others got, a quarter
-/// of a unit has passed on average and one latency has not (section 9.2).
+/// P06, in a cluster that had a leader: it crashes at any moment between two heartbeats. Since the last one that the
+/// others got, a quarter of a unit has passed on average and one latency has not (section 9.2).
 #[test]
 fn an_election_after_a_crash_is_shorter_by_half_a_heartbeat() {
     const MOMENTS: u64 = 30;

@@ -93,8 +93,8 @@ fn unseen(replications: u64, nodes: u32) -> Vec<Vec<f64>> {
     })
 }
 
-/// A22. A beat each second, a timeout of five since the last one, and crashes that are uniform between two beats: unseen for 5 s less
-/// a uniform second.
+/// A22. A beat each second, a timeout of five since the last one, and crashes that are uniform between two beats:
+/// unseen for 5 s less a uniform second.
 fn detection(replications: u64, nodes: u32) {
     let all = unseen(replications, nodes);
     let of = |figure: fn(&f64) -> f64| -> Vec<f64> {
@@ -117,8 +117,8 @@ fn a_crash_goes_unseen_for_the_timeout_less_a_part_of_a_beat() {
     detection(100, 15_000);
 }
 
-/// A23. Beats of which each tenth is lost: how many until so many in a row are, and the watcher errs. After Feller, An Introduction
-/// to Probability Theory and Its Applications I, XIII.7: p⁻¹ + p⁻² + … + p⁻ᵏ.
+/// A23. Beats of which each tenth is lost: how many until so many in a row are, and the watcher errs. After Feller, An
+/// Introduction to Probability Theory and Its Applications I, XIII.7: p⁻¹ + p⁻² + … + p⁻ᵏ.
 fn false_alarms(losses: u32, beats: u64) -> Figure {
     let each = 10.0f64;
     let until = (1..=losses).map(|power| libm::pow(each, power.into())).sum();

@@ -1,11 +1,12 @@
-//! Published and worked-out figures of protocols come out of actors that speak them: heartbeats, quorums, elections, rumours, clocks
-//! that know how wrong they are.
+//! Published and worked-out figures of protocols come out of actors that speak them: heartbeats, quorums, elections,
+//! rumours, clocks that know how wrong they are.
 //!
-//! Each protocol is the smallest program that keeps to it, on the product's own links, timers, dice, clocks and faults. A figure has to
-//! lie in the 99.9 % interval of Student's t over independent replications, and the interval has to be narrow; where a formula
-//! gives the figure, it is worked out here too. `docs/availability.md` lists the cases by number.
+//! Each protocol is the smallest program that keeps to it, on the product's own links, timers, dice, clocks and faults.
+//! A figure has to lie in the 99.9 % interval of Student's t over independent replications, and the interval has to be
+//! narrow; where a formula gives the figure, it is worked out here too. `docs/availability.md` lists the cases by
+//! number.
 //!
-//! What takes long is ignored and says so: `cargo test --release -p faultline-tests --test protocols -- --ignored --nocapture`.
+//! What takes long is ignored and says so: `cargo test -p faultline-tests --test protocols -- --ignored --nocapture`.
 
 mod clocks;
 mod elections;
@@ -60,8 +61,8 @@ struct Counted {
     error: f64,
 }
 
-/// A counted figure is itself uncertain. So the interval has to lie at most so far from it as a share, to be no wider than that, and to hold
-/// it when the uncertainties of both are added.
+/// A counted figure is itself uncertain. So the mean of the replications may be off it by at most this share, its interval
+/// may be no wider, and the two may be no further apart than the uncertainties of both together.
 #[track_caller]
 fn agrees(what: &str, values: &[f64], counted: &Counted, width: f64) {
     let ((mean, half), Counted { figure, error }) = (interval(values), counted);

@@ -1,10 +1,11 @@
-//! Partial quorums: how late a write or a read is that waits for so many of three replicas, and how likely a read is stale so long after
-//! a write.
+//! Partial quorums: how late a write or a read is that waits for so many of three replicas, and how likely a read is
+//! stale so long after a write.
 //!
-//! Bailis and others, Probabilistically Bounded Staleness for Practical Partial Quorums, 2012: the model WARS and the fits of table 3 to
-//! LinkedIn's and Yammer's latencies (of Yammer's writes with the exponent 3.5 of the authors' simulator, which their table 4 is made
-//! with, and not the 3.35 that is printed). The figures are of 12 million independent samples each; the staleness that is published is
-//! the first time at which a sample happened to be fresh enough, and up to 13 % too short.
+//! Bailis and others, Probabilistically Bounded Staleness for Practical Partial Quorums, 2012: the model WARS and the
+//! fits of table 3 to LinkedIn's and Yammer's latencies (of Yammer's writes with the exponent 3.5 of the authors'
+//! simulator, which their table 4 is made with, and not the 3.35 that is printed). The figures are of 12 million
+//! independent samples each; the staleness that is published is the first time at which a sample happened to be fresh
+//! enough, and up to 13 % too short.
 
 use faultline_tests::replications::{interval, quantiles};
 use faultline_tests::scenarios::over_seeds;
@@ -84,7 +85,7 @@ impl Actor<Say> for Replica {
     }
 }
 
-/// How many of those lengths were longer than each limit, by how many replicas were waited for.
+/// How many waits were longer than each limit, by how many replicas had answered before the one that was waited for.
 #[derive(Clone, Serialize)]
 struct Late {
     limits: [[Duration; 3]; REPLICAS],
@@ -146,7 +147,8 @@ impl Actor<Say> for Writer {
 struct Probe {
     by: u32,
     after: Duration,
-    /// Of the read under way: what it was after, since when, the latest version so far and how many replicas have said theirs.
+    /// Of the read under way: what it was after, since when, the latest version so far and how many replicas have said
+    /// theirs.
     wanted: u32,
     since: Instant,
     latest: u32,
@@ -201,7 +203,8 @@ impl Actor<Say> for Reader {
     }
 }
 
-/// How long an envelope takes, in milliseconds: of so many a Pareto (shortest, exponent), of the others an exponential (mean).
+/// How long an envelope takes, in milliseconds: for this share a Pareto (shortest length, exponent), for the others an
+/// exponential (rate).
 #[derive(Clone, Copy)]
 struct Way {
     share: f64,
@@ -254,7 +257,8 @@ struct Store {
     /// The 99.9th percentiles of what a read and a write take that wait for one, two, three replicas.
     read_p999: [Counted; REPLICAS],
     write_p999: [Counted; REPLICAS],
-    /// How many replicas a write and a read wait for; the time after which 99.9 % of reads are fresh; which share is so long after.
+    /// How many replicas a write and a read wait for; the time after which 99.9 % of reads are fresh; which share is so
+    /// long after.
     rows: &'static [Row],
 }
 
@@ -463,7 +467,8 @@ fn fresh(sim: &Sim<Say>, probe: usize, read: u32) -> f64 {
     1.0 - f64::from(probe.stale[read as usize - 1]) / f64::from(probe.reads)
 }
 
-/// Fresh reads at all times of the tables that `wanted` names. The tolerance is absolute; the figure is itself known to a few parts in 10⁵.
+/// Fresh reads at all times of the tables that `wanted` names. The tolerance is absolute; the figure is itself known to
+/// a few parts in 10⁵.
 fn fresh_reads(store: &Store, replications: u64, writes: u32, wanted: impl Fn(f64) -> bool) {
     let mut probes = Vec::new();
     for by in 1..=REPLICAS as u32 {
@@ -507,8 +512,8 @@ fn long_a_read_is_stale_as_often_as_others_have_counted() {
     fresh_reads(&YAMMER, 30, 18_000, |_| true);
 }
 
-/// What there and back take together: the first way in pieces that are alike likely, finer where it is long, and the second by its
-/// distribution.
+/// What there and back take together: the first way in pieces that are alike likely, finer where it is long, and the
+/// second by its distribution.
 struct ThereAndBack {
     /// How likely a piece is, and how long the first way takes in it, in milliseconds.
     pieces: Vec<(f64, f64)>,

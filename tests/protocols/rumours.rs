@@ -41,7 +41,8 @@ const LATENCY: (Duration, Duration) = (Duration::from_millis(5), Duration::from_
 /// How a site spreads what it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 enum How {
-    /// Tells it to others, one about every second, and loses interest with this chance whenever one had known it: feedback and coin.
+    /// Tells it to others, one about every second, and loses interest with this chance whenever one had known it:
+    /// feedback and coin.
     Mongers { loses: Ratio },
     /// Tells it once in the first second, if it knows it.
     Pushes,
@@ -136,8 +137,8 @@ fn missed(mut sim: Sim<Gossip>) -> [f64; 1] {
     [(0..SITES).filter(|site| !knows(*site)).count() as f64 / f64::from(SITES)]
 }
 
-/// P24. How many tries each site loses interest after, about; and the share that a rumour misses among very many sites, the root of
-/// s = e^(−(k + 1)(1 − s)) below one.
+/// P24. How many tries each site loses interest after, about; and the share that a rumour misses among very many sites,
+/// the root of s = e^(−(k + 1)(1 − s)) below one.
 const RESIDUES: [(u32, f64); 5] = [
     (1, 0.20318786997997995),
     (2, 0.05952020929264037),
@@ -151,9 +152,9 @@ fn residue(k: u32) -> f64 {
     (0..200).fold(0.0, |s, _| libm::exp(-f64::from(k + 1) * (1.0 - s)))
 }
 
-/// The mean share among a thousand sites, exactly: whoever tells, it reaches one that does not know with the share of those among all
-/// others, and else loses interest with chance 1/k. So the next of (do not know, are interested) has a chance that does not ask how long
-/// anything takes.
+/// The mean share among a thousand sites, exactly: whoever tells, it reaches one that does not know with the share of
+/// those among all others, and else loses interest with chance 1/k. So the next of (do not know, are interested) has a
+/// chance that does not ask how long anything takes.
 fn residue_of_a_thousand(k: u32) -> f64 {
     let (others, gone) = (f64::from(SITES - 1), 1.0 / f64::from(k));
     let mut mean = 0.0;
@@ -176,8 +177,8 @@ fn residue_of_a_thousand(k: u32) -> f64 {
     mean
 }
 
-/// Rumours of so many runs, against both; the closed form is for very many sites, and a thousand are off it by less than the interval
-/// may be wide.
+/// Rumours of so many runs, against both; the closed form is for very many sites, and a thousand are off it by less
+/// than the interval may be wide.
 fn residues(k: u32, runs: u64, width: f64) {
     let (of, limit) = RESIDUES[k as usize - 1];
     let exact = residue_of_a_thousand(of);
@@ -217,8 +218,8 @@ fn long_a_rumour_misses_as_many_as_the_epidemic_leaves() {
     residues(5, 160, 0.05);
 }
 
-/// Anti-entropy, one round: of so many that do not know, those stay so who ask another such one (pull), or whom nobody turns to (push).
-/// Among very many sites p becomes p², or about p/e when nearly all know.
+/// Anti-entropy, one round: of so many that do not know, those stay so who ask another such one (pull), or whom nobody
+/// turns to (push). Among very many sites p becomes p², or about p/e when nearly all know.
 #[test]
 fn a_round_of_anti_entropy_squares_or_divides_those_who_do_not_know() {
     let (unknowing, others) = (100u32, f64::from(SITES - 1));
