@@ -587,23 +587,32 @@ fn latencies(store: &Store, replications: u64, writes: u32, reads: usize, wanted
 }
 
 #[test]
-fn one_write_or_read_in_a_thousand_takes_as_long_as_others_have_counted() {
+fn one_of_a_thousand_takes_as_long_as_others_have_counted() {
     latencies(&LINKEDIN, 30, 42_000, 0, &[("W", 1)]);
     latencies(&YAMMER, 30, 2_000, 4, &[("R", 1)]);
 }
 
+/// All of them.
+const EACH: Latencies<'_> = &[("R", 1), ("R", 2), ("R", 3), ("W", 1), ("W", 2), ("W", 3)];
+
 #[test]
-#[ignore = "long: 250 million events"]
-fn long_one_write_or_read_in_a_thousand_takes_as_long_as_others_have_counted() {
-    latencies(&LINKEDIN, 30, 75_000, 1, &[("R", 1), ("R", 2), ("R", 3), ("W", 1), ("W", 2), ("W", 3)]);
-    latencies(&YAMMER, 30, 110_000, 7, &[("R", 1), ("R", 2), ("R", 3), ("W", 1), ("W", 2), ("W", 3)]);
+#[ignore = "long: 40 million events"]
+fn long_one_of_a_thousand_at_linkedin_takes_as_long_as_others_have_counted() {
+    latencies(&LINKEDIN, 30, 75_000, 1, EACH);
 }
 
-/// The time after which 99.9 % of reads are fresh, of a write and a read that wait for so many replicas.
+#[test]
+#[ignore = "long: 220 million events"]
+fn long_one_of_a_thousand_at_yammer_takes_as_long_as_others_have_counted() {
+    latencies(&YAMMER, 120, 40_000, 5, EACH);
+}
+
+/// The time after which 99.9 % of reads are fresh, of a write and a read that wait for so many replicas; of 120
+/// replications, so that how wide the interval comes out is not itself a matter of luck.
 fn fresh_after(store: &Store, writes: u32, write: u32, read: u32) {
     let row = store.rows.iter().find(|row| (row.write, row.read) == (write, read)).expect("a row");
     let probes: Vec<(u32, Duration)> = around(&row.t999).iter().map(|after| (write, *after)).collect();
-    let sims = store.runs(30, writes, &probes);
+    let sims = store.runs(120, writes, &probes);
     let stale = |sim| std::array::from_fn(|probe| 1.0 - fresh(sim, probe, read));
     let shares: Vec<[f64; 3]> = sims.iter().map(stale).collect();
     let values = quantiles(&shares, (row.t999.figure, 0.001), WIDTH);
@@ -611,11 +620,22 @@ fn fresh_after(store: &Store, writes: u32, write: u32, read: u32) {
 }
 
 #[test]
-#[ignore = "long: 550 million events"]
-fn long_reads_are_fresh_after_as_long_as_others_have_counted() {
-    fresh_after(&LINKEDIN, 75_000, 1, 1);
-    fresh_after(&LINKEDIN, 130_000, 2, 1);
-    fresh_after(&YAMMER, 65_000, 1, 1);
-    fresh_after(&YAMMER, 80_000, 2, 1);
-    fresh_after(&YAMMER, 250_000, 1, 2);
+#[ignore = "long: 240 million events"]
+fn long_reads_at_linkedin_are_fresh_after_as_long_as_others_have_counted() {
+    fresh_after(&LINKEDIN, 30_000, 1, 1);
+    fresh_after(&LINKEDIN, 34_000, 2, 1);
+}
+
+#[test]
+#[ignore = "long: 150 million events"]
+fn long_reads_at_yammer_are_fresh_after_as_long_as_others_have_counted() {
+    fresh_after(&YAMMER, 19_000, 1, 1);
+    fresh_after(&YAMMER, 20_000, 2, 1);
+}
+
+/// Two replies of three are stale so rarely, and cease to be so slowly, that it takes ten times as many writes.
+#[test]
+#[ignore = "long: 800 million events"]
+fn long_two_replies_at_yammer_are_fresh_after_as_long_as_others_have_counted() {
+    fresh_after(&YAMMER, 190_000, 1, 2);
 }
