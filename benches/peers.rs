@@ -96,7 +96,7 @@ pub fn run(prepared: &Prepared<Msg>, events: u64, trace: Trace) -> u64 {
     sim.record(trace == Trace::Kept);
     for done in 0..events {
         let Some(step) = sim.step() else { return done };
-        black_box((step, sim.log()));
+        black_box((&step, sim.log()));
     }
     black_box(sim.digest());
     events

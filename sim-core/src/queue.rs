@@ -69,23 +69,20 @@ impl<T: Copy> Queue<T> {
     #[inline(always)]
     pub fn push(&mut self, at: Instant, item: T) {
         let at = at.nanos().max(self.now);
-        let entry = Entry { at, next: NIL, item };
         let index = match self.entries.get_mut(self.free as usize) {
             Some(place) => {
-                let next = std::mem::replace(place, entry).next;
-                std::mem::replace(&mut self.free, next)
+                let index = std::mem::replace(&mut self.free, place.next);
+                // Made where it lies: what is first put together elsewhere, word by word, is waited for when it is copied.
+                *place = Entry { at, next: NIL, item };
+                index
             }
-            None => self.extend(entry),
+            None => {
+                self.entries.push(Entry { at, next: NIL, item });
+                (self.entries.len() - 1) as u32
+            }
         };
         self.link(index, at);
         self.len += 1;
-    }
-
-    /// Puts one into a place of its own.
-    #[cold]
-    fn extend(&mut self, entry: Entry<T>) -> u32 {
-        self.entries.push(entry);
-        (self.entries.len() - 1) as u32
     }
 
     /// Takes out the first one that is due before `limit`, if there is one.
@@ -111,12 +108,7 @@ impl<T: Copy> Queue<T> {
                 if next == NIL {
                     self.vacate(level, slot);
                 }
-                self.now = at;
-                self.len -= 1;
-                let free = std::mem::replace(&mut self.free, head);
-                let entry = &mut self.entries[head as usize];
-                entry.next = free;
-                return Some((Instant::from_nanos(at), &entry.item));
+                return Some(self.release(head, at));
             }
             let start = at >> (6 * level) << (6 * level);
             if start >= limit {
@@ -127,6 +119,16 @@ impl<T: Copy> Queue<T> {
             self.spread(head);
         }
         None
+    }
+
+    /// Time comes to an entry that is in no list any more, and its place is free.
+    #[inline(always)]
+    fn release(&mut self, index: u32, at: u64) -> (Instant, &T) {
+        self.now = at;
+        self.len -= 1;
+        let entry = &mut self.entries[index as usize];
+        entry.next = std::mem::replace(&mut self.free, index);
+        (Instant::from_nanos(at), &entry.item)
     }
 
     /// Everything pending, in no order that means anything.

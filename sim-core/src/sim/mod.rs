@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 pub use step::{Entry, Form, Happening, Panic, Step};
 
-use crate::actor::{Actor, DiskError, Effect, Message};
+use crate::actor::{Actor, DiskError, Message};
+use crate::asked::Asked;
 use crate::clock::{Clock, Clocks};
 use crate::context::Strain;
 use crate::dice::Dice;
@@ -66,7 +67,7 @@ pub struct Sim<M: Message> {
     shared: M::Shared,
     digest: Digest,
     notes: Vec<M::Note>,
-    effects: Vec<Effect<M>>,
+    effects: Asked<M>,
     log: Option<Log<M>>,
     panic: Option<Panic>,
 }
@@ -322,7 +323,7 @@ impl<M: Message> Clone for Sim<M> {
             shared: self.shared.clone(),
             digest: self.digest,
             notes: self.notes.clone(),
-            effects: Vec::new(),
+            effects: Asked::new(),
             log: self.log.clone(),
             panic: self.panic.clone(),
         }
@@ -370,7 +371,7 @@ impl<M: Message> Sim<M> {
             shared: system.shared.clone(),
             digest: Digest::default(),
             notes: Vec::new(),
-            effects: Vec::new(),
+            effects: Asked::new(),
             log: None,
             panic: None,
             ground,
