@@ -11,6 +11,17 @@ const SLOTS: usize = 64;
 /// No entry: there are never so many.
 const NIL: u32 = u32::MAX;
 
+/// The level by the highest bit in which an instant differs from now: a sixth of it, looked up.
+const LEVEL: [u8; 64] = {
+    let mut levels = [0; 64];
+    let mut bit = 0;
+    while bit < 64 {
+        levels[bit] = (bit / 6) as u8;
+        bit += 1;
+    }
+    levels
+};
+
 /// A queue of `T`s by instant. Nothing may be put in before the instant last taken out.
 #[derive(Clone, Debug)]
 pub struct Queue<T> {
@@ -97,7 +108,7 @@ impl<T: Copy> Queue<T> {
         let limit = limit.nanos();
         while self.levels != 0 {
             let level = self.levels.trailing_zeros() as usize;
-            let slot = self.occupied[level].trailing_zeros() as usize;
+            let slot = self.occupied[level].trailing_zeros() as usize % SLOTS;
             let head = self.slots[level][slot].head;
             let Entry { at, next, .. } = self.entries[head as usize];
             if level == 0 || next == NIL {
@@ -160,7 +171,7 @@ impl<T: Copy> Queue<T> {
     /// Puts an entry that leads nowhere at the end of its slot's list.
     #[inline(always)]
     fn link(&mut self, index: u32, at: u64) {
-        let level = ((63 - ((at ^ self.now) | 1).leading_zeros()) / 6) as usize;
+        let level = LEVEL[((at ^ self.now) | 1).ilog2() as usize] as usize;
         let slot = ((at >> (6 * level)) & 63) as usize;
         let place = &mut self.slots[level][slot];
         if self.occupied[level] >> slot & 1 == 0 {
