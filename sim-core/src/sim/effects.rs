@@ -284,6 +284,7 @@ impl<M: Message> Sim<M> {
         self.log_entry(|| Entry::Set { node, timer, due });
     }
 
+    #[inline(always)]
     pub(super) fn arm(&mut self, node: NodeId, timer: Timer, due: Instant, cause: Cause) {
         let set = self.number;
         let timers = &mut self.nodes[node.0 as usize].timers;
