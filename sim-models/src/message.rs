@@ -310,6 +310,7 @@ pub enum Counted {
     Unmet,
     Rollback,
     Deadlock,
+    SagaStuck,
 }
 
 /// What is counted of an edge.

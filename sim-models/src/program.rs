@@ -78,7 +78,7 @@ system_reasons! {
     EXPIRED = 9 "expired" "No time left of a deadline.";
     TIMEOUT = 10 "timeout" "No answer in time.";
     RESET = 11 "reset" "The machine crashed that had the request.";
-    STUCK = 12 "stuck" "Half undone.";
+    STUCK = 12 "stuck" "A saga that can neither be done nor undone.";
 }
 
 /// A whole scenario with its settings filled in.
@@ -425,6 +425,23 @@ pub struct Step {
     pub path: String,
 }
 
+impl Step {
+    /// Where faults can strike inside of it, if there is such a place.
+    pub fn milestones(&self) -> Option<&Milestones> {
+        match &self.verb {
+            Verb::Saga(def) => Some(&def.points),
+            _ => None,
+        }
+    }
+
+    /// Whether faults know it, or a point inside of it, by this name.
+    pub fn is_called(&self, name: &str) -> bool {
+        let inside = name.rsplit_once('.').filter(|(_, point)| Milestones::NAMES.contains(point));
+        let inside = inside.filter(|_| self.milestones().is_some()).map(|(step, _)| step);
+        self.names.iter().any(|known| known == name || Some(known.as_str()) == inside)
+    }
+}
+
 impl Verb {
     /// Whether it is tried, and has an outcome of its own.
     pub fn has_outcome(&self) -> bool {
@@ -436,6 +453,7 @@ impl Verb {
             | Verb::Try(_)
             | Verb::Transaction { .. }
             | Verb::Once(_)
+            | Verb::Saga(_)
             | Verb::Parallel { .. } => true,
             Verb::Work(_)
             | Verb::Wait(_)
@@ -521,6 +539,8 @@ pub enum Verb {
     },
     /// At most once per key.
     Once(OnceDef),
+    /// Parts with undos, which are run backwards when a part is not ok.
+    Saga(Box<SagaDef>),
     /// All branches at once.
     Parallel {
         /// The branches.
@@ -618,6 +638,55 @@ pub struct OnceDef {
     pub ttl: Option<Duration>,
     /// Whether outcomes other than ok are remembered.
     pub keeps_failures: bool,
+}
+
+/// `saga`.
+#[derive(Clone, Debug)]
+pub struct SagaDef {
+    /// Its parts, at least one.
+    pub parts: Vec<SagaPart>,
+    /// Whether an undo is noted before its `do` runs, and not only once that was ok.
+    pub registers_before: bool,
+    /// Where its state is kept, and what the key of its cell begins with; null: a name made of who runs it.
+    pub log: Option<(MapRef, Template)>,
+    /// How an undo is tried again, and a `do` behind the pivot.
+    pub undo_retry: RetryDef,
+    /// Where faults can strike.
+    pub points: Milestones,
+}
+
+/// A part of a saga.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SagaPart {
+    /// What is done.
+    pub body: BlockRef,
+    /// What takes it back; none: there is nothing to take back.
+    pub undo: Option<BlockRef>,
+    /// Whether there is no way back once it is ok.
+    pub pivot: bool,
+}
+
+/// Points of a saga, or of a transaction with a protocol, each by the two names of its step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Milestones {
+    /// Everybody has said yes; of a saga: its last `do` is about to run.
+    pub prepared: [Point; 2],
+    /// The decision stands; of a saga: its last `do` was ok.
+    pub decided: [Point; 2],
+    /// It is over.
+    pub done: [Point; 2],
+}
+
+impl Milestones {
+    /// What they are called behind the name of the step.
+    pub const NAMES: [&str; 3] = ["prepared", "decided", "done"];
+
+    /// Those of the step of these names.
+    pub fn of(names: &[String; 2]) -> Self {
+        let [prepared, decided, done] =
+            Self::NAMES.map(|word| [0, 1].map(|name: usize| Point::new(&format!("{}.{word}", names[name]))));
+        Milestones { prepared, decided, done }
+    }
 }
 
 /// What becomes of a second comer while the first still runs.
@@ -958,6 +1027,7 @@ pub enum NodeCounter {
     Unmet,
     Rollbacks,
     Deadlocks,
+    SagasStuck,
     Busy,
     Waiting,
     InFlight,
@@ -1100,9 +1170,15 @@ impl Program {
     }
 
     /// What faults call the steps of the nodes that are asked for, each once.
-    pub fn step_names(&self, of: impl Fn(&NodeDef) -> bool) -> Vec<&str> {
+    pub fn step_names(&self, of: impl Fn(&NodeDef) -> bool) -> Vec<String> {
         let steps = self.steps.iter().filter(|step| of(self.node(self.endpoint(step.endpoint).node)));
-        let mut names: Vec<&str> = steps.map(|step| step.names[0].as_str()).collect();
+        let mut names: Vec<String> = steps
+            .flat_map(|step| {
+                let points = step.milestones().map(|_| Milestones::NAMES).into_iter().flatten();
+                let points = points.map(|point| format!("{}.{point}", step.names[0]));
+                [step.names[0].clone()].into_iter().chain(points)
+            })
+            .collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -4,15 +4,15 @@
 //! once. A cell has never heard of requests; it sees values, versions and instants.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
-use sim_core::{Duration, Instant, NodeId, Timer, WallClock};
+use sim_core::{Cause, Duration, Instant, Kind, NodeId, Timer, WallClock};
 
 use crate::expr::{EvalError, Expr, TEXT_MAX};
 use crate::keymap::KeyMap;
 use crate::message::{Names, Outcome};
-use crate::program::{InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Template, Var};
+use crate::program::{EndpointRef, InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Slot, StepRef, Template, Var};
 use crate::value::Value;
 
 /// One cell of a map.
@@ -55,6 +55,32 @@ pub struct Shelves {
     /// Of stores that write to their disks: the last record whose facts the judge was told of.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     told: BTreeMap<NodeRef, u64>,
+    /// Sagas that are not over, by the cell of their log.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    sagas: BTreeMap<(MapRef, Value), Unfinished>,
+}
+
+/// A saga that is not over, as its log has it: all that another life of its node needs to go on with it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unfinished {
+    /// Who runs it.
+    pub node: NodeId,
+    /// The step.
+    pub step: StepRef,
+    /// The endpoint that the request was for, and the kind of the request.
+    pub endpoint: (EndpointRef, Kind),
+    /// Why it runs.
+    pub cause: Cause,
+    /// The values it knows, by slot, and one bit for each that travels on.
+    pub values: (Arc<[Value]>, u64),
+    /// Lists that were read.
+    pub lists: Vec<(Slot, Arc<[Value]>)>,
+    /// `$reason`.
+    pub reason: Value,
+    /// The part whose `do` or `undo` runs, from 0.
+    pub at: u32,
+    /// Why it goes back; none while it goes forward.
+    pub back: Option<Outcome>,
 }
 
 /// A timer that rings when what it waits for has changed.
@@ -231,7 +257,7 @@ impl Shelves {
     pub fn new(program: &Program) -> Self {
         let fresh = |map: &crate::program::MapDef| if map.memory { Cells::default() } else { Cells::new(&map.initial) };
         let maps = program.maps.iter().map(fresh).collect();
-        Shelves { maps, holding: BTreeMap::new(), watching: BTreeMap::new(), told: BTreeMap::new() }
+        Shelves { maps, ..Shelves::default() }
     }
 
     /// One map.
@@ -253,6 +279,22 @@ impl Shelves {
     pub(crate) fn tell(&mut self, store: NodeRef, record: u64) {
         let told = self.told.entry(store).or_default();
         *told = record.max(*told);
+    }
+
+    /// Notes how far a saga has come.
+    pub fn saga_goes_on(&mut self, log: MapRef, key: Value, saga: Unfinished) {
+        self.sagas.insert((log, key), saga);
+    }
+
+    /// Notes that a saga is over.
+    pub fn saga_is_over(&mut self, log: MapRef, key: Value) {
+        self.sagas.remove(&(log, key));
+    }
+
+    /// The sagas of a node that are not over, in the order of their keys.
+    pub fn sagas_of(&self, node: NodeId) -> Vec<(Value, Unfinished)> {
+        let own = self.sagas.iter().filter(|(_, saga)| saga.node == node);
+        own.map(|((_, key), saga)| (key.clone(), saga.clone())).collect()
     }
 
     /// Notes who waits for a running key.

@@ -155,7 +155,8 @@ const fn grade_of_count(counted: Counted) -> Grade {
         | Counted::Overloaded
         | Counted::Refused
         | Counted::Dropped
-        | Counted::Deadlock => Grade::Trouble,
+        | Counted::Deadlock
+        | Counted::SagaStuck => Grade::Trouble,
         Counted::Call | Counted::Ok | Counted::Unmet | Counted::Rollback => Grade::Quiet,
     }
 }

@@ -205,6 +205,11 @@ impl Walk<'_> {
                 joined([store, inside].into_iter().flatten().collect(), Kind::Series)
             }
             Verb::Try(body) | Verb::ForEach { body, .. } => self.steps(*body),
+            // All parts; undos are for when that is not so.
+            Verb::Saga(saga) => {
+                let parts: Vec<Block> = saga.parts.iter().filter_map(|part| self.steps(part.body)).collect();
+                joined(parts, Kind::Series)
+            }
             Verb::Parallel { branches, need } => self.branches(branches, *need),
             Verb::If { then, otherwise, .. }
             | Verb::Chance { then, otherwise, .. }
@@ -305,6 +310,7 @@ fn inside(verb: &Verb) -> Vec<BlockRef> {
     match verb {
         Verb::Try(body) | Verb::Transaction { body, .. } | Verb::ForEach { body, .. } => vec![*body],
         Verb::Once(once) => vec![once.body],
+        Verb::Saga(saga) => saga.parts.iter().map(|part| part.body).collect(),
         Verb::Parallel { branches, .. } => branches.clone(),
         Verb::If { then, otherwise, .. }
         | Verb::Chance { then, otherwise, .. }

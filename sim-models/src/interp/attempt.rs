@@ -105,6 +105,7 @@ impl Service {
                 self.run_body(key, Phase::Transaction(Box::new(txn)))
             }
             Verb::Once(def) => self.once(cx, program, key, reference, def),
+            Verb::Saga(def) => self.saga(cx, program, key, reference, def),
             Verb::Parallel { branches, need } => self.parallel(cx, program, key, branches, *need),
             _ => Next::Go,
         }
@@ -374,6 +375,7 @@ impl Service {
         match std::mem::replace(&mut attempt.phase, Phase::Idle) {
             Phase::Transaction(txn) => self.close_transaction(cx, program, key, *txn, outcome),
             Phase::Once(about) => self.close_once(cx, program, key, &about, outcome, false),
+            Phase::Saga(saga) => self.part_over(cx, program, key, saga, outcome, false),
             _ => Next::settle(outcome),
         }
     }
@@ -398,6 +400,7 @@ impl Service {
                     thread.ending = Some(outcome.clone());
                     return self.close_once(cx, program, key, &about, outcome, true);
                 }
+                Phase::Saga(saga) => return self.part_over(cx, program, key, saga, outcome, true),
                 _ => {
                     self.stop_timer(cx, key);
                     self.left(cx, program, key, Some(&outcome));

@@ -266,6 +266,11 @@ impl Service {
             wait.put(view, shown);
         }
         self.put_transaction(view, thread, shown);
+        let saga = thread.frames.iter().rev().filter_map(attempt_in).find_map(|attempt| match &attempt.phase {
+            Phase::Saga(saga) => Some(saga.word().to_lowercase()),
+            _ => None,
+        });
+        put_some(shown, "saga", saga);
     }
 
     /// The number of the try, where something around is tried again.
@@ -307,6 +312,7 @@ impl Service {
                 Some(Wait::new(format!("whoever runs it for {} now", said::value(key)), view.due(*alarm)))
             }
             Phase::Watching(_) => Some(Wait::new("its condition", until)),
+            Phase::Saga(saga) => saga.waits.map(|alarm| Wait::new("its next try", view.due(alarm))),
             Phase::Backoff(alarm) => Some(Wait::new("its next try", view.due(*alarm))),
             Phase::Parallel(branches) => {
                 Some(Wait::new(words::counted(branches.running.len() as u64, "branch"), until))
@@ -343,7 +349,7 @@ fn step_at(program: &Program, frame: &Frame, comes_to_it: bool) -> Option<String
     let inner = || program.block(frame.block).get(taken).copied();
     let step = match &frame.role {
         Role::Attempt(attempt) => match attempt.phase {
-            Phase::Body | Phase::Transaction(_) | Phase::Once(_) => inner().unwrap_or(attempt.step),
+            Phase::Body | Phase::Transaction(_) | Phase::Once(_) | Phase::Saga(_) => inner().unwrap_or(attempt.step),
             _ => attempt.step,
         },
         Role::Plain | Role::Each { .. } | Role::Fan(_) => inner()?,

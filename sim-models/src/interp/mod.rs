@@ -9,6 +9,7 @@ mod inside;
 mod journal;
 mod once;
 mod retry;
+mod saga;
 mod service;
 mod store;
 mod thread;

@@ -273,6 +273,10 @@ impl Service {
                 self.alarm(cx, after, alarm);
             }
         }
+        for saga in self.unfinished_sagas(cx) {
+            let key = self.requests.insert(saga);
+            self.admit(cx, program, key, true);
+        }
         if self.number != 1 {
             return;
         }
@@ -444,11 +448,15 @@ impl Service {
         let Some(request) = self.requests.get_mut(key) else { return };
         let body = program.endpoint(request.endpoint).body;
         let around = Around { deadline: request.deadline, ..Around::nothing(1) };
+        let resumes = request.resumes.is_some();
         let asynchronous = program.service(self.me).is_none_or(|def| def.asynchronous);
         if !asynchronous {
             request.holds_worker = true;
             self.busy += 1;
             self.gauge(cx, program, 1, 0);
+        }
+        if resumes {
+            return self.resume_saga(cx, program, key);
         }
         let thread = self.spawn(key, Origin::Main, body, None, around);
         self.go_on(cx, program, thread);
@@ -523,12 +531,13 @@ impl Service {
         request.done = true;
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
+        let is_resumed = request.is_resumed;
         cx.because(cause);
         let tone = outcome.tone();
         if let Some(request) = self.requests.get(key) {
             self.reply(cx, request, outcome);
         }
-        if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint) {
+        if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint && !is_resumed) {
             clock.runs = false;
         }
         match operation {

@@ -6,8 +6,10 @@ use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, NodeId};
 
 use super::guards::Passed;
+use super::saga::Saga;
 use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
+use crate::shelf::Unfinished;
 use crate::slab::Key;
 use crate::value::Value;
 
@@ -49,6 +51,12 @@ pub(super) struct Request {
     pub(super) threads: u32,
     /// How often each step that may be repeated was come to.
     pub(super) visits: Vec<(StepRef, u32)>,
+    /// The saga of a former life that it has to go on with, and the key of that in its log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resumes: Option<Box<(Value, Unfinished)>>,
+    /// Whether it goes on with what a former life has begun.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_resumed: bool,
 }
 
 /// Steps that go on one after the other.
@@ -172,6 +180,8 @@ pub(super) enum Phase {
     OnceEnd(Key, Outcome),
     /// Branches run.
     Parallel(Box<Branches>),
+    /// A part of a saga runs, or its undo, or it waits before it tries that again.
+    Saga(Box<Saga>),
 }
 
 /// A transaction under way.
@@ -248,6 +258,8 @@ impl Request {
             done: false,
             threads: 0,
             visits: Vec::new(),
+            resumes: None,
+            is_resumed: false,
         }
     }
 }
@@ -302,6 +314,14 @@ impl Env {
             Some(known) => known.1 = list,
             None => self.lists.push((slot, list)),
         }
+    }
+}
+
+impl Attempt {
+    /// One that begins now and is not bound by any time.
+    pub(super) fn new(step: StepRef, cause: Cause, around: Around, phase: Phase) -> Self {
+        let (since, waited, passed) = (Instant::ZERO, Duration::ZERO, Passed::default());
+        Attempt { step, cause, number: 1, around, since, timer: None, waited, passed, phase }
     }
 }
 

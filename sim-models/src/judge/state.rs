@@ -781,5 +781,6 @@ const fn counter_of(counted: Counted) -> NodeCounter {
         Counted::Unmet => NodeCounter::Unmet,
         Counted::Rollback => NodeCounter::Rollbacks,
         Counted::Deadlock => NodeCounter::Deadlocks,
+        Counted::SagaStuck => NodeCounter::SagasStuck,
     }
 }

@@ -17,7 +17,7 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 13;
+const NODE_SLOTS: usize = 14;
 /// Counters of each edge.
 const EDGE_SLOTS: usize = 9;
 
@@ -37,6 +37,7 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Unmet => Some(10),
         NodeCounter::Rollbacks => Some(11),
         NodeCounter::Deadlocks => Some(12),
+        NodeCounter::SagasStuck => Some(13),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50

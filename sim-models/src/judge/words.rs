@@ -130,6 +130,7 @@ const fn node_counter(counter: NodeCounter) -> &'static str {
         NodeCounter::Unmet => "unmet",
         NodeCounter::Rollbacks => "rollbacks",
         NodeCounter::Deadlocks => "deadlocks",
+        NodeCounter::SagasStuck => "sagas_stuck",
         NodeCounter::Busy => "busy",
         NodeCounter::Waiting => "waiting",
         NodeCounter::InFlight => "in_flight",

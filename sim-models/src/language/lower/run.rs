@@ -42,7 +42,7 @@ const OF_SERVICE: Words<NodeCounter> = &[
     ("wasted", Some(NodeCounter::Wasted)),
     ("crashes", Some(NodeCounter::Crashes)),
     ("killed", None),
-    ("sagas_stuck", None),
+    ("sagas_stuck", Some(NodeCounter::SagasStuck)),
     ("busy", Some(NodeCounter::Busy)),
     ("waiting", Some(NodeCounter::Waiting)),
     ("in_flight", Some(NodeCounter::InFlight)),
