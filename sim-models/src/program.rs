@@ -53,6 +53,9 @@ impl Reason {
     /// stay as they are.
     pub const DISK: Reason = Reason(u16::MAX);
     const DISK_NAME: &str = "disk";
+    /// A participant of a transaction has decided alone, and otherwise than the others (XA's `HEURMIX`). Apart as well.
+    pub const MIXED: Reason = Reason(u16::MAX - 1);
+    const MIXED_NAME: &str = "mixed";
 }
 
 macro_rules! system_reasons {
@@ -430,6 +433,15 @@ impl Step {
     pub fn milestones(&self) -> Option<&Milestones> {
         match &self.verb {
             Verb::Saga(def) => Some(&def.points),
+            Verb::Transaction { protocol: Some(def), .. } => Some(&def.points),
+            _ => None,
+        }
+    }
+
+    /// How the stores of this transaction agree.
+    pub fn protocol(&self) -> Option<&ProtocolDef> {
+        match &self.verb {
+            Verb::Transaction { protocol, .. } => protocol.as_deref(),
             _ => None,
         }
     }
@@ -526,16 +538,18 @@ pub enum Verb {
     },
     /// Groups steps.
     Try(BlockRef),
-    /// All or nothing on one store.
+    /// All or nothing on one store, or on several that agree.
     Transaction {
         /// The steps.
         body: BlockRef,
-        /// The store; none when no step touches one.
+        /// The store; none when no step touches one, and with a protocol.
         store: Option<NodeRef>,
         /// The edge to it.
         edge: Option<EdgeRef>,
         /// Whether reads lock too.
         serializable: bool,
+        /// How the stores agree; none on one store alone.
+        protocol: Option<Box<ProtocolDef>>,
     },
     /// At most once per key.
     Once(OnceDef),
@@ -638,6 +652,58 @@ pub struct OnceDef {
     pub ttl: Option<Duration>,
     /// Whether outcomes other than ok are remembered.
     pub keeps_failures: bool,
+}
+
+/// `protocol` of a transaction.
+#[derive(Clone, Debug)]
+pub struct ProtocolDef {
+    /// Which.
+    pub protocol: Protocol,
+    /// What follows from knowing nothing.
+    pub presume: Presume,
+    /// The edges to the stores, each once.
+    pub edges: Vec<EdgeRef>,
+    /// How long a participant keeps its promise before it decides alone; none: for ever.
+    pub in_doubt: Option<Duration>,
+    /// How long whoever waits for a vote, a decision or an acknowledgement waits before it asks again.
+    pub resend: Duration,
+    /// Where faults can strike.
+    pub points: Milestones,
+}
+
+/// How stores agree on what becomes of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Two-phase commit; whoever is in doubt asks the coordinator.
+    TwoPhase,
+    /// The same; it asks the other participants too.
+    Cooperative,
+    /// Three-phase commit: with nobody else there, those who know that all have promised commit, and others abort.
+    ThreePhase,
+    /// Two-phase commit as X/Open XA has it: participants ask nobody, the coordinator asks for what was promised when it starts.
+    Xa,
+}
+
+/// What follows from knowing nothing of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presume {
+    /// Nothing is relied on: every decision is forced and acknowledged.
+    Nothing,
+    /// It has aborted: aborts are neither forced nor acknowledged.
+    Abort,
+    /// It has committed: commits are not acknowledged, and a coordinator first notes whom it asks.
+    Commit,
+}
+
+impl Presume {
+    /// Whether participants force a record of this decision and acknowledge it.
+    pub const fn is_forced(self, commits: bool) -> bool {
+        match self {
+            Presume::Nothing => true,
+            Presume::Abort => commits,
+            Presume::Commit => !commits,
+        }
+    }
 }
 
 /// `saga`.
@@ -1028,6 +1094,11 @@ pub enum NodeCounter {
     Rollbacks,
     Deadlocks,
     SagasStuck,
+    Logged,
+    Forced,
+    Heuristics,
+    Mixed,
+    InDoubt,
     Busy,
     Waiting,
     InFlight,
@@ -1191,13 +1262,20 @@ impl Program {
 
     /// The words for a reason.
     pub fn reason(&self, reason: Reason) -> &str {
-        if reason == Reason::DISK { Reason::DISK_NAME } else { &self.reasons[reason.0 as usize] }
+        match reason {
+            Reason::DISK => Reason::DISK_NAME,
+            Reason::MIXED => Reason::MIXED_NAME,
+            Reason(place) => &self.reasons[place as usize],
+        }
     }
 
     /// The reason of that name, when something may fail with it.
     pub fn reason_named(&self, name: &str) -> Option<Reason> {
         if name == Reason::DISK_NAME {
             return Some(Reason::DISK);
+        }
+        if name == Reason::MIXED_NAME {
+            return Some(Reason::MIXED);
         }
         let known = self.reasons.iter().position(|reason| reason == name)?;
         u16::try_from(known).ok().map(Reason)

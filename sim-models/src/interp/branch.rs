@@ -146,7 +146,7 @@ impl Service {
         if self.threads.get(key).is_none_or(|thread| thread.frames.len() <= depth) {
             return;
         }
-        if self.saga_timed_out(cx, program, key, depth) {
+        if self.saga_timed_out(cx, program, key, depth) || self.agreement_timed_out(cx, program, key, depth) {
             return;
         }
         let attempt = self.threads.get(key).and_then(|thread| thread.frames.get(depth));
@@ -251,6 +251,7 @@ impl Service {
                     self.kill(cx, program, branch, tells);
                 }
             }
+            Phase::Agreeing(txn) => self.nobody_waits(cx, program, txn),
             Phase::Saga(saga) => self.goes_on_alone(cx, program, key, saga),
         }
     }

@@ -3,11 +3,13 @@
 mod attempt;
 mod branch;
 mod cells;
+mod commitment;
 mod exec;
 mod guards;
 mod inside;
 mod journal;
 mod once;
+mod participant;
 mod retry;
 mod saga;
 mod service;

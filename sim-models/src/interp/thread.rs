@@ -182,6 +182,8 @@ pub(super) enum Phase {
     Parallel(Box<Branches>),
     /// A part of a saga runs, or its undo, or it waits before it tries that again.
     Saga(Box<Saga>),
+    /// The stores of a transaction agree on what becomes of it.
+    Agreeing(TxnId),
 }
 
 /// A transaction under way.
@@ -198,6 +200,20 @@ pub(super) struct Txn {
     pub(super) strays: bool,
     /// Whether a request to a service is in doubt that was sent inside, which no rollback takes back.
     pub(super) in_doubt: bool,
+    /// With a protocol: the stores that something was sent to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) members: Option<Vec<Touched>>,
+}
+
+/// A store that a transaction with a protocol has touched.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Touched {
+    pub(super) edge: EdgeRef,
+    pub(super) to: NodeId,
+    /// Whether it has answered.
+    pub(super) heard: bool,
+    /// Whether an operation on it was given up, and may still come there.
+    pub(super) strays: bool,
 }
 
 /// The branches of a `parallel`.
@@ -229,6 +245,8 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// Whoever has not answered about a transaction is asked again.
+    Resend { txn: TxnId },
 }
 
 /// A request that is out.
@@ -238,6 +256,16 @@ pub(super) struct Pending {
     pub(super) edge: EdgeRef,
     pub(super) to: NodeId,
     pub(super) kind: Kind,
+    /// The transaction whose coordinator waits, and no thread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) txn: Option<TxnId>,
+}
+
+impl Txn {
+    /// The store of this node, of a transaction with a protocol.
+    pub(super) fn touched(&mut self, to: NodeId) -> Option<&mut Touched> {
+        self.members.as_mut()?.iter_mut().find(|member| member.to == to)
+    }
 }
 
 impl Request {

@@ -1,10 +1,14 @@
-//! Writes what is all or nothing over several nodes: sagas.
+//! Writes what is all or nothing over several nodes: sagas, and how the stores of a transaction agree.
+
+use sim_core::Duration;
 
 use super::Lower;
 use super::steps::{Inside, Written};
 use crate::language::View;
 use crate::problem::Problem;
-use crate::program::{BlockRef, MapRef, Milestones, SagaDef, SagaPart, Template, Var, Verb};
+use crate::program::{
+    BlockRef, MapRef, Milestones, NodeRef, Presume, Protocol, ProtocolDef, SagaDef, SagaPart, Template, Var, Verb,
+};
 
 impl<'a> Lower<'a> {
     pub(super) fn saga(&mut self, value: View<'a>, step: View<'a>, inside: Inside) -> Written {
@@ -28,6 +32,49 @@ impl<'a> Lower<'a> {
         let log = step.field("log").map(|log| self.saga_log(log)).transpose()?;
         let points = Milestones::default();
         Ok(Verb::Saga(Box::new(SagaDef { parts, registers_before, log, undo_retry, points })))
+    }
+
+    /// How the stores that a transaction touches agree.
+    pub(super) fn protocol(
+        &mut self,
+        view: View<'a>,
+        step: View<'a>,
+        stores: &[NodeRef],
+    ) -> Result<ProtocolDef, Problem> {
+        let word = view.text()?;
+        let protocol = match word {
+            "2pc" => Protocol::TwoPhase,
+            "2pc-cooperative" => Protocol::Cooperative,
+            "3pc" => Protocol::ThreePhase,
+            _ => Protocol::Xa,
+        };
+        let usual = if protocol == Protocol::Xa { "abort" } else { "nothing" };
+        let presume = match step.or("presume", usual, View::text)? {
+            "abort" => Presume::Abort,
+            "commit" => Presume::Commit,
+            _ => Presume::Nothing,
+        };
+        let fixed = matches!(protocol, Protocol::ThreePhase | Protocol::Xa);
+        if let Some(presumed) = step.field("presume").filter(|presumed| fixed && presumed.text() != Ok(usual)) {
+            return Err(presumed.error(format!("{word} presumes {usual}; leave \"presume\" out")));
+        }
+        let in_doubt = step.optional("in_doubt", View::duration)?;
+        if let Some(clause) = step.field("in_doubt").filter(|_| protocol == Protocol::ThreePhase) {
+            return Err(clause.error("with 3pc nobody stays in doubt: after \"resend\" the others are asked, and it is decided"));
+        }
+        let resend = step.or("resend", Duration::from_secs(1), View::duration)?;
+        if resend.is_zero() {
+            return Err(step.need("resend")?.error("resend 0s lets no time pass; write how often, such as \"1s\""));
+        }
+        if let Some(store) = stores.iter().find(|store| self.program.store(**store).is_some_and(|def| def.volatile)) {
+            let name = self.node_name(*store);
+            return Err(view.error(format!("{name} is volatile: it would forget what it has promised")));
+        }
+        for kind in ["prepare", "precommit", "decide", "inquire", "recover", "forget"] {
+            self.kind(kind);
+        }
+        let edges = stores.iter().map(|store| self.edge_to(*store)).collect();
+        Ok(ProtocolDef { protocol, presume, edges, in_doubt, resend, points: Milestones::default() })
     }
 
     fn saga_part(&mut self, part: View<'a>, behind: bool, inside: Inside) -> Result<SagaPart, Problem> {

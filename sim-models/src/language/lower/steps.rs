@@ -103,8 +103,10 @@ impl<'a> Lower<'a> {
             let name = step.id.clone().unwrap_or_else(|| self.verbs[index].to_owned());
             step.names = [format!("{}.{name}", self.program.endpoints[step.endpoint.0 as usize].name), name];
             step.points = [0, 1].map(|name| Point::new(&step.names[name]));
-            if let Verb::Saga(def) = &mut step.verb {
-                def.points = Milestones::of(&step.names);
+            match &mut step.verb {
+                Verb::Saga(def) => def.points = Milestones::of(&step.names),
+                Verb::Transaction { protocol: Some(def), .. } => def.points = Milestones::of(&step.names),
+                _ => {}
             }
             step.place = match &step.id {
                 Some(id) => name_hash(&format!("id:{id}")),
@@ -246,6 +248,13 @@ impl<'a> Lower<'a> {
         let mut stores = std::mem::replace(&mut self.scope.touched, before);
         stores.sort_unstable();
         stores.dedup();
+        if let Some(view) = step.field("protocol") {
+            let protocol = Some(Box::new(self.protocol(view, step, &stores)?));
+            return Ok(Verb::Transaction { body, store: None, edge: None, serializable, protocol });
+        }
+        if let Some(clause) = ["in_doubt", "presume", "resend"].iter().find_map(|name| step.field(name)) {
+            return Err(clause.error("this belongs to a \"protocol\", and the transaction has none"));
+        }
         if stores.len() > 1 {
             let names: Vec<String> = stores.iter().map(|store| self.node_name(*store).to_owned()).collect();
             let names = crate::language::shape::listed(names, "and");
@@ -254,7 +263,7 @@ impl<'a> Lower<'a> {
         }
         let store = stores.first().copied();
         let edge = store.map(|store| self.edge_to(store));
-        Ok(Verb::Transaction { body, store, edge, serializable })
+        Ok(Verb::Transaction { body, store, edge, serializable, protocol: None })
     }
 
     fn once(&mut self, value: View<'a>, step: View<'a>, retried: Inside) -> Written {
