@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Instant, Kind, Message};
+use sim_core::{Instant, Kind, Message, NodeId};
 
 use crate::policy::breaker;
 use crate::program::{EdgeRef, EndpointRef, FactRef, MapRef, NodeRef, Reason, StepRef};
@@ -151,6 +151,70 @@ pub enum Operation {
         /// The facts recorded inside.
         facts: Arc<[FactChange]>,
     },
+    /// Promise to commit or to forget a transaction, whichever is decided, and say whether that is possible.
+    Prepare {
+        /// Which.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+        /// The step, which has the protocol.
+        step: StepRef,
+        /// The stores that take part.
+        members: Arc<[NodeId]>,
+    },
+    /// Everybody has promised (of three phases the second).
+    Precommit {
+        /// Which.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+    },
+    /// What was decided about a transaction.
+    Decide {
+        /// Which.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+        /// The step, which has the protocol.
+        step: StepRef,
+        /// The decision.
+        decision: Decision,
+        /// Whether it is to be acknowledged.
+        acked: bool,
+    },
+    /// Name the transactions that were promised to this node and are not decided (XA's `recover`).
+    Recover,
+    /// Forget that a transaction was decided alone (XA's `forget`).
+    Forget {
+        /// Which.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+    },
+}
+
+/// What becomes of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Decision {
+    /// All of it happens.
+    Commit,
+    /// Nothing of it happens.
+    Abort,
+    /// A participant waits no longer and forgets its part, whatever is decided: a heuristic decision.
+    Alone,
+}
+
+/// How a transaction stands at a participant, as it tells another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Standing {
+    /// It has promised.
+    Prepared,
+    /// It has promised and knows that all have.
+    Precommitted,
+    /// It has committed.
+    Committed,
+    /// It has forgotten it, and will never promise it.
+    Aborted,
 }
 
 impl Operation {
@@ -158,8 +222,18 @@ impl Operation {
     pub const fn part(&self) -> Option<Part> {
         match self {
             Operation::Step { part, .. } | Operation::OnceBegin { part, .. } | Operation::OnceEnd { part, .. } => *part,
-            Operation::Commit { .. } => None,
+            Operation::Commit { .. }
+            | Operation::Prepare { .. }
+            | Operation::Precommit { .. }
+            | Operation::Decide { .. }
+            | Operation::Recover
+            | Operation::Forget { .. } => None,
         }
+    }
+
+    /// Whether somebody waits for an answer.
+    pub const fn is_answered(&self) -> bool {
+        !matches!(self, Operation::Decide { acked: false, .. } | Operation::Forget { .. })
     }
 }
 
@@ -180,6 +254,12 @@ pub enum Extra {
         /// Whether it ended the endpoint.
         ended: bool,
     },
+    /// Nothing was set here, so that it makes no difference what is decided: a read-only vote.
+    ReadOnly,
+    /// The participant has decided alone, and otherwise.
+    Mixed,
+    /// Transactions that were promised and are not decided.
+    Promises(Arc<[(TxnId, StepRef)]>),
 }
 
 /// The messages.
@@ -236,6 +316,28 @@ pub enum Msg {
         /// The kind `rollback`.
         kind: Kind,
     },
+    /// A participant has promised and has not heard: what was decided, or how does it stand there?
+    Inquire {
+        /// Which transaction.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+        /// The step, which has the protocol.
+        step: StepRef,
+        /// The kind `inquire`.
+        kind: Kind,
+    },
+    /// How a transaction stands at another participant.
+    Stands {
+        /// Which transaction.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+        /// How.
+        standing: Standing,
+        /// The kind `inquire`.
+        kind: Kind,
+    },
 }
 
 /// What nodes tell the judge.
@@ -287,6 +389,13 @@ pub enum Note {
         /// Requests in line (of a store: operations waiting for a lock), more or fewer.
         waiting: i32,
     },
+    /// Transactions that a store has promised and that are not decided changed by so many.
+    InDoubt {
+        /// The store.
+        node: NodeRef,
+        /// More or fewer.
+        by: i32,
+    },
     /// An expression of a step had no value: a finding.
     Trouble {
         /// Which step.
@@ -310,6 +419,11 @@ pub enum Counted {
     Unmet,
     Rollback,
     Deadlock,
+    SagaStuck,
+    Logged,
+    Forced,
+    Heuristic,
+    Mixed,
 }
 
 /// What is counted of an edge.
@@ -342,7 +456,9 @@ impl Message for Msg {
             | Msg::Ask { kind, .. }
             | Msg::Answer { kind, .. }
             | Msg::Cancel { kind, .. }
-            | Msg::Rollback { kind, .. } => *kind,
+            | Msg::Rollback { kind, .. }
+            | Msg::Inquire { kind, .. }
+            | Msg::Stands { kind, .. } => *kind,
         }
     }
 
@@ -363,7 +479,12 @@ impl Message for Msg {
                 *number = flip(*number);
                 true
             }
-            Msg::Ask { .. } | Msg::Answer { .. } | Msg::Cancel { .. } | Msg::Rollback { .. } => false,
+            Msg::Ask { .. }
+            | Msg::Answer { .. }
+            | Msg::Cancel { .. }
+            | Msg::Rollback { .. }
+            | Msg::Inquire { .. }
+            | Msg::Stands { .. } => false,
         }
     }
 }

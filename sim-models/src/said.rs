@@ -6,7 +6,7 @@ use sim_core::{Instant, Kind, NodeId};
 
 use crate::expr::Expr;
 use crate::judge::words;
-use crate::message::{Carried, Extra, FactChange, Msg, Names, Operation, Outcome, Part, TxnId};
+use crate::message::{Carried, Decision, Extra, FactChange, Msg, Names, Operation, Outcome, Part, Standing, TxnId};
 use crate::program::{MapRef, Program, Reason, Step, StepRef, Template, Var, Verb};
 use crate::shelf::fill;
 use crate::value::Value;
@@ -41,6 +41,12 @@ pub fn said(program: &Program, msg: &Msg) -> Said {
         Msg::Ask { kind, operation, .. } => (*kind, asked(program, operation)),
         Msg::Answer { kind, outcome, extra, .. } => (*kind, answer(program, word(program, *kind), outcome, extra)),
         Msg::Cancel { kind, .. } => (*kind, format!("{}: its caller has given up", word(program, *kind))),
+        Msg::Inquire { kind, txn, of, .. } => {
+            (*kind, format!("{}: what was decided about {}", word(program, *kind), about(program, *txn, *of)))
+        }
+        Msg::Stands { kind, txn, of, standing } => {
+            (*kind, format!("{} is {} here", about(program, *txn, *of), stands(*standing)))
+        }
         Msg::Rollback { kind, txn } => (*kind, format!("{} {}", word(program, *kind), transaction(program, *txn))),
     };
     Said { word: word(program, kind).to_owned(), text }
@@ -116,6 +122,34 @@ pub(crate) fn asked(program: &Program, operation: &Operation) -> String {
         Operation::Commit { txn, facts } => {
             format!("commit {}{}", transaction(program, *txn), recorded(program, facts))
         }
+        Operation::Prepare { txn, of, .. } => format!("prepare {}", about(program, *txn, *of)),
+        Operation::Precommit { txn, of } => format!("precommit {}", about(program, *txn, *of)),
+        Operation::Decide { txn, of, decision, .. } => {
+            let word = match decision {
+                Decision::Commit => "decide commit",
+                Decision::Abort => "decide abort",
+                Decision::Alone => "decide alone to forget",
+            };
+            format!("{word} {}", about(program, *txn, *of))
+        }
+        Operation::Recover => "recover what was promised".to_owned(),
+        Operation::Forget { txn, of } => {
+            format!("forget that {} was decided alone", about(program, *txn, *of))
+        }
+    }
+}
+
+/// A transaction by what it is done for, `order/17`; by who runs it when that is nobody's operation.
+fn about(program: &Program, txn: TxnId, of: sim_core::Operation) -> String {
+    crate::tell::operation(program, of).unwrap_or_else(|| transaction(program, txn))
+}
+
+const fn stands(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Prepared => "prepared",
+        Standing::Precommitted => "precommitted",
+        Standing::Committed => "committed",
+        Standing::Aborted => "aborted",
     }
 }
 
@@ -243,6 +277,11 @@ fn answer(program: &Program, word: &str, outcome: &Outcome, extra: &Extra) -> St
             format!("{word} answered {}{version}", value(held))
         }
         (Outcome::Ok(_), Extra::Keys(keys)) => format!("{word} answered {}", list(keys)),
+        (Outcome::Ok(_), Extra::ReadOnly) => format!("{word} answered yes, and has set nothing"),
+        (_, Extra::Mixed) => format!("{word} answered that it has decided alone, and otherwise"),
+        (_, Extra::Promises(txns)) => {
+            format!("{word} answered {}", words::counted(txns.len() as u64, "transaction"))
+        }
         (Outcome::Ok(key), Extra::Run) => format!("{word} answered: {} may run", value(key)),
         (came, Extra::Replayed { .. }) => {
             format!("{word} answered what came of it before: {}", outcome_text(program, came))

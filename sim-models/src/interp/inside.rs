@@ -112,6 +112,13 @@ impl Service {
         }
         put(&mut shown, "open", self.requests.iter().count());
         self.put_clocks(view, &mut shown);
+        if !self.commitments.is_empty() {
+            let show = |(id, agrees): (&_, &super::commitment::Commitment)| {
+                (said::transaction(view.program, *id), JsonValue::from(agrees.word()))
+            };
+            let agrees = view.clipped(Vec::new(), self.commitments.iter().map(show), self.commitments.len());
+            put(&mut shown, "agreeing", agrees);
+        }
         self.put_policies(view, &mut shown);
         put(&mut shown, "requests", self.requests_inside(view));
         if !self.memory.is_empty() {
@@ -266,6 +273,11 @@ impl Service {
             wait.put(view, shown);
         }
         self.put_transaction(view, thread, shown);
+        let saga = thread.frames.iter().rev().filter_map(attempt_in).find_map(|attempt| match &attempt.phase {
+            Phase::Saga(saga) => Some(saga.word().to_lowercase()),
+            _ => None,
+        });
+        put_some(shown, "saga", saga);
     }
 
     /// The number of the try, where something around is tried again.
@@ -307,6 +319,8 @@ impl Service {
                 Some(Wait::new(format!("whoever runs it for {} now", said::value(key)), view.due(*alarm)))
             }
             Phase::Watching(_) => Some(Wait::new("its condition", until)),
+            Phase::Agreeing(_) => Some(Wait::new("what its stores agree on", until)),
+            Phase::Saga(saga) => saga.waits.map(|alarm| Wait::new("its next try", view.due(alarm))),
             Phase::Backoff(alarm) => Some(Wait::new("its next try", view.due(*alarm))),
             Phase::Parallel(branches) => {
                 Some(Wait::new(words::counted(branches.running.len() as u64, "branch"), until))
@@ -318,7 +332,7 @@ impl Service {
     fn put_transaction(&self, view: &View<'_>, thread: &Thread, shown: &mut Object) {
         let open = thread.frames.iter().rev().filter_map(attempt_in).find_map(|attempt| match &attempt.phase {
             Phase::Transaction(txn) => Some((txn.id, txn.facts.as_slice())),
-            Phase::Committing(_, id, _) => Some((*id, [].as_slice())),
+            Phase::Committing(_, id, _) | Phase::Agreeing(id) => Some((*id, [].as_slice())),
             _ => None,
         });
         let Some((id, facts)) = open else { return };
@@ -343,7 +357,7 @@ fn step_at(program: &Program, frame: &Frame, comes_to_it: bool) -> Option<String
     let inner = || program.block(frame.block).get(taken).copied();
     let step = match &frame.role {
         Role::Attempt(attempt) => match attempt.phase {
-            Phase::Body | Phase::Transaction(_) | Phase::Once(_) => inner().unwrap_or(attempt.step),
+            Phase::Body | Phase::Transaction(_) | Phase::Once(_) | Phase::Saga(_) => inner().unwrap_or(attempt.step),
             _ => attempt.step,
         },
         Role::Plain | Role::Each { .. } | Role::Fan(_) => inner()?,
@@ -404,6 +418,7 @@ impl Store {
     fn transaction_inside(view: &View<'_>, txn: &Txn) -> Object {
         let mut shown = Object::new();
         put_some(&mut shown, "commits", txn.commits.then_some(true));
+        put_some(&mut shown, "promised", txn.prepared.is_some().then_some(true));
         put(&mut shown, "waiting", txn.waiting.len());
         let sets = txn.writes.iter().map(|((map, key), write)| ((*map, key), json(&write.value)));
         put(&mut shown, "sets", by_map(view, sets, txn.writes.len()));

@@ -1,18 +1,19 @@
 //! A service or a workload: takes requests, gives them workers, and answers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
 use sim_core::{Actor, Cause, Context, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
+use super::commitment::Commitment;
 use super::guards::Held;
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
 use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
 use crate::policy::codel::Codel;
 use crate::program::{Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
-use crate::shelf::Cells;
+use crate::shelf::{Cells, as_pairs};
 use crate::slab::{Key, Slab};
 use crate::value::Value;
 
@@ -34,13 +35,22 @@ pub(super) struct Kinds {
     pub(super) delete: Kind,
     pub(super) commit: Kind,
     pub(super) rollback: Kind,
+    pub(super) prepare: Kind,
+    pub(super) precommit: Kind,
+    pub(super) decide: Kind,
+    pub(super) inquire: Kind,
+    pub(super) recover: Kind,
+    pub(super) forget: Kind,
 }
 
 impl Kinds {
     pub(super) fn of(program: &Program) -> Self {
         let kind = |word| program.kind(word);
         let (read, set, delete) = (kind("read"), kind("set"), kind("delete"));
-        Kinds { read, set, delete, commit: kind("commit"), rollback: kind("rollback") }
+        let (prepare, precommit, decide) = (kind("prepare"), kind("precommit"), kind("decide"));
+        let (inquire, recover, forget) = (kind("inquire"), kind("recover"), kind("forget"));
+        let (commit, rollback) = (kind("commit"), kind("rollback"));
+        Kinds { read, set, delete, commit, rollback, prepare, precommit, decide, inquire, recover, forget }
     }
 }
 
@@ -76,6 +86,9 @@ pub struct Service {
     /// For each kernel node: requests of this one that are open there.
     pub(super) open: Vec<u32>,
     pub(super) txns: u32,
+    /// Transactions whose stores this replica has agree.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) commitments: BTreeMap<TxnId, Commitment>,
     pub(super) clocks: Vec<Clock>,
     pub(super) generator: Option<Generator>,
     /// What `$version` is, once a deploy has said so.
@@ -174,6 +187,7 @@ impl Service {
             budgets: Vec::new(),
             held: Vec::new(),
             txns: 0,
+            commitments: BTreeMap::new(),
             generator,
             version: None,
             leaving: Leaving::Not,
@@ -273,6 +287,13 @@ impl Service {
                 self.alarm(cx, after, alarm);
             }
         }
+        if cx.life() > 1 {
+            self.recover(cx, program);
+        }
+        for saga in self.unfinished_sagas(cx) {
+            let key = self.requests.insert(saga);
+            self.admit(cx, program, key, true);
+        }
         if self.number != 1 {
             return;
         }
@@ -366,7 +387,8 @@ impl Service {
                 let outcome = Outcome::Error(Reason::REFUSED);
                 cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
-            Msg::Rollback { .. } => {}
+            Msg::Inquire { txn, step, .. } => self.inquired(cx, program, from, txn, step),
+            Msg::Rollback { .. } | Msg::Stands { .. } => {}
         }
     }
 
@@ -383,11 +405,15 @@ impl Service {
     /// The store of a transaction has answered: from now on it knows of the transaction, or has forgotten it.
     fn heard(&mut self, program: &Program, key: Key) {
         let Some(pending) = self.pending.get(key) else { return };
-        let callee = program.edges[pending.edge.0 as usize].1;
+        let (callee, to) = (program.edges[pending.edge.0 as usize].1, pending.to);
         if program.store(callee).is_some()
             && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
         {
-            txn.heard = true;
+            let heard = match txn.members {
+                None => Some(&mut txn.heard),
+                Some(_) => txn.touched(to).map(|member| &mut member.heard),
+            };
+            heard.into_iter().for_each(|heard| *heard = true);
         }
     }
 
@@ -444,11 +470,15 @@ impl Service {
         let Some(request) = self.requests.get_mut(key) else { return };
         let body = program.endpoint(request.endpoint).body;
         let around = Around { deadline: request.deadline, ..Around::nothing(1) };
+        let resumes = request.resumes.is_some();
         let asynchronous = program.service(self.me).is_none_or(|def| def.asynchronous);
         if !asynchronous {
             request.holds_worker = true;
             self.busy += 1;
             self.gauge(cx, program, 1, 0);
+        }
+        if resumes {
+            return self.resume_saga(cx, program, key);
         }
         let thread = self.spawn(key, Origin::Main, body, None, around);
         self.go_on(cx, program, thread);
@@ -523,12 +553,13 @@ impl Service {
         request.done = true;
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
+        let is_resumed = request.is_resumed;
         cx.because(cause);
         let tone = outcome.tone();
         if let Some(request) = self.requests.get(key) {
             self.reply(cx, request, outcome);
         }
-        if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint) {
+        if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint && !is_resumed) {
             clock.runs = false;
         }
         match operation {
@@ -590,6 +621,7 @@ impl Service {
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
             Alarm::Arrival => self.arrival(cx, program),
             Alarm::PreStop => self.leaves(cx, program),
+            Alarm::Resend { txn } => self.resend(cx, program, txn),
             Alarm::Thought { user } => self.user_asks(cx, program, user),
         }
     }
@@ -644,6 +676,6 @@ impl Actor<Msg> for Service {
             let msg = Msg::Call { id, endpoint, kind, carried: empty.clone(), expires, deadline };
             Some(Unanswered { from, msg, cause: request.cause })
         });
-        requests.chain(self.open_transactions()).collect()
+        requests.chain(self.open_transactions()).chain(self.open_votes()).collect()
     }
 }

@@ -187,14 +187,16 @@ pub(super) enum Gauge {
     Busy,
     Waiting,
     Both,
+    InDoubt,
 }
 
 impl Gauge {
-    pub(super) const fn of(self, [busy, waiting]: [i64; 2]) -> i64 {
+    pub(super) const fn of(self, [busy, waiting, in_doubt]: [i64; 3]) -> i64 {
         match self {
             Gauge::Busy => busy,
             Gauge::Waiting => waiting,
             Gauge::Both => busy + waiting,
+            Gauge::InDoubt => in_doubt,
         }
     }
 }
@@ -485,6 +487,7 @@ impl Builder<'_> {
             NodeCounter::Busy => What::Gauge(node, Gauge::Busy),
             NodeCounter::Waiting | NodeCounter::LockWaiters => What::Gauge(node, Gauge::Waiting),
             NodeCounter::InFlight => What::Gauge(node, Gauge::Both),
+            NodeCounter::InDoubt => What::Gauge(node, Gauge::InDoubt),
             _ => What::Unanswered(node),
         }
     }

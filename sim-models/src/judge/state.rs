@@ -247,8 +247,9 @@ impl State {
                     self.count(plan, place);
                 }
             }
+            Note::InDoubt { node, by } => self.gauge(plan, *node, [0, 0, i64::from(*by)]),
             Note::Gauge { node, busy, waiting } => {
-                self.gauge(plan, *node, [i64::from(*busy), i64::from(*waiting)]);
+                self.gauge(plan, *node, [i64::from(*busy), i64::from(*waiting), 0]);
                 let of_handler = handler.filter(|handler| {
                     program.replicas.get(handler.0 as usize).is_some_and(|(declared, _)| declared == node)
                 });
@@ -286,7 +287,8 @@ impl State {
     fn crashed(&mut self, program: &Program, plan: &Plan, node: NodeId) {
         let (declared, _) = program.replicas[node.0 as usize];
         let [busy, waiting] = std::mem::take(&mut self.tally.by_replica[node.0 as usize]);
-        self.gauge(plan, declared, [-busy, -waiting]);
+        // What a store has promised is in doubt while it is down, too.
+        self.gauge(plan, declared, [-busy, -waiting, 0]);
         // What a breaker knew is gone with its process; the next one begins closed.
         let breakers = &mut self.tally.now.breakers;
         let gone: Vec<_> = breakers.keys().filter(|(_, of, _)| *of == node).copied().collect();
@@ -315,9 +317,9 @@ impl State {
         };
     }
 
-    fn gauge(&mut self, plan: &Plan, node: NodeRef, by: [i64; 2]) {
+    fn gauge(&mut self, plan: &Plan, node: NodeRef, by: [i64; 3]) {
         let gauge = &mut self.tally.now.gauges[node.0 as usize];
-        *gauge = [gauge[0] + by[0], gauge[1] + by[1]];
+        *gauge = [gauge[0] + by[0], gauge[1] + by[1], gauge[2] + by[2]];
         self.mark(&plan.triggers.live_gauges[node.0 as usize]);
     }
 
@@ -781,5 +783,10 @@ const fn counter_of(counted: Counted) -> NodeCounter {
         Counted::Unmet => NodeCounter::Unmet,
         Counted::Rollback => NodeCounter::Rollbacks,
         Counted::Deadlock => NodeCounter::Deadlocks,
+        Counted::SagaStuck => NodeCounter::SagasStuck,
+        Counted::Logged => NodeCounter::Logged,
+        Counted::Forced => NodeCounter::Forced,
+        Counted::Heuristic => NodeCounter::Heuristics,
+        Counted::Mixed => NodeCounter::Mixed,
     }
 }

@@ -241,6 +241,7 @@ impl Look<'_> {
             Verb::Try(body) | Verb::Background(body) => vec![*body],
             Verb::Transaction { body, .. } | Verb::ForEach { body, .. } => vec![*body],
             Verb::Once(once) => vec![once.body],
+            Verb::Saga(saga) => saga.parts.iter().flat_map(|part| [Some(part.body), part.undo]).flatten().collect(),
             Verb::Parallel { branches, .. } => branches.clone(),
             Verb::If { condition, then, otherwise } => match constant(condition) {
                 Some(true) => vec![*then],

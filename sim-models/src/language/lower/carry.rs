@@ -153,6 +153,7 @@ fn blocks<'a>(verb: &str, value: View<'a>, step: View<'a>) -> Vec<View<'a>> {
     let mut blocks: Vec<View<'a>> = match verb {
         "try" | "transaction" | "background" => vec![value],
         "parallel" => value.items().collect(),
+        "saga" => value.items().flat_map(|part| ["do", "undo"].map(|name| part.field(name))).flatten().collect(),
         _ => ["do", "then", "else"].into_iter().filter_map(|name| step.field(name)).collect(),
     };
     blocks.extend(step.members_of("cases").chain(step.members_of("on")).map(|(_, block)| block));

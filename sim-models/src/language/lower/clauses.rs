@@ -65,6 +65,11 @@ impl<'a> Lower<'a> {
         }
     }
 
+    /// `undo_retry` of a saga.
+    pub(super) fn undo_retry(&mut self, value: View<'a>, step: View<'a>) -> Result<RetryDef, Problem> {
+        step.field("undo_retry").map_or(Ok(no_retry()), |retry| self.retry(retry, "saga", value, step))
+    }
+
     fn retry(&mut self, retry: View<'a>, verb: &str, value: View<'a>, step: View<'a>) -> Result<RetryDef, Problem> {
         if !retry.is_object() {
             let tries = Some(tries(retry.count()?));

@@ -164,7 +164,7 @@ impl<'a> Lower<'a> {
         self.program.node(owner).maps.iter().copied().find(|map| self.program.map(*map).name == name)
     }
 
-    fn kind(&mut self, name: &str) -> Kind {
+    pub(super) fn kind(&mut self, name: &str) -> Kind {
         Kind(index_of(&mut self.program.kinds, name))
     }
 

@@ -3,6 +3,7 @@
 //! First everything is declared, then it is found out which names travel with which request, then the steps are written, and
 //! last what is asked about the run. Nothing here runs, and nothing is drawn.
 
+mod atomic;
 mod carry;
 mod clauses;
 mod declare;
