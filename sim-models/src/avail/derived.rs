@@ -95,7 +95,7 @@ fn named(program: &Program, name: &str) -> Result<EndpointRef, DerivedError> {
 fn first(program: &Program) -> Option<EndpointRef> {
     program.nodes.iter().find_map(|node| match &node.role {
         Role::Workload(workload) => Some(workload.endpoint),
-        Role::Service(_) | Role::Store(_) => None,
+        Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
     })
 }
 
@@ -194,6 +194,8 @@ impl Walk<'_> {
             Verb::Read { map, edge, .. } | Verb::List { map, edge, .. } | Verb::Set { map, edge, .. } => {
                 edge.and_then(|_| self.node(self.program.map(*map).owner))
             }
+            // Whoever publishes needs the queue; those who consume it may come later.
+            Verb::Publish { queue, .. } => self.node(*queue),
             Verb::Transaction { body, store, .. } => {
                 let store = store.and_then(|store| self.node(store));
                 let inside = self.steps(*body);
@@ -314,6 +316,7 @@ fn inside(verb: &Verb) -> Vec<BlockRef> {
         | Verb::Read { .. }
         | Verb::List { .. }
         | Verb::Set { .. }
+        | Verb::Publish { .. }
         | Verb::Work(_)
         | Verb::Wait(_)
         | Verb::Pick { .. }

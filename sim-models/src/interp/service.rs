@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Actor, Cause, Context, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
+use super::consumer::{Consumer, consumers};
 use super::guards::Held;
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
@@ -34,13 +35,17 @@ pub(super) struct Kinds {
     pub(super) delete: Kind,
     pub(super) commit: Kind,
     pub(super) rollback: Kind,
+    pub(super) publish: Kind,
+    pub(super) deliver: Kind,
+    pub(super) ack: Kind,
 }
 
 impl Kinds {
     pub(super) fn of(program: &Program) -> Self {
         let kind = |word| program.kind(word);
         let (read, set, delete) = (kind("read"), kind("set"), kind("delete"));
-        Kinds { read, set, delete, commit: kind("commit"), rollback: kind("rollback") }
+        let (publish, deliver, ack) = (kind("publish"), kind("deliver"), kind("ack"));
+        Kinds { read, set, delete, commit: kind("commit"), rollback: kind("rollback"), publish, deliver, ack }
     }
 }
 
@@ -77,6 +82,12 @@ pub struct Service {
     pub(super) open: Vec<u32>,
     pub(super) txns: u32,
     pub(super) clocks: Vec<Clock>,
+    /// Its endpoints that consume queues.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) consumers: Vec<Consumer>,
+    /// The message whose end frees a worker in the event at hand, by its lineage.
+    #[serde(skip)]
+    pub(super) freed_by: Option<u64>,
     pub(super) generator: Option<Generator>,
     /// What `$version` is, once a deploy has said so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,7 +163,7 @@ impl Service {
         let memory = memory.map(|map| (map.0, Cells::new(&program.map(*map).initial))).collect();
         let generator = match &program.node(me).role {
             Role::Workload(workload) => Some(Generator::new(workload)),
-            Role::Service(_) | Role::Store(_) => None,
+            Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
         };
         let congestion = program.service(me).and_then(Congestion::of);
         Service {
@@ -160,6 +171,8 @@ impl Service {
             open: vec![0; program.replicas.len()],
             kinds: Kinds::of(&program),
             clocks: clocks(&program, me),
+            consumers: consumers(&program, me),
+            freed_by: None,
             program,
             me,
             number,
@@ -213,6 +226,12 @@ impl Service {
             cx.exit();
         }
         self.leaving = Leaving::Drains;
+        self.take_nothing(cx, program);
+    }
+
+    /// Whether it takes nothing new.
+    pub(super) fn drains(&self) -> bool {
+        self.leaving == Leaving::Drains
     }
 
     /// Nothing new is taken any more.
@@ -273,6 +292,7 @@ impl Service {
                 self.alarm(cx, after, alarm);
             }
         }
+        self.start_consuming(cx, program);
         if self.number != 1 {
             return;
         }
@@ -366,7 +386,16 @@ impl Service {
                 let outcome = Outcome::Error(Reason::REFUSED);
                 cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
-            Msg::Rollback { .. } => {}
+            Msg::Publish { id, kind, .. } => {
+                // Only queues keep messages.
+                let outcome = Outcome::Error(Reason::REFUSED);
+                cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
+            }
+            Msg::Deliver { endpoint, life, parcels, .. } => {
+                self.delivered(cx, program, from, endpoint, life, parcels);
+            }
+            Msg::Rouse { endpoint, life, sent, .. } => self.roused(cx, program, endpoint, life, sent),
+            Msg::Rollback { .. } | Msg::Ready { .. } | Msg::Extend { .. } | Msg::Settle { .. } => {}
         }
     }
 
@@ -392,7 +421,7 @@ impl Service {
     }
 
     /// Gives a request a worker or a place in line, or turns it away. What nobody asked for is never turned away.
-    fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
+    pub(super) fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
         let Some(def) = self.def(program) else { return };
         // A worker that has just become free is for those in line.
         let full = def.workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty());
@@ -520,6 +549,10 @@ impl Service {
         if request.done {
             return;
         }
+        if request.delivery.is_some() && self.delivery_goes_on(cx, program, key, &outcome) {
+            return;
+        }
+        let Some(request) = self.requests.get_mut(key) else { return };
         request.done = true;
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
@@ -590,13 +623,15 @@ impl Service {
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
             Alarm::Arrival => self.arrival(cx, program),
             Alarm::PreStop => self.leaves(cx, program),
+            Alarm::Beat { request } => self.beat(cx, program, request),
+            Alarm::Again { request } => self.handle_again(cx, program, request),
             Alarm::Thought { user } => self.user_asks(cx, program, user),
         }
     }
 
     /// A machine said that it has nothing listening, or that it crashed with a request of this node.
     fn bounced(&mut self, cx: &mut Cx<'_>, program: &Program, by: NodeId, msg: &Msg, outcome: Outcome) {
-        let (Msg::Call { id, .. } | Msg::Ask { id, .. }) = msg else { return };
+        let (Msg::Call { id, .. } | Msg::Ask { id, .. } | Msg::Publish { id, .. }) = msg else { return };
         if outcome == Outcome::Error(Reason::REFUSED) {
             cx.note(Note::Count(program.replicas[by.0 as usize].0, Counted::Refused));
         }
@@ -630,6 +665,9 @@ impl Actor<Msg> for Service {
         if !self.line.is_empty() {
             self.serve(cx, program);
         }
+        if !self.consumers.is_empty() {
+            self.take_more(cx, program);
+        }
         if self.leaving == Leaving::Drains && self.requests.iter().next().is_none() {
             cx.exit();
         }
@@ -644,6 +682,6 @@ impl Actor<Msg> for Service {
             let msg = Msg::Call { id, endpoint, kind, carried: empty.clone(), expires, deadline };
             Some(Unanswered { from, msg, cause: request.cause })
         });
-        requests.chain(self.open_transactions()).collect()
+        requests.chain(self.open_transactions()).chain(self.open_to_queues()).collect()
     }
 }

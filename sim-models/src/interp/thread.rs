@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, NodeId};
 
+use super::consumer::Delivery;
 use super::guards::Passed;
 use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
@@ -41,6 +42,9 @@ pub(super) struct Request {
     pub(super) since: Instant,
     /// For an operation of a workload: its number and, in a closed one, its user.
     pub(super) operation: Option<(u64, Option<u32>)>,
+    /// For messages of a queue: what was delivered, and how far that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) delivery: Option<Box<Delivery>>,
     pub(super) cancelled: bool,
     /// Whether it holds a worker.
     pub(super) holds_worker: bool,
@@ -219,6 +223,10 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// A delivery that is still worked on extends its claim.
+    Beat { request: Key },
+    /// A message is tried once more.
+    Again { request: Key },
 }
 
 /// A request that is out.
@@ -243,6 +251,7 @@ impl Request {
             deadline: Instant::NEVER,
             since,
             operation: None,
+            delivery: None,
             cancelled: false,
             holds_worker: false,
             done: false,

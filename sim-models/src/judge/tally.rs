@@ -17,7 +17,7 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 13;
+const NODE_SLOTS: usize = 19;
 /// Counters of each edge.
 const EDGE_SLOTS: usize = 9;
 
@@ -37,6 +37,12 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Unmet => Some(10),
         NodeCounter::Rollbacks => Some(11),
         NodeCounter::Deadlocks => Some(12),
+        NodeCounter::Published => Some(13),
+        NodeCounter::Delivered => Some(14),
+        NodeCounter::Redelivered => Some(15),
+        NodeCounter::Acked => Some(16),
+        NodeCounter::Dead => Some(17),
+        NodeCounter::Expired => Some(18),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -46,7 +52,8 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         | NodeCounter::Busy
         | NodeCounter::Waiting
         | NodeCounter::InFlight
-        | NodeCounter::LockWaiters => None,
+        | NodeCounter::LockWaiters
+        | NodeCounter::Oldest => None,
     }
 }
 
@@ -103,6 +110,8 @@ pub(super) struct Counts {
     pub(super) totals: Vec<i64>,
     /// Busy and waiting, of each declared node.
     pub(super) gauges: Vec<[i64; 2]>,
+    /// When the oldest message of each declared queue was published, if it has one.
+    pub(super) oldest: Vec<Option<Instant>>,
     /// The breakers that are not closed, by edge, kernel node and place there.
     pub(super) breakers: BTreeMap<(EdgeRef, NodeId, u32), breaker::State>,
 }
@@ -176,6 +185,7 @@ impl Tally {
             counters: vec![0; places(program)],
             totals: vec![0; program.facts.len()],
             gauges: vec![[0; 2]; nodes],
+            oldest: vec![None; nodes],
             breakers: BTreeMap::new(),
         };
         Tally {

@@ -58,6 +58,17 @@ const OF_STORE: Words<NodeCounter> = &[
     ("lock_waiters", Some(NodeCounter::LockWaiters)),
     ("in_doubt", None),
 ];
+const OF_QUEUE: Words<NodeCounter> = &[
+    ("published", Some(NodeCounter::Published)),
+    ("delivered", Some(NodeCounter::Delivered)),
+    ("redelivered", Some(NodeCounter::Redelivered)),
+    ("acked", Some(NodeCounter::Acked)),
+    ("dead", Some(NodeCounter::Dead)),
+    ("expired", Some(NodeCounter::Expired)),
+    ("waiting", Some(NodeCounter::Waiting)),
+    ("in_flight", Some(NodeCounter::InFlight)),
+    ("oldest", Some(NodeCounter::Oldest)),
+];
 const OF_EDGE: Words<EdgeCounter> = &[
     ("calls", Some(EdgeCounter::Calls)),
     ("retries", Some(EdgeCounter::Retries)),
@@ -71,7 +82,14 @@ const OF_EDGE: Words<EdgeCounter> = &[
 ];
 
 pub(super) const fn is_gauge(counter: NodeCounter) -> bool {
-    matches!(counter, NodeCounter::Busy | NodeCounter::Waiting | NodeCounter::InFlight | NodeCounter::LockWaiters)
+    matches!(
+        counter,
+        NodeCounter::Busy
+            | NodeCounter::Waiting
+            | NodeCounter::InFlight
+            | NodeCounter::LockWaiters
+            | NodeCounter::Oldest
+    )
 }
 
 /// Why a name has no meaning, and perhaps where in its text.
@@ -159,6 +177,7 @@ impl<'a> Lower<'a> {
             Role::Workload(_) => OF_WORKLOAD,
             Role::Service(_) => OF_SERVICE,
             Role::Store(_) => OF_STORE,
+            Role::Queue(_) => OF_QUEUE,
         };
         let counter = find(words, node_name, word)?;
         self.program.nodes[node.0 as usize].gauged |= is_gauge(counter);
