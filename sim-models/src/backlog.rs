@@ -225,9 +225,8 @@ mod tests {
         assert_eq!(backlog.visible, with(|state| *state == State::Visible));
         let in_flight = with(|state| matches!(state, State::InFlight { .. })).len();
         assert_eq!((backlog.in_flight as usize, backlog.waiting()), (in_flight, backlog.stored.len() - in_flight));
-        let due = backlog
-            .iter()
-            .flat_map(|(number, message)| [message.expires, message.state.until()].map(|at| (at, number)).into_iter());
+        let both = |(number, message): (u64, &Stored)| [message.expires, message.state.until()].map(|at| (at, number));
+        let due = backlog.iter().flat_map(both);
         let due: BTreeSet<(Instant, u64)> = due.filter(|(at, _)| *at != Instant::NEVER).collect();
         assert_eq!(backlog.due, due);
         assert_eq!(backlog.oldest(), backlog.iter().map(|(_, message)| message.published).min());

@@ -365,9 +365,8 @@ impl Queue {
         let (bell, oldest) = (backlog.bell(), backlog.oldest());
         cx.note(Note::Count(dead, Counted::Published));
         Self::gauge(cx, program, dead, 0, 1);
-        match bell {
-            Some(Waiter { node, life, timer }) => cx.ring(node, life, timer),
-            None => {}
+        if let Some(Waiter { node, life, timer }) = bell {
+            cx.ring(node, life, timer);
         }
         if program.node(dead).gauged {
             cx.note(Note::Oldest { queue: dead, since: oldest });

@@ -107,7 +107,7 @@ impl<'a> Lower<'a> {
             _ => Ack::After,
         };
         let on_failure = view.optional("on_failure", |view| on_failure(view, ack))?;
-        if on_failure == Some(OnFailure::DeadLetter) && self.root.field("nodes").is_some() {
+        if on_failure == Some(OnFailure::DeadLetter) {
             self.check_dead_letter(queue, view.need("on_failure")?)?;
         }
         let heartbeat = view.optional("heartbeat", |view| match (view.duration()?, ack) {
