@@ -40,6 +40,7 @@ fn every_example_is_looked_after() {
     assert_eq!(
         names,
         [
+            "at-least-once.json",
             "fan-out.json",
             "forgetful-gateway.json",
             "half-a-transfer.json",
@@ -52,7 +53,8 @@ fn every_example_is_looked_after() {
             "paid-and-forgotten.json",
             "profiles.json",
             "receipts.json",
-            "retry-storm.json"
+            "retry-storm.json",
+            "sync-chain.json"
         ]
     );
 }

@@ -174,8 +174,12 @@ impl Service {
         let (stage, step, of, acked) = (agrees.stage, agrees.step, agrees.cause.operation, agrees.acked);
         cx.because(agrees.cause.then(ROUND | u64::from(agrees.rounds)));
         let all = agrees.members.iter().map(|member| member.to).collect();
-        let due: Vec<(EdgeRef, NodeId)> =
-            agrees.members.iter().filter(|member| member.is_due(stage)).map(|member| (member.edge, member.to)).collect();
+        let due: Vec<(EdgeRef, NodeId)> = agrees
+            .members
+            .iter()
+            .filter(|member| member.is_due(stage))
+            .map(|member| (member.edge, member.to))
+            .collect();
         let (kind, operation) = match stage {
             Stage::Voting => (self.kinds.prepare, Operation::Prepare { txn: id, of, step, members: all }),
             Stage::Precommitting => (self.kinds.precommit, Operation::Precommit { txn: id, of }),
@@ -441,7 +445,9 @@ impl Service {
         let is_three = def.protocol == Protocol::ThreePhase;
         match self.commitments.get(&id).map(|agrees| agrees.stage) {
             // With three phases whoever asks has waited for too long: what is not known to all is aborted, and what is, is not.
-            Some(Stage::Voting) if is_three => self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE)),
+            Some(Stage::Voting) if is_three => {
+                self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE))
+            }
             Some(Stage::Precommitting) => self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null)),
             // It will hear.
             Some(Stage::Voting | Stage::Decided(_) | Stage::Scanning) => {}
@@ -480,7 +486,8 @@ impl Service {
         edges.dedup();
         let members = edges.into_iter().map(|edge| self.member(program, edge, Is::Asked)).collect();
         let id = TxnId { node: cx.id().0, life: cx.life(), number: SCAN };
-        self.commitments.insert(id, Commitment::new(*step, cx.cause().then(RECOVERED | life), members, Stage::Scanning));
+        self.commitments
+            .insert(id, Commitment::new(*step, cx.cause().then(RECOVERED | life), members, Stage::Scanning));
         self.resend(cx, program, id);
     }
 
