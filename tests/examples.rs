@@ -51,6 +51,7 @@ fn every_example_is_looked_after() {
             "metastable.json",
             "nightly-sync.json",
             "paid-and-forgotten.json",
+            "profiles.json",
             "receipts.json",
             "retry-storm.json",
             "sync-chain.json"
