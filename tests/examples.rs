@@ -50,6 +50,7 @@ fn every_example_is_looked_after() {
             "lease.json",
             "metastable.json",
             "nightly-sync.json",
+            "order-saga.json",
             "paid-and-forgotten.json",
             "profiles.json",
             "receipts.json",

@@ -422,7 +422,7 @@ impl Queue {
         let ready: Vec<Consumer> =
             self.sessions.iter().filter(|(_, session)| takes(session)).map(|(who, _)| *who).collect();
         let open = |who: &Consumer| self.sessions.get(who).map_or(0, |session| session.open);
-        let who = match def.dispatch {
+        match def.dispatch {
             _ if ready.len() < 2 => ready.first().copied(),
             Balance::RoundRobin => {
                 let next = ready.iter().find(|who| self.turn.is_none_or(|last| **who > last));
@@ -434,8 +434,7 @@ impl Queue {
                 let (one, other) = (one_of(cx, &ready)?, one_of(cx, &ready)?);
                 Some(if open(&other) < open(&one) { other } else { one })
             }
-        };
-        who
+        }
     }
 
     /// Sends the first visible messages, as many as its consumer takes at once.
@@ -512,10 +511,10 @@ impl Queue {
         let asks = self.backlog(cx).first_visible().is_some() && (!self.silent.is_empty() || full());
         if asks != self.asks {
             if asks {
-                cx.set(ASK, ASKS)
+                cx.set(ASK, ASKS);
             } else {
-                cx.cancel(ASK)
-            };
+                cx.cancel(ASK);
+            }
             self.asks = asks;
         }
     }
