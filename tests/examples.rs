@@ -40,6 +40,10 @@ fn every_example_is_looked_after() {
     assert_eq!(
         names,
         [
+            "balancers.json",
+            "black-hole.json",
+            "deploy-drain.json",
+            "ejection-cascade.json",
             "fan-out.json",
             "forgetful-gateway.json",
             "half-a-transfer.json",
@@ -51,7 +55,8 @@ fn every_example_is_looked_after() {
             "nightly-sync.json",
             "paid-and-forgotten.json",
             "receipts.json",
-            "retry-storm.json"
+            "retry-storm.json",
+            "slow-server.json"
         ]
     );
 }

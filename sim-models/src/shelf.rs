@@ -55,6 +55,9 @@ pub struct Shelves {
     /// Of stores that write to their disks: the last record whose facts the judge was told of.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     told: BTreeMap<NodeRef, u64>,
+    /// By kernel node: requests that replicas have whose callers look at that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    loads: Vec<u32>,
 }
 
 /// A timer that rings when what it waits for has changed.
@@ -231,7 +234,7 @@ impl Shelves {
     pub fn new(program: &Program) -> Self {
         let fresh = |map: &crate::program::MapDef| if map.memory { Cells::default() } else { Cells::new(&map.initial) };
         let maps = program.maps.iter().map(fresh).collect();
-        Shelves { maps, holding: BTreeMap::new(), watching: BTreeMap::new(), told: BTreeMap::new() }
+        Shelves { maps, holding: BTreeMap::new(), watching: BTreeMap::new(), told: BTreeMap::new(), loads: Vec::new() }
     }
 
     /// One map.
@@ -242,6 +245,20 @@ impl Shelves {
     /// One map, to change it.
     pub fn map_mut(&mut self, map: MapRef) -> &mut Cells {
         &mut self.maps[map.0 as usize]
+    }
+
+    /// How many requests a replica has, as it says itself.
+    pub(crate) fn load(&self, node: NodeId) -> u32 {
+        self.loads.get(node.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// A replica says how many it has.
+    pub(crate) fn weigh(&mut self, node: NodeId, load: u32) {
+        let place = node.0 as usize;
+        if self.loads.len() <= place {
+            self.loads.resize(place + 1, 0);
+        }
+        self.loads[place] = load;
     }
 
     /// The last record of a store whose facts the judge was told of.

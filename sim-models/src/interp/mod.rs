@@ -1,6 +1,7 @@
 //! Runs a compiled scenario on the kernel: each replica an actor, each step an effect.
 
 mod attempt;
+mod balance;
 mod branch;
 mod cells;
 mod exec;
@@ -8,6 +9,7 @@ mod guards;
 mod inside;
 mod journal;
 mod once;
+mod probe;
 mod retry;
 mod service;
 mod store;
@@ -88,6 +90,9 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
         if let Some(zone) = program.node(*node).zone(*number) {
             system.zone(id, zone);
         }
+        if *number > program.node(*node).count {
+            system.spare(id);
+        }
         if let Some(set) = program.node(*node).clock {
             system.clock(id, set.clock);
             set.discipline.into_iter().for_each(|discipline| system.discipline(id, discipline));
@@ -108,6 +113,10 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
             system.grace(node, service.stop.grace);
             system.startup(node, service.startup);
             system.discovery(node, service.discovery);
+            service.restart.into_iter().for_each(|after| system.restart(node, after));
+            if service.readiness.is_some() {
+                system.reports_ready(node);
+            }
         }
     }
     system

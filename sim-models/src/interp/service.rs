@@ -6,12 +6,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Actor, Cause, Context, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
+use super::balance::{Callee, callees};
 use super::guards::Held;
+use super::probe::{Probe, probes};
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
 use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
 use crate::policy::codel::Codel;
-use crate::program::{Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
+use crate::program::{Balance, Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
 use crate::shelf::Cells;
 use crate::slab::{Key, Slab};
 use crate::value::Value;
@@ -68,6 +70,12 @@ pub struct Service {
     pub(super) memory: Vec<(u16, Cells)>,
     /// For each node called: whose turn it is.
     pub(super) turns: Vec<u32>,
+    /// What else it remembers of those it calls.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) callees: Vec<Callee>,
+    /// Requests that it has accepted and will never answer.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(super) hung: u32,
     /// For each retry budget: what it holds, in parts per 10¹² of a retry.
     pub(super) budgets: Vec<Option<u64>>,
     /// Breakers, bulkheads and budgets of libraries, by their place in the program's list for this node.
@@ -78,6 +86,9 @@ pub struct Service {
     pub(super) txns: u32,
     pub(super) clocks: Vec<Clock>,
     pub(super) generator: Option<Generator>,
+    /// Liveness, then readiness, as far as the file asks for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) probes: Vec<Probe>,
     /// What `$version` is, once a deploy has said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<Value>,
@@ -87,6 +98,11 @@ pub struct Service {
     /// on clocks that all show true time the deadline itself does.
     #[serde(skip)]
     clocks_differ: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde has it")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How far a replica is that was asked to stop.
@@ -155,8 +171,11 @@ impl Service {
             Role::Service(_) | Role::Store(_) => None,
         };
         let congestion = program.service(me).and_then(Congestion::of);
+        let probes = program.service(me).map(probes).unwrap_or_default();
         Service {
             turns: vec![0; program.nodes.len()],
+            callees: Vec::new(),
+            hung: 0,
             open: vec![0; program.replicas.len()],
             kinds: Kinds::of(&program),
             clocks: clocks(&program, me),
@@ -175,6 +194,7 @@ impl Service {
             held: Vec::new(),
             txns: 0,
             generator,
+            probes,
             version: None,
             leaving: Leaving::Not,
             clocks_differ: false,
@@ -213,6 +233,11 @@ impl Service {
             cx.exit();
         }
         self.leaving = Leaving::Drains;
+    }
+
+    /// Whether it was asked to stop.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving != Leaving::Not
     }
 
     /// Nothing new is taken any more.
@@ -273,6 +298,8 @@ impl Service {
                 self.alarm(cx, after, alarm);
             }
         }
+        self.callees = callees(program, self.me, cx.now());
+        self.start_probes(cx, program);
         if self.number != 1 {
             return;
         }
@@ -343,7 +370,10 @@ impl Service {
                         self.admit(cx, program, key, false);
                     }
                     // It stays among those that are owed an answer, which a crash resets.
-                    sim_core::Service::Hangs => _ = self.requests.insert(request),
+                    sim_core::Service::Hangs => {
+                        self.hung += 1;
+                        self.requests.insert(request);
+                    }
                     sim_core::Service::Fails(reason) => {
                         self.count(cx, Counted::Error);
                         self.reply(cx, &request, Outcome::Error(program.reason_of_failure(reason.as_ref())));
@@ -392,13 +422,12 @@ impl Service {
     }
 
     /// Gives a request a worker or a place in line, or turns it away. What nobody asked for is never turned away.
-    fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
+    pub(super) fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
         let Some(def) = self.def(program) else { return };
         // A worker that has just become free is for those in line.
         let full = def.workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty());
         if full && !by_clock && def.queue.is_some_and(|places| self.line.len() >= places as usize) {
-            self.count(cx, Counted::Overloaded);
-            self.turn_away(cx, key);
+            self.turn_away(cx, program, key, Counted::Overloaded);
         } else if def.asynchronous || !full {
             self.begin(cx, program, key);
         } else {
@@ -427,9 +456,13 @@ impl Service {
         Some(next)
     }
 
-    fn turn_away(&mut self, cx: &mut Cx<'_>, key: Key) {
+    fn turn_away(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Counted) {
         let Some(request) = self.requests.remove(key) else { return };
         cx.because(request.cause);
+        if let Some(probing) = request.probe {
+            return self.probed(cx, program, probing, false);
+        }
+        self.count(cx, why);
         self.reply(cx, &request, Outcome::Error(Reason::OVERLOADED));
     }
 
@@ -507,8 +540,7 @@ impl Service {
             Drops::Codel { .. } => codel.is_some_and(|codel| codel.drops(cx.now(), waited, was_last)),
         };
         if drops {
-            self.count(cx, Counted::Dropped);
-            self.turn_away(cx, key);
+            self.turn_away(cx, program, key, Counted::Dropped);
         } else {
             self.begin(cx, program, key);
         }
@@ -523,6 +555,7 @@ impl Service {
         request.done = true;
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
+        let probe = request.probe;
         cx.because(cause);
         let tone = outcome.tone();
         if let Some(request) = self.requests.get(key) {
@@ -531,12 +564,13 @@ impl Service {
         if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint) {
             clock.runs = false;
         }
-        match operation {
-            Some((number, user)) => {
+        match (operation, probe) {
+            (None, Some(probing)) => self.probed(cx, program, probing, tone == Tone::Ok),
+            (Some((number, user)), _) => {
                 cx.note(Note::Finished { workload: self.me, key: number, tone, since });
                 self.operation_over(cx, program, user);
             }
-            None => self.count(
+            (None, None) => self.count(
                 cx,
                 match tone {
                     Tone::Ok => Counted::Ok,
@@ -590,6 +624,7 @@ impl Service {
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
             Alarm::Arrival => self.arrival(cx, program),
             Alarm::PreStop => self.leaves(cx, program),
+            Alarm::Probe { place, what } => self.probe_rings(cx, program, place, what),
             Alarm::Thought { user } => self.user_asks(cx, program, user),
         }
     }
@@ -629,6 +664,10 @@ impl Actor<Msg> for Service {
         }
         if !self.line.is_empty() {
             self.serve(cx, program);
+        }
+        if self.def(program).is_some_and(|def| def.balance == Balance::JoinShortest) {
+            let me = cx.id();
+            cx.shared_mut().weigh(me, self.load());
         }
         if self.leaving == Leaving::Drains && self.requests.iter().next().is_none() {
             cx.exit();

@@ -6,6 +6,7 @@ use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, NodeId};
 
 use super::guards::Passed;
+use super::probe::{ProbeAlarm, Probing};
 use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
 use crate::slab::Key;
@@ -41,6 +42,9 @@ pub(super) struct Request {
     pub(super) since: Instant,
     /// For an operation of a workload: its number and, in a closed one, its user.
     pub(super) operation: Option<(u64, Option<u32>)>,
+    /// Which probe it is, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) probe: Option<Probing>,
     pub(super) cancelled: bool,
     /// Whether it holds a worker.
     pub(super) holds_worker: bool,
@@ -219,6 +223,8 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// A probe is due, or has taken too long.
+    Probe { place: u8, what: ProbeAlarm },
 }
 
 /// A request that is out.
@@ -243,6 +249,7 @@ impl Request {
             deadline: Instant::NEVER,
             since,
             operation: None,
+            probe: None,
             cancelled: false,
             holds_worker: false,
             done: false,

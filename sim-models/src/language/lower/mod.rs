@@ -3,6 +3,7 @@
 //! First everything is declared, then it is found out which names travel with which request, then the steps are written, and
 //! last what is asked about the run. Nothing here runs, and nothing is drawn.
 
+mod balance;
 mod carry;
 mod clauses;
 mod declare;
@@ -60,6 +61,7 @@ pub fn lower(configured: &Configured) -> Result<Lowered, Problems> {
     lower.declare();
     lower.carry();
     lower.write_steps();
+    lower.balance();
     lower.connect();
     lower.judge();
     lower.expect();
