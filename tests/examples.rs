@@ -54,6 +54,7 @@ fn every_example_is_looked_after() {
             "metastable.json",
             "nightly-sync.json",
             "paid-and-forgotten.json",
+            "profiles.json",
             "receipts.json",
             "retry-storm.json",
             "slow-server.json"

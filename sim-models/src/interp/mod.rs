@@ -1,6 +1,7 @@
 //! Runs a compiled scenario on the kernel: each replica an actor, each step an effect.
 
 mod attempt;
+mod audit;
 mod balance;
 mod branch;
 mod cells;
