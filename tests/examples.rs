@@ -41,6 +41,10 @@ fn every_example_is_looked_after() {
         names,
         [
             "at-least-once.json",
+            "balancers.json",
+            "black-hole.json",
+            "deploy-drain.json",
+            "ejection-cascade.json",
             "fan-out.json",
             "forgetful-gateway.json",
             "half-a-transfer.json",
@@ -55,6 +59,7 @@ fn every_example_is_looked_after() {
             "profiles.json",
             "receipts.json",
             "retry-storm.json",
+            "slow-server.json",
             "sync-chain.json"
         ]
     );

@@ -77,6 +77,17 @@ pub struct Unanswered<M> {
     pub cause: Cause,
 }
 
+/// What the platform of a node does when nothing is heard from it for too long: whoever runs processes and asks them how they
+/// are, such as the kubelet of Kubernetes. Nothing that stops the process stops a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[repr(u32)]
+pub enum Watch {
+    /// It asks the node to stop, kills it when its grace is over, and starts it again.
+    Liveness,
+    /// It takes the node off the list, until the node says that it is ready.
+    Readiness,
+}
+
 /// What can happen to a node.
 #[derive(Clone, Debug)]
 pub enum Event<M> {
@@ -191,6 +202,15 @@ pub enum Effect<M> {
     Mark(&'static str),
     /// End this life of the node.
     Exit,
+    /// Set a watch of the node's platform, or set it anew.
+    Watch {
+        /// Which.
+        watch: Watch,
+        /// How long from now on it is content, on the node's monotonic clock.
+        after: Duration,
+    },
+    /// Have the node be listed.
+    Ready,
     /// Take a role, or give it up.
     Role {
         /// Which, such as leader.

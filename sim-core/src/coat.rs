@@ -60,6 +60,8 @@ impl Whose {
                 | Effect::Sync { .. }
                 | Effect::Mark(_)
                 | Effect::Exit
+                | Effect::Watch { .. }
+                | Effect::Ready
                 | Effect::Role { .. } => {}
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::actor::{Effect, Message};
+use crate::actor::{Effect, Message, Watch};
 use crate::amount::Factor;
 use crate::asked::Asked;
 use crate::dice::{Dice, RING, SYNC, TIMER};
@@ -414,6 +414,18 @@ impl<'a, M: Message> Context<'a, M> {
     pub fn exit(&mut self) -> ! {
         self.effects.ask(|| Effect::Exit);
         std::panic::resume_unwind(Box::new(Fallen));
+    }
+
+    /// Has the platform of this node be content for so long from now on, whatever it was before; then it
+    /// [does](Watch) what that watch is for. No time at all: it does so as soon as this event is handled. [`Duration::FOREVER`] is
+    /// no watch. A node that is about to stop anyway is watched no more, and the next life begins without a watch.
+    pub fn watch(&mut self, watch: Watch, after: Duration) {
+        self.effects.ask(|| Effect::Watch { watch, after });
+    }
+
+    /// Has this node be listed, if it was taken off the list by its [readiness](Watch::Readiness) or has not yet been on it.
+    pub fn ready(&mut self) {
+        self.effects.ask(|| Effect::Ready);
     }
 
     /// Takes a role, such as leader, until it is given up or the node goes down. Faults strike by it: `crash the leader`.

@@ -48,7 +48,7 @@ pub mod words;
 
 pub use amount::{Bandwidth, BandwidthError};
 
-pub use actor::{Actor, DiskError, Effect, Event, Message, Unanswered};
+pub use actor::{Actor, DiskError, Effect, Event, Message, Unanswered, Watch};
 pub use clock::{Clock, Clocks, Discipline};
 pub use coat::Coat;
 pub use context::{Context, Service, WallClock};

@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::actor::Watch;
 use crate::growing::Growing;
 use crate::id::{Kind, NodeId, Sync, Timer};
 use crate::network::Fate;
@@ -140,6 +141,9 @@ enum Tag {
     Synced,
     Stopping,
     Killed,
+    /// Liveness and readiness.
+    Lapsed,
+    Unready,
     FaultBegan,
     FaultEnded,
 }
@@ -184,7 +188,7 @@ impl Sort {
             Happening::Fired { .. } => Sort::Fired,
             Happening::Started { .. } => Sort::Started,
             // They are few, and belong to the fault that asked for it.
-            Happening::Stopping { .. } | Happening::Killed { .. } => Sort::Fault,
+            Happening::Stopping { .. } | Happening::Killed { .. } | Happening::Lapsed { .. } => Sort::Fault,
             Happening::Synced { .. } => Sort::Synced,
             Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => Sort::Fault,
         }
@@ -221,6 +225,8 @@ impl What {
             Happening::Synced { node, sync } => (Tag::Synced, node.0, sync.0, Kind(0)),
             Happening::Stopping { node } => (Tag::Stopping, node.0, 0, Kind(0)),
             Happening::Killed { node } => (Tag::Killed, node.0, 0, Kind(0)),
+            Happening::Lapsed { node, watch: Watch::Liveness } => (Tag::Lapsed, node.0, 0, Kind(0)),
+            Happening::Lapsed { node, watch: Watch::Readiness } => (Tag::Unready, node.0, 0, Kind(0)),
             Happening::FaultBegan { fault } => (Tag::FaultBegan, fault, 0, Kind(0)),
             Happening::FaultEnded { fault } => (Tag::FaultEnded, fault, 0, Kind(0)),
         };
@@ -240,6 +246,8 @@ impl What {
             Tag::Synced => Happening::Synced { node: first, sync: Sync(b) },
             Tag::Stopping => Happening::Stopping { node: first },
             Tag::Killed => Happening::Killed { node: first },
+            Tag::Lapsed => Happening::Lapsed { node: first, watch: Watch::Liveness },
+            Tag::Unready => Happening::Lapsed { node: first, watch: Watch::Readiness },
             Tag::FaultBegan => Happening::FaultBegan { fault: a },
             Tag::FaultEnded => Happening::FaultEnded { fault: a },
         }
@@ -602,7 +610,9 @@ mod tests {
         Step { number, at: Instant::from_nanos(number / 2), what, cause, before, by }
     }
 
-    const EVERY: [Happening; 11] = [
+    const EVERY: [Happening; 13] = [
+        Happening::Lapsed { node: NodeId(5), watch: Watch::Liveness },
+        Happening::Lapsed { node: NodeId(6), watch: Watch::Readiness },
         Happening::Stopping { node: NodeId(3) },
         Happening::Killed { node: NodeId(4) },
         Happening::Started { node: NodeId(u32::MAX - 1), life: 7 },

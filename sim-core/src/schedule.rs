@@ -43,6 +43,8 @@ pub(crate) enum Blow {
     Stop(Option<Duration>),
     /// It is asked to stop, and starts again at once.
     Recycle(Recycle),
+    /// So many of them are there while it holds, the first ones.
+    Scale(u32),
     /// It stays up, and something ails it.
     Ails(Ailment),
 }
@@ -114,7 +116,7 @@ impl Blow {
     fn kills(self) -> bool {
         match self {
             Blow::Crash | Blow::CrashWiping | Blow::CrashSwapping | Blow::PowerLoss => true,
-            Blow::Stop(_) | Blow::Recycle(_) | Blow::Ails(_) => false,
+            Blow::Stop(_) | Blow::Recycle(_) | Blow::Scale(_) | Blow::Ails(_) => false,
         }
     }
 }
@@ -229,11 +231,19 @@ pub(crate) struct Known<'a> {
     pub(crate) group_names: &'a [String],
     /// By node.
     pub(crate) zones: Vec<Option<&'a str>>,
+    /// By node: how long a crash at a point of its program lasts that does not say.
+    pub(crate) restarts: Vec<Option<Duration>>,
 }
 
 impl Known<'_> {
     fn zone(&self, node: NodeId) -> Option<&str> {
         self.zones.get(node.0 as usize).copied().flatten()
+    }
+
+    /// How long what takes a node down at a point lasts there, when the fault does not say.
+    fn restart(&self, node: NodeId, blow: Option<Blow>) -> Option<Pace> {
+        let restart = self.restarts.get(node.0 as usize).copied().flatten()?;
+        blow.is_some_and(Blow::kills).then_some(Pace::Exactly(restart))
     }
 
     /// The zones there are, each once, in order.
@@ -272,17 +282,21 @@ impl Plan {
             }
             return;
         }
+        // The node that comes to the point is struck: each by itself.
+        if let Some(lots) = about.as_ref().filter(|lots| waits && lots.blow.is_some()) {
+            for (node, hash) in &lots.nodes {
+                let lineage = root(&format!("{name} {}", known.names.node(*node)));
+                let length = length.or_else(|| known.restart(*node, lots.blow));
+                let lots = Some(Lots { nodes: vec![(*node, *hash)], choice: Choice::All, ..*lots });
+                let hold = Hold::Whole;
+                self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots, hold, waits });
+            }
+            return;
+        }
         let mut plan = |lineage, lots, hold| {
             self.planned.push(Planned { fault: index, lineage, begin, end, every, length, lots, hold, waits });
         };
         match about {
-            // The node that comes to the point is struck: each by itself.
-            Some(lots) if waits && lots.blow.is_some() => {
-                for (node, hash) in lots.nodes {
-                    let one = Lots { nodes: vec![(node, hash)], choice: Choice::All, ..lots };
-                    plan(root(&format!("{name} {}", known.names.node(node))), Some(one), Hold::Whole);
-                }
-            }
             // All nodes share the times, and each has its own part of them.
             Some(lots) if matches!(timed.verb, Verb::Swizzle { .. }) => {
                 for (node, hash) in lots.nodes {
@@ -650,6 +664,7 @@ fn about(verb: &Verb) -> String {
         Verb::Restart { target } => format!("restart {target}"),
         Verb::Deploy { target, version, .. } => format!("deploy {target} {version}"),
         Verb::Rollback { target } => format!("rollback {target}"),
+        Verb::Scale { target, .. } => format!("scale {target}"),
         Verb::Rush { target, .. } => format!("rush {target}"),
         Verb::Skew { target, .. } => format!("skew {target}"),
         Verb::Hang { target, .. } => format!("hang {target}"),
@@ -709,6 +724,7 @@ fn disturbance(verb: &Verb, known: &Known<'_>) -> Option<Disturbance> {
         | Verb::Restart { .. }
         | Verb::Deploy { .. }
         | Verb::Rollback { .. }
+        | Verb::Scale { .. }
         | Verb::Rush { .. }
         | Verb::Skew { .. }
         | Verb::Hang { .. }
@@ -778,6 +794,7 @@ fn blow(verb: &Verb) -> Option<Blow> {
         Verb::Restart { .. } => Blow::Recycle(Recycle::Same),
         Verb::Deploy { version, .. } => Blow::Recycle(Recycle::To(name_hash(version.as_str()))),
         Verb::Rollback { .. } => Blow::Recycle(Recycle::Back),
+        Verb::Scale { count, .. } => Blow::Scale(*count),
         Verb::Rush { factor, .. } => Blow::Ails(Ailment::Rush(*factor)),
         Verb::Skew { towards, ratio, .. } => Blow::Ails(Ailment::Skew(*towards, *ratio)),
         Verb::Pause { .. } => Blow::Ails(Ailment::Pause),

@@ -82,6 +82,12 @@ pub(crate) struct Machine<M: Message> {
     pub(crate) startup: Duration,
     /// How late others learn that it left or came back.
     pub(crate) discovery: Duration,
+    /// Whether it is there only when a `scale` has it come.
+    pub(crate) spare: bool,
+    /// Whether it is listed only once it has said that it is ready, at every start but the first.
+    pub(crate) reports: bool,
+    /// How long a crash at a point of its program lasts that does not say.
+    pub(crate) restart: Option<Duration>,
     /// The programs that it can be deployed with, beside its first.
     pub(crate) versions: Vec<(String, Arc<dyn Program<M>>)>,
 }
@@ -179,6 +185,9 @@ impl<M: Message> System<M> {
             grace: GRACE,
             startup: Duration::ZERO,
             discovery: Duration::ZERO,
+            spare: false,
+            reports: false,
+            restart: None,
             versions: Vec::new(),
         });
         self.names.add_node(name)
@@ -217,6 +226,23 @@ impl<M: Message> System<M> {
     /// Sets how late others learn that a node left or came back ([`Context::is_up`]); at once by default.
     pub fn discovery(&mut self, node: NodeId, lag: Duration) {
         self.nodes[node.0 as usize].discovery = lag;
+    }
+
+    /// Has a node be spare: it is not there, as if it had never been started, until a `scale` has it come.
+    pub fn spare(&mut self, node: NodeId) {
+        self.nodes[node.0 as usize].spare = true;
+    }
+
+    /// Has a node be listed only once it says that it is ready ([`Context::ready`]), at every start but the first; as soon as it
+    /// has started by default.
+    pub fn reports_ready(&mut self, node: NodeId) {
+        self.nodes[node.0 as usize].reports = true;
+    }
+
+    /// Sets how long a node is down after a crash or power loss at a point of its program that does not say how long; for ever
+    /// by default.
+    pub fn restart(&mut self, node: NodeId, after: Duration) {
+        self.nodes[node.0 as usize].restart = Some(after);
     }
 
     /// Gives a node another program, with which a `deploy` of that version starts it; the last of one name counts.
@@ -351,8 +377,13 @@ impl<M: Message> System<M> {
     }
 
     fn ground(&self) -> Result<Prepared<M>, FaultError> {
-        let known =
-            Known { names: &self.names, groups: &self.groups, group_names: &self.group_names, zones: self.zones() };
+        let known = Known {
+            names: &self.names,
+            groups: &self.groups,
+            group_names: &self.group_names,
+            zones: self.zones(),
+            restarts: self.nodes.iter().map(|machine| machine.restart).collect(),
+        };
         let (plan, rulings) = compile(&self.faults, &known)?;
         let kind_keys = self.names.kinds().iter().map(|name| kind_key(name)).collect();
         let system = self.clone();

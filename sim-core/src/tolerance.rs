@@ -224,6 +224,7 @@ fn most(verb: &Verb, target: &Target, nodes: usize) -> usize {
     };
     match verb {
         Verb::Restart { .. } | Verb::Rollback { .. } => at_once.min(1),
+        Verb::Scale { count, .. } => at_once.saturating_sub(*count as usize),
         Verb::Deploy { share: Some(share), .. } => at_once.min(libm::ceil(share.as_f64() * nodes as f64) as usize),
         _ => at_once,
     }
@@ -252,7 +253,8 @@ fn burden(verb: &Verb) -> Burden {
         | Verb::Stop { .. }
         | Verb::Restart { .. }
         | Verb::Deploy { .. }
-        | Verb::Rollback { .. } => Burden { takes_down: true, ..NOTHING },
+        | Verb::Rollback { .. }
+        | Verb::Scale { .. } => Burden { takes_down: true, ..NOTHING },
         Verb::Loss { ratio, .. } | Verb::Corrupt { ratio, .. } => loss(ratio),
         Verb::BurstLoss { ratio, rest, .. } => loss(ratio.max(rest)),
         Verb::Disk { ill, .. } => Burden { hurts_disk: harms(*ill), ..NOTHING },

@@ -1,5 +1,6 @@
 //! An event and what it did in words, as traces and reports name them.
 
+use crate::actor::Watch;
 use crate::dice::Answer;
 use crate::fault::Fault;
 use crate::names::Names;
@@ -24,6 +25,10 @@ pub fn happened(names: &Names, what: Happening, faults: &[Fault]) -> (String, St
         Happening::Synced { node, .. } => (at(node), "disk synced".to_owned()),
         Happening::Stopping { node } => (at(node), "is asked to stop".to_owned()),
         Happening::Killed { node } => (at(node), "is killed, its grace is over".to_owned()),
+        Happening::Lapsed { node, watch: Watch::Liveness } => (at(node), "is not alive: it is restarted".to_owned()),
+        Happening::Lapsed { node, watch: Watch::Readiness } => {
+            (at(node), "is not ready: it is taken off the list".to_owned())
+        }
         Happening::FaultBegan { fault: index } => (String::new(), format!("begins: {}", fault(index))),
         Happening::FaultEnded { fault: index } => (String::new(), format!("ends: {}", fault(index))),
     }

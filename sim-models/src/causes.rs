@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use sim_core::{Fault, Happening, Kind, Limits, NodeId, Outcome, Seed, Sim, Step, Stop, run};
+use sim_core::{Fault, Happening, Kind, Limits, NodeId, Outcome, Seed, Sim, Step, Stop, Watch, run};
 
 use crate::judge::{ScenarioJudge, Violation};
 use crate::message::Msg;
@@ -153,6 +153,8 @@ impl Words<'_> {
             Happening::Synced { node, .. } => format!("sync of {}", self.role(node)),
             Happening::Stopping { node } => format!("stop of {}", self.role(node)),
             Happening::Killed { node } => format!("kill of {}", self.role(node)),
+            Happening::Lapsed { node, watch: Watch::Liveness } => format!("restart of {}", self.role(node)),
+            Happening::Lapsed { node, watch: Watch::Readiness } => format!("unlisting of {}", self.role(node)),
             Happening::FaultBegan { fault } => self.fault(fault),
             Happening::FaultEnded { fault } => format!("end of {}", self.fault(fault)),
         }

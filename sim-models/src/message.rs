@@ -560,6 +560,8 @@ pub enum EdgeCounted {
     Open,
     /// A try was not sent because a limit is reached.
     Limited,
+    /// A caller has taken a replica out of its list.
+    Ejected,
     /// A breaker, by its place in the caller's list, is this now.
     Breaker(u32, breaker::State),
 }

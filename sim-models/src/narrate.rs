@@ -137,7 +137,8 @@ impl Teller<'_> {
             | Happening::Started { node, .. }
             | Happening::Synced { node, .. }
             | Happening::Stopping { node }
-            | Happening::Killed { node } => Some(node),
+            | Happening::Killed { node }
+            | Happening::Lapsed { node, .. } => Some(node),
             Happening::Refused { by, to, .. } | Happening::Reset { by, to, .. } => {
                 self.tell(step, to, What::Failed { callee: by });
                 Some(to)

@@ -3,13 +3,17 @@
 //! The lowering pass makes a [`Program`] from a configured file; the interpreter runs it, the judge judges by it. Nothing here
 //! knows JSON, and nothing in here changes while it runs.
 
+use std::sync::Arc;
+
+use sim_core::fault::{Timed, Verb as FaultVerb};
 use sim_core::nemesis::Nemesis;
-use sim_core::pattern::Label;
+use sim_core::pattern::{Label, Pattern};
 use sim_core::tolerance::{Cast, Member};
 use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Odds, Operation, Point, Ratio};
 
 use crate::expr::Expr;
-use crate::policy::{breaker, budget, retry};
+use crate::policy::balance::Ring;
+use crate::policy::{breaker, budget, outlier, retry};
 use crate::value::Value;
 
 /// A declared node (a service, a store, a queue, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
@@ -141,8 +145,10 @@ pub struct NodeDef {
     pub name: String,
     /// The kernel nodes that are its replicas; filled in by [`Program::place`].
     pub replicas: Vec<NodeId>,
-    /// How many replicas there are, at least 1.
+    /// How many replicas there are at the start, at least 1.
     pub count: u32,
+    /// How many more there may ever be, because a `scale` of the schedule has them come.
+    pub spare: u32,
     /// What it is.
     pub role: Role,
     /// Its maps, durable ones first.
@@ -158,6 +164,11 @@ pub struct NodeDef {
 }
 
 impl NodeDef {
+    /// How many replicas there may ever be.
+    pub fn most(&self) -> u32 {
+        self.count.saturating_add(self.spare)
+    }
+
     /// The zone of a replica, counted from 1.
     pub fn zone(&self, number: u32) -> Option<&str> {
         let turn = (number.max(1) as usize - 1).checked_rem(self.zones.len())?;
@@ -206,6 +217,14 @@ pub struct ServiceDef {
     pub honours_cancel: bool,
     /// How callers choose a replica.
     pub balance: Balance,
+    /// Weights that are dealt to the replicas in turn; only where turns are by weight.
+    pub weights: Vec<u32>,
+    /// Points that each replica has on the ring.
+    pub points: u32,
+    /// The ring, where there is one; filled in by [`Program::place`].
+    pub ring: Option<Arc<Ring>>,
+    /// How callers find out whom they had better not ask.
+    pub outlier: Option<OutlierDef>,
     /// What `$version` is before the first deploy; `v1` when the file does not say.
     pub version: Value,
     /// How late callers learn that a replica left or came back.
@@ -214,6 +233,41 @@ pub struct ServiceDef {
     pub startup: Duration,
     /// What a replica does that is asked to stop.
     pub stop: StopDef,
+    /// How long a replica is down after a crash at a step that does not say how long; none: for ever.
+    pub restart: Option<Duration>,
+    /// A probe that restarts the replica.
+    pub liveness: Option<ProbeDef>,
+    /// A probe that takes the replica off the list.
+    pub readiness: Option<ProbeDef>,
+}
+
+impl ServiceDef {
+    /// What the replica at this place weighs.
+    pub fn weight(&self, place: usize) -> u32 {
+        place.checked_rem(self.weights.len()).map_or(1, |turn| self.weights[turn])
+    }
+}
+
+/// `outlier`.
+#[derive(Clone, Debug)]
+pub struct OutlierDef {
+    /// How it is set.
+    pub rule: outlier::Rule,
+    /// Reasons of the file that count as a 500.
+    pub counts: Vec<Reason>,
+}
+
+/// How the platform of a replica asks it how it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeDef {
+    /// The endpoint that is asked.
+    pub endpoint: EndpointRef,
+    /// How often.
+    pub every: Duration,
+    /// How long it waits for an answer.
+    pub timeout: Duration,
+    /// How many failures in a row count, at least 1.
+    pub failures: u32,
 }
 
 /// Who is next in line for a worker.
@@ -272,10 +326,21 @@ pub enum Balance {
     RoundRobin,
     /// Any, drawn.
     Random,
-    /// One with the fewest requests of this caller open; the first of several.
+    /// One with the fewest requests of this caller open; of several any, drawn, as Envoy's full scan has it.
     LeastRequest,
-    /// The less loaded of two drawn ones (drawn with replacement).
-    TwoChoices,
+    /// Of some drawn ones the one with the fewest requests of this caller open; of several the first that was drawn.
+    Choices {
+        /// How many are drawn.
+        count: u32,
+        /// Whether one may be drawn again, as Envoy does: of two hosts the worse one is asked a quarter of the time.
+        again: bool,
+    },
+    /// Turns by weight, spread evenly (smooth weighted round robin, as in nginx), counted by each replica of the caller.
+    Weighted,
+    /// One that has the fewest requests itself, from whomever they are; of several any, drawn. No real caller knows that.
+    JoinShortest,
+    /// Whoever has the next point on a ring, by the hash of this name's value, or of the operation.
+    ConsistentHash(Option<Slot>),
 }
 
 /// A store.
@@ -1169,6 +1234,7 @@ pub enum NodeCounter {
     Dropped,
     Wasted,
     Crashes,
+    Killed,
     Unmet,
     Rollbacks,
     Deadlocks,
@@ -1204,6 +1270,7 @@ pub enum EdgeCounter {
     Open,
     Limited,
     Breaker,
+    Ejected,
 }
 
 /// A property.
@@ -1288,17 +1355,79 @@ pub enum Expected {
     Never,
 }
 
+/// Which lines of a schedule give a service replicas beside those that are there at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Those that have them come.
+    Scales,
+    /// Those that name them too: of a schedule that was right, and of which lines may have been left out.
+    Mentions,
+}
+
+/// How many replicas a schedule has come beside those that are there at the start; only services can be scaled.
+fn spare(node: &NodeDef, faults: &[Fault], room: Room) -> u32 {
+    let Role::Service(_) = node.role else { return 0 };
+    let scaled = |fault: &Fault| match fault {
+        Fault::Timed(Timed { verb: FaultVerb::Scale { target, count }, .. }) if !fault.is_off() => {
+            target.nodes().is_some_and(|nodes| nodes.covers(&node.name, None)).then_some(*count)
+        }
+        _ => None,
+    };
+    let numbers = |fault: &Fault| -> Vec<u32> {
+        let names = fault.names();
+        let number = |name: &Pattern| name.as_str().strip_prefix(&node.name)?.strip_prefix('-')?.parse().ok();
+        // One that is alone has a number where there may be another.
+        names.iter().filter_map(number).map(|number: u32| number.max(2)).collect()
+    };
+    let named = faults.iter().filter(|_| room == Room::Mentions).flat_map(numbers);
+    let most = faults.iter().filter_map(scaled).chain(named).max();
+    most.unwrap_or_default().saturating_sub(node.count)
+}
+
 impl Program {
     /// Gives each replica its kernel node, in order: services and stores, then workloads.
     pub fn place(&mut self) {
         self.replicas.clear();
         for (index, node) in self.nodes.iter_mut().enumerate() {
             node.replicas.clear();
-            for number in 1..=node.count {
+            for number in 1..=node.most() {
                 node.replicas.push(NodeId(self.replicas.len() as u32));
                 self.replicas.push((NodeRef(index as u16), number));
             }
         }
+        let rings: Vec<Option<Arc<Ring>>> = self.nodes.iter().map(|node| self.ring(node)).collect();
+        for (node, ring) in self.nodes.iter_mut().zip(rings) {
+            if let Role::Service(def) = &mut node.role {
+                def.ring = ring;
+            }
+        }
+    }
+
+    fn ring(&self, node: &NodeDef) -> Option<Arc<Ring>> {
+        let Role::Service(ServiceDef { balance: Balance::ConsistentHash(_), points, .. }) = &node.role else {
+            return None;
+        };
+        let names: Vec<String> = node.replicas.iter().map(|id| self.replica_name(*id)).collect();
+        Some(Arc::new(Ring::new(names.iter().map(String::as_str), *points)))
+    }
+
+    /// The same program with the replicas that a schedule may have come, and no others.
+    pub fn with_room(program: Arc<Program>, faults: &[Fault], room: Room) -> Arc<Program> {
+        let spare: Vec<u32> = program.nodes.iter().map(|node| spare(node, faults, room)).collect();
+        if program.nodes.iter().zip(&spare).all(|(node, spare)| node.spare == *spare) {
+            return program;
+        }
+        let mut program = Program::clone(&program);
+        program.make_room(faults, room);
+        Arc::new(program)
+    }
+
+    /// Gives each service the replicas that a schedule may have come.
+    pub fn make_room(&mut self, faults: &[Fault], room: Room) {
+        for node in &mut self.nodes {
+            node.spare = spare(node, faults, room);
+        }
+        self.place();
     }
 
     /// The declared node.
@@ -1339,6 +1468,12 @@ impl Program {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Whether a probe asks this endpoint.
+    pub fn is_probed(&self, endpoint: EndpointRef) -> bool {
+        let probes = self.service(self.endpoint(endpoint).node).map(|def| [def.liveness, def.readiness]);
+        probes.into_iter().flatten().flatten().any(|probe| probe.endpoint == endpoint)
     }
 
     /// The kind of that name. Those of store operations stand last.
@@ -1434,6 +1569,6 @@ impl Program {
     pub fn replica_name(&self, node: NodeId) -> String {
         let (node, number) = self.replicas[node.0 as usize];
         let def = self.node(node);
-        if def.count == 1 { def.name.clone() } else { format!("{}-{number}", def.name) }
+        if def.most() == 1 { def.name.clone() } else { format!("{}-{number}", def.name) }
     }
 }

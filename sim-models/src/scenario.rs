@@ -16,7 +16,7 @@ use crate::judge::ScenarioJudge;
 use crate::language::{Choices, Configured, Document, lower, stranger};
 use crate::message::{Msg, Note};
 use crate::problem::Problems;
-use crate::program::{Program, Role};
+use crate::program::{Program, Role, Room};
 use crate::record::Failure;
 
 /// A scenario file that was read: its settings are known, nothing is chosen yet.
@@ -161,7 +161,8 @@ impl Scenario {
         let faults = faults.cloned().collect();
         let changed = self.changed(&configured);
         let until = changes.until.or(lowered.program.until);
-        let pieces = Pieces { document: self.document.to_json(), changed, faults, rest: Rest::Seed, until };
+        let (document, room, rest) = (self.document.to_json(), Room::Scales, Rest::Seed);
+        let pieces = Pieces { document, changed, faults, room, rest, until };
         let model = Model::new(lowered.program, &configured, lowered.warnings, pieces)
             .map_err(|(index, error)| ModelError::Fault(index, error))?;
         Ok(Model { chance: changes.chance, ..model })
@@ -185,6 +186,7 @@ impl Scenario {
             document: self.document.to_json(),
             changed: self.changed(&configured),
             faults: case.faults.clone(),
+            room: Room::Mentions,
             rest: case.rest,
             until: case.end.or(lowered.program.until),
         };
@@ -223,6 +225,7 @@ struct Pieces {
     document: JsonValue,
     changed: Vec<(String, String)>,
     faults: Vec<Fault>,
+    room: Room,
     rest: Rest,
     until: Option<Instant>,
 }
@@ -234,9 +237,10 @@ impl Model {
         warnings: Problems,
         pieces: Pieces,
     ) -> Result<Model, (usize, FaultError)> {
-        let Pieces { document, changed, faults, rest, until } = pieces;
+        let Pieces { document, changed, faults, room, rest, until } = pieces;
         let own_faults = program.faults.iter().filter(|fault| !fault.is_off()).cloned().collect();
         let program = Arc::new(Program { faults: Vec::new(), until, ..program });
+        let program = Program::with_room(program, &faults, room);
         let mut system: System<Msg> = interp::laid_out(&program, &faults);
         interp::schedule(&mut system, &program, &faults);
         system.rest(rest);
@@ -264,14 +268,15 @@ impl Model {
     /// # Panics
     /// When a fault names a node that is not there; take only faults that fitted this model.
     pub fn with(&self, faults: Vec<Fault>, rest: Rest) -> Model {
-        let mut system = interp::laid_out(&self.program, &faults);
+        let program = Program::with_room(self.program.clone(), &faults, Room::Mentions);
+        let mut system = interp::laid_out(&program, &faults);
         if let Some(rebuild) = &self.rebuild {
             rebuild(&mut system);
         }
-        interp::schedule(&mut system, &self.program, &faults);
+        interp::schedule(&mut system, &program, &faults);
         system.rest(rest);
         let prepared = system.prepare().expect("a schedule that fits this model");
-        Model { prepared, faults, rest, ..self.clone() }
+        Model { program, prepared, faults, rest, ..self.clone() }
     }
 
     /// The model of the runs of one seed: itself, or, where a nemesis draws, with what it draws from this seed.

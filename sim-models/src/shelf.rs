@@ -79,6 +79,9 @@ pub struct Shelves {
     /// Messages published so far; the number of the last.
     #[serde(skip_serializing_if = "is_zero")]
     published: u64,
+    /// By kernel node: requests that replicas have whose callers look at that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    loads: Vec<u32>,
 }
 
 /// A saga that is not over, as its log has it: all that another life of its node needs to go on with it.
@@ -360,6 +363,20 @@ impl Shelves {
     /// One map, to change it.
     pub fn map_mut(&mut self, map: MapRef) -> &mut Cells {
         &mut self.maps[map.0 as usize]
+    }
+
+    /// How many requests a replica has, as it says itself.
+    pub(crate) fn load(&self, node: NodeId) -> u32 {
+        self.loads.get(node.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// A replica says how many it has.
+    pub(crate) fn weigh(&mut self, node: NodeId, load: u32) {
+        let place = node.0 as usize;
+        if self.loads.len() <= place {
+            self.loads.resize(place + 1, 0);
+        }
+        self.loads[place] = load;
     }
 
     /// The last record of a store whose facts the judge was told of.

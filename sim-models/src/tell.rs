@@ -1,6 +1,6 @@
 //! One event in words and how much it matters, from what that event did alone: reports and the explorer say the same.
 
-use sim_core::{Entry, Fate, Fault, Grade, Happening, Kind, NodeId, Operation, Step};
+use sim_core::{Entry, Fate, Fault, Grade, Happening, Kind, NodeId, Operation, Step, Watch};
 
 use crate::message::{Counted, EdgeCounted, Note, Tone};
 use crate::program::Program;
@@ -38,6 +38,8 @@ pub fn event(program: &Program, faults: &[Fault], step: &Step, notes: &[Note], d
         Happening::Synced { .. } => "has its records on disk".to_owned(),
         Happening::Stopping { .. } => "is asked to stop".to_owned(),
         Happening::Killed { .. } => "is killed: it has not stopped in time".to_owned(),
+        Happening::Lapsed { watch: Watch::Liveness, .. } => "is not alive: it is restarted".to_owned(),
+        Happening::Lapsed { watch: Watch::Readiness, .. } => "is not ready: it is taken off the list".to_owned(),
         Happening::FaultBegan { fault: place } => format!("begins: {}", fault(place)),
         Happening::FaultEnded { fault: place } => format!("ends: {}", fault(place)),
     }
@@ -100,7 +102,8 @@ const fn grade_of_happening(what: Happening) -> Grade {
         Happening::FaultBegan { .. }
         | Happening::FaultEnded { .. }
         | Happening::Stopping { .. }
-        | Happening::Killed { .. } => Grade::Notable,
+        | Happening::Killed { .. }
+        | Happening::Lapsed { .. } => Grade::Notable,
         Happening::Started { life, .. } if life > 1 => Grade::Notable,
         Happening::Started { .. }
         | Happening::Delivered { .. }

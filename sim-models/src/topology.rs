@@ -383,6 +383,7 @@ mod tests {
             name: name.to_string(),
             replicas: Vec::new(),
             count: 1,
+            spare: 0,
             role: match name {
                 '0'..='9' => workload(),
                 'A'..='Z' => Role::Store(StoreDef::default()),

@@ -329,15 +329,12 @@ fn row(it: &VerbEntry) -> Value {
         it.notes.iter().map(|(word, meaning)| ((*word).to_owned(), Value::from(*meaning))).collect();
     json!({
         "name": it.name, "example": it.example, "form": it.form, "about": it.about,
-        "kind": if it.is_decision() { "decision" } else { "fault" }, "built": it.is_built(), "notes": notes,
+        "kind": if it.is_decision() { "decision" } else { "fault" }, "notes": notes,
     })
 }
 
 fn in_short(title: &str, entries: &mut dyn Iterator<Item = &VerbEntry>) -> String {
-    let one = |it: &VerbEntry| {
-        let later = if it.is_built() { "" } else { " (not built yet)" };
-        format!("  {} {}\n      {}{later}\n      {}\n", it.name, it.form, it.about, it.example)
-    };
+    let one = |it: &VerbEntry| format!("  {} {}\n      {}\n      {}\n", it.name, it.form, it.about, it.example);
     format!("{title}\n\n{}", entries.map(one).collect::<Vec<_>>().join("\n"))
 }
 

@@ -233,7 +233,7 @@ fn documents_are_for_programs() {
     assert!(shell.json(&["list", "--json"]).as_array().unwrap().iter().any(|it| it["name"] == "checkout"));
     for fault in shell.json(&["faults", "--json"]).as_array().unwrap() {
         let example = fault["example"].as_str().unwrap();
-        assert_eq!(example.parse::<sim_core::Fault>().is_ok(), fault["built"] == true, "{example}");
+        assert!(example.parse::<sim_core::Fault>().is_ok(), "{example}");
     }
     assert_eq!(shell.json(&["schema"])["$schema"], "https://json-schema.org/draft/2020-12/schema");
 }

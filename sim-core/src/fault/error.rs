@@ -34,8 +34,6 @@ pub struct FaultError {
 pub enum FaultErrorKind {
     /// The text does not follow the grammar.
     Grammar,
-    /// The text uses a word of the grammar that this version does not carry out.
-    NotYet,
     /// The text is well formed and names a node that is not there.
     UnknownNode,
 }

@@ -251,6 +251,13 @@ pub enum Verb {
         /// The nodes.
         target: Target,
     },
+    /// `1m..2m scale worker 3`: so many replicas of a node are there, whatever there were.
+    Scale {
+        /// The node, with all its replicas.
+        target: Target,
+        /// How many.
+        count: u32,
+    },
     /// `rush shopper x3`: a workload asks that many times as often.
     Rush {
         /// The workloads.
@@ -605,6 +612,7 @@ impl Fault {
             | Verb::Restart { .. }
             | Verb::Deploy { .. }
             | Verb::Rollback { .. }
+            | Verb::Scale { .. }
             | Verb::Rush { .. }
             | Verb::Skew { .. }
             | Verb::Hang { .. }
@@ -754,7 +762,7 @@ impl Verb {
             Verb::Slow { factor, .. } | Verb::Rush { factor, .. } => *factor == Factor::ONE,
             Verb::Buggify { live, fires, .. } => live.is_zero() || fires.is_zero(),
             Verb::Deploy { share, .. } => share.is_some_and(Ratio::is_zero),
-            Verb::Stop { .. } | Verb::Restart { .. } | Verb::Rollback { .. } => false,
+            Verb::Stop { .. } | Verb::Restart { .. } | Verb::Rollback { .. } | Verb::Scale { .. } => false,
             Verb::Clock { error, .. } => error.is_none(),
             Verb::Disk { ill, .. } => *ill == DiskIll::Slow(Factor::ONE),
             Verb::Partition { .. }
@@ -774,6 +782,7 @@ impl Verb {
         matches!(
             self,
             Verb::Clock { error: ClockError::Step(_) | ClockError::Leap(_), .. }
+                | Verb::Scale { .. }
                 | Verb::Disk { ill: DiskIll::TornWrite | DiskIll::BitRot | DiskIll::Misdirected, .. }
         )
     }
@@ -808,6 +817,7 @@ impl Verb {
             | Verb::Restart { .. }
             | Verb::Deploy { .. }
             | Verb::Rollback { .. }
+            | Verb::Scale { .. }
             | Verb::Rush { .. }
             | Verb::Skew { .. }
             | Verb::Hang { .. }
@@ -841,6 +851,7 @@ impl Verb {
             | Verb::Restart { .. }
             | Verb::Deploy { .. }
             | Verb::Rollback { .. }
+            | Verb::Scale { .. }
             | Verb::Rush { .. }
             | Verb::Skew { .. }
             | Verb::Buggify { .. }
@@ -860,6 +871,7 @@ impl Verb {
             | Verb::Restart { target }
             | Verb::Deploy { target, .. }
             | Verb::Rollback { target }
+            | Verb::Scale { target, .. }
             | Verb::Rush { target, .. }
             | Verb::Skew { target, .. }
             | Verb::Hang { target, .. }
@@ -905,6 +917,7 @@ impl Verb {
             | Verb::Restart { target }
             | Verb::Deploy { target, .. }
             | Verb::Rollback { target }
+            | Verb::Scale { target, .. }
             | Verb::Rush { target, .. }
             | Verb::Skew { target, .. }
             | Verb::Hang { target, .. }

@@ -157,7 +157,7 @@ impl<'a> Parser<'a> {
             Grammar::Holds(rule) => self.timed(when, rule).map(Fault::Timed),
             Grammar::Decides(_) if when != When::Always => Err(self.decision_has_no_time(first, entry)),
             Grammar::Decides(rule) => self.decided(rule).map(Fault::Decision),
-            Grammar::Clause | Grammar::NotYet => Err(self.not_yet(self.before())),
+            Grammar::Clause => Err(self.no_verb(self.before())),
         }
     }
 
@@ -173,8 +173,7 @@ impl<'a> Parser<'a> {
 
     fn no_verb(&self, word: Word<'a>) -> FaultError {
         let names = VERBS.iter().map(|entry| entry.name);
-        let built = VERBS.iter().filter(|entry| entry.is_built()).map(|entry| entry.name).collect::<Vec<_>>();
-        let faults = format!("faults are {}", built.join(", "));
+        let faults = format!("faults are {}", names.clone().collect::<Vec<_>>().join(", "));
         if word.shape == Shape::End {
             return self.wrong(word, "a fault is missing after the time").advise(faults);
         }
@@ -189,7 +188,7 @@ impl<'a> Parser<'a> {
         match self.entry()?.grammar {
             Grammar::Holds(rule) => rule(self),
             Grammar::Decides(_) => Err(self.wrong(self.before(), "a decision stands where a fault that holds should")),
-            Grammar::Clause | Grammar::NotYet => Err(self.not_yet(self.before())),
+            Grammar::Clause => Err(self.no_verb(self.before())),
         }
     }
 
@@ -197,7 +196,7 @@ impl<'a> Parser<'a> {
         match self.entry()?.grammar {
             Grammar::Decides(rule) => rule(self),
             Grammar::Holds(_) => Err(self.wrong(self.before(), "a fault that holds stands where a decision should")),
-            Grammar::Clause | Grammar::NotYet => Err(self.not_yet(self.before())),
+            Grammar::Clause => Err(self.no_verb(self.before())),
         }
     }
 
@@ -301,7 +300,7 @@ impl<'a> Parser<'a> {
             let message = format!("\"{from}\" is one instant, and \"{}\" waits for another", word.text);
             return Err(self.wrong(self.words[0], message).advise(format!("write \"{from}..\" in its place")));
         }
-        if verb.is_paced() || matches!(verb, Verb::Swizzle { .. }) {
+        if verb.is_paced() || matches!(verb, Verb::Swizzle { .. } | Verb::Scale { .. }) {
             let message = format!("it begins by the clock, and has no \"{}\"", word.text);
             return Err(self.wrong(word, message).advise("write an instant before it"));
         }
@@ -617,6 +616,21 @@ impl<'a> Parser<'a> {
     /// `rollback NODE`
     pub(super) fn rollback(&mut self) -> Read<Verb> {
         Ok(Verb::Rollback { target: Target::All(self.nodes()?) })
+    }
+
+    /// `scale NODE COUNT`
+    pub(super) fn scale(&mut self) -> Read<Verb> {
+        let word = self.peek();
+        let Nodes::Like(pattern) = self.nodes()? else { return Err(self.not_one(word)) };
+        if pattern.as_str().contains('*') {
+            return Err(self.not_one(word));
+        }
+        let count = self.amount(&[Shape::Number], "how many replicas there are to be, such as 3")?;
+        Ok(Verb::Scale { target: Target::All(Nodes::Like(pattern)), count })
+    }
+
+    fn not_one(&self, word: Word<'a>) -> FaultError {
+        self.wrong(word, "a scale is about the replicas of one node").advise("write its name")
     }
 
     /// `rush WORKLOAD xFACTOR`
@@ -1076,11 +1090,6 @@ impl<'a> Parser<'a> {
 
     fn wrong(&self, word: Word<'a>, message: impl Into<String>) -> FaultError {
         FaultError::new(FaultErrorKind::Grammar, self.text, word.at, word.text, message.into())
-    }
-
-    fn not_yet(&self, word: Word<'a>) -> FaultError {
-        let message = format!("\"{}\" is not built yet", word.text);
-        FaultError::new(FaultErrorKind::NotYet, self.text, word.at, word.text, message)
     }
 
     /// Something else should stand here.

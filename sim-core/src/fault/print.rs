@@ -121,6 +121,7 @@ impl Display for Verb {
                 optional(out, " by ", share.as_ref())
             }
             Verb::Rollback { target } => write!(out, "rollback {target}"),
+            Verb::Scale { target, count } => write!(out, "scale {target} {count}"),
             Verb::Rush { target, factor } => write!(out, "rush {target} {factor}"),
             Verb::Hang { target, place } => {
                 write!(out, "hang ")?;

@@ -46,6 +46,11 @@ impl<M: Message> Sim<M> {
                 self.fold(name_hash("exit"));
                 self.go_down(node);
             }
+            Effect::Watch { watch, after } => self.watch(node, watch, after),
+            Effect::Ready => {
+                self.fold(name_hash("ready"));
+                self.is_ready(node);
+            }
             Effect::Role { role, has } => {
                 self.fold(name_hash(role) ^ u64::from(has));
                 self.roles.set(node, Point::new(role), has);
@@ -268,7 +273,16 @@ impl<M: Message> Sim<M> {
     }
 
     pub(super) fn set(&mut self, node: NodeId, timer: Timer, after: Duration, cause: Cause) {
-        let true_length = match self.plights.get(node.0 as usize).and_then(Option::as_deref) {
+        let due = (self.now + self.true_length(node, after)).min(FOREVER);
+        self.fold(due.nanos() ^ u64::from(timer.0).rotate_right(16));
+        self.arm(node, timer, due, cause);
+        self.log_entry(|| Entry::Set { node, timer, due });
+    }
+
+    /// How long a length on the monotonic clock of a node is in truth.
+    #[inline]
+    pub(super) fn true_length(&mut self, node: NodeId, after: Duration) -> Duration {
+        match self.plights.get(node.0 as usize).and_then(Option::as_deref) {
             None => self.nodes[node.0 as usize].clock.true_length(after),
             Some(plight) => {
                 let true_length = plight.clocks.true_length(after);
@@ -277,11 +291,7 @@ impl<M: Message> Sim<M> {
                 }
                 true_length
             }
-        };
-        let due = (self.now + true_length).min(FOREVER);
-        self.fold(due.nanos() ^ u64::from(timer.0).rotate_right(16));
-        self.arm(node, timer, due, cause);
-        self.log_entry(|| Entry::Set { node, timer, due });
+        }
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Place, Sim, Starting, Step, What};
+use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Place, Scale, Sim, Starting, Step, What};
 use crate::actor::{DiskError, Message};
 use crate::clock::{Clocks, Luck};
 use crate::fault::DiskIll;
@@ -47,6 +47,17 @@ impl<M: Message> Sim<M> {
                     self.weather.active.remove(at);
                 }
                 self.let_go();
+            }
+            Change::Strike(nodes, Blow::Scale(count), _) => {
+                let scale = Scale { fault, count, nodes };
+                self.scales.push(scale.clone());
+                self.rescale(&scale);
+            }
+            Change::Release(_, Blow::Scale(_)) => {
+                if let Some(at) = self.scales.iter().position(|scale| scale.fault == fault) {
+                    let scale = self.scales.remove(at);
+                    self.rescale(&scale);
+                }
             }
             Change::Strike(nodes, blow, harm) => {
                 for node in &nodes {
@@ -104,6 +115,8 @@ impl<M: Message> Sim<M> {
                 self.weather.touched[fault as usize] += 1;
                 return self.stop(node, grace);
             }
+            // Of those together, not of each.
+            Blow::Scale(_) => return,
             Blow::Crash | Blow::CrashWiping | Blow::CrashSwapping | Blow::PowerLoss => {}
         }
         self.weather.touched[fault as usize] += u64::from(blow != Blow::CrashSwapping);
@@ -112,7 +125,7 @@ impl<M: Message> Sim<M> {
         this.dark += u32::from(blow == Blow::PowerLoss);
         let disk = &mut self.disks[node.0 as usize];
         match blow {
-            Blow::Ails(_) | Blow::Stop(_) | Blow::Recycle(_) | Blow::Crash | Blow::CrashSwapping => {}
+            Blow::Ails(_) | Blow::Stop(_) | Blow::Recycle(_) | Blow::Scale(_) | Blow::Crash | Blow::CrashSwapping => {}
             Blow::CrashWiping => disk.wipe(),
             Blow::PowerLoss => {
                 let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
@@ -232,7 +245,9 @@ impl<M: Message> Sim<M> {
             Due::Start(starting) => starting.node,
             Due::Stop(stopping) => stopping.node,
             // Whoever kills a process does not ask it.
-            Due::Event(Pending { what: What::Killed { .. } | What::Booted { .. }, .. }) => return false,
+            Due::Event(Pending { what: What::Killed { .. } | What::Booted { .. } | What::Lapsed { .. }, .. }) => {
+                return false;
+            }
             Due::Event(pending) => pending.what.node(),
         };
         let Some(fault) = self.frozen_by(node) else { return false };
@@ -262,6 +277,8 @@ impl<M: Message> Sim<M> {
                 | What::Answered { life, .. }
                 | What::Killed { life, .. }
                 | What::Booted { life, .. } => this.life == life,
+                // It never waits.
+                What::Lapsed { .. } => false,
             },
         };
         if lives && let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
@@ -364,7 +381,8 @@ impl<M: Message> Sim<M> {
             | What::Synced { .. }
             | What::Answered { .. }
             | What::Killed { .. }
-            | What::Booted { .. } => false,
+            | What::Booted { .. }
+            | What::Lapsed { .. } => false,
         };
         let mut held: Vec<(Instant, Pending)> =
             self.queue.entries().filter(|(_, pending)| holds(pending)).map(|(at, pending)| (at, *pending)).collect();

@@ -71,6 +71,7 @@ impl<M: Message> Sim<M> {
             What::Answered { node, life, sync, done } => self.hears_of_sync(pending, node, life, sync, done),
             What::Killed { node, life } => self.killed(pending, node, life),
             What::Booted { node, life } => self.booted(pending, node, life),
+            What::Lapsed { node, turn, watch } => self.lapsed(pending, node, turn, watch),
         }
     }
 
@@ -100,6 +101,13 @@ impl<M: Message> Sim<M> {
                     this.down -= 1;
                 }
                 (this.life == life && this.down == 0).then_some(Happening::Started { node, life })
+            }
+            What::Lapsed { node, turn, watch } => {
+                let lapses = self.is_watched(node, turn, watch);
+                if lapses {
+                    self.nodes[node.0 as usize].watches[watch as usize] += 1;
+                }
+                lapses.then_some(Happening::Lapsed { node, watch })
             }
         }
     }

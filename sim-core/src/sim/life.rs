@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{ANSWER, Due, Entry, Form, Happening, Pending, Sim, Starting, Step, Stopping, UNSET, What};
-use crate::actor::{Event, Message};
+use super::{ANSWER, Due, Entry, FOREVER, Form, Happening, Pending, Scale, Sim, Starting, Step, Stopping, UNSET, What};
+use crate::actor::{Event, Message, Watch};
 use crate::id::NodeId;
 use crate::schedule::Recycle;
 use crate::seed::{Cause, name_hash};
@@ -18,9 +18,10 @@ impl<M: Message> Sim<M> {
         let ground = self.ground.clone();
         self.roles.forget(node);
         let this = &mut self.nodes[node.0 as usize];
-        let listed = !this.stopping;
+        let listed = !this.stopping && this.ready;
         this.down += std::mem::take(&mut this.stops);
         this.stopping = false;
+        this.watches = this.watches.map(|turn| turn + 1);
         this.life += 1;
         this.last = self.number;
         this.timers.fill(UNSET);
@@ -68,7 +69,7 @@ impl<M: Message> Sim<M> {
         let this = &mut self.nodes[node.0 as usize];
         this.last = self.number;
         if startup.is_zero() {
-            self.list(node, true);
+            self.list_again(node);
             return self.begin_life(node);
         }
         this.down = 1;
@@ -88,8 +89,17 @@ impl<M: Message> Sim<M> {
         if this.down > 0 {
             return None;
         }
-        self.list(node, true);
+        self.list_again(node);
         self.node_starts(Starting { node, life, sent: pending.sent })
+    }
+
+    /// Lists a node that has started, unless it says itself when it is ready.
+    fn list_again(&mut self, node: NodeId) {
+        let ready = !self.system().nodes[node.0 as usize].reports;
+        self.nodes[node.0 as usize].ready = ready;
+        if ready {
+            self.list(node, true);
+        }
     }
 
     /// Tells callers that a node is there, or not: at once, or when they learn of it.
@@ -143,10 +153,12 @@ impl<M: Message> Sim<M> {
     fn ask_to_stop(&mut self, node: NodeId, grace: Option<Duration>) {
         let grace = grace.unwrap_or(self.system().nodes[node.0 as usize].grace);
         let this = &mut self.nodes[node.0 as usize];
-        let (life, first) = (this.life, !std::mem::replace(&mut this.stopping, true));
+        let (life, first, listed) = (this.life, !std::mem::replace(&mut this.stopping, true), this.ready);
         let cause = Cause::root("stop", self.names().node(node), u64::from(life));
         if first {
-            self.list(node, false);
+            if listed {
+                self.list(node, false);
+            }
             self.first.push_back(Due::Stop(Stopping { node, life, grace, cause, sent: self.number }));
         }
         let what = What::Killed { node, life };
@@ -173,6 +185,93 @@ impl<M: Message> Sim<M> {
         let step = self.stepped(Happening::Killed { node }, pending.cause, pending.sent);
         self.go_down(node);
         Some(Step { before, ..step })
+    }
+
+    /// A spare node is not there as the run begins.
+    pub(super) fn keep_away(&mut self, index: usize) {
+        self.nodes[index].away = true;
+        self.nodes[index].down = 1;
+        self.up[index] = false;
+    }
+
+    /// Has nodes come or go after one of the faults that scale them has begun or ended: of those that hold, the last says how
+    /// many are there.
+    pub(super) fn rescale(&mut self, changed: &Scale) {
+        for node in &changed.nodes {
+            let of_it = |scale: &Scale| {
+                let place = scale.nodes.iter().position(|other| other == node)?;
+                Some(place < scale.count as usize)
+            };
+            let said = self.scales.iter().rev().find_map(of_it);
+            let wanted = said.unwrap_or(!self.system().nodes[node.0 as usize].spare);
+            let this = &mut self.nodes[node.0 as usize];
+            if this.away != wanted {
+                continue;
+            }
+            this.away = !wanted;
+            self.weather.touched[changed.fault as usize] += 1;
+            if wanted {
+                self.log_entry(|| Entry::Released { node: *node });
+                self.unstop(*node);
+            } else {
+                self.log_entry(|| Entry::Struck { node: *node });
+                self.stop(*node, None);
+            }
+        }
+    }
+
+    /// The platform of a node is content with it for so long.
+    pub(super) fn watch(&mut self, node: NodeId, watch: Watch, after: Duration) {
+        self.fold(0xA0_0000_0000 | u64::from(watch as u32) ^ after.nanos().rotate_left(8));
+        let this = &mut self.nodes[node.0 as usize];
+        if this.stopping || this.down > 0 {
+            return;
+        }
+        let turns = &mut this.watches[watch as usize];
+        *turns += 1;
+        let turn = *turns;
+        let due = (self.now + self.true_length(node, after)).min(FOREVER);
+        if due < FOREVER {
+            let cause = Cause::root("watch", self.names().node(node), u64::from(turn));
+            let what = What::Lapsed { node, turn, watch };
+            self.queue.push(due, Pending { cause, sent: self.number, what });
+        }
+    }
+
+    pub(super) fn is_watched(&self, node: NodeId, turn: u32, watch: Watch) -> bool {
+        let this = &self.nodes[node.0 as usize];
+        this.watches[watch as usize] == turn && this.down == 0 && !this.stopping
+    }
+
+    /// A node was not heard of for too long; frozen or not, its platform does what that watch is for.
+    pub(super) fn lapsed(&mut self, pending: Pending, node: NodeId, turn: u32, watch: Watch) -> Option<Step> {
+        if !self.is_watched(node, turn, watch) {
+            return None;
+        }
+        self.nodes[node.0 as usize].watches[watch as usize] += 1;
+        self.count(11, u64::from(node.0) << 32 | u64::from(watch as u32));
+        let before = self.follow(node);
+        let step = self.stepped(Happening::Lapsed { node, watch }, pending.cause, pending.sent);
+        match watch {
+            Watch::Liveness => self.ask_to_stop(node, None),
+            Watch::Readiness => {
+                if std::mem::take(&mut self.nodes[node.0 as usize].ready) {
+                    self.list(node, false);
+                }
+            }
+        }
+        Some(Step { before, ..step })
+    }
+
+    /// A node says that it is ready.
+    pub(super) fn is_ready(&mut self, node: NodeId) {
+        let this = &mut self.nodes[node.0 as usize];
+        if this.stopping || this.down > 0 {
+            return;
+        }
+        if !std::mem::replace(&mut this.ready, true) {
+            self.list(node, true);
+        }
     }
 
     pub(super) fn lives(&self, node: NodeId, life: u32) -> bool {

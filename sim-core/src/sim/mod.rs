@@ -18,7 +18,7 @@ use std::sync::Arc;
 use letters::Letters;
 pub use step::{Entry, Form, Happening, Panic, Step};
 
-use crate::actor::{Actor, DiskError, Message};
+use crate::actor::{Actor, DiskError, Message, Watch};
 use crate::asked::Asked;
 use crate::clock::{Clock, Clocks};
 use crate::context::Strain;
@@ -58,6 +58,8 @@ pub struct Sim<M: Message> {
     up: Vec<bool>,
     /// What callers learn of that, and when, in its order.
     news: VecDeque<(Instant, NodeId, bool)>,
+    /// The `scale` faults that hold, in the order in which they began.
+    scales: Vec<Scale>,
     roles: Roles,
     dice: Dice,
     weather: Weather,
@@ -146,6 +148,12 @@ enum What {
         node: NodeId,
         life: u32,
     },
+    /// A watch of a node's platform is over, if it was not set anew.
+    Lapsed {
+        node: NodeId,
+        turn: u32,
+        watch: Watch,
+    },
 }
 
 /// An envelope under way.
@@ -182,6 +190,14 @@ enum Due {
     Event(Pending),
 }
 
+/// A `scale` that holds: so many of these nodes are there, the first ones.
+#[derive(Clone, Debug)]
+struct Scale {
+    fault: u32,
+    count: u32,
+    nodes: Vec<NodeId>,
+}
+
 /// An envelope on a clogged link, and how long it takes from when it is let go.
 #[derive(Clone, Copy, Debug)]
 struct Clogged {
@@ -208,7 +224,8 @@ impl What {
             | What::Synced { node, .. }
             | What::Answered { node, .. }
             | What::Killed { node, .. }
-            | What::Booted { node, .. } => node,
+            | What::Booted { node, .. }
+            | What::Lapsed { node, .. } => node,
         }
     }
 }
@@ -226,6 +243,12 @@ struct Node<M: Message> {
     stops: u32,
     /// Whether it has been asked to stop.
     stopping: bool,
+    /// Whether a `scale`, or that it is spare, holds it down.
+    away: bool,
+    /// Whether its platform finds it ready, and so lists it.
+    ready: bool,
+    /// By watch: how often it was set or ended. What is pending for an earlier turn is stale.
+    watches: [u32; 2],
     /// Which of its other programs it runs, and before that.
     version: Option<u16>,
     before: Vec<Option<u16>>,
@@ -243,6 +266,9 @@ impl<M: Message> Clone for Node<M> {
             dark: self.dark,
             stops: self.stops,
             stopping: self.stopping,
+            away: self.away,
+            ready: self.ready,
+            watches: self.watches,
             version: self.version,
             before: self.before.clone(),
             timers: self.timers.clone(),
@@ -290,6 +316,7 @@ impl<M: Message> Clone for Sim<M> {
             plights: self.plights.clone(),
             up: self.up.clone(),
             news: self.news.clone(),
+            scales: self.scales.clone(),
             roles: self.roles.clone(),
             dice: self.dice.clone(),
             weather: self.weather.clone(),
@@ -320,6 +347,9 @@ impl<M: Message> Sim<M> {
             dark: 0,
             stops: 0,
             stopping: false,
+            away: false,
+            ready: true,
+            watches: [0; 2],
             version: None,
             before: Vec::new(),
             timers: Vec::new(),
@@ -338,6 +368,7 @@ impl<M: Message> Sim<M> {
             plights: Vec::new(),
             up: vec![true; system.nodes.len()],
             news: VecDeque::new(),
+            scales: Vec::new(),
             roles: Roles::default(),
             dice,
             weather: Weather { touched: vec![0; system.faults().len()], ..Weather::default() },
@@ -355,7 +386,11 @@ impl<M: Message> Sim<M> {
         };
         sim.discipline();
         for index in 0..sim.nodes.len() {
-            sim.begin_life(NodeId(index as u32));
+            if sim.system().nodes[index].spare {
+                sim.keep_away(index);
+            } else {
+                sim.begin_life(NodeId(index as u32));
+            }
         }
         sim
     }
@@ -468,6 +503,7 @@ impl<M: Message> Sim<M> {
                 lives(node, life)
             }
             What::Booted { node, life } => self.life(node) == life,
+            What::Lapsed { node, turn, watch } => self.is_watched(node, turn, watch),
         };
         let comes = |first: &Due| match first {
             Due::Start(starting) => lives(starting.node, starting.life),

@@ -145,7 +145,8 @@ impl<M: Message> Sim<M> {
             | What::Synced { .. }
             | What::Answered { .. }
             | What::Killed { .. }
-            | What::Booted { .. } => false,
+            | What::Booted { .. }
+            | What::Lapsed { .. } => false,
         });
         let is_dark = self.nodes[of.to.0 as usize].dark > 0;
         let there_and_back = self.round_trip(of);
@@ -233,7 +234,8 @@ impl<M: Message> Sim<M> {
             | What::Synced { .. }
             | What::Answered { .. }
             | What::Killed { .. }
-            | What::Booted { .. } => None,
+            | What::Booted { .. }
+            | What::Lapsed { .. } => None,
         };
         // In the order in which they would have arrived; those of one instant stand in theirs already.
         let mut coming: Vec<_> = self.queue.entries().filter_map(|(at, pending)| Some((at, comes(pending)?))).collect();

@@ -1,5 +1,6 @@
 //! What one step of a run did, as callers read it.
 
+use crate::actor::Watch;
 use crate::dice::Draw;
 use crate::id::{Kind, NodeId, Sync, Timer};
 use crate::network::Fate;
@@ -35,7 +36,8 @@ impl Step {
             | Happening::Fired { node, .. }
             | Happening::Synced { node, .. }
             | Happening::Stopping { node }
-            | Happening::Killed { node } => Some(node),
+            | Happening::Killed { node }
+            | Happening::Lapsed { node, .. } => Some(node),
             Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => None,
         }
     }
@@ -110,6 +112,13 @@ pub enum Happening {
     Killed {
         /// Which.
         node: NodeId,
+    },
+    /// Nothing was heard from a node for too long, and its platform does what that watch is for.
+    Lapsed {
+        /// Which node.
+        node: NodeId,
+        /// Which watch.
+        watch: Watch,
     },
     /// A fault began to hold.
     FaultBegan {

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use sim_core::{Duration, Instant, NodeId, Passing};
+use sim_core::{Duration, Instant, Passing};
 
 use super::cells::is_instant;
 use super::exec::{Next, TRY};
 use super::guards::Passed;
 use super::retry::{breadth, catches};
-use super::service::{Cx, PICK, Service};
+use super::service::{Cx, Service};
 use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Thread, Touched, Txn};
 use crate::message::{CallId, Counted, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Part, Tone, TxnId};
-use crate::program::{Balance, BlockRef, EdgeRef, NodeRef, Program, Reason, Slot, Step, StepRef, Template, Verb};
+use crate::program::{BlockRef, EdgeRef, Program, Reason, Slot, Step, StepRef, Template, Verb};
 use crate::slab::Key;
 use crate::value::Value;
 
@@ -187,7 +187,7 @@ impl Service {
         let Verb::Call { endpoint, .. } = &program.step(reference).verb else { return Next::Go };
         self.count_try(cx, key, edge);
         let callee = program.endpoint(*endpoint).node;
-        let Some(to) = self.replica(cx, program, callee) else {
+        let Some(to) = self.replica(cx, program, key, callee) else {
             cx.note(Note::Count(callee, Counted::Refused));
             cx.note(Note::Edge(edge, EdgeCounted::Outcome(Tone::Error)));
             return Next::settle(Outcome::Error(Reason::REFUSED));
@@ -233,32 +233,6 @@ impl Service {
         self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
         cx.send(to, Msg::Publish { id, carried, key: about, kind });
         Next::Wait
-    }
-
-    /// The replica that a request goes to; none when nobody is listed.
-    pub(super) fn replica(&mut self, cx: &mut Cx<'_>, program: &Program, callee: NodeRef) -> Option<NodeId> {
-        let all = &program.node(callee).replicas;
-        if let [only] = all[..] {
-            return cx.is_up(only).then_some(only);
-        }
-        let balance = program.service(callee).map_or(Balance::RoundRobin, |def| def.balance);
-        if balance == Balance::RoundRobin {
-            let listed = all.iter().filter(|node| cx.is_up(**node)).count();
-            let turn = &mut self.turns[callee.0 as usize];
-            let at = (*turn as usize).checked_rem(listed)?;
-            *turn = turn.wrapping_add(1);
-            return all.iter().copied().filter(|node| cx.is_up(*node)).nth(at);
-        }
-        let listed: Vec<NodeId> = all.iter().copied().filter(|node| cx.is_up(*node)).collect();
-        let open = |node: NodeId| self.open[node.0 as usize];
-        match balance {
-            Balance::RoundRobin | Balance::LeastRequest => listed.into_iter().min_by_key(|node| open(*node)),
-            Balance::Random => cx.pick(PICK, &listed),
-            Balance::TwoChoices => {
-                let (one, other) = (cx.pick(PICK, &listed)?, cx.pick(PICK, &listed)?);
-                Some(if open(other) < open(one) { other } else { one })
-            }
-        }
     }
 
     pub(super) fn ask_step(
@@ -326,6 +300,7 @@ impl Service {
         if let Some(txn) = pending.txn {
             return self.member_answered(cx, program, txn, &pending, outcome, extra);
         }
+        self.saw(cx, program, pending.to, &outcome);
         let Some(thread) = self.threads.get_mut(pending.thread) else { return };
         let Some(attempt) = thread.attempt() else { return };
         let next = match std::mem::replace(&mut attempt.phase, Phase::Idle) {

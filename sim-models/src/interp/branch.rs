@@ -153,6 +153,7 @@ impl Service {
         let tells = attempt.is_some_and(
             |frame| matches!(&frame.role, Role::Attempt(attempt) if program.step(attempt.step).clauses.cancel),
         );
+        self.saw_timeout(cx, program, key, depth);
         self.unwind(cx, program, key, depth, tells);
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         attempt.timer = None;

@@ -121,6 +121,8 @@ impl Service {
             put(&mut shown, "agreeing", agrees);
         }
         self.put_policies(view, &mut shown);
+        self.put_probes(&mut shown);
+        self.put_outliers(view, &mut shown);
         put(&mut shown, "requests", self.requests_inside(view));
         if !self.memory.is_empty() {
             let maps: Vec<_> = self.memory.iter().map(|(map, cells)| (MapRef(*map), cells)).collect();
@@ -149,6 +151,34 @@ impl Service {
                 let until = thinking.iter().map(|(user, at)| (user.to_string(), view.instant(*at)));
                 put(shown, "think_until", view.clipped(Vec::new(), until, thinking.len()));
             }
+        }
+    }
+
+    fn put_probes(&self, shown: &mut Object) {
+        if self.probes.is_empty() {
+            return;
+        }
+        let probes = self.probes.iter().map(|probe| {
+            let (name, sent, failures) = probe.seen();
+            let mut shown = Object::new();
+            put(&mut shown, "sent", sent);
+            put(&mut shown, "failures", failures);
+            (name.to_owned(), JsonValue::from(shown))
+        });
+        put(shown, "probes", probes.collect::<Object>());
+    }
+
+    fn put_outliers(&self, view: &View<'_>, shown: &mut Object) {
+        let mut out = Object::new();
+        for callee in &self.callees {
+            let replicas = &view.program.node(callee.node).replicas;
+            for (place, since) in callee.outlier.iter().flat_map(crate::policy::outlier::Outlier::out) {
+                let name = replicas.get(place).map(|node| view.program.replica_name(*node)).unwrap_or_default();
+                put(&mut out, &name, view.instant(since));
+            }
+        }
+        if self.callees.iter().any(|callee| callee.outlier.is_some()) {
+            put(shown, "taken_out_since", out);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod audit;
+mod balance;
 mod branch;
 mod cells;
 mod commitment;
@@ -12,6 +13,7 @@ mod inside;
 mod journal;
 mod once;
 mod participant;
+mod probe;
 mod queue;
 mod retry;
 mod saga;
@@ -96,6 +98,9 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
         if let Some(zone) = program.node(*node).zone(*number) {
             system.zone(id, zone);
         }
+        if *number > program.node(*node).count {
+            system.spare(id);
+        }
         if let Some(set) = program.node(*node).clock {
             system.clock(id, set.clock);
             set.discipline.into_iter().for_each(|discipline| system.discipline(id, discipline));
@@ -116,6 +121,10 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
             system.grace(node, service.stop.grace);
             system.startup(node, service.startup);
             system.discovery(node, service.discovery);
+            service.restart.into_iter().for_each(|after| system.restart(node, after));
+            if service.readiness.is_some() {
+                system.reports_ready(node);
+            }
         }
     }
     system

@@ -430,10 +430,12 @@ impl Queue {
             }
             Balance::LeastRequest => ready.iter().min_by_key(|who| open(who)).copied(),
             Balance::Random => one_of(cx, &ready),
-            Balance::TwoChoices => {
-                let (one, other) = (one_of(cx, &ready)?, one_of(cx, &ready)?);
-                Some(if open(&other) < open(&one) { other } else { one })
+            Balance::Choices { count, .. } => {
+                let drawn: Vec<Consumer> = (0..count).filter_map(|_| one_of(cx, &ready)).collect();
+                drawn.into_iter().min_by_key(open)
             }
+            // Of services alone: the grammar has queues do none of these.
+            Balance::Weighted | Balance::JoinShortest | Balance::ConsistentHash(_) => ready.first().copied(),
         }
     }
 

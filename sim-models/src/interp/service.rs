@@ -6,14 +6,16 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Actor, Cause, Context, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
+use super::balance::{Callee, callees};
 use super::commitment::Commitment;
 use super::consumer::{Consumer, consumers};
 use super::guards::Held;
+use super::probe::{Probe, probes};
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
 use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
 use crate::policy::codel::Codel;
-use crate::program::{Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
+use crate::program::{Balance, Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
 use crate::shelf::{Cells, as_pairs};
 use crate::slab::{Key, Slab};
 use crate::value::Value;
@@ -98,6 +100,12 @@ pub struct Service {
     pub(super) memory: Vec<(u16, Cells)>,
     /// For each node called: whose turn it is.
     pub(super) turns: Vec<u32>,
+    /// What else it remembers of those it calls.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) callees: Vec<Callee>,
+    /// Requests that it has accepted and will never answer.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(super) hung: u32,
     /// For each retry budget: what it holds, in parts per 10¹² of a retry.
     pub(super) budgets: Vec<Option<u64>>,
     /// Breakers, bulkheads and budgets of libraries, by their place in the program's list for this node.
@@ -117,6 +125,9 @@ pub struct Service {
     #[serde(skip)]
     pub(super) freed_by: Option<u64>,
     pub(super) generator: Option<Generator>,
+    /// Liveness, then readiness, as far as the file asks for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) probes: Vec<Probe>,
     /// What `$version` is, once a deploy has said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<Value>,
@@ -126,6 +137,11 @@ pub struct Service {
     /// on clocks that all show true time the deadline itself does.
     #[serde(skip)]
     clocks_differ: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde has it")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How far a replica is that was asked to stop.
@@ -194,8 +210,11 @@ impl Service {
             Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
         };
         let congestion = program.service(me).and_then(Congestion::of);
+        let probes = program.service(me).map(probes).unwrap_or_default();
         Service {
             turns: vec![0; program.nodes.len()],
+            callees: Vec::new(),
+            hung: 0,
             open: vec![0; program.replicas.len()],
             kinds: Kinds::of(&program),
             clocks: clocks(&program, me),
@@ -217,6 +236,7 @@ impl Service {
             txns: 0,
             commitments: BTreeMap::new(),
             generator,
+            probes,
             version: None,
             leaving: Leaving::Not,
             clocks_differ: false,
@@ -261,6 +281,11 @@ impl Service {
     /// Whether it takes nothing new.
     pub(super) fn drains(&self) -> bool {
         self.leaving == Leaving::Drains
+    }
+
+    /// Whether it was asked to stop.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving != Leaving::Not
     }
 
     /// Nothing new is taken any more.
@@ -329,6 +354,8 @@ impl Service {
             self.admit(cx, program, key, true);
         }
         self.start_consuming(cx, program);
+        self.callees = callees(program, self.me, cx.now());
+        self.start_probes(cx, program);
         if self.number != 1 {
             return;
         }
@@ -399,7 +426,10 @@ impl Service {
                         self.admit(cx, program, key, false);
                     }
                     // It stays among those that are owed an answer, which a crash resets.
-                    sim_core::Service::Hangs => _ = self.requests.insert(request),
+                    sim_core::Service::Hangs => {
+                        self.hung += 1;
+                        self.requests.insert(request);
+                    }
                     sim_core::Service::Fails(reason) => {
                         self.count(cx, Counted::Error);
                         self.reply(cx, &request, Outcome::Error(program.reason_of_failure(reason.as_ref())));
@@ -468,8 +498,7 @@ impl Service {
         // A worker that has just become free is for those in line.
         let full = def.workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty());
         if full && !by_clock && def.queue.is_some_and(|places| self.line.len() >= places as usize) {
-            self.count(cx, Counted::Overloaded);
-            self.turn_away(cx, key);
+            self.turn_away(cx, program, key, Counted::Overloaded);
         } else if def.asynchronous || !full {
             self.begin(cx, program, key);
         } else {
@@ -498,9 +527,13 @@ impl Service {
         Some(next)
     }
 
-    fn turn_away(&mut self, cx: &mut Cx<'_>, key: Key) {
+    fn turn_away(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Counted) {
         let Some(request) = self.requests.remove(key) else { return };
         cx.because(request.cause);
+        if let Some(probing) = request.probe {
+            return self.probed(cx, program, probing, false);
+        }
+        self.count(cx, why);
         self.reply(cx, &request, Outcome::Error(Reason::OVERLOADED));
     }
 
@@ -582,8 +615,7 @@ impl Service {
             Drops::Codel { .. } => codel.is_some_and(|codel| codel.drops(cx.now(), waited, was_last)),
         };
         if drops {
-            self.count(cx, Counted::Dropped);
-            self.turn_away(cx, key);
+            self.turn_away(cx, program, key, Counted::Dropped);
         } else {
             self.begin(cx, program, key);
         }
@@ -603,6 +635,7 @@ impl Service {
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
         let is_resumed = request.is_resumed;
+        let probe = request.probe;
         cx.because(cause);
         let tone = outcome.tone();
         if let Some(request) = self.requests.get(key) {
@@ -611,12 +644,13 @@ impl Service {
         if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint && !is_resumed) {
             clock.runs = false;
         }
-        match operation {
-            Some((number, user)) => {
+        match (operation, probe) {
+            (None, Some(probing)) => self.probed(cx, program, probing, tone == Tone::Ok),
+            (Some((number, user)), _) => {
                 cx.note(Note::Finished { workload: self.me, key: number, tone, since });
                 self.operation_over(cx, program, user);
             }
-            None => self.count(
+            (None, None) => self.count(
                 cx,
                 match tone {
                     Tone::Ok => Counted::Ok,
@@ -673,6 +707,7 @@ impl Service {
             Alarm::Resend { txn } => self.resend(cx, program, txn),
             Alarm::Beat { request } => self.beat(cx, program, request),
             Alarm::Again { request } => self.handle_again(cx, program, request),
+            Alarm::Probe { place, what } => self.probe_rings(cx, program, place, what),
             Alarm::Thought { user } => self.user_asks(cx, program, user),
         }
     }
@@ -715,6 +750,10 @@ impl Actor<Msg> for Service {
         }
         if !self.consumers.is_empty() {
             self.take_more(cx, program);
+        }
+        if self.def(program).is_some_and(|def| def.balance == Balance::JoinShortest) {
+            let me = cx.id();
+            cx.shared_mut().weigh(me, self.load());
         }
         if self.leaving == Leaving::Drains && self.requests.iter().next().is_none() {
             cx.exit();

@@ -7,6 +7,7 @@ use sim_core::{Cause, Duration, Instant, Kind, NodeId};
 
 use super::consumer::Delivery;
 use super::guards::Passed;
+use super::probe::{ProbeAlarm, Probing};
 use super::saga::Saga;
 use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
@@ -47,6 +48,9 @@ pub(super) struct Request {
     /// For messages of a queue: what was delivered, and how far that is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) delivery: Option<Box<Delivery>>,
+    /// Which probe it is, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) probe: Option<Probing>,
     pub(super) cancelled: bool,
     /// Whether it holds a worker.
     pub(super) holds_worker: bool,
@@ -255,6 +259,8 @@ pub(super) enum Alarm {
     Beat { request: Key },
     /// A message is tried once more.
     Again { request: Key },
+    /// A probe is due, or has taken too long.
+    Probe { place: u8, what: ProbeAlarm },
 }
 
 /// A request that is out.
@@ -290,6 +296,7 @@ impl Request {
             since,
             operation: None,
             delivery: None,
+            probe: None,
             cancelled: false,
             holds_worker: false,
             done: false,

@@ -19,7 +19,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use sim_core::{Duration, Happening, Instant, Judge, Judged, NodeId, Sim};
+use sim_core::{Duration, Happening, Instant, Judge, Judged, NodeId, Sim, Watch};
 
 pub use self::finding::{Reading, Source, Violation};
 use self::plan::Plan;
@@ -254,7 +254,12 @@ impl ScenarioJudge {
             Happening::Fired { node, .. }
             | Happening::Synced { node, .. }
             | Happening::Stopping { node }
-            | Happening::Killed { node } => node,
+            | Happening::Killed { node }
+            | Happening::Lapsed { node, watch: Watch::Readiness } => node,
+            Happening::Lapsed { node, watch: Watch::Liveness } => {
+                self.state.killed(program, plan, node);
+                node
+            }
         };
         Some(node)
     }

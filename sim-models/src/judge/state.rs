@@ -135,7 +135,7 @@ impl State {
             standings: vec![Standing::default(); plan.properties.len()],
             troubles: None,
             broke: None,
-            up: vec![true; program.replicas.len()],
+            up: program.replicas.iter().map(|(node, number)| *number <= program.node(*node).count).collect(),
             falls: vec![0; program.replicas.len()],
             apart: false,
             changed: Vec::new(),
@@ -233,6 +233,7 @@ impl State {
                     EdgeCounted::Late => EdgeCounter::Late,
                     EdgeCounted::Open => EdgeCounter::Open,
                     EdgeCounted::Limited => EdgeCounter::Limited,
+                    EdgeCounted::Ejected => EdgeCounter::Ejected,
                     EdgeCounted::Breaker(index, state) => {
                         if let Some(node) = handler {
                             self.breaker((*edge, node, *index), *state);
@@ -282,6 +283,14 @@ impl State {
         if life > fallen + 1 {
             self.is_up(program, plan, node, false);
             self.is_up(program, plan, node, true);
+        }
+    }
+
+    /// The platform of a node found it not alive.
+    pub(super) fn killed(&mut self, program: &Program, plan: &Plan, node: NodeId) {
+        let (declared, _) = program.replicas[node.0 as usize];
+        if let Some(place) = node_place(declared, NodeCounter::Killed) {
+            self.count(plan, place);
         }
     }
 

@@ -17,9 +17,9 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 24;
+const NODE_SLOTS: usize = 25;
 /// Counters of each edge.
-const EDGE_SLOTS: usize = 9;
+const EDGE_SLOTS: usize = 10;
 
 /// The place of a node's counter among its counters; none for what is worked out and for gauges.
 const fn node_slot(counter: NodeCounter) -> Option<usize> {
@@ -48,6 +48,7 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Acked => Some(21),
         NodeCounter::Dead => Some(22),
         NodeCounter::Expired => Some(23),
+        NodeCounter::Killed => Some(24),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -86,6 +87,7 @@ pub(super) const fn edge_place(nodes: usize, edge: EdgeRef, counter: EdgeCounter
         EdgeCounter::Limited => 7,
         // How often it has changed; what it is stands with the gauges.
         EdgeCounter::Breaker => 8,
+        EdgeCounter::Ejected => 9,
     };
     nodes * NODE_SLOTS + edge.0 as usize * EDGE_SLOTS + slot
 }

@@ -2,7 +2,7 @@
 
 use sim_core::{Class, Duration, Instant};
 
-use crate::program::{Counter, EdgeCounter, EdgeRef, MapRef, NodeCounter, NodeRef, Program, Role};
+use crate::program::{Counter, EdgeCounter, EdgeRef, MapRef, NodeCounter, NodeRef, Program, Role, ServiceDef};
 use crate::value::Value;
 
 /// A count with its thousands apart: `10,000`.
@@ -99,11 +99,15 @@ pub(crate) fn counter(program: &Program, counter: Counter) -> String {
 /// The counters of a node that a report shows.
 pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [NodeCounter] {
     use NodeCounter::{
-        Acked, Calls, Crashes, Dead, Deadlocks, Delivered, Dropped, Error, Expired, Ok, Overloaded, Published,
+        Acked, Calls, Crashes, Dead, Deadlocks, Delivered, Dropped, Error, Expired, Killed, Ok, Overloaded, Published,
         Redelivered, Refused, Requests, Rollbacks, Unanswered, Unknown, Unmet, Wasted,
     };
     match program.node(node).role {
         Role::Workload(_) => &[Requests, Ok, Error, Unknown, Unanswered],
+        // Where nobody can be killed by a probe, nobody is told that none was.
+        Role::Service(ServiceDef { liveness: Some(_), .. }) => {
+            &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes, Killed]
+        }
         Role::Service(_) => &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes],
         Role::Store(_) => &[Calls, Unmet, Rollbacks, Deadlocks],
         Role::Queue(_) => &[Published, Delivered, Redelivered, Acked, Dead, Expired],
@@ -128,6 +132,7 @@ const fn node_counter(counter: NodeCounter) -> &'static str {
         NodeCounter::Dropped => "dropped",
         NodeCounter::Wasted => "wasted",
         NodeCounter::Crashes => "crashes",
+        NodeCounter::Killed => "killed",
         NodeCounter::Unmet => "unmet",
         NodeCounter::Rollbacks => "rollbacks",
         NodeCounter::Deadlocks => "deadlocks",
@@ -161,6 +166,7 @@ const fn edge_counter(counter: EdgeCounter) -> &'static str {
         EdgeCounter::Late => "late",
         EdgeCounter::Open => "open",
         EdgeCounter::Limited => "limited",
+        EdgeCounter::Ejected => "ejected",
         EdgeCounter::Breaker => "breaker",
     }
 }

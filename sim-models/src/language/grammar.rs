@@ -160,6 +160,33 @@ const CONTENTS: Shape =
 const ORDERS: Shape = Shape::Choice { now: &["fifo", "lifo", "adaptive-lifo"], later: &[] };
 const DROPS: Shape =
     Shape::OneOf(&[Shape::Choice { now: &["none", "expired", "codel"], later: &[] }, Shape::Object(&CODEL)]);
+const BALANCE: Shape = Shape::OneOf(&[
+    Shape::Choice {
+        now: &["random", "round-robin", "least-request", "two-choices", "join-shortest", "consistent-hash"],
+        later: &[],
+    },
+    Shape::Object(&BALANCED),
+]);
+
+static BALANCED: Object = Object {
+    what: "a balance",
+    fields: &[
+        Field::new(
+            "weighted",
+            WEIGHTS,
+            "Turns by weight, evenly spread: a list dealt to the replicas in turn, or by zone.",
+        ),
+        Field::new("choices", COUNT_FROM_1, "So many are drawn, and the one with the fewest open requests is asked."),
+        Field::new("replacement", Shape::Bool, "One of them may be drawn again.").or("true"),
+        Field::new("consistent_hash", Shape::Text, "The name by whose value the ring is asked, such as \"$customer\"."),
+        Field::new("points", Shape::Int { min: 1, max: 10_000 }, "Points of each replica on the ring.").or("160"),
+    ],
+    any_of: &["weighted", "choices", "consistent_hash"],
+};
+
+const WEIGHTS: Shape = Shape::OneOf(&[Shape::ListOf(&WEIGHT), Shape::MapOf(Keys::Free, &WEIGHT)]);
+const WEIGHT: Shape = Shape::Int { min: 0, max: 1_000_000 };
+
 const BALANCES: Shape = Shape::Choice { now: &["random", "round-robin", "least-request", "two-choices"], later: &[] };
 
 static DISCIPLINE: Object = Object {
@@ -197,7 +224,8 @@ const SERVICE: &[Field] = &[
     ZONE,
     Field::new("zones", Shape::ListOf(&Shape::Text), "The zones that its replicas are dealt to, in turn.").or("none"),
     Field::new("replicas", COUNT_FROM_1, "How many processes share the name.").or("1"),
-    Field::new("balance", BALANCES, "How a caller picks a replica.").or("round-robin"),
+    Field::new("balance", BALANCE, "How a caller picks a replica.").or("round-robin"),
+    Field::new("outlier", Shape::Profile(Policy::Outlier), "Callers take out of their list who fails."),
     Field::new("workers", WORKERS, "Requests that one replica works on at once.").or("unlimited"),
     Field::new("queue", QUEUE, "Requests that wait for a worker, at most; 0 refuses at once.").or("unlimited"),
     Field::new("order", ORDERS, "Who is next in line.").or("fifo"),
@@ -207,10 +235,10 @@ const SERVICE: &[Field] = &[
     Field::new("version", Shape::Text, "What $version is before the first deploy.").or("v1"),
     Field::new("discovery", Shape::Duration, "How late callers learn that a replica left or came back.").or("0s"),
     Field::new("startup", Shape::Duration, "Time from start to first request; not at the first start.").or("0s"),
-    Field::new("restart", Shape::Duration, "Time down after a crash at a step.").or("for ever").not_yet(),
+    Field::new("restart", Shape::Duration, "Time down after a crash at a step.").or("for ever"),
     Field::new("stop", Shape::Object(&STOP), "What happens to requests when a replica is told to stop."),
-    Field::new("liveness", Shape::Object(&PROBE), "A probe that restarts the replica.").not_yet(),
-    Field::new("readiness", Shape::Object(&PROBE), "A probe that takes the replica off the list.").not_yet(),
+    Field::new("liveness", Shape::Object(&PROBE), "A probe that restarts the replica."),
+    Field::new("readiness", Shape::Object(&PROBE), "A probe that takes the replica off the list."),
     Field::new("maps", CONTENTS, "Durable maps that the replicas share, reached in no time."),
     Field::new("memory", CONTENTS, "Maps of one replica each, lost in a crash."),
     Field::new("endpoints", Shape::MapOf(Keys::Names, &ENDPOINT_OR_STEPS), "What it does, by name.").required(),
@@ -269,9 +297,9 @@ static STOP: Object = Object {
 static PROBE: Object = Object {
     what: "a probe",
     fields: &[
-        Field::new("call", Shape::Name, "The endpoint asked.").required(),
+        Field::new("call", Shape::Name, "The endpoint of this service that is asked.").required(),
         Field::new("every", Shape::Duration, "How often.").required(),
-        Field::new("timeout", Shape::Duration, "How long it waits for an answer."),
+        Field::new("timeout", Shape::Duration, "How long it waits for an answer.").or("1s"),
         Field::new("failures", COUNT_FROM_1, "How many in a row count.").or("1"),
     ],
     any_of: &[],

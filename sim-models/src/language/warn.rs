@@ -53,7 +53,9 @@ impl Look<'_> {
 
     fn is_root(&self, endpoint: EndpointRef) -> bool {
         let def = self.program.endpoint(endpoint);
-        def.clock.is_some() || matches!(self.program.node(def.node).role, Role::Workload(_))
+        def.clock.is_some()
+            || self.program.is_probed(endpoint)
+            || matches!(self.program.node(def.node).role, Role::Workload(_))
     }
 
     fn uncalled(&self, problems: &mut Problems) {

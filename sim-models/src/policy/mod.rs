@@ -5,6 +5,7 @@
 //! with at the next question: nobody can see the difference, since nobody asked in between. Parameters have the names
 //! and defaults that their users know; [`profiles`] lists them all.
 
+pub mod balance;
 pub mod breaker;
 pub mod budget;
 pub mod coalesce;
@@ -13,6 +14,7 @@ pub mod concurrency;
 mod growth;
 pub mod hedge;
 pub mod limiter;
+pub mod outlier;
 mod page;
 mod profile;
 pub mod retry;

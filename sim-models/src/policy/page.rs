@@ -10,6 +10,9 @@ impl Kind {
             Kind::Breaker => "Circuit breakers: who fails is not asked for a while.",
             Kind::Retry => "Retries: what fails is tried again.",
             Kind::Budget => "Retry budgets: what keeps retries few when many calls fail at once.",
+            Kind::Outlier => {
+                "Outlier detection, a key of the service that is called: those of its replicas that fail are not asked."
+            }
         }
     }
 }

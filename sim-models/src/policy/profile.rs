@@ -1,7 +1,7 @@
 //! Which libraries there are by name, and what each of their parameters is called, means, and is when nobody says.
 
 use super::settings::{Setting, Settings};
-use super::{breaker, budget, retry};
+use super::{breaker, budget, outlier, retry};
 
 /// What a policy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +12,8 @@ pub enum Kind {
     Retry,
     /// Keeps retries few.
     Budget,
+    /// Stops asking one of several who fails.
+    Outlier,
 }
 
 /// The policy of one library.
@@ -54,14 +56,15 @@ pub struct Parameter {
 
 impl Kind {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Kind; 3] = [Kind::Breaker, Kind::Retry, Kind::Budget];
+    pub const ALL: [Kind; 4] = [Kind::Breaker, Kind::Retry, Kind::Budget, Kind::Outlier];
 
-    /// The clause of the scenario language that takes such a profile.
+    /// The clause of the scenario language that takes such a profile, or the key of a service.
     pub const fn clause(self) -> &'static str {
         match self {
             Kind::Breaker => "breaker",
             Kind::Retry => "retry",
             Kind::Budget => "budget",
+            Kind::Outlier => "outlier",
         }
     }
 }
@@ -128,6 +131,7 @@ pub fn profiles() -> impl Iterator<Item = &'static Profile> + Clone {
         &retry::profiles::STRIPE_NODE,
         &retry::profiles::TEMPORAL,
         &budget::FINAGLE,
+        &outlier::ENVOY,
     ]
     .into_iter()
 }

@@ -324,6 +324,7 @@ impl<T: Tape> Clues<'_, T> {
             Happening::Fired { node, .. } => self.fired(&step, node),
             Happening::Synced { .. } => self.asked_for(&step),
             Happening::Stopping { .. } | Happening::Killed { .. } => self.told_to_stop(&step),
+            Happening::Lapsed { .. } => self.lapsed(&step),
         });
         reasons.extend(self.chances(&step));
         reasons.extend(self.cells(&step));
@@ -344,8 +345,20 @@ impl<T: Tape> Clues<'_, T> {
     /// The fault that asked a node to stop.
     fn told_to_stop(&mut self, step: &Step) -> Vec<Reason> {
         let asked = step.by.and_then(|by| self.tape.step(by));
-        let Some(Happening::FaultBegan { fault }) = asked.map(|step| step.what) else { return Vec::new() };
-        vec![self.fault(fault, Link::Down, "it was asked to stop")]
+        match asked.map(|step| step.what) {
+            Some(Happening::FaultBegan { fault }) => vec![self.fault(fault, Link::Down, "it was asked to stop")],
+            Some(Happening::Lapsed { .. }) => {
+                let by = step.by.unwrap_or_default();
+                vec![Reason::new(Place::Event(by), Link::Down, self.told(by))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the platform of a node heard last before it found it unfit.
+    fn lapsed(&mut self, step: &Step) -> Vec<Reason> {
+        let Some(by) = step.by else { return Vec::new() };
+        vec![Reason::new(Place::Event(by), Link::Down, self.told(by))]
     }
 
     /// Whoever finds nobody: the fault that took the node down, and who sent there.

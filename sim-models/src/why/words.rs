@@ -1,6 +1,6 @@
 //! Events as reasons in words: who did what, in the names of the scenario.
 
-use sim_core::{Duration, Happening, Operation, Step};
+use sim_core::{Duration, Happening, Operation, Step, Watch};
 
 use super::clues::Clues;
 use super::{Tape, gave_up};
@@ -46,6 +46,12 @@ impl<T: Tape> Clues<'_, T> {
             Happening::Synced { node, .. } => format!("{} had its records on disk", self.name(node)),
             Happening::Stopping { node } => format!("{} was asked to stop", self.name(node)),
             Happening::Killed { node } => format!("{} had not stopped in time and was killed", self.name(node)),
+            Happening::Lapsed { node, watch: Watch::Liveness } => {
+                format!("{} was found to be not alive, and was restarted", self.name(node))
+            }
+            Happening::Lapsed { node, watch: Watch::Readiness } => {
+                format!("{} was found to be not ready, and was taken off the list", self.name(node))
+            }
             Happening::FaultBegan { fault } => format!("this began: {}", line(fault)),
             Happening::FaultEnded { fault } => format!("this ended: {}", line(fault)),
         }

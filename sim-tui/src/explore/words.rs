@@ -1,6 +1,6 @@
 //! Numbers, instants and events as short words of a screen.
 
-use sim_core::{Fate, Happening, Instant, Kind};
+use sim_core::{Fate, Happening, Instant, Kind, Watch};
 
 use super::told::Facts;
 
@@ -16,6 +16,7 @@ pub(crate) fn kind(what: &Happening) -> Option<Kind> {
         | Happening::Synced { .. }
         | Happening::Stopping { .. }
         | Happening::Killed { .. }
+        | Happening::Lapsed { .. }
         | Happening::FaultBegan { .. }
         | Happening::FaultEnded { .. } => None,
     }
@@ -61,6 +62,8 @@ pub(crate) fn plain(what: &Happening, facts: &Facts) -> String {
         Happening::Synced { node: it, .. } => format!("{}: its disk answers", node(it)),
         Happening::Stopping { node: it } => format!("{} is asked to stop", node(it)),
         Happening::Killed { node: it } => format!("{} is killed", node(it)),
+        Happening::Lapsed { node: it, watch: Watch::Liveness } => format!("{} is not alive", node(it)),
+        Happening::Lapsed { node: it, watch: Watch::Readiness } => format!("{} is not ready", node(it)),
         Happening::FaultBegan { fault: it } => format!("begins: {}", fault(it)),
         Happening::FaultEnded { fault: it } => format!("ends: {}", fault(it)),
     }

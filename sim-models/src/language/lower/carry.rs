@@ -82,6 +82,7 @@ impl<'a> Lower<'a> {
         match (&self.program.node(endpoint.node).role, endpoint.clock) {
             (Role::Workload(def), _) => Some([self.program.slots[def.slot.0 as usize].name.clone()].into()),
             (_, Some(_)) => Some(BTreeSet::new()),
+            (_, None) if self.program.is_probed(EndpointRef(super::place(index))) => Some(BTreeSet::new()),
             (_, None) => None,
         }
     }
@@ -120,6 +121,7 @@ impl<'a> Lower<'a> {
             (_, None) if self.program.endpoint(here).consumes.is_some() => {
                 format!("{label} handles messages of {}", self.callers_without(here, name))
             }
+            (_, None) if self.program.is_probed(here) => format!("{label} is asked by a probe, which carries nothing"),
             (_, None) => format!("{label} is called by {}", self.callers_without(here, name)),
         };
         let near = self.known_names().map(|name| format!("${name}")).collect::<Vec<_>>();

@@ -285,7 +285,7 @@ fn whose_budget(verb: &str, value: View<'_>, step: View<'_>) -> String {
 }
 
 /// The settings of a library's policy, when one is written; the checker has found nothing wrong with them.
-fn library(kind: Policy, view: View<'_>) -> Option<Settings> {
+pub(super) fn library(kind: Policy, view: View<'_>) -> Option<Settings> {
     let profile = policy::profile(kind, view.json().get("profile")?.as_text()?)?;
     policy::read(profile, view.json().members()).ok()
 }

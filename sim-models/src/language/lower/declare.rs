@@ -6,19 +6,22 @@ use sim_core::fault::{Rate, Shift};
 use sim_core::pattern::Name;
 use sim_core::{Class, Clock, Discipline, Duration, Instant, Kind};
 
-use super::{Lower, place};
+use super::{Lower, joined, place};
 use crate::json::Key;
 use crate::language::View;
 use crate::policy::codel::Codel;
 use crate::problem::Problem;
 use crate::program::{
     Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef,
-    Order, QueueDef, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
+    Order, ProbeDef, QueueDef, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
 };
 use crate::value::Value;
 
 /// Replicas of one node; more would make every run slow, and is probably a slip.
-const REPLICAS_MAX: u64 = 10_000;
+pub(super) const REPLICAS_MAX: u64 = 10_000;
+
+/// Kubernetes' timeoutSeconds.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What `$try` and its kin mean already.
 const WORDS: [&str; 4] = ["try", "reason", "version", "message"];
@@ -53,6 +56,7 @@ impl<'a> Lower<'a> {
             name,
             replicas,
             count: 1,
+            spare: 0,
             role,
             maps,
             gauged: false,
@@ -116,11 +120,74 @@ impl<'a> Lower<'a> {
             asynchronous: view.or("async", false, View::bool)?,
             honours_cancel: view.or("honours_cancel", false, View::bool)?,
             balance: view.or("balance", Balance::default(), balance)?,
+            weights: self.weights(node, view)?,
+            points: view.field("balance").map_or(Ok(POINTS), |balance| balance.or("points", POINTS, View::count))?
+                as u32,
+            ring: None,
+            outlier: None,
             version: view.or("version", Value::from("v1"), |version| version.text().map(Value::from))?,
             discovery: view.or("discovery", Duration::ZERO, View::duration)?,
             startup: view.or("startup", Duration::ZERO, View::duration)?,
             stop: stop(view)?,
+            restart: view.optional("restart", View::duration)?,
+            liveness: self.probe(node, view, "liveness")?,
+            readiness: self.probe(node, view, "readiness")?,
         })
+    }
+
+    /// `liveness` or `readiness` of a service whose endpoints are declared.
+    fn probe(&self, node: NodeRef, view: View<'a>, field: &str) -> Result<Option<ProbeDef>, Problem> {
+        let Some(probe) = view.field(field) else { return Ok(None) };
+        let (call, every) = (probe.need("call")?, probe.need("every")?);
+        let name = call.text()?;
+        let endpoint = self.asked_endpoint(node, name).map_err(|message| call.error(message))?;
+        let (period, timeout) = (every.duration()?, probe.or("timeout", PROBE_TIMEOUT, View::duration)?);
+        if period.is_zero() {
+            return Err(every.error("every 0s lets no time pass; write how often, such as \"10s\""));
+        }
+        if timeout.is_zero() {
+            return Err(probe.need("timeout")?.error("no answer comes in no time; write how long, such as \"1s\""));
+        }
+        if self.program.until.is_none() {
+            let name = self.node_name(node);
+            let message = format!("{name} is probed every {period} for ever; give the scenario an \"until\"");
+            return Err(every.error(message));
+        }
+        let failures = u32::try_from(probe.or("failures", 1, View::count)?).unwrap_or(u32::MAX);
+        Ok(Some(ProbeDef { endpoint, every: period, timeout, failures }))
+    }
+
+    /// What the replicas of a node weigh, in turn.
+    fn weights(&self, node: NodeRef, view: View<'a>) -> Result<Vec<u32>, Problem> {
+        let Some(weighted) = view.field("balance").and_then(|balance| balance.field("weighted")) else {
+            return Ok(Vec::new());
+        };
+        let one = |view: View<'_>| Ok(view.count()? as u32);
+        let weights: Vec<u32> = if weighted.is_list() {
+            weighted.items().map(one).collect::<Result<_, _>>()?
+        } else {
+            let zones = zones(view)?;
+            let known = || joined(zones.iter().map(String::as_str));
+            let strange = weighted.members().find(|(key, _)| !zones.contains(&key.name));
+            if let Some((key, _)) = strange {
+                let message =
+                    format!("{} stands in no zone \"{}\"; its zones are {}", self.node_name(node), key.name, known());
+                return Err(weighted.error(message));
+            }
+            let of = |zone: &String| {
+                weighted.field(zone).ok_or_else(|| weighted.error(format!("zone {zone} has no weight")))
+            };
+            zones.iter().map(|zone| of(zone).and_then(one)).collect::<Result<_, _>>()?
+        };
+        let replicas = replicas(view)? as usize;
+        if weighted.is_list() && weights.len() > replicas {
+            let message = format!("{} weights, and {} has {replicas} replicas", weights.len(), self.node_name(node));
+            return Err(weighted.error(message));
+        }
+        if weights.iter().all(|weight| *weight == 0) {
+            return Err(weighted.error("somebody must weigh something; write a weight above 0"));
+        }
+        Ok(weights)
     }
 
     fn endpoint(&mut self, node: NodeRef, key: &Key, view: View<'a>) -> EndpointRef {
@@ -262,13 +329,40 @@ pub(super) fn count_of(view: View<'_>, field: &str) -> Result<Option<u32>, Probl
     Ok(count.and_then(|count| u32::try_from(count).ok()))
 }
 
+/// Points of each replica on a ring: as many as nginx gives one of weight 1 (`hash … consistent`).
+const POINTS: u64 = 160;
+
+/// The name by whose value a ring is asked stands there when all names are known.
 pub(super) fn balance(view: View<'_>) -> Result<Balance, Problem> {
+    if view.is_object() {
+        return balance_of_object(view);
+    }
     match view.text()? {
         "random" => Ok(Balance::Random),
         "least-request" => Ok(Balance::LeastRequest),
-        "two-choices" => Ok(Balance::TwoChoices),
+        "two-choices" => Ok(Balance::Choices { count: 2, again: true }),
+        "join-shortest" => Ok(Balance::JoinShortest),
+        "consistent-hash" => Ok(Balance::ConsistentHash(None)),
         _ => Ok(Balance::RoundRobin),
     }
+}
+
+fn balance_of_object(view: View<'_>) -> Result<Balance, Problem> {
+    let ways: Vec<&str> =
+        ["weighted", "choices", "consistent_hash"].into_iter().filter(|way| view.field(way).is_some()).collect();
+    if let [one, other, ..] = ways[..] {
+        return Err(view.error(format!("\"{one}\" and \"{other}\" are two ways to choose; leave one of them out")));
+    }
+    for (word, way) in [("replacement", "choices"), ("points", "consistent_hash")] {
+        if let (Some(field), None) = (view.field(word), view.field(way)) {
+            return Err(field.error(format!("\"{word}\" goes with \"{way}\" only")));
+        }
+    }
+    if let Some(count) = view.optional("choices", View::count)? {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        return Ok(Balance::Choices { count, again: view.or("replacement", true, View::bool)? });
+    }
+    Ok(if view.field("weighted").is_some() { Balance::Weighted } else { Balance::ConsistentHash(None) })
 }
 
 fn store(view: View<'_>) -> Result<StoreDef, Problem> {

@@ -3,19 +3,28 @@
 use sim_core::fault::{Decision, Nodes, Target, Verb};
 use sim_core::{Fault, FaultError};
 
+use super::declare::REPLICAS_MAX;
 use super::{Lower, known};
 use crate::json::Span;
 use crate::language::View;
 use crate::problem::Problem;
-use crate::program::{NodeDef, Program};
+use crate::program::{NodeDef, Program, Role, Room};
 
 impl<'a> Lower<'a> {
     pub(super) fn schedule(&mut self) {
+        self.make_room();
         for line in self.root.steps("faults") {
             let fault = self.fault_line(line);
             let fault = self.told(fault).filter(|fault| !fault.is_off());
             self.program.faults.extend(fault);
         }
+    }
+
+    /// What a `scale` has come can be named by every line.
+    fn make_room(&mut self) {
+        let lines = self.root.steps("faults").filter_map(|line| line.text().ok()?.parse::<Fault>().ok());
+        let scales: Vec<Fault> = lines.filter(|fault| strange_scale(fault, &self.program).is_none()).collect();
+        self.program.make_room(&scales, Room::Scales);
     }
 
     fn fault_line(&self, line: View<'a>) -> Result<Fault, Problem> {
@@ -41,6 +50,9 @@ impl<'a> Lower<'a> {
         if let Some((role, message)) = strange_role(fault) {
             return Err(line.error_at(word_in(text, &role), message));
         }
+        if let Some((name, message)) = strange_scale(fault, &self.program) {
+            return Err(line.error_at(word_in(text, &name), message));
+        }
         if let Some((reason, message)) = strange_reason(fault, &self.program) {
             return Err(line.error_at(word_in(text, &reason), message));
         }
@@ -52,8 +64,8 @@ impl<'a> Lower<'a> {
 
     /// Each node, and behind it its replicas when there are several.
     fn fault_names(&self) -> Vec<String> {
-        let numbered = |node: &NodeDef| (1..=node.count).map(|number| format!("{}-{number}", node.name)).collect();
-        let replicas = |node: &NodeDef| if node.count == 1 { Vec::new() } else { numbered(node) };
+        let numbered = |node: &NodeDef| (1..=node.most()).map(|number| format!("{}-{number}", node.name)).collect();
+        let replicas = |node: &NodeDef| if node.most() == 1 { Vec::new() } else { numbered(node) };
         self.program.nodes.iter().flat_map(|node| [vec![node.name.clone()], replicas(node)].concat()).collect()
     }
 
@@ -76,6 +88,7 @@ pub(crate) fn stranger(fault: &Fault, program: &Program) -> Option<String> {
     }
     let strange =
         strange_role(fault).or_else(|| strange_reason(fault, program)).or_else(|| strange_step(fault, program));
+    let strange = strange.or_else(|| strange_scale(fault, program));
     if let Some((_, message)) = strange {
         return Some(message);
     }
@@ -92,6 +105,25 @@ fn strange_role(fault: &Fault) -> Option<(String, String)> {
         "nobody is \"the {role}\": nodes of a scenario have no roles, actors in Rust take them (Context::role)"
     );
     Some((role.to_string(), message))
+}
+
+/// The node that is scaled, and what is wrong with that.
+fn strange_scale(fault: &Fault, program: &Program) -> Option<(String, String)> {
+    let Fault::Timed(timed) = fault else { return None };
+    let Verb::Scale { target, count } = &timed.verb else { return None };
+    let name = target.nodes()?.to_string();
+    // Whether there is such a node at all is checked as of every fault.
+    let node = program.nodes.iter().find(|node| node.name == name || name.starts_with(&format!("{}-", node.name)))?;
+    let message = if node.name != name {
+        format!("\"{name}\" is one replica; write \"scale {} {count}\"", node.name)
+    } else if !matches!(node.role, Role::Service(_)) {
+        format!("{name} is no service, and only the replicas of a service are scaled")
+    } else if u64::from(*count) > REPLICAS_MAX {
+        format!("{count} replicas are too many; a node has at most {REPLICAS_MAX}")
+    } else {
+        return None;
+    };
+    Some((name, message))
 }
 
 /// The reason that a `fail` gives, and what is wrong with it: neither the system nor the file has it.
@@ -117,7 +149,7 @@ fn strange_step(fault: &Fault, program: &Program) -> Option<(String, String)> {
     let nodes = timed.verb.target().and_then(Target::nodes);
     // A replica's name stands for its node too.
     let replica_is = |node: &NodeDef, nodes: &Nodes| {
-        (1..=node.count).any(|number| nodes.covers(&format!("{}-{number}", node.name), node.zone(number)))
+        (1..=node.most()).any(|number| nodes.covers(&format!("{}-{number}", node.name), node.zone(number)))
     };
     let is_meant =
         |node: &NodeDef| nodes.is_none_or(|nodes| nodes.covers(&node.name, node.zone(1)) || replica_is(node, nodes));

@@ -4,6 +4,7 @@
 //! last what is asked about the run. Nothing here runs, and nothing is drawn.
 
 mod atomic;
+mod balance;
 mod carry;
 mod clauses;
 mod declare;
@@ -62,6 +63,7 @@ pub fn lower(configured: &Configured) -> Result<Lowered, Problems> {
     lower.declare();
     lower.carry();
     lower.write_steps();
+    lower.balance();
     lower.connect();
     lower.judge();
     lower.expect();

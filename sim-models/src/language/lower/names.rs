@@ -65,8 +65,8 @@ impl<'a> Lower<'a> {
         let (node_name, name) = view.target()?;
         let no_node = || view.error_at(Span::new(0, node_name.len()), self.no_node(node_name));
         let node = self.node_named(node_name).ok_or_else(no_node)?;
-        let service = match &self.program.node(node).role {
-            Role::Service(service) => service,
+        match &self.program.node(node).role {
+            Role::Service(_) => {}
             Role::Store(_) => {
                 return Err(view.error(format!("{node_name} is a store; \"read\" and \"set\" its cells")));
             }
@@ -76,20 +76,25 @@ impl<'a> Lower<'a> {
             Role::Workload(_) => {
                 return Err(view.error(format!("{node_name} is a workload; it calls and is not called")));
             }
-        };
+        }
+        self.asked_endpoint(node, name).map_err(|message| view.error(message))
+    }
+
+    /// An endpoint that somebody asks.
+    pub(super) fn asked_endpoint(&self, node: NodeRef, name: &str) -> Result<EndpointRef, String> {
+        let node_name = self.node_name(node);
         let Some(endpoint) = self.endpoint_named(node, name) else {
-            let names = service.endpoints.iter().map(|endpoint| self.program.endpoint(*endpoint).name.as_str());
-            let message = format!("no endpoint \"{node_name}.{name}\"; {node_name} has {}", joined(names));
-            return Err(view.error(message));
+            let endpoints = self.program.service(node).map(|service| service.endpoints.as_slice()).unwrap_or_default();
+            let names = endpoints.iter().map(|endpoint| self.program.endpoint(*endpoint).name.as_str());
+            return Err(format!("no endpoint \"{node_name}.{name}\"; {node_name} has {}", joined(names)));
         };
         match self.program.endpoint(endpoint).clock {
             None if self.program.endpoint(endpoint).consumes.is_some() => {
-                Err(view
-                    .error(format!("{node_name}.{name} consumes a queue; an endpoint that is called has no \"from\"")))
+                Err(format!("{node_name}.{name} consumes a queue; an endpoint that is called has no \"from\""))
             }
-            Some(_) => Err(view.error(format!(
+            Some(_) => Err(format!(
                 "{node_name}.{name} runs by itself; an endpoint that is called has neither \"every\" nor \"at_start\""
-            ))),
+            )),
             None => Ok(endpoint),
         }
     }

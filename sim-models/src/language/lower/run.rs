@@ -41,7 +41,7 @@ const OF_SERVICE: Words<NodeCounter> = &[
     ("dropped", Some(NodeCounter::Dropped)),
     ("wasted", Some(NodeCounter::Wasted)),
     ("crashes", Some(NodeCounter::Crashes)),
-    ("killed", None),
+    ("killed", Some(NodeCounter::Killed)),
     ("sagas_stuck", Some(NodeCounter::SagasStuck)),
     ("forced", Some(NodeCounter::Forced)),
     ("logged", Some(NodeCounter::Logged)),
@@ -84,6 +84,7 @@ const OF_EDGE: Words<EdgeCounter> = &[
     ("open", Some(EdgeCounter::Open)),
     ("limited", Some(EdgeCounter::Limited)),
     ("breaker", Some(EdgeCounter::Breaker)),
+    ("ejected", Some(EdgeCounter::Ejected)),
 ];
 
 pub(super) const fn is_gauge(counter: NodeCounter) -> bool {

@@ -418,7 +418,8 @@ impl Board<'_> {
             Happening::Fired { node, .. }
             | Happening::Synced { node, .. }
             | Happening::Stopping { node }
-            | Happening::Killed { node } => {
+            | Happening::Killed { node }
+            | Happening::Lapsed { node, .. } => {
                 self.alone(pen, y, node, ink, Glyph::Local);
             }
             Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => self.fault(pen, y, step),
