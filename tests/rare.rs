@@ -1,6 +1,6 @@
-//! What is rare comes out as rare as theory says, at a hundredth or less of the events that plain runs would need: queues that
-//! overflow and waits that are long by splitting over forks of the kernel's runs, machines that are all down by biased
-//! failures.
+//! What is rare comes out as rare as theory says, at a hundredth or less of the events that plain runs would need:
+//! queues that overflow and waits that are long by splitting over forks of the kernel's runs, machines that are all
+//! down by biased failures.
 //!
 //! The figures are those of gambler's ruin, of linear systems and of binomials; each case asks that the 99.9 % interval
 //! holds the figure and that half the 95 % interval is narrow. Whether intervals cover as often as they say is asked of
@@ -16,8 +16,8 @@ use sim_models::rare::{
     Answer, Biased, Climber, Forked, Gain, Going, Jump, Jumps, Ladder, Move, Pilot, Plain, Replication, See, copies,
     fixed_effort, ladder, restart, share,
 };
-use sim_models::stats::{Confidence, Estimate, ratio};
 use sim_models::station::{Customer, Ending, Order, Station};
+use sim_models::stats::{Confidence, Decision, Estimate, Goal, Precision, ratio};
 
 const SURE: Confidence = Confidence::new(0.999).unwrap();
 
@@ -54,6 +54,10 @@ impl Customer for Talk {
     }
 }
 
+/// Somebody comes; it is drawn when the next one does.
+const COMES: Timer = Timer(0);
+const NEXT: Timer = Timer(1);
+
 const ARRIVAL: Purpose = Purpose::new("arrival");
 
 /// Where customers come from, Poisson and the first at once; it sends them from station to station and counts them.
@@ -72,15 +76,22 @@ impl Door {
         self.inside += 1;
         cx.begin(self.class, self.begun);
         cx.send(NodeId(1), Talk::Visit { rank: 0 });
+        cx.set(NEXT, Duration::ZERO);
+    }
+
+    /// The next arrival is drawn in an event of its own, so that forks at this one do not share it.
+    fn plan(&mut self, cx: &mut Context<'_, Talk>) {
+        cx.begin(self.class, self.begun);
         let gap = cx.draw(ARRIVAL, &self.gap);
-        cx.set(Timer(0), gap);
+        cx.set(COMES, gap);
     }
 }
 
 impl Actor<Talk> for Door {
     fn handle(&mut self, event: Event<Talk>, cx: &mut Context<'_, Talk>) {
         match event {
-            Event::Start(_) | Event::Timer(_) => self.admit(cx),
+            Event::Start(_) | Event::Timer(COMES) => self.admit(cx),
+            Event::Timer(_) => self.plan(cx),
             Event::Message { from, msg: Talk::Ended { waited, .. } } => {
                 if from.0 < self.stations {
                     cx.send(NodeId(from.0 + 1), Talk::Visit { rank: 0 });
@@ -139,26 +150,41 @@ fn overflow(prepared: &Prepared<Talk>, top: u64) -> impl Fn(Seed) -> Forked<Talk
     move |seed| Forked::new(prepared.start(seed), Overflow { top, inside: 1 }, Instant::NEVER)
 }
 
-/// How a probability is looked for, and how well.
-#[derive(Clone, Copy)]
-struct Effort {
-    runs: u32,
-    replications: u64,
+/// Runs from the start in each replication.
+const RUNS: u32 = 200;
+
+fn way<C: Climber>(start: &(impl Fn(Seed) -> C + Sync), seed: u64) -> Ladder {
+    ladder(start, &Pilot { runs: 300, ..Pilot::default() }, Seed(seed)).expect("a way")
 }
 
-/// What was found, and how it compares.
-fn found<C: Climber>(start: &(impl Fn(Seed) -> C + Sync), effort: Effort, seed: u64) -> (Answer, Answer, Ladder) {
-    let ladder = ladder(start, &Pilot { runs: 300, ..Pilot::default() }, Seed(seed)).expect("a way");
+/// Replications, from sixty on, until the value is known to such a share of it.
+fn until(
+    width: f64,
+    one: impl Fn(u64) -> Replication,
+    estimate: impl Fn(&[Replication]) -> Estimate,
+) -> Vec<Replication> {
+    let goal = Goal { least: 60, ..Goal::new(Precision::Relative(width)) };
+    let mut all: Vec<Replication> = Vec::new();
+    while let Decision::More { total } = goal.decide(&estimate(&all), all.len() as u64) {
+        all.extend((all.len() as u64..total).map(&one));
+    }
+    all
+}
+
+/// A probability with its intervals, known to such a share of it.
+fn found<C: Climber>(start: &(impl Fn(Seed) -> C + Sync), width: f64, seed: u64) -> (Answer, Answer, Ladder) {
+    let ladder = way(start, seed);
     let levels = copies(&ladder.levels, &ladder.chances);
-    let of = |nth| restart(start, &levels, effort.runs, Seed(seed), nth);
-    let all: Vec<Replication> = (0..effort.replications).map(of).collect();
-    (Answer::of(&all, &ladder, Confidence::USUAL), Answer::of(&all, &ladder, SURE), ladder)
+    let one = |nth| restart(start, &levels, RUNS, Seed(seed), nth);
+    let answer = |all: &[Replication], confidence| Answer::of(all, &ladder, confidence);
+    let all = until(width, one, |all| answer(all, Confidence::USUAL).estimate);
+    (answer(&all, Confidence::USUAL), answer(&all, SURE), ladder)
 }
 
 /// Holds a probability to its truth, and its price to that of plain runs.
 #[track_caller]
-fn check<C: Climber>(title: &str, start: &(impl Fn(Seed) -> C + Sync), effort: Effort, truth: f64, width: f64) {
-    let (usual, sure, _) = found(start, effort, 7);
+fn check<C: Climber>(title: &str, start: &(impl Fn(Seed) -> C + Sync), truth: f64, width: f64) {
+    let (usual, sure, _) = found(start, width, 7);
     told(title, &usual.estimate, &sure.estimate, truth, width);
     let gain = usual.gain().expect("it was seen");
     println!("    {} events in {} levels; plain runs: {gain:.1e} times as many", usual.events, usual.rungs.len());
@@ -171,7 +197,11 @@ fn check<C: Climber>(title: &str, start: &(impl Fn(Seed) -> C + Sync), effort: E
 fn told(title: &str, usual: &Estimate, sure: &Estimate, truth: f64, width: f64) {
     let relative = usual.half_width().expect("an interval") / usual.value.expect("a value");
     let value = usual.value.expect("a value");
-    println!("{title}: {value:.4e} ± {:.1} %, in truth {truth:.4e} ({:+.1} %)", relative * 100.0, (value / truth - 1.0) * 100.0);
+    println!(
+        "{title}: {value:.4e} ± {:.1} %, in truth {truth:.4e} ({:+.1} %)",
+        relative * 100.0,
+        (value / truth - 1.0) * 100.0
+    );
     assert!(sure.covers(truth), "{title}: {sure:?}, not {truth}");
     assert!(relative <= width, "{title}: {relative} is wide");
 }
@@ -181,10 +211,13 @@ fn ruin(load: f64, top: u64) -> f64 {
     (1.0 / load - 1.0) / (libm::pow(1.0 / load, top as f64) - 1.0)
 }
 
-fn overflow_of_one(load: f64, top: u64, effort: Effort, width: f64) {
+fn overflow_of_one(load: f64, top: u64, width: f64) {
     let prepared = line_of(load, &[(1, 1.0)]);
-    check(&format!("M/M/1 {load}, {top} before none"), &overflow(&prepared, top), effort, ruin(load, top), width);
+    check(&format!("M/M/1 {load}, {top} before none"), &overflow(&prepared, top), ruin(load, top), width);
 }
+
+/// R01: loads, and how many are too many.
+const OVERFLOWS: [(f64, [u64; 3]); 3] = [(0.5, [20, 30, 40]), (0.8, [62, 93, 124]), (0.9, [131, 197, 263])];
 
 /// R01, as published: (1/ρ − 1)/(ρ^−B − 1).
 #[test]
@@ -208,20 +241,16 @@ fn the_figures_are_those_of_gamblers_ruin() {
 /// R01, the short ones.
 #[test]
 fn a_queue_overflows_as_rarely_as_ruin_comes() {
-    overflow_of_one(0.5, 20, Effort { runs: 100, replications: 60 }, 0.25);
-    overflow_of_one(0.5, 40, Effort { runs: 100, replications: 60 }, 0.35);
+    overflow_of_one(0.5, 20, 0.25);
+    overflow_of_one(0.5, 40, 0.4);
 }
 
 /// R01, all of them, to five percent.
 #[test]
 #[ignore = "minutes of processor time"]
 fn long_queues_overflow_as_rarely_as_ruin_comes() {
-    let efforts = [(0.5, [20, 30, 40], 2_000), (0.8, [62, 93, 124], 2_500), (0.9, [131, 197, 263], 2_500)];
-    for (load, tops, runs) in efforts {
-        for (nth, top) in tops.into_iter().enumerate() {
-            let runs = runs + runs / 2 * nth as u32;
-            overflow_of_one(load, top, Effort { runs, replications: 60 }, 0.05);
-        }
+    for (load, tops) in OVERFLOWS {
+        tops.into_iter().for_each(|top| overflow_of_one(load, top, 0.05));
     }
 }
 
@@ -245,18 +274,18 @@ const TANDEMS: [(f64, f64, f64, u64, f64); 16] = [
     (0.2, 0.4, 0.4, 25, 7.152547871016442e-07),
 ];
 
-fn overflow_of_two((arrivals, first, second, top, truth): (f64, f64, f64, u64, f64), effort: Effort, width: f64) {
+fn overflow_of_two((arrivals, first, second, top, truth): (f64, f64, f64, u64, f64), width: f64) {
     let prepared = line_of(arrivals, &[(1, first), (1, second)]);
     let title = format!("tandem {arrivals} {first} {second}, {top} before none");
-    check(&title, &overflow(&prepared, top), effort, truth, width);
+    check(&title, &overflow(&prepared, top), truth, width);
 }
 
-/// R03, the short ones. Exchanging the rates, the classic change of measure, has no finite variance where both services are
-/// alike; splitting does not ask.
+/// R03, the short ones. Exchanging the rates, the classic change of measure, has no finite variance where both
+/// services are alike; splitting does not ask.
 #[test]
 fn two_queues_behind_each_other_overflow_as_rarely_as_they_should() {
-    overflow_of_two(TANDEMS[0], Effort { runs: 100, replications: 60 }, 0.25);
-    overflow_of_two(TANDEMS[11], Effort { runs: 100, replications: 60 }, 0.35);
+    overflow_of_two(TANDEMS[0], 0.25);
+    overflow_of_two(TANDEMS[11], 0.4);
 }
 
 /// R03, all of them, to five percent; below 10⁻¹⁴, where nothing is asked, to ten.
@@ -264,9 +293,7 @@ fn two_queues_behind_each_other_overflow_as_rarely_as_they_should() {
 #[ignore = "minutes of processor time"]
 fn long_two_queues_behind_each_other_overflow_as_rarely_as_they_should() {
     for tandem in TANDEMS {
-        let levels = -libm::log10(tandem.4);
-        let (runs, width) = if tandem.4 < 1e-14 { (900.0, 0.1) } else { (1_200.0 + 200.0 * levels, 0.05) };
-        overflow_of_two(tandem, Effort { runs: runs as u32, replications: 60 }, width);
+        overflow_of_two(tandem, if tandem.4 < 1e-14 { 0.1 } else { 0.05 });
     }
 }
 
@@ -305,21 +332,21 @@ impl See<Talk> for Crowd {
 }
 
 /// The share of time that so many are there, ρ^B, in the long run: by cycles.
-fn crowded(load: f64, top: u64, effort: Effort, width: f64) {
+fn crowded(load: f64, top: u64, width: f64) {
     let prepared = line_of(load, &[(1, 1.0)]);
-    let way = ladder(&overflow(&prepared, top), &Pilot { runs: 300, ..Pilot::default() }, Seed(3)).expect("a way");
+    let way = way(&overflow(&prepared, top), 3);
     let mut levels = copies(&way.levels, &way.chances);
     levels.push((top as f64, libm::round(1.0 / way.chances.last().expect("a chance")) as u32));
-    let crowd =
-        |inside| Crowd { top, inside, emptied: false, since: Instant::ZERO, gain: Gain::default() };
+    let crowd = |inside| Crowd { top, inside, emptied: false, since: Instant::ZERO, gain: Gain::default() };
     let start = |seed| Forked::new(prepared.start(seed), crowd(1), Instant::NEVER);
-    let all: Vec<Replication> =
-        (0..effort.replications).map(|nth| restart(&start, &levels, effort.runs, Seed(3), nth)).collect();
+    let one = |nth| restart(&start, &levels, RUNS, Seed(3), nth);
+    let all = until(width, one, |all| share(all, Confidence::USUAL));
     let truth = libm::pow(load, top as f64);
     let (usual, sure) = (share(&all, Confidence::USUAL), share(&all, SURE));
     let events = way.events + all.iter().map(|found| found.events).sum::<u64>();
     told(&format!("M/M/1 {load}, share of time with {top}"), &usual, &sure, truth, width);
-    // A cycle that gets there is full for a while; plain runs need at least as many cycles as to see that it gets there.
+    // A cycle that gets there is full for a while; plain runs need at least as many cycles as to see that it gets
+    // there.
     let relative = usual.half_width().unwrap() / usual.value.unwrap();
     let plain = Plain::of(ruin(load, top), relative, way.run_events, Confidence::USUAL);
     println!("    {events} events; plain runs: at least {:.1e} times as many", plain.events / events as f64);
@@ -329,18 +356,15 @@ fn crowded(load: f64, top: u64, effort: Effort, width: f64) {
 /// R01, in the long run.
 #[test]
 fn a_queue_is_crowded_as_rarely_as_it_should_be() {
-    crowded(0.5, 20, Effort { runs: 100, replications: 60 }, 0.3);
+    crowded(0.5, 20, 0.3);
 }
 
 /// R01, in the long run, all of them.
 #[test]
 #[ignore = "minutes of processor time"]
 fn long_queues_are_crowded_as_rarely_as_they_should_be() {
-    let efforts = [(0.5, [20, 30, 40], 2_500), (0.8, [62, 93, 124], 3_000), (0.9, [131, 197, 263], 3_000)];
-    for (load, tops, runs) in efforts {
-        for (nth, top) in tops.into_iter().enumerate() {
-            crowded(load, top, Effort { runs: runs + runs / 2 * nth as u32, replications: 60 }, 0.05);
-        }
+    for (load, tops) in OVERFLOWS {
+        tops.into_iter().for_each(|top| crowded(load, top, 0.05));
     }
 }
 
@@ -349,7 +373,7 @@ fn long_queues_are_crowded_as_rarely_as_they_should_be() {
 fn plain_runs_of_the_kernel_need_what_is_said_of_them() {
     let prepared = line_of(0.5, &[(1, 1.0)]);
     let start = overflow(&prepared, 8);
-    let (split, _, way) = found(&start, Effort { runs: 100, replications: 100 }, 5);
+    let (split, _, way) = found(&start, 0.06, 5);
     let plain = split.plain.expect("it was seen");
     let each = (plain.runs / 100.0) as u32;
     let plainly: Vec<Replication> = (0..100).map(|nth| fixed_effort(&start, &[], each, Seed(5), nth)).collect();
@@ -368,15 +392,22 @@ fn cover(title: &str, truth: f64, estimate: impl Fn(u64) -> Estimate) {
     assert!(covered >= 17, "{title}: only {covered} of 20 intervals cover");
 }
 
+/// From so many replications, whatever comes.
+fn known<C: Climber>(start: &(impl Fn(Seed) -> C + Sync), seed: u64) -> Estimate {
+    let ladder = way(start, seed);
+    let levels = copies(&ladder.levels, &ladder.chances);
+    let all: Vec<Replication> = (0..60).map(|nth| restart(start, &levels, 50, Seed(seed), nth)).collect();
+    Answer::of(&all, &ladder, Confidence::USUAL).estimate
+}
+
 #[test]
 fn intervals_of_splitting_cover_as_often_as_they_say() {
     let prepared = line_of(0.5, &[(1, 1.0)]);
     let start = overflow(&prepared, 20);
-    let effort = Effort { runs: 30, replications: 60 };
-    cover("M/M/1 0.5, 20 before none", ruin(0.5, 20), |seed| found(&start, effort, seed).0.estimate);
+    cover("M/M/1 0.5, 20 before none", ruin(0.5, 20), |seed| known(&start, seed));
     let prepared = line_of(0.1, &[(1, 0.45), (1, 0.45)]);
     let start = overflow(&prepared, 10);
-    cover("tandem, 10 before none", TANDEMS[0].4, |seed| found(&start, effort, seed).0.estimate);
+    cover("tandem, 10 before none", TANDEMS[0].4, |seed| known(&start, seed));
 }
 
 #[test]
@@ -388,10 +419,12 @@ fn an_answer_does_not_ask_who_works_it_out() {
     let backwards: Vec<Replication> = (0..8).rev().map(|nth| fixed_effort(&start, &levels, 50, Seed(1), nth)).collect();
     assert!(in_order.iter().eq(backwards.iter().rev()));
     let elsewhere = std::thread::scope(|scope| {
-        let work = |nth| scope.spawn({
-            let start = &start;
-            move || fixed_effort(start, &levels, 50, Seed(1), nth)
-        });
+        let work = |nth| {
+            scope.spawn({
+                let start = &start;
+                move || fixed_effort(start, &levels, 50, Seed(1), nth)
+            })
+        };
         (0..8).map(work).collect::<Vec<_>>().into_iter().map(|work| work.join().unwrap()).collect::<Vec<_>>()
     });
     assert_eq!(elsewhere, in_order);
@@ -430,39 +463,47 @@ impl See<Talk> for Patience {
     }
 }
 
-/// The share of customers that wait longer than a whole service: servers, load, the figure of Erlang C; with levels a factor
-/// of five apart, or plainly.
-fn waits_of(servers: u32, load: f64, levels: &[(f64, u32)], units: u64, replications: u64) -> (Vec<Replication>, u64) {
+/// The share of customers that wait longer than a whole service, of servers at a load: by levels of who waits, or
+/// plainly.
+fn waits_of(servers: u32, load: f64, levels: &[(f64, u32)], width: Option<f64>) -> (Vec<Replication>, u64) {
     let prepared = line_of(load, &[(servers, 1.0)]);
     let warm = Instant::ZERO + Duration::from_secs(100);
-    let end = warm + Duration::from_secs(units);
+    let end = warm + Duration::from_secs(3_000);
     let start = |seed| {
         let patience = Patience { from: warm, waiting: 0, gain: Gain::default() };
         Forked::new(prepared.start(seed), patience, end)
     };
-    let all: Vec<Replication> = (0..replications).map(|nth| restart(&start, levels, 1, Seed(9), nth)).collect();
+    let one = |nth| restart(&start, levels, 1, Seed(9), nth);
+    let all = match width {
+        Some(width) => until(width, one, |all| share(all, Confidence::USUAL)),
+        None => (0..60).map(one).collect(),
+    };
     let events = all.iter().map(|found| found.events).sum();
     (all, events)
 }
 
-fn long_waits(servers: u32, load: f64, truth: f64, levels: &[(f64, u32)], units: u64, width: f64) {
-    let (all, events) = waits_of(servers, load, levels, units, 60);
+fn long_waits(servers: u32, load: f64, truth: f64, levels: &[(f64, u32)], width: f64) {
+    let (all, events) = waits_of(servers, load, levels, Some(width));
     let (usual, sure) = (share(&all, Confidence::USUAL), share(&all, SURE));
     told(&format!("M/M/{servers} {load}, waits longer than a service"), &usual, &sure, truth, width);
-    let (plainly, plain_events) = waits_of(servers, load, &[], units * 4, 60);
+    let (plainly, plain_events) = waits_of(servers, load, &[], None);
     let plain = share(&plainly, Confidence::USUAL);
     let wider = plain.half_width().unwrap() / usual.half_width().unwrap();
     let gain = wider * wider * plain_events as f64 / events as f64;
-    println!("    {events} events; plain runs of {plain_events} see {:?} ± {:?}, and need {gain:.1} times as many", plain.value, plain.half_width());
+    let seen = plain.value.unwrap();
+    println!(
+        "    {events} events; {plain_events} plain ones see {seen:.4e}, {wider:.1} times as wide: plain runs need \
+         {gain:.1} times as many"
+    );
     assert!(gain > 1.0);
 }
 
-/// Q03: P(W > 1) = C e^−(cμ − λ).
+/// Q03: P(W > 1) = C e^−(cμ − λ). It is no rare event, but it comes in rare and long spells.
 #[test]
 #[ignore = "minutes of processor time"]
 fn long_waits_of_many_servers_are_as_rare_as_erlang_says() {
-    long_waits(50, 45.0, 0.0024516994948911596, &[(15.0, 4), (30.0, 4), (45.0, 3)], 3_000, 0.05);
-    long_waits(100, 95.0, 0.003412479438989504, &[(25.0, 3), (50.0, 3), (75.0, 3), (95.0, 2)], 3_000, 0.08);
+    long_waits(50, 45.0, 0.0024516994948911596, &[(15.0, 4), (30.0, 4), (45.0, 3)], 0.05);
+    long_waits(100, 95.0, 0.003412479438989504, &[(25.0, 3), (50.0, 3), (75.0, 3), (95.0, 2)], 0.08);
 }
 
 /// R06: of so many at an unavailability of so much, so many are down at once: the binomial's tail.
@@ -498,7 +539,7 @@ fn rarely_down<S: Jumps>(title: &str, system: &S, runs: u32, truth: f64) {
     let (usual, sure, events, plain) = unavailability(system, runs, 1);
     told(title, &usual, &sure, truth, 0.05);
     println!("    {events} events; plain cycles: {:.1e} times as many", plain / events as f64);
-    if truth < 2e-6 {
+    if truth < 1e-5 {
         assert!(plain >= 100.0 * events as f64, "{title}: {}", plain / events as f64);
     }
 }
@@ -527,8 +568,8 @@ fn intervals_of_biased_failures_cover_as_often_as_they_say() {
     }
 }
 
-/// R08: three machines A that fail at 10⁻³, two B at 2 × 10⁻³, one crew of rate 1 that turns to A first. Down when all A or
-/// all B are.
+/// R08: three machines A that fail at 10⁻³, two B at 2 × 10⁻³, one crew of rate 1 that turns to A first. Down when all
+/// A or all B are.
 struct Plant {
     down: Down,
 }
@@ -598,9 +639,9 @@ fn a_plant_with_one_crew_is_down_as_rarely_as_its_chain_says() {
 
 const FAILS: [Purpose; 2] = [Purpose::new("a-fails"), Purpose::new("b-fails")];
 
-/// The machines of the plant as an actor, whose crew is a station with priorities. While the crew is at work machines fail
-/// faster than they should, and the owner keeps account of how much less likely what happened is: balanced failure biasing
-/// by clocks.
+/// The machines of the plant as an actor, whose crew is a station with priorities. While the crew is at work machines
+/// fail faster than they should, and the owner keeps account of how much less likely what happened is: balanced
+/// failure biasing by clocks.
 #[derive(Clone, Serialize)]
 struct Owner {
     class: Class,
@@ -615,13 +656,14 @@ struct Owner {
 }
 
 impl Owner {
-    /// The rates at which machines fail now: as they should, or each kind as likely as the other, together as likely as a repair.
+    /// The rates at which machines fail now: as they should, or each kind as likely as the other. Together they
+    /// stay below the rate of repairs, or the weights of long repairs would have no variance.
     fn wanted(&self) -> [f64; 2] {
         let plain = [0, 1].map(|kind| f64::from(MACHINES[kind] - self.failed[kind]) * RATES[kind]);
         if !self.is_biased {
             return plain;
         }
-        let all = if self.failed == [0, 0] { plain[0] + plain[1] } else { 1.0 };
+        let all = if self.failed == [0, 0] { plain[0] + plain[1] } else { 0.5 };
         let kinds = plain.iter().filter(|rate| **rate > 0.0).count().max(1) as f64;
         plain.map(|rate| if rate > 0.0 { all / kinds } else { 0.0 })
     }
@@ -736,7 +778,7 @@ fn a_plant_of_actors_is_down_as_rarely_as_its_chain_says() {
         let (biased, plain) = (shift(down, true), shift(down, false));
         let (mut pairs, mut events) = (Vec::new(), 0);
         for nth in 0..50 {
-            let fast = restart(&biased, &[], 3_000, Seed(4), nth);
+            let fast = restart(&biased, &[], 5_000, Seed(4), nth);
             let slow = restart(&plain, &[], 500, Seed(5), nth);
             pairs.push((fast.gain.rare, slow.gain.of));
             events += fast.events + slow.events;

@@ -1,5 +1,5 @@
-//! The same system as a Markov process that jumps from state to state, for what is too rare to be waited for: its failures
-//! are biased and weighted.
+//! The same system as a Markov process that jumps from state to state, for what is too rare to be waited for: its
+//! failures are biased and weighted.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,9 @@ pub enum NotMarkov {
     #[error("{0} does not say how often it fails; write mtbf=720h/mttr=1h in place of a share")]
     Unsaid(String),
     /// Times of a component are not exponential.
-    #[error("{0} has times that are not exponential, whose failures cannot be biased; leave out fixed, fails and repairs")]
+    #[error(
+        "{0} has times that are not exponential, whose failures cannot be biased; leave out fixed, fails and repairs"
+    )]
     Uneven(String),
 }
 
@@ -45,7 +47,11 @@ impl<'a> Machines<'a> {
             match component.law {
                 Some(Law::Group(group)) => {
                     let (chain, ups, modes) = group.jumps();
-                    Ok(Part::of(&chain, ups, |from, to| if modes[to] > modes[from] { Move::Fails } else { Move::Mends }))
+                    Ok(Part::of(
+                        &chain,
+                        ups,
+                        |from, to| if modes[to] > modes[from] { Move::Fails } else { Move::Mends },
+                    ))
                 }
                 Some(Law::Single { rate, outage }) => {
                     let lives = component.lives.as_ref();

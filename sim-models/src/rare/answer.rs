@@ -40,8 +40,8 @@ pub struct Plain {
 }
 
 impl Answer {
-    /// From independent replications over the levels of a ladder. Of [`restart`](super::restart()) the shares of rungs are
-    /// passages for each run that set out, and may be above one.
+    /// From independent replications over the levels of a ladder. Of [`restart`](super::restart()) the shares of rungs
+    /// are passages for each run that set out, and may be above one.
     pub fn of(replications: &[Replication], ladder: &Ladder, confidence: Confidence) -> Answer {
         let chances: Vec<f64> = replications.iter().map(|found| found.chance).collect();
         let events = ladder.events + replications.iter().map(|found| found.events).sum::<u64>();
@@ -93,7 +93,8 @@ impl Answer {
 }
 
 impl Plain {
-    /// What plain runs need until half the interval of a share is such a part of it, by the normal law: z² (1 − p) / (p h²).
+    /// What plain runs need until half the interval of a share is such a part of it, by the normal law: z² (1 − p) /
+    /// (p h²).
     ///
     /// ```
     /// use sim_models::rare::Plain;

@@ -8,11 +8,11 @@ use super::{Climber, Gain, Going, Replication, Stage, branch};
 /// One replication: so many runs from the start, and as many from every level on, each of which begins as a fork of one
 /// that came there, until it comes to the next level or is over.
 ///
-/// The product of the shares that got there is unbiased: every run that came to a level is the beginning of equally many,
-/// or of one more by lot, so that given those the expected share of the next stage is the mean of their own chances, and
-/// the rest follows level by level from the last (Garvels, The splitting method in rare event simulation, Twente 2000,
-/// section 2.3; L'Ecuyer, Demers and Tuffin, Rare events, splitting, and quasi-Monte Carlo, ACM TOMACS 17, 2007).
-/// That holds for levels that were chosen from other runs, such as those of [`ladder`](super::ladder()).
+/// The product of the shares that got there is unbiased: every run that came to a level is the beginning of equally
+/// many, or of one more by lot, so that given those the expected share of the next stage is the mean of their own
+/// chances, and the rest follows level by level from the last (Garvels, The splitting method in rare event simulation,
+/// Twente 2000, section 2.3; L'Ecuyer, Demers and Tuffin, Rare events, splitting, and quasi-Monte Carlo, ACM TOMACS
+/// 17, 2007). That holds for levels that were chosen from other runs, such as those of [`ladder`](super::ladder()).
 pub fn fixed_effort<C: Climber>(
     start: &impl Fn(Seed) -> C,
     levels: &[f64],
@@ -69,8 +69,8 @@ fn climb<C: Climber>(climber: Option<C>, next: Option<f64>, events: &mut u64) ->
     }
 }
 
-/// Which run begins from which of those that came to a level: from each equally often, and where they do not come out even
-/// from one more each of some that are drawn.
+/// Which run begins from which of those that came to a level: from each equally often, and where they do not come out
+/// even from one more each of some that are drawn.
 struct Lot {
     /// The drawn ones in front.
     order: Vec<u32>,

@@ -10,8 +10,8 @@ pub struct Pilot {
     /// Runs from each level; 500 by default. Where fewer than ten come further, four times as many, and so on up to 256
     /// times.
     pub runs: u32,
-    /// The share that is to come to the next level; 0.2 by default. About that is best: from half as many to twice as many
-    /// the variance for the same work differs by a tenth (Garvels 2000, section 3.2).
+    /// The share that is to come to the next level; 0.2 by default. About that is best: from half as many to twice as
+    /// many the variance for the same work differs by a tenth (Garvels 2000, section 3.2).
     pub share: f64,
     /// The most events; 2 × 10⁸ by default.
     pub events_max: u64,
@@ -61,8 +61,8 @@ impl Ladder {
         self.chances.iter().product()
     }
 
-    /// By how much the variance of one run from each level exceeds the square of the probability, in the best case, times
-    /// the number of levels: what is to be small in a good ladder.
+    /// By how much the variance of one run from each level exceeds the square of the probability, in the best case,
+    /// times the number of levels: what is to be small in a good ladder.
     pub fn cost(&self) -> f64 {
         self.chances.iter().map(|chance| (1.0 - chance) / chance).sum::<f64>() * self.chances.len() as f64
     }
@@ -75,12 +75,12 @@ const ROUNDS: u32 = 4;
 
 /// Finds levels, from the start to what is rare.
 ///
-/// Each next level is the height that the best fifth of all runs from the last one reached on their whole way (Cérou and
-/// Guyader, Adaptive multilevel splitting for rare event analysis, Stochastic Analysis and Applications 25, 2007; there
-/// the runs are also the estimate, which is then biased by a little; here they are thrown away).
+/// Each next level is the height that the best fifth of all runs from the last one reached on their whole way (Cérou
+/// and Guyader, Adaptive multilevel splitting for rare event analysis, Stochastic Analysis and Applications 25, 2007;
+/// there the runs are also the estimate, which is then biased by a little; here they are thrown away).
 ///
-/// # Errors
-/// When no run comes higher than some level, so that the height does not lead to what is rare, or when it takes too long.
+/// # Errors When no run comes higher than some level, so that the height does not lead to what is rare, or when it
+/// takes too long.
 pub fn ladder<C: Climber>(start: &impl Fn(Seed) -> C, pilot: &Pilot, seed: Seed) -> Result<Ladder, NoLadder> {
     let mut found = Ladder { levels: Vec::new(), chances: Vec::new(), events: 0, run_events: 0.0 };
     let mut begun = Vec::new();

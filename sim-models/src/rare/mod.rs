@@ -1,15 +1,16 @@
 //! What happens once in a million runs, or once in a trillion: its probability, without making so many.
 //!
-//! *Splitting*: what is rare is climbed to. A [`Climber`] is a run that says how high it stands; whenever it has come up
-//! to a new level it is forked, and each fork casts fresh dice, so that the few runs that come near are made many
-//! before they go on. Levels are found by pilot runs ([`ladder`]); then come independent replications, either with so many
-//! runs from every level ([`fixed_effort`]), or with so many copies of each run that passes one ([`restart`]), which
-//! also measures shares of time. *Importance sampling* ([`Biased`]): systems of parts that seldom fail and are soon
-//! repaired ([`Jumps`]) fail more often than they should, and every run is weighted by how much more likely it was.
+//! *Splitting*: what is rare is climbed to. A [`Climber`] is a run that says how high it stands; whenever it has come
+//! up to a new level it is forked, and each fork casts fresh dice, so that the few runs that come near are made many
+//! before they go on. Levels are found by pilot runs ([`ladder`]); then come independent replications, either with so
+//! many runs from every level ([`fixed_effort`]), or with so many copies of each run that passes one ([`restart`]),
+//! which also measures shares of time. *Importance sampling* ([`Biased`]): systems of parts that seldom fail and are
+//! soon repaired ([`Jumps`]) fail more often than they should, and every run is weighted by how much more likely it
+//! was.
 //!
 //! All of them are unbiased: what is estimated has the true probability as its expectation, however levels and biases
-//! are chosen; a bad choice makes intervals wide. Those come from independent replications ([`Answer`]). Every die is keyed
-//! by replication, level and branch, so an answer is the same on any number of threads.
+//! are chosen; a bad choice makes intervals wide. Those come from independent replications ([`Answer`]). Every die is
+//! keyed by replication, level and branch, so an answer is the same on any number of threads.
 //!
 //! A fork shares with the others what was drawn before they parted: timers and envelopes under way stay as they are.
 //! That costs precision and no truth.

@@ -5,14 +5,14 @@ use sim_core::seed::mix;
 
 use super::{Climber, Gain, Going, Replication, Stage, branch};
 
-/// One replication of so many runs. A run that passes a level upwards is copied, so many copies in all with itself; a copy
-/// ends when it falls below the level at which it was made, and the run itself goes on. Whatever happens or is gained between
-/// two levels counts for one over the number of copies that there are of everything there.
+/// One replication of so many runs. A run that passes a level upwards is copied, so many copies in all with itself; a
+/// copy ends when it falls below the level at which it was made, and the run itself goes on. Whatever happens or is
+/// gained between two levels counts for one over the number of copies that there are of everything there.
 ///
 /// Unbiased, for chances and for what is gained in the long run (M. and J. Villén-Altamirano, RESTART: a method for
-/// accelerating rare event simulations, 1991, and Analysis of RESTART simulation: theoretical basis and sensitivity study,
-/// European Transactions on Telecommunications 13, 2002; Garvels 2000, section 2.4): between two levels there are
-/// always, in expectation, as many times more copies as the weight says there are fewer of each. An event counts
+/// accelerating rare event simulations, 1991, and Analysis of RESTART simulation: theoretical basis and sensitivity
+/// study, European Transactions on Telecommunications 13, 2002; Garvels 2000, section 2.4): between two levels there
+/// are always, in expectation, as many times more copies as the weight says there are fewer of each. An event counts
 /// with the weight of where it began.
 ///
 /// Where a height that is lost is seldom regained from below, this takes far fewer events than
@@ -52,8 +52,8 @@ pub fn restart<C: Climber>(
     }
 }
 
-/// How many copies keep a run alive from each level to the next, from the chance to get there from the one below; as many as
-/// make up for all levels so far, in whole numbers.
+/// How many copies keep a run alive from each level to the next, from the chance to get there from the one below; as
+/// many as make up for all levels so far, in whole numbers.
 ///
 /// Villén-Altamirano (2002): as many as are lost on the way; more are a waste on what is alike, fewer die out.
 ///
@@ -142,7 +142,8 @@ impl<C: Climber> Found<C> {
         }
     }
 
-    /// The copies of a trial that has passed levels upwards; each is copied again at the next one, if it has passed more.
+    /// The copies of a trial that has passed levels upwards; each is copied again at the next one, if it has passed
+    /// more.
     fn rises(&mut self, trial: &mut Trial<C>, steps: &Steps<'_>) {
         let place = steps.place(trial.climber.height());
         let mut alike = 1u64;
@@ -188,14 +189,12 @@ mod tests {
     #[test]
     fn what_is_gained_is_what_plain_runs_gain() {
         let levels = [(3.0, 4), (4.0, 2), (6.0, 4)];
-        let of = |levels: &[(f64, u32)], runs, replication| {
-            restart(&Walk::ruin(8), levels, runs, Seed(5), replication).gain
-        };
+        let of =
+            |levels: &[(f64, u32)], runs, replication| restart(&Walk::ruin(8), levels, runs, Seed(5), replication).gain;
         let plain: Vec<Gain> = (0..400).map(|replication| of(&[], 4_000, replication)).collect();
         let split: Vec<Gain> = (0..400).map(|replication| of(&levels, 200, replication)).collect();
         for gained in [|gain: &Gain| gain.rare, |gain: &Gain| gain.of] {
-            let [plain, split] =
-                [&plain, &split].map(|all| sure(&all.iter().map(gained).collect::<Vec<_>>()));
+            let [plain, split] = [&plain, &split].map(|all| sure(&all.iter().map(gained).collect::<Vec<_>>()));
             let apart = plain.value.unwrap() - split.value.unwrap();
             let wide = libm::hypot(plain.half_width().unwrap(), split.half_width().unwrap());
             assert!(libm::fabs(apart) < wide && wide < 0.1 * plain.value.unwrap(), "{plain:?}, {split:?}");

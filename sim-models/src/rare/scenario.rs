@@ -1,5 +1,5 @@
-//! A property of a scenario as what is rare: the probability that it breaks in a run, climbed to over a formula about the
-//! run such as `db.waiting`.
+//! A property of a scenario as what is rare: the probability that it breaks in a run, climbed to over a formula about
+//! the run such as `db.waiting`.
 
 use sim_core::{Duration, Instant, Judge, PropertyKind, Seed, Sim, Step, Stop};
 
@@ -105,8 +105,8 @@ impl Rarity {
         Forked::new(sim, watcher, end)
     }
 
-    /// Looks for levels: none where plain runs break the property often enough; else over the formula that was given, or
-    /// over whichever of those that can be tried leads there with the least variance for the work.
+    /// Looks for levels: none where plain runs break the property often enough; else over the formula that was given,
+    /// or over whichever of those that can be tried leads there with the least variance for the work.
     ///
     /// # Errors
     /// When no formula leads there: runs do not come higher, or come higher and it never happens.
@@ -145,7 +145,8 @@ impl Rarity {
             many => {
                 let tried: Vec<&str> = many.iter().map(|(formula, _)| *formula).collect();
                 format!(
-                    "no way leads to \"{property}\" over any of {}; name a formula that rises before it breaks, with --level",
+                    "no way leads to \"{property}\" over any of {}; with --level name a formula that rises \
+                     before it breaks",
                     tried.join(", ")
                 )
             }
@@ -218,8 +219,8 @@ fn said(problems: &Problems, level: &str) -> String {
     format!("--level \"{level}\": {message}")
 }
 
-/// What may rise before something breaks: what is at work and in line, requests without an outcome, answers that came too
-/// late, tries.
+/// What may rise before something breaks: what is at work and in line, requests without an outcome, answers that came
+/// too late, tries.
 fn candidates(program: &Program) -> Vec<String> {
     let of_node = |node: &crate::program::NodeDef| match node.role {
         Role::Workload(_) => vec![format!("{0}.requests - {0}.ok - {0}.error - {0}.unknown", node.name)],
@@ -231,4 +232,89 @@ fn candidates(program: &Program) -> Vec<String> {
         vec![format!("{edge}.late"), format!("{edge}.retries")]
     };
     program.nodes.iter().flat_map(of_node).chain(program.edges.iter().flat_map(of_edge)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Answer, fixed_effort};
+    use super::*;
+    use crate::avail::Chain;
+    use crate::stats::Confidence;
+
+    /// One server at half load for ten seconds, with so many places in the line.
+    fn desk(places: u32) -> Scenario {
+        let text = format!(
+            r#"{{"faultline": 1, "name": "desk",
+             "nodes": {{"desk": {{"kind": "service", "workers": 1, "queue": {places},
+                        "endpoints": {{"serve": [{{"work": {{"exponential": "100ms"}}}}]}}}}}},
+             "workload": {{"door": {{"rate": "5/s", "spacing": "poisson", "for": "10s", "each": "customer",
+                          "do": [{{"call": "desk.serve"}}]}}}},
+             "properties": {{"nobody is turned away": {{"never": "error"}},
+                             "somebody comes": {{"sometimes": "requested"}}}}}}"#
+        );
+        Scenario::parse("desk.json", &text).unwrap_or_else(|wrong| panic!("{wrong}"))
+    }
+
+    fn rarity(places: u32, property: &str, level: Option<&str>) -> Result<Rarity, NoRarity> {
+        Rarity::of(&desk(places), &Choices::none(), &Changes::default(), property, level)
+    }
+
+    /// The chance that a queue of one server has ever been that long, by its chain.
+    fn truth(places: u32) -> f64 {
+        let full = places as usize + 2;
+        let mut chain = Chain::new(full + 1);
+        for here in 0..full {
+            chain.add(here, here + 1, 5.0);
+            if here > 0 {
+                chain.add(here, here - 1, 10.0);
+            }
+        }
+        chain.after(0, 10.0).expect("it is short").at[full]
+    }
+
+    fn estimate(rarity: &Rarity, replications: u64) -> (Way, Answer) {
+        let way = rarity.way(&Pilot::default(), Seed(1)).unwrap_or_else(|error| panic!("{error}"));
+        let start = |dice| rarity.start(dice, way.level.as_deref());
+        let of = |nth| fixed_effort(&start, &way.ladder.levels, 100, Seed(1), nth);
+        let all: Vec<_> = (0..replications).map(of).collect();
+        let answer = Answer::of(&all, &way.ladder, Confidence::new(0.999).unwrap());
+        (way, answer)
+    }
+
+    #[test]
+    fn a_line_that_is_too_short_turns_somebody_away_as_seldom_as_its_chain_says() {
+        for (places, level) in [(14, Some("desk.waiting")), (14, None), (18, Some("desk.in_flight + desk.waiting"))] {
+            let rarity = rarity(places, "nobody is turned away", level).unwrap();
+            let (way, found) = estimate(&rarity, 100);
+            assert!(way.level.is_some() && way.ladder.levels.len() > 3, "{way:?}");
+            let truth = truth(places);
+            assert!(found.estimate.covers(truth), "{places} {level:?}: {found:?}, not {truth}");
+            assert!(found.relative().unwrap() < 0.6, "{places} {level:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_breaks_often_is_left_to_plain_runs() {
+        let rarity = rarity(2, "nobody is turned away", None).unwrap();
+        let (way, found) = estimate(&rarity, 50);
+        assert_eq!((way.level, way.ladder.levels.len()), (None, 0));
+        assert!(found.estimate.covers(truth(2)), "{found:?}, not {}", truth(2));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let wrong =
+            |property: &str, level: Option<&str>| rarity(14, property, level).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(
+            wrong("nobody is turned awry", None),
+            "no property \"nobody is turned awry\"; did you mean \"nobody is turned away\"?; there is \
+             \"nobody is turned away\", \"somebody comes\""
+        );
+        assert!(wrong("somebody comes", None).contains("no single run breaks it"));
+        let unknown = wrong("nobody is turned away", Some("desk.wating"));
+        assert!(unknown.starts_with("--level \"desk.wating\": ") && unknown.contains("waiting"), "{unknown}");
+        let nowhere = rarity(14, "nobody is turned away", Some("door->desk.late")).unwrap();
+        let error = nowhere.way(&Pilot { runs: 20, ..Pilot::default() }, Seed(1)).unwrap_err().to_string();
+        assert!(error.starts_with("door->desk.late does not lead to \"nobody is turned away\": of"), "{error}");
+    }
 }
