@@ -21,6 +21,7 @@ pub mod policy;
 pub mod problem;
 pub mod program;
 pub mod prove;
+pub mod rare;
 pub mod record;
 pub mod red;
 pub mod said;

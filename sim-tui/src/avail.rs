@@ -18,6 +18,7 @@ use sim_models::study::Unit;
 use crate::cli::{AvailArgs, What};
 use crate::estimates;
 use crate::load;
+use crate::rare;
 use crate::report::{Bad, Exit, Report, bad};
 use crate::text::{self, Side};
 
@@ -57,6 +58,9 @@ struct Answer {
 pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
     let asked = asked(args)?;
     let question = question(args, called)?;
+    if let Some(plan) = asked.simulation.filter(|_| args.rare.is_asked) {
+        return rare::of_assembly(&question.title, &question.assembly, plan.seconds, args);
+    }
     let importance = question.assembly.importance();
     let more = question.block.as_ref().map(|block| one_more(block, &question.names)).unwrap_or_default();
     let seen = match &asked.simulation {

@@ -34,6 +34,7 @@ mod policies;
 mod portrait;
 mod progress;
 mod quiet;
+mod rare;
 mod reference;
 mod replay;
 mod report;

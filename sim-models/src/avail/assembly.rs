@@ -240,6 +240,11 @@ impl Assembly {
         self.diagram.size()
     }
 
+    /// How likely the whole is up with other components in the places of these.
+    pub(super) fn with(&self, parts: &[Availability]) -> Availability {
+        self.diagram.chances(parts).of(self.root.way)
+    }
+
     fn parts(&self) -> Vec<Availability> {
         self.components.iter().map(|component| component.availability).collect()
     }

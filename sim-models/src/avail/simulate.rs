@@ -85,20 +85,8 @@ impl Simulated {
 /// assert!(seen.down.covers(assembly.availability().down), "{:?}", seen.down);
 /// ```
 pub fn simulate(assembly: &Assembly, plan: &Plan) -> Option<Simulated> {
-    let units = units(assembly)?;
-    let keys: Vec<u64> = (0..units.len()).map(|unit| plan.seed.key(mix(name_hash("component"), unit as u64))).collect();
-    let run_seconds = plan.seconds / f64::from(plan.runs.max(1));
-    let end = Instant::ZERO + Duration::from_nanos_f64(run_seconds * 1e9);
     let mut tally = Tally { lengths: Histogram::default(), events: 0 };
-    let (mut down, mut taking_over, mut starts) = (Vec::new(), Vec::new(), Vec::new());
-    for run in 0..plan.runs {
-        let mut world = World::new(assembly, &units, &keys, u64::from(run));
-        world.run(end, &mut tally);
-        let all = end.nanos() as f64;
-        down.push(world.down as f64 / all);
-        taking_over.push(world.taking_over as f64 / all);
-        starts.push(world.outages as f64 / run_seconds);
-    }
+    let Runs { down, taking_over, starts, run_seconds } = Runs::of(assembly, &units(assembly)?, plan, &mut tally);
     Some(Simulated {
         down: replications(&down, plan.confidence),
         taking_over: replications(&taking_over, plan.confidence),
@@ -108,6 +96,45 @@ pub fn simulate(assembly: &Assembly, plan: &Plan) -> Option<Simulated> {
         events: tally.events,
         run_seconds,
     })
+}
+
+/// The share of time down in each run, with other groups in the places of those that are groups.
+pub(super) fn simulate_with(assembly: &Assembly, groups: &[Option<Group>], plan: &Plan) -> Option<Vec<f64>> {
+    let mut units = units(assembly)?;
+    for (unit, group) in units.iter_mut().zip(groups) {
+        if let (Unit::Machines(machines), Some(group)) = (unit, group) {
+            *machines = *group;
+        }
+    }
+    let mut tally = Tally { lengths: Histogram::default(), events: 0 };
+    Some(Runs::of(assembly, &units, plan, &mut tally).down)
+}
+
+/// What each run saw.
+struct Runs {
+    down: Vec<f64>,
+    taking_over: Vec<f64>,
+    starts: Vec<f64>,
+    run_seconds: f64,
+}
+
+impl Runs {
+    fn of(assembly: &Assembly, units: &[Unit], plan: &Plan, tally: &mut Tally) -> Runs {
+        let key = |unit: usize| plan.seed.key(mix(name_hash("component"), unit as u64));
+        let keys: Vec<u64> = (0..units.len()).map(key).collect();
+        let run_seconds = plan.seconds / f64::from(plan.runs.max(1));
+        let end = Instant::ZERO + Duration::from_nanos_f64(run_seconds * 1e9);
+        let mut runs = Runs { down: Vec::new(), taking_over: Vec::new(), starts: Vec::new(), run_seconds };
+        for run in 0..plan.runs {
+            let mut world = World::new(assembly, units, &keys, u64::from(run));
+            world.run(end, tally);
+            let all = end.nanos() as f64;
+            runs.down.push(world.down as f64 / all);
+            runs.taking_over.push(world.taking_over as f64 / all);
+            runs.starts.push(world.outages as f64 / run_seconds);
+        }
+        runs
+    }
 }
 
 /// A component as it is simulated.

@@ -58,7 +58,8 @@ impl<'a> Bench<'a> {
         self.floats(&formula.expr, formula.window)
     }
 
-    fn floats(&self, expr: &Expr<Term>, window: Option<usize>) -> Result<Number, EvalError> {
+    /// An expression in floats.
+    pub(super) fn floats(&self, expr: &Expr<Term>, window: Option<usize>) -> Result<Number, EvalError> {
         let mut failed = None;
         let number = expr.eval_number(&mut |term, cell| {
             self.worth(term.what, cell, window).unwrap_or_else(|error| {
