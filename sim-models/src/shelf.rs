@@ -12,7 +12,9 @@ use sim_core::{Cause, Duration, Instant, Kind, NodeId, Timer, WallClock};
 use crate::expr::{EvalError, Expr, TEXT_MAX};
 use crate::keymap::KeyMap;
 use crate::message::{FactChange, Names, Outcome, TxnId};
-use crate::program::{EdgeRef, EndpointRef, InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Slot, StepRef, Template, Var};
+use crate::program::{
+    EdgeRef, EndpointRef, InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Slot, StepRef, Template, Var,
+};
 use crate::value::Value;
 
 /// One cell of a map.

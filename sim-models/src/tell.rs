@@ -160,12 +160,9 @@ const fn grade_of_count(counted: Counted) -> Grade {
         | Counted::SagaStuck
         | Counted::Heuristic
         | Counted::Mixed => Grade::Trouble,
-        Counted::Call
-        | Counted::Ok
-        | Counted::Unmet
-        | Counted::Rollback
-        | Counted::Logged
-        | Counted::Forced => Grade::Quiet,
+        Counted::Call | Counted::Ok | Counted::Unmet | Counted::Rollback | Counted::Logged | Counted::Forced => {
+            Grade::Quiet
+        }
     }
 }
 

@@ -174,8 +174,12 @@ impl Service {
         let (stage, step, of, acked) = (agrees.stage, agrees.step, agrees.cause.operation, agrees.acked);
         cx.because(agrees.cause.then(ROUND | u64::from(agrees.rounds)));
         let all = agrees.members.iter().map(|member| member.to).collect();
-        let due: Vec<(EdgeRef, NodeId)> =
-            agrees.members.iter().filter(|member| member.is_due(stage)).map(|member| (member.edge, member.to)).collect();
+        let due: Vec<(EdgeRef, NodeId)> = agrees
+            .members
+            .iter()
+            .filter(|member| member.is_due(stage))
+            .map(|member| (member.edge, member.to))
+            .collect();
         let (kind, operation) = match stage {
             Stage::Voting => (self.kinds.prepare, Operation::Prepare { txn: id, of, step, members: all }),
             Stage::Precommitting => (self.kinds.precommit, Operation::Precommit { txn: id, of }),
@@ -322,7 +326,9 @@ impl Service {
         let edges: Vec<EdgeRef> = due.map(|member| member.edge).collect();
         // Where nobody has set anything, there is nothing to decide.
         let is_idle = commits && edges.is_empty();
-        agrees.acked = def.presume.is_forced(commits) && !is_idle;
+        // A store that takes part in XA asks nobody, so that the coordinator must know that it has heard.
+        let is_awaited = def.presume.is_forced(commits) || def.protocol == Protocol::Xa;
+        agrees.acked = is_awaited && !is_idle;
         let acked = agrees.acked;
         match (def.presume, commits) {
             _ if is_idle => cx.shared_mut().agreed_by_all(id),
@@ -441,7 +447,9 @@ impl Service {
         let is_three = def.protocol == Protocol::ThreePhase;
         match self.commitments.get(&id).map(|agrees| agrees.stage) {
             // With three phases whoever asks has waited for too long: what is not known to all is aborted, and what is, is not.
-            Some(Stage::Voting) if is_three => self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE)),
+            Some(Stage::Voting) if is_three => {
+                self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE))
+            }
             Some(Stage::Precommitting) => self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null)),
             // It will hear.
             Some(Stage::Voting | Stage::Decided(_) | Stage::Scanning) => {}
@@ -453,6 +461,12 @@ impl Service {
                 self.tell(cx, from, self.kinds.decide, Operation::Decide { txn: id, of, step, decision, acked: false });
             }
         }
+    }
+
+    /// Whether a transaction is being voted on.
+    pub(super) fn votes_on(&self, id: TxnId) -> bool {
+        let stage = self.commitments.get(&id).map(|agrees| agrees.stage);
+        matches!(stage, Some(Stage::Voting | Stage::Precommitting))
     }
 
     /// Goes on with what former lives have noted: what was decided is told again, and what was not is aborted.
@@ -480,7 +494,8 @@ impl Service {
         edges.dedup();
         let members = edges.into_iter().map(|edge| self.member(program, edge, Is::Asked)).collect();
         let id = TxnId { node: cx.id().0, life: cx.life(), number: SCAN };
-        self.commitments.insert(id, Commitment::new(*step, cx.cause().then(RECOVERED | life), members, Stage::Scanning));
+        self.commitments
+            .insert(id, Commitment::new(*step, cx.cause().then(RECOVERED | life), members, Stage::Scanning));
         self.resend(cx, program, id);
     }
 

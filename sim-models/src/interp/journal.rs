@@ -606,7 +606,8 @@ mod tests {
             held: vec![(MapRef(1), Value::Int(5))],
             precommitted: true,
         };
-        let nobody = Promise { cause: Cause { lineage: 1, operation: Operation::NONE }, precommitted: false, ..promise.clone() };
+        let nobody =
+            Promise { cause: Cause { lineage: 1, operation: Operation::NONE }, precommitted: false, ..promise.clone() };
         let txn = |number| TxnId { node: 2, life: 1, number };
         let marks = vec![
             (txn(1), Mark::Promised(Box::new(promise.clone()))),
@@ -629,8 +630,14 @@ mod tests {
         let (maps, facts, is_holed) = (BTreeMap::new(), Vec::new(), false);
         let mut found = Found { maps, facts, promises: BTreeMap::new(), settled: BTreeMap::new(), is_holed };
         marks.into_iter().for_each(|(txn, mark)| found.hears(txn, mark));
-        assert_eq!(found.promises.into_iter().collect::<Vec<_>>(), [(txn(2), Promise { precommitted: true, ..nobody })]);
-        assert_eq!(found.settled.into_iter().collect::<Vec<_>>(), [(txn(3), Settled::Committed), (txn(4), Settled::Alone)]);
+        assert_eq!(
+            found.promises.into_iter().collect::<Vec<_>>(),
+            [(txn(2), Promise { precommitted: true, ..nobody })]
+        );
+        assert_eq!(
+            found.settled.into_iter().collect::<Vec<_>>(),
+            [(txn(3), Settled::Committed), (txn(4), Settled::Alone)]
+        );
     }
 
     #[test]

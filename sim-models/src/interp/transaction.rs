@@ -64,7 +64,7 @@ impl Service {
             open_transaction(frame).is_some_and(|(_, open)| open == txn)
                 || touching(frame).is_some_and(|(_, open)| open.id == txn)
         };
-        self.commitments.contains_key(&txn) || frames.any(runs)
+        self.votes_on(txn) || frames.any(runs)
     }
 
     pub(super) fn committed(
@@ -101,7 +101,11 @@ impl Service {
         let touched = frames.filter_map(touching).flat_map(|(attempt, txn)| {
             let rollback = Msg::Rollback { txn: txn.id, kind: self.kinds.rollback };
             let members = txn.members.iter().flatten();
-            members.map(move |member| sim_core::Unanswered { from: member.to, msg: rollback.clone(), cause: attempt.cause })
+            members.map(move |member| sim_core::Unanswered {
+                from: member.to,
+                msg: rollback.clone(),
+                cause: attempt.cause,
+            })
         });
         open.chain(touched).collect()
     }

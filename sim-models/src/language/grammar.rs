@@ -399,7 +399,12 @@ pub static STEP: Verbs = Verbs {
             ..verb("publish", Shape::Name, "Gives a message to a queue or log.", &[PUBLISH, OUTCOME, ANY_STEP])
         },
         verb("try", Shape::Steps, "Groups steps, so that clauses apply to all of them.", &[OUTCOME, ANY_STEP]),
-        verb("transaction", Shape::Steps, "All or nothing: on one store, or on several that agree.", &[TRANSACTION, OUTCOME, ANY_STEP]),
+        verb(
+            "transaction",
+            Shape::Steps,
+            "All or nothing: on one store, or on several that agree.",
+            &[TRANSACTION, OUTCOME, ANY_STEP],
+        ),
         verb("once", VALUE, "Does it at most once per key, and remembers the outcome.", &[ONCE, OUTCOME, ANY_STEP]),
         verb("saga", SAGA_PARTS, "Parts with undos, run backwards when one is not ok.", &[SAGA, OUTCOME, ANY_STEP]),
         verb("parallel", Shape::ListOf(&Shape::Steps), "All at once.", &[PARALLEL, OUTCOME, ANY_STEP]),
@@ -569,8 +574,12 @@ const TRANSACTION: &[Field] = &[
         .or("for ever"),
     Field::new("presume", PRESUMED, "What follows from knowing nothing of a transaction.")
         .or("nothing; xa presumes abort"),
-    Field::new("resend", Shape::Duration, "How long to wait for a vote, a decision or an acknowledgement and ask again.")
-        .or("1s"),
+    Field::new(
+        "resend",
+        Shape::Duration,
+        "How long to wait for a vote, a decision or an acknowledgement and ask again.",
+    )
+    .or("1s"),
 ];
 
 const PROTOCOLS: Shape = Shape::Choice { now: &["2pc", "2pc-cooperative", "3pc", "xa"], later: &[] };

@@ -60,7 +60,8 @@ impl<'a> Lower<'a> {
         }
         let in_doubt = step.optional("in_doubt", View::duration)?;
         if let Some(clause) = step.field("in_doubt").filter(|_| protocol == Protocol::ThreePhase) {
-            return Err(clause.error("with 3pc nobody stays in doubt: after \"resend\" the others are asked, and it is decided"));
+            return Err(clause
+                .error("with 3pc nobody stays in doubt: after \"resend\" the others are asked, and it is decided"));
         }
         let resend = step.or("resend", Duration::from_secs(1), View::duration)?;
         if resend.is_zero() {

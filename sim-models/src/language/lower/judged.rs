@@ -104,7 +104,7 @@ impl<'a> Lower<'a> {
             gauge @ Counter::Node(_, counter) if is_gauge(counter) => Ok(gauge),
             _ => {
                 Err(value
-                    .error("\"peak\" is about a gauge: busy, waiting, in_flight, lock_waiters; a counter only grows"))
+                    .error("\"peak\" is about a gauge: busy, waiting, in_flight, lock_waiters, in_doubt; a counter only grows"))
             }
         }
     }
