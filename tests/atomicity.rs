@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use faultline_tests::scenarios::{SEEDS, keeps_its_word, over_seeds, remedied, written};
+use faultline_tests::scenarios::{keeps_its_word, over_seeds, remedied, written};
 use faultline_tests::sources::workspace;
 use serde_json::{Value, json};
 use sim_core::{Duration, Entry, Instant, Seed, Stop, Verdict};
@@ -188,10 +188,17 @@ fn its_messages_are_told_by_what_they_are_about() {
         heard.dedup();
         heard
     };
-    let tail = |heard: Vec<String>| heard.into_iter().skip_while(|text| !text.starts_with("prepare")).collect::<Vec<_>>();
+    let tail =
+        |heard: Vec<String>| heard.into_iter().skip_while(|text| !text.starts_with("prepare")).collect::<Vec<_>>();
     assert_eq!(
         tail(heard("2pc", &[])),
-        ["prepare order/1", "prepare answered ok", "decide commit order/1", "buy answered ok \"PLACED\"", "decide answered ok"]
+        [
+            "prepare order/1",
+            "prepare answered ok",
+            "decide commit order/1",
+            "buy answered ok \"PLACED\"",
+            "decide answered ok"
+        ]
     );
     let asked = heard("2pc-cooperative", &["loss shop->c decide 100%", "1200ms.. crash shop"]);
     for text in ["inquire: what was decided about order/1", "order/1 is committed here"] {
@@ -526,7 +533,7 @@ fn the_row_stands_still_for_as_long_as_the_coordinator_does() {
     let path = workspace().join("examples/two-phase-commit.json");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let file: Value = serde_json::from_str(&text).expect("it is JSON");
-    keeps_its_word(&file, SEEDS / 10);
+    keeps_its_word(&file, 2);
     let scenario = written(&file);
     let verdicts = |remedy: Option<&str>| {
         let model = remedied(&scenario, remedy);

@@ -40,6 +40,7 @@ fn every_example_is_looked_after() {
     assert_eq!(
         names,
         [
+            "at-least-once.json",
             "fan-out.json",
             "forgetful-gateway.json",
             "half-a-transfer.json",
@@ -51,9 +52,11 @@ fn every_example_is_looked_after() {
             "nightly-sync.json",
             "order-saga.json",
             "paid-and-forgotten.json",
+            "profiles.json",
             "receipts.json",
             "retry-storm.json",
             "split-decision.json",
+            "sync-chain.json",
             "two-phase-commit.json"
         ]
     );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Instant, Kind, Message, NodeId};
+use sim_core::{Cause, Instant, Kind, Message, NodeId};
 
 use crate::policy::breaker;
 use crate::program::{EdgeRef, EndpointRef, FactRef, MapRef, NodeRef, Reason, StepRef};
@@ -262,6 +262,56 @@ pub enum Extra {
     Promises(Arc<[(TxnId, StepRef)]>),
 }
 
+/// One message of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Parcel {
+    /// Which delivery of which message.
+    pub receipt: Receipt,
+    /// What it carries.
+    pub carried: Carried,
+    /// What handling it follows from: its publishing, and the how-manieth delivery this is.
+    pub cause: Cause,
+    /// Why it was given up elsewhere, if it is a dead letter.
+    pub reason: Option<Reason>,
+}
+
+/// A delivery of a message, by which its consumer speaks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Receipt {
+    /// The number of the message, which is its `$message`.
+    pub message: u64,
+    /// The how-manieth delivery, from 1.
+    pub delivery: u32,
+}
+
+/// How much a consumer takes: what it says when a worker of its is free, or when it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Room {
+    /// The life of the consumer.
+    pub life: u32,
+    /// The how-manieth word of this life, so that an older one that comes later is known for what it is.
+    pub number: u64,
+    /// The life of the queue that the next figure is about.
+    pub of_queue: u32,
+    /// Deliveries that have come from that life of the queue to this life of the consumer.
+    pub had: u64,
+    /// Deliveries it takes beside those; none: any number.
+    pub more: Option<u32>,
+    /// When it was asked: how many the queue had sent by then. What is missing of those is lost.
+    pub asked: Option<u64>,
+}
+
+/// What a consumer has done with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Settled {
+    /// It is done.
+    Done,
+    /// It is given up, for this reason.
+    Dead(Reason),
+    /// It was not touched: somebody else may have it.
+    Back,
+}
+
 /// The messages.
 #[derive(Clone, Debug, Hash, Serialize)]
 pub enum Msg {
@@ -338,6 +388,62 @@ pub enum Msg {
         /// The kind `inquire`.
         kind: Kind,
     },
+    /// A message for a queue.
+    Publish {
+        /// By which the answer is known.
+        id: CallId,
+        /// What it carries.
+        carried: Carried,
+        /// What it belongs to; null when nothing was said.
+        key: Value,
+        /// The kind `publish`.
+        kind: Kind,
+    },
+    /// A consumer tells its queue how much it takes.
+    Ready {
+        /// The endpoint that consumes.
+        endpoint: EndpointRef,
+        /// How much.
+        room: Room,
+        /// The kind `deliver`.
+        kind: Kind,
+    },
+    /// A queue asks a consumer how much it takes.
+    Rouse {
+        /// The endpoint that consumes.
+        endpoint: EndpointRef,
+        /// The life of the queue.
+        life: u32,
+        /// Deliveries that it has sent there in this life.
+        sent: u64,
+        /// The kind `deliver`.
+        kind: Kind,
+    },
+    /// A queue delivers messages.
+    Deliver {
+        /// The endpoint that consumes.
+        endpoint: EndpointRef,
+        /// The life of the queue.
+        life: u32,
+        /// The messages, at least one.
+        parcels: Arc<[Parcel]>,
+        /// The kind `deliver`.
+        kind: Kind,
+    },
+    /// A consumer still works on a delivery.
+    Extend {
+        /// What of.
+        receipts: Arc<[Receipt]>,
+        /// The kind `deliver`.
+        kind: Kind,
+    },
+    /// A consumer has done something with messages.
+    Settle {
+        /// What with which.
+        settled: Arc<[(Receipt, Settled)]>,
+        /// The kind `ack`.
+        kind: Kind,
+    },
 }
 
 /// What nodes tell the judge.
@@ -384,9 +490,9 @@ pub enum Note {
     Gauge {
         /// The node.
         node: NodeRef,
-        /// Workers busy, more or fewer.
+        /// Workers busy (of a queue: messages in flight), more or fewer.
         busy: i32,
-        /// Requests in line (of a store: operations waiting for a lock), more or fewer.
+        /// Requests in line (of a store: operations waiting for a lock; of a queue: messages waiting), more or fewer.
         waiting: i32,
     },
     /// Transactions that a store has promised and that are not decided changed by so many.
@@ -395,6 +501,13 @@ pub enum Note {
         node: NodeRef,
         /// More or fewer.
         by: i32,
+    },
+    /// The oldest message of a queue was published then; none: it has no message (only of queues whose gauges are asked for).
+    Oldest {
+        /// The queue.
+        queue: NodeRef,
+        /// When.
+        since: Option<Instant>,
     },
     /// An expression of a step had no value: a finding.
     Trouble {
@@ -405,7 +518,7 @@ pub enum Note {
     },
 }
 
-/// What is counted of services and stores.
+/// What is counted of services, stores and queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the words of the language, explained in its reference")]
 pub enum Counted {
@@ -424,6 +537,12 @@ pub enum Counted {
     Forced,
     Heuristic,
     Mixed,
+    Published,
+    Delivered,
+    Redelivered,
+    Acked,
+    Dead,
+    Expired,
 }
 
 /// What is counted of an edge.
@@ -458,7 +577,13 @@ impl Message for Msg {
             | Msg::Cancel { kind, .. }
             | Msg::Rollback { kind, .. }
             | Msg::Inquire { kind, .. }
-            | Msg::Stands { kind, .. } => *kind,
+            | Msg::Stands { kind, .. }
+            | Msg::Publish { kind, .. }
+            | Msg::Ready { kind, .. }
+            | Msg::Rouse { kind, .. }
+            | Msg::Deliver { kind, .. }
+            | Msg::Extend { kind, .. }
+            | Msg::Settle { kind, .. } => *kind,
         }
     }
 
@@ -467,10 +592,13 @@ impl Message for Msg {
         let flip = |number: i64| number ^ 1 << (bits & 15);
         let pick = bits >> 4;
         match self {
-            Msg::Call { carried, .. } => {
-                let mask = carried.mask;
-                let is_carried = |at: usize| at < 64 && mask >> at & 1 == 1;
-                alter(&mut carried.values, is_carried, pick, flip)
+            Msg::Call { carried, .. } | Msg::Publish { carried, .. } => alter_carried(carried, pick, flip),
+            Msg::Deliver { parcels, .. } => {
+                // Of several messages the first that has a number.
+                let mut altered = parcels.to_vec();
+                let is_altered = altered.iter_mut().any(|parcel| alter_carried(&mut parcel.carried, pick, flip));
+                *parcels = altered.into();
+                is_altered
             }
             Msg::Ask { operation: Operation::Step { names: Some(names), .. }, .. } => {
                 alter(&mut Arc::make_mut(names).values, |_| true, pick, flip)
@@ -484,9 +612,19 @@ impl Message for Msg {
             | Msg::Cancel { .. }
             | Msg::Rollback { .. }
             | Msg::Inquire { .. }
-            | Msg::Stands { .. } => false,
+            | Msg::Stands { .. }
+            | Msg::Ready { .. }
+            | Msg::Rouse { .. }
+            | Msg::Extend { .. }
+            | Msg::Settle { .. } => false,
         }
     }
+}
+
+fn alter_carried(carried: &mut Carried, pick: u64, change: impl Fn(i64) -> i64) -> bool {
+    let mask = carried.mask;
+    let is_carried = |at: usize| at < 64 && mask >> at & 1 == 1;
+    alter(&mut carried.values, is_carried, pick, change)
 }
 
 /// Changes one of the numbers among some values; false when there is none.

@@ -12,7 +12,7 @@ use crate::expr::Expr;
 use crate::policy::{breaker, budget, retry};
 use crate::value::Value;
 
-/// A declared node (a service, a store, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
+/// A declared node (a service, a store, a queue, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct NodeRef(pub u16);
 
@@ -111,7 +111,8 @@ pub struct Program {
     pub edges: Vec<(NodeRef, NodeRef)>,
     /// The system's reasons, then those that the file gives to `fail`.
     pub reasons: Vec<String>,
-    /// Kinds of messages: endpoint names, then `read set delete commit rollback`, each once.
+    /// Kinds of messages: endpoint names, then `read set delete commit rollback`, and where there is a queue `publish deliver ack`,
+    /// each once.
     pub kinds: Vec<String>,
     /// What the operations of each workload are called (`each`), each once.
     pub classes: Vec<String>,
@@ -180,6 +181,8 @@ pub enum Role {
     Service(ServiceDef),
     /// Keeps maps.
     Store(StoreDef),
+    /// Keeps messages until consumers have handled them.
+    Queue(QueueDef),
     /// Sends operations.
     Workload(WorkloadDef),
 }
@@ -308,6 +311,68 @@ pub enum Durable {
     Written,
 }
 
+/// A queue.
+#[derive(Clone, Debug, Default)]
+pub struct QueueDef {
+    /// How long a message stays hidden that was delivered; for ever when the file does not say.
+    pub visibility: Duration,
+    /// How often it is delivered; without end when none.
+    pub max_receives: Option<u32>,
+    /// Where it goes after that; nowhere when none.
+    pub dead_letter: Option<NodeRef>,
+    /// How long it is hidden at first.
+    pub delay: Duration,
+    /// How long it is kept from when it was published; for ever when the file does not say.
+    pub retention: Duration,
+    /// How a consumer is chosen.
+    pub dispatch: Balance,
+    /// The endpoints that consume it.
+    pub consumers: Vec<EndpointRef>,
+}
+
+/// How an endpoint consumes a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsumeDef {
+    /// The queue.
+    pub queue: NodeRef,
+    /// The edge from the queue to the endpoint's node: a delivery is a call on it.
+    pub edge: EdgeRef,
+    /// When a message is done.
+    pub ack: Ack,
+    /// How often a busy consumer extends its claim; never when none.
+    pub heartbeat: Option<Duration>,
+    /// Messages of one delivery at most, at least 1.
+    pub batch: u32,
+    /// Tries of one message in one delivery.
+    pub retry: Option<RetryDef>,
+    /// What becomes of a message that failed.
+    pub on_failure: OnFailure,
+    /// The slot of `$message`, if a step names it.
+    pub message: Option<Slot>,
+}
+
+/// When a message is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// When its steps were ok.
+    #[default]
+    After,
+    /// When it is delivered.
+    Before,
+}
+
+/// What becomes of a message whose steps were not ok.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is visible again when its time is up.
+    #[default]
+    Redeliver,
+    /// It goes to the dead letters at once.
+    DeadLetter,
+    /// It is done all the same.
+    Skip,
+}
+
 /// A workload.
 #[derive(Clone, Debug)]
 pub struct WorkloadDef {
@@ -359,6 +424,8 @@ pub struct Endpoint {
     pub body: BlockRef,
     /// When it runs by itself.
     pub clock: Option<ClockDef>,
+    /// The queue that it consumes, and how.
+    pub consumes: Option<Box<ConsumeDef>>,
 }
 
 /// An endpoint that runs by itself, on replica 1, never twice at once.
@@ -462,6 +529,7 @@ impl Verb {
             | Verb::Read { .. }
             | Verb::List { .. }
             | Verb::Set { .. }
+            | Verb::Publish { .. }
             | Verb::Try(_)
             | Verb::Transaction { .. }
             | Verb::Once(_)
@@ -535,6 +603,17 @@ pub enum Verb {
         condition: Option<Expr<Var>>,
         /// None when the map is the node's own.
         edge: Option<EdgeRef>,
+    },
+    /// Gives a message to a queue.
+    Publish {
+        /// Which.
+        queue: NodeRef,
+        /// The edge to it.
+        edge: EdgeRef,
+        /// What the message carries beside what the request carries anyway.
+        with: Vec<(Slot, Template)>,
+        /// What it belongs to, where order is kept by that.
+        key: Option<Template>,
     },
     /// Groups steps.
     Try(BlockRef),
@@ -1064,7 +1143,7 @@ pub enum RunVar {
 /// Something that is counted, and of whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
-    /// Of a workload, a service or a store.
+    /// Of a workload, a service, a store or a queue.
     Node(NodeRef, NodeCounter),
     /// Of calls from one node to another.
     Edge(EdgeRef, EdgeCounter),
@@ -1103,6 +1182,13 @@ pub enum NodeCounter {
     Waiting,
     InFlight,
     LockWaiters,
+    Published,
+    Delivered,
+    Redelivered,
+    Acked,
+    Dead,
+    Expired,
+    Oldest,
 }
 
 /// What is counted of an edge.
@@ -1290,7 +1376,7 @@ impl Program {
     pub fn service(&self, node: NodeRef) -> Option<&ServiceDef> {
         match &self.node(node).role {
             Role::Service(service) => Some(service),
-            Role::Store(_) | Role::Workload(_) => None,
+            Role::Store(_) | Role::Queue(_) | Role::Workload(_) => None,
         }
     }
 
@@ -1298,8 +1384,21 @@ impl Program {
     pub fn store(&self, node: NodeRef) -> Option<&StoreDef> {
         match &self.node(node).role {
             Role::Store(store) => Some(store),
-            Role::Service(_) | Role::Workload(_) => None,
+            Role::Service(_) | Role::Queue(_) | Role::Workload(_) => None,
         }
+    }
+
+    /// The queue of a declared node, if it is one.
+    pub fn queue(&self, node: NodeRef) -> Option<&QueueDef> {
+        match &self.node(node).role {
+            Role::Queue(queue) => Some(queue),
+            Role::Service(_) | Role::Store(_) | Role::Workload(_) => None,
+        }
+    }
+
+    /// Whether any node is a queue: only then there are the kinds `publish`, `deliver` and `ack`.
+    pub fn has_queues(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.role, Role::Queue(_)))
     }
 
     /// Who is there and who asks whom, both ways, as a nemesis sees it. Of two services with many replicas each it knows a link

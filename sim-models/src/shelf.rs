@@ -9,11 +9,12 @@ use std::sync::{Arc, LazyLock};
 use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, NodeId, Timer, WallClock};
 
+use crate::backlog::Backlog;
 use crate::expr::{EvalError, Expr, TEXT_MAX};
 use crate::keymap::KeyMap;
 use crate::message::{FactChange, Names, Outcome, TxnId};
 use crate::program::{
-    EdgeRef, EndpointRef, InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Slot, StepRef, Template, Var,
+    EdgeRef, EndpointRef, InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Role, Slot, StepRef, Template, Var,
 };
 use crate::value::Value;
 
@@ -72,6 +73,12 @@ pub struct Shelves {
     /// Facts that happen with the first decision to commit.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     due: BTreeMap<TxnId, Arc<[FactChange]>>,
+    /// What each queue keeps; shared by copies of a run until one of them changes it.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    queues: BTreeMap<NodeRef, Arc<Backlog>>,
+    /// Messages published so far; the number of the last.
+    #[serde(skip_serializing_if = "is_zero")]
+    published: u64,
 }
 
 /// A saga that is not over, as its log has it: all that another life of its node needs to go on with it.
@@ -323,7 +330,26 @@ impl Shelves {
     pub fn new(program: &Program) -> Self {
         let fresh = |map: &crate::program::MapDef| if map.memory { Cells::default() } else { Cells::new(&map.initial) };
         let maps = program.maps.iter().map(fresh).collect();
-        Shelves { maps, ..Shelves::default() }
+        let is_queue = |node: &NodeRef| matches!(program.node(*node).role, Role::Queue(_));
+        let queues = (0..program.nodes.len()).map(|index| NodeRef(index as u16)).filter(is_queue);
+        let queues = queues.map(|queue| (queue, Arc::default())).collect();
+        Shelves { maps, queues, ..Shelves::default() }
+    }
+
+    /// What a queue keeps; none when the node is no queue.
+    pub fn backlog(&self, queue: NodeRef) -> Option<&Backlog> {
+        self.queues.get(&queue).map(|backlog| &**backlog)
+    }
+
+    /// What a queue keeps, to change it.
+    pub fn backlog_mut(&mut self, queue: NodeRef) -> &mut Backlog {
+        Arc::make_mut(self.queues.entry(queue).or_default())
+    }
+
+    /// The number of a message that is published now: one more than the last, whatever its queue.
+    pub fn next_message(&mut self) -> u64 {
+        self.published += 1;
+        self.published
     }
 
     /// One map.
@@ -460,6 +486,10 @@ impl Shelves {
     pub fn release(&mut self, map: MapRef, key: &Value) -> Vec<Waiter> {
         if self.holding.is_empty() { Vec::new() } else { self.holding.remove(&(map, key.clone())).unwrap_or_default() }
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn leave<K: Ord>(waiting: &mut BTreeMap<K, Vec<Waiter>>, place: &K, waiter: Waiter) {

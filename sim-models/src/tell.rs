@@ -144,7 +144,8 @@ const fn grade_of_note(note: &Note) -> Grade {
         | Note::Together
         | Note::Requested { .. }
         | Note::Gauge { .. }
-        | Note::InDoubt { .. } => Grade::Quiet,
+        | Note::InDoubt { .. }
+        | Note::Oldest { .. } => Grade::Quiet,
     }
 }
 
@@ -159,10 +160,19 @@ const fn grade_of_count(counted: Counted) -> Grade {
         | Counted::Deadlock
         | Counted::SagaStuck
         | Counted::Heuristic
-        | Counted::Mixed => Grade::Trouble,
-        Counted::Call | Counted::Ok | Counted::Unmet | Counted::Rollback | Counted::Logged | Counted::Forced => {
-            Grade::Quiet
-        }
+        | Counted::Mixed
+        | Counted::Redelivered
+        | Counted::Dead
+        | Counted::Expired => Grade::Trouble,
+        Counted::Call
+        | Counted::Ok
+        | Counted::Unmet
+        | Counted::Rollback
+        | Counted::Logged
+        | Counted::Forced
+        | Counted::Published
+        | Counted::Delivered
+        | Counted::Acked => Grade::Quiet,
     }
 }
 

@@ -95,7 +95,7 @@ fn named(program: &Program, name: &str) -> Result<EndpointRef, DerivedError> {
 fn first(program: &Program) -> Option<EndpointRef> {
     program.nodes.iter().find_map(|node| match &node.role {
         Role::Workload(workload) => Some(workload.endpoint),
-        Role::Service(_) | Role::Store(_) => None,
+        Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
     })
 }
 
@@ -202,6 +202,8 @@ impl Walk<'_> {
                 needs.extend(self.steps(*body));
                 joined(needs, Kind::Series)
             }
+            // Whoever publishes needs the queue; those who consume it may come later.
+            Verb::Publish { queue, .. } => self.node(*queue),
             Verb::Once(once) => {
                 let store = once.edge.and_then(|_| self.node(self.program.map(once.map).owner));
                 let inside = self.steps(once.body);
@@ -323,6 +325,7 @@ fn inside(verb: &Verb) -> Vec<BlockRef> {
         | Verb::Read { .. }
         | Verb::List { .. }
         | Verb::Set { .. }
+        | Verb::Publish { .. }
         | Verb::Work(_)
         | Verb::Wait(_)
         | Verb::Pick { .. }

@@ -88,6 +88,9 @@ impl Service {
         cx.because(cause);
         match &step.verb {
             Verb::Call { with, edge, .. } => self.call(cx, program, key, reference, *edge, with, expires),
+            Verb::Publish { edge, with, key: about, .. } => {
+                self.publish(cx, program, key, reference, *edge, with, about.as_ref())
+            }
             Verb::Read { map, edge: None, .. }
             | Verb::List { map, edge: None, .. }
             | Verb::Set { map, edge: None, .. } => self.at_own(cx, program, key, reference, *map),
@@ -201,6 +204,34 @@ impl Service {
         self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
         let [expires, deadline] = [expires, deadline].map(|at| self.travelling(cx, at));
         cx.send(to, Msg::Call { id, endpoint: *endpoint, kind, carried, expires, deadline });
+        Next::Wait
+    }
+
+    /// Gives a message to the queue at the end of an edge.
+    #[expect(clippy::too_many_arguments, reason = "one call of one place")]
+    pub(super) fn publish(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        reference: StepRef,
+        edge: EdgeRef,
+        with: &[(Slot, Template)],
+        about: Option<&Template>,
+    ) -> Next {
+        self.count_try(cx, key, edge);
+        let mut values = Vec::with_capacity(with.len());
+        for (slot, template) in with {
+            let value = self.value(cx, key, template);
+            values.push((*slot, Self::checked(cx, reference, value)));
+        }
+        let carried = self.seen(key).carried(values);
+        let about = about.map(|about| self.value(cx, key, about)).transpose();
+        let about = Self::checked(cx, reference, about).unwrap_or_default();
+        let (to, kind) = (program.node(program.edges[edge.0 as usize].1).replicas[0], self.kinds.publish);
+        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, txn: None });
+        self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
+        cx.send(to, Msg::Publish { id, carried, key: about, kind });
         Next::Wait
     }
 

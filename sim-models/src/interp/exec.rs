@@ -324,6 +324,7 @@ impl Service {
             | Verb::Read { .. }
             | Verb::List { .. }
             | Verb::Set { .. }
+            | Verb::Publish { .. }
             | Verb::Try(_)
             | Verb::Transaction { .. }
             | Verb::Once(_)

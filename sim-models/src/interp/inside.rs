@@ -6,6 +6,7 @@ use serde_json::{Map, Value as JsonValue};
 use sim_core::{Instant, Operation};
 
 use super::guards::Held;
+use super::queue::Queue;
 use super::service::{Service, Waiting};
 use super::store::{Asked, Store, Txn};
 use super::thread::{Alarm, Attempt, Env, Frame, Origin, Phase, Request, Role, Thread};
@@ -108,7 +109,7 @@ impl Service {
                 put(&mut shown, "queue", limited("waiting", self.line.len(), def.queue));
             }
             NodeRole::Workload(def) => self.put_generator(view, def, &mut shown),
-            NodeRole::Store(_) => {}
+            NodeRole::Store(_) | NodeRole::Queue(_) => {}
         }
         put(&mut shown, "open", self.requests.iter().count());
         self.put_clocks(view, &mut shown);
@@ -226,6 +227,14 @@ impl Service {
             put(&mut shown, "endpoint", view.program.endpoint(request.endpoint).name.as_str());
         }
         put_some(&mut shown, "from", request.from.map(|(node, _)| view.program.replica_name(node)));
+        if let Some(delivery) = &request.delivery {
+            put_some(&mut shown, "message", delivery.message());
+            put_some(
+                &mut shown,
+                "try",
+                (delivery.number > 1 && delivery.number != super::consumer::BY_ORDER).then_some(delivery.number),
+            );
+        }
         put_some(&mut shown, "user", request.operation.and_then(|(_, user)| user).map(|user| user + 1));
         put(&mut shown, "since", view.instant(request.since));
         put_some(&mut shown, "caller_waits_until", instant(view, request.expires));
@@ -392,6 +401,25 @@ fn by_map<'k>(
     let mut shown: Object = named.collect();
     put_rest(&mut shown, total.saturating_sub(view.most));
     shown.into()
+}
+
+impl Queue {
+    /// Who takes how much, as far as it knows.
+    pub(crate) fn inside(&self, view: &View<'_>) -> Object {
+        let consumers = self.sessions.iter().map(|((node, endpoint), session)| {
+            let mut shown = Object::new();
+            match session.room() {
+                Some(room) => put(&mut shown, "takes", room),
+                None => put(&mut shown, "takes", "any number"),
+            }
+            put(&mut shown, "has", session.open);
+            let name = format!("{}.{}", view.program.replica_name(*node), view.program.endpoint(*endpoint).name);
+            (name, JsonValue::Object(shown))
+        });
+        let mut shown = Object::new();
+        put(&mut shown, "consumers", JsonValue::Object(consumers.collect()));
+        shown
+    }
 }
 
 impl Store {

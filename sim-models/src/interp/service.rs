@@ -7,6 +7,7 @@ use serde::Serialize;
 use sim_core::{Actor, Cause, Context, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
 use super::commitment::Commitment;
+use super::consumer::{Consumer, consumers};
 use super::guards::Held;
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
@@ -41,6 +42,9 @@ pub(super) struct Kinds {
     pub(super) inquire: Kind,
     pub(super) recover: Kind,
     pub(super) forget: Kind,
+    pub(super) publish: Kind,
+    pub(super) deliver: Kind,
+    pub(super) ack: Kind,
 }
 
 impl Kinds {
@@ -49,8 +53,24 @@ impl Kinds {
         let (read, set, delete) = (kind("read"), kind("set"), kind("delete"));
         let (prepare, precommit, decide) = (kind("prepare"), kind("precommit"), kind("decide"));
         let (inquire, recover, forget) = (kind("inquire"), kind("recover"), kind("forget"));
+        let (publish, deliver, ack) = (kind("publish"), kind("deliver"), kind("ack"));
         let (commit, rollback) = (kind("commit"), kind("rollback"));
-        Kinds { read, set, delete, commit, rollback, prepare, precommit, decide, inquire, recover, forget }
+        Kinds {
+            read,
+            set,
+            delete,
+            commit,
+            rollback,
+            prepare,
+            precommit,
+            decide,
+            inquire,
+            recover,
+            forget,
+            publish,
+            deliver,
+            ack,
+        }
     }
 }
 
@@ -90,6 +110,12 @@ pub struct Service {
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) commitments: BTreeMap<TxnId, Commitment>,
     pub(super) clocks: Vec<Clock>,
+    /// Its endpoints that consume queues.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) consumers: Vec<Consumer>,
+    /// The message whose end frees a worker in the event at hand, by its lineage.
+    #[serde(skip)]
+    pub(super) freed_by: Option<u64>,
     pub(super) generator: Option<Generator>,
     /// What `$version` is, once a deploy has said so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,7 +191,7 @@ impl Service {
         let memory = memory.map(|map| (map.0, Cells::new(&program.map(*map).initial))).collect();
         let generator = match &program.node(me).role {
             Role::Workload(workload) => Some(Generator::new(workload)),
-            Role::Service(_) | Role::Store(_) => None,
+            Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
         };
         let congestion = program.service(me).and_then(Congestion::of);
         Service {
@@ -173,6 +199,8 @@ impl Service {
             open: vec![0; program.replicas.len()],
             kinds: Kinds::of(&program),
             clocks: clocks(&program, me),
+            consumers: consumers(&program, me),
+            freed_by: None,
             program,
             me,
             number,
@@ -227,6 +255,12 @@ impl Service {
             cx.exit();
         }
         self.leaving = Leaving::Drains;
+        self.take_nothing(cx, program);
+    }
+
+    /// Whether it takes nothing new.
+    pub(super) fn drains(&self) -> bool {
+        self.leaving == Leaving::Drains
     }
 
     /// Nothing new is taken any more.
@@ -294,6 +328,7 @@ impl Service {
             let key = self.requests.insert(saga);
             self.admit(cx, program, key, true);
         }
+        self.start_consuming(cx, program);
         if self.number != 1 {
             return;
         }
@@ -388,7 +423,17 @@ impl Service {
                 cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
             Msg::Inquire { txn, step, .. } => self.inquired(cx, program, from, txn, step),
-            Msg::Rollback { .. } | Msg::Stands { .. } => {}
+            Msg::Publish { id, kind, .. } => {
+                // Only queues keep messages.
+                let outcome = Outcome::Error(Reason::REFUSED);
+                cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
+            }
+            Msg::Deliver { endpoint, life, parcels, .. } => {
+                self.delivered(cx, program, from, endpoint, life, parcels);
+            }
+            Msg::Rouse { endpoint, life, sent, .. } => self.roused(cx, program, endpoint, life, sent),
+            Msg::Rollback { .. } | Msg::Stands { .. } | Msg::Ready { .. } | Msg::Extend { .. } | Msg::Settle { .. } => {
+            }
         }
     }
 
@@ -418,7 +463,7 @@ impl Service {
     }
 
     /// Gives a request a worker or a place in line, or turns it away. What nobody asked for is never turned away.
-    fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
+    pub(super) fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
         let Some(def) = self.def(program) else { return };
         // A worker that has just become free is for those in line.
         let full = def.workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty());
@@ -550,6 +595,10 @@ impl Service {
         if request.done {
             return;
         }
+        if request.delivery.is_some() && self.delivery_goes_on(cx, program, key, &outcome) {
+            return;
+        }
+        let Some(request) = self.requests.get_mut(key) else { return };
         request.done = true;
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
@@ -622,13 +671,15 @@ impl Service {
             Alarm::Arrival => self.arrival(cx, program),
             Alarm::PreStop => self.leaves(cx, program),
             Alarm::Resend { txn } => self.resend(cx, program, txn),
+            Alarm::Beat { request } => self.beat(cx, program, request),
+            Alarm::Again { request } => self.handle_again(cx, program, request),
             Alarm::Thought { user } => self.user_asks(cx, program, user),
         }
     }
 
     /// A machine said that it has nothing listening, or that it crashed with a request of this node.
     fn bounced(&mut self, cx: &mut Cx<'_>, program: &Program, by: NodeId, msg: &Msg, outcome: Outcome) {
-        let (Msg::Call { id, .. } | Msg::Ask { id, .. }) = msg else { return };
+        let (Msg::Call { id, .. } | Msg::Ask { id, .. } | Msg::Publish { id, .. }) = msg else { return };
         if outcome == Outcome::Error(Reason::REFUSED) {
             cx.note(Note::Count(program.replicas[by.0 as usize].0, Counted::Refused));
         }
@@ -662,6 +713,9 @@ impl Actor<Msg> for Service {
         if !self.line.is_empty() {
             self.serve(cx, program);
         }
+        if !self.consumers.is_empty() {
+            self.take_more(cx, program);
+        }
         if self.leaving == Leaving::Drains && self.requests.iter().next().is_none() {
             cx.exit();
         }
@@ -676,6 +730,7 @@ impl Actor<Msg> for Service {
             let msg = Msg::Call { id, endpoint, kind, carried: empty.clone(), expires, deadline };
             Some(Unanswered { from, msg, cause: request.cause })
         });
-        requests.chain(self.open_transactions()).chain(self.open_votes()).collect()
+        let transactions = self.open_transactions().into_iter().chain(self.open_votes());
+        requests.chain(transactions).chain(self.open_to_queues()).collect()
     }
 }

@@ -201,14 +201,20 @@ impl Store {
                 }
             }
             Msg::Rollback { txn, .. } => self.forget(cx, program, txn),
-            Msg::Call { id, kind, .. } => {
+            Msg::Call { id, kind, .. } | Msg::Publish { id, kind, .. } => {
                 // Only services are called; whoever calls a store finds nobody there.
                 let outcome = Outcome::Error(Reason::REFUSED);
                 cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
             Msg::Inquire { txn, step, .. } => self.tells(cx, program, from, (txn, step)),
             Msg::Stands { txn, standing, .. } => self.hears(cx, from, txn, standing),
-            Msg::Answer { .. } | Msg::Cancel { .. } => {}
+            Msg::Answer { .. }
+            | Msg::Cancel { .. }
+            | Msg::Ready { .. }
+            | Msg::Rouse { .. }
+            | Msg::Deliver { .. }
+            | Msg::Extend { .. }
+            | Msg::Settle { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, NodeId};
 
+use super::consumer::Delivery;
 use super::guards::Passed;
 use super::saga::Saga;
 use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
@@ -43,6 +44,9 @@ pub(super) struct Request {
     pub(super) since: Instant,
     /// For an operation of a workload: its number and, in a closed one, its user.
     pub(super) operation: Option<(u64, Option<u32>)>,
+    /// For messages of a queue: what was delivered, and how far that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) delivery: Option<Box<Delivery>>,
     pub(super) cancelled: bool,
     /// Whether it holds a worker.
     pub(super) holds_worker: bool,
@@ -247,6 +251,10 @@ pub(super) enum Alarm {
     PreStop,
     /// Whoever has not answered about a transaction is asked again.
     Resend { txn: TxnId },
+    /// A delivery that is still worked on extends its claim.
+    Beat { request: Key },
+    /// A message is tried once more.
+    Again { request: Key },
 }
 
 /// A request that is out.
@@ -281,6 +289,7 @@ impl Request {
             deadline: Instant::NEVER,
             since,
             operation: None,
+            delivery: None,
             cancelled: false,
             holds_worker: false,
             done: false,

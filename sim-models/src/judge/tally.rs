@@ -17,7 +17,7 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 18;
+const NODE_SLOTS: usize = 24;
 /// Counters of each edge.
 const EDGE_SLOTS: usize = 9;
 
@@ -42,6 +42,12 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Forced => Some(15),
         NodeCounter::Heuristics => Some(16),
         NodeCounter::Mixed => Some(17),
+        NodeCounter::Published => Some(18),
+        NodeCounter::Delivered => Some(19),
+        NodeCounter::Redelivered => Some(20),
+        NodeCounter::Acked => Some(21),
+        NodeCounter::Dead => Some(22),
+        NodeCounter::Expired => Some(23),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -52,7 +58,8 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         | NodeCounter::Waiting
         | NodeCounter::InFlight
         | NodeCounter::InDoubt
-        | NodeCounter::LockWaiters => None,
+        | NodeCounter::LockWaiters
+        | NodeCounter::Oldest => None,
     }
 }
 
@@ -109,6 +116,8 @@ pub(super) struct Counts {
     pub(super) totals: Vec<i64>,
     /// Busy, waiting and in doubt, of each declared node.
     pub(super) gauges: Vec<[i64; 3]>,
+    /// When the oldest message of each declared queue was published, if it has one.
+    pub(super) oldest: Vec<Option<Instant>>,
     /// The breakers that are not closed, by edge, kernel node and place there.
     pub(super) breakers: BTreeMap<(EdgeRef, NodeId, u32), breaker::State>,
 }
@@ -182,6 +191,7 @@ impl Tally {
             counters: vec![0; places(program)],
             totals: vec![0; program.facts.len()],
             gauges: vec![[0; 3]; nodes],
+            oldest: vec![None; nodes],
             breakers: BTreeMap::new(),
         };
         Tally {

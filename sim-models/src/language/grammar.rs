@@ -144,7 +144,7 @@ pub static NODE: Kinds = Kinds {
             name: "queue",
             doc: "Keeps messages until a consumer has handled them, at least once.",
             object: Object { what: "a queue", fields: MESSAGE_QUEUE, any_of: &[] },
-            built: Built::NotYet,
+            built: Built::Now,
         },
         Kind {
             name: "log",
@@ -225,19 +225,23 @@ pub static ENDPOINT: Object = Object {
         Field::new("do", Shape::Steps, "Its steps.").required(),
         Field::new("every", Shape::Duration, "Runs that often on replica 1, never two at once."),
         Field::new("at_start", Shape::Bool, "Runs after each start.").or("false"),
-        Field::new("from", Shape::Name, "Consumes this queue or log.").not_yet(),
+        Field::new("from", Shape::Name, "Consumes this queue."),
         Field::new("ack", Shape::Choice { now: &["after", "before"], later: &[] }, "When a message is done.")
-            .or("after")
-            .not_yet(),
-        Field::new("heartbeat", Shape::Duration, "How often a busy consumer extends its claim.").not_yet(),
-        Field::new("batch", COUNT_FROM_1, "Messages taken at once.").or("1").not_yet(),
-        Field::new("retry", RETRY_OR_TRIES, "Tries of one message.").not_yet(),
+            .or("after"),
+        Field::new("heartbeat", Shape::Duration, "How often a busy consumer extends its claim."),
+        Field::new("batch", COUNT_FROM_1, "Messages taken at once, and done with together.").or("1"),
+        Field::new(
+            "retry",
+            RETRY_OR_TRIES,
+            "Tries of one message by the worker that has it; any failure, unless \"on\" names some.",
+        )
+        .or("1"),
         Field::new(
             "on_failure",
-            Shape::Choice { now: &["redeliver", "block", "dead_letter", "skip"], later: &[] },
+            Shape::Choice { now: &["redeliver", "dead_letter", "skip"], later: &["block"] },
             "What becomes of a message that failed.",
         )
-        .not_yet(),
+        .or("redeliver"),
     ],
     any_of: &[],
 };
@@ -297,6 +301,8 @@ const STORE: &[Field] = &[
 ];
 
 const MESSAGE_QUEUE: &[Field] = &[
+    CLOCKS,
+    ZONE,
     Field::new("visibility", Shape::Duration, "How long a received message stays hidden.").or("for ever"),
     Field::new("max_receives", COUNT_FROM_1, "Deliveries before it is a dead letter.").or("unlimited"),
     Field::new("dead_letter", Shape::Name, "The queue for dead letters."),
@@ -394,10 +400,12 @@ pub static STEP: Verbs = Verbs {
         verb("call", Shape::Target, "Sends a request to one replica of a service.", &[CALL, OUTCOME, ANY_STEP]),
         verb("read", Shape::Cells, "Reads a cell, or the keys of a map.", &[READ, OUTCOME, ANY_STEP]),
         verb("set", Shape::Cell, "Changes a cell, atomically with its condition.", &[SET, OUTCOME, ANY_STEP]),
-        Verb {
-            built: Built::NotYet,
-            ..verb("publish", Shape::Name, "Gives a message to a queue or log.", &[PUBLISH, OUTCOME, ANY_STEP])
-        },
+        verb(
+            "publish",
+            Shape::Name,
+            "Gives a message to a queue; ok once that has stored it.",
+            &[PUBLISH, OUTCOME, ANY_STEP],
+        ),
         verb("try", Shape::Steps, "Groups steps, so that clauses apply to all of them.", &[OUTCOME, ANY_STEP]),
         verb(
             "transaction",

@@ -14,6 +14,7 @@ mod key;
 mod links;
 mod names;
 mod nemesis;
+mod queues;
 mod run;
 mod steps;
 #[cfg(test)]

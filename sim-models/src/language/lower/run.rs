@@ -63,6 +63,17 @@ const OF_STORE: Words<NodeCounter> = &[
     ("lock_waiters", Some(NodeCounter::LockWaiters)),
     ("in_doubt", Some(NodeCounter::InDoubt)),
 ];
+const OF_QUEUE: Words<NodeCounter> = &[
+    ("published", Some(NodeCounter::Published)),
+    ("delivered", Some(NodeCounter::Delivered)),
+    ("redelivered", Some(NodeCounter::Redelivered)),
+    ("acked", Some(NodeCounter::Acked)),
+    ("dead", Some(NodeCounter::Dead)),
+    ("expired", Some(NodeCounter::Expired)),
+    ("waiting", Some(NodeCounter::Waiting)),
+    ("in_flight", Some(NodeCounter::InFlight)),
+    ("oldest", Some(NodeCounter::Oldest)),
+];
 const OF_EDGE: Words<EdgeCounter> = &[
     ("calls", Some(EdgeCounter::Calls)),
     ("retries", Some(EdgeCounter::Retries)),
@@ -83,6 +94,7 @@ pub(super) const fn is_gauge(counter: NodeCounter) -> bool {
             | NodeCounter::InFlight
             | NodeCounter::LockWaiters
             | NodeCounter::InDoubt
+            | NodeCounter::Oldest
     )
 }
 
@@ -171,6 +183,7 @@ impl<'a> Lower<'a> {
             Role::Workload(_) => OF_WORKLOAD,
             Role::Service(_) => OF_SERVICE,
             Role::Store(_) => OF_STORE,
+            Role::Queue(_) => OF_QUEUE,
         };
         let counter = find(words, node_name, word)?;
         self.program.nodes[node.0 as usize].gauged |= is_gauge(counter);

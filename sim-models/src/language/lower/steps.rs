@@ -40,11 +40,13 @@ impl<'a> Lower<'a> {
         for index in 0..self.bodies.len() {
             let endpoint = EndpointRef(place(index));
             let node = self.program.endpoint(endpoint).node;
+            self.consumer_retry(endpoint);
             self.scope = Scope::of(node, endpoint);
             let first = self.program.steps.len();
             let body = self.block(self.bodies[index], Inside::default());
             self.program.endpoints[index].body = body;
             self.number(first..self.program.steps.len());
+            self.consumer_message(endpoint);
         }
     }
 
@@ -134,6 +136,7 @@ impl<'a> Lower<'a> {
             "call" => self.call(value, step),
             "read" => self.read(value, step, inside),
             "set" => self.set(value, step, inside),
+            "publish" => self.publish(value, step, inside),
             "try" => Ok(Verb::Try(self.block(Some(value), retried))),
             "transaction" => self.transaction(value, step, retried),
             "once" => self.once(value, step, retried),
@@ -154,7 +157,8 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn call(&mut self, value: View<'a>, step: View<'a>) -> Written {
+    /// The values that a step adds to what travels.
+    pub(super) fn with(&mut self, step: View<'a>) -> Vec<(Slot, Template)> {
         let mut with: Vec<(Slot, Template)> = Vec::new();
         for (key, value) in step.members_of("with") {
             if let Some(message) = super::declare::reserved(&key.name) {
@@ -164,6 +168,11 @@ impl<'a> Lower<'a> {
             let slot = self.slot(&key.name);
             with.extend(self.told(template).map(|template| (slot, template)));
         }
+        with
+    }
+
+    fn call(&mut self, value: View<'a>, step: View<'a>) -> Written {
+        let with = self.with(step);
         let endpoint = self.target(value)?;
         let edge = self.edge_to(self.program.endpoint(endpoint).node);
         Ok(Verb::Call { endpoint, edge, with })
