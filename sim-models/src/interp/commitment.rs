@@ -326,7 +326,9 @@ impl Service {
         let edges: Vec<EdgeRef> = due.map(|member| member.edge).collect();
         // Where nobody has set anything, there is nothing to decide.
         let is_idle = commits && edges.is_empty();
-        agrees.acked = def.presume.is_forced(commits) && !is_idle;
+        // A store that takes part in XA asks nobody, so that the coordinator must know that it has heard.
+        let is_awaited = def.presume.is_forced(commits) || def.protocol == Protocol::Xa;
+        agrees.acked = is_awaited && !is_idle;
         let acked = agrees.acked;
         match (def.presume, commits) {
             _ if is_idle => cx.shared_mut().agreed_by_all(id),
@@ -459,6 +461,12 @@ impl Service {
                 self.tell(cx, from, self.kinds.decide, Operation::Decide { txn: id, of, step, decision, acked: false });
             }
         }
+    }
+
+    /// Whether a transaction is being voted on.
+    pub(super) fn votes_on(&self, id: TxnId) -> bool {
+        let stage = self.commitments.get(&id).map(|agrees| agrees.stage);
+        matches!(stage, Some(Stage::Voting | Stage::Precommitting))
     }
 
     /// Goes on with what former lives have noted: what was decided is told again, and what was not is aborted.

@@ -64,7 +64,7 @@ impl Service {
             open_transaction(frame).is_some_and(|(_, open)| open == txn)
                 || touching(frame).is_some_and(|(_, open)| open.id == txn)
         };
-        self.commitments.contains_key(&txn) || frames.any(runs)
+        self.votes_on(txn) || frames.any(runs)
     }
 
     pub(super) fn committed(

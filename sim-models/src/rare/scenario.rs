@@ -226,6 +226,7 @@ fn candidates(program: &Program) -> Vec<String> {
         Role::Workload(_) => vec![format!("{0}.requests - {0}.ok - {0}.error - {0}.unknown", node.name)],
         Role::Service(_) => vec![format!("{}.in_flight", node.name)],
         Role::Store(_) => vec![format!("{}.lock_waiters", node.name)],
+        Role::Queue(_) => vec![format!("{0}.waiting + {0}.in_flight", node.name)],
     };
     let of_edge = |(from, to): &(crate::program::NodeRef, crate::program::NodeRef)| {
         let edge = format!("{}->{}", program.node(*from).name, program.node(*to).name);

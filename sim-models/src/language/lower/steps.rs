@@ -97,7 +97,7 @@ impl<'a> Lower<'a> {
         let mut order: Vec<usize> = steps.collect();
         order.sort_by_key(|step| self.places.steps[*step].start);
         let mut ordinals: BTreeMap<&str, u32> = BTreeMap::new();
-        let mut ids: Vec<String> = Vec::new();
+        let mut ids: Vec<(String, usize)> = Vec::new();
         for index in order {
             let ordinal = ordinals.entry(self.verbs[index]).or_default();
             *ordinal += 1;
@@ -115,12 +115,15 @@ impl<'a> Lower<'a> {
                 None => name_hash(&format!("{}:{ordinal}", self.verbs[index])),
             };
             let Some(id) = step.id.clone() else { continue };
-            if ids.contains(&id) {
+            let is_other = |(known, at): &(String, usize)| {
+                *known == id && !are_alternatives(&self.program.steps[*at].path, &self.program.steps[index].path)
+            };
+            if ids.iter().any(is_other) {
                 let message =
                     format!("the id \"{id}\" is taken in this endpoint; two steps need two, or they share their dice");
                 self.problems.push(self.configured.error(self.places.steps[index], message));
             }
-            ids.push(id);
+            ids.push((id, index));
         }
     }
 
@@ -514,6 +517,17 @@ fn case_values(name: &str) -> Vec<crate::value::Value> {
         _ if name == "null" => vec![Value::Null, text],
         _ => vec![text],
     }
+}
+
+/// Whether two steps, by where they stand, are in different cases of one `switch`, or one behind `then` and one behind `else`: no
+/// request comes to both by way of the same choice, so that they may go by one id.
+fn are_alternatives(one: &str, other: &str) -> bool {
+    let same = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let Some((before, rests)) = one.get(..same).zip(one.get(same..).zip(other.get(same..))) else { return false };
+    let case = before.rsplit_once(".cases.").map(|(_, name)| name);
+    let is_branch = |rest: &str| rest.starts_with("then[") || rest.starts_with("else[");
+    case.is_some_and(|name| !name.contains(['[', '.']))
+        || before.ends_with('.') && is_branch(rests.0) && is_branch(rests.1)
 }
 
 fn keeps_failures(step: View<'_>) -> Result<bool, Problem> {
