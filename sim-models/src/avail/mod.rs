@@ -28,6 +28,7 @@ mod parser;
 mod replica;
 mod requests;
 mod simulate;
+mod system;
 mod up;
 mod words;
 
@@ -42,7 +43,8 @@ pub use life::{Life, Shape};
 pub use markov::{After, Chain};
 pub use replica::{OneMore, one_more};
 pub use requests::{Nested, Outages};
-pub use simulate::{Plan, Simulated, simulate};
+pub use simulate::{Plan, Simulated, Simulation, simulate};
+pub use system::{Better, Change, Effect, Knob, System, Turns};
 pub use up::{Availability, Period};
 
 use crate::problem::Span;
