@@ -44,7 +44,7 @@ pub use markov::{After, Chain};
 pub use replica::{OneMore, one_more};
 pub use requests::{Nested, Outages};
 pub use simulate::{Plan, Simulated, Simulation, simulate};
-pub use system::{Better, Change, Effect, Knob, System, Turns};
+pub use system::{Better, Change, Effect, Knob, System, Turns, next_fraction, next_length};
 pub use up::{Availability, Period};
 
 use crate::problem::Span;

@@ -223,19 +223,25 @@ impl System {
         all
     }
 
-    /// What a formula of independent parts says, and what it becomes as each effect that this system has is put back:
-    /// the last one is what it comes to. `None` when one of them cannot be worked out.
+    /// What a formula of independent parts says, and what it becomes as each effect that makes a difference here is put
+    /// back: the last one is what it comes to. `None` when one of them cannot be worked out.
     pub fn formula(&self) -> Option<(Availability, Vec<(Effect, Availability)>)> {
+        /// What is nearer to the same than this, rounding may have made.
+        const SAME: f64 = 1e-9;
         let mut system = self.clone();
-        let mut steps = vec![];
+        let (mut steps, mut with) = (Vec::new(), system.availability()?);
         for effect in Effect::ALL.into_iter().rev() {
-            let with = system.availability()?;
-            if system.strip(effect) {
+            if !system.strip(effect) {
+                continue;
+            }
+            let without = system.availability()?;
+            if (with.down - without.down).abs() > SAME * with.down {
                 steps.push((effect, with));
+                with = without;
             }
         }
         steps.reverse();
-        Some((system.availability()?, steps))
+        Some((with, steps))
     }
 
     /// Takes an effect away; whether there was any.
@@ -294,28 +300,33 @@ impl Knob {
     /// assert_eq!((knob.next(true).as_deref(), knob.next(false).as_deref()), (Some("2h"), Some("30m")));
     /// ```
     pub fn next(&self, up: bool) -> Option<String> {
-        let none = Span::default();
         match self.turns {
             Turns::Count => {
                 let now: u32 = self.value.parse().ok()?;
                 let next = if up { now.checked_add(1)? } else { now.checked_sub(1)? };
                 (next > 0).then(|| next.to_string())
             }
-            Turns::Length => {
-                let of = |text: &str| words::length(text, none).map_or(0.0, |length| length.seconds());
-                neighbour(&LENGTHS, of, of(&self.value), up)
-            }
+            Turns::Length => next_length(&self.value, up),
             // By what is missing, so that far nines are told apart.
-            Turns::Share => {
-                let of = |text: &str| words::share(text, none).map_or(0.0, |share| -share.value().down);
-                neighbour(&SHARES, of, of(&self.value), up)
-            }
-            Turns::Fraction => {
-                let of = |text: &str| words::share(text, none).map_or(0.0, |share| share.value().up);
-                neighbour(&FRACTIONS, of, of(&self.value), up)
-            }
+            Turns::Share => neighbour(&SHARES, |text| -share_of(text).down, &self.value, up),
+            Turns::Fraction => next_fraction(&self.value, up),
         }
     }
+}
+
+/// The next round length of time up or down, of one that is written as in an expression; `None` at the end.
+pub fn next_length(text: &str, up: bool) -> Option<String> {
+    let seconds = |text: &str| words::length(text, Span::default()).map_or(0.0, |length| length.seconds());
+    neighbour(&LENGTHS, seconds, text, up)
+}
+
+/// The next round share near nothing up or down, of one that is written as in an expression; `None` at the end.
+pub fn next_fraction(text: &str, up: bool) -> Option<String> {
+    neighbour(&FRACTIONS, |text| share_of(text).up, text, up)
+}
+
+fn share_of(text: &str) -> Availability {
+    words::share(text, Span::default()).map_or(Availability::NEVER, |share| share.value())
 }
 
 /// Round lengths, from the shortest.
@@ -352,7 +363,8 @@ const SHARES: [&str; 21] = [
 const FRACTIONS: [&str; 8] = ["0%", "1%", "2%", "5%", "10%", "20%", "50%", "100%"];
 
 /// The nearest round value beyond where it stands.
-fn neighbour(round: &[&str], of: impl Fn(&str) -> f64, now: f64, up: bool) -> Option<String> {
+fn neighbour(round: &[&str], of: impl Fn(&str) -> f64, now: &str, up: bool) -> Option<String> {
+    let now = of(now);
     let beyond = |text: &&&str| if up { of(text) > now } else { of(text) < now };
     let found = if up { round.iter().find(beyond) } else { round.iter().rev().find(beyond) };
     found.map(|text| (*text).to_owned())

@@ -140,6 +140,9 @@ pub(super) fn length(text: &str, span: Span) -> Result<Length, AvailError> {
         None => (text.to_owned(), 1.0),
     };
     let read = plain.parse::<sim_core::Duration>().map_err(|error| match days {
+        Some((number, _)) if number.parse::<f64>().is_ok_and(f64::is_finite) => {
+            wrong(format!("{text} is longer than can be counted; write at most 200000y or 200000w"))
+        }
         Some(_) => wrong(format!("\"{text}\" is no length; write a number and a unit, such as 720h, 30d or 2y")),
         None => wrong(format!("{error}")),
     })?;
@@ -219,6 +222,8 @@ mod tests {
         assert_eq!(seconds("90s"), Ok(90.0));
         assert!(seconds("-1h").unwrap_err().message.contains("not negative"));
         assert!(seconds("12").unwrap_err().message.contains("has no unit"));
+        assert!(seconds("600000000y").unwrap_err().message.contains("at most 200000y"));
+        assert!(seconds("200000y").is_ok());
         assert!(seconds("xy").unwrap_err().message.contains("is no length"));
     }
 }
