@@ -20,8 +20,11 @@ fn lab(line: &str) -> Headless {
 /// The line of a screen that begins so, beside frames.
 #[track_caller]
 fn line<'t>(text: &'t str, begin: &str) -> &'t str {
-    let found = text.lines().flat_map(|line| line.split('│')).find(|part| part.trim_start().starts_with(begin));
-    found.unwrap_or_else(|| panic!("no line {begin}\n{text}")).trim()
+    let found = text
+        .lines()
+        .flat_map(|line| line.split('│'))
+        .find(|part| part.trim_start_matches(['▶', ' ']).starts_with(begin));
+    found.unwrap_or_else(|| panic!("no line {begin}\n{text}")).trim_matches(['▶', ' '])
 }
 
 /// The words of a line from its second column on.
