@@ -544,18 +544,25 @@ fn strip(block: &mut Block, effect: Effect) -> bool {
         Kind::Name { shared, .. } => effect == Effect::Sharing && shared.take().is_some(),
         Kind::Part(Part::Repaired(repaired)) => effect == Effect::Failover && strip_failover(repaired),
         Kind::Part(_) => false,
-        Kind::Series(blocks) | Kind::Parallel(blocks) => {
-            blocks.iter_mut().fold(false, |any, block| strip(block, effect) || any)
-        }
+        Kind::Series(blocks) | Kind::Parallel(blocks) => strip_all(blocks, effect),
         Kind::Copies(one, _) => strip(one, effect),
         Kind::Quorum(quorum) => {
-            let inside = quorum.blocks.iter_mut().fold(false, |any, block| strip(block, effect) || any);
+            let inside = strip_all(&mut quorum.blocks, effect);
             let before = quorum.options.len();
             let spares = quorum.options.iter().any(|option| matches!(option.said, Said::Standby(_)));
             quorum.options.retain(|option| !belongs(&option.said, effect, spares));
             inside || quorum.options.len() < before
         }
     }
+}
+
+/// Takes an effect out of all of them; whether there was any.
+fn strip_all(blocks: &mut [Block], effect: Effect) -> bool {
+    let mut any = false;
+    for block in blocks {
+        any |= strip(block, effect);
+    }
+    any
 }
 
 /// Who does the work matters for spares, and for takeovers.
