@@ -95,8 +95,11 @@ pub fn run(prepared: &Prepared<Msg>, events: u64, trace: Trace) -> u64 {
     let mut sim = prepared.start(Seed(1));
     sim.record(trace == Trace::Kept);
     for done in 0..events {
-        let Some(step) = sim.step() else { return done };
-        black_box((step, sim.log()));
+        let step = sim.step();
+        if step.is_none() {
+            return done;
+        }
+        black_box((&step, sim.log()));
     }
     black_box(sim.digest());
     events

@@ -40,6 +40,7 @@ fn every_example_is_looked_after() {
     assert_eq!(
         names,
         [
+            "at-least-once.json",
             "fan-out.json",
             "forgetful-gateway.json",
             "half-a-transfer.json",
@@ -49,9 +50,12 @@ fn every_example_is_looked_after() {
             "lease.json",
             "metastable.json",
             "nightly-sync.json",
+            "order-saga.json",
             "paid-and-forgotten.json",
+            "profiles.json",
             "receipts.json",
-            "retry-storm.json"
+            "retry-storm.json",
+            "sync-chain.json"
         ]
     );
 }

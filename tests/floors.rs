@@ -28,7 +28,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "guest",
         ],
     ),
-    ("the promise to actors", &["dice", "tripwire", "roles", "context", "actor"]),
+    ("the promise to actors", &["dice", "tripwire", "roles", "asked", "context", "actor"]),
     ("physics", &["fault", "burst", "road", "network", "clock", "plight", "disk"]),
     ("the run", &["queue", "schedule", "system", "coat", "sim", "trail", "trace", "growing", "past", "words"]),
     ("judgement", &["judge", "run", "timeline", "lockstep"]),

@@ -50,7 +50,7 @@ impl Whose {
     }
 
     /// Gives the timers in what was asked for their numbers among those of both.
-    fn numbers<M>(self, effects: &mut [Effect<M>]) {
+    fn numbers<'e, M: 'e>(self, effects: impl Iterator<Item = &'e mut Effect<M>>) {
         for effect in effects {
             match effect {
                 Effect::Set { timer, .. } | Effect::Cancel { timer } | Effect::Ring { timer, .. } => self.number(timer),
@@ -82,9 +82,9 @@ impl<M: Message, C: Coat<M>> Dressed<M, C> {
 
 /// Lets one of the two ask for effects, and numbers its timers; also when it falls at a mark half way.
 fn numbered<M: Message, T>(whose: Whose, cx: &mut Context<'_, M>, ask: impl FnOnce(&mut Context<'_, M>) -> T) -> T {
-    let before = cx.effects.len();
+    let before = cx.effects.count();
     let outcome = catch_unwind(AssertUnwindSafe(|| ask(cx)));
-    whose.numbers(&mut cx.effects[before..]);
+    whose.numbers(cx.effects.since(before));
     outcome.unwrap_or_else(|fallen| resume_unwind(fallen))
 }
 

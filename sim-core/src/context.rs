@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::actor::{Effect, Message};
 use crate::amount::Factor;
+use crate::asked::Asked;
 use crate::dice::{Dice, RING, SYNC, TIMER};
 use crate::dist::Dist;
 use crate::id::{NodeId, Sync, Timer};
@@ -35,7 +36,7 @@ pub struct Context<'a, M: Message> {
     pub(crate) up: &'a [bool],
     pub(crate) kind_keys: &'a [u64],
     pub(crate) dice: &'a mut Dice,
-    pub(crate) effects: &'a mut Vec<Effect<M>>,
+    pub(crate) effects: &'a mut Asked<M>,
     pub(crate) notes: &'a mut Vec<M::Note>,
     pub(crate) shared: &'a mut M::Shared,
     pub(crate) wires: Option<&'a mut Tripwires>,
@@ -315,7 +316,7 @@ impl<'a, M: Message> Context<'a, M> {
         let kind = msg.kind();
         let key = self.kind_keys.get(kind.0 as usize).copied().unwrap_or(u64::from(kind.0));
         let cause = self.dice.envelope(self.cause, self.node, to, key);
-        self.effects.push(Effect::Send { to, msg, cause });
+        self.effects.ask(|| Effect::Send { to, msg, cause });
     }
 
     /// Sets a timer, a length on the monotonic clock from now: drift stretches it, a step of the wall clock does not. One that is
@@ -329,36 +330,38 @@ impl<'a, M: Message> Context<'a, M> {
     pub fn set(&mut self, timer: Timer, after: Duration) {
         assert!(timer <= Timer::LAST, "timer {} is above {}; number timers from 0", timer.0, Timer::LAST.0);
         let cause = self.dice.later(self.cause, self.node, TIMER);
-        self.effects.push(Effect::Set { timer, after, cause });
+        self.effects.ask(|| Effect::Set { timer, after, cause });
     }
 
     /// Stops a timer; one that is not set stays so.
     #[inline]
     pub fn cancel(&mut self, timer: Timer) {
-        self.effects.push(Effect::Cancel { timer });
+        self.effects.ask(|| Effect::Cancel { timer });
     }
 
     /// Lets a timer of a node go off now, if it is set and the node still lives that life: how a change of
     /// [`shared`](Self::shared) state wakes who waits for it.
     pub fn ring(&mut self, node: NodeId, life: u32, timer: Timer) {
         let cause = self.dice.later(self.cause, node, RING);
-        self.effects.push(Effect::Ring { node, life, timer, cause });
+        self.effects.ask(|| Effect::Ring { node, life, timer, cause });
     }
 
     /// Writes one record behind the others of a file. It survives a crash, and a power loss once a sync covers it.
     pub fn append(&mut self, file: impl Into<Arc<str>>, record: impl Into<Arc<[u8]>>) {
-        self.effects.push(Effect::Append { file: file.into(), record: record.into() });
+        let (file, record) = (file.into(), record.into());
+        self.effects.ask(|| Effect::Append { file, record });
     }
 
     /// Writes a file anew with one record, all at once.
     pub fn replace(&mut self, file: impl Into<Arc<str>>, record: impl Into<Arc<[u8]>>) {
-        self.effects.push(Effect::Replace { file: file.into(), record: record.into() });
+        let (file, record) = (file.into(), record.into());
+        self.effects.ask(|| Effect::Replace { file, record });
     }
 
     /// Makes durable what was written so far; [`Event::Synced`](crate::Event::Synced) says when.
     pub fn sync(&mut self, sync: Sync) {
         let cause = self.dice.later(self.cause, self.node, SYNC);
-        self.effects.push(Effect::Sync { sync, cause });
+        self.effects.ask(|| Effect::Sync { sync, cause });
         self.pass(&[SYNCING], Passing::Mark, self.cause);
     }
 
@@ -373,7 +376,7 @@ impl<'a, M: Message> Context<'a, M> {
     /// A fault that stops the node at this mark stops it here: this call does not return, and what the handler did before is
     /// performed.
     pub fn mark(&mut self, name: &'static str) {
-        self.effects.push(Effect::Mark(name));
+        self.effects.ask(|| Effect::Mark(name));
         if self.is_watched() {
             self.pass(&[Point::new(name)], Passing::Mark, self.cause);
         }
@@ -409,18 +412,18 @@ impl<'a, M: Message> Context<'a, M> {
     /// Ends this life of the node, as a process that exits: this call does not return, what was asked for before is done, and what
     /// the node still owes is reset. Down while a fault asked for it; else it starts again at once.
     pub fn exit(&mut self) -> ! {
-        self.effects.push(Effect::Exit);
+        self.effects.ask(|| Effect::Exit);
         std::panic::resume_unwind(Box::new(Fallen));
     }
 
     /// Takes a role, such as leader, until it is given up or the node goes down. Faults strike by it: `crash the leader`.
     pub fn role(&mut self, role: &'static str) {
-        self.effects.push(Effect::Role { role, has: true });
+        self.effects.ask(|| Effect::Role { role, has: true });
     }
 
     /// Gives a role up.
     pub fn no_role(&mut self, role: &'static str) {
-        self.effects.push(Effect::Role { role, has: false });
+        self.effects.ask(|| Effect::Role { role, has: false });
     }
 
     /// What several nodes share and no crash takes.

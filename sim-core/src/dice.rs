@@ -243,7 +243,7 @@ impl Dice {
 
     /// The cause of what a node is told without an envelope: a timer, a wait for the disk. The numbers that an actor gives them
     /// stay out: a free one of a list depends on what else is under way.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn later(&mut self, parent: Cause, node: NodeId, what: u64) -> Cause {
         let base = mix(parent.lineage, self.face(node).name ^ what);
         Cause { lineage: self.numbered(base), operation: parent.operation }

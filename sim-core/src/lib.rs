@@ -1,6 +1,7 @@
 //! The world and its laws: a deterministic, single-threaded, discrete-event kernel for distributed systems.
 pub mod actor;
 pub mod amount;
+mod asked;
 mod burst;
 pub mod case;
 pub mod clock;

@@ -11,6 +11,17 @@ const SLOTS: usize = 64;
 /// No entry: there are never so many.
 const NIL: u32 = u32::MAX;
 
+/// The level by the highest bit in which an instant differs from now: a sixth of it, looked up.
+const LEVEL: [u8; 64] = {
+    let mut levels = [0; 64];
+    let mut bit = 0;
+    while bit < 64 {
+        levels[bit] = (bit / 6) as u8;
+        bit += 1;
+    }
+    levels
+};
+
 /// A queue of `T`s by instant. Nothing may be put in before the instant last taken out.
 #[derive(Clone, Debug)]
 pub struct Queue<T> {
@@ -69,23 +80,20 @@ impl<T: Copy> Queue<T> {
     #[inline(always)]
     pub fn push(&mut self, at: Instant, item: T) {
         let at = at.nanos().max(self.now);
-        let entry = Entry { at, next: NIL, item };
         let index = match self.entries.get_mut(self.free as usize) {
             Some(place) => {
-                let next = std::mem::replace(place, entry).next;
-                std::mem::replace(&mut self.free, next)
+                let index = std::mem::replace(&mut self.free, place.next);
+                // Made where it lies: what is first put together elsewhere, word by word, is waited for when it is copied.
+                *place = Entry { at, next: NIL, item };
+                index
             }
-            None => self.extend(entry),
+            None => {
+                self.entries.push(Entry { at, next: NIL, item });
+                (self.entries.len() - 1) as u32
+            }
         };
         self.link(index, at);
         self.len += 1;
-    }
-
-    /// Puts one into a place of its own.
-    #[cold]
-    fn extend(&mut self, entry: Entry<T>) -> u32 {
-        self.entries.push(entry);
-        (self.entries.len() - 1) as u32
     }
 
     /// Takes out the first one that is due before `limit`, if there is one.
@@ -100,7 +108,7 @@ impl<T: Copy> Queue<T> {
         let limit = limit.nanos();
         while self.levels != 0 {
             let level = self.levels.trailing_zeros() as usize;
-            let slot = self.occupied[level].trailing_zeros() as usize;
+            let slot = self.occupied[level].trailing_zeros() as usize % SLOTS;
             let head = self.slots[level][slot].head;
             let Entry { at, next, .. } = self.entries[head as usize];
             if level == 0 || next == NIL {
@@ -111,12 +119,7 @@ impl<T: Copy> Queue<T> {
                 if next == NIL {
                     self.vacate(level, slot);
                 }
-                self.now = at;
-                self.len -= 1;
-                let free = std::mem::replace(&mut self.free, head);
-                let entry = &mut self.entries[head as usize];
-                entry.next = free;
-                return Some((Instant::from_nanos(at), &entry.item));
+                return Some(self.release(head, at));
             }
             let start = at >> (6 * level) << (6 * level);
             if start >= limit {
@@ -127,6 +130,16 @@ impl<T: Copy> Queue<T> {
             self.spread(head);
         }
         None
+    }
+
+    /// Time comes to an entry that is in no list any more, and its place is free.
+    #[inline(always)]
+    fn release(&mut self, index: u32, at: u64) -> (Instant, &T) {
+        self.now = at;
+        self.len -= 1;
+        let entry = &mut self.entries[index as usize];
+        entry.next = std::mem::replace(&mut self.free, index);
+        (Instant::from_nanos(at), &entry.item)
     }
 
     /// Everything pending, in no order that means anything.
@@ -158,7 +171,7 @@ impl<T: Copy> Queue<T> {
     /// Puts an entry that leads nowhere at the end of its slot's list.
     #[inline(always)]
     fn link(&mut self, index: u32, at: u64) {
-        let level = ((63 - ((at ^ self.now) | 1).leading_zeros()) / 6) as usize;
+        let level = LEVEL[((at ^ self.now) | 1).ilog2() as usize] as usize;
         let slot = ((at >> (6 * level)) & 63) as usize;
         let place = &mut self.slots[level][slot];
         if self.occupied[level] >> slot & 1 == 0 {

@@ -244,6 +244,12 @@ impl Known<'_> {
 }
 
 impl Plan {
+    /// Whether anything of it may have a word in what an actor is told while it handles an event, wherever it holds.
+    #[inline]
+    pub(crate) fn is_about_handling(&self) -> bool {
+        !self.pests.is_empty() || !self.wires.is_empty()
+    }
+
     /// Adds one timed fault; `twins` is how many faults of the same verb and targets stand before it.
     fn add(&mut self, index: u32, timed: &Timed, twins: u64, known: &Known<'_>) {
         let (begin, end) = window(timed.when);

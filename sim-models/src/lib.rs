@@ -1,5 +1,6 @@
 //! What people come to see: the scenario language, its interpreter, the built-in scenarios, statistics.
 pub mod avail;
+pub mod backlog;
 pub mod builtin;
 pub mod causes;
 pub mod decided;

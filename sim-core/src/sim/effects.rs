@@ -22,7 +22,7 @@ use crate::tripwire::Point;
 type Parts = [Option<(Pending, Duration)>; 2];
 
 impl<M: Message> Sim<M> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn perform(&mut self, node: NodeId, effect: Effect<M>) {
         match effect {
             Effect::Send { to, msg, cause } => self.dispatch(node, to, msg, cause, Form::Message),
@@ -100,25 +100,29 @@ impl<M: Message> Sim<M> {
         let mut fold = Fold::from(self.digest);
         fold.word(u64::from(to.0) << 8 | form as u64);
         msg.hash(&mut fold);
-        let voice = if form == Form::Message { Voice::Actor } else { Voice::Machine };
-        let of = Envelope { from, to, kind: msg.kind(), cause, at: self.now, voice };
+        let (kind, at) = (msg.kind(), self.now);
+        // Made only where it is looked at, which is seldom.
+        let of = move || {
+            let voice = if form == Form::Message { Voice::Actor } else { Voice::Machine };
+            Envelope { from, to, kind, cause, at, voice }
+        };
         let link = self.ground.system.links.get(from, to);
         if !self.weather.active.is_empty() || self.dice.has_rulings() || !link.is_plain() {
-            return self.dispatch_in_trouble(of, msg, form, fold);
+            return self.dispatch_in_trouble(of(), msg, form, fold);
         }
         let fate = peaceful_fate(link, self.dice.way(from, to, cause));
         if self.log.is_some() {
             let calm = peaceful_fate(link, Way::CALM);
-            self.log_sent(of, &msg, form, fate.into(), calm);
+            self.log_sent(of(), &msg, form, fate.into(), calm);
         }
         match fate {
             Fate::Arrives(after) => {
                 fold.word(after.nanos());
                 self.digest = fold.digest();
-                let pending = self.post(of, msg, form);
-                self.queue.push(self.now + after, pending);
+                let what = What::Letter { from, to, letter: self.letters.put(msg), form };
+                self.queue.push(at + after, Pending { cause, sent: self.number, what });
             }
-            fate => _ = self.depart(of, msg, form, fate, fold),
+            fate => _ = self.depart(of(), msg, form, fate, fold),
         }
     }
 
@@ -280,6 +284,7 @@ impl<M: Message> Sim<M> {
         self.log_entry(|| Entry::Set { node, timer, due });
     }
 
+    #[inline(always)]
     pub(super) fn arm(&mut self, node: NodeId, timer: Timer, due: Instant, cause: Cause) {
         let set = self.number;
         let timers = &mut self.nodes[node.0 as usize].timers;

@@ -79,11 +79,10 @@ impl<M: Message> Sim<M> {
         for pending in self.queue.iter().chain(self.clogged.iter().map(|clogged| &clogged.pending)) {
             if let What::Letter { from, to, letter, .. } = pending.what
                 && self.ground.system.links.get(from, to).transport == Transport::Datagram
-                && let slot = &mut self.letters.slots[letter as usize]
-                && slot.as_ref().is_some_and(|msg| active.cuts(disturbance, from, to, msg.kind()))
+                && self.letters.get(letter).is_some_and(|msg| active.cuts(disturbance, from, to, msg.kind()))
             {
                 // Its entry in the queue finds nothing when it pops.
-                *slot = None;
+                self.letters.lose(letter);
                 taken += 1;
             }
         }
@@ -250,7 +249,7 @@ impl<M: Message> Sim<M> {
             Due::Start(starting) => this.life == starting.life,
             Due::Stop(stopping) => this.life == stopping.life,
             Due::Event(pending) => match pending.what {
-                What::Letter { letter, .. } => self.letters.slots[letter as usize].is_some(),
+                What::Letter { letter, .. } => self.letters.get(letter).is_some(),
                 What::Timer { timer, .. } => {
                     let slot = &mut this.timers[timer.0 as usize];
                     let is_due = slot.queued == self.now && slot.due <= self.now;
@@ -359,7 +358,7 @@ impl<M: Message> Sim<M> {
         }
         let holds = |pending: &Pending| match pending.what {
             What::Letter { from, to, letter, .. } => {
-                self.letters.slots[letter as usize].as_ref().is_some_and(|msg| disturbance.clogs(from, to, msg.kind()))
+                self.letters.get(letter).is_some_and(|msg| disturbance.clogs(from, to, msg.kind()))
             }
             What::Timer { .. }
             | What::Synced { .. }
@@ -376,7 +375,7 @@ impl<M: Message> Sim<M> {
         for (_, mut pending) in held {
             let What::Letter { letter, .. } = &mut pending.what else { continue };
             // Its entry in the queue finds nothing when it pops.
-            let Some(msg) = self.letters.slots[*letter as usize].take() else { continue };
+            let Some(msg) = self.letters.lose(*letter) else { continue };
             *letter = self.letters.put(msg);
             self.clogged.push(Clogged { pending, after: Duration::ZERO, place: Place::OnTheWay });
         }
@@ -391,9 +390,9 @@ impl<M: Message> Sim<M> {
         let mut behind = BTreeSet::new();
         for clogged @ Clogged { pending, .. } in std::mem::take(&mut self.clogged) {
             let What::Letter { from, to, letter, .. } = pending.what else { continue };
-            let Some(msg) = &self.letters.slots[letter as usize] else {
+            let Some(msg) = self.letters.get(letter) else {
                 // It was taken from the air while it waited.
-                self.letters.free.push(letter);
+                self.letters.take(letter);
                 continue;
             };
             if behind.contains(&(from, to))

@@ -17,6 +17,9 @@ use crate::plight::Plight;
 use crate::seed::Cause;
 use crate::time::Instant;
 
+/// What an actor panicked with.
+type Panicked = Box<dyn Any + Send>;
+
 impl<M: Message> Sim<M> {
     /// Folds one event into the digest and numbers it.
     #[inline]
@@ -211,14 +214,57 @@ impl<M: Message> Sim<M> {
         Some(self.handled_by(node, Event::Synced(sync, done), what, pending.cause, pending.sent))
     }
 
+    /// Has a node handle an event, and performs what it asks for.
+    #[inline(always)]
     fn handle(&mut self, node: NodeId, event: Event<M>, cause: Cause) {
         self.dice.restart();
+        self.effects.ready();
+        let is_peace = self.plights.is_empty() && self.news.is_empty() && !self.ground.plan.is_about_handling();
+        let outcome = if is_peace && !self.dice.has_rulings() {
+            self.ask_actor::<true>(node, event, cause)
+        } else {
+            self.ask_actor_in_trouble(node, event, cause)
+        };
+        if let Err(panic) = outcome
+            && !panic.is::<Fallen>()
+        {
+            self.log_draws(node);
+            self.effects.clear();
+            return self.found(node, &*panic);
+        }
+        self.perform_all(node);
+    }
+
+    /// Performs what a node has asked for, in its order.
+    #[inline(never)]
+    fn perform_all(&mut self, node: NodeId) {
+        self.log_draws(node);
+        self.fold_notes();
+        // Nothing is asked for while this is performed.
+        let mut at = 0;
+        while let Some(effect) = self.effects.take(at) {
+            at += 1;
+            self.perform(node, effect);
+        }
+        self.effects.done();
+        self.cursor.strike(&self.ground.plan, self.now);
+    }
+
+    /// Has an actor handle an event of which faults, lines of a case or news may have a word.
+    #[inline(never)]
+    fn ask_actor_in_trouble(&mut self, node: NodeId, event: Event<M>, cause: Cause) -> Result<(), Panicked> {
         if !self.news.is_empty() {
             self.hear_news();
         }
+        self.ask_actor::<false>(node, event, cause)
+    }
+
+    /// Has an actor handle an event. In peace nothing has a word in that; to know it beforehand is to be spared all the questions.
+    #[inline(always)]
+    fn ask_actor<const PEACE: bool>(&mut self, node: NodeId, event: Event<M>, cause: Cause) -> Result<(), Panicked> {
         let ground = &*self.ground;
         let this = &mut self.nodes[node.0 as usize];
-        let plight = self.plights.get(node.0 as usize).and_then(Option::as_deref);
+        let plight = if PEACE { None } else { self.plights.get(node.0 as usize).and_then(Option::as_deref) };
         let (now, wall) = match plight {
             None => {
                 let now = this.clock.monotonic(self.now);
@@ -233,8 +279,8 @@ impl<M: Message> Sim<M> {
         let holding = |fault| active.iter().any(|active| active.fault == fault);
         let (denied_by, skews) = plight.map_or((&[][..], &[][..]), |plight| (&plight.denials, &plight.skews));
         let mut struck = Vec::new();
-        let may_be_rare =
-            !ground.plan.pests.is_empty() || !denied_by.is_empty() || !skews.is_empty() || self.dice.has_rulings();
+        let may_be_rare = !PEACE
+            && (!ground.plan.pests.is_empty() || !denied_by.is_empty() || !skews.is_empty() || self.dice.has_rulings());
         let sites = if may_be_rare {
             let (pests, denials) = (&ground.plan.pests, &ground.plan.denials);
             let seed_key = self.cursor.seed_key;
@@ -242,7 +288,8 @@ impl<M: Message> Sim<M> {
         } else {
             None
         };
-        if let Some(wires) = &mut self.cursor.wires {
+        let mut wires = if PEACE { None } else { self.cursor.wires.as_deref_mut() };
+        if let Some(wires) = &mut wires {
             wires.begin(self.now, self.number);
         }
         let mut cx = Context {
@@ -260,7 +307,7 @@ impl<M: Message> Sim<M> {
             effects: &mut self.effects,
             notes: &mut self.notes,
             shared: &mut self.shared,
-            wires: self.cursor.wires.as_deref_mut(),
+            wires,
             roles: &self.roles,
             sites,
         };
@@ -273,20 +320,7 @@ impl<M: Message> Sim<M> {
         if !struck.is_empty() {
             self.weather.touch(struck.into_iter());
         }
-        self.log_draws(node);
-        if let Err(panic) = outcome
-            && !panic.is::<Fallen>()
-        {
-            self.effects.clear();
-            return self.found(node, &*panic);
-        }
-        self.fold_notes();
-        // Nothing is asked for while this is performed. Taken from behind, each leaves its place at once.
-        self.effects.reverse();
-        while let Some(effect) = self.effects.pop() {
-            self.perform(node, effect);
-        }
-        self.cursor.strike(&self.ground.plan, self.now);
+        outcome
     }
 
     /// Ends the run: the state may be torn after a panic, and nothing acts on it again.

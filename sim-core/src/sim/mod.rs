@@ -7,6 +7,7 @@
 mod effects;
 mod faults;
 mod happen;
+mod letters;
 mod life;
 mod road;
 mod step;
@@ -14,9 +15,11 @@ mod step;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use letters::Letters;
 pub use step::{Entry, Form, Happening, Panic, Step};
 
-use crate::actor::{Actor, DiskError, Effect, Message};
+use crate::actor::{Actor, DiskError, Message};
+use crate::asked::Asked;
 use crate::clock::{Clock, Clocks};
 use crate::context::Strain;
 use crate::dice::Dice;
@@ -66,7 +69,7 @@ pub struct Sim<M: Message> {
     shared: M::Shared,
     digest: Digest,
     notes: Vec<M::Note>,
-    effects: Vec<Effect<M>>,
+    effects: Asked<M>,
     log: Option<Log<M>>,
     panic: Option<Panic>,
 }
@@ -210,31 +213,6 @@ impl What {
     }
 }
 
-/// The messages on their way, apart from the small events that carry their numbers.
-#[derive(Clone, Debug)]
-struct Letters<M> {
-    slots: Vec<Option<M>>,
-    free: Vec<u32>,
-}
-
-impl<M> Letters<M> {
-    #[inline(always)]
-    fn put(&mut self, msg: M) -> u32 {
-        if let Some(index) = self.free.pop() {
-            self.slots[index as usize] = Some(msg);
-            return index;
-        }
-        self.slots.push(Some(msg));
-        (self.slots.len() - 1) as u32
-    }
-
-    #[inline(always)]
-    fn take(&mut self, index: u32) -> Option<M> {
-        self.free.push(index);
-        self.slots[index as usize].take()
-    }
-}
-
 /// A node in this run.
 struct Node<M: Message> {
     actor: Box<dyn Program<M>>,
@@ -322,7 +300,7 @@ impl<M: Message> Clone for Sim<M> {
             shared: self.shared.clone(),
             digest: self.digest,
             notes: self.notes.clone(),
-            effects: Vec::new(),
+            effects: Asked::new(),
             log: self.log.clone(),
             panic: self.panic.clone(),
         }
@@ -354,7 +332,7 @@ impl<M: Message> Sim<M> {
             queue: Queue::new(),
             first: VecDeque::new(),
             clogged: Vec::new(),
-            letters: Letters { slots: Vec::new(), free: Vec::new() },
+            letters: Letters::new(),
             nodes: system.nodes.iter().map(fresh).collect(),
             disks: system.nodes.iter().map(|machine| Disk::holding(machine.files.clone())).collect(),
             plights: Vec::new(),
@@ -370,7 +348,7 @@ impl<M: Message> Sim<M> {
             shared: system.shared.clone(),
             digest: Digest::default(),
             notes: Vec::new(),
-            effects: Vec::new(),
+            effects: Asked::new(),
             log: None,
             panic: None,
             ground,
@@ -481,7 +459,7 @@ impl<M: Message> Sim<M> {
             node.life == life && node.down == 0
         };
         let due = |pending: &Pending| match pending.what {
-            What::Letter { letter, .. } => self.letters.slots[letter as usize].is_some(),
+            What::Letter { letter, .. } => self.letters.get(letter).is_some(),
             What::Timer { node, timer } => {
                 let slot = self.nodes[node.0 as usize].timers.get(timer.0 as usize);
                 slot.is_some_and(|slot| slot.due < FOREVER)
@@ -509,7 +487,7 @@ impl<M: Message> Sim<M> {
             let timers = node.timers.len() * size_of::<TimerSlot>();
             size_of::<Node<M>>() + size_of::<Disk>() + timers + node.actor.weight()
         };
-        let letters = self.letters.slots.len() * size_of::<Option<M>>() + self.letters.free.len() * size_of::<u32>();
+        let letters = self.letters.weight();
         let nodes: usize = self.nodes.iter().map(node).sum();
         let ailing: usize = self.plights.iter().flatten().map(|plight| plight.weight()).sum();
         let roads = self.roads.weight();

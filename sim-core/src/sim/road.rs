@@ -66,13 +66,13 @@ impl<M: Message> Sim<M> {
         for (pending, _) in left.parts.into_iter().flatten() {
             if let What::Letter { letter, .. } = pending.what {
                 // Its entry in the queue finds nothing when it pops.
-                self.letters.slots[letter as usize] = None;
+                self.letters.lose(letter);
             }
         }
         for one in line.from(place) {
             for (pending, after) in one.parts.iter_mut().flatten() {
                 if let What::Letter { letter, .. } = &mut pending.what
-                    && let Some(msg) = self.letters.slots[*letter as usize].take()
+                    && let Some(msg) = self.letters.lose(*letter)
                 {
                     *letter = self.letters.put(msg);
                     self.queue.push(one.done + *after, *pending);
@@ -95,7 +95,7 @@ impl<M: Message> Sim<M> {
     /// Sends on what a clog no longer holds: to its line, if it has not been there.
     pub(super) fn set_off(&mut self, Clogged { pending, after, place }: Clogged) {
         let What::Letter { from, to, letter, .. } = pending.what else { return };
-        let Some(msg) = &self.letters.slots[letter as usize] else { return };
+        let Some(msg) = self.letters.get(letter) else { return };
         let ground = self.ground.clone();
         let link = ground.system.links.get(from, to);
         let (kind, cause) = (msg.kind(), pending.cause);
@@ -242,7 +242,7 @@ impl<M: Message> Sim<M> {
         coming.extend(held.collect::<Vec<_>>());
         for (_, (from, letter, form, cause)) in coming {
             // Its entry in the queue finds nothing when it pops.
-            let Some(msg) = self.letters.slots[letter as usize].take() else { continue };
+            let Some(msg) = self.letters.lose(letter) else { continue };
             self.fold(u64::from(from.0));
             if form == Form::Message && !is_dark {
                 self.send(node, from, msg, cause.then(ANSWER), Form::Reset);

@@ -44,6 +44,11 @@ impl Passed {
     pub(super) fn is_nothing(&self) -> bool {
         *self == Passed::default()
     }
+
+    /// How many guards it has passed and not left, from the outermost.
+    pub(super) fn inside(self) -> u8 {
+        self.guards
+    }
 }
 
 /// Why two kinds of policies never meet in one place.

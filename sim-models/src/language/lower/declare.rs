@@ -13,7 +13,7 @@ use crate::policy::codel::Codel;
 use crate::problem::Problem;
 use crate::program::{
     Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef,
-    Order, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
+    Order, QueueDef, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
 };
 use crate::value::Value;
 
@@ -37,6 +37,12 @@ impl<'a> Lower<'a> {
         for kind in ["read", "set", "delete", "commit", "rollback"] {
             self.kind(kind);
         }
+        if self.program.has_queues() {
+            for kind in ["publish", "deliver", "ack"] {
+                self.kind(kind);
+            }
+        }
+        self.connect_queues();
         self.program.place();
     }
 
@@ -60,8 +66,12 @@ impl<'a> Lower<'a> {
     }
 
     fn node(&mut self, key: &Key, view: View<'a>) {
-        let is_store = view.field("kind").is_some_and(|kind| kind.text() == Ok("store"));
-        if is_store {
+        let kind = view.field("kind").and_then(|kind| kind.text().ok());
+        if kind == Some("queue") {
+            let node = self.add_node(&key.name, Role::Queue(QueueDef::default()));
+            let queue = self.queue(view);
+            self.set_role(node, queue.map(Role::Queue));
+        } else if kind == Some("store") {
             let node = self.add_node(&key.name, Role::Store(StoreDef::default()));
             let store = store(view);
             self.set_role(node, store.map(Role::Store));
@@ -137,7 +147,7 @@ impl<'a> Lower<'a> {
     ) -> EndpointRef {
         let endpoint = EndpointRef(place(self.program.endpoints.len()));
         let (name, kind) = (key.name.clone(), self.kind(&key.name));
-        self.program.endpoints.push(Endpoint { name, node, kind, body: BlockRef(0), clock });
+        self.program.endpoints.push(Endpoint { name, node, kind, body: BlockRef(0), clock, consumes: None });
         self.bodies.push(steps);
         self.places.endpoints.push(key.span);
         endpoint
@@ -164,7 +174,7 @@ impl<'a> Lower<'a> {
         self.program.node(owner).maps.iter().copied().find(|map| self.program.map(*map).name == name)
     }
 
-    fn kind(&mut self, name: &str) -> Kind {
+    pub(super) fn kind(&mut self, name: &str) -> Kind {
         Kind(index_of(&mut self.program.kinds, name))
     }
 
@@ -252,7 +262,7 @@ pub(super) fn count_of(view: View<'_>, field: &str) -> Result<Option<u32>, Probl
     Ok(count.and_then(|count| u32::try_from(count).ok()))
 }
 
-fn balance(view: View<'_>) -> Result<Balance, Problem> {
+pub(super) fn balance(view: View<'_>) -> Result<Balance, Problem> {
     match view.text()? {
         "random" => Ok(Balance::Random),
         "least-request" => Ok(Balance::LeastRequest),
