@@ -509,6 +509,14 @@ pub(crate) struct AvailArgs {
     /// What the dice of --simulate follow from, decimal or after 0x hexadecimal.
     #[arg(long, value_name = "SEED", default_value = "0", requires = "simulate")]
     pub(crate) seed: Seed,
+    /// Opens the availability lab of the explorer with it, where every figure can be turned.
+    #[arg(long, conflicts_with_all = ["json", "plot", "html", "svg", "csv", "at", "slo", "chain", "tries", "simulate"])]
+    pub(crate) lab: bool,
+    /// Writes the blocks with what they come to as a table.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pictures: Pictures,
     #[command(flatten)]
     pub(crate) rare: RareAvailArgs,
     #[command(flatten)]

@@ -30,6 +30,7 @@ mod reconcile;
 mod replica;
 mod requests;
 mod simulate;
+mod system;
 mod up;
 mod words;
 
@@ -46,7 +47,8 @@ pub use rare::{Machines, NotMarkov};
 pub use reconcile::{Cause, Reconciliation, reconcile};
 pub use replica::{OneMore, one_more};
 pub use requests::{Nested, Outages};
-pub use simulate::{Plan, Simulated, simulate};
+pub use simulate::{Plan, Simulated, Simulation, simulate};
+pub use system::{Better, Change, Effect, Knob, System, Turns, next_fraction, next_length};
 pub use up::{Availability, Period};
 
 use crate::problem::Span;
