@@ -420,12 +420,12 @@ impl<'a, M: Message> Context<'a, M> {
     /// [does](Watch) what that watch is for. No time at all: it does so as soon as this event is handled. [`Duration::FOREVER`] is
     /// no watch. A node that is about to stop anyway is watched no more, and the next life begins without a watch.
     pub fn watch(&mut self, watch: Watch, after: Duration) {
-        self.effects.push(Effect::Watch { watch, after });
+        self.effects.ask(|| Effect::Watch { watch, after });
     }
 
     /// Has this node be listed, if it was taken off the list by its [readiness](Watch::Readiness) or has not yet been on it.
     pub fn ready(&mut self) {
-        self.effects.push(Effect::Ready);
+        self.effects.ask(|| Effect::Ready);
     }
 
     /// Takes a role, such as leader, until it is given up or the node goes down. Faults strike by it: `crash the leader`.
