@@ -348,7 +348,7 @@ fn what_is_wrong_with_a_balance_is_said() {
         wrong.extend((!said.contains(message)).then(|| format!("{balance}: {said}")));
     }
     for (outlier, message) in [
-        (json!({"consecutive_5xx": 3}), "a outlier needs a \"profile\": \"envoy\""),
+        (json!({"consecutive_5xx": 3}), "an outlier needs a \"profile\": \"envoy\""),
         (
             json!({"profile": "envoy", "consecutive5xx": 3}),
             "envoy has no \"consecutive5xx\"; did you mean \"consecutive_5xx\"?",
