@@ -40,6 +40,7 @@ fn every_example_is_looked_after() {
     assert_eq!(
         names,
         [
+            "at-least-once.json",
             "balancers.json",
             "black-hole.json",
             "deploy-drain.json",
@@ -53,11 +54,15 @@ fn every_example_is_looked_after() {
             "lease.json",
             "metastable.json",
             "nightly-sync.json",
+            "order-saga.json",
             "paid-and-forgotten.json",
             "profiles.json",
             "receipts.json",
             "retry-storm.json",
-            "slow-server.json"
+            "slow-server.json",
+            "split-decision.json",
+            "sync-chain.json",
+            "two-phase-commit.json"
         ]
     );
 }
@@ -121,4 +126,11 @@ fn a_nightly_job_that_looks_back_a_day_forgets_what_changed_before_a_restart() {
 #[test]
 fn a_store_that_answers_before_it_syncs_forgets_paid_orders_with_the_power() {
     check("paid-and-forgotten.json", Verdict::Broken);
+}
+
+/// A vote is on its way for 50 ms, and by the time it is there what is said next is cut: 50 orders a second, at each of the four cuts at
+/// 10 s, 25 s, 40 s and 55 s: 4 · 50 · 0.05 = 10, Poisson.
+#[test]
+fn three_phases_decide_twice_where_the_network_is_cut_and_two_wait() {
+    check("split-decision.json", Verdict::Broken);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use faultline_tests::world::{Decisions, Has, Question, Role, World, schedules, worlds};
 use proptest::prelude::*;
-use sim_core::{Dist, Duration, Link, Ratio, Rest};
+use sim_core::{Dist, Duration, Link, Ratio, Rest, Seed};
 
 const CASES: u32 = 400;
 
@@ -199,4 +199,13 @@ fn a_queue_that_forgets_its_causes_is_noisier() {
 
 fn shop() -> Role {
     Role::Client { server: "svc-1".to_owned(), orders: 20, gap: Dist::Exponential(Duration::from_millis(12)) }
+}
+
+/// The keys of a seed are the first numbers of ChaCha8 under a key that begins with the seed: its published vectors TC1
+/// and TC2 for 256 bits, whose streams begin with the bytes 3e 00 ef 2f 89 5f 40 d6 and cf 5e e9 a0 49 4a a9 61 (J.
+/// Strömbergson, Test Vectors for the Stream Cipher ChaCha, draft-strombergson-chacha-test-vectors, 2013).
+#[test]
+fn keys_are_the_published_vectors_of_chacha8() {
+    assert_eq!(Seed(0).key(0), u64::from_le_bytes([0x3e, 0x00, 0xef, 0x2f, 0x89, 0x5f, 0x40, 0xd6]));
+    assert_eq!(Seed(1).key(0), u64::from_le_bytes([0xcf, 0x5e, 0xe9, 0xa0, 0x49, 0x4a, 0xa9, 0x61]));
 }

@@ -444,12 +444,17 @@ fn repeat_requests_use_a_link_as_the_textbook_says() {
         };
         Figure::new(format!("{name}, window {window}, loss {loss}"), used(how, window, loss, ticks), truth, WIDTH)
     };
-    for loss in [0.01, 0.1] {
+    let table = [(0.01, [0.047142857142857146, 0.33, 0.99, 0.825]), (0.1, [0.04285714285714286, 0.3, 0.9, 0.3])];
+    for (loss, [one, seven, whole, back]) in table {
+        confirm("stop and wait", (1.0 - loss) / (1.0 + 2.0 * a), one);
+        confirm("a window of seven", 7.0 * (1.0 - loss) / (1.0 + 2.0 * a), seven);
+        confirm("a whole window", 1.0 - loss, whole);
+        confirm("go back", (1.0 - loss) / (1.0 + 2.0 * a * loss), back);
         // Stop and wait is a window of one.
-        figures.push(figure(Repeat::Selective, 1, loss, 42_000, (1.0 - loss) / (1.0 + 2.0 * a)));
-        figures.push(figure(Repeat::Selective, 7, loss, 21_000, 7.0 * (1.0 - loss) / 21.0));
-        figures.push(figure(Repeat::Selective, 21, loss, 21_000, 1.0 - loss));
-        figures.push(figure(Repeat::GoBack, 21, loss, 42_000, (1.0 - loss) / (1.0 + 2.0 * a * loss)));
+        figures.push(figure(Repeat::Selective, 1, loss, 42_000, one));
+        figures.push(figure(Repeat::Selective, 7, loss, 21_000, seven));
+        figures.push(figure(Repeat::Selective, 21, loss, 21_000, whole));
+        figures.push(figure(Repeat::GoBack, 21, loss, 42_000, back));
     }
     check("a = 10", &figures);
 }
@@ -495,6 +500,31 @@ fn steady(loss: f64, frames: u32, more_than_three: bool) -> Vec<Figure> {
     figures
 }
 
+/// Loss; how often a frame is sent on average, the variance of that, the share sent more than three times, and what
+/// waits add that stay and that double for ever (Bertsekas and Gallager, Data Networks, section 2.4: the geometric law).
+const GEOMETRIC: [(f64, [f64; 5]); 3] = [
+    (0.01, [1.0101010101010102, 0.010203040506070809, 1e-6, 0.010101010101010102, 0.01020408163265306]),
+    (0.1, [1.1111111111111112, 0.12345679012345678, 0.001, 0.1111111111111111, 0.125]),
+    (0.3, [1.4285714285714286, 0.6122448979591837, 0.027, 0.42857142857142855, 0.75]),
+];
+
+#[test]
+fn the_figures_of_retransmission_are_those_of_the_geometric_law() {
+    for (loss, [sent, variance, more_than_three, steady, doubling]) in GEOMETRIC {
+        let law = || (1..=500).map(|n| (f64::from(n), (1.0 - loss) * libm::pow(loss, f64::from(n - 1))));
+        let mean = |of: &dyn Fn(f64) -> f64| law().map(|(n, chance)| chance * of(n)).sum::<f64>();
+        confirm("sent", mean(&|n| n), sent);
+        confirm("variance", mean(&|n| (n - sent) * (n - sent)), variance);
+        confirm("more than three", mean(&|n| f64::from(u8::from(n > 3.0))), more_than_three);
+        confirm("a wait that stays", mean(&|n| n - 1.0), steady);
+        confirm("a wait that doubles", mean(&|n| libm::exp2(n - 1.0) - 1.0), doubling);
+    }
+    // 99 of 100 are sent at most so often. At 0.1 that is exactly the share of those that are sent at most twice.
+    let share = |loss: f64, times| 1.0 - libm::pow(loss, times);
+    assert!(share(0.01, 1.0) >= 0.99 && share(0.3, 3.0) < 0.99 && share(0.3, 4.0) >= 0.99);
+    confirm("at most twice", share(0.1, 2.0), 0.99);
+}
+
 /// The mean of what doubling up to the cap adds to those that arrive, and the share that is given up.
 fn doubled(loss: f64) -> (f64, f64) {
     let (mut extra, mut wait, mut chance, mut sum, mut all) = (0.0, 1.0, 1.0 - loss, 0.0, 0.0);
@@ -505,7 +535,8 @@ fn doubled(loss: f64) -> (f64, f64) {
         extra += wait;
         wait = f64::min(2.0 * wait, 60.0);
     }
-    (sum / all, 1.0 - all)
+    // What is left after the last try, without the rounding of one less all others.
+    (sum / all, chance / (1.0 - loss))
 }
 
 fn doubling(loss: f64, frames: u32, width: f64) -> Figure {
@@ -521,6 +552,7 @@ fn a_stream_sends_again_as_often_as_is_lost() {
 
 #[test]
 fn a_wait_that_doubles_up_to_its_cap_adds_what_the_series_says() {
+    confirm("at 0.01", doubled(0.01).0, 0.010204081632605817);
     confirm("at 0.1", doubled(0.1).0, 0.12499841712499841);
     confirm("at 0.3", doubled(0.3).0, 0.728478949651166);
     // Without a cap and for ever: p / (1 - 2p); eight times at 0.1 are as good as that.
@@ -530,7 +562,9 @@ fn a_wait_that_doubles_up_to_its_cap_adds_what_the_series_says() {
 
 #[test]
 fn a_stream_gives_up_as_often_as_all_its_tries_are_lost() {
-    confirm("at 0.3", doubled(0.3).1, 0.3f64.powi(9));
+    confirm("at 0.01", doubled(0.01).1, 1e-18);
+    confirm("at 0.1", doubled(0.1).1, 1e-9);
+    confirm("at 0.3", doubled(0.3).1, 1.9683e-5);
     // At 0.3 one in fifty thousand is given up; at 0.7 one in twenty-five, by the same law.
     let share = |seed| f64::from(over_a_stream(0.7, DOUBLING, 50_000, seed).1) / 50_000.0;
     check("giving up", &[Figure::new("at 0.7", (0..REPLICATIONS).map(share).collect(), 0.7f64.powi(9), 0.03)]);

@@ -23,16 +23,9 @@ impl Figure {
         Figure { name: name.into(), values, truth, width }
     }
 
-    /// A quantile, from the shares beyond the true one and beyond those that are by `width` shorter and longer.
-    ///
-    /// A sample quantile is biased, the share beyond a fixed time is not. So each replication's share is turned into a quantile along
-    /// the tail's slope, which all replications together give.
-    pub fn quantile(name: impl Into<String>, shares: &[[f64; 3]], (quantile, beyond): (f64, f64), width: f64) -> Self {
-        let pooled = |nth: usize| shares.iter().map(|share| share[nth]).sum::<f64>() / shares.len() as f64;
-        let slope = (pooled(0) - pooled(2)) / (2.0 * width * quantile);
-        assert!(slope > 0.0, "nothing lies near the quantile {quantile}");
-        let values = shares.iter().map(|share| quantile + (share[1] - beyond) / slope).collect();
-        Figure { name: name.into(), values, truth: quantile, width }
+    /// A quantile, from the shares beyond the true one and beyond those that are by `width` shorter and longer ([`quantiles`]).
+    pub fn quantile(name: impl Into<String>, shares: &[[f64; 3]], truth: (f64, f64), width: f64) -> Self {
+        Figure { name: name.into(), values: quantiles(shares, truth, width), truth: truth.0, width }
     }
 
     /// Prints what came out; false when the interval misses the figure or is too wide.
@@ -49,6 +42,21 @@ impl Figure {
         println!("{title}: {name} {middle:.6} ± {half:.6} ({percent:.2} %), in truth {truth:.6}: {verdict}");
         !off && !wide
     }
+}
+
+/// What each replication says of a quantile, from the shares beyond what is taken for it and beyond those that are by `width` shorter
+/// and longer; and which share should be beyond it.
+///
+/// A sample quantile is biased, the share beyond a fixed time is not. So each replication's share is turned into a quantile along
+/// the tail's slope, which all replications together give.
+///
+/// # Panics
+/// When the tail does not fall there.
+pub fn quantiles(shares: &[[f64; 3]], (quantile, beyond): (f64, f64), width: f64) -> Vec<f64> {
+    let pooled = |nth: usize| shares.iter().map(|share| share[nth]).sum::<f64>() / shares.len() as f64;
+    let slope = (pooled(0) - pooled(2)) / (2.0 * width * quantile);
+    assert!(slope > 0.0, "nothing lies near the quantile {quantile}");
+    shares.iter().map(|share| quantile + (share[1] - beyond) / slope).collect()
 }
 
 /// Holds all figures, printing one line for each.

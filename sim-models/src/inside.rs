@@ -18,7 +18,8 @@
 use serde_json::{Map, Value as JsonValue};
 use sim_core::{Instant, NodeId, Operation, Sim, Timer};
 
-use crate::interp::{Service, Store};
+use crate::backlog::{State, Stored};
+use crate::interp::{Queue, Service, Store};
 use crate::judge::words;
 use crate::message::Msg;
 use crate::program::{MapRef, NodeRef, Program, Role};
@@ -72,9 +73,11 @@ pub fn inside_around(
         shown.insert("life".to_owned(), sim.life(node).into());
         let actor = sim.actor::<Service>(node).map(|service| service.inside(&view));
         let actor = actor.or_else(|| sim.actor::<Store>(node).map(|store| store.inside(&view)));
+        let actor = actor.or_else(|| sim.actor::<Queue>(node).map(|queue| queue.inside(&view)));
         shown.extend(actor.unwrap_or_default());
     }
     view.put_maps(declared, &mut shown);
+    view.put_backlog(declared, &mut shown);
     JsonValue::Object(shown)
 }
 
@@ -220,6 +223,57 @@ impl View<'_> {
         shown.insert("sizes".to_owned(), self.sizes(&cells));
         let is_store = matches!(self.program.node(declared).role, Role::Store(_));
         shown.insert("maps".to_owned(), self.maps(&cells, if is_store { versioned } else { plain }));
+    }
+
+    /// What a queue keeps; that of a crashed one too.
+    fn put_backlog(&self, declared: NodeRef, shown: &mut Map<String, JsonValue>) {
+        let Some(backlog) = self.sim.shared().backlog(declared) else { return };
+        shown.insert("waiting".to_owned(), backlog.waiting().into());
+        shown.insert("in_flight".to_owned(), backlog.in_flight().into());
+        if let Some(oldest) = backlog.oldest() {
+            shown.insert("oldest".to_owned(), self.instant(oldest));
+        }
+        let (first, others): (Vec<_>, Vec<_>) =
+            backlog.iter().partition(|(_, message)| self.is_for(message.cause.operation));
+        let total = first.len() + others.len();
+        let show =
+            |(number, message): (u64, &Stored)| (format!("message {number}"), JsonValue::Object(self.message(message)));
+        let first = first.into_iter().map(show).collect();
+        shown.insert("messages".to_owned(), self.clipped(first, others.into_iter().map(show), total));
+    }
+
+    fn message(&self, message: &Stored) -> Map<String, JsonValue> {
+        let mut shown = Map::new();
+        let mut put = |name: &str, value: JsonValue| _ = shown.insert(name.to_owned(), value);
+        if message.cause.operation.parts().is_some() {
+            put("about", self.operation_name(message.cause.operation, String::new).into());
+        }
+        put("published", self.instant(message.published));
+        match message.state {
+            State::Visible => put("state", "visible".into()),
+            State::Delayed(until) => {
+                put("state", "delayed".into());
+                put("until", self.instant(until));
+            }
+            State::InFlight { until, to: (node, endpoint) } => {
+                put("state", "in flight".into());
+                let whose = self.program.replica_name(node);
+                put("with", format!("{whose}.{}", self.program.endpoint(endpoint).name).into());
+                if until != Instant::NEVER {
+                    put("until", self.instant(until));
+                }
+            }
+        }
+        if message.receives > 0 {
+            put("deliveries", message.receives.into());
+        }
+        if let Some(reason) = message.reason {
+            put("given_up", self.program.reason(reason).into());
+        }
+        if message.expires != Instant::NEVER {
+            put("expires", self.instant(message.expires));
+        }
+        shown
     }
 
     /// How many cells each map has.

@@ -1,5 +1,6 @@
 //! What people come to see: the scenario language, its interpreter, the built-in scenarios, statistics.
 pub mod avail;
+pub mod backlog;
 pub mod builtin;
 pub mod causes;
 pub mod decided;
@@ -20,6 +21,7 @@ pub mod policy;
 pub mod problem;
 pub mod program;
 pub mod prove;
+pub mod rare;
 pub mod record;
 pub mod red;
 pub mod said;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Instant, Kind, Message};
+use sim_core::{Cause, Instant, Kind, Message, NodeId};
 
 use crate::policy::breaker;
 use crate::program::{EdgeRef, EndpointRef, FactRef, MapRef, NodeRef, Reason, StepRef};
@@ -151,6 +151,70 @@ pub enum Operation {
         /// The facts recorded inside.
         facts: Arc<[FactChange]>,
     },
+    /// Promise to commit or to forget a transaction, whichever is decided, and say whether that is possible.
+    Prepare {
+        /// Which.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+        /// The step, which has the protocol.
+        step: StepRef,
+        /// The stores that take part.
+        members: Arc<[NodeId]>,
+    },
+    /// Everybody has promised (of three phases the second).
+    Precommit {
+        /// Which.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+    },
+    /// What was decided about a transaction.
+    Decide {
+        /// Which.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+        /// The step, which has the protocol.
+        step: StepRef,
+        /// The decision.
+        decision: Decision,
+        /// Whether it is to be acknowledged.
+        acked: bool,
+    },
+    /// Name the transactions that were promised to this node and are not decided (XA's `recover`).
+    Recover,
+    /// Forget that a transaction was decided alone (XA's `forget`).
+    Forget {
+        /// Which.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+    },
+}
+
+/// What becomes of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Decision {
+    /// All of it happens.
+    Commit,
+    /// Nothing of it happens.
+    Abort,
+    /// A participant waits no longer and forgets its part, whatever is decided: a heuristic decision.
+    Alone,
+}
+
+/// How a transaction stands at a participant, as it tells another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Standing {
+    /// It has promised.
+    Prepared,
+    /// It has promised and knows that all have.
+    Precommitted,
+    /// It has committed.
+    Committed,
+    /// It has forgotten it, and will never promise it.
+    Aborted,
 }
 
 impl Operation {
@@ -158,8 +222,18 @@ impl Operation {
     pub const fn part(&self) -> Option<Part> {
         match self {
             Operation::Step { part, .. } | Operation::OnceBegin { part, .. } | Operation::OnceEnd { part, .. } => *part,
-            Operation::Commit { .. } => None,
+            Operation::Commit { .. }
+            | Operation::Prepare { .. }
+            | Operation::Precommit { .. }
+            | Operation::Decide { .. }
+            | Operation::Recover
+            | Operation::Forget { .. } => None,
         }
+    }
+
+    /// Whether somebody waits for an answer.
+    pub const fn is_answered(&self) -> bool {
+        !matches!(self, Operation::Decide { acked: false, .. } | Operation::Forget { .. })
     }
 }
 
@@ -180,6 +254,62 @@ pub enum Extra {
         /// Whether it ended the endpoint.
         ended: bool,
     },
+    /// Nothing was set here, so that it makes no difference what is decided: a read-only vote.
+    ReadOnly,
+    /// The participant has decided alone, and otherwise.
+    Mixed,
+    /// Transactions that were promised and are not decided.
+    Promises(Arc<[(TxnId, StepRef)]>),
+}
+
+/// One message of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Parcel {
+    /// Which delivery of which message.
+    pub receipt: Receipt,
+    /// What it carries.
+    pub carried: Carried,
+    /// What handling it follows from: its publishing, and the how-manieth delivery this is.
+    pub cause: Cause,
+    /// Why it was given up elsewhere, if it is a dead letter.
+    pub reason: Option<Reason>,
+}
+
+/// A delivery of a message, by which its consumer speaks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Receipt {
+    /// The number of the message, which is its `$message`.
+    pub message: u64,
+    /// The how-manieth delivery, from 1.
+    pub delivery: u32,
+}
+
+/// How much a consumer takes: what it says when a worker of its is free, or when it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Room {
+    /// The life of the consumer.
+    pub life: u32,
+    /// The how-manieth word of this life, so that an older one that comes later is known for what it is.
+    pub number: u64,
+    /// The life of the queue that the next figure is about.
+    pub of_queue: u32,
+    /// Deliveries that have come from that life of the queue to this life of the consumer.
+    pub had: u64,
+    /// Deliveries it takes beside those; none: any number.
+    pub more: Option<u32>,
+    /// When it was asked: how many the queue had sent by then. What is missing of those is lost.
+    pub asked: Option<u64>,
+}
+
+/// What a consumer has done with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Settled {
+    /// It is done.
+    Done,
+    /// It is given up, for this reason.
+    Dead(Reason),
+    /// It was not touched: somebody else may have it.
+    Back,
 }
 
 /// The messages.
@@ -236,6 +366,84 @@ pub enum Msg {
         /// The kind `rollback`.
         kind: Kind,
     },
+    /// A participant has promised and has not heard: what was decided, or how does it stand there?
+    Inquire {
+        /// Which transaction.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+        /// The step, which has the protocol.
+        step: StepRef,
+        /// The kind `inquire`.
+        kind: Kind,
+    },
+    /// How a transaction stands at another participant.
+    Stands {
+        /// Which transaction.
+        txn: TxnId,
+        /// What it is done for.
+        of: sim_core::Operation,
+        /// How.
+        standing: Standing,
+        /// The kind `inquire`.
+        kind: Kind,
+    },
+    /// A message for a queue.
+    Publish {
+        /// By which the answer is known.
+        id: CallId,
+        /// What it carries.
+        carried: Carried,
+        /// What it belongs to; null when nothing was said.
+        key: Value,
+        /// The kind `publish`.
+        kind: Kind,
+    },
+    /// A consumer tells its queue how much it takes.
+    Ready {
+        /// The endpoint that consumes.
+        endpoint: EndpointRef,
+        /// How much.
+        room: Room,
+        /// The kind `deliver`.
+        kind: Kind,
+    },
+    /// A queue asks a consumer how much it takes.
+    Rouse {
+        /// The endpoint that consumes.
+        endpoint: EndpointRef,
+        /// The life of the queue.
+        life: u32,
+        /// Deliveries that it has sent there in this life.
+        sent: u64,
+        /// The kind `deliver`.
+        kind: Kind,
+    },
+    /// A queue delivers messages.
+    Deliver {
+        /// The endpoint that consumes.
+        endpoint: EndpointRef,
+        /// The life of the queue.
+        life: u32,
+        /// The messages, at least one.
+        parcels: Arc<[Parcel]>,
+        /// The kind `deliver`.
+        kind: Kind,
+    },
+    /// A consumer still works on a delivery.
+    Extend {
+        /// What of.
+        receipts: Arc<[Receipt]>,
+        /// The kind `deliver`.
+        kind: Kind,
+    },
+    /// A consumer has done something with messages.
+    Settle {
+        /// What with which.
+        settled: Arc<[(Receipt, Settled)]>,
+        /// The kind `ack`.
+        kind: Kind,
+    },
 }
 
 /// What nodes tell the judge.
@@ -282,10 +490,24 @@ pub enum Note {
     Gauge {
         /// The node.
         node: NodeRef,
-        /// Workers busy, more or fewer.
+        /// Workers busy (of a queue: messages in flight), more or fewer.
         busy: i32,
-        /// Requests in line (of a store: operations waiting for a lock), more or fewer.
+        /// Requests in line (of a store: operations waiting for a lock; of a queue: messages waiting), more or fewer.
         waiting: i32,
+    },
+    /// Transactions that a store has promised and that are not decided changed by so many.
+    InDoubt {
+        /// The store.
+        node: NodeRef,
+        /// More or fewer.
+        by: i32,
+    },
+    /// The oldest message of a queue was published then; none: it has no message (only of queues whose gauges are asked for).
+    Oldest {
+        /// The queue.
+        queue: NodeRef,
+        /// When.
+        since: Option<Instant>,
     },
     /// An expression of a step had no value: a finding.
     Trouble {
@@ -296,7 +518,7 @@ pub enum Note {
     },
 }
 
-/// What is counted of services and stores.
+/// What is counted of services, stores and queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the words of the language, explained in its reference")]
 pub enum Counted {
@@ -310,6 +532,17 @@ pub enum Counted {
     Unmet,
     Rollback,
     Deadlock,
+    SagaStuck,
+    Logged,
+    Forced,
+    Heuristic,
+    Mixed,
+    Published,
+    Delivered,
+    Redelivered,
+    Acked,
+    Dead,
+    Expired,
 }
 
 /// What is counted of an edge.
@@ -344,7 +577,15 @@ impl Message for Msg {
             | Msg::Ask { kind, .. }
             | Msg::Answer { kind, .. }
             | Msg::Cancel { kind, .. }
-            | Msg::Rollback { kind, .. } => *kind,
+            | Msg::Rollback { kind, .. }
+            | Msg::Inquire { kind, .. }
+            | Msg::Stands { kind, .. }
+            | Msg::Publish { kind, .. }
+            | Msg::Ready { kind, .. }
+            | Msg::Rouse { kind, .. }
+            | Msg::Deliver { kind, .. }
+            | Msg::Extend { kind, .. }
+            | Msg::Settle { kind, .. } => *kind,
         }
     }
 
@@ -353,10 +594,13 @@ impl Message for Msg {
         let flip = |number: i64| number ^ 1 << (bits & 15);
         let pick = bits >> 4;
         match self {
-            Msg::Call { carried, .. } => {
-                let mask = carried.mask;
-                let is_carried = |at: usize| at < 64 && mask >> at & 1 == 1;
-                alter(&mut carried.values, is_carried, pick, flip)
+            Msg::Call { carried, .. } | Msg::Publish { carried, .. } => alter_carried(carried, pick, flip),
+            Msg::Deliver { parcels, .. } => {
+                // Of several messages the first that has a number.
+                let mut altered = parcels.to_vec();
+                let is_altered = altered.iter_mut().any(|parcel| alter_carried(&mut parcel.carried, pick, flip));
+                *parcels = altered.into();
+                is_altered
             }
             Msg::Ask { operation: Operation::Step { names: Some(names), .. }, .. } => {
                 alter(&mut Arc::make_mut(names).values, |_| true, pick, flip)
@@ -365,9 +609,24 @@ impl Message for Msg {
                 *number = flip(*number);
                 true
             }
-            Msg::Ask { .. } | Msg::Answer { .. } | Msg::Cancel { .. } | Msg::Rollback { .. } => false,
+            Msg::Ask { .. }
+            | Msg::Answer { .. }
+            | Msg::Cancel { .. }
+            | Msg::Rollback { .. }
+            | Msg::Inquire { .. }
+            | Msg::Stands { .. }
+            | Msg::Ready { .. }
+            | Msg::Rouse { .. }
+            | Msg::Extend { .. }
+            | Msg::Settle { .. } => false,
         }
     }
+}
+
+fn alter_carried(carried: &mut Carried, pick: u64, change: impl Fn(i64) -> i64) -> bool {
+    let mask = carried.mask;
+    let is_carried = |at: usize| at < 64 && mask >> at & 1 == 1;
+    alter(&mut carried.values, is_carried, pick, change)
 }
 
 /// Changes one of the numbers among some values; false when there is none.

@@ -16,7 +16,7 @@ use crate::policy::balance::Ring;
 use crate::policy::{breaker, budget, outlier, retry};
 use crate::value::Value;
 
-/// A declared node (a service, a store, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
+/// A declared node (a service, a store, a queue, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct NodeRef(pub u16);
 
@@ -57,6 +57,9 @@ impl Reason {
     /// stay as they are.
     pub const DISK: Reason = Reason(u16::MAX);
     const DISK_NAME: &str = "disk";
+    /// A participant of a transaction has decided alone, and otherwise than the others (XA's `HEURMIX`). Apart as well.
+    pub const MIXED: Reason = Reason(u16::MAX - 1);
+    const MIXED_NAME: &str = "mixed";
 }
 
 macro_rules! system_reasons {
@@ -82,7 +85,7 @@ system_reasons! {
     EXPIRED = 9 "expired" "No time left of a deadline.";
     TIMEOUT = 10 "timeout" "No answer in time.";
     RESET = 11 "reset" "The machine crashed that had the request.";
-    STUCK = 12 "stuck" "Half undone.";
+    STUCK = 12 "stuck" "A saga that can neither be done nor undone.";
 }
 
 /// A whole scenario with its settings filled in.
@@ -112,7 +115,8 @@ pub struct Program {
     pub edges: Vec<(NodeRef, NodeRef)>,
     /// The system's reasons, then those that the file gives to `fail`.
     pub reasons: Vec<String>,
-    /// Kinds of messages: endpoint names, then `read set delete commit rollback`, each once.
+    /// Kinds of messages: endpoint names, then `read set delete commit rollback`, and where there is a queue `publish deliver ack`,
+    /// each once.
     pub kinds: Vec<String>,
     /// What the operations of each workload are called (`each`), each once.
     pub classes: Vec<String>,
@@ -188,6 +192,8 @@ pub enum Role {
     Service(ServiceDef),
     /// Keeps maps.
     Store(StoreDef),
+    /// Keeps messages until consumers have handled them.
+    Queue(QueueDef),
     /// Sends operations.
     Workload(WorkloadDef),
 }
@@ -370,6 +376,68 @@ pub enum Durable {
     Written,
 }
 
+/// A queue.
+#[derive(Clone, Debug, Default)]
+pub struct QueueDef {
+    /// How long a message stays hidden that was delivered; for ever when the file does not say.
+    pub visibility: Duration,
+    /// How often it is delivered; without end when none.
+    pub max_receives: Option<u32>,
+    /// Where it goes after that; nowhere when none.
+    pub dead_letter: Option<NodeRef>,
+    /// How long it is hidden at first.
+    pub delay: Duration,
+    /// How long it is kept from when it was published; for ever when the file does not say.
+    pub retention: Duration,
+    /// How a consumer is chosen.
+    pub dispatch: Balance,
+    /// The endpoints that consume it.
+    pub consumers: Vec<EndpointRef>,
+}
+
+/// How an endpoint consumes a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsumeDef {
+    /// The queue.
+    pub queue: NodeRef,
+    /// The edge from the queue to the endpoint's node: a delivery is a call on it.
+    pub edge: EdgeRef,
+    /// When a message is done.
+    pub ack: Ack,
+    /// How often a busy consumer extends its claim; never when none.
+    pub heartbeat: Option<Duration>,
+    /// Messages of one delivery at most, at least 1.
+    pub batch: u32,
+    /// Tries of one message in one delivery.
+    pub retry: Option<RetryDef>,
+    /// What becomes of a message that failed.
+    pub on_failure: OnFailure,
+    /// The slot of `$message`, if a step names it.
+    pub message: Option<Slot>,
+}
+
+/// When a message is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// When its steps were ok.
+    #[default]
+    After,
+    /// When it is delivered.
+    Before,
+}
+
+/// What becomes of a message whose steps were not ok.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is visible again when its time is up.
+    #[default]
+    Redeliver,
+    /// It goes to the dead letters at once.
+    DeadLetter,
+    /// It is done all the same.
+    Skip,
+}
+
 /// A workload.
 #[derive(Clone, Debug)]
 pub struct WorkloadDef {
@@ -421,6 +489,8 @@ pub struct Endpoint {
     pub body: BlockRef,
     /// When it runs by itself.
     pub clock: Option<ClockDef>,
+    /// The queue that it consumes, and how.
+    pub consumes: Option<Box<ConsumeDef>>,
 }
 
 /// An endpoint that runs by itself, on replica 1, never twice at once.
@@ -490,6 +560,32 @@ pub struct Step {
     pub path: String,
 }
 
+impl Step {
+    /// Where faults can strike inside of it, if there is such a place.
+    pub fn milestones(&self) -> Option<&Milestones> {
+        match &self.verb {
+            Verb::Saga(def) => Some(&def.points),
+            Verb::Transaction { protocol: Some(def), .. } => Some(&def.points),
+            _ => None,
+        }
+    }
+
+    /// How the stores of this transaction agree.
+    pub fn protocol(&self) -> Option<&ProtocolDef> {
+        match &self.verb {
+            Verb::Transaction { protocol, .. } => protocol.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether faults know it, or a point inside of it, by this name.
+    pub fn is_called(&self, name: &str) -> bool {
+        let inside = name.rsplit_once('.').filter(|(_, point)| Milestones::NAMES.contains(point));
+        let inside = inside.filter(|_| self.milestones().is_some()).map(|(step, _)| step);
+        self.names.iter().any(|known| known == name || Some(known.as_str()) == inside)
+    }
+}
+
 impl Verb {
     /// Whether it is tried, and has an outcome of its own.
     pub fn has_outcome(&self) -> bool {
@@ -498,9 +594,11 @@ impl Verb {
             | Verb::Read { .. }
             | Verb::List { .. }
             | Verb::Set { .. }
+            | Verb::Publish { .. }
             | Verb::Try(_)
             | Verb::Transaction { .. }
             | Verb::Once(_)
+            | Verb::Saga(_)
             | Verb::Parallel { .. } => true,
             Verb::Work(_)
             | Verb::Wait(_)
@@ -571,21 +669,36 @@ pub enum Verb {
         /// None when the map is the node's own.
         edge: Option<EdgeRef>,
     },
+    /// Gives a message to a queue.
+    Publish {
+        /// Which.
+        queue: NodeRef,
+        /// The edge to it.
+        edge: EdgeRef,
+        /// What the message carries beside what the request carries anyway.
+        with: Vec<(Slot, Template)>,
+        /// What it belongs to, where order is kept by that.
+        key: Option<Template>,
+    },
     /// Groups steps.
     Try(BlockRef),
-    /// All or nothing on one store.
+    /// All or nothing on one store, or on several that agree.
     Transaction {
         /// The steps.
         body: BlockRef,
-        /// The store; none when no step touches one.
+        /// The store; none when no step touches one, and with a protocol.
         store: Option<NodeRef>,
         /// The edge to it.
         edge: Option<EdgeRef>,
         /// Whether reads lock too.
         serializable: bool,
+        /// How the stores agree; none on one store alone.
+        protocol: Option<Box<ProtocolDef>>,
     },
     /// At most once per key.
     Once(OnceDef),
+    /// Parts with undos, which are run backwards when a part is not ok.
+    Saga(Box<SagaDef>),
     /// All branches at once.
     Parallel {
         /// The branches.
@@ -683,6 +796,107 @@ pub struct OnceDef {
     pub ttl: Option<Duration>,
     /// Whether outcomes other than ok are remembered.
     pub keeps_failures: bool,
+}
+
+/// `protocol` of a transaction.
+#[derive(Clone, Debug)]
+pub struct ProtocolDef {
+    /// Which.
+    pub protocol: Protocol,
+    /// What follows from knowing nothing.
+    pub presume: Presume,
+    /// The edges to the stores, each once.
+    pub edges: Vec<EdgeRef>,
+    /// How long a participant keeps its promise before it decides alone; none: for ever.
+    pub in_doubt: Option<Duration>,
+    /// How long whoever waits for a vote, a decision or an acknowledgement waits before it asks again.
+    pub resend: Duration,
+    /// Where faults can strike.
+    pub points: Milestones,
+}
+
+/// How stores agree on what becomes of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Two-phase commit; whoever is in doubt asks the coordinator.
+    TwoPhase,
+    /// The same; it asks the other participants too.
+    Cooperative,
+    /// Three-phase commit: with nobody else there, those who know that all have promised commit, and others abort.
+    ThreePhase,
+    /// Two-phase commit as X/Open XA has it: participants ask nobody, the coordinator asks for what was promised when it starts.
+    Xa,
+}
+
+/// What follows from knowing nothing of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presume {
+    /// Nothing is relied on: every decision is forced and acknowledged.
+    Nothing,
+    /// It has aborted: aborts are neither forced nor acknowledged.
+    Abort,
+    /// It has committed: commits are not acknowledged, and a coordinator first notes whom it asks.
+    Commit,
+}
+
+impl Presume {
+    /// Whether participants force a record of this decision and acknowledge it.
+    pub const fn is_forced(self, commits: bool) -> bool {
+        match self {
+            Presume::Nothing => true,
+            Presume::Abort => commits,
+            Presume::Commit => !commits,
+        }
+    }
+}
+
+/// `saga`.
+#[derive(Clone, Debug)]
+pub struct SagaDef {
+    /// Its parts, at least one.
+    pub parts: Vec<SagaPart>,
+    /// Whether an undo is noted before its `do` runs, and not only once that was ok.
+    pub registers_before: bool,
+    /// Where its state is kept, and what the key of its cell begins with; null: a name made of who runs it.
+    pub log: Option<(MapRef, Template)>,
+    /// How an undo is tried again, and a `do` behind the pivot.
+    pub undo_retry: RetryDef,
+    /// Where faults can strike.
+    pub points: Milestones,
+}
+
+/// A part of a saga.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SagaPart {
+    /// What is done.
+    pub body: BlockRef,
+    /// What takes it back; none: there is nothing to take back.
+    pub undo: Option<BlockRef>,
+    /// Whether there is no way back once it is ok.
+    pub pivot: bool,
+}
+
+/// Points of a saga, or of a transaction with a protocol, each by the two names of its step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Milestones {
+    /// Everybody has said yes; of a saga: its last `do` is about to run.
+    pub prepared: [Point; 2],
+    /// The decision stands; of a saga: its last `do` was ok.
+    pub decided: [Point; 2],
+    /// It is over.
+    pub done: [Point; 2],
+}
+
+impl Milestones {
+    /// What they are called behind the name of the step.
+    pub const NAMES: [&str; 3] = ["prepared", "decided", "done"];
+
+    /// Those of the step of these names.
+    pub fn of(names: &[String; 2]) -> Self {
+        let [prepared, decided, done] =
+            Self::NAMES.map(|word| [0, 1].map(|name: usize| Point::new(&format!("{}.{word}", names[name]))));
+        Milestones { prepared, decided, done }
+    }
 }
 
 /// What becomes of a second comer while the first still runs.
@@ -994,7 +1208,7 @@ pub enum RunVar {
 /// Something that is counted, and of whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
-    /// Of a workload, a service or a store.
+    /// Of a workload, a service, a store or a queue.
     Node(NodeRef, NodeCounter),
     /// Of calls from one node to another.
     Edge(EdgeRef, EdgeCounter),
@@ -1024,10 +1238,23 @@ pub enum NodeCounter {
     Unmet,
     Rollbacks,
     Deadlocks,
+    SagasStuck,
+    Logged,
+    Forced,
+    Heuristics,
+    Mixed,
+    InDoubt,
     Busy,
     Waiting,
     InFlight,
     LockWaiters,
+    Published,
+    Delivered,
+    Redelivered,
+    Acked,
+    Dead,
+    Expired,
+    Oldest,
 }
 
 /// What is counted of an edge.
@@ -1232,9 +1459,15 @@ impl Program {
     }
 
     /// What faults call the steps of the nodes that are asked for, each once.
-    pub fn step_names(&self, of: impl Fn(&NodeDef) -> bool) -> Vec<&str> {
+    pub fn step_names(&self, of: impl Fn(&NodeDef) -> bool) -> Vec<String> {
         let steps = self.steps.iter().filter(|step| of(self.node(self.endpoint(step.endpoint).node)));
-        let mut names: Vec<&str> = steps.map(|step| step.names[0].as_str()).collect();
+        let mut names: Vec<String> = steps
+            .flat_map(|step| {
+                let points = step.milestones().map(|_| Milestones::NAMES).into_iter().flatten();
+                let points = points.map(|point| format!("{}.{point}", step.names[0]));
+                [step.names[0].clone()].into_iter().chain(points)
+            })
+            .collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -1253,13 +1486,20 @@ impl Program {
 
     /// The words for a reason.
     pub fn reason(&self, reason: Reason) -> &str {
-        if reason == Reason::DISK { Reason::DISK_NAME } else { &self.reasons[reason.0 as usize] }
+        match reason {
+            Reason::DISK => Reason::DISK_NAME,
+            Reason::MIXED => Reason::MIXED_NAME,
+            Reason(place) => &self.reasons[place as usize],
+        }
     }
 
     /// The reason of that name, when something may fail with it.
     pub fn reason_named(&self, name: &str) -> Option<Reason> {
         if name == Reason::DISK_NAME {
             return Some(Reason::DISK);
+        }
+        if name == Reason::MIXED_NAME {
+            return Some(Reason::MIXED);
         }
         let known = self.reasons.iter().position(|reason| reason == name)?;
         u16::try_from(known).ok().map(Reason)
@@ -1274,7 +1514,7 @@ impl Program {
     pub fn service(&self, node: NodeRef) -> Option<&ServiceDef> {
         match &self.node(node).role {
             Role::Service(service) => Some(service),
-            Role::Store(_) | Role::Workload(_) => None,
+            Role::Store(_) | Role::Queue(_) | Role::Workload(_) => None,
         }
     }
 
@@ -1282,8 +1522,21 @@ impl Program {
     pub fn store(&self, node: NodeRef) -> Option<&StoreDef> {
         match &self.node(node).role {
             Role::Store(store) => Some(store),
-            Role::Service(_) | Role::Workload(_) => None,
+            Role::Service(_) | Role::Queue(_) | Role::Workload(_) => None,
         }
+    }
+
+    /// The queue of a declared node, if it is one.
+    pub fn queue(&self, node: NodeRef) -> Option<&QueueDef> {
+        match &self.node(node).role {
+            Role::Queue(queue) => Some(queue),
+            Role::Service(_) | Role::Store(_) | Role::Workload(_) => None,
+        }
+    }
+
+    /// Whether any node is a queue: only then there are the kinds `publish`, `deliver` and `ack`.
+    pub fn has_queues(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.role, Role::Queue(_)))
     }
 
     /// Who is there and who asks whom, both ways, as a nemesis sees it. Of two services with many replicas each it knows a link

@@ -101,7 +101,7 @@ impl Red {
                 courses.push(Course::default());
                 Some((courses.len() - 1) as u16)
             }
-            Role::Service(_) | Role::Store(_) => None,
+            Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
         };
         let places = program.nodes.iter().map(place).collect();
         Red { courses, places }

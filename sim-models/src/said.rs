@@ -6,7 +6,10 @@ use sim_core::{Instant, Kind, NodeId};
 
 use crate::expr::Expr;
 use crate::judge::words;
-use crate::message::{Carried, Extra, FactChange, Msg, Names, Operation, Outcome, Part, TxnId};
+use crate::message::{
+    Carried, Decision, Extra, FactChange, Msg, Names, Operation, Outcome, Parcel, Part, Receipt, Settled, Standing,
+    TxnId,
+};
 use crate::program::{MapRef, Program, Reason, Step, StepRef, Template, Var, Verb};
 use crate::shelf::fill;
 use crate::value::Value;
@@ -41,9 +44,52 @@ pub fn said(program: &Program, msg: &Msg) -> Said {
         Msg::Ask { kind, operation, .. } => (*kind, asked(program, operation)),
         Msg::Answer { kind, outcome, extra, .. } => (*kind, answer(program, word(program, *kind), outcome, extra)),
         Msg::Cancel { kind, .. } => (*kind, format!("{}: its caller has given up", word(program, *kind))),
+        Msg::Inquire { kind, txn, of, .. } => {
+            (*kind, format!("{}: what was decided about {}", word(program, *kind), about(program, *txn, *of)))
+        }
+        Msg::Stands { kind, txn, of, standing } => {
+            (*kind, format!("{} is {} here", about(program, *txn, *of), stands(*standing)))
+        }
+        Msg::Publish { kind, carried, .. } => (*kind, [word(program, *kind), &request(program, carried)].concat()),
+        Msg::Ready { kind, room, .. } => {
+            let more = room.more.map_or("any number".to_owned(), |more| words::counted(u64::from(more), "delivery"));
+            (*kind, format!("{}: takes {more} now", word(program, *kind)))
+        }
+        Msg::Rouse { kind, .. } => (*kind, format!("{}: how many more?", word(program, *kind))),
+        Msg::Deliver { kind, parcels, .. } => {
+            let one = |parcel: &Parcel| format!("{}{}", request(program, &parcel.carried), again(parcel.receipt));
+            let parcels: Vec<String> = parcels.iter().map(one).collect();
+            (*kind, [word(program, *kind), &parcels.join(",")].concat())
+        }
+        Msg::Extend { kind, receipts } => {
+            (*kind, format!("{}: still works on {}", word(program, *kind), messages(receipts.iter())))
+        }
+        Msg::Settle { kind, settled } => {
+            let text: Vec<String> = settled.iter().map(|(receipt, how)| done_with(program, *receipt, *how)).collect();
+            (*kind, format!("{}: {}", word(program, *kind), text.join(", ")))
+        }
         Msg::Rollback { kind, txn } => (*kind, format!("{} {}", word(program, *kind), transaction(program, *txn))),
     };
     Said { word: word(program, kind).to_owned(), text }
+}
+
+/// The how-manieth delivery it is, if it is not the first.
+fn again(receipt: Receipt) -> String {
+    if receipt.delivery > 1 { format!(", delivery {}", receipt.delivery) } else { String::new() }
+}
+
+fn messages<'r>(receipts: impl Iterator<Item = &'r Receipt>) -> String {
+    let all: Vec<String> = receipts.map(|receipt| format!("message {}", receipt.message)).collect();
+    all.join(", ")
+}
+
+fn done_with(program: &Program, receipt: Receipt, how: Settled) -> String {
+    let message = format!("message {}{}", receipt.message, again(receipt));
+    match how {
+        Settled::Done => format!("{message} is done"),
+        Settled::Dead(reason) => format!("{message} is given up, {}", program.reason(reason)),
+        Settled::Back => format!("{message} comes back untouched"),
+    }
 }
 
 fn word(program: &Program, kind: Kind) -> &str {
@@ -116,6 +162,34 @@ pub(crate) fn asked(program: &Program, operation: &Operation) -> String {
         Operation::Commit { txn, facts } => {
             format!("commit {}{}", transaction(program, *txn), recorded(program, facts))
         }
+        Operation::Prepare { txn, of, .. } => format!("prepare {}", about(program, *txn, *of)),
+        Operation::Precommit { txn, of } => format!("precommit {}", about(program, *txn, *of)),
+        Operation::Decide { txn, of, decision, .. } => {
+            let word = match decision {
+                Decision::Commit => "decide commit",
+                Decision::Abort => "decide abort",
+                Decision::Alone => "decide alone to forget",
+            };
+            format!("{word} {}", about(program, *txn, *of))
+        }
+        Operation::Recover => "recover what was promised".to_owned(),
+        Operation::Forget { txn, of } => {
+            format!("forget that {} was decided alone", about(program, *txn, *of))
+        }
+    }
+}
+
+/// A transaction by what it is done for, `order/17`; by who runs it when that is nobody's operation.
+fn about(program: &Program, txn: TxnId, of: sim_core::Operation) -> String {
+    crate::tell::operation(program, of).unwrap_or_else(|| transaction(program, txn))
+}
+
+const fn stands(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Prepared => "prepared",
+        Standing::Precommitted => "precommitted",
+        Standing::Committed => "committed",
+        Standing::Aborted => "aborted",
     }
 }
 
@@ -243,6 +317,11 @@ fn answer(program: &Program, word: &str, outcome: &Outcome, extra: &Extra) -> St
             format!("{word} answered {}{version}", value(held))
         }
         (Outcome::Ok(_), Extra::Keys(keys)) => format!("{word} answered {}", list(keys)),
+        (Outcome::Ok(_), Extra::ReadOnly) => format!("{word} answered yes, and has set nothing"),
+        (_, Extra::Mixed) => format!("{word} answered that it has decided alone, and otherwise"),
+        (_, Extra::Promises(txns)) => {
+            format!("{word} answered {}", words::counted(txns.len() as u64, "transaction"))
+        }
         (Outcome::Ok(key), Extra::Run) => format!("{word} answered: {} may run", value(key)),
         (came, Extra::Replayed { .. }) => {
             format!("{word} answered what came of it before: {}", outcome_text(program, came))
@@ -340,6 +419,41 @@ mod tests {
             heard.extend(sim.handled().map(|msg| said(model.program(), msg).text));
         }
         assert_eq!(heard, HEARD);
+    }
+
+    #[test]
+    fn what_queues_and_their_consumers_say_has_words() {
+        let file = r#"{"faultline": 1, "name": "test", "nodes": {
+          "jobs": {"kind": "queue", "visibility": "30s"},
+          "worker": {"kind": "service", "workers": 1, "endpoints": {"handle": {"from": "jobs", "heartbeat": "1s",
+            "do": [{"work": "1500ms"}]}}}},
+         "workload": {"app": {"rate": "1/s", "spacing": "even", "limit": 1, "each": "job",
+            "do": [{"publish": "jobs", "with": {"amount": 20}}]}}}"#;
+        let scenario = Scenario::parse("test.json", file).unwrap_or_else(|problems| panic!("{problems}"));
+        let model = scenario.model(&Choices::none()).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut heard = Vec::new();
+        let (mut sim, _) = model.start(Seed(1));
+        sim.record(true);
+        while sim.step().is_some() {
+            heard.extend(sim.handled().map(|msg| said(model.program(), msg).text));
+        }
+        let expected = [
+            "deliver: takes 1 delivery now",
+            "publish job/1 {amount: 20}",
+            "publish answered ok 1",
+            "deliver job/1 {amount: 20}",
+            "deliver: still works on message 1",
+            "ack: message 1 is done",
+            "deliver: takes 1 delivery now",
+        ];
+        assert_eq!(heard, expected);
+        let (program, kind) = (model.program(), model.program().kind("ack"));
+        let receipt = Receipt { message: 7, delivery: 2 };
+        let text = |how| said(program, &Msg::Settle { settled: [(receipt, how)].into(), kind }).text;
+        assert_eq!(text(Settled::Back), "ack: message 7, delivery 2 comes back untouched");
+        assert_eq!(text(Settled::Dead(Reason::TIMEOUT)), "ack: message 7, delivery 2 is given up, timeout");
+        let rouse = Msg::Rouse { endpoint: crate::program::EndpointRef(0), life: 1, sent: 0, kind };
+        assert_eq!(said(program, &rouse).text, "ack: how many more?");
     }
 
     #[test]

@@ -344,7 +344,7 @@ impl Model {
             begun.extend(sim.notes().iter().filter_map(|note| match note {
                 Note::Requested { workload, key } => match &self.program.node(*workload).role {
                     Role::Workload(def) => Some(Operation::new(def.class, *key)),
-                    Role::Service(_) | Role::Store(_) => None,
+                    Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
                 },
                 _ => None,
             }));

@@ -4,15 +4,18 @@
 //! once. A cell has never heard of requests; it sees values, versions and instants.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
-use sim_core::{Duration, Instant, NodeId, Timer, WallClock};
+use sim_core::{Cause, Duration, Instant, Kind, NodeId, Timer, WallClock};
 
+use crate::backlog::Backlog;
 use crate::expr::{EvalError, Expr, TEXT_MAX};
 use crate::keymap::KeyMap;
-use crate::message::{Names, Outcome};
-use crate::program::{InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Template, Var};
+use crate::message::{FactChange, Names, Outcome, TxnId};
+use crate::program::{
+    EdgeRef, EndpointRef, InFlight, MapRef, NodeRef, OnceDef, Piece, Program, Role, Slot, StepRef, Template, Var,
+};
 use crate::value::Value;
 
 /// One cell of a map.
@@ -55,9 +58,105 @@ pub struct Shelves {
     /// Of stores that write to their disks: the last record whose facts the judge was told of.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     told: BTreeMap<NodeRef, u64>,
+    /// Sagas that are not over, by the cell of their log.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    sagas: BTreeMap<(MapRef, Value), Unfinished>,
+    /// What stores have promised.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    promises: BTreeMap<(NodeRef, TxnId), Promise>,
+    /// What stores remember of decisions.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    settled: BTreeMap<(NodeRef, TxnId), Settled>,
+    /// The logs of coordinators.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    agreed: BTreeMap<TxnId, Agreed>,
+    /// Facts that happen with the first decision to commit.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    due: BTreeMap<TxnId, Arc<[FactChange]>>,
+    /// What each queue keeps; shared by copies of a run until one of them changes it.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    queues: BTreeMap<NodeRef, Arc<Backlog>>,
+    /// Messages published so far; the number of the last.
+    #[serde(skip_serializing_if = "is_zero")]
+    published: u64,
     /// By kernel node: requests that replicas have whose callers look at that.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     loads: Vec<u32>,
+}
+
+/// A saga that is not over, as its log has it: all that another life of its node needs to go on with it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unfinished {
+    /// Who runs it.
+    pub node: NodeId,
+    /// The step.
+    pub step: StepRef,
+    /// The endpoint that the request was for, and the kind of the request.
+    pub endpoint: (EndpointRef, Kind),
+    /// Why it runs.
+    pub cause: Cause,
+    /// The values it knows, by slot, and one bit for each that travels on.
+    pub values: (Arc<[Value]>, u64),
+    /// Lists that were read.
+    pub lists: Vec<(Slot, Arc<[Value]>)>,
+    /// `$reason`.
+    pub reason: Value,
+    /// The part whose `do` or `undo` runs, from 0.
+    pub at: u32,
+    /// Why it goes back; none while it goes forward.
+    pub back: Option<Outcome>,
+}
+
+/// A cell as a transaction will leave it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Write {
+    /// What it will hold.
+    pub value: Value,
+    /// Its version then.
+    pub version: u64,
+    /// When it was set.
+    pub at: Instant,
+    /// Of the end of a `once`: its step, outcome, and whether that ended the endpoint.
+    pub kept: Option<(StepRef, Kept)>,
+}
+
+/// What a store has promised: to commit or to forget a transaction, whichever is decided.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Promise {
+    /// The step, which has the protocol.
+    pub step: StepRef,
+    /// The stores that take part, this one too.
+    pub members: Arc<[NodeId]>,
+    /// Why it was asked for.
+    pub cause: Cause,
+    /// What will be set.
+    pub writes: Vec<((MapRef, Value), Write)>,
+    /// The cells that are locked.
+    pub held: Vec<(MapRef, Value)>,
+    /// Whether all have promised, as far as is known here.
+    pub precommitted: bool,
+}
+
+/// A decision that a store remembers, because somebody may still ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Settled {
+    /// It has committed; other participants may ask.
+    Committed,
+    /// It has decided alone and forgotten the transaction; the coordinator must learn of it.
+    Alone,
+}
+
+/// What a coordinator has noted of a transaction.
+#[derive(Clone, Debug, Serialize)]
+pub struct Agreed {
+    /// The step, which has the protocol.
+    pub step: StepRef,
+    /// Why it runs.
+    pub cause: Cause,
+    /// The stores that have to learn what was decided.
+    pub edges: Vec<EdgeRef>,
+    /// What was decided; none while votes are collected.
+    pub commits: Option<bool>,
 }
 
 /// A timer that rings when what it waits for has changed.
@@ -234,7 +333,26 @@ impl Shelves {
     pub fn new(program: &Program) -> Self {
         let fresh = |map: &crate::program::MapDef| if map.memory { Cells::default() } else { Cells::new(&map.initial) };
         let maps = program.maps.iter().map(fresh).collect();
-        Shelves { maps, holding: BTreeMap::new(), watching: BTreeMap::new(), told: BTreeMap::new(), loads: Vec::new() }
+        let is_queue = |node: &NodeRef| matches!(program.node(*node).role, Role::Queue(_));
+        let queues = (0..program.nodes.len()).map(|index| NodeRef(index as u16)).filter(is_queue);
+        let queues = queues.map(|queue| (queue, Arc::default())).collect();
+        Shelves { maps, queues, ..Shelves::default() }
+    }
+
+    /// What a queue keeps; none when the node is no queue.
+    pub fn backlog(&self, queue: NodeRef) -> Option<&Backlog> {
+        self.queues.get(&queue).map(|backlog| &**backlog)
+    }
+
+    /// What a queue keeps, to change it.
+    pub fn backlog_mut(&mut self, queue: NodeRef) -> &mut Backlog {
+        Arc::make_mut(self.queues.entry(queue).or_default())
+    }
+
+    /// The number of a message that is published now: one more than the last, whatever its queue.
+    pub fn next_message(&mut self) -> u64 {
+        self.published += 1;
+        self.published
     }
 
     /// One map.
@@ -272,6 +390,90 @@ impl Shelves {
         *told = record.max(*told);
     }
 
+    /// Notes how far a saga has come.
+    pub fn saga_goes_on(&mut self, log: MapRef, key: Value, saga: Unfinished) {
+        self.sagas.insert((log, key), saga);
+    }
+
+    /// Notes that a saga is over.
+    pub fn saga_is_over(&mut self, log: MapRef, key: Value) {
+        self.sagas.remove(&(log, key));
+    }
+
+    /// The sagas of a node that are not over, in the order of their keys.
+    pub fn sagas_of(&self, node: NodeId) -> Vec<(Value, Unfinished)> {
+        let own = self.sagas.iter().filter(|(_, saga)| saga.node == node);
+        own.map(|((_, key), saga)| (key.clone(), saga.clone())).collect()
+    }
+
+    /// Notes what a store has promised.
+    pub fn promise(&mut self, store: NodeRef, txn: TxnId, promise: Promise) {
+        self.promises.insert((store, txn), promise);
+    }
+
+    /// What a store has promised of this transaction, to change it.
+    pub fn promised_mut(&mut self, store: NodeRef, txn: TxnId) -> Option<&mut Promise> {
+        self.promises.get_mut(&(store, txn))
+    }
+
+    /// A promise is kept, or was never durable.
+    pub fn unpromise(&mut self, store: NodeRef, txn: TxnId) {
+        self.promises.remove(&(store, txn));
+    }
+
+    /// All that a store has promised.
+    pub fn promises_of(&self, store: NodeRef) -> Vec<(TxnId, Promise)> {
+        let own = self.promises.iter().filter(|((of, _), _)| *of == store);
+        own.map(|((_, txn), promise)| (*txn, promise.clone())).collect()
+    }
+
+    /// What a store remembers of a decision.
+    pub fn settled(&self, store: NodeRef, txn: TxnId) -> Option<Settled> {
+        self.settled.get(&(store, txn)).copied()
+    }
+
+    /// Has a store remember a decision, or forget it.
+    pub fn settle(&mut self, store: NodeRef, txn: TxnId, settled: Option<Settled>) {
+        match settled {
+            Some(settled) => _ = self.settled.insert((store, txn), settled),
+            None => _ = self.settled.remove(&(store, txn)),
+        }
+    }
+
+    /// All that a store remembers of decisions.
+    pub fn settled_of(&self, store: NodeRef) -> Vec<(TxnId, Settled)> {
+        let own = self.settled.iter().filter(|((of, _), _)| *of == store);
+        own.map(|((_, txn), settled)| (*txn, *settled)).collect()
+    }
+
+    /// Has a coordinator note something of a transaction.
+    pub fn agree(&mut self, txn: TxnId, agreed: Agreed) {
+        self.agreed.insert(txn, agreed);
+    }
+
+    /// A coordinator need not remember a transaction any more.
+    pub fn agreed_by_all(&mut self, txn: TxnId) {
+        self.agreed.remove(&txn);
+    }
+
+    /// What former lives of a coordinator have noted of transactions that are not over.
+    pub fn agreed_of(&self, node: NodeId) -> Vec<(TxnId, Agreed)> {
+        let own = self.agreed.iter().filter(|(txn, _)| txn.node == node.0);
+        own.map(|(txn, agreed)| (*txn, agreed.clone())).collect()
+    }
+
+    /// These facts happen when it is decided that this transaction commits.
+    pub fn facts_are_due(&mut self, txn: TxnId, facts: Arc<[FactChange]>) {
+        if !facts.is_empty() {
+            self.due.insert(txn, facts);
+        }
+    }
+
+    /// The facts of a transaction, for whoever decides first.
+    pub fn take_due(&mut self, txn: TxnId) -> Arc<[FactChange]> {
+        self.due.remove(&txn).unwrap_or_else(|| Arc::from([]))
+    }
+
     /// Notes who waits for a running key.
     pub fn hold(&mut self, map: MapRef, key: &Value, waiter: Waiter) {
         self.holding.entry((map, key.clone())).or_default().push(waiter);
@@ -301,6 +503,10 @@ impl Shelves {
     pub fn release(&mut self, map: MapRef, key: &Value) -> Vec<Waiter> {
         if self.holding.is_empty() { Vec::new() } else { self.holding.remove(&(map, key.clone())).unwrap_or_default() }
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn leave<K: Ord>(waiting: &mut BTreeMap<K, Vec<Waiter>>, place: &K, waiter: Waiter) {

@@ -146,7 +146,9 @@ const fn grade_of_note(note: &Note) -> Grade {
         | Note::Apart
         | Note::Together
         | Note::Requested { .. }
-        | Note::Gauge { .. } => Grade::Quiet,
+        | Note::Gauge { .. }
+        | Note::InDoubt { .. }
+        | Note::Oldest { .. } => Grade::Quiet,
     }
 }
 
@@ -158,8 +160,22 @@ const fn grade_of_count(counted: Counted) -> Grade {
         | Counted::Overloaded
         | Counted::Refused
         | Counted::Dropped
-        | Counted::Deadlock => Grade::Trouble,
-        Counted::Call | Counted::Ok | Counted::Unmet | Counted::Rollback => Grade::Quiet,
+        | Counted::Deadlock
+        | Counted::SagaStuck
+        | Counted::Heuristic
+        | Counted::Mixed
+        | Counted::Redelivered
+        | Counted::Dead
+        | Counted::Expired => Grade::Trouble,
+        Counted::Call
+        | Counted::Ok
+        | Counted::Unmet
+        | Counted::Rollback
+        | Counted::Logged
+        | Counted::Forced
+        | Counted::Published
+        | Counted::Delivered
+        | Counted::Acked => Grade::Quiet,
     }
 }
 

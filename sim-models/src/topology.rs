@@ -132,7 +132,7 @@ fn closing(program: &Program, edges: &[(usize, usize)]) -> Vec<bool> {
     let rank = |node: &usize| match program.nodes[*node].role {
         Role::Workload(_) => 0,
         _ if !is_asked[*node] => 1,
-        Role::Service(_) | Role::Store(_) => 2,
+        Role::Service(_) | Role::Store(_) | Role::Queue(_) => 2,
     };
     let mut roots: Vec<usize> = (0..count).collect();
     roots.sort_by_key(rank);

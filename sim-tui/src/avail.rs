@@ -1,33 +1,38 @@
 //! `avail`: what a system of components with known figures comes to, worked out exactly.
 
+mod forms;
+
 use std::path::Path;
 
 use serde_json::Value;
 use sim_core::{Ratio, Seed};
 use sim_models::avail::{
-    Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Derived, DerivedError, Importance, Names,
-    Nested, OneMore, Outages, Period, Piece, Plan, Role, Simulated, Urgency, derived, one_more, percentage, simulate,
-    span_of_time,
+    Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Change, Derived, DerivedError, Effect,
+    Importance, Names, Nested, OneMore, Outages, Period, Piece, Plan, Role, Simulated, System, Urgency, derived,
+    one_more, percentage, simulate, span_of_time,
 };
 use sim_models::builtin;
 use sim_models::json;
 use sim_models::problem::Span;
+use sim_models::scenario::Model;
 use sim_models::stats::{Confidence, Estimate};
 use sim_models::study::Unit;
 
+pub(crate) use self::forms::export;
 use crate::cli::{AvailArgs, What};
 use crate::estimates;
+use crate::files::write_whole;
 use crate::load;
-use crate::report::{Bad, Exit, Report, bad};
+use crate::rare;
+use crate::report::{Bad, Report, bad};
+use crate::sweep;
 use crate::text::{self, Side};
 
 /// What was asked about, worked out.
-struct Question {
-    /// The expression; none of a diagram.
-    block: Option<Block>,
+pub(crate) struct Question {
     /// What it is called.
     title: String,
-    names: Names,
+    system: System,
     assembly: Assembly,
     /// What is assumed beside what the algebra always does.
     assumes: Vec<String>,
@@ -50,23 +55,62 @@ struct Answer {
     asked: Asked,
     importance: Vec<Importance>,
     more: Vec<OneMore>,
+    changes: Vec<Change>,
     seen: Option<Simulated>,
+}
+
+impl Question {
+    /// A system under a title, with what is assumed beside what the algebra always does.
+    pub(crate) fn new(title: String, system: System, assembly: Assembly, assumes: Vec<String>) -> Question {
+        Question { title, system, assembly, assumes }
+    }
+}
+
+impl Answer {
+    fn of(question: Question, asked: Asked, seen: Option<Simulated>) -> Answer {
+        let importance = question.assembly.importance();
+        let more = question.system.block().map(|block| one_more(block, question.system.names())).unwrap_or_default();
+        let changes = question.system.changes();
+        Answer { question, asked, importance, more, changes, seen }
+    }
 }
 
 /// Works it out, and tells.
 pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
     let asked = asked(args)?;
     let question = question(args, called)?;
-    let importance = question.assembly.importance();
-    let more = question.block.as_ref().map(|block| one_more(block, &question.names)).unwrap_or_default();
+    args.pictures.check()?;
+    sweep::check_csv(args.csv.as_deref())?;
+    if let Some(plan) = asked.simulation.filter(|_| args.rare.is_asked) {
+        return rare::of_assembly(&question.title, &question.assembly, plan.seconds, args);
+    }
     let seen = match &asked.simulation {
         None => None,
         Some(plan) => Some(simulate(&question.assembly, plan).ok_or_else(|| {
             bad!("--simulate: not every component says how often it fails; write mtbf=720h/mttr=1h in place of a share")
         })?),
     };
-    let answer = Answer { question, asked, importance, more, seen };
-    Ok(if args.output.json { Report::json(&document(&answer), Exit::Held) } else { Report::fine(plain(&answer)) })
+    let answer = Answer::of(question, asked, seen);
+    let document = document(&answer);
+    if let Some(path) = &args.csv {
+        let text = forms::csv(&answer.question.assembly, &answer.importance)?;
+        write_whole(path, text.trim_end())
+            .map_err(|error| bad!("--csv {} cannot be written: {error}", path.display()))?;
+    }
+    let mut text = if args.output.json { format!("{document:#}\n") } else { plain(&answer) };
+    if args.pictures.are_wanted() {
+        let page = forms::page(&answer);
+        text += &args.pictures.plots(&page);
+        args.pictures.write(&page, &document)?;
+    }
+    Ok(Report::fine(text))
+}
+
+/// What the lab of the explorer is asked for with the same words.
+pub(crate) fn line(args: &AvailArgs) -> String {
+    let lets = args.bound.iter().map(|text| format!(" --let {text}"));
+    let endpoint = args.endpoint.iter().map(|name| format!(" --endpoint {name}"));
+    std::iter::once(args.what.clone()).chain(lets).chain(endpoint).collect()
 }
 
 /// Whether a word on the command line is the path of a file; no expression ends so, unless a name does.
@@ -74,59 +118,87 @@ fn is_file(what: &str) -> bool {
     what.ends_with(".json") || Path::new(what).is_file()
 }
 
-fn question(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
-    let text = if is_file(&args.what) { Some(load::file(&args.what, "a diagram")?) } else { None };
-    let is_scenario = match &text {
-        Some(text) => json::parse(text).is_ok_and(|root| root.get("nodes").is_some()),
-        None => builtin::text(&args.what).is_some(),
-    };
-    match text {
-        _ if is_scenario => of_scenario(args, called),
-        _ if args.endpoint.is_some() => Err(bad!("--endpoint is of a scenario, and {} is none", args.what)),
-        Some(text) => of_file(args, &text),
-        None => of_expression(args),
+/// Whether a word names a scenario: a built-in one, or a file that is one.
+///
+/// # Errors
+/// When it is a file that cannot be read.
+pub(crate) fn is_scenario(what: &str) -> Result<bool, Bad> {
+    if !is_file(what) {
+        return Ok(builtin::text(what).is_some());
     }
+    let text = load::file(what, "a diagram")?;
+    Ok(json::parse(&text).is_ok_and(|root| root.get("nodes").is_some()))
+}
+
+fn question(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
+    if is_scenario(&args.what)? {
+        return of_scenario(args, called);
+    }
+    if args.endpoint.is_some() {
+        return Err(bad!("--endpoint is of a scenario, and {} is none", args.what));
+    }
+    let (system, assembly) = read(&args.what, &args.bound)?;
+    Ok(Question { title: title(&args.what, &system), system, assembly, assumes: Vec::new() })
+}
+
+/// What a system is called that was asked for by this word.
+pub(crate) fn title(what: &str, system: &System) -> String {
+    system.block().map_or_else(|| what.to_owned(), Block::to_string)
 }
 
 fn of_scenario(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
     let loaded = load::scenario(&args.what, called)?;
     let model = load::model(&loaded, &What { scenario: args.what.clone(), ..What::default() })?;
-    let derived =
-        derived(model.program(), model.faults(), args.endpoint.as_deref(), &args.bound).map_err(
-            |error| match error {
-                DerivedError::NoEndpoint(message) => bad!("--endpoint: {message}"),
-                DerivedError::Figure(text, error) => pointed(&error, "--let", &text),
-            },
-        )?;
-    let Derived { block, names, assumes } = derived;
+    let Derived { block, names, assumes } = derive(&model, args.endpoint.as_deref(), &args.bound)?;
     let assembly = Assembly::of(&block, &names).map_err(|error| bad!("{}: {error}", args.what))?;
-    let asked = args.endpoint.as_deref().unwrap_or("what its workload asks");
-    Ok(Question { title: format!("{}, {asked}: {block}", loaded.name), block: Some(block), names, assembly, assumes })
+    let asked = asked_of(args.endpoint.as_deref());
+    let title = format!("{}, {asked}: {block}", loaded.name);
+    Ok(Question { title, system: System::of(block, names), assembly, assumes })
 }
 
-fn of_file(args: &AvailArgs, text: &str) -> Result<Question, Bad> {
-    if !args.bound.is_empty() {
+/// What is to be answered, in words.
+pub(crate) fn asked_of(endpoint: Option<&str>) -> &str {
+    endpoint.unwrap_or("what its workload asks")
+}
+
+/// The block diagram that a scenario draws.
+///
+/// # Errors
+/// When it has no such endpoint, or what is said of a node is no figure.
+pub(crate) fn derive(model: &Model, endpoint: Option<&str>, bound: &[String]) -> Result<Derived, Bad> {
+    derived(model.program(), model.faults(), endpoint, bound).map_err(|error| match error {
+        DerivedError::NoEndpoint(message) => bad!("--endpoint: {message}"),
+        DerivedError::Figure(text, error) => pointed(&error, "--let", &text),
+    })
+}
+
+/// An expression with what its names mean, or a file with an expression or a diagram.
+///
+/// # Errors
+/// Every mistake in it, with its place.
+pub(crate) fn read(what: &str, bound: &[String]) -> Result<(System, Assembly), Bad> {
+    if !is_file(what) {
+        return read_expression(what, bound);
+    }
+    if !bound.is_empty() {
         return Err(bad!("--let is for expressions; in a file, names are bound under \"let\""));
     }
-    let file = AvailFile::parse(&args.what, text).map_err(load::told)?;
+    let file = AvailFile::parse(what, &load::file(what, "a diagram")?).map_err(load::told)?;
     let assembly = file.assembly().map_err(load::told)?;
-    let block = file.expression().cloned();
-    let title = block.as_ref().map_or_else(|| args.what.clone(), Block::to_string);
-    Ok(Question { block, title, names: file.names().clone(), assembly, assumes: Vec::new() })
+    Ok((System::of_file(file), assembly))
 }
 
-fn of_expression(args: &AvailArgs) -> Result<Question, Bad> {
+fn read_expression(text: &str, bound: &[String]) -> Result<(System, Assembly), Bad> {
     let mut names = Names::new();
-    for text in &args.bound {
+    for text in bound {
         names.bind(text).map_err(|error| pointed(&error, "--let", text))?;
     }
-    let text = &args.what;
     let block = Block::parse(text).map_err(|error| pointed(&error, "expression", text))?;
     let assembly = Assembly::of(&block, &names).map_err(|error| match &error.name {
         Some(name) => pointed(&error, &format!("--let {name}"), names.text(name).unwrap_or_default()),
         None => pointed(&error, "expression", text),
     })?;
-    Ok(Question { title: block.to_string(), block: Some(block), names, assembly, assumes: Vec::new() })
+    Ok((System::of(block, names), assembly))
 }
 
 /// A mistake with the line it stands in.
@@ -160,10 +232,13 @@ fn asked(args: &AvailArgs) -> Result<Asked, Bad> {
         None => None,
         Some(tries) => Some((tries, length("--over", &args.over)?)),
     };
-    if at.iter().any(|(_, seconds)| *seconds <= 0.0) || budget.is_some_and(|budget| budget.window <= 0.0) {
+    if let Some((text, _)) = at.iter().find(|(_, seconds)| *seconds <= 0.0) {
         return Err(bad!(
-            "--at and --window are lengths of time from the start, such as 24h; no time at all has no availability"
+            "--at {text}: no time at all has no availability; write a length from the start, such as 24h"
         ));
+    }
+    if budget.is_some_and(|budget| budget.window <= 0.0) {
+        return Err(bad!("--window {}: an objective is for a length of time, such as 30d", args.window));
     }
     let simulation = match &args.simulate {
         None => None,
@@ -173,10 +248,8 @@ fn asked(args: &AvailArgs) -> Result<Asked, Bad> {
 }
 
 fn plan(seconds: f64, text: &str, seed: Seed) -> Result<Plan, Bad> {
-    // A million runs of the greatest length; nobody waits for more.
-    let most = Plan::RUN_MAX * 1e6;
-    if seconds <= 0.0 || seconds > most {
-        return Err(bad!("--simulate {text}: a simulation is longer than nothing, and at most 500 million years"));
+    if seconds <= 0.0 {
+        return Err(bad!("--simulate {text}: a simulation is longer than nothing, such as 10000y"));
     }
     Ok(Plan::of(seconds, seed, Confidence::USUAL))
 }
@@ -186,7 +259,7 @@ fn plain(answer: &Answer) -> String {
     let assembly = &question.assembly;
     let whole = assembly.availability();
     let mut text = format!("{}\n", text::wrapped(&question.title));
-    for (name, meaning) in question.names.iter() {
+    for (name, meaning) in question.system.names().iter() {
         text.push_str(&format!("  {name} = {meaning}\n"));
     }
     text.push('\n');
@@ -250,7 +323,7 @@ fn row(piece: &Piece, depth: usize, rows: &mut Vec<(String, Availability)>) {
     piece.pieces.iter().for_each(|inside| row(inside, depth + 1, rows));
 }
 
-fn called(piece: &Piece) -> String {
+pub(crate) fn called(piece: &Piece) -> String {
     let what = match piece.role {
         Role::Component | Role::Same => piece.label.clone(),
         Role::All => "all of".to_owned(),
@@ -277,22 +350,26 @@ fn outages(assembly: &Assembly) -> String {
 
 /// Outages per year and their mean length in seconds; `None` when nothing was said of how often a component fails, or
 /// nothing does.
-fn rhythm(assembly: &Assembly) -> Option<(f64, f64)> {
+pub(crate) fn rhythm(assembly: &Assembly) -> Option<(f64, f64)> {
     let frequency = assembly.frequency().filter(|frequency| *frequency > 0.0)?;
     Some((frequency * Period::Year.seconds(), assembly.availability().down / frequency))
 }
 
-/// What was seen, beside what the algebra says.
-fn simulated(seen: &Simulated, assembly: &Assembly) -> String {
-    let year = Period::Year.seconds();
-    let years = seen.run_seconds * seen.down.n as f64 / year;
-    let mut text = format!(
-        "\nsimulated {} in {}: {}, {}\n",
+/// How much was simulated.
+fn simulated_in_words(seen: &Simulated) -> String {
+    let years = seen.run_seconds * seen.down.n as f64 / Period::Year.seconds();
+    format!(
+        "simulated {} in {}: {}, {}",
         text::counted(years.round() as u64, "year"),
         text::counted(seen.down.n, "run"),
         text::counted(seen.episodes, "outage"),
         text::counted(seen.events, "event"),
-    );
+    )
+}
+
+/// What was seen, beside what the algebra says, and whether that is inside the interval.
+fn simulated_rows(seen: &Simulated, assembly: &Assembly) -> Vec<Vec<String>> {
+    let year = Period::Year.seconds();
     let scaled = |of: &Estimate, by: f64| Estimate {
         value: of.value.map(|value| value * by),
         lo: of.lo.map(|lo| (lo * by).max(0.0)),
@@ -313,15 +390,22 @@ fn simulated(seen: &Simulated, assembly: &Assembly) -> String {
     if seen.taking_over.value.is_some_and(|share| share > 0.0) {
         rows.push(row("of that taking over", Unit::Millis, year * 1e3, &seen.taking_over, None));
     }
+    rows
+}
+
+/// What was seen, beside what the algebra says.
+fn simulated(seen: &Simulated, assembly: &Assembly) -> String {
+    let year = Period::Year.seconds();
+    let mut text = format!("\n{}\n", simulated_in_words(seen));
+    let rows = simulated_rows(seen, assembly);
     let sides = [Side::Left, Side::Left, Side::Left, Side::Left];
     text.push_str(&headed(&sides, &["", "seen (95 %)", "algebra", "interval"], rows));
     let length = |share: Ratio| seen.length(share).map_or(estimates::NOTHING.to_owned(), seconds);
     let longest = seen.lengths.max().map_or(estimates::NOTHING.to_owned(), |nanos| seconds(nanos as f64 / 1e9));
     let p99 = Ratio::new(99, 100).unwrap_or(Ratio::ONE);
     let (half, most) = (length(Ratio::HALF), length(p99));
-    text.push_str(&format!(
-        "half of all outages are over after {half}, 99 % after {most}; the longest took {longest}\n"
-    ));
+    let told = format!("half of all outages are over after {half}, 99 % after {most}; the longest took {longest}");
+    text.push_str(&format!("{}\n", text::wrapped(&told)));
     if let Some(needed) = seen.seconds_for(0.05) {
         let needed = text::count((needed / year).ceil() as u64);
         text.push_str(&format!("downtime to 5 % either way takes {needed} years\n"));
@@ -369,14 +453,26 @@ fn larger(more: &[OneMore], whole: Availability) -> String {
 }
 
 fn spent(budget: Budget, whole: Availability) -> String {
+    let mut text = format!("\n{}\n", budget_in_words(budget, whole));
+    let sides = [Side::Left, Side::Left, Side::Right, Side::Right, Side::Right, Side::Right];
+    text.push_str(&headed(&sides, &ALERT_HEAD, alert_rows(budget)));
+    text
+}
+
+fn budget_in_words(budget: Budget, whole: Availability) -> String {
     let rate = budget.burn_rate(whole);
-    let mut text = format!(
-        "\nbudget: {} allows {} down in {}; as it is, {} of that are used up\n",
+    format!(
+        "budget: {} allows {} down in {}; as it is, {} of that are used up",
         share(budget.slo),
         seconds(budget.seconds()),
         seconds(budget.window),
         if rate < 10.0 { format!("{} %", figure(rate * 100.0)) } else { format!("{} times as much", figure(rate)) },
-    );
+    )
+}
+
+const ALERT_HEAD: [&str; 6] = ["alert", "windows", "burn rate", "failing", "spent", "after all fails"];
+
+fn alert_rows(budget: Budget) -> Vec<Vec<String>> {
     let row = |alert: &Alert| {
         let fires = alert.fires_after(1.0).map_or("never".to_owned(), seconds);
         vec![
@@ -388,10 +484,7 @@ fn spent(budget: Budget, whole: Availability) -> String {
             fires,
         ]
     };
-    let sides = [Side::Left, Side::Left, Side::Right, Side::Right, Side::Right, Side::Right];
-    let head = ["alert", "windows", "burn rate", "failing", "spent", "after all fails"];
-    text.push_str(&headed(&sides, &head, budget.alerts().iter().map(row).collect()));
-    text
+    budget.alerts().iter().map(row).collect()
 }
 
 fn urgency(urgency: Urgency) -> &'static str {
@@ -406,14 +499,18 @@ fn chained(counts: &[u32], one: Availability) -> String {
     if counts.is_empty() {
         return String::new();
     }
+    format!("\n{}", headed(&[Side::Right; 4], &CHAIN_HEAD, chain_rows(counts, one)))
+}
+
+const CHAIN_HEAD: [&str; 4] = ["in series", "availability", "hours down a year", "their downtimes added up"];
+
+fn chain_rows(counts: &[u32], one: Availability) -> Vec<Vec<String>> {
     let row = |count: &u32| {
         let exact = in_series(one, *count);
         let sum = f64::from(*count) * one.downtime_seconds(Period::Year);
         vec![count.to_string(), share(exact), hours(exact.downtime_seconds(Period::Year)), hours(sum)]
     };
-    let sides = [Side::Right; 4];
-    let head = ["in series", "availability", "hours down a year", "their downtimes added up"];
-    format!("\n{}", headed(&sides, &head, counts.iter().map(row).collect()))
+    counts.iter().map(row).collect()
 }
 
 fn in_series(one: Availability, count: u32) -> Availability {
@@ -426,24 +523,26 @@ fn hours(seconds: f64) -> String {
 
 /// What requests meet that are tried again.
 fn retried(assembly: &Assembly, tries: u32, wait: f64) -> String {
+    let (head, rows) = tried(assembly, tries, wait);
+    format!("\n{}", headed(&[Side::Left, Side::Right, Side::Right], &[&head, "requests", "nines"], rows))
+}
+
+/// What stands above the column of how it is tried, and the rows below.
+fn tried(assembly: &Assembly, tries: u32, wait: f64) -> (String, Vec<Vec<String>>) {
     let whole = assembly.availability();
-    let independent = independently(whole, tries);
+    let row = |name: String, of: Availability| std::iter::once(name).chain(cells(of)).take(3).collect::<Vec<String>>();
     let mut rows = vec![
-        std::iter::once("tried once".to_owned()).chain(cells(whole)).take(3).collect::<Vec<_>>(),
-        std::iter::once("if each try had luck of its own".to_owned()).chain(cells(independent)).take(3).collect(),
+        row("tried once".to_owned(), whole),
+        row("if each try had luck of its own".to_owned(), independently(whole, tries)),
     ];
     if let Some((_, mean)) = rhythm(assembly) {
         for (name, outages) in outage_laws(mean) {
             let got = outages.of_requests(whole, wait);
-            rows.push(
-                std::iter::once(format!("in outages of {}, {name}", seconds(mean))).chain(cells(got)).take(3).collect(),
-            );
+            rows.push(row(format!("in outages of {}, {name}", seconds(mean)), got));
         }
     }
-    let head =
-        format!("{} within {}", text::counted(u64::from(tries), "trie").replace("1 trie", "1 try"), seconds(wait));
-    let table = headed(&[Side::Left, Side::Right, Side::Right], &[&head, "requests", "nines"], rows);
-    format!("\n{table}")
+    let times = if tries == 1 { "1 try".to_owned() } else { format!("{} tries", text::count(u64::from(tries))) };
+    (format!("{times} within {}", seconds(wait)), rows)
 }
 
 fn outage_laws(mean: f64) -> [(&'static str, Outages); 2] {
@@ -472,7 +571,7 @@ fn assumptions(question: &Question) -> Vec<String> {
 }
 
 /// A share in percent, with three digits of what is missing to all: `99.9994 %`.
-fn share(of: Availability) -> String {
+pub(crate) fn share(of: Availability) -> String {
     if of.down == 0.0 {
         return "100 %".to_owned();
     }
@@ -490,33 +589,34 @@ fn share(of: Availability) -> String {
 }
 
 /// Never rounded up: 2.999 nines are not three.
-fn nines(of: Availability) -> String {
+pub(crate) fn nines(of: Availability) -> String {
     let nines = of.nines();
     if nines.is_infinite() { "∞".to_owned() } else { format!("{:.2}", ((nines + 1e-9) * 100.0).floor() / 100.0) }
 }
 
 /// A length of time in the unit that fits.
-fn seconds(seconds: f64) -> String {
+pub(crate) fn seconds(seconds: f64) -> String {
     let nanos = seconds * 1e9;
     if nanos > 0.0 && nanos < 1.0 { format!("{seconds:.2e} s") } else { text::length(nanos.round() as u64) }
 }
 
 /// A number with three digits, however small.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     if value != 0.0 && value.abs() < 1e-3 { format!("{value:.2e}") } else { text::number((value * 1e4).round() / 1e4) }
 }
 
 fn document(answer: &Answer) -> Value {
-    let Answer { question, asked, importance, more, seen } = answer;
+    let Answer { question, asked, importance, more, changes, seen } = answer;
     let assembly = &question.assembly;
     let whole = assembly.availability();
     let mut all = figures(whole);
     let mut put = |key: &str, value: Value| all[key] = value;
-    put("expression", question.block.as_ref().map(Block::to_string).into());
+    put("expression", question.system.block().map(Block::to_string).into());
     put(
         "let",
         question
-            .names
+            .system
+            .names()
             .iter()
             .map(|(name, meaning)| (name.to_owned(), Value::from(meaning)))
             .collect::<serde_json::Map<_, _>>()
@@ -555,6 +655,20 @@ fn document(answer: &Answer) -> Value {
             })
             .collect(),
     );
+    put(
+        "changes",
+        changes
+            .iter()
+            .map(|change| {
+                let mut of = figures(change.availability);
+                of["change"] = change.what.clone().into();
+                of["before"] = change.before.clone().into();
+                of["after"] = change.after.clone().into();
+                of
+            })
+            .collect(),
+    );
+    put("formula", formula_document(&question.system));
     if let (Some(seen), Some(plan)) = (seen, &asked.simulation) {
         put("simulated", simulated_document(seen, plan));
     }
@@ -596,6 +710,27 @@ fn document(answer: &Answer) -> Value {
     all
 }
 
+/// What a formula of independent parts says, and what it becomes as each effect is put back; null when that is not known.
+fn formula_document(system: &System) -> Value {
+    let Some((formula, steps)) = system.formula() else { return Value::Null };
+    let name = |effect: Effect| match effect {
+        Effect::Sharing => "sharing",
+        Effect::CommonCause => "common-cause",
+        Effect::Crews => "crews",
+        Effect::Failover => "failover",
+    };
+    let mut of = figures(formula);
+    of["put_back"] = steps
+        .into_iter()
+        .map(|(effect, after)| {
+            let mut of = figures(after);
+            of["effect"] = name(effect).into();
+            of
+        })
+        .collect();
+    of
+}
+
 fn figures(of: Availability) -> Value {
     serde_json::json!({"availability": of.up, "unavailability": of.down, "nines": Some(of.nines()).filter(|nines| nines.is_finite()),
            "downtime_seconds_per_year": of.downtime_seconds(Period::Year)})
@@ -604,7 +739,17 @@ fn figures(of: Availability) -> Value {
 fn block(piece: &Piece) -> Value {
     let mut of = figures(piece.availability);
     of["block"] = piece.label.clone().into();
-    of["kind"] = match piece.role {
+    of["kind"] = kind(piece.role).into();
+    if let Role::AtLeast(need) = piece.role {
+        of["need"] = need.into();
+    }
+    of["alike"] = piece.alike.into();
+    of["blocks"] = piece.pieces.iter().map(block).collect();
+    of
+}
+
+fn kind(role: Role) -> &'static str {
+    match role {
         Role::Component => "component",
         Role::Same => "name",
         Role::All => "series",
@@ -612,13 +757,6 @@ fn block(piece: &Piece) -> Value {
         Role::AtLeast(_) => "quorum",
         Role::Ways => "diagram",
     }
-    .into();
-    if let Role::AtLeast(need) = piece.role {
-        of["need"] = need.into();
-    }
-    of["alike"] = piece.alike.into();
-    of["blocks"] = piece.pieces.iter().map(block).collect();
-    of
 }
 
 fn budget_document(budget: Budget, whole: Availability) -> Value {

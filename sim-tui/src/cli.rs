@@ -166,9 +166,56 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION")]
     pub(crate) warmup: Option<Duration>,
     #[command(flatten)]
+    pub(crate) rare: RareArgs,
+    #[command(flatten)]
     pub(crate) pictures: Pictures,
     #[command(flatten)]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) workers: Workers,
+}
+
+/// How well something rare is to be known.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Precisely {
+    /// Of --rare: goes on until half the 95 % interval is such a share of the value.
+    #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = precision, requires = "rare")]
+    pub(crate) precision: f64,
+    /// Of --rare: the most events; what is known then is told.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000_000, value_parser = clap::value_parser!(u64).range(1..),
+        requires = "rare")]
+    pub(crate) events: u64,
+}
+
+/// A property that hardly ever breaks.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RareArgs {
+    /// Instead of one run: estimates how probable it is that this property breaks in a run, however seldom that is, by forking the
+    /// runs that come near it.
+    #[arg(id = "rare", long = "rare", value_name = "PROPERTY",
+        conflicts_with_all = ["trace", "check_determinism", "warmup", "plot", "html", "svg"])]
+    pub(crate) property: Option<String>,
+    /// How near a run is: a formula about the run that rises before the property breaks, such as db.waiting or orders.in_flight.
+    /// [default: of what nodes and calls count, what leads there best]
+    #[arg(long, value_name = "FORMULA", requires = "rare")]
+    pub(crate) level: Option<String>,
+    /// Of --rare: runs from each level in each replication.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        requires = "rare")]
+    pub(crate) runs: u32,
+    #[command(flatten)]
+    pub(crate) precisely: Precisely,
+}
+
+/// What is rare about an expression.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RareAvailArgs {
+    /// Instead of waiting for it: estimates how often the whole is down, and whether it is at some time of --simulate, however
+    /// seldom that is, by making things fail more often and weighting what is seen.
+    #[arg(id = "rare", long = "rare", requires = "simulate")]
+    pub(crate) is_asked: bool,
+    #[command(flatten)]
+    pub(crate) precisely: Precisely,
     #[command(flatten)]
     pub(crate) workers: Workers,
 }
@@ -462,6 +509,16 @@ pub(crate) struct AvailArgs {
     /// What the dice of --simulate follow from, decimal or after 0x hexadecimal.
     #[arg(long, value_name = "SEED", default_value = "0", requires = "simulate")]
     pub(crate) seed: Seed,
+    /// Opens the availability lab of the explorer with it, where every figure can be turned.
+    #[arg(long, conflicts_with_all = ["json", "plot", "html", "svg", "csv", "at", "slo", "chain", "tries", "simulate"])]
+    pub(crate) lab: bool,
+    /// Writes the blocks with what they come to as a table.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
+    pub(crate) rare: RareAvailArgs,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -480,6 +537,11 @@ pub(crate) struct ShowArgs {
 
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| format!("\"{text}\" is not a number of workers; it is a number from 1"))
+}
+
+fn precision(text: &str) -> Result<f64, String> {
+    let share = text.parse::<Ratio>().ok().map(|ratio| ratio.as_f64()).filter(|share| *share > 0.0 && *share < 1.0);
+    share.ok_or_else(|| format!("\"{text}\" is not a precision; it is a share of the value, such as 10% or 2%"))
 }
 
 fn confidence(text: &str) -> Result<Confidence, String> {
@@ -519,6 +581,7 @@ fn afterword(command: &str) -> String {
                 "run checkout",
                 "run checkout --seed 7 --set timeout=2s",
                 "run checkout --remedy key-per-order --fault \"10s..20s partition shop | gateway\" --json",
+                "run shop.json --rare \"never more than 40 in line\" --level db.waiting",
             ],
             JUDGED,
         ),
@@ -572,6 +635,7 @@ fn afterword(command: &str) -> String {
                 "avail \"app * auth#1 | app * auth#1\" --let app=99.9% --let auth=99%",
                 "avail \"2of3(mtbf=30d/mttr=1h, crews=1, active=1, failover=1800ms)\" --slo 99.9%",
                 "avail \"2of3(mtbf=30d/mttr=1h, crews=1)\" --simulate 10000y",
+                "avail \"3of5(mtbf=30d/mttr=1h)\" --simulate 1y --rare",
                 "avail 99.9% --chain 1,3,5,10",
                 "avail checkout --let gateway=99.5%",
             ],

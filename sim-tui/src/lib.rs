@@ -34,6 +34,7 @@ mod policies;
 mod portrait;
 mod progress;
 mod quiet;
+mod rare;
 mod reference;
 mod replay;
 mod report;
@@ -83,7 +84,8 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         None => tell_demo(Workers { jobs: None }, called),
         Some(Command::Demo(workers)) => tell_demo(*workers, called),
         Some(Command::Explore { what, ascii, record }) => {
-            let options = explore::Options { what: what.clone(), ascii: *ascii, record: record.clone() };
+            let options =
+                explore::Options { what: what.clone(), ascii: *ascii, record: record.clone(), ..Default::default() };
             explore::explore(&options, called)
         }
         Some(Command::Run(args)) => run::run(args, called),
@@ -96,6 +98,9 @@ fn carried_out(command: Option<&Command>, called: &str) -> Result<Report, Bad> {
         Some(Command::Sweep(args)) => sweep::command(args, called),
         Some(Command::Verify(args)) => verify::command(args, called),
         Some(Command::Matrix(args)) => matrix::command(args, called),
+        Some(Command::Avail(args)) if args.lab => {
+            explore::explore(&explore::Options { lab: Some(avail::line(args)), ..Default::default() }, called)
+        }
         Some(Command::Avail(args)) => avail::command(args, called),
         Some(Command::List(output)) => reference::list(*output, called),
         Some(Command::Show(args)) => reference::show(args, called),

@@ -101,16 +101,21 @@ pub(crate) fn told(problems: Problems) -> Bad {
 
 /// The scenario with everything chosen that the command line chooses.
 pub(crate) fn model(loaded: &Loaded, what: &What) -> Result<Model, Bad> {
-    let choices = choices(what)?;
-    let faults = what.fault.iter().map(|text| fault(text)).collect::<Result<Vec<Fault>, Bad>>()?;
-    let until = what.until.map(|length| Instant::ZERO + length);
-    let chance = if what.nemesis { Chance::BySeed } else { Chance::Never };
-    let changes = Changes { faults, until, chance };
+    let (choices, changes) = choices_and_changes(what)?;
     loaded.scenario.model_with(&choices, &changes).map_err(|error| match error {
         ModelError::Problems(problems) => told(problems),
         ModelError::Fault(_, error) => wrong_fault(&error),
         ModelError::Stranger(said) => bad!("fault: {said}"),
     })
+}
+
+/// What the command line chooses in a scenario, and what is to be otherwise than its file says.
+pub(crate) fn choices_and_changes(what: &What) -> Result<(Choices, Changes), Bad> {
+    let choices = choices(what)?;
+    let faults = what.fault.iter().map(|text| fault(text)).collect::<Result<Vec<Fault>, Bad>>()?;
+    let until = what.until.map(|length| Instant::ZERO + length);
+    let chance = if what.nemesis { Chance::BySeed } else { Chance::Never };
+    Ok((choices, Changes { faults, until, chance }))
 }
 
 fn choices(what: &What) -> Result<Choices, Bad> {

@@ -22,12 +22,16 @@ use crate::nemesis;
 use crate::page::Page;
 use crate::portrait::Portrait;
 use crate::quiet::quietly;
+use crate::rare;
 use crate::report::{Bad, Exit, Report};
 use crate::text;
 use crate::trace;
 
 /// Runs a scenario once.
 pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
+    if let Some(property) = &args.rare.property {
+        return rare::of_scenario(args, property, called);
+    }
     let loaded = load::scenario(&args.what.scenario, called)?;
     let model = load::model(&loaded, &args.what)?;
     loaded.warn(&model);

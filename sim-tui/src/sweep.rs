@@ -59,7 +59,7 @@ pub(crate) fn command(args: &SweepArgs, called: &str) -> Result<Report, Bad> {
 }
 
 /// Whether the table could be written, before an hour is spent on it.
-fn check_csv(path: Option<&Path>) -> Result<(), Bad> {
+pub(crate) fn check_csv(path: Option<&Path>) -> Result<(), Bad> {
     let Some(path) = path else { return Ok(()) };
     if path.is_dir() {
         return Err(bad!("--csv {} is a folder; name a file in it", path.display()));

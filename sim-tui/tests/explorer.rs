@@ -5,6 +5,8 @@
 #[path = "explorer/at_random.rs"]
 mod at_random;
 mod dice;
+#[path = "explorer/lab.rs"]
+mod lab;
 mod pty;
 mod shell;
 #[path = "explorer/without_a_terminal.rs"]
@@ -118,7 +120,7 @@ struct Place {
 const RUN: &[&str] = &["explore", "gateway-timeout"];
 
 /// Every screen and every sort of popup.
-const PLACES: [Place; 13] = [
+const PLACES: [Place; 14] = [
     Place { words: &["explore"], keys: "", seen: "Scenarios", out: "q" },
     Place { words: &["explore"], keys: "?", seen: "Help: scenarios", out: "\x1bq" },
     Place { words: &["explore"], keys: ":half a command", seen: ":half a command", out: "\x1bq" },
@@ -128,6 +130,7 @@ const PLACES: [Place; 13] = [
     Place { words: RUN, keys: ":half a command", seen: ":half a command", out: "\x1bqq" },
     Place { words: RUN, keys: "S", seen: "Settings", out: "\x1bqq" },
     Place { words: RUN, keys: "B", seen: "Branches", out: "\x1bqq" },
+    Place { words: RUN, keys: "5", seen: "Algebra and simulation", out: "qqq" },
     Place { words: RUN, keys: "f", seen: "Break something", out: "\x1bqq" },
     Place { words: RUN, keys: "m", seen: "any letter", out: "\x1bqq" },
     Place { words: RUN, keys: OPEN_NOTHING, seen: "no file", out: "\x1bqq" },

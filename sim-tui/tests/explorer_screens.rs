@@ -63,16 +63,37 @@ fn styles(buffer: &Buffer) -> String {
 
 #[track_caller]
 fn check(name: &str, what: Option<&str>, keys: &[&str]) {
+    check_all(name, |look| after(look, what, keys));
+}
+
+/// The availability lab of what a line asks for, after these keys.
+#[track_caller]
+fn check_lab(name: &str, line: &str, keys: &[&str]) {
+    check_all(name, |look| {
+        in_an_empty_folder();
+        let mut explorer = Headless::lab((80, 24), look, line);
+        for key in keys {
+            match key.strip_prefix(':') {
+                Some(line) => explorer.command(line),
+                None => explorer.press(key),
+            }
+        }
+        explorer
+    });
+}
+
+#[track_caller]
+fn check_all(name: &str, after: impl Fn(Look) -> Headless) {
     let mut shown = String::new();
     for letters in [Letters::Utf8, Letters::Ascii] {
-        let mut explorer = after(Look { letters, theme: Theme::Auto }, what, keys);
+        let mut explorer = after(Look { letters, theme: Theme::Auto });
         for (width, height) in SIZES {
             explorer.resize(width, height);
             let _ = writeln!(shown, "=== {letters:?} {width}x{height}\n{}\n", explorer.text());
         }
     }
     for theme in [Theme::Auto, Theme::Mono] {
-        let explorer = after(Look { letters: Letters::Utf8, theme }, what, keys);
+        let explorer = after(Look { letters: Letters::Utf8, theme });
         let _ = writeln!(shown, "=== styles, {theme:?} 80x24\n{}", styles(&explorer.draw()));
     }
     insta::assert_snapshot!(name, shown);
@@ -145,4 +166,37 @@ fn a_line_that_is_wrong() {
 #[test]
 fn a_text() {
     check("a-text", Some("checkout"), &[TOO_LONG]);
+}
+
+const LEADER: &str = "2of3(db, active=1, failover=1800ms) --let db=mtbf=30d/mttr=1h";
+
+#[test]
+fn the_lab_of_a_quorum_with_a_leader() {
+    check_lab("lab", LEADER, &[]);
+}
+
+#[test]
+fn the_lab_with_a_knob_turned_beside_pinned_figures() {
+    check_lab("lab-turned", LEADER, &["p", ":turn db mttr=15m", "j", "j", "j"]);
+}
+
+#[test]
+fn the_lab_of_a_diagram_with_what_buys_the_most() {
+    let line = "edge * (app | app) * 2of3(db) --let edge=99.99% --let app=mtbf=30d/mttr=1h --let db=mtbf=90d/mttr=4h";
+    check_lab("lab-changes", line, &["s"]);
+}
+
+#[test]
+fn the_lab_of_a_scenario_and_its_settings() {
+    check("lab-scenario", Some("checkout"), &["r", "RUN", "5", ":turn gateway availability=99.5%"]);
+}
+
+#[test]
+fn a_value_that_a_knob_cannot_have() {
+    check_lab("lab-wrong", LEADER, &["j", "enter", "ctrl-u", "7", "enter"]);
+}
+
+#[test]
+fn what_the_lab_is_asked_to_look_at() {
+    check("lab-asked", None, &["A"]);
 }

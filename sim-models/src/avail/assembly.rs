@@ -75,6 +75,17 @@ impl Names {
         self.meanings.get(name).map(|meaning| meaning.text.as_str())
     }
 
+    /// Looks at every meaning, and takes it as it is left.
+    pub(super) fn each_block(&mut self, visit: &mut dyn FnMut(&str, &mut Block)) {
+        for (name, meaning) in &mut self.meanings {
+            let before = meaning.block.clone();
+            visit(name, &mut meaning.block);
+            if meaning.block.kind != before.kind {
+                meaning.text = meaning.block.to_string();
+            }
+        }
+    }
+
     /// All names with the texts of their meanings, in the order of the alphabet.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.meanings.iter().map(|(name, meaning)| (name.as_str(), meaning.text.as_str()))
@@ -238,6 +249,41 @@ impl Assembly {
     /// How many nodes the decision diagram took.
     pub fn nodes(&self) -> usize {
         self.diagram.size()
+    }
+
+    /// How likely the whole is up with other components in the places of these.
+    pub(super) fn with(&self, parts: &[Availability]) -> Availability {
+        self.diagram.chances(parts).of(self.root.way)
+    }
+
+    /// Lets every component of which only a share is known fail and come back, with outages of so many seconds on
+    /// average, so that it can be simulated; what the whole comes to in the long run stays the same. The names of those
+    /// components, each once.
+    pub fn assume_outages(&mut self, seconds: f64) -> Vec<String> {
+        let mut assumed: Vec<String> = Vec::new();
+        for component in &mut self.components {
+            let Availability { up, down } = component.availability;
+            if component.law.is_some() || up <= 0.0 || down <= 0.0 {
+                continue;
+            }
+            let mtbf = seconds * up / down;
+            component.law = Some(Law::Single { rate: 1.0 / mtbf, outage: Some(seconds) });
+            component.lives = Some((Life::exponential(mtbf), Some(Life::exponential(seconds))));
+            if !assumed.contains(&component.label) {
+                assumed.push(component.label.clone());
+            }
+        }
+        assumed
+    }
+
+    /// Failures, repairs and takeovers per second that a simulation of it has to follow, at most.
+    pub fn events_per_second(&self) -> f64 {
+        let of = |component: &Component| match component.law {
+            Some(Law::Group(group)) => 4.0 * f64::from(group.of) / group.mtbf,
+            Some(law) => 2.0 * law.frequency().unwrap_or(0.0),
+            None => 0.0,
+        };
+        self.components.iter().map(of).sum()
     }
 
     fn parts(&self) -> Vec<Availability> {

@@ -95,7 +95,7 @@ fn named(program: &Program, name: &str) -> Result<EndpointRef, DerivedError> {
 fn first(program: &Program) -> Option<EndpointRef> {
     program.nodes.iter().find_map(|node| match &node.role {
         Role::Workload(workload) => Some(workload.endpoint),
-        Role::Service(_) | Role::Store(_) => None,
+        Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
     })
 }
 
@@ -194,17 +194,27 @@ impl Walk<'_> {
             Verb::Read { map, edge, .. } | Verb::List { map, edge, .. } | Verb::Set { map, edge, .. } => {
                 edge.and_then(|_| self.node(self.program.map(*map).owner))
             }
-            Verb::Transaction { body, store, .. } => {
-                let store = store.and_then(|store| self.node(store));
-                let inside = self.steps(*body);
-                joined([store, inside].into_iter().flatten().collect(), Kind::Series)
+            Verb::Transaction { body, store, protocol, .. } => {
+                let edges = protocol.iter().flat_map(|protocol| &protocol.edges);
+                let agree: Vec<NodeRef> = edges.map(|edge| self.program.edges[edge.0 as usize].1).collect();
+                let mut needs: Vec<Block> =
+                    store.iter().copied().chain(agree).filter_map(|store| self.node(store)).collect();
+                needs.extend(self.steps(*body));
+                joined(needs, Kind::Series)
             }
+            // Whoever publishes needs the queue; those who consume it may come later.
+            Verb::Publish { queue, .. } => self.node(*queue),
             Verb::Once(once) => {
                 let store = once.edge.and_then(|_| self.node(self.program.map(once.map).owner));
                 let inside = self.steps(once.body);
                 joined([store, inside].into_iter().flatten().collect(), Kind::Series)
             }
             Verb::Try(body) | Verb::ForEach { body, .. } => self.steps(*body),
+            // All parts; undos are for when that is not so.
+            Verb::Saga(saga) => {
+                let parts: Vec<Block> = saga.parts.iter().filter_map(|part| self.steps(part.body)).collect();
+                joined(parts, Kind::Series)
+            }
             Verb::Parallel { branches, need } => self.branches(branches, *need),
             Verb::If { then, otherwise, .. }
             | Verb::Chance { then, otherwise, .. }
@@ -305,6 +315,7 @@ fn inside(verb: &Verb) -> Vec<BlockRef> {
     match verb {
         Verb::Try(body) | Verb::Transaction { body, .. } | Verb::ForEach { body, .. } => vec![*body],
         Verb::Once(once) => vec![once.body],
+        Verb::Saga(saga) => saga.parts.iter().map(|part| part.body).collect(),
         Verb::Parallel { branches, .. } => branches.clone(),
         Verb::If { then, otherwise, .. }
         | Verb::Chance { then, otherwise, .. }
@@ -314,6 +325,7 @@ fn inside(verb: &Verb) -> Vec<BlockRef> {
         | Verb::Read { .. }
         | Verb::List { .. }
         | Verb::Set { .. }
+        | Verb::Publish { .. }
         | Verb::Work(_)
         | Verb::Wait(_)
         | Verb::Pick { .. }

@@ -20,7 +20,7 @@ use crate::json::{Json, JsonValue, Key};
 use crate::problem::{Problems, Source, Span, did_you_mean};
 
 /// A file that was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AvailFile {
     source: Arc<Source>,
     names: Names,
@@ -29,14 +29,14 @@ pub struct AvailFile {
     what: What,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum What {
     Expression { block: Block, span: Span },
     Ways(Ways),
 }
 
 /// Blocks, and how one gets from one to another. The first two are where all ways begin and end; they never fail.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Ways {
     names: Vec<String>,
     blocks: Vec<Option<(Block, Span)>>,
@@ -54,7 +54,7 @@ struct Link {
 }
 
 /// Blocks that have a cause of failure in common.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Common {
     blocks: Vec<usize>,
     beta: Availability,
@@ -97,6 +97,30 @@ impl AvailFile {
         match &self.what {
             What::Expression { block, .. } => Some(block),
             What::Ways(_) => None,
+        }
+    }
+
+    /// Looks at every block and every meaning, and takes them as they are left. Mistakes are still pointed at where the
+    /// file has them.
+    pub(super) fn each_block(&mut self, visit: &mut dyn FnMut(&str, &mut Block)) {
+        match &mut self.what {
+            What::Expression { block, .. } => visit("", block),
+            What::Ways(ways) => {
+                for (name, block) in ways.names.iter().zip(&mut ways.blocks) {
+                    if let Some((block, _)) = block {
+                        visit(name, block);
+                    }
+                }
+            }
+        }
+        self.names.each_block(visit);
+    }
+
+    /// Lets every block fail by itself; whether any had a cause in common with others.
+    pub(super) fn forget_common_causes(&mut self) -> bool {
+        match &mut self.what {
+            What::Expression { .. } => false,
+            What::Ways(ways) => !std::mem::take(&mut ways.common).is_empty(),
         }
     }
 

@@ -109,6 +109,13 @@ impl Group {
         chain
     }
 
+    /// The chain, by state whether the group is up, and how much has gone wrong: more of it is a failure, less a repair.
+    pub(super) fn jumps(&self) -> (Chain, Vec<bool>, Vec<u32>) {
+        // A machine that fails counts for more than whatever becomes of a takeover at the same time.
+        let wrong = self.states().map(|(_, failed, mode)| failed * MODES.len() as u32 + mode as u32);
+        (self.chain(), self.ups(), wrong.collect())
+    }
+
     fn add_failures(&self, chain: &mut Chain, state: usize, failed: u32, mode: Mode) {
         let up = self.of - failed;
         if up == 0 {

@@ -25,9 +25,12 @@ mod group;
 mod life;
 mod markov;
 mod parser;
+mod rare;
+mod reconcile;
 mod replica;
 mod requests;
 mod simulate;
+mod system;
 mod up;
 mod words;
 
@@ -40,9 +43,12 @@ pub use file::AvailFile;
 pub use group::{Group, Settled};
 pub use life::{Life, Shape};
 pub use markov::{After, Chain};
+pub use rare::{Machines, NotMarkov};
+pub use reconcile::{Cause, Reconciliation, reconcile};
 pub use replica::{OneMore, one_more};
 pub use requests::{Nested, Outages};
-pub use simulate::{Plan, Simulated, simulate};
+pub use simulate::{Plan, Simulated, Simulation, simulate};
+pub use system::{Better, Change, Effect, Knob, System, Turns, next_fraction, next_length};
 pub use up::{Availability, Period};
 
 use crate::problem::Span;

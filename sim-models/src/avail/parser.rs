@@ -219,8 +219,15 @@ fn quorum_sizes(text: &str) -> Option<(&str, &str)> {
 }
 
 fn number(text: &str, span: Span, what: &str) -> Result<u32, AvailError> {
-    let wrong = || AvailError::new(span, format!("\"{text}\" is not {what}; it is a whole number from 1"));
-    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let wrong = || {
+        let message = if plain && text.parse::<u32>().is_err() {
+            format!("{text} is more than can be worked out; {what} is a whole number from 1")
+        } else {
+            format!("\"{text}\" is not {what}; it is a whole number from 1")
+        };
+        AvailError::new(span, message)
+    };
     text.parse().ok().filter(|number| *number > 0 && plain).ok_or_else(wrong)
 }
 
@@ -229,7 +236,7 @@ fn name(text: &str, span: Span) -> Result<Kind, AvailError> {
         None => (text, None),
         Some((name, digits)) => {
             let at = Span::new(span.start + name.len() + 1, span.end);
-            (name, Some(number(digits, at, "the number of a shared block, such as auth#1,")?))
+            (name, Some(number(digits, at, "the number of a shared block, such as auth#1")?))
         }
     };
     if !is_name(name) {
@@ -298,7 +305,8 @@ fn down(value: &str, span: Span) -> Result<Part, AvailError> {
     let length = words::length(length, Span::new(span.start, split))?;
     let period = Period::named(period).ok_or_else(|| wrong(Span::new(split + 1, span.end)))?;
     if length.seconds > period.seconds() {
-        return Err(AvailError::new(span, format!("a {} has only {} days", period.name(), period.days())));
+        let days = if period.days() == 1 { "24 hours".to_owned() } else { format!("{} days", period.days()) };
+        return Err(AvailError::new(span, format!("a {} has only {days}", period.name())));
     }
     Ok(Part::Down(length, period))
 }

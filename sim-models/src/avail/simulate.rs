@@ -85,32 +85,89 @@ impl Simulated {
 /// assert!(seen.down.covers(assembly.availability().down), "{:?}", seen.down);
 /// ```
 pub fn simulate(assembly: &Assembly, plan: &Plan) -> Option<Simulated> {
-    let units = units(assembly)?;
-    let keys: Vec<u64> = (0..units.len()).map(|unit| plan.seed.key(mix(name_hash("component"), unit as u64))).collect();
-    let run_seconds = plan.seconds / f64::from(plan.runs.max(1));
-    let end = Instant::ZERO + Duration::from_nanos_f64(run_seconds * 1e9);
-    let mut tally = Tally { lengths: Histogram::default(), events: 0 };
-    let (mut down, mut taking_over, mut starts) = (Vec::new(), Vec::new(), Vec::new());
-    for run in 0..plan.runs {
-        let mut world = World::new(assembly, &units, &keys, u64::from(run));
-        world.run(end, &mut tally);
-        let all = end.nanos() as f64;
-        down.push(world.down as f64 / all);
-        taking_over.push(world.taking_over as f64 / all);
-        starts.push(world.outages as f64 / run_seconds);
+    let mut simulation = Simulation::new(assembly, plan)?;
+    (0..plan.runs).for_each(|_| simulation.run(assembly));
+    Some(simulation.seen())
+}
+
+/// Runs of one plan, one after the other, so that somebody can look and stop between them, and go on beyond the plan.
+#[derive(Debug)]
+pub struct Simulation {
+    units: Vec<Unit>,
+    keys: Vec<u64>,
+    run_seconds: f64,
+    confidence: Confidence,
+    down: Vec<f64>,
+    taking_over: Vec<f64>,
+    starts: Vec<f64>,
+    tally: Tally,
+}
+
+impl Simulation {
+    /// Nothing was run yet; `None` when it was not said of every component that can fail how it does.
+    pub fn new(assembly: &Assembly, plan: &Plan) -> Option<Simulation> {
+        units(assembly).map(|units| Simulation::of(units, plan))
     }
-    Some(Simulated {
-        down: replications(&down, plan.confidence),
-        taking_over: replications(&taking_over, plan.confidence),
-        frequency: replications(&starts, plan.confidence),
-        episodes: tally.lengths.count(),
-        lengths: tally.lengths,
-        events: tally.events,
-        run_seconds,
-    })
+
+    fn of(units: Vec<Unit>, plan: &Plan) -> Simulation {
+        let keys = (0..units.len()).map(|unit| plan.seed.key(mix(name_hash("component"), unit as u64))).collect();
+        Simulation {
+            units,
+            keys,
+            run_seconds: plan.seconds / f64::from(plan.runs.max(1)),
+            confidence: plan.confidence,
+            down: Vec::new(),
+            taking_over: Vec::new(),
+            starts: Vec::new(),
+            tally: Tally { lengths: Histogram::default(), events: 0 },
+        }
+    }
+
+    /// Runs once more, of the assembly that it was made for.
+    pub fn run(&mut self, assembly: &Assembly) {
+        let end = Instant::ZERO + Duration::from_nanos_f64(self.run_seconds * 1e9);
+        let mut world = World::new(assembly, &self.units, &self.keys, self.down.len() as u64);
+        world.run(end, &mut self.tally);
+        let all = end.nanos() as f64;
+        self.down.push(world.down as f64 / all);
+        self.taking_over.push(world.taking_over as f64 / all);
+        self.starts.push(world.outages as f64 / self.run_seconds);
+    }
+
+    /// How many runs there were.
+    pub fn runs(&self) -> u32 {
+        self.down.len() as u32
+    }
+
+    /// What was seen so far.
+    pub fn seen(&self) -> Simulated {
+        Simulated {
+            down: replications(&self.down, self.confidence),
+            taking_over: replications(&self.taking_over, self.confidence),
+            frequency: replications(&self.starts, self.confidence),
+            episodes: self.tally.lengths.count(),
+            lengths: self.tally.lengths.clone(),
+            events: self.tally.events,
+            run_seconds: self.run_seconds,
+        }
+    }
+}
+
+/// The share of time down in each run, with other groups in the places of those that are groups.
+pub(super) fn simulate_with(assembly: &Assembly, groups: &[Option<Group>], plan: &Plan) -> Option<Vec<f64>> {
+    let mut units = units(assembly)?;
+    for (unit, group) in units.iter_mut().zip(groups) {
+        if let (Unit::Machines(machines), Some(group)) = (unit, group) {
+            *machines = *group;
+        }
+    }
+    let mut simulation = Simulation::of(units, plan);
+    (0..plan.runs).for_each(|_| simulation.run(assembly));
+    Some(simulation.down)
 }
 
 /// A component as it is simulated.
+#[derive(Debug)]
 enum Unit {
     /// It never changes.
     Still(bool),
@@ -131,6 +188,7 @@ fn units(assembly: &Assembly) -> Option<Vec<Unit>> {
     assembly.components().iter().map(unit).collect()
 }
 
+#[derive(Debug)]
 struct Tally {
     lengths: Histogram,
     events: u64,

@@ -101,6 +101,20 @@ pub(super) fn share(text: &str, span: Span) -> Result<Share, AvailError> {
     Ok(Share { text: text.to_owned(), value })
 }
 
+/// A share as it is written, with three digits of what is missing to all, or of what there is, whichever is less.
+pub(super) fn percent(of: Availability) -> String {
+    let least = of.up.min(of.down);
+    if least <= 0.0 {
+        return if of.down <= 0.0 { "100%".to_owned() } else { "0%".to_owned() };
+    }
+    let decimals = (2.0 - libm::floor(libm::log10(least * 100.0))).clamp(0.0, 20.0) as u32;
+    let scale = 10u128.pow(decimals);
+    let small = libm::round(least * 100.0 * scale as f64) as u128;
+    let number = if of.up <= of.down { small } else { (100 * scale).saturating_sub(small) };
+    let text = format!("{}.{:0width$}", number / scale, number % scale, width = decimals as usize);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 fn digits(text: &str) -> Option<u128> {
     (!text.is_empty() && text.len() <= 30 && text.bytes().all(|b| b.is_ascii_digit()))
         .then(|| text.parse().ok())
@@ -126,6 +140,9 @@ pub(super) fn length(text: &str, span: Span) -> Result<Length, AvailError> {
         None => (text.to_owned(), 1.0),
     };
     let read = plain.parse::<sim_core::Duration>().map_err(|error| match days {
+        Some((number, _)) if number.parse::<f64>().is_ok_and(f64::is_finite) => {
+            wrong(format!("{text} is longer than can be counted; write at most 200000y or 200000w"))
+        }
         Some(_) => wrong(format!("\"{text}\" is no length; write a number and a unit, such as 720h, 30d or 2y")),
         None => wrong(format!("{error}")),
     })?;
@@ -176,6 +193,16 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_written_so_that_it_reads_back() {
+        let written = |down: f64| percent(Availability::of_down(down).unwrap());
+        assert_eq!(
+            [written(0.0), written(1.0), written(5e-5), written(5e-10), written(0.95), written(1.0 / 3.0)],
+            ["100%", "0%", "99.995%", "99.99999995%", "5%", "66.7%"]
+        );
+        assert!((down(&written(2.5e-7)) / 2.5e-7 - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
     fn what_is_no_share_says_what_would_be() {
         let told = |text: &str| share(text, Span::default()).unwrap_err().message;
         assert_eq!(told("101%"), "101% is above 100%; nothing is up more than always");
@@ -195,6 +222,8 @@ mod tests {
         assert_eq!(seconds("90s"), Ok(90.0));
         assert!(seconds("-1h").unwrap_err().message.contains("not negative"));
         assert!(seconds("12").unwrap_err().message.contains("has no unit"));
+        assert!(seconds("600000000y").unwrap_err().message.contains("at most 200000y"));
+        assert!(seconds("200000y").is_ok());
         assert!(seconds("xy").unwrap_err().message.contains("is no length"));
     }
 }

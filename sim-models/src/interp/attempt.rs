@@ -9,7 +9,7 @@ use super::exec::{Next, TRY};
 use super::guards::Passed;
 use super::retry::{breadth, catches};
 use super::service::{Cx, Service};
-use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Thread, Txn};
+use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Thread, Touched, Txn};
 use crate::message::{CallId, Counted, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Part, Tone, TxnId};
 use crate::program::{BlockRef, EdgeRef, Program, Reason, Slot, Step, StepRef, Template, Verb};
 use crate::slab::Key;
@@ -88,6 +88,9 @@ impl Service {
         cx.because(cause);
         match &step.verb {
             Verb::Call { with, edge, .. } => self.call(cx, program, key, reference, *edge, with, expires),
+            Verb::Publish { edge, with, key: about, .. } => {
+                self.publish(cx, program, key, reference, *edge, with, about.as_ref())
+            }
             Verb::Read { map, edge: None, .. }
             | Verb::List { map, edge: None, .. }
             | Verb::Set { map, edge: None, .. } => self.at_own(cx, program, key, reference, *map),
@@ -98,13 +101,16 @@ impl Service {
             }
             Verb::List { edge: Some(edge), .. } => self.ask_step(cx, program, key, reference, *edge, Value::Null),
             Verb::Try(_) => self.run_body(key, Phase::Body),
-            Verb::Transaction { .. } => {
+            Verb::Transaction { protocol, .. } => {
                 self.txns += 1;
                 let id = TxnId { node: cx.id().0, life: cx.life(), number: self.txns };
-                let txn = Txn { id, facts: Vec::new(), begun: false, heard: false, strays: false, in_doubt: false };
+                let members = protocol.is_some().then(Vec::new);
+                let facts = Vec::new();
+                let txn = Txn { id, facts, begun: false, heard: false, strays: false, in_doubt: false, members };
                 self.run_body(key, Phase::Transaction(Box::new(txn)))
             }
             Verb::Once(def) => self.once(cx, program, key, reference, def),
+            Verb::Saga(def) => self.saga(cx, program, key, reference, def),
             Verb::Parallel { branches, need } => self.parallel(cx, program, key, branches, *need),
             _ => Next::Go,
         }
@@ -158,7 +164,11 @@ impl Service {
             && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
         {
             let callee = program.edges[pending.edge.0 as usize].1;
-            *(if program.store(callee).is_some() { &mut txn.strays } else { &mut txn.in_doubt }) = true;
+            match program.store(callee) {
+                None => txn.in_doubt = true,
+                Some(_) if txn.members.is_none() => txn.strays = true,
+                Some(_) => txn.touched(pending.to).into_iter().for_each(|member| member.strays = true),
+            }
         }
         Some(pending)
     }
@@ -190,10 +200,38 @@ impl Service {
         let carried = self.seen(key).carried(values);
         let deadline = self.threads.get(key).map_or(Instant::NEVER, |thread| thread.around().deadline);
         let kind = program.endpoint(*endpoint).kind;
-        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind });
+        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, txn: None });
         self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
         let [expires, deadline] = [expires, deadline].map(|at| self.travelling(cx, at));
         cx.send(to, Msg::Call { id, endpoint: *endpoint, kind, carried, expires, deadline });
+        Next::Wait
+    }
+
+    /// Gives a message to the queue at the end of an edge.
+    #[expect(clippy::too_many_arguments, reason = "one call of one place")]
+    pub(super) fn publish(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        reference: StepRef,
+        edge: EdgeRef,
+        with: &[(Slot, Template)],
+        about: Option<&Template>,
+    ) -> Next {
+        self.count_try(cx, key, edge);
+        let mut values = Vec::with_capacity(with.len());
+        for (slot, template) in with {
+            let value = self.value(cx, key, template);
+            values.push((*slot, Self::checked(cx, reference, value)));
+        }
+        let carried = self.seen(key).carried(values);
+        let about = about.map(|about| self.value(cx, key, about)).transpose();
+        let about = Self::checked(cx, reference, about).unwrap_or_default();
+        let (to, kind) = (program.node(program.edges[edge.0 as usize].1).replicas[0], self.kinds.publish);
+        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, txn: None });
+        self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
+        cx.send(to, Msg::Publish { id, carried, key: about, kind });
         Next::Wait
     }
 
@@ -207,7 +245,7 @@ impl Service {
         at: Value,
     ) -> Next {
         let names = self.names(key, program.step(step)).map(Arc::new);
-        let part = self.part(key);
+        let part = self.part(program, key, edge);
         let kind = self.kind_of(program, step);
         let pending = self.ask(cx, program, key, edge, kind, Operation::Step { step, key: at, names, part });
         self.phase(key, Phase::Calling(pending));
@@ -215,10 +253,19 @@ impl Service {
     }
 
     /// How what a thread sends to a store now belongs to a transaction.
-    pub(super) fn part(&mut self, key: Key) -> Option<Part> {
+    pub(super) fn part(&mut self, program: &Program, key: Key, edge: EdgeRef) -> Option<Part> {
         let txn = self.threads.get_mut(key).and_then(Thread::txn)?;
-        txn.begun = true;
-        Some(Part { id: txn.id, opens: !txn.heard })
+        let Some(members) = &mut txn.members else {
+            txn.begun = true;
+            return Some(Part { id: txn.id, opens: !txn.heard });
+        };
+        let known = members.iter().position(|member| member.edge == edge);
+        let at = known.unwrap_or_else(|| {
+            let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
+            members.push(Touched { edge, to, heard: false, strays: false });
+            members.len() - 1
+        });
+        Some(Part { id: txn.id, opens: !members[at].heard })
     }
 
     pub(super) fn kind_of(&self, program: &Program, step: StepRef) -> sim_core::Kind {
@@ -242,7 +289,7 @@ impl Service {
     ) -> Key {
         self.count_try(cx, key, edge);
         let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
-        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind });
+        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, txn: None });
         cx.send(to, Msg::Ask { id, operation, kind });
         Key { place: id.place, turn: id.turn }
     }
@@ -250,6 +297,9 @@ impl Service {
     /// An answer to a request that is still waited for.
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome, extra: Extra) {
         let Some(pending) = self.resolve(cx, program, key, outcome.tone()) else { return };
+        if let Some(txn) = pending.txn {
+            return self.member_answered(cx, program, txn, &pending, outcome, extra);
+        }
         self.saw(cx, program, pending.to, &outcome);
         let Some(thread) = self.threads.get_mut(pending.thread) else { return };
         let Some(attempt) = thread.attempt() else { return };
@@ -349,6 +399,7 @@ impl Service {
         match std::mem::replace(&mut attempt.phase, Phase::Idle) {
             Phase::Transaction(txn) => self.close_transaction(cx, program, key, *txn, outcome),
             Phase::Once(about) => self.close_once(cx, program, key, &about, outcome, false),
+            Phase::Saga(saga) => self.part_over(cx, program, key, saga, outcome, false),
             _ => Next::settle(outcome),
         }
     }
@@ -373,6 +424,7 @@ impl Service {
                     thread.ending = Some(outcome.clone());
                     return self.close_once(cx, program, key, &about, outcome, true);
                 }
+                Phase::Saga(saga) => return self.part_over(cx, program, key, saga, outcome, true),
                 _ => {
                     self.stop_timer(cx, key);
                     self.left(cx, program, key, Some(&outcome));

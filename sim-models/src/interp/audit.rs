@@ -63,7 +63,7 @@ impl Service {
         let mut open: BTreeMap<u32, usize> = BTreeMap::new();
         for pending in self.pending.iter() {
             *open.entry(pending.to.0).or_default() += 1;
-            if self.threads.get(pending.thread).is_none() {
+            if pending.txn.is_none() && self.threads.get(pending.thread).is_none() {
                 return Err(format!("an answer of {:?} is waited for by nobody", pending.to));
             }
         }

@@ -146,6 +146,9 @@ impl Service {
         if self.threads.get(key).is_none_or(|thread| thread.frames.len() <= depth) {
             return;
         }
+        if self.saga_timed_out(cx, program, key, depth) || self.agreement_timed_out(cx, program, key, depth) {
+            return;
+        }
         let attempt = self.threads.get(key).and_then(|thread| thread.frames.get(depth));
         let tells = attempt.is_some_and(
             |frame| matches!(&frame.role, Role::Attempt(attempt) if program.step(attempt.step).clauses.cancel),
@@ -249,6 +252,8 @@ impl Service {
                     self.kill(cx, program, branch, tells);
                 }
             }
+            Phase::Agreeing(txn) => self.nobody_waits(cx, program, txn),
+            Phase::Saga(saga) => self.goes_on_alone(cx, program, key, saga),
         }
     }
 

@@ -324,9 +324,11 @@ impl Service {
             | Verb::Read { .. }
             | Verb::List { .. }
             | Verb::Set { .. }
+            | Verb::Publish { .. }
             | Verb::Try(_)
             | Verb::Transaction { .. }
             | Verb::Once(_)
+            | Verb::Saga(_)
             | Verb::Parallel { .. } => self.attempt(cx, program, key, reference),
         }
     }
@@ -414,7 +416,7 @@ impl Service {
         let Some(thread) = self.threads.get_mut(key) else { return };
         if thread.sleeping.take().is_none() {
             // A backoff: the attempt in the top frame is tried again.
-            let next = self.launch(cx, program, key);
+            let next = if self.saga_waits(key) { self.saga_again(program, key) } else { self.launch(cx, program, key) };
             return self.drive(cx, program, key, next);
         }
         let at = thread.frames.last().map(|frame| (frame.block, frame.next));

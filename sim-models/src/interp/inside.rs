@@ -6,6 +6,7 @@ use serde_json::{Map, Value as JsonValue};
 use sim_core::{Instant, Operation};
 
 use super::guards::Held;
+use super::queue::Queue;
 use super::service::{Service, Waiting};
 use super::store::{Asked, Store, Txn};
 use super::thread::{Alarm, Attempt, Env, Frame, Origin, Phase, Request, Role, Thread};
@@ -108,10 +109,17 @@ impl Service {
                 put(&mut shown, "queue", limited("waiting", self.line.len(), def.queue));
             }
             NodeRole::Workload(def) => self.put_generator(view, def, &mut shown),
-            NodeRole::Store(_) => {}
+            NodeRole::Store(_) | NodeRole::Queue(_) => {}
         }
         put(&mut shown, "open", self.requests.iter().count());
         self.put_clocks(view, &mut shown);
+        if !self.commitments.is_empty() {
+            let show = |(id, agrees): (&_, &super::commitment::Commitment)| {
+                (said::transaction(view.program, *id), JsonValue::from(agrees.word()))
+            };
+            let agrees = view.clipped(Vec::new(), self.commitments.iter().map(show), self.commitments.len());
+            put(&mut shown, "agreeing", agrees);
+        }
         self.put_policies(view, &mut shown);
         self.put_probes(&mut shown);
         self.put_outliers(view, &mut shown);
@@ -249,6 +257,14 @@ impl Service {
             put(&mut shown, "endpoint", view.program.endpoint(request.endpoint).name.as_str());
         }
         put_some(&mut shown, "from", request.from.map(|(node, _)| view.program.replica_name(node)));
+        if let Some(delivery) = &request.delivery {
+            put_some(&mut shown, "message", delivery.message());
+            put_some(
+                &mut shown,
+                "try",
+                (delivery.number > 1 && delivery.number != super::consumer::BY_ORDER).then_some(delivery.number),
+            );
+        }
         put_some(&mut shown, "user", request.operation.and_then(|(_, user)| user).map(|user| user + 1));
         put(&mut shown, "since", view.instant(request.since));
         put_some(&mut shown, "caller_waits_until", instant(view, request.expires));
@@ -296,6 +312,11 @@ impl Service {
             wait.put(view, shown);
         }
         self.put_transaction(view, thread, shown);
+        let saga = thread.frames.iter().rev().filter_map(attempt_in).find_map(|attempt| match &attempt.phase {
+            Phase::Saga(saga) => Some(saga.word().to_lowercase()),
+            _ => None,
+        });
+        put_some(shown, "saga", saga);
     }
 
     /// The number of the try, where something around is tried again.
@@ -337,6 +358,8 @@ impl Service {
                 Some(Wait::new(format!("whoever runs it for {} now", said::value(key)), view.due(*alarm)))
             }
             Phase::Watching(_) => Some(Wait::new("its condition", until)),
+            Phase::Agreeing(_) => Some(Wait::new("what its stores agree on", until)),
+            Phase::Saga(saga) => saga.waits.map(|alarm| Wait::new("its next try", view.due(alarm))),
             Phase::Backoff(alarm) => Some(Wait::new("its next try", view.due(*alarm))),
             Phase::Parallel(branches) => {
                 Some(Wait::new(words::counted(branches.running.len() as u64, "branch"), until))
@@ -348,7 +371,7 @@ impl Service {
     fn put_transaction(&self, view: &View<'_>, thread: &Thread, shown: &mut Object) {
         let open = thread.frames.iter().rev().filter_map(attempt_in).find_map(|attempt| match &attempt.phase {
             Phase::Transaction(txn) => Some((txn.id, txn.facts.as_slice())),
-            Phase::Committing(_, id, _) => Some((*id, [].as_slice())),
+            Phase::Committing(_, id, _) | Phase::Agreeing(id) => Some((*id, [].as_slice())),
             _ => None,
         });
         let Some((id, facts)) = open else { return };
@@ -373,7 +396,7 @@ fn step_at(program: &Program, frame: &Frame, comes_to_it: bool) -> Option<String
     let inner = || program.block(frame.block).get(taken).copied();
     let step = match &frame.role {
         Role::Attempt(attempt) => match attempt.phase {
-            Phase::Body | Phase::Transaction(_) | Phase::Once(_) => inner().unwrap_or(attempt.step),
+            Phase::Body | Phase::Transaction(_) | Phase::Once(_) | Phase::Saga(_) => inner().unwrap_or(attempt.step),
             _ => attempt.step,
         },
         Role::Plain | Role::Each { .. } | Role::Fan(_) => inner()?,
@@ -410,6 +433,25 @@ fn by_map<'k>(
     shown.into()
 }
 
+impl Queue {
+    /// Who takes how much, as far as it knows.
+    pub(crate) fn inside(&self, view: &View<'_>) -> Object {
+        let consumers = self.sessions.iter().map(|((node, endpoint), session)| {
+            let mut shown = Object::new();
+            match session.room() {
+                Some(room) => put(&mut shown, "takes", room),
+                None => put(&mut shown, "takes", "any number"),
+            }
+            put(&mut shown, "has", session.open);
+            let name = format!("{}.{}", view.program.replica_name(*node), view.program.endpoint(*endpoint).name);
+            (name, JsonValue::Object(shown))
+        });
+        let mut shown = Object::new();
+        put(&mut shown, "consumers", JsonValue::Object(consumers.collect()));
+        shown
+    }
+}
+
 impl Store {
     /// What it has under way.
     pub(crate) fn inside(&self, view: &View<'_>) -> Object {
@@ -434,6 +476,7 @@ impl Store {
     fn transaction_inside(view: &View<'_>, txn: &Txn) -> Object {
         let mut shown = Object::new();
         put_some(&mut shown, "commits", txn.commits.then_some(true));
+        put_some(&mut shown, "promised", txn.prepared.is_some().then_some(true));
         put(&mut shown, "waiting", txn.waiting.len());
         let sets = txn.writes.iter().map(|((map, key), write)| ((*map, key), json(&write.value)));
         put(&mut shown, "sets", by_map(view, sets, txn.writes.len()));

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use sim_core::seed::mix;
-use sim_core::{Files, Instant};
+use sim_core::{Cause, Class, Files, Instant, NodeId, Operation};
 
-use crate::message::{Extra, FactChange, Note, Outcome};
-use crate::program::{Durable, FactRef, MapRef, NodeRef, Program, Reason, Role};
-use crate::shelf::{Cell, Cells, Kept, Shelves};
+use crate::message::{Extra, FactChange, Note, Outcome, TxnId};
+use crate::program::{Durable, FactRef, MapRef, NodeRef, Program, Reason, Role, StepRef};
+use crate::shelf::{Cell, Cells, Kept, Promise, Settled, Shelves, Write};
 use crate::slab::Key;
 use crate::value::Value;
 
@@ -41,6 +41,9 @@ pub(super) struct Journal {
     /// The cells that the operation under way has set, as they were before.
     #[serde(skip)]
     touched: Vec<(Place, Option<Cell>)>,
+    /// What it says about transactions with a protocol.
+    #[serde(skip)]
+    marks: Vec<(TxnId, Mark)>,
     /// What the judge is told of it once it is durable.
     #[serde(skip)]
     notes: Vec<Note>,
@@ -69,6 +72,18 @@ struct Record {
     number: u64,
     cells: Vec<(Place, Option<Cell>)>,
     facts: Vec<FactChange>,
+    marks: Vec<(TxnId, Mark)>,
+}
+
+/// What a record says about a transaction with a protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Mark {
+    /// It was promised.
+    Promised(Box<Promise>),
+    /// All have promised.
+    Precommitted,
+    /// It is decided, with what is to be remembered of that.
+    Settled(Option<Settled>),
 }
 
 /// What can be read of a record.
@@ -86,6 +101,9 @@ pub(super) struct Found {
     pub(super) maps: BTreeMap<MapRef, Cells>,
     /// Facts that happened and of which nobody was told.
     pub(super) facts: Vec<FactChange>,
+    /// What was promised and is not decided, and what is remembered of decisions.
+    pub(super) promises: BTreeMap<TxnId, Promise>,
+    pub(super) settled: BTreeMap<TxnId, Settled>,
     /// Whether some record made no sense.
     pub(super) is_holed: bool,
 }
@@ -101,6 +119,7 @@ impl Journal {
             syncing: false,
             dirty: false,
             touched: Vec::new(),
+            marks: Vec::new(),
             notes: Vec::new(),
             covered: Vec::new(),
             since: Vec::new(),
@@ -121,6 +140,16 @@ impl Journal {
         self.touched.push((place, before));
     }
 
+    /// The operation under way says something about a transaction.
+    pub(super) fn marks(&mut self, txn: TxnId, mark: Mark) {
+        self.marks.push((txn, mark));
+    }
+
+    /// What the judge was to be told once this is durable, for an operation that does not wait for that.
+    pub(super) fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
     /// The operation under way waits: it has changed nothing.
     pub(super) fn forget_touched(&mut self) {
         self.touched.clear();
@@ -130,17 +159,23 @@ impl Journal {
     pub(super) fn record(&mut self, shelves: &Shelves, facts: &[FactChange]) -> Option<Arc<[u8]>> {
         let after = |(map, key): &Place| shelves.map(*map).get(key).cloned();
         self.touched.retain(|(place, before)| after(place) != *before);
-        if self.touched.is_empty() && facts.is_empty() {
+        if self.touched.is_empty() && facts.is_empty() && self.marks.is_empty() {
             return None;
         }
         let cells = self.touched.iter().map(|(place, _)| (place.clone(), after(place))).collect();
-        Some(self.written(cells, facts.to_vec()))
+        let marks = std::mem::take(&mut self.marks);
+        Some(self.written(cells, facts.to_vec(), marks))
     }
 
-    fn written(&mut self, cells: Vec<(Place, Option<Cell>)>, facts: Vec<FactChange>) -> Arc<[u8]> {
+    fn written(
+        &mut self,
+        cells: Vec<(Place, Option<Cell>)>,
+        facts: Vec<FactChange>,
+        marks: Vec<(TxnId, Mark)>,
+    ) -> Arc<[u8]> {
         self.number += 1;
         self.dirty = true;
-        Record { number: self.number, cells, facts }.bytes(self.checksum).into()
+        Record { number: self.number, cells, facts, marks }.bytes(self.checksum).into()
     }
 
     /// The number of the last record.
@@ -184,14 +219,18 @@ impl Journal {
             shelves.map_mut(*map).put_back(key, before.clone());
             places.insert((*map, key.clone()), before.clone());
         }
-        Some((self.written(places.into_iter().collect(), Vec::new()), held))
+        Some((self.written(places.into_iter().collect(), Vec::new(), Vec::new()), held))
     }
 
     /// All cells as one record, to begin the file anew.
-    pub(super) fn snapshot<'c>(&mut self, maps: impl Iterator<Item = (MapRef, &'c Cells)>) -> Arc<[u8]> {
+    pub(super) fn snapshot<'c>(
+        &mut self,
+        maps: impl Iterator<Item = (MapRef, &'c Cells)>,
+        marks: Vec<(TxnId, Mark)>,
+    ) -> Arc<[u8]> {
         let cell = |map, (key, cell): (Value, &Cell)| ((map, key), Some(cell.clone()));
         let cells = maps.flat_map(|(map, cells)| cells.iter().map(move |found| cell(map, found))).collect();
-        self.written(cells, Vec::new())
+        self.written(cells, Vec::new(), marks)
     }
 
     /// Reads the file again, for these maps; facts up to that number are known.
@@ -207,10 +246,16 @@ impl Journal {
             // What was misdirected is known by its number.
             records.sort_by_key(|record| record.number);
         }
-        let mut found =
-            Found { maps: maps.iter().map(|map| (*map, Cells::default())).collect(), facts: Vec::new(), is_holed };
+        let mut found = Found {
+            maps: maps.iter().map(|map| (*map, Cells::default())).collect(),
+            facts: Vec::new(),
+            promises: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            is_holed,
+        };
         self.number = told;
-        for Record { number, cells, facts } in records {
+        for Record { number, cells, facts, marks } in records {
+            marks.into_iter().for_each(|(txn, mark)| found.hears(txn, mark));
             self.number = self.number.max(number);
             for ((map, key), cell) in cells {
                 if let Some(cells) = found.maps.get_mut(&map) {
@@ -225,11 +270,38 @@ impl Journal {
     }
 }
 
+impl Found {
+    fn hears(&mut self, txn: TxnId, mark: Mark) {
+        match mark {
+            Mark::Promised(promise) => _ = self.promises.insert(txn, *promise),
+            Mark::Precommitted => {
+                if let Some(promise) = self.promises.get_mut(&txn) {
+                    promise.precommitted = true;
+                }
+            }
+            Mark::Settled(remembered) => {
+                self.promises.remove(&txn);
+                match remembered {
+                    Some(settled) => _ = self.settled.insert(txn, settled),
+                    None => _ = self.settled.remove(&txn),
+                }
+            }
+        }
+    }
+
+    /// All that is known of transactions with a protocol, as marks.
+    pub(super) fn marks(&self) -> Vec<(TxnId, Mark)> {
+        let promises = self.promises.iter().map(|(txn, promise)| (*txn, Mark::Promised(Box::new(promise.clone()))));
+        let settled = self.settled.iter().map(|(txn, settled)| (*txn, Mark::Settled(Some(*settled))));
+        promises.chain(settled).collect()
+    }
+}
+
 /// What the disk of a store holds before the run: its maps as the file has them.
 pub(super) fn first_record(program: &Program, node: NodeRef, checksum: bool) -> Arc<[u8]> {
     let shelves = Shelves::new(program);
     let maps = program.node(node).maps.iter().map(|map| (*map, shelves.map(*map)));
-    Journal::new(Durable::Synced, checksum).snapshot(maps)
+    Journal::new(Durable::Synced, checksum).snapshot(maps, Vec::new())
 }
 
 /// Whether a store of this program must write to its disk under these faults, and how.
@@ -260,6 +332,10 @@ impl Record {
             write_value(&mut out, key);
             out.extend(times.to_le_bytes());
         }
+        if !self.marks.is_empty() {
+            out.extend((self.marks.len() as u32).to_le_bytes());
+            self.marks.iter().for_each(|(txn, mark)| write_mark(&mut out, *txn, mark));
+        }
         if checksum {
             out.extend(sum(&out).to_le_bytes());
         }
@@ -286,11 +362,14 @@ impl Record {
         }
         let is_begun = cells.len() as u32 == count;
         let fact = |rest: &mut Bytes<'_>| Some((FactRef(rest.u16()?), rest.value()?, rest.u64()? as i64));
-        match rest.several(fact).filter(|_| is_begun && rest.0.is_empty()) {
-            Some(facts) => Legible::Whole(Record { number, cells, facts }),
+        let facts = rest.several(fact);
+        // Behind the facts there is something only where a transaction has a protocol.
+        let marks = if rest.0.is_empty() { Some(Vec::new()) } else { rest.several(Bytes::mark) };
+        match facts.zip(marks).filter(|_| is_begun && rest.0.is_empty()) {
+            Some((facts, marks)) => Legible::Whole(Record { number, cells, facts, marks }),
             None if cells.is_empty() => Legible::Not,
             // Its number may be anything, and counts for nothing.
-            None => Legible::Begun(Record { number: 0, cells, facts: Vec::new() }),
+            None => Legible::Begun(Record { number: 0, cells, facts: Vec::new(), marks: Vec::new() }),
         }
     }
 }
@@ -334,6 +413,48 @@ fn write_cell(out: &mut Vec<u8>, cell: &Cell) {
         }
     }
     out.push(u8::from(*ended));
+}
+
+fn write_places(out: &mut Vec<u8>, places: &[Place]) {
+    out.extend((places.len() as u32).to_le_bytes());
+    for (map, key) in places {
+        out.extend(map.0.to_le_bytes());
+        write_value(out, key);
+    }
+}
+
+fn write_mark(out: &mut Vec<u8>, txn: TxnId, mark: &Mark) {
+    [txn.node, txn.life, txn.number].iter().for_each(|part| out.extend(part.to_le_bytes()));
+    match mark {
+        Mark::Promised(promise) => {
+            out.push(u8::from(promise.precommitted));
+            write_promise(out, promise);
+        }
+        Mark::Precommitted => out.push(2),
+        Mark::Settled(None) => out.push(3),
+        Mark::Settled(Some(Settled::Committed)) => out.push(4),
+        Mark::Settled(Some(Settled::Alone)) => out.push(5),
+    }
+}
+
+fn write_promise(out: &mut Vec<u8>, promise: &Promise) {
+    out.extend(promise.step.0.to_le_bytes());
+    out.extend((promise.members.len() as u32).to_le_bytes());
+    promise.members.iter().for_each(|member| out.extend(member.0.to_le_bytes()));
+    out.extend(promise.cause.lineage.to_le_bytes());
+    let (class, number) = promise.cause.operation.parts().unwrap_or((Class(u16::MAX), u64::MAX));
+    out.extend(class.0.to_le_bytes());
+    out.extend(number.to_le_bytes());
+    write_places(out, &promise.held);
+    out.extend((promise.writes.len() as u32).to_le_bytes());
+    for ((map, key), Write { value, version, at, kept }) in &promise.writes {
+        out.extend(map.0.to_le_bytes());
+        write_value(out, key);
+        let step = kept.as_ref().map_or(u32::MAX, |(step, _)| step.0);
+        out.extend(step.to_le_bytes());
+        let kept = kept.as_ref().map(|(_, kept)| Box::new(kept.clone()));
+        write_cell(out, &Cell { value: value.clone(), version: *version, set_at: *at, kept });
+    }
 }
 
 /// Bytes that are still to be read.
@@ -390,6 +511,42 @@ impl<'b> Bytes<'b> {
         }
     }
 
+    fn place(&mut self) -> Option<Place> {
+        Some((MapRef(self.u16()?), self.value()?))
+    }
+
+    fn mark(&mut self) -> Option<(TxnId, Mark)> {
+        let txn = TxnId { node: self.u32()?, life: self.u32()?, number: self.u32()? };
+        let mark = match self.byte()? {
+            tag @ (0 | 1) => Mark::Promised(Box::new(self.promise(tag == 1)?)),
+            2 => Mark::Precommitted,
+            3 => Mark::Settled(None),
+            4 => Mark::Settled(Some(Settled::Committed)),
+            5 => Mark::Settled(Some(Settled::Alone)),
+            _ => return None,
+        };
+        Some((txn, mark))
+    }
+
+    fn promise(&mut self, precommitted: bool) -> Option<Promise> {
+        let step = StepRef(self.u32()?);
+        let members: Vec<NodeId> = self.several(|bytes| bytes.u32().map(NodeId))?;
+        let lineage = self.u64()?;
+        let (class, number) = (self.u16()?, self.u64()?);
+        let operation = if class == u16::MAX { Operation::NONE } else { Operation::new(Class(class), number) };
+        let held = self.several(Bytes::place)?;
+        let writes = self.several(|bytes| Some((bytes.place()?, bytes.write()?)))?;
+        let cause = Cause { lineage, operation };
+        Some(Promise { step, members: members.into(), cause, writes, held, precommitted })
+    }
+
+    fn write(&mut self) -> Option<Write> {
+        let step = self.u32()?;
+        let Cell { value, version, set_at, kept } = self.cell()?;
+        let kept = kept.filter(|_| step != u32::MAX).map(|kept| (StepRef(step), *kept));
+        Some(Write { value, version, at: set_at, kept })
+    }
+
     fn placed(&mut self) -> Option<(Place, Option<Cell>)> {
         let place = (MapRef(self.u16()?), self.value()?);
         let cell = if self.flag()? { Some(self.cell()?) } else { None };
@@ -430,7 +587,57 @@ mod tests {
                 ((MapRef(2), Value::Int(3)), cell(Value::from("x"), kept(Outcome::Unknown(Reason::RESET)))),
             ],
             facts: vec![(FactRef(3), Value::Int(17), -1)],
+            marks: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_is_said_about_transactions_is_read_as_it_was_written() {
+        let kept = Kept { outcome: Outcome::Ok(Value::Int(9)), ended: false };
+        let write = |value: Value, kept| Write { value, version: 2, at: Instant::from_nanos(8), kept };
+        let promise = Promise {
+            step: StepRef(4),
+            members: Arc::from([NodeId(1), NodeId(7)]),
+            cause: Cause { lineage: 99, operation: Operation::new(Class(0), 17) },
+            writes: vec![
+                ((MapRef(1), Value::Int(5)), write(Value::Null, None)),
+                ((MapRef(1), Value::from("k")), write(Value::from("DONE"), Some((StepRef(3), kept)))),
+            ],
+            held: vec![(MapRef(1), Value::Int(5))],
+            precommitted: true,
+        };
+        let nobody =
+            Promise { cause: Cause { lineage: 1, operation: Operation::NONE }, precommitted: false, ..promise.clone() };
+        let txn = |number| TxnId { node: 2, life: 1, number };
+        let marks = vec![
+            (txn(1), Mark::Promised(Box::new(promise.clone()))),
+            (txn(2), Mark::Promised(Box::new(nobody.clone()))),
+            (txn(2), Mark::Precommitted),
+            (txn(3), Mark::Settled(Some(Settled::Committed))),
+            (txn(4), Mark::Settled(Some(Settled::Alone))),
+            (txn(1), Mark::Settled(None)),
+        ];
+        for checksum in [true, false] {
+            let marked = Record { marks: marks.clone(), ..record() };
+            assert_eq!(Record::read(&marked.bytes(checksum), checksum), Legible::Whole(marked.clone()));
+            for length in 0..marked.bytes(false).len() {
+                // What is cut off behind the facts is no promise.
+                if let Legible::Whole(read) = Record::read(&marked.bytes(false)[..length], false) {
+                    assert!(read.marks.is_empty(), "{length}");
+                }
+            }
+        }
+        let (maps, facts, is_holed) = (BTreeMap::new(), Vec::new(), false);
+        let mut found = Found { maps, facts, promises: BTreeMap::new(), settled: BTreeMap::new(), is_holed };
+        marks.into_iter().for_each(|(txn, mark)| found.hears(txn, mark));
+        assert_eq!(
+            found.promises.into_iter().collect::<Vec<_>>(),
+            [(txn(2), Promise { precommitted: true, ..nobody })]
+        );
+        assert_eq!(
+            found.settled.into_iter().collect::<Vec<_>>(),
+            [(txn(3), Settled::Committed), (txn(4), Settled::Alone)]
+        );
     }
 
     #[test]

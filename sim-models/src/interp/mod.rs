@@ -5,13 +5,18 @@ mod audit;
 mod balance;
 mod branch;
 mod cells;
+mod commitment;
+mod consumer;
 mod exec;
 mod guards;
 mod inside;
 mod journal;
 mod once;
+mod participant;
 mod probe;
+mod queue;
 mod retry;
+mod saga;
 mod service;
 mod store;
 mod thread;
@@ -23,6 +28,7 @@ use std::sync::Arc;
 use sim_core::fault::{Timed, Verb};
 use sim_core::{Fault, FaultError, Link, NodeId, Prepared, System};
 
+pub use queue::Queue;
 pub use service::Service;
 pub use store::Store;
 
@@ -83,6 +89,7 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
                 }
                 id
             }
+            Role::Queue(_) => system.replica(&name, group, Queue::new(program.clone(), *node)),
             Role::Service(_) | Role::Workload(_) => {
                 let service = Service::new(program.clone(), *node, *number);
                 system.replica(&name, group, service.with_clocks(clocks_differ))

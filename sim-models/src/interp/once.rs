@@ -24,7 +24,7 @@ impl Service {
             return self.run_body(key, Phase::Once(Value::Null));
         }
         if let Some(edge) = def.edge {
-            let part = self.part(key);
+            let part = self.part(program, key, edge);
             let kind = self.kind_of(program, reference);
             let operation = Operation::OnceBegin { step: reference, key: about, part };
             let pending = self.ask(cx, program, key, edge, kind, operation);
@@ -116,7 +116,9 @@ impl Service {
                 self.run_body(key, Phase::Once(about))
             }
             Extra::Replayed { ended } => self.replay(cx, program, key, Kept { outcome, ended: *ended }),
-            Extra::None | Extra::Version(_) | Extra::Keys(_) => Next::settle(outcome),
+            Extra::None | Extra::Version(_) | Extra::Keys(_) | Extra::ReadOnly | Extra::Mixed | Extra::Promises(_) => {
+                Next::settle(outcome)
+            }
         }
     }
 
@@ -139,7 +141,7 @@ impl Service {
         }
         if let Some(edge) = def.edge {
             cx.because(cause.then(END));
-            let part = self.part(key);
+            let part = self.part(program, key, edge);
             let kind = self.kind_of(program, reference);
             let (key_, came) = (about.clone(), outcome.clone());
             let operation = Operation::OnceEnd { step: reference, key: key_, outcome: came, ended, part };

@@ -69,7 +69,12 @@ impl Service {
 
     /// A first try adds to its budget.
     pub(super) fn earn(&mut self, step: &Step) {
-        let Some(budget) = step.clauses.retry.as_ref().and_then(|retry| retry.budget) else { return };
+        self.earn_for(step.clauses.retry.as_ref());
+    }
+
+    /// The same of what is tried by this rule.
+    pub(super) fn earn_for(&mut self, retry: Option<&RetryDef>) {
+        let Some(budget) = retry.and_then(|retry| retry.budget) else { return };
         let most = u64::from(budget.burst).saturating_mul(Ratio::ONE.parts());
         let held = self.budget(budget.index, most);
         *held = held.saturating_add(budget.ratio.parts()).min(most);

@@ -1,12 +1,14 @@
 //! A service or a workload: takes requests, gives them workers, and answers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
 use sim_core::{Actor, Cause, Context, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
 use super::balance::{Callee, callees};
+use super::commitment::Commitment;
+use super::consumer::{Consumer, consumers};
 use super::guards::Held;
 use super::probe::{Probe, probes};
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
@@ -14,7 +16,7 @@ use super::workload::Generator;
 use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
 use crate::policy::codel::Codel;
 use crate::program::{Balance, Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
-use crate::shelf::Cells;
+use crate::shelf::{Cells, as_pairs};
 use crate::slab::{Key, Slab};
 use crate::value::Value;
 
@@ -36,13 +38,41 @@ pub(super) struct Kinds {
     pub(super) delete: Kind,
     pub(super) commit: Kind,
     pub(super) rollback: Kind,
+    pub(super) prepare: Kind,
+    pub(super) precommit: Kind,
+    pub(super) decide: Kind,
+    pub(super) inquire: Kind,
+    pub(super) recover: Kind,
+    pub(super) forget: Kind,
+    pub(super) publish: Kind,
+    pub(super) deliver: Kind,
+    pub(super) ack: Kind,
 }
 
 impl Kinds {
     pub(super) fn of(program: &Program) -> Self {
         let kind = |word| program.kind(word);
         let (read, set, delete) = (kind("read"), kind("set"), kind("delete"));
-        Kinds { read, set, delete, commit: kind("commit"), rollback: kind("rollback") }
+        let (prepare, precommit, decide) = (kind("prepare"), kind("precommit"), kind("decide"));
+        let (inquire, recover, forget) = (kind("inquire"), kind("recover"), kind("forget"));
+        let (publish, deliver, ack) = (kind("publish"), kind("deliver"), kind("ack"));
+        let (commit, rollback) = (kind("commit"), kind("rollback"));
+        Kinds {
+            read,
+            set,
+            delete,
+            commit,
+            rollback,
+            prepare,
+            precommit,
+            decide,
+            inquire,
+            recover,
+            forget,
+            publish,
+            deliver,
+            ack,
+        }
     }
 }
 
@@ -84,7 +114,16 @@ pub struct Service {
     /// For each kernel node: requests of this one that are open there.
     pub(super) open: Vec<u32>,
     pub(super) txns: u32,
+    /// Transactions whose stores this replica has agree.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) commitments: BTreeMap<TxnId, Commitment>,
     pub(super) clocks: Vec<Clock>,
+    /// Its endpoints that consume queues.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) consumers: Vec<Consumer>,
+    /// The message whose end frees a worker in the event at hand, by its lineage.
+    #[serde(skip)]
+    pub(super) freed_by: Option<u64>,
     pub(super) generator: Option<Generator>,
     /// Liveness, then readiness, as far as the file asks for them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -167,7 +206,7 @@ impl Service {
         let memory = memory.map(|map| (map.0, Cells::new(&program.map(*map).initial))).collect();
         let generator = match &program.node(me).role {
             Role::Workload(workload) => Some(Generator::new(workload)),
-            Role::Service(_) | Role::Store(_) => None,
+            Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
         };
         let congestion = program.service(me).and_then(Congestion::of);
         let probes = program.service(me).map(probes).unwrap_or_default();
@@ -178,6 +217,8 @@ impl Service {
             open: vec![0; program.replicas.len()],
             kinds: Kinds::of(&program),
             clocks: clocks(&program, me),
+            consumers: consumers(&program, me),
+            freed_by: None,
             program,
             me,
             number,
@@ -192,6 +233,7 @@ impl Service {
             budgets: Vec::new(),
             held: Vec::new(),
             txns: 0,
+            commitments: BTreeMap::new(),
             generator,
             probes,
             version: None,
@@ -232,6 +274,12 @@ impl Service {
             cx.exit();
         }
         self.leaving = Leaving::Drains;
+        self.take_nothing(cx, program);
+    }
+
+    /// Whether it takes nothing new.
+    pub(super) fn drains(&self) -> bool {
+        self.leaving == Leaving::Drains
     }
 
     /// Whether it was asked to stop.
@@ -297,6 +345,14 @@ impl Service {
                 self.alarm(cx, after, alarm);
             }
         }
+        if cx.life() > 1 {
+            self.recover(cx, program);
+        }
+        for saga in self.unfinished_sagas(cx) {
+            let key = self.requests.insert(saga);
+            self.admit(cx, program, key, true);
+        }
+        self.start_consuming(cx, program);
         self.callees = callees(program, self.me, cx.now());
         self.start_probes(cx, program);
         if self.number != 1 {
@@ -395,7 +451,18 @@ impl Service {
                 let outcome = Outcome::Error(Reason::REFUSED);
                 cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
-            Msg::Rollback { .. } => {}
+            Msg::Inquire { txn, step, .. } => self.inquired(cx, program, from, txn, step),
+            Msg::Publish { id, kind, .. } => {
+                // Only queues keep messages.
+                let outcome = Outcome::Error(Reason::REFUSED);
+                cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
+            }
+            Msg::Deliver { endpoint, life, parcels, .. } => {
+                self.delivered(cx, program, from, endpoint, life, parcels);
+            }
+            Msg::Rouse { endpoint, life, sent, .. } => self.roused(cx, program, endpoint, life, sent),
+            Msg::Rollback { .. } | Msg::Stands { .. } | Msg::Ready { .. } | Msg::Extend { .. } | Msg::Settle { .. } => {
+            }
         }
     }
 
@@ -412,11 +479,15 @@ impl Service {
     /// The store of a transaction has answered: from now on it knows of the transaction, or has forgotten it.
     fn heard(&mut self, program: &Program, key: Key) {
         let Some(pending) = self.pending.get(key) else { return };
-        let callee = program.edges[pending.edge.0 as usize].1;
+        let (callee, to) = (program.edges[pending.edge.0 as usize].1, pending.to);
         if program.store(callee).is_some()
             && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
         {
-            txn.heard = true;
+            let heard = match txn.members {
+                None => Some(&mut txn.heard),
+                Some(_) => txn.touched(to).map(|member| &mut member.heard),
+            };
+            heard.into_iter().for_each(|heard| *heard = true);
         }
     }
 
@@ -476,11 +547,15 @@ impl Service {
         let Some(request) = self.requests.get_mut(key) else { return };
         let body = program.endpoint(request.endpoint).body;
         let around = Around { deadline: request.deadline, ..Around::nothing(1) };
+        let resumes = request.resumes.is_some();
         let asynchronous = program.service(self.me).is_none_or(|def| def.asynchronous);
         if !asynchronous {
             request.holds_worker = true;
             self.busy += 1;
             self.gauge(cx, program, 1, 0);
+        }
+        if resumes {
+            return self.resume_saga(cx, program, key);
         }
         let thread = self.spawn(key, Origin::Main, body, None, around);
         self.go_on(cx, program, thread);
@@ -551,16 +626,21 @@ impl Service {
         if request.done {
             return;
         }
+        if request.delivery.is_some() && self.delivery_goes_on(cx, program, key, &outcome) {
+            return;
+        }
+        let Some(request) = self.requests.get_mut(key) else { return };
         request.done = true;
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
+        let is_resumed = request.is_resumed;
         let probe = request.probe;
         cx.because(cause);
         let tone = outcome.tone();
         if let Some(request) = self.requests.get(key) {
             self.reply(cx, request, outcome);
         }
-        if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint) {
+        if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint && !is_resumed) {
             clock.runs = false;
         }
         match (operation, probe) {
@@ -623,6 +703,9 @@ impl Service {
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
             Alarm::Arrival => self.arrival(cx, program),
             Alarm::PreStop => self.leaves(cx, program),
+            Alarm::Resend { txn } => self.resend(cx, program, txn),
+            Alarm::Beat { request } => self.beat(cx, program, request),
+            Alarm::Again { request } => self.handle_again(cx, program, request),
             Alarm::Probe { place, what } => self.probe_rings(cx, program, place, what),
             Alarm::Thought { user } => self.user_asks(cx, program, user),
         }
@@ -630,7 +713,7 @@ impl Service {
 
     /// A machine said that it has nothing listening, or that it crashed with a request of this node.
     fn bounced(&mut self, cx: &mut Cx<'_>, program: &Program, by: NodeId, msg: &Msg, outcome: Outcome) {
-        let (Msg::Call { id, .. } | Msg::Ask { id, .. }) = msg else { return };
+        let (Msg::Call { id, .. } | Msg::Ask { id, .. } | Msg::Publish { id, .. }) = msg else { return };
         if outcome == Outcome::Error(Reason::REFUSED) {
             cx.note(Note::Count(program.replicas[by.0 as usize].0, Counted::Refused));
         }
@@ -664,6 +747,9 @@ impl Actor<Msg> for Service {
         if !self.line.is_empty() {
             self.serve(cx, program);
         }
+        if !self.consumers.is_empty() {
+            self.take_more(cx, program);
+        }
         if self.def(program).is_some_and(|def| def.balance == Balance::JoinShortest) {
             let me = cx.id();
             cx.shared_mut().weigh(me, self.load());
@@ -682,6 +768,7 @@ impl Actor<Msg> for Service {
             let msg = Msg::Call { id, endpoint, kind, carried: empty.clone(), expires, deadline };
             Some(Unanswered { from, msg, cause: request.cause })
         });
-        requests.chain(self.open_transactions()).collect()
+        let transactions = self.open_transactions().into_iter().chain(self.open_votes());
+        requests.chain(transactions).chain(self.open_to_queues()).collect()
     }
 }

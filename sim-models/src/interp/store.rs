@@ -6,18 +6,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, DiskError, Event, Files, Instant, Kind, NodeId, Sync, Timer, Unanswered};
+use sim_core::{Actor, Cause, Context, DiskError, Event, Files, Kind, NodeId, Sync, Timer, Unanswered};
 
 use super::journal::{FILE, Found, Journal};
+use super::participant::Promised;
 use super::service::{Kinds, WORK};
 use crate::expr::{EvalError, Expr};
 use crate::message::{CallId, Counted, Extra, FactChange, Msg, Names, Note, Operation, Outcome, Tone, TxnId};
 use crate::program::{Durable, MapRef, NodeRef, OnceDef, Program, Reason, StepRef, StoreDef, Template, Var, Verb};
-use crate::shelf::{self, Admission, AtCell, Cell, Kept, Shelves, as_pairs};
+use crate::shelf::{self, Admission, AtCell, Cell, Kept, Shelves, Write, as_pairs};
 use crate::slab::{Key, Slab};
 use crate::value::Value;
 
-type Cx<'a> = Context<'a, Msg>;
+pub(super) type Cx<'a> = Context<'a, Msg>;
 type Place = (MapRef, Value);
 
 /// A store.
@@ -26,10 +27,10 @@ pub struct Store {
     #[serde(skip)]
     program: Arc<Program>,
     #[serde(skip)]
-    kinds: Kinds,
+    pub(super) kinds: Kinds,
     pub(super) me: NodeRef,
     pub(super) operations: Slab<Asked>,
-    alarms: Slab<Alarm>,
+    pub(super) alarms: Slab<Alarm>,
     pub(super) busy: u32,
     pub(super) line: VecDeque<Key>,
     #[serde(serialize_with = "as_pairs")]
@@ -42,11 +43,11 @@ pub struct Store {
     #[serde(serialize_with = "as_pairs")]
     holding: BTreeMap<Place, Vec<Key>>,
     /// Operations that are to be tried now, in order; empty between events.
-    ready: VecDeque<Key>,
-    begun: u64,
+    pub(super) ready: VecDeque<Key>,
+    pub(super) begun: u64,
     /// Of one that writes to its disk.
     #[serde(skip_serializing_if = "Option::is_none")]
-    journal: Option<Box<Journal>>,
+    pub(super) journal: Option<Box<Journal>>,
 }
 
 /// An operation under way.
@@ -67,31 +68,40 @@ pub(super) struct Asked {
     granted: bool,
 }
 
-/// What a timer is for: the operation whose time, or wait for a running `once`, is over.
-type Alarm = Key;
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Alarm {
+    /// The operation whose time, or wait for a running `once`, is over.
+    Operation(Key),
+    /// A transaction was promised, and nobody has said what was decided.
+    Asks { asks: TxnId },
+    /// Its promise has been kept long enough.
+    Doubts { doubts: TxnId },
+}
+
+impl Asked {
+    pub(super) fn new(from: NodeId, id: CallId, kind: Kind, cause: Cause, operation: Operation) -> Self {
+        let (works, alarm, waits_for, granted) = (false, None, None, false);
+        Asked { from, id, kind, cause, operation, works, alarm, waits_for, granted }
+    }
+}
 
 /// A transaction: what it will have set, and when it began.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Txn {
-    begun: u64,
+    pub(super) begun: u64,
     #[serde(serialize_with = "as_pairs")]
     pub(super) writes: BTreeMap<Place, Write>,
     /// The cells it has.
-    held: Vec<Place>,
+    pub(super) held: Vec<Place>,
     /// Its operations that wait for a cell, a condition or a `once`.
     pub(super) waiting: Vec<Key>,
     /// Whether its commit has come: nothing takes that back.
     pub(super) commits: bool,
-}
-
-/// A cell as a transaction will leave it.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Write {
-    pub(super) value: Value,
-    version: u64,
-    at: Instant,
-    /// Of the end of a `once`: its step, outcome, and whether that ended the endpoint.
-    kept: Option<(StepRef, Kept)>,
+    /// What was promised of it, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prepared: Option<Box<Promised>>,
 }
 
 /// Who has a cell, and who comes next.
@@ -101,12 +111,20 @@ pub(super) struct Lock {
     pub(super) waiters: VecDeque<Key>,
 }
 
+impl Lock {
+    pub(super) fn of(holder: TxnId) -> Self {
+        Lock { holder, waiters: VecDeque::new() }
+    }
+}
+
 /// What has become of an operation that was tried.
-enum Tried {
+pub(super) enum Tried {
     /// It is done: what is answered.
     Answer(Outcome, Extra),
     /// It waits for a lock, a condition or a `once`, without a worker: those who hold what it waits for may need one.
     Waits,
+    /// Nothing, and nobody is answered.
+    Gone,
 }
 
 impl Store {
@@ -130,7 +148,7 @@ impl Store {
         }
     }
 
-    fn count(&self, cx: &mut Cx<'_>, what: Counted) {
+    pub(super) fn count(&self, cx: &mut Cx<'_>, what: Counted) {
         cx.note(Note::Count(self.me, what));
     }
 
@@ -143,6 +161,9 @@ impl Store {
     fn start(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef, files: &Files) {
         if self.journal.is_some() {
             return self.read_again(cx, program, files);
+        }
+        if cx.life() > 1 {
+            self.keeps_promises(cx, program);
         }
         if !def.volatile || cx.life() == 1 {
             return;
@@ -174,29 +195,26 @@ impl Store {
                     self.open(&operation);
                 }
                 let cause = cx.cause();
-                let asked = Asked {
-                    from,
-                    id,
-                    kind,
-                    cause,
-                    operation,
-                    works: false,
-                    alarm: None,
-                    waits_for: None,
-                    granted: false,
-                };
-                let key = self.operations.insert(asked);
+                let key = self.operations.insert(Asked::new(from, id, kind, cause, operation));
                 if !hangs {
                     self.line.push_back(key);
                 }
             }
             Msg::Rollback { txn, .. } => self.forget(cx, program, txn),
-            Msg::Call { id, kind, .. } => {
+            Msg::Call { id, kind, .. } | Msg::Publish { id, kind, .. } => {
                 // Only services are called; whoever calls a store finds nobody there.
                 let outcome = Outcome::Error(Reason::REFUSED);
                 cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
-            Msg::Answer { .. } | Msg::Cancel { .. } => {}
+            Msg::Inquire { txn, step, .. } => self.tells(cx, program, from, (txn, step)),
+            Msg::Stands { txn, standing, .. } => self.hears(cx, from, txn, standing),
+            Msg::Answer { .. }
+            | Msg::Cancel { .. }
+            | Msg::Ready { .. }
+            | Msg::Rouse { .. }
+            | Msg::Deliver { .. }
+            | Msg::Extend { .. }
+            | Msg::Settle { .. } => {}
         }
     }
 
@@ -235,7 +253,10 @@ impl Store {
         asked.works = true;
         self.busy += 1;
         let dist = match &asked.operation {
-            Operation::Commit { .. } => &def.commit,
+            Operation::Commit { .. }
+            | Operation::Prepare { .. }
+            | Operation::Precommit { .. }
+            | Operation::Decide { .. } => &def.commit,
             _ if asked.kind == self.kinds.delete => &def.delete,
             _ if asked.kind == self.kinds.set => &def.set,
             _ => &def.read,
@@ -251,7 +272,7 @@ impl Store {
     }
 
     fn alarm(&mut self, cx: &mut Cx<'_>, key: Key, after: sim_core::Duration) {
-        let alarm = self.alarms.insert(key);
+        let alarm = self.alarms.insert(Alarm::Operation(key));
         cx.set(Timer(alarm.place), after);
         if let Some(asked) = self.operations.get_mut(key) {
             asked.alarm = Some(alarm);
@@ -300,11 +321,14 @@ impl Store {
                 if self.journal.is_some() {
                     let facts = if let Operation::Commit { facts, .. } = &operation { &facts[..] } else { &[] };
                     let facts = if outcome.tone() == Tone::Ok { facts } else { &[] };
-                    self.write_down(cx, key, facts, outcome, extra);
+                    let waits = self.waits_for_disk(program, &operation);
+                    self.write_down(cx, program, key, (facts, waits), outcome, extra);
                 } else {
+                    self.completed(cx, program, key, true);
                     self.answer(cx, key, outcome, extra);
                 }
             }
+            Tried::Gone => _ = self.operations.remove(key),
             Tried::Waits => {
                 if let Some(journal) = &mut self.journal {
                     journal.forget_touched();
@@ -318,14 +342,18 @@ impl Store {
 
     fn answer(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome, extra: Extra) {
         let Some(Asked { from, id, kind, operation, .. }) = self.operations.remove(key) else { return };
+        if !operation.is_answered() {
+            return;
+        }
         let open = operation.part().map(|part| part.id).filter(|txn| self.txns.contains_key(txn));
         cx.send(from, Msg::Answer { id, kind, outcome, extra, open });
     }
 
     fn try_now(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, operation: &Operation) -> Tried {
         let txn = operation.part().map(|part| part.id);
-        if txn.is_some_and(|txn| !self.txns.contains_key(&txn)) {
-            // The store has been down in between, or has ended the transaction: what it had set is gone.
+        if txn.is_some_and(|txn| self.txns.get(&txn).is_none_or(|open| open.prepared.is_some())) {
+            // The store has been down in between, or has ended the transaction: what it had set is gone. Or it has promised it as it
+            // was.
             return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
         }
         match operation {
@@ -342,6 +370,14 @@ impl Store {
                 self.once_end(cx, program, *step, at, kept, txn)
             }
             Operation::Commit { txn, facts } => self.commit(cx, program, *txn, facts),
+            Operation::Prepare { txn, step, members, .. } => self.prepare(cx, program, *txn, *step, members),
+            Operation::Precommit { txn, .. } => self.precommit(cx, *txn),
+            Operation::Decide { txn, step, decision, .. } => self.decided(cx, program, *txn, *step, *decision),
+            Operation::Recover => {
+                let coordinator = self.operations.get(key).map_or(NodeId(u32::MAX), |asked| asked.from);
+                self.promises_to(coordinator)
+            }
+            Operation::Forget { txn, .. } => self.forgets_alone(cx, *txn),
         }
     }
 
@@ -589,7 +625,7 @@ impl Store {
     }
 
     fn hold(&mut self, place: &Place, holder: TxnId) {
-        self.locks.insert(place.clone(), Lock { holder, waiters: VecDeque::new() });
+        self.locks.insert(place.clone(), Lock::of(holder));
         if let Some(txn) = self.txns.get_mut(&holder) {
             txn.held.push(place.clone());
         }
@@ -614,7 +650,7 @@ impl Store {
 
     /// Ends a transaction: its operations wait no more (and are answered, if there is something to say), and those next in line
     /// have what it held.
-    fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
+    pub(super) fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
         let Some(Txn { held, waiting, .. }) = self.txns.remove(&txn) else { return };
         for key in waiting {
             self.leave(cx, program, key);
@@ -631,7 +667,7 @@ impl Store {
     }
 
     /// Takes an operation out of wherever it waits.
-    fn leave(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+    pub(super) fn leave(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
         self.disarm(cx, key);
         self.watching.retain(|other| *other != key);
         self.holding.retain(|_, held| {
@@ -672,8 +708,8 @@ impl Store {
     }
 
     /// A rollback, or the crash of whoever ran the transaction.
-    fn forget(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId) {
-        if self.txns.get(&txn).is_some_and(|open| !open.commits) {
+    pub(super) fn forget(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId) {
+        if self.txns.get(&txn).is_some_and(|open| !open.commits && open.prepared.is_none()) {
             self.count(cx, Counted::Rollback);
             self.end(cx, program, txn, None);
         }
@@ -684,6 +720,19 @@ impl Store {
             // The store has been down in between, or chose this one to break a deadlock.
             return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
         };
+        self.apply(cx, program, writes, facts);
+        self.end(cx, program, txn, None);
+        Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
+    }
+
+    /// Makes what a transaction has set what stands there, and its facts, all as one change.
+    pub(super) fn apply(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        writes: BTreeMap<Place, Write>,
+        facts: &[FactChange],
+    ) {
         let now = cx.now();
         self.tell(cx, Note::Apart);
         for ((map, key), Write { value, version, kept, .. }) in writes {
@@ -701,8 +750,6 @@ impl Store {
             self.tell(cx, Note::Fact(*fact, key.clone(), *times));
         }
         self.tell(cx, Note::Together);
-        self.end(cx, program, txn, None);
-        Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
     }
 }
 
@@ -804,8 +851,13 @@ impl Store {
         Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
     }
 
-    fn alarm_rings(&mut self, timer: Timer) {
-        let Some(key) = self.alarms.at(timer.0).and_then(|alarm| self.alarms.remove(alarm)) else { return };
+    fn alarm_rings(&mut self, cx: &mut Cx<'_>, program: &Program, timer: Timer) {
+        let key = match self.alarms.at(timer.0).and_then(|alarm| self.alarms.remove(alarm)) {
+            Some(Alarm::Operation(key)) => key,
+            Some(Alarm::Asks { asks }) => return self.asks(cx, program, asks),
+            Some(Alarm::Doubts { doubts }) => return self.doubts(cx, doubts),
+            None => return,
+        };
         if let Some(asked) = self.operations.get_mut(key) {
             asked.alarm = None;
         }
@@ -830,18 +882,29 @@ impl Store {
     }
 
     /// Writes what an operation has changed, and answers it: now, or once that is durable.
-    fn write_down(&mut self, cx: &mut Cx<'_>, key: Key, facts: &[FactChange], outcome: Outcome, extra: Extra) {
+    fn write_down(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        (facts, waits): (&[FactChange], bool),
+        outcome: Outcome,
+        extra: Extra,
+    ) {
         let Some(journal) = &mut self.journal else { return };
         let Some(record) = journal.record(cx.shared(), facts) else {
             journal.forget_touched();
+            self.completed(cx, program, key, true);
             return self.answer(cx, key, outcome, extra);
         };
         cx.append(FILE, record);
         match journal.durable {
-            Durable::Synced => journal.hold(key, outcome, extra),
-            Durable::Written => {
+            Durable::Synced if waits => journal.hold(key, outcome, extra),
+            Durable::Synced | Durable::Written => {
                 journal.forget_touched();
+                journal.take_notes().into_iter().for_each(|note| cx.note(note));
                 cx.shared_mut().tell(self.me, journal.last());
+                self.completed(cx, program, key, true);
                 self.answer(cx, key, outcome, extra);
             }
         }
@@ -849,12 +912,13 @@ impl Store {
 
     /// The disk has made durable what was written, and those who wait for that are answered; or it has not, and the change and all
     /// that came after it are taken back.
-    fn synced(&mut self, cx: &mut Cx<'_>, done: Result<(), DiskError>) {
+    fn synced(&mut self, cx: &mut Cx<'_>, program: &Program, done: Result<(), DiskError>) {
         let Some(journal) = &mut self.journal else { return };
         if done.is_ok() || journal.durable == Durable::Written {
             for held in journal.synced() {
                 held.notes.into_iter().for_each(|note| cx.note(note));
                 cx.shared_mut().tell(self.me, held.number);
+                self.completed(cx, program, held.key, true);
                 self.answer_because(cx, held.key, held.outcome, held.extra);
             }
             return;
@@ -862,6 +926,7 @@ impl Store {
         let Some((record, held)) = journal.take_back(cx.shared_mut()) else { return };
         cx.append(FILE, record);
         for held in held {
+            self.completed(cx, program, held.key, false);
             self.answer_because(cx, held.key, Outcome::Error(Reason::DISK), Extra::None);
         }
         self.wake(cx);
@@ -882,16 +947,20 @@ impl Store {
             return;
         }
         let maps = &program.node(self.me).maps;
-        let Found { maps: found, facts, is_holed } = journal.read(files, maps, cx.shared().told(self.me));
+        let read = journal.read(files, maps, cx.shared().told(self.me));
+        let marks = read.marks();
+        let Found { maps: found, facts, promises, settled, is_holed } = read;
         if cx.life() == 1 && !is_holed {
             // It is what the file says, as everybody knows.
             return cx.shared_mut().tell(self.me, journal.last());
         }
         if is_holed {
-            let whole = journal.snapshot(found.iter().map(|(map, cells)| (*map, cells)));
+            let whole = journal.snapshot(found.iter().map(|(map, cells)| (*map, cells)), marks);
             cx.replace(FILE, whole);
         }
         cx.shared_mut().tell(self.me, journal.last());
+        self.reads_promises(cx, promises, settled);
+        self.keeps_promises(cx, program);
         cx.note(Note::Apart);
         for (map, cells) in found {
             let watched = program.map(map).watched;
@@ -918,14 +987,14 @@ impl Actor<Msg> for Store {
         match event {
             Event::Start(files) => self.start(cx, program, def, &files),
             Event::Message { from, msg } => self.receive(cx, program, from, msg),
-            Event::Timer(timer) => self.alarm_rings(timer),
+            Event::Timer(timer) => self.alarm_rings(cx, program, timer),
             // Whoever ran a transaction has crashed: its machine closed the connection.
             Event::Reset { msg: Msg::Rollback { txn, .. }, .. } => self.forget(cx, program, txn),
             // Or has crashed before it heard that an operation of its opened one here.
             Event::Refused { msg: Msg::Answer { open: Some(txn), .. }, .. }
             | Event::Reset { msg: Msg::Answer { open: Some(txn), .. }, .. } => self.forget(cx, program, txn),
             Event::Stop { .. } => cx.exit(),
-            Event::Synced(_, done) => self.synced(cx, done),
+            Event::Synced(_, done) => self.synced(cx, program, done),
             Event::Reset { .. } | Event::Refused { .. } => {}
         }
         self.go_on(cx, program, def);
@@ -937,6 +1006,6 @@ impl Actor<Msg> for Store {
     fn unanswered(&self) -> Vec<Unanswered<Msg>> {
         let bare = |asked: &Asked| Msg::Ask { id: asked.id, kind: asked.kind, operation: asked.operation.clone() };
         let owed = |asked: &Asked| Unanswered { from: asked.from, msg: bare(asked), cause: asked.cause };
-        self.operations.iter().map(owed).collect()
+        self.operations.iter().filter(|asked| asked.operation.is_answered()).map(owed).collect()
     }
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, NodeId};
 
+use super::consumer::Delivery;
 use super::guards::Passed;
 use super::probe::{ProbeAlarm, Probing};
+use super::saga::Saga;
 use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
+use crate::shelf::Unfinished;
 use crate::slab::Key;
 use crate::value::Value;
 
@@ -42,6 +45,9 @@ pub(super) struct Request {
     pub(super) since: Instant,
     /// For an operation of a workload: its number and, in a closed one, its user.
     pub(super) operation: Option<(u64, Option<u32>)>,
+    /// For messages of a queue: what was delivered, and how far that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) delivery: Option<Box<Delivery>>,
     /// Which probe it is, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) probe: Option<Probing>,
@@ -53,6 +59,12 @@ pub(super) struct Request {
     pub(super) threads: u32,
     /// How often each step that may be repeated was come to.
     pub(super) visits: Vec<(StepRef, u32)>,
+    /// The saga of a former life that it has to go on with, and the key of that in its log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resumes: Option<Box<(Value, Unfinished)>>,
+    /// Whether it goes on with what a former life has begun.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_resumed: bool,
 }
 
 /// Steps that go on one after the other.
@@ -176,6 +188,10 @@ pub(super) enum Phase {
     OnceEnd(Key, Outcome),
     /// Branches run.
     Parallel(Box<Branches>),
+    /// A part of a saga runs, or its undo, or it waits before it tries that again.
+    Saga(Box<Saga>),
+    /// The stores of a transaction agree on what becomes of it.
+    Agreeing(TxnId),
 }
 
 /// A transaction under way.
@@ -192,6 +208,20 @@ pub(super) struct Txn {
     pub(super) strays: bool,
     /// Whether a request to a service is in doubt that was sent inside, which no rollback takes back.
     pub(super) in_doubt: bool,
+    /// With a protocol: the stores that something was sent to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) members: Option<Vec<Touched>>,
+}
+
+/// A store that a transaction with a protocol has touched.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Touched {
+    pub(super) edge: EdgeRef,
+    pub(super) to: NodeId,
+    /// Whether it has answered.
+    pub(super) heard: bool,
+    /// Whether an operation on it was given up, and may still come there.
+    pub(super) strays: bool,
 }
 
 /// The branches of a `parallel`.
@@ -223,6 +253,12 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// Whoever has not answered about a transaction is asked again.
+    Resend { txn: TxnId },
+    /// A delivery that is still worked on extends its claim.
+    Beat { request: Key },
+    /// A message is tried once more.
+    Again { request: Key },
     /// A probe is due, or has taken too long.
     Probe { place: u8, what: ProbeAlarm },
 }
@@ -234,6 +270,16 @@ pub(super) struct Pending {
     pub(super) edge: EdgeRef,
     pub(super) to: NodeId,
     pub(super) kind: Kind,
+    /// The transaction whose coordinator waits, and no thread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) txn: Option<TxnId>,
+}
+
+impl Txn {
+    /// The store of this node, of a transaction with a protocol.
+    pub(super) fn touched(&mut self, to: NodeId) -> Option<&mut Touched> {
+        self.members.as_mut()?.iter_mut().find(|member| member.to == to)
+    }
 }
 
 impl Request {
@@ -249,12 +295,15 @@ impl Request {
             deadline: Instant::NEVER,
             since,
             operation: None,
+            delivery: None,
             probe: None,
             cancelled: false,
             holds_worker: false,
             done: false,
             threads: 0,
             visits: Vec::new(),
+            resumes: None,
+            is_resumed: false,
         }
     }
 }
@@ -309,6 +358,14 @@ impl Env {
             Some(known) => known.1 = list,
             None => self.lists.push((slot, list)),
         }
+    }
+}
+
+impl Attempt {
+    /// One that begins now and is not bound by any time.
+    pub(super) fn new(step: StepRef, cause: Cause, around: Around, phase: Phase) -> Self {
+        let (since, waited, passed) = (Instant::ZERO, Duration::ZERO, Passed::default());
+        Attempt { step, cause, number: 1, around, since, timer: None, waited, passed, phase }
     }
 }
 

@@ -28,6 +28,9 @@ impl Service {
             let lost = outcome.tone() == Tone::Unknown && !txn.in_doubt;
             return self.closed(cx, program, key, if lost { Outcome::Error(Reason::UNDONE) } else { outcome });
         }
+        if txn.members.as_ref().is_some_and(|members| !members.is_empty()) {
+            return self.agree(cx, program, key, reference, cause, txn);
+        }
         let Some(edge) = edge.filter(|_| txn.begun) else {
             tell_facts(cx, &txn.facts);
             return self.closed(cx, program, key, outcome);
@@ -42,6 +45,9 @@ impl Service {
         if txn.begun {
             self.forget_at_store(cx, program, txn.id, edge);
         }
+        for member in txn.members.iter().flatten() {
+            cx.send(member.to, Msg::Rollback { txn: txn.id, kind: self.kinds.rollback });
+        }
     }
 
     /// Tells the store of a transaction that nobody waits for it here, as a connection that is closed does.
@@ -53,8 +59,12 @@ impl Service {
 
     /// Whether a transaction of this node is under way.
     pub(super) fn has_open(&self, txn: TxnId) -> bool {
-        let frames = self.threads.iter().flat_map(|thread| &thread.frames);
-        frames.filter_map(open_transaction).any(|(_, open)| open == txn)
+        let mut frames = self.threads.iter().flat_map(|thread| &thread.frames);
+        let runs = |frame: &Frame| {
+            open_transaction(frame).is_some_and(|(_, open)| open == txn)
+                || touching(frame).is_some_and(|(_, open)| open.id == txn)
+        };
+        self.votes_on(txn) || frames.any(runs)
     }
 
     pub(super) fn committed(
@@ -87,7 +97,26 @@ impl Service {
             let msg = Msg::Rollback { txn, kind: self.kinds.rollback };
             Some(sim_core::Unanswered { from, msg, cause: attempt.cause })
         });
-        open.collect()
+        let frames = self.threads.iter().flat_map(|thread| &thread.frames);
+        let touched = frames.filter_map(touching).flat_map(|(attempt, txn)| {
+            let rollback = Msg::Rollback { txn: txn.id, kind: self.kinds.rollback };
+            let members = txn.members.iter().flatten();
+            members.map(move |member| sim_core::Unanswered {
+                from: member.to,
+                msg: rollback.clone(),
+                cause: attempt.cause,
+            })
+        });
+        open.chain(touched).collect()
+    }
+}
+
+/// The transaction with a protocol whose steps run in this frame.
+fn touching(frame: &Frame) -> Option<(&Attempt, &Txn)> {
+    let Role::Attempt(attempt) = &frame.role else { return None };
+    match &attempt.phase {
+        Phase::Transaction(txn) if txn.members.is_some() => Some((attempt, txn)),
+        _ => None,
     }
 }
 

@@ -58,7 +58,8 @@ impl<'a> Bench<'a> {
         self.floats(&formula.expr, formula.window)
     }
 
-    fn floats(&self, expr: &Expr<Term>, window: Option<usize>) -> Result<Number, EvalError> {
+    /// An expression in floats.
+    pub(super) fn floats(&self, expr: &Expr<Term>, window: Option<usize>) -> Result<Number, EvalError> {
         let mut failed = None;
         let number = expr.eval_number(&mut |term, cell| {
             self.worth(term.what, cell, window).unwrap_or_else(|error| {
@@ -117,7 +118,7 @@ impl<'a> Bench<'a> {
             What::Count(count) => whole(self.count(count, window)?),
             What::Total(fact) => Ok(Value::Int(self.tally.total(fact.0 as usize, window))),
             What::Cell(map) => Ok(cell.map_or(Value::Null, |key| self.knowledge(window).cell(map, key).clone())),
-            What::Share(_) | What::Percentile(..) | What::Metric(_) | What::Now => Ok(Value::Null),
+            What::Share(_) | What::Percentile(..) | What::Metric(_) | What::Oldest(_) | What::Now => Ok(Value::Null),
         }
     }
 
@@ -143,6 +144,11 @@ impl<'a> Bench<'a> {
                 Some(worked) => maybe(worked[metric]),
                 None => maybe(self.metric(metric)?),
             },
+            What::Oldest(queue) => {
+                let since = self.tally.until(window).oldest[queue.0 as usize];
+                let at = window.map_or(self.now, |window| self.plan.windows[window].end.min(self.now));
+                Ok(Number::Float(since.map_or(0.0, |since| at.since(since).as_secs_f64())))
+            }
             What::Now => Ok(Number::Float(self.now.as_secs_f64())),
         }
     }
@@ -227,6 +233,13 @@ impl<'a> Bench<'a> {
         let formula = &self.plan.lives[live].formula;
         let begun = formula.window.is_none_or(|window| self.plan.windows[window].begin <= self.now);
         match self.seen[live].peak {
+            // An age is at its peak when it ends, or now.
+            Some(peak)
+                if begun
+                    && matches!(formula.expr.kind, crate::expr::Kind::Name(Term { what: What::Oldest(_), .. })) =>
+            {
+                Ok(self.number(formula)?.as_f64().map(|now| now.max(peak)))
+            }
             Some(peak) => Ok(Some(peak)),
             None if begun => Ok(self.number(formula)?.as_f64()),
             None => Ok(None),

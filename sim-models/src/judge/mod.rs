@@ -28,6 +28,7 @@ use self::state::{Broke, State};
 pub(crate) use self::tally::percentile;
 pub(crate) use self::tally::{latency_ns, rank};
 use self::verdict::{End, Over};
+use crate::expr::Kind;
 use crate::message::{Msg, Note, Tone};
 use crate::program::{Counter, EdgeCounter, EdgeRef, NodeCounter, NodeRef, Program, Role};
 
@@ -139,6 +140,21 @@ impl ScenarioJudge {
             Some((events, worked)) if *events == self.state.event => self.named(worked),
             _ => self.named(&self.work_out(self.end(sim)).0),
         }
+    }
+
+    /// Whether a property, by its place in the file, has been broken so far. What only the end of the run tells has not.
+    pub fn has_broken(&self, property: usize) -> bool {
+        let is_sometimes = |asked: &plan::Asked| asked.kind == sim_core::PropertyKind::Sometimes;
+        self.state.standings.get(property).is_some_and(|standing| standing.found.is_some())
+            && !self.plan.properties.get(property).is_none_or(is_sometimes)
+    }
+
+    /// What stands on the left side of the comparison that a `first` metric waits for, by its place in the file, at this
+    /// instant; none when it has no value, or the metric is none of those.
+    pub fn compared(&self, metric: usize) -> Option<f64> {
+        let plan::How::First(live) = self.plan.metrics.get(metric)?.how else { return None };
+        let Kind::Binary(_, sides) = &self.plan.lives[live].formula.expr.kind else { return None };
+        self.state.bench(&self.program, &self.plan).floats(&sides[0], None).ok()?.as_f64()
     }
 
     fn named(&self, worked: &[Option<f64>]) -> Vec<(String, Option<f64>)> {

@@ -52,6 +52,8 @@ pub(super) struct Triggers {
     /// Formulas about the run by counter, gauge (of a node), fact, map, and finished request (of a workload).
     pub(super) live_counters: Vec<Vec<u16>>,
     pub(super) live_gauges: Vec<Vec<u16>>,
+    /// Those that name the age of a queue's oldest message, which are asked after every event too.
+    pub(super) live_ages: Vec<Vec<u16>>,
     pub(super) live_facts: Vec<Vec<u16>>,
     pub(super) live_cells: Vec<Vec<u16>>,
     pub(super) live_finished: Vec<Vec<u16>>,
@@ -168,6 +170,8 @@ impl fmt::Display for Term {
 pub(super) enum What {
     Counter(usize),
     Gauge(NodeRef, Gauge),
+    /// How old the oldest message of a queue is.
+    Oldest(NodeRef),
     /// What the breakers of an edge are, in a word.
     Breaker(EdgeRef),
     Unanswered(NodeRef),
@@ -187,14 +191,16 @@ pub(super) enum Gauge {
     Busy,
     Waiting,
     Both,
+    InDoubt,
 }
 
 impl Gauge {
-    pub(super) const fn of(self, [busy, waiting]: [i64; 2]) -> i64 {
+    pub(super) const fn of(self, [busy, waiting, in_doubt]: [i64; 3]) -> i64 {
         match self {
             Gauge::Busy => busy,
             Gauge::Waiting => waiting,
             Gauge::Both => busy + waiting,
+            Gauge::InDoubt => in_doubt,
         }
     }
 }
@@ -273,6 +279,7 @@ impl Plan {
             moved: none(nodes),
             live_counters: none(places(program)),
             live_gauges: none(nodes),
+            live_ages: none(nodes),
             live_facts: none(facts),
             live_cells: none(maps),
             live_finished: none(nodes),
@@ -436,7 +443,10 @@ impl Builder<'_> {
         let mut integral = !needs_floats(expr);
         let resolved = expr.resolve(&mut |name: &RunVar, _| {
             let term = self.term(name, window);
-            integral &= !matches!(term.what, What::Share(_) | What::Percentile(..) | What::Metric(_) | What::Now);
+            integral &= !matches!(
+                term.what,
+                What::Share(_) | What::Percentile(..) | What::Metric(_) | What::Oldest(_) | What::Now
+            );
             Ok::<_, ()>(term)
         });
         Formula { expr: resolved.unwrap_or_else(|()| unreachable!("every name resolves")), integral, window }
@@ -456,7 +466,7 @@ impl Builder<'_> {
             RunVar::Map(map) => (What::Cell(*map), words::map(program, *map)),
             RunVar::Now => (What::Now, "now".to_owned()),
         };
-        self.plan.needs_end |= what == What::Now;
+        self.plan.needs_end |= matches!(what, What::Now | What::Oldest(_));
         if window.is_some() && matches!(what, What::Count(_) | What::Cell(_)) {
             self.plan.keeps_log = true;
         }
@@ -484,7 +494,10 @@ impl Builder<'_> {
             NodeCounter::P999 => percentile(999),
             NodeCounter::Busy => What::Gauge(node, Gauge::Busy),
             NodeCounter::Waiting | NodeCounter::LockWaiters => What::Gauge(node, Gauge::Waiting),
+            NodeCounter::InFlight if self.program.queue(node).is_some() => What::Gauge(node, Gauge::Busy),
             NodeCounter::InFlight => What::Gauge(node, Gauge::Both),
+            NodeCounter::InDoubt => What::Gauge(node, Gauge::InDoubt),
+            NodeCounter::Oldest => What::Oldest(node),
             _ => What::Unanswered(node),
         }
     }
@@ -712,6 +725,10 @@ impl Builder<'_> {
             What::Total(fact) => once(&mut triggers.live_facts[fact.0 as usize], live),
             What::Cell(map) => once(&mut triggers.live_cells[map.0 as usize], live),
             What::Count(count) => once(&mut self.plan.counts[count].lives, live),
+            What::Oldest(node) => {
+                once(&mut triggers.live_ages[node.0 as usize], live);
+                once(&mut triggers.live_always, live);
+            }
             What::Now => once(&mut triggers.live_always, live),
             What::Metric(_) => {}
         }

@@ -248,8 +248,9 @@ impl State {
                     self.count(plan, place);
                 }
             }
+            Note::InDoubt { node, by } => self.gauge(plan, *node, [0, 0, i64::from(*by)]),
             Note::Gauge { node, busy, waiting } => {
-                self.gauge(plan, *node, [i64::from(*busy), i64::from(*waiting)]);
+                self.gauge(plan, *node, [i64::from(*busy), i64::from(*waiting), 0]);
                 let of_handler = handler.filter(|handler| {
                     program.replicas.get(handler.0 as usize).is_some_and(|(declared, _)| declared == node)
                 });
@@ -258,6 +259,7 @@ impl State {
                     *here = [here[0] + i64::from(*busy), here[1] + i64::from(*waiting)];
                 }
             }
+            Note::Oldest { queue, since } => self.oldest(program, plan, *queue, *since),
             Note::Trouble { step, error } => {
                 self.trouble(|| program.step(*step).path.clone(), *error);
             }
@@ -294,8 +296,11 @@ impl State {
 
     fn crashed(&mut self, program: &Program, plan: &Plan, node: NodeId) {
         let (declared, _) = program.replicas[node.0 as usize];
-        let [busy, waiting] = std::mem::take(&mut self.tally.by_replica[node.0 as usize]);
-        self.gauge(plan, declared, [-busy, -waiting]);
+        // What a queue keeps is not its process's; what a store has promised is in doubt while it is down, too.
+        if program.queue(declared).is_none() {
+            let [busy, waiting] = std::mem::take(&mut self.tally.by_replica[node.0 as usize]);
+            self.gauge(plan, declared, [-busy, -waiting, 0]);
+        }
         // What a breaker knew is gone with its process; the next one begins closed.
         let breakers = &mut self.tally.now.breakers;
         let gone: Vec<_> = breakers.keys().filter(|(_, of, _)| *of == node).copied().collect();
@@ -324,10 +329,19 @@ impl State {
         };
     }
 
-    fn gauge(&mut self, plan: &Plan, node: NodeRef, by: [i64; 2]) {
+    fn gauge(&mut self, plan: &Plan, node: NodeRef, by: [i64; 3]) {
         let gauge = &mut self.tally.now.gauges[node.0 as usize];
-        *gauge = [gauge[0] + by[0], gauge[1] + by[1]];
+        *gauge = [gauge[0] + by[0], gauge[1] + by[1], gauge[2] + by[2]];
         self.mark(&plan.triggers.live_gauges[node.0 as usize]);
+    }
+
+    /// A queue's oldest message is another. What it had come to is asked before: an age is at its peak when it ends.
+    #[cold]
+    fn oldest(&mut self, program: &Program, plan: &Plan, queue: NodeRef, since: Option<Instant>) {
+        for live in &plan.triggers.live_ages[queue.0 as usize] {
+            self.ask_formula(program, plan, *live as usize);
+        }
+        self.tally.now.oldest[queue.0 as usize] = since;
     }
 
     #[inline]
@@ -790,5 +804,16 @@ const fn counter_of(counted: Counted) -> NodeCounter {
         Counted::Unmet => NodeCounter::Unmet,
         Counted::Rollback => NodeCounter::Rollbacks,
         Counted::Deadlock => NodeCounter::Deadlocks,
+        Counted::SagaStuck => NodeCounter::SagasStuck,
+        Counted::Logged => NodeCounter::Logged,
+        Counted::Forced => NodeCounter::Forced,
+        Counted::Heuristic => NodeCounter::Heuristics,
+        Counted::Mixed => NodeCounter::Mixed,
+        Counted::Published => NodeCounter::Published,
+        Counted::Delivered => NodeCounter::Delivered,
+        Counted::Redelivered => NodeCounter::Redelivered,
+        Counted::Acked => NodeCounter::Acked,
+        Counted::Dead => NodeCounter::Dead,
+        Counted::Expired => NodeCounter::Expired,
     }
 }

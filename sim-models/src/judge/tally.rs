@@ -17,7 +17,7 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 14;
+const NODE_SLOTS: usize = 25;
 /// Counters of each edge.
 const EDGE_SLOTS: usize = 10;
 
@@ -37,7 +37,18 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Unmet => Some(10),
         NodeCounter::Rollbacks => Some(11),
         NodeCounter::Deadlocks => Some(12),
-        NodeCounter::Killed => Some(13),
+        NodeCounter::SagasStuck => Some(13),
+        NodeCounter::Logged => Some(14),
+        NodeCounter::Forced => Some(15),
+        NodeCounter::Heuristics => Some(16),
+        NodeCounter::Mixed => Some(17),
+        NodeCounter::Published => Some(18),
+        NodeCounter::Delivered => Some(19),
+        NodeCounter::Redelivered => Some(20),
+        NodeCounter::Acked => Some(21),
+        NodeCounter::Dead => Some(22),
+        NodeCounter::Expired => Some(23),
+        NodeCounter::Killed => Some(24),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -47,7 +58,9 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         | NodeCounter::Busy
         | NodeCounter::Waiting
         | NodeCounter::InFlight
-        | NodeCounter::LockWaiters => None,
+        | NodeCounter::InDoubt
+        | NodeCounter::LockWaiters
+        | NodeCounter::Oldest => None,
     }
 }
 
@@ -103,8 +116,10 @@ pub(super) struct Counts {
     pub(super) counters: Vec<u64>,
     /// Of each fact, over all keys.
     pub(super) totals: Vec<i64>,
-    /// Busy and waiting, of each declared node.
-    pub(super) gauges: Vec<[i64; 2]>,
+    /// Busy, waiting and in doubt, of each declared node.
+    pub(super) gauges: Vec<[i64; 3]>,
+    /// When the oldest message of each declared queue was published, if it has one.
+    pub(super) oldest: Vec<Option<Instant>>,
     /// The breakers that are not closed, by edge, kernel node and place there.
     pub(super) breakers: BTreeMap<(EdgeRef, NodeId, u32), breaker::State>,
 }
@@ -177,7 +192,8 @@ impl Tally {
         let now = Counts {
             counters: vec![0; places(program)],
             totals: vec![0; program.facts.len()],
-            gauges: vec![[0; 2]; nodes],
+            gauges: vec![[0; 3]; nodes],
+            oldest: vec![None; nodes],
             breakers: BTreeMap::new(),
         };
         Tally {

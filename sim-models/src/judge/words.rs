@@ -99,8 +99,8 @@ pub(crate) fn counter(program: &Program, counter: Counter) -> String {
 /// The counters of a node that a report shows.
 pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [NodeCounter] {
     use NodeCounter::{
-        Calls, Crashes, Deadlocks, Dropped, Error, Killed, Ok, Overloaded, Refused, Requests, Rollbacks, Unanswered,
-        Unknown, Unmet, Wasted,
+        Acked, Calls, Crashes, Dead, Deadlocks, Delivered, Dropped, Error, Expired, Killed, Ok, Overloaded, Published,
+        Redelivered, Refused, Requests, Rollbacks, Unanswered, Unknown, Unmet, Wasted,
     };
     match program.node(node).role {
         Role::Workload(_) => &[Requests, Ok, Error, Unknown, Unanswered],
@@ -110,6 +110,7 @@ pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [Node
         }
         Role::Service(_) => &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes],
         Role::Store(_) => &[Calls, Unmet, Rollbacks, Deadlocks],
+        Role::Queue(_) => &[Published, Delivered, Redelivered, Acked, Dead, Expired],
     }
 }
 
@@ -135,10 +136,23 @@ const fn node_counter(counter: NodeCounter) -> &'static str {
         NodeCounter::Unmet => "unmet",
         NodeCounter::Rollbacks => "rollbacks",
         NodeCounter::Deadlocks => "deadlocks",
+        NodeCounter::SagasStuck => "sagas_stuck",
+        NodeCounter::Logged => "logged",
+        NodeCounter::Forced => "forced",
+        NodeCounter::Heuristics => "heuristics",
+        NodeCounter::Mixed => "mixed",
+        NodeCounter::InDoubt => "in_doubt",
         NodeCounter::Busy => "busy",
         NodeCounter::Waiting => "waiting",
         NodeCounter::InFlight => "in_flight",
         NodeCounter::LockWaiters => "lock_waiters",
+        NodeCounter::Published => "published",
+        NodeCounter::Delivered => "delivered",
+        NodeCounter::Redelivered => "redelivered",
+        NodeCounter::Acked => "acked",
+        NodeCounter::Dead => "dead",
+        NodeCounter::Expired => "expired",
+        NodeCounter::Oldest => "oldest",
     }
 }
 

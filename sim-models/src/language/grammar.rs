@@ -144,7 +144,7 @@ pub static NODE: Kinds = Kinds {
             name: "queue",
             doc: "Keeps messages until a consumer has handled them, at least once.",
             object: Object { what: "a queue", fields: MESSAGE_QUEUE, any_of: &[] },
-            built: Built::NotYet,
+            built: Built::Now,
         },
         Kind {
             name: "log",
@@ -253,19 +253,23 @@ pub static ENDPOINT: Object = Object {
         Field::new("do", Shape::Steps, "Its steps.").required(),
         Field::new("every", Shape::Duration, "Runs that often on replica 1, never two at once."),
         Field::new("at_start", Shape::Bool, "Runs after each start.").or("false"),
-        Field::new("from", Shape::Name, "Consumes this queue or log.").not_yet(),
+        Field::new("from", Shape::Name, "Consumes this queue."),
         Field::new("ack", Shape::Choice { now: &["after", "before"], later: &[] }, "When a message is done.")
-            .or("after")
-            .not_yet(),
-        Field::new("heartbeat", Shape::Duration, "How often a busy consumer extends its claim.").not_yet(),
-        Field::new("batch", COUNT_FROM_1, "Messages taken at once.").or("1").not_yet(),
-        Field::new("retry", RETRY_OR_TRIES, "Tries of one message.").not_yet(),
+            .or("after"),
+        Field::new("heartbeat", Shape::Duration, "How often a busy consumer extends its claim."),
+        Field::new("batch", COUNT_FROM_1, "Messages taken at once, and done with together.").or("1"),
+        Field::new(
+            "retry",
+            RETRY_OR_TRIES,
+            "Tries of one message by the worker that has it; any failure, unless \"on\" names some.",
+        )
+        .or("1"),
         Field::new(
             "on_failure",
-            Shape::Choice { now: &["redeliver", "block", "dead_letter", "skip"], later: &[] },
+            Shape::Choice { now: &["redeliver", "dead_letter", "skip"], later: &["block"] },
             "What becomes of a message that failed.",
         )
-        .not_yet(),
+        .or("redeliver"),
     ],
     any_of: &[],
 };
@@ -325,6 +329,8 @@ const STORE: &[Field] = &[
 ];
 
 const MESSAGE_QUEUE: &[Field] = &[
+    CLOCKS,
+    ZONE,
     Field::new("visibility", Shape::Duration, "How long a received message stays hidden.").or("for ever"),
     Field::new("max_receives", COUNT_FROM_1, "Deliveries before it is a dead letter.").or("unlimited"),
     Field::new("dead_letter", Shape::Name, "The queue for dead letters."),
@@ -422,17 +428,21 @@ pub static STEP: Verbs = Verbs {
         verb("call", Shape::Target, "Sends a request to one replica of a service.", &[CALL, OUTCOME, ANY_STEP]),
         verb("read", Shape::Cells, "Reads a cell, or the keys of a map.", &[READ, OUTCOME, ANY_STEP]),
         verb("set", Shape::Cell, "Changes a cell, atomically with its condition.", &[SET, OUTCOME, ANY_STEP]),
-        Verb {
-            built: Built::NotYet,
-            ..verb("publish", Shape::Name, "Gives a message to a queue or log.", &[PUBLISH, OUTCOME, ANY_STEP])
-        },
+        verb(
+            "publish",
+            Shape::Name,
+            "Gives a message to a queue; ok once that has stored it.",
+            &[PUBLISH, OUTCOME, ANY_STEP],
+        ),
         verb("try", Shape::Steps, "Groups steps, so that clauses apply to all of them.", &[OUTCOME, ANY_STEP]),
-        verb("transaction", Shape::Steps, "All or nothing, on one store.", &[TRANSACTION, OUTCOME, ANY_STEP]),
+        verb(
+            "transaction",
+            Shape::Steps,
+            "All or nothing: on one store, or on several that agree.",
+            &[TRANSACTION, OUTCOME, ANY_STEP],
+        ),
         verb("once", VALUE, "Does it at most once per key, and remembers the outcome.", &[ONCE, OUTCOME, ANY_STEP]),
-        Verb {
-            built: Built::NotYet,
-            ..verb("saga", SAGA_PARTS, "Steps with undos, run backwards when one fails.", &[SAGA, OUTCOME, ANY_STEP])
-        },
+        verb("saga", SAGA_PARTS, "Parts with undos, run backwards when one is not ok.", &[SAGA, OUTCOME, ANY_STEP]),
         verb("parallel", Shape::ListOf(&Shape::Steps), "All at once.", &[PARALLEL, OUTCOME, ANY_STEP]),
         verb("background", Shape::Steps, "Starts steps nobody waits for; holds no worker.", ID),
         verb("record", Shape::Name, "States a fact about the world.", FACT),
@@ -522,22 +532,12 @@ static BULKHEAD: Object = Object {
 pub static RETRY: Object = Object {
     what: "a retry",
     fields: &[
-        Field::new(
-            "tries",
-            Shape::OneOf(&[COUNT_FROM_1, Shape::Choice { now: &["forever"], later: &[] }]),
-            "Tries in all, the first included.",
-        )
-        .required(),
-        Field::new("wait", Shape::Duration, "Before the first retry.").or("0s"),
-        Field::new("factor", Shape::Float { min: 1.0 }, "By which the wait grows each time.").or("1"),
-        Field::new("max_wait", Shape::Duration, "The longest wait.").or("unlimited"),
-        Field::new(
-            "jitter",
-            Shape::Choice { now: &["none", "full", "equal", "decorrelated"], later: &[] },
-            "How the wait is drawn.",
-        )
-        .or("none"),
-        Field::new("on", NAMES, "The reasons to try again.").or("unknown, refused, overloaded, unavailable"),
+        TRIES,
+        RETRY_WAIT,
+        RETRY_FACTOR,
+        RETRY_MAX,
+        RETRY_JITTER,
+        RETRY_ON,
         Field::new(
             "budget",
             Shape::OneOf(&[Shape::Ratio, Shape::Profile(Policy::Budget), Shape::Object(&BUDGET), UNLIMITED]),
@@ -547,6 +547,25 @@ pub static RETRY: Object = Object {
     ],
     any_of: &[],
 };
+
+const TRIES: Field = Field::new(
+    "tries",
+    Shape::OneOf(&[COUNT_FROM_1, Shape::Choice { now: &["forever"], later: &[] }]),
+    "Tries in all, the first included.",
+)
+.required();
+const RETRY_WAIT: Field = Field::new("wait", Shape::Duration, "Before the first retry.").or("0s");
+const RETRY_FACTOR: Field =
+    Field::new("factor", Shape::Float { min: 1.0 }, "By which the wait grows each time.").or("1");
+const RETRY_MAX: Field = Field::new("max_wait", Shape::Duration, "The longest wait.").or("unlimited");
+const RETRY_JITTER: Field = Field::new(
+    "jitter",
+    Shape::Choice { now: &["none", "full", "equal", "decorrelated"], later: &[] },
+    "How the wait is drawn.",
+)
+.or("none");
+const RETRY_ON: Field =
+    Field::new("on", NAMES, "The reasons to try again.").or("unknown, refused, overloaded, unavailable");
 
 static BUDGET: Object = Object {
     what: "a budget",
@@ -586,9 +605,21 @@ const TRANSACTION: &[Field] = &[
         "Whether reads lock.",
     )
     .or("read-committed"),
-    Field::new("protocol", Shape::Text, "How several stores agree: 2pc, 2pc-cooperative, 3pc, xa.").not_yet(),
-    Field::new("in_doubt", Shape::Duration, "How long a participant keeps its promise.").or("for ever").not_yet(),
+    Field::new("protocol", PROTOCOLS, "How several stores agree."),
+    Field::new("in_doubt", Shape::Duration, "How long a participant keeps its promise before it decides alone.")
+        .or("for ever"),
+    Field::new("presume", PRESUMED, "What follows from knowing nothing of a transaction.")
+        .or("nothing; xa presumes abort"),
+    Field::new(
+        "resend",
+        Shape::Duration,
+        "How long to wait for a vote, a decision or an acknowledgement and ask again.",
+    )
+    .or("1s"),
 ];
+
+const PROTOCOLS: Shape = Shape::Choice { now: &["2pc", "2pc-cooperative", "3pc", "xa"], later: &[] };
+const PRESUMED: Shape = Shape::Choice { now: &["nothing", "abort", "commit"], later: &[] };
 
 const ONCE: &[Field] = &[
     Field::new("in", Shape::Map, "The map that remembers.").required(),
@@ -613,18 +644,31 @@ static SAGA_PART: Object = Object {
     what: "a part of a saga",
     fields: &[
         Field::new("do", Shape::Steps, "What is done.").required(),
-        Field::new("undo", Shape::Steps, "What takes it back."),
-        Field::new("pivot", Shape::Bool, "From here on there is no way back.").or("false"),
+        Field::new("undo", Shape::Steps, "What takes it back; must bear that there is nothing to take back."),
+        Field::new("pivot", Shape::Bool, "Once it is ok there is no way back, only on.").or("false"),
     ],
     any_of: &[],
 };
 
 const SAGA: &[Field] = &[
-    Field::new("register", Shape::Choice { now: &["before", "after"], later: &[] }, "When an undo is noted.")
-        .or("before"),
-    Field::new("log", Shape::Map, "The map that keeps its state."),
-    Field::new("undo_retry", RETRY_OR_TRIES, "Tries of an undo.").or("1"),
+    Field::new(
+        "register",
+        Shape::Choice { now: &["before", "after"], later: &[] },
+        "When an undo is noted: before its \"do\" runs, or after that was ok.",
+    )
+    .or("before"),
+    Field::new("log", Shape::Map, "The service's own map that keeps its state, so that it goes on after a crash."),
+    Field::new("undo_retry", UNDO_RETRIES, "How often an undo is tried, and what is done behind the pivot.").or("1"),
 ];
+
+const UNDO_RETRIES: Shape = Shape::OneOf(&[COUNT_FROM_1, Shape::Object(&UNDO_RETRY)]);
+
+/// What must come to be ok is tried again without a budget.
+static UNDO_RETRY: Object = Object {
+    what: "a retry",
+    fields: &[TRIES, RETRY_WAIT, RETRY_FACTOR, RETRY_MAX, RETRY_JITTER, RETRY_ON],
+    any_of: &[],
+};
 
 const PARALLEL: &[Field] = &[Field::new(
     "need",

@@ -8,7 +8,7 @@ use crate::expr::{Expr, Kind};
 use crate::json::Span;
 use crate::problem::Problems;
 use crate::program::{
-    Ask, BlockRef, Catch, Clauses, EndpointRef, FactRef, Program, Reason, Role, StepRef, Template, Verb,
+    Ack, Ask, BlockRef, Catch, Clauses, EndpointRef, FactRef, NodeRef, Program, Reason, Role, StepRef, Template, Verb,
 };
 use crate::value::Value;
 
@@ -22,6 +22,7 @@ pub(super) struct Places {
 pub(super) fn warn(program: &Program, places: &Places, problems: &mut Problems) {
     let look = Look { program, places };
     look.uncalled(problems);
+    look.queues(problems);
     look.unsafe_retries(problems);
     look.self_waits(problems);
 }
@@ -63,9 +64,34 @@ impl Look<'_> {
             _ => None,
         };
         let called: BTreeSet<EndpointRef> = self.program.steps.iter().filter_map(called).collect();
-        for endpoint in self.endpoints().filter(|endpoint| !self.is_root(*endpoint) && !called.contains(endpoint)) {
+        let is_fed = |endpoint: &EndpointRef| self.program.endpoint(*endpoint).consumes.is_some();
+        let uncalled = |endpoint: &EndpointRef| !self.is_root(*endpoint) && !called.contains(endpoint);
+        for endpoint in self.endpoints().filter(|endpoint| uncalled(endpoint) && !is_fed(endpoint)) {
             let message = format!("nobody calls {}", label(self.program, endpoint));
             problems.warn(self.places.endpoints[endpoint.0 as usize], message);
+        }
+    }
+
+    /// What a consumer does not finish stays hidden for ever, and what is given up is gone, where the file says nothing of either.
+    fn queues(&self, problems: &mut Problems) {
+        for endpoint in self.endpoints() {
+            let Some(consumes) = &self.program.endpoint(endpoint).consumes else { continue };
+            let Some(queue) = self.program.queue(consumes.queue) else { continue };
+            let name = &self.program.node(consumes.queue).name;
+            let place = self.places.endpoints[endpoint.0 as usize];
+            if consumes.ack == Ack::After && queue.visibility == sim_core::Duration::FOREVER {
+                let message = format!(
+                    "{name} has no \"visibility\": a message that {} does not finish stays hidden for ever",
+                    label(self.program, endpoint)
+                );
+                problems.warn(place, message);
+            }
+            if let (Some(most), None) = (queue.max_receives, queue.dead_letter) {
+                let message = format!(
+                    "{name} gives a message up after {most} deliveries and has no \"dead_letter\": it is gone then"
+                );
+                problems.warn(place, message);
+            }
         }
     }
 
@@ -105,6 +131,7 @@ impl Look<'_> {
             Verb::Call { endpoint, .. } => {
                 self.recorded(*endpoint, self.program.endpoint(*endpoint).body, Inside::Plain, &mut repeats);
             }
+            Verb::Publish { queue, .. } => self.recorded_by_consumers(*queue, &mut repeats),
             Verb::Try(body) => {
                 self.recorded(here, *body, Inside::Plain, &mut repeats);
                 // What is stated behind the last step that may be unknown is stated by a try that is ok.
@@ -132,9 +159,19 @@ impl Look<'_> {
                 Verb::Call { endpoint, .. } if repeats.seen.insert(*endpoint) => {
                     self.recorded(*endpoint, self.program.endpoint(*endpoint).body, Inside::Plain, repeats);
                 }
+                Verb::Publish { queue, .. } => self.recorded_by_consumers(*queue, repeats),
                 _ => {}
             }
             self.recorded_inside(here, *step, inside, repeats);
+        }
+    }
+
+    /// The facts that whoever consumes a queue states without a guard: a message that is published twice is handled twice.
+    fn recorded_by_consumers(&self, queue: NodeRef, repeats: &mut Repeats) {
+        for endpoint in self.program.queue(queue).into_iter().flat_map(|queue| &queue.consumers) {
+            if repeats.seen.insert(*endpoint) {
+                self.recorded(*endpoint, self.program.endpoint(*endpoint).body, Inside::Plain, repeats);
+            }
         }
     }
 
@@ -160,7 +197,7 @@ impl Look<'_> {
 
     fn last_remote(&self, body: BlockRef) -> Option<StepRef> {
         let remote = |step: &StepRef| match &self.program.step(*step).verb {
-            Verb::Call { .. } => true,
+            Verb::Call { .. } | Verb::Publish { .. } => true,
             Verb::Read { edge, .. } | Verb::List { edge, .. } | Verb::Set { edge, .. } => edge.is_some(),
             _ => false,
         };
@@ -243,6 +280,7 @@ impl Look<'_> {
             Verb::Try(body) | Verb::Background(body) => vec![*body],
             Verb::Transaction { body, .. } | Verb::ForEach { body, .. } => vec![*body],
             Verb::Once(once) => vec![once.body],
+            Verb::Saga(saga) => saga.parts.iter().flat_map(|part| [Some(part.body), part.undo]).flatten().collect(),
             Verb::Parallel { branches, .. } => branches.clone(),
             Verb::If { condition, then, otherwise } => match constant(condition) {
                 Some(true) => vec![*then],

@@ -595,7 +595,7 @@ mod tests {
             Instant::ZERO,
         );
         let mut asked = Vec::new();
-        let mut die = |answers: [u64; 2]| {
+        let die = |answers: [u64; 2]| {
             let mut answers = answers.into_iter();
             move |bound: u64| {
                 let answer = answers.next().expect("two questions at most");

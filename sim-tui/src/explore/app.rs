@@ -3,6 +3,7 @@
 //! A session is a list of messages; the same list gives the same screen, whoever sends it.
 
 mod commands;
+mod lab;
 mod menus;
 mod travel;
 
@@ -14,8 +15,10 @@ use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use sim_core::{Instant, NodeId};
 
 pub(crate) use self::commands::{COMMANDS, speed_in_words};
+pub(crate) use self::lab::{LabView, Pane};
 pub(crate) use self::menus::{Menu, Popup, Prompt, PromptKind, help_of};
 use super::keys::{self, Action, Screen};
+use super::lab::LabAsk;
 use super::layout::{self, Class};
 use super::listing::Listing;
 use super::look::{Ink, Look};
@@ -79,6 +82,7 @@ pub(crate) struct App {
     pub(crate) screen: Screen,
     pub(crate) picker: Picker,
     pub(crate) run: Option<RunView>,
+    pub(crate) lab: Option<LabView>,
     pub(crate) popups: Vec<Popup>,
     pub(crate) notice: Option<(Ink, String)>,
     pub(crate) progress: Option<String>,
@@ -209,6 +213,7 @@ impl App {
             screen: Screen::Scenarios,
             picker: Picker::default(),
             run: None,
+            lab: None,
             popups: Vec::new(),
             notice: None,
             progress: None,
@@ -219,11 +224,14 @@ impl App {
     }
 
     /// What it asks for before anything has happened: what there is, and what it was called with.
-    pub(crate) fn begin(&mut self, word: Option<&str>) -> Vec<Act> {
+    pub(crate) fn begin(&mut self, word: Option<&str>, lab: Option<&str>) -> Vec<Act> {
         let mut acts = vec![Act::Ask(Ask::Catalog)];
         if let Some(word) = word {
             self.opening = Some(Opening::Run);
             acts.push(Act::Ask(Ask::Open { word: word.to_owned(), seed: None }));
+        }
+        if let Some(line) = lab {
+            acts.push(Act::Ask(Ask::Lab(LabAsk::Open(line.to_owned()))));
         }
         acts
     }
@@ -306,9 +314,11 @@ impl App {
             Action::Scenarios => self.show(Screen::Scenarios),
             Action::Live => self.show(Screen::Live),
             Action::Spacetime => self.show(Screen::Spacetime),
+            Action::Lab => self.to_lab(),
             Action::Copy => self.copy(),
             Action::Settings => self.open_settings(),
             _ if self.screen == Screen::Scenarios => self.pick(action),
+            _ if self.screen == Screen::Lab => self.in_lab(action),
             _ if self.run.is_some() => self.travel(action),
             _ => Vec::new(),
         }
@@ -335,17 +345,20 @@ impl App {
         if screen != Screen::Scenarios && self.run.is_none() {
             return self.complain("nothing is open yet: choose a scenario and press Enter");
         }
-        let changed = std::mem::replace(&mut self.screen, screen) != screen;
+        let before = std::mem::replace(&mut self.screen, screen);
+        let changed = before != screen;
+        let mut acts = if changed && before == Screen::Lab { self.stop_simulating() } else { Vec::new() };
         if changed && screen == Screen::Scenarios {
             // Cases may have been written since.
-            return vec![Act::Ask(Ask::Catalog)];
+            acts.push(Act::Ask(Ask::Catalog));
+            return acts;
         }
         let rows = layout::list_height(self) as u16;
         if let Some(run) = self.run.as_mut().filter(|_| changed) {
             run.pane = 0;
             run.cursor_row = rows * 3 / 5;
         }
-        Vec::new()
+        acts
     }
 
     fn back_one_level(&mut self) -> Vec<Act> {
@@ -356,6 +369,7 @@ impl App {
                 self.show(Screen::Scenarios)
             }
             Screen::Spacetime => self.show(Screen::Live),
+            Screen::Lab => self.leave_lab(),
         }
     }
 
@@ -367,6 +381,9 @@ impl App {
         if self.screen == Screen::Scenarios {
             self.picker.filter.clear();
             return Vec::new();
+        }
+        if self.screen == Screen::Lab {
+            return self.escape_in_lab();
         }
         if let Some(run) = &mut self.run {
             // One thing at a time, the newest first: a walk that was long is not lost with a zoom.
@@ -387,6 +404,9 @@ impl App {
     }
 
     fn copy(&mut self) -> Vec<Act> {
+        if self.screen == Screen::Lab {
+            return vec![Act::Ask(Ask::Lab(LabAsk::Copy))];
+        }
         let Some(run) = &self.run else { return self.complain("nothing is open yet, so there is nothing to copy") };
         vec![Act::Ask(Ask::Repro { event: run.cursor })]
     }
@@ -401,6 +421,7 @@ impl App {
             Action::PageDown | Action::HalfDown => picker.scroll += page / 2,
             Action::PageUp | Action::HalfUp => picker.scroll = picker.scroll.saturating_sub(page / 2),
             Action::Open => return self.open_selected(Opening::Run),
+            Action::OpenLab => return self.ask_for_lab(),
             Action::Filtered => return self.open(Popup::prompt(PromptKind::FilterList, &self.picker.filter.clone())),
             _ => return Vec::new(),
         }
@@ -429,6 +450,7 @@ impl App {
             Told::Run { snapshot, opened: true, .. } => return self.opened(snapshot),
             Told::Run { snapshot, broke, late, .. } => return self.told_run(snapshot, broke, late),
             Told::Look(looked) => self.told_look(looked),
+            Told::Lab { lab, opened, taken } => self.told_lab(lab, opened, taken),
             Told::Labels { generation, labels } => {
                 if let Some(run) = self.run_of(generation) {
                     run.labelling = false;
@@ -571,7 +593,7 @@ impl App {
         let mut run = RunView::of(snapshot);
         run.running = opening == Opening::Run && run.snapshot.over.is_none();
         self.run = Some(run);
-        if self.screen == Screen::Scenarios {
+        if !self.screen.is_of_run() {
             self.screen = Screen::Live;
         }
         match opening {
@@ -613,7 +635,7 @@ impl App {
     /// What the screen needs that the engine has not told yet; one thing of each sort at a time, so that the newest wish wins.
     fn wants(&mut self) -> Vec<Act> {
         let screen = self.screen;
-        if screen == Screen::Scenarios || self.class() == Class::TooSmall {
+        if !screen.is_of_run() || self.class() == Class::TooSmall {
             return Vec::new();
         }
         let rows = layout::list_height(self);

@@ -58,14 +58,29 @@ impl Headless {
 
     /// The same, drawn in another way.
     pub fn with_look(size: (u16, u16), look: Look, what: Option<&str>) -> Headless {
-        let mut headless = Headless::unsettled(size, look, what);
+        let mut headless = Headless::unsettled(size, look, what, None);
         headless.settle();
         headless
     }
 
-    fn unsettled(size: (u16, u16), look: Look, what: Option<&str>) -> Headless {
+    /// Opens it at the availability lab of an expression, a file or a scenario, written as `faultline avail` is called.
+    ///
+    /// ```
+    /// use sim_tui::explore::headless::Headless;
+    /// use sim_tui::explore::look::Look;
+    /// let mut lab = Headless::lab((80, 24), Look::plain(), "2of3(db) --let db=mtbf=30d/mttr=1h");
+    /// lab.press("l");
+    /// assert!(lab.text().contains("2 of 4"));
+    /// ```
+    pub fn lab(size: (u16, u16), look: Look, line: &str) -> Headless {
+        let mut headless = Headless::unsettled(size, look, None, Some(line));
+        headless.settle();
+        headless
+    }
+
+    fn unsettled(size: (u16, u16), look: Look, what: Option<&str>, lab: Option<&str>) -> Headless {
         let mut app = App::new(size, look);
-        let first = app.begin(what);
+        let first = app.begin(what, lab);
         let shared = Shared::default();
         let engine = Engine::new("faultline", shared.clone());
         let mut headless = Headless { app, engine, shared, told: VecDeque::new(), done: Vec::new(), ended: None };
@@ -83,10 +98,10 @@ impl Headless {
             .enumerate()
             .map(|(at, line)| serde_json::from_str::<Line>(line).map_err(|error| format!("line {}: {error}", at + 1)));
         let first = lines.next().transpose()?;
-        let Some(Line::Opened { width, height, what }) = first else {
+        let Some(Line::Opened { width, height, what, lab }) = first else {
             return Err("line 1: a session begins with how it was opened".to_owned());
         };
-        let mut headless = Headless::unsettled((width, height), look, what.as_deref());
+        let mut headless = Headless::unsettled((width, height), look, what.as_deref(), lab.as_deref());
         for line in lines {
             headless.play_line(&line?);
         }

@@ -13,11 +13,18 @@ pub enum Screen {
     Live,
     /// Nodes as columns, time going down.
     Spacetime,
+    /// How often it is down: algebra and simulation side by side.
+    Lab,
 }
 
 impl Screen {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Screen; 3] = [Screen::Scenarios, Screen::Live, Screen::Spacetime];
+    pub const ALL: [Screen; 4] = [Screen::Scenarios, Screen::Live, Screen::Spacetime, Screen::Lab];
+
+    /// Whether a run is seen there.
+    pub(crate) fn is_of_run(self) -> bool {
+        matches!(self, Screen::Live | Screen::Spacetime)
+    }
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -25,6 +32,7 @@ impl Screen {
             Screen::Scenarios => "scenarios",
             Screen::Live => "live",
             Screen::Spacetime => "spacetime",
+            Screen::Lab => "lab",
         }
     }
 }
@@ -42,6 +50,10 @@ pub(crate) enum On {
     Live,
     /// On the spacetime screen.
     Spacetime,
+    /// In the availability lab.
+    Lab,
+    /// Where there are panes.
+    Panes,
 }
 
 impl On {
@@ -50,9 +62,11 @@ impl On {
         match self {
             On::Every => true,
             On::Scenarios => screen == Screen::Scenarios,
-            On::Run => screen != Screen::Scenarios,
+            On::Run => screen.is_of_run(),
             On::Live => screen == Screen::Live,
             On::Spacetime => screen == Screen::Spacetime,
+            On::Lab => screen == Screen::Lab,
+            On::Panes => screen != Screen::Scenarios,
         }
     }
 
@@ -63,6 +77,8 @@ impl On {
             On::Run => "live and spacetime",
             On::Live => "live",
             On::Spacetime => "spacetime",
+            On::Lab => "lab",
+            On::Panes => "live, spacetime and lab",
         }
     }
 }
@@ -107,6 +123,15 @@ macro_rules! keys {
 
 keys! {
     Open       Scenarios "open"       ["enter"]        "open the scenario or case and run it" "open";
+    OpenLab    Scenarios "open-lab"   ["A"]            "the availability lab: of this scenario, of a file, or of an expression" "lab";
+    KnobMore   Lab   "knob-more"      ["right" "l"]    "turn the knob up, to the next round value" "more";
+    KnobLess   Lab   "knob-less"      ["left" "h"]     "turn it down" "less";
+    KnobValue  Lab   "knob-value"     ["enter"]        "type a value for the knob" "type";
+    MoreYears  Lab   "more-years"     ["r"]            "simulate four times as many years" "more years";
+    Sensitivity Lab  "sensitivity"    ["s"]            "what buys the most: all changes, one at a time" "what buys most";
+    Pin        Lab   "pin"            ["p"]            "pin these figures, to compare others with them; again: none" "pin";
+    Export     Lab   "export"         ["e"]            "write this as a page with its pictures, and as a table" "export";
+    KnobFirst  Lab   "knob-first"     ["backspace"]    "the knob as it was at first; again: all of them";
     RunPause   Run   "run"            ["space"]        "run or pause" "run/pause";
     Forward    Run   "forward"        ["right" "l"]    "one event forward" "step";
     Back       Run   "back"           ["left" "h"]     "one event back" "back";
@@ -128,6 +153,7 @@ keys! {
     Scenarios  Every "scenarios"      ["1"]            "the scenarios" ;
     Live       Every "live"           ["2"]            "the run as it goes";
     Spacetime  Every "spacetime"      ["3"]            "nodes as columns, time going down" "spacetime";
+    Lab        Every "lab"            ["5"]            "the availability lab: algebra and simulation side by side";
     NextOnNode Run   "next-on-node"   ["S-right" "L"]  "the next event on the same node";
     LastOnNode Run   "last-on-node"   ["S-left" "H"]   "the event before on the same node";
     Start      Run   "start"          ["g" "home"]     "to the start";
@@ -163,9 +189,9 @@ keys! {
     HistoryOn  Run   "history-on"     ["S-backspace"]  "and forward again";
     NextItem   Run   "next-item"      ["]"]            "next inside the pane: a node, a workload, a field";
     LastItem   Run   "last-item"      ["["]            "the one before";
-    NextPane   Run   "next-pane"      ["tab"]          "the next pane";
-    LastPane   Run   "last-pane"      ["S-tab"]        "the pane before";
-    Zoom       Run   "zoom-pane"      ["z"]            "this pane alone, or all of them";
+    NextPane   Panes "next-pane"      ["tab"]          "the next pane";
+    LastPane   Panes "last-pane"      ["S-tab"]        "the pane before";
+    Zoom       Panes "zoom-pane"      ["z"]            "this pane alone, or all of them";
     Filtered   Scenarios "filter-list" ["/"]           "filter the list" "filter";
     Copy       Every "copy"           ["y"]            "copy the command that shows this again, as a case that is written for it";
     Theme      Every "theme"          ["T"]            "the next set of colours";

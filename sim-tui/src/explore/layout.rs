@@ -64,7 +64,7 @@ pub(crate) fn list_height(app: &App) -> usize {
     let area = Rect::new(0, 0, app.size.0, app.size.1);
     let [_, body, _] = frame(area);
     match app.screen {
-        Screen::Scenarios => 0,
+        Screen::Scenarios | Screen::Lab => 0,
         Screen::Live => usize::from(screens::live::list(app, body).map_or(0, |area| area.height.saturating_sub(2))),
         Screen::Spacetime => usize::from(screens::spacetime::list(app, body).height),
     }
@@ -76,6 +76,6 @@ pub(crate) fn event_at(app: &App, _column: u16, row: u16) -> Option<u64> {
     let [_, body, _] = frame(area);
     match app.screen {
         Screen::Spacetime => screens::spacetime::event_at(app, body, row),
-        Screen::Scenarios | Screen::Live => None,
+        Screen::Scenarios | Screen::Live | Screen::Lab => None,
     }
 }

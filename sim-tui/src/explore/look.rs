@@ -221,6 +221,7 @@ fn plain(letter: char) -> &'static str {
         '“' | '”' => "\"",
         '‘' | '’' => "'",
         '±' => "+-",
+        '∞' => "inf",
         '●' => "o",
         '○' => "o",
         letter => ASCII.find(letter).map_or("?", |at| &ASCII[at..=at]),

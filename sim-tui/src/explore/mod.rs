@@ -5,6 +5,7 @@ mod engine;
 pub(crate) mod guard;
 pub mod headless;
 pub mod keys;
+mod lab;
 mod layout;
 mod listing;
 pub mod look;
@@ -49,6 +50,8 @@ const HURRY: Duration = Duration::from_millis(150);
 pub(crate) struct Options {
     /// A scenario or a case; none: the list of them.
     pub(crate) what: Option<String>,
+    /// What the availability lab looks at, as `faultline avail` is called; it is opened then.
+    pub(crate) lab: Option<String>,
     /// Whether only ASCII is drawn.
     pub(crate) ascii: bool,
     /// Where what happens to it is written down.
@@ -81,6 +84,9 @@ pub(crate) fn explore(options: &Options, called: &str) -> Result<Report, Bad> {
         // What cannot be opened is said where it was asked for, not on a screen that closes at once.
         Engine::check(word, called).map_err(Bad)?;
     }
+    if let Some(line) = &options.lab {
+        Engine::check_lab(line, called).map_err(Bad)?;
+    }
     let log = options.record.as_deref().map(Log::to_file).transpose().map_err(|error| bad!("{error}"))?;
     let inputs = Inputs::open();
     let (jobs, engine) = start_engine(called, inputs.sender());
@@ -97,17 +103,20 @@ pub(crate) fn explore(options: &Options, called: &str) -> Result<Report, Bad> {
 /// How what was on the screen is seen again: as a case that is written now. Where that takes too long, because the run is, the
 /// command that runs the same again has to do.
 fn last_line(explorer: &Explorer, patience: Duration) -> Option<String> {
-    let run = explorer.app.run.as_ref()?;
+    let run = explorer.app.run.as_ref();
+    if run.is_none() && explorer.app.lab.is_none() {
+        return None;
+    }
     let (answer, told) = channel();
     // An engine that is gone has nothing to say.
-    let _ = explorer.jobs.send(Job::Leave(run.cursor, answer));
+    let _ = explorer.jobs.send(Job::Leave(run.map_or(0, |run| run.cursor), answer));
     match told.recv_timeout(patience) {
         Ok(Ok(line)) => line,
         outcome => {
             if let Ok(Err(words)) = outcome {
                 note(&format!("the run could not be written as a case: {words}"));
             }
-            Some(run.snapshot.facts.command.clone())
+            run.map(|run| run.snapshot.facts.command.clone())
         }
     }
 }
@@ -167,11 +176,11 @@ impl Explorer {
         if letters == Letters::Ascii && !options.ascii {
             app.footnote = Some("drawn in ASCII, because the locale does not say UTF-8".to_owned());
         }
-        let first = app.begin(options.what.as_deref());
+        let first = app.begin(options.what.as_deref(), options.lab.as_deref());
         guard::context(&format!("explore {}\n", options.what.as_deref().unwrap_or_default()));
         let mut explorer = Explorer { app, jobs, shared, log };
         if let Some(log) = &mut explorer.log {
-            log.opened(size, options.what.as_deref());
+            log.opened(size, options.what.as_deref(), options.lab.as_deref());
         }
         let orders = explorer.carry_out(first);
         debug_assert!(orders.is_empty(), "nothing to order before there is a terminal");

@@ -14,8 +14,14 @@ use super::keys;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Line {
-    /// The explorer was opened: columns, rows, and with what.
-    Opened { width: u16, height: u16, what: Option<String> },
+    /// The explorer was opened: columns, rows, with what, and with what in the availability lab.
+    Opened {
+        width: u16,
+        height: u16,
+        what: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lab: Option<String>,
+    },
     /// A key.
     Key(String),
     /// A text from the clipboard.
@@ -83,8 +89,8 @@ impl Log {
     }
 
     /// Writes how it was opened.
-    pub(crate) fn opened(&mut self, (width, height): (u16, u16), what: Option<&str>) {
-        let line = Line::Opened { width, height, what: what.map(str::to_owned) };
+    pub(crate) fn opened(&mut self, (width, height): (u16, u16), what: Option<&str>, lab: Option<&str>) {
+        let line = Line::Opened { width, height, what: what.map(str::to_owned), lab: lab.map(str::to_owned) };
         self.write(&serde_json::to_string(&line).unwrap_or_default());
     }
 

@@ -12,6 +12,7 @@ use sim_models::red::Red;
 use sim_models::topology::Topology;
 use sim_models::why::Reason;
 
+use super::lab::{Lab, LabAsk};
 use super::look::Ink;
 
 /// What the screen asks for.
@@ -53,6 +54,8 @@ pub(crate) enum Ask {
     Repro { event: u64 },
     /// Writes the run as a case; where, else a name of its own.
     Save(Option<String>),
+    /// Something of the availability lab.
+    Lab(LabAsk),
 }
 
 /// A change of the run; it is made again at once.
@@ -134,6 +137,8 @@ pub(crate) enum Told {
     Go { event: Option<u64>, words: String },
     /// A text to read.
     Text { title: String, lines: Vec<String> },
+    /// The availability lab as it stands; `opened` when it is another one, `taken` when it is the first word to what was asked.
+    Lab { lab: Arc<Lab>, opened: bool, taken: bool },
     /// A command that shows again what is shown.
     Repro(String),
     /// How far a long work is.

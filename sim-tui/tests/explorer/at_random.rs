@@ -11,7 +11,7 @@ use crate::without_a_terminal::opened;
 const CASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cases/checkout-charged-twice-small.json");
 
 /// What is typed after a colon or where a line is asked for.
-const LINES: [&str; 34] = [
+const LINES: [&str; 38] = [
     "goto 1s",
     "goto #30",
     "goto 20s",
@@ -46,6 +46,11 @@ const LINES: [&str; 34] = [
     "0s.. crash shop",
     "1s..2s partition gateway | *",
     "100ms.. loss *->* 30%",
+    // What seldom fails is simulated in no time.
+    "lab 2of3(db, crews=1) --let db=mtbf=200y/mttr=1h",
+    "lab (a#1 | b) * 99.99999% --let a=99.99999% --let b=a * a",
+    "turn db mttr=3h",
+    "turn gateway availability=99.99999%",
 ];
 
 const TEXTS: [&str; 7] =
@@ -78,7 +83,7 @@ impl Session {
             _ => self.dice.one_of(&self.keys).clone(),
         };
         // These take long, or end it.
-        let seldom = ["s", "e", "q", "ctrl-c", "p"].contains(&key.as_str());
+        let seldom = ["s", "e", "q", "ctrl-c", "p", "5", "r"].contains(&key.as_str());
         if seldom && self.dice.below(if key == "e" { 2_000 } else { 60 }) > 0 { "j".to_owned() } else { key }
     }
 

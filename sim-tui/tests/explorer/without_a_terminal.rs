@@ -61,6 +61,9 @@ fn runs_to_a_failure(explorer: &mut Headless) -> bool {
     !explorer.text().contains(" OVER ") || cursor < edge
 }
 
+/// A quorum whose leader fails over.
+pub(crate) const LEADER: &str = "2of3(db, active=1, failover=1800ms) --let db=mtbf=30d/mttr=1h";
+
 /// Every screen, where there is most to see.
 #[track_caller]
 fn screens(size: (u16, u16)) -> Vec<(&'static str, Headless)> {
@@ -75,6 +78,8 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Headless)> {
         ("live at a failure", failing(size, "checkout")),
         ("spacetime on the way back", spacetime),
         ("spacetime at a failure", other),
+        ("lab of a scenario", showing(Screen::Lab, failing(size, "checkout"))),
+        ("lab", Headless::lab(size, Look::plain(), LEADER)),
     ]
 }
 
@@ -108,6 +113,7 @@ fn showing(screen: Screen, mut explorer: Headless) -> Headless {
         Screen::Scenarios => "1",
         Screen::Live => "2",
         Screen::Spacetime => "3",
+        Screen::Lab => "5",
     });
     explorer
 }
@@ -321,6 +327,8 @@ fn before(screen: Screen, name: &str) -> &'static str {
         (Screen::Scenarios, "half-up" | "page-up") => "pgdn",
         (Screen::Scenarios, "escape") => "/ o v e r enter",
         (Screen::Live | Screen::Spacetime, "down" | "half-down" | "page-down") => "k k",
+        (Screen::Lab, "up" | "half-up" | "page-up") => "j j",
+        (Screen::Lab, "escape") => "z",
         _ => "",
     }
 }
@@ -379,7 +387,7 @@ fn check_13_a_key_that_is_not_in_the_table_does_nothing() {
 #[test]
 fn check_14_escape_never_quits() {
     for screen in Screen::ALL {
-        for popup in ["", "?", ":", "/", "t", "&", "S", "f", "F", "B", "m", "'", "w", "f c"] {
+        for popup in ["", "?", ":", "/", "z", "t", "&", "S", "f", "F", "B", "m", "'", "w", "f c"] {
             let mut explorer = on(screen, USUAL);
             explorer.press(popup);
             for _ in 0..10 {
@@ -402,6 +410,8 @@ fn check_16_and_18_without_colours_the_same_is_written_and_no_theme_paints_the_g
         (Some("oversell"), "r S"),
         (Some("checkout"), "r f"),
         (Some("checkout"), "r : x"),
+        (Some("checkout"), "r 5"),
+        (Some("checkout"), "r 5 p s"),
     ] {
         for size in [USUAL, LARGE] {
             for letters in [Letters::Utf8, Letters::Ascii] {

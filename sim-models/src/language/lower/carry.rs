@@ -38,6 +38,7 @@ impl<'a> Lower<'a> {
             let mut bound = bound.clone();
             match verb {
                 "call" => self.survey_call(caller, step, value, &bound),
+                "publish" => self.survey_publish(caller, step, value, &bound),
                 "fail" => self.survey_reason(value),
                 "for_each" => bound.extend(value.text().ok().map(str::to_owned)),
                 _ => {}
@@ -54,6 +55,19 @@ impl<'a> Lower<'a> {
         let mut more = bound.clone();
         more.extend(step.members_of("with").map(|(key, _)| key.name.clone()));
         self.sites.push(Site { caller, callee, more });
+    }
+
+    /// Whoever consumes a queue, or the queues that its dead letters go to, knows what its messages carry.
+    fn survey_publish(&mut self, caller: EndpointRef, step: View<'a>, value: View<'a>, bound: &BTreeSet<String>) {
+        let Ok(name) = value.text() else { return };
+        let mut more = bound.clone();
+        more.extend(step.members_of("with").map(|(key, _)| key.name.clone()));
+        let mut next = self.node_named(name).and_then(|node| self.program.queue(node));
+        while let Some(queue) = next {
+            let site = |callee: &EndpointRef| Site { caller, callee: *callee, more: more.clone() };
+            self.sites.extend(queue.consumers.iter().map(site));
+            next = queue.dead_letter.and_then(|dead| self.program.queue(dead));
+        }
     }
 
     fn survey_reason(&mut self, value: View<'a>) {
@@ -104,6 +118,9 @@ impl<'a> Lower<'a> {
                 format!("{label} carries {}", dollars(self.carried[here.0 as usize].iter().flatten()))
             }
             (_, Some(_)) => format!("{label} runs by itself and carries nothing; \"as\" and \"for_each\" give names"),
+            (_, None) if self.program.endpoint(here).consumes.is_some() => {
+                format!("{label} handles messages of {}", self.callers_without(here, name))
+            }
             (_, None) if self.program.is_probed(here) => format!("{label} is asked by a probe, which carries nothing"),
             (_, None) => format!("{label} is called by {}", self.callers_without(here, name)),
         };
@@ -155,6 +172,7 @@ fn blocks<'a>(verb: &str, value: View<'a>, step: View<'a>) -> Vec<View<'a>> {
     let mut blocks: Vec<View<'a>> = match verb {
         "try" | "transaction" | "background" => vec![value],
         "parallel" => value.items().collect(),
+        "saga" => value.items().flat_map(|part| ["do", "undo"].map(|name| part.field(name))).flatten().collect(),
         _ => ["do", "then", "else"].into_iter().filter_map(|name| step.field(name)).collect(),
     };
     blocks.extend(step.members_of("cases").chain(step.members_of("on")).map(|(_, block)| block));

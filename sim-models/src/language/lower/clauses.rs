@@ -65,7 +65,18 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn retry(&mut self, retry: View<'a>, verb: &str, value: View<'a>, step: View<'a>) -> Result<RetryDef, Problem> {
+    /// `undo_retry` of a saga.
+    pub(super) fn undo_retry(&mut self, value: View<'a>, step: View<'a>) -> Result<RetryDef, Problem> {
+        step.field("undo_retry").map_or(Ok(no_retry()), |retry| self.retry(retry, "saga", value, step))
+    }
+
+    pub(super) fn retry(
+        &mut self,
+        retry: View<'a>,
+        verb: &str,
+        value: View<'a>,
+        step: View<'a>,
+    ) -> Result<RetryDef, Problem> {
         if !retry.is_object() {
             let tries = Some(tries(retry.count()?));
             return Ok(RetryDef { tries, max_wait: Duration::FOREVER, ..no_retry() });
@@ -220,6 +231,13 @@ impl<'a> Lower<'a> {
         Ok(RetryDef { tries, on, except, profile: Some(rule.wait), ..no_retry() })
     }
 
+    /// Whether a retry has the budget of a library.
+    pub(super) fn has_library_budget(&self, retry: View<'a>) -> bool {
+        let own = retry.field("budget").is_some_and(|view| library(Policy::Budget, view).is_some());
+        let of_retry = library(Policy::Retry, retry).and_then(|settings| retry::Rule::of(&settings)?.budget);
+        own || of_retry.is_some()
+    }
+
     fn budget(
         &mut self,
         retry: View<'a>,
@@ -261,6 +279,7 @@ fn whose_budget(verb: &str, value: View<'_>, step: View<'_>) -> String {
     let text = value.text().unwrap_or_default();
     match (verb, text.split_once('.')) {
         ("call" | "read" | "set", Some((node, _))) => node.to_owned(),
+        ("publish", _) => text.to_owned(),
         _ => format!("step at {}", step.span().start),
     }
 }

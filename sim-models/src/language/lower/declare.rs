@@ -13,7 +13,7 @@ use crate::policy::codel::Codel;
 use crate::problem::Problem;
 use crate::program::{
     self, Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef,
-    NodeRef, Order, ProbeDef, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
+    NodeRef, Order, ProbeDef, QueueDef, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
 };
 use crate::value::Value;
 
@@ -40,6 +40,12 @@ impl<'a> Lower<'a> {
         for kind in ["read", "set", "delete", "commit", "rollback"] {
             self.kind(kind);
         }
+        if self.program.has_queues() {
+            for kind in ["publish", "deliver", "ack"] {
+                self.kind(kind);
+            }
+        }
+        self.connect_queues();
         self.program.place();
     }
 
@@ -64,8 +70,12 @@ impl<'a> Lower<'a> {
     }
 
     fn node(&mut self, key: &Key, view: View<'a>) {
-        let is_store = view.field("kind").is_some_and(|kind| kind.text() == Ok("store"));
-        if is_store {
+        let kind = view.field("kind").and_then(|kind| kind.text().ok());
+        if kind == Some("queue") {
+            let node = self.add_node(&key.name, Role::Queue(QueueDef::default()));
+            let queue = self.queue(view);
+            self.set_role(node, queue.map(Role::Queue));
+        } else if kind == Some("store") {
             let node = self.add_node(&key.name, Role::Store(StoreDef::default()));
             let store = store(view);
             self.set_role(node, store.map(Role::Store));
@@ -204,7 +214,7 @@ impl<'a> Lower<'a> {
     ) -> EndpointRef {
         let endpoint = EndpointRef(place(self.program.endpoints.len()));
         let (name, kind) = (key.name.clone(), self.kind(&key.name));
-        self.program.endpoints.push(Endpoint { name, node, kind, body: BlockRef(0), clock });
+        self.program.endpoints.push(Endpoint { name, node, kind, body: BlockRef(0), clock, consumes: None });
         self.bodies.push(steps);
         self.places.endpoints.push(key.span);
         endpoint
@@ -231,7 +241,7 @@ impl<'a> Lower<'a> {
         self.program.node(owner).maps.iter().copied().find(|map| self.program.map(*map).name == name)
     }
 
-    fn kind(&mut self, name: &str) -> Kind {
+    pub(super) fn kind(&mut self, name: &str) -> Kind {
         Kind(index_of(&mut self.program.kinds, name))
     }
 
@@ -323,7 +333,7 @@ pub(super) fn count_of(view: View<'_>, field: &str) -> Result<Option<u32>, Probl
 const POINTS: u64 = 160;
 
 /// The name by whose value a ring is asked stands there when all names are known.
-fn balance(view: View<'_>) -> Result<Balance, Problem> {
+pub(super) fn balance(view: View<'_>) -> Result<Balance, Problem> {
     if view.is_object() {
         return balance_of_object(view);
     }

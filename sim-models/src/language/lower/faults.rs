@@ -154,11 +154,11 @@ fn strange_step(fault: &Fault, program: &Program) -> Option<(String, String)> {
     let is_meant =
         |node: &NodeDef| nodes.is_none_or(|nodes| nodes.covers(&node.name, node.zone(1)) || replica_is(node, nodes));
     let of_it = program.steps.iter().filter(|it| is_meant(program.node(program.endpoint(it.endpoint).node)));
-    if of_it.into_iter().any(|it| it.names.iter().any(|name| name == step)) {
+    if of_it.into_iter().any(|it| it.is_called(step)) {
         return None;
     }
     let names = program.step_names(is_meant);
-    Some((step.to_owned(), format!("no step \"{step}\"{}", known("steps", step, names.into_iter()))))
+    Some((step.to_owned(), format!("no step \"{step}\"{}", known("steps", step, names.iter().map(String::as_str)))))
 }
 
 fn class_of(fault: &Fault) -> Option<&str> {

@@ -102,10 +102,9 @@ impl<'a> Lower<'a> {
     fn gauge(&mut self, value: View<'a>) -> Written<Counter> {
         match self.counter(value)? {
             gauge @ Counter::Node(_, counter) if is_gauge(counter) => Ok(gauge),
-            _ => {
-                Err(value
-                    .error("\"peak\" is about a gauge: busy, waiting, in_flight, lock_waiters; a counter only grows"))
-            }
+            _ => Err(value.error(
+                "\"peak\" is about a gauge: busy, waiting, in_flight, lock_waiters, in_doubt; a counter only grows",
+            )),
         }
     }
 

@@ -3,6 +3,7 @@
 //! First everything is declared, then it is found out which names travel with which request, then the steps are written, and
 //! last what is asked about the run. Nothing here runs, and nothing is drawn.
 
+mod atomic;
 mod balance;
 mod carry;
 mod clauses;
@@ -14,6 +15,7 @@ mod key;
 mod links;
 mod names;
 mod nemesis;
+mod queues;
 mod run;
 mod steps;
 #[cfg(test)]

@@ -70,6 +70,9 @@ impl<'a> Lower<'a> {
             Role::Store(_) => {
                 return Err(view.error(format!("{node_name} is a store; \"read\" and \"set\" its cells")));
             }
+            Role::Queue(_) => {
+                return Err(view.error(format!("{node_name} is a queue; \"publish\" gives it a message")));
+            }
             Role::Workload(_) => {
                 return Err(view.error(format!("{node_name} is a workload; it calls and is not called")));
             }
@@ -86,6 +89,9 @@ impl<'a> Lower<'a> {
             return Err(format!("no endpoint \"{node_name}.{name}\"; {node_name} has {}", joined(names)));
         };
         match self.program.endpoint(endpoint).clock {
+            None if self.program.endpoint(endpoint).consumes.is_some() => {
+                Err(format!("{node_name}.{name} consumes a queue; an endpoint that is called has no \"from\""))
+            }
             Some(_) => Err(format!(
                 "{node_name}.{name} runs by itself; an endpoint that is called has neither \"every\" nor \"at_start\""
             )),
@@ -120,6 +126,9 @@ impl<'a> Lower<'a> {
             Role::Workload(_) => {
                 format!("{} is a workload and has no maps; name a store, such as \"db.{map}\"", node.name)
             }
+            Role::Queue(_) => {
+                format!("{} is a queue and has no maps; name a store, such as \"db.{map}\"", node.name)
+            }
             Role::Service(_) if node.maps.is_empty() => {
                 format!("{} has no maps of its own; name the store, such as \"db.{map}\"", node.name)
             }
@@ -135,7 +144,12 @@ impl<'a> Lower<'a> {
 
     /// The edge from the node at hand to another.
     pub(super) fn edge_to(&mut self, to: NodeRef) -> EdgeRef {
-        let edge = (self.scope.node, to);
+        self.edge_between(self.scope.node, to)
+    }
+
+    /// The edge from one node to another.
+    pub(super) fn edge_between(&mut self, from: NodeRef, to: NodeRef) -> EdgeRef {
+        let edge = (from, to);
         let known = self.program.edges.iter().position(|known| *known == edge);
         let index = known.unwrap_or_else(|| {
             self.program.edges.push(edge);
@@ -215,6 +229,9 @@ impl<'a> Lower<'a> {
             "try" => Ok(Var::Try),
             "reason" => Ok(Var::Reason),
             "version" => Ok(Var::ReplicaVersion),
+            "message" if self.program.endpoint(self.scope.endpoint).consumes.is_some() => {
+                Ok(Var::Slot(self.slot("message")))
+            }
             "message" => Err("$message is known only where messages of a queue or log are handled".to_owned()),
             _ if !self.is_known(name) => Err(self.not_known(name)),
             _ if self.scope.locals.get(name) == Some(&Local::List) => {

@@ -42,7 +42,10 @@ const OF_SERVICE: Words<NodeCounter> = &[
     ("wasted", Some(NodeCounter::Wasted)),
     ("crashes", Some(NodeCounter::Crashes)),
     ("killed", Some(NodeCounter::Killed)),
-    ("sagas_stuck", None),
+    ("sagas_stuck", Some(NodeCounter::SagasStuck)),
+    ("forced", Some(NodeCounter::Forced)),
+    ("logged", Some(NodeCounter::Logged)),
+    ("mixed", Some(NodeCounter::Mixed)),
     ("busy", Some(NodeCounter::Busy)),
     ("waiting", Some(NodeCounter::Waiting)),
     ("in_flight", Some(NodeCounter::InFlight)),
@@ -52,11 +55,24 @@ const OF_STORE: Words<NodeCounter> = &[
     ("unmet", Some(NodeCounter::Unmet)),
     ("rollbacks", Some(NodeCounter::Rollbacks)),
     ("deadlocks", Some(NodeCounter::Deadlocks)),
-    ("forced", None),
+    ("forced", Some(NodeCounter::Forced)),
+    ("logged", Some(NodeCounter::Logged)),
+    ("heuristics", Some(NodeCounter::Heuristics)),
     ("conflicts", None),
     ("lost_writes", None),
     ("lock_waiters", Some(NodeCounter::LockWaiters)),
-    ("in_doubt", None),
+    ("in_doubt", Some(NodeCounter::InDoubt)),
+];
+const OF_QUEUE: Words<NodeCounter> = &[
+    ("published", Some(NodeCounter::Published)),
+    ("delivered", Some(NodeCounter::Delivered)),
+    ("redelivered", Some(NodeCounter::Redelivered)),
+    ("acked", Some(NodeCounter::Acked)),
+    ("dead", Some(NodeCounter::Dead)),
+    ("expired", Some(NodeCounter::Expired)),
+    ("waiting", Some(NodeCounter::Waiting)),
+    ("in_flight", Some(NodeCounter::InFlight)),
+    ("oldest", Some(NodeCounter::Oldest)),
 ];
 const OF_EDGE: Words<EdgeCounter> = &[
     ("calls", Some(EdgeCounter::Calls)),
@@ -72,7 +88,15 @@ const OF_EDGE: Words<EdgeCounter> = &[
 ];
 
 pub(super) const fn is_gauge(counter: NodeCounter) -> bool {
-    matches!(counter, NodeCounter::Busy | NodeCounter::Waiting | NodeCounter::InFlight | NodeCounter::LockWaiters)
+    matches!(
+        counter,
+        NodeCounter::Busy
+            | NodeCounter::Waiting
+            | NodeCounter::InFlight
+            | NodeCounter::LockWaiters
+            | NodeCounter::InDoubt
+            | NodeCounter::Oldest
+    )
 }
 
 /// Why a name has no meaning, and perhaps where in its text.
@@ -160,6 +184,7 @@ impl<'a> Lower<'a> {
             Role::Workload(_) => OF_WORKLOAD,
             Role::Service(_) => OF_SERVICE,
             Role::Store(_) => OF_STORE,
+            Role::Queue(_) => OF_QUEUE,
         };
         let counter = find(words, node_name, word)?;
         self.program.nodes[node.0 as usize].gauged |= is_gauge(counter);

@@ -12,8 +12,8 @@ use crate::expr::{Arithmetic, Kind, Name};
 use crate::language::{Cell, Formula, View};
 use crate::problem::Problem;
 use crate::program::{
-    BlockRef, Clauses, EdgeRef, EndpointRef, FactDef, FactRef, InFlight, MapRef, OnceDef, Reason, Slot, Step, StepRef,
-    Template, Var, Verb,
+    BlockRef, Clauses, EdgeRef, EndpointRef, FactDef, FactRef, InFlight, MapRef, Milestones, OnceDef, Reason, Slot,
+    Step, StepRef, Template, Var, Verb,
 };
 
 /// What stands around a step.
@@ -26,24 +26,27 @@ pub(super) struct Inside {
     pub transaction: bool,
     /// That transaction is serializable.
     pub locks_reads: bool,
+    pub saga: bool,
 }
 
 /// Words that mean something in `on`, and in conditions about the requests of a key.
 const OUTCOME_WORDS: [&str; 4] = ["ok", "error", "unknown", "else"];
 const REQUEST_WORDS: [&str; 4] = ["requested", "ok", "error", "unknown"];
 
-type Written = Result<Verb, Problem>;
+pub(super) type Written = Result<Verb, Problem>;
 
 impl<'a> Lower<'a> {
     pub(super) fn write_steps(&mut self) {
         for index in 0..self.bodies.len() {
             let endpoint = EndpointRef(place(index));
             let node = self.program.endpoint(endpoint).node;
+            self.consumer_retry(endpoint);
             self.scope = Scope::of(node, endpoint);
             let first = self.program.steps.len();
             let body = self.block(self.bodies[index], Inside::default());
             self.program.endpoints[index].body = body;
             self.number(first..self.program.steps.len());
+            self.consumer_message(endpoint);
         }
     }
 
@@ -94,7 +97,7 @@ impl<'a> Lower<'a> {
         let mut order: Vec<usize> = steps.collect();
         order.sort_by_key(|step| self.places.steps[*step].start);
         let mut ordinals: BTreeMap<&str, u32> = BTreeMap::new();
-        let mut ids: Vec<String> = Vec::new();
+        let mut ids: Vec<(String, usize)> = Vec::new();
         for index in order {
             let ordinal = ordinals.entry(self.verbs[index]).or_default();
             *ordinal += 1;
@@ -102,17 +105,25 @@ impl<'a> Lower<'a> {
             let name = step.id.clone().unwrap_or_else(|| self.verbs[index].to_owned());
             step.names = [format!("{}.{name}", self.program.endpoints[step.endpoint.0 as usize].name), name];
             step.points = [0, 1].map(|name| Point::new(&step.names[name]));
+            match &mut step.verb {
+                Verb::Saga(def) => def.points = Milestones::of(&step.names),
+                Verb::Transaction { protocol: Some(def), .. } => def.points = Milestones::of(&step.names),
+                _ => {}
+            }
             step.place = match &step.id {
                 Some(id) => name_hash(&format!("id:{id}")),
                 None => name_hash(&format!("{}:{ordinal}", self.verbs[index])),
             };
             let Some(id) = step.id.clone() else { continue };
-            if ids.contains(&id) {
+            let is_other = |(known, at): &(String, usize)| {
+                *known == id && !are_alternatives(&self.program.steps[*at].path, &self.program.steps[index].path)
+            };
+            if ids.iter().any(is_other) {
                 let message =
                     format!("the id \"{id}\" is taken in this endpoint; two steps need two, or they share their dice");
                 self.problems.push(self.configured.error(self.places.steps[index], message));
             }
-            ids.push(id);
+            ids.push((id, index));
         }
     }
 
@@ -125,9 +136,11 @@ impl<'a> Lower<'a> {
             "call" => self.call(value, step),
             "read" => self.read(value, step, inside),
             "set" => self.set(value, step, inside),
+            "publish" => self.publish(value, step, inside),
             "try" => Ok(Verb::Try(self.block(Some(value), retried))),
             "transaction" => self.transaction(value, step, retried),
             "once" => self.once(value, step, retried),
+            "saga" => self.saga(value, step, retried),
             "parallel" => self.parallel(value, step, retried),
             "background" => self.background(value, inside),
             "record" => self.record(value, step, 1),
@@ -144,7 +157,8 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn call(&mut self, value: View<'a>, step: View<'a>) -> Written {
+    /// The values that a step adds to what travels.
+    pub(super) fn with(&mut self, step: View<'a>) -> Vec<(Slot, Template)> {
         let mut with: Vec<(Slot, Template)> = Vec::new();
         for (key, value) in step.members_of("with") {
             if let Some(message) = super::declare::reserved(&key.name) {
@@ -154,6 +168,11 @@ impl<'a> Lower<'a> {
             let slot = self.slot(&key.name);
             with.extend(self.told(template).map(|template| (slot, template)));
         }
+        with
+    }
+
+    fn call(&mut self, value: View<'a>, step: View<'a>) -> Written {
+        let with = self.with(step);
         let endpoint = self.target(value)?;
         let edge = self.edge_to(self.program.endpoint(endpoint).node);
         Ok(Verb::Call { endpoint, edge, with })
@@ -221,7 +240,7 @@ impl<'a> Lower<'a> {
         Ok(template)
     }
 
-    fn class_of_template(&self, template: &Template) -> Option<Class> {
+    pub(super) fn class_of_template(&self, template: &Template) -> Option<Class> {
         match template {
             Template::Var(Var::Slot(slot)) => self.program.slots[slot.0 as usize].class,
             _ => None,
@@ -241,6 +260,13 @@ impl<'a> Lower<'a> {
         let mut stores = std::mem::replace(&mut self.scope.touched, before);
         stores.sort_unstable();
         stores.dedup();
+        if let Some(view) = step.field("protocol") {
+            let protocol = Some(Box::new(self.protocol(view, step, &stores)?));
+            return Ok(Verb::Transaction { body, store: None, edge: None, serializable, protocol });
+        }
+        if let Some(clause) = ["in_doubt", "presume", "resend"].iter().find_map(|name| step.field(name)) {
+            return Err(clause.error("this belongs to a \"protocol\", and the transaction has none"));
+        }
         if stores.len() > 1 {
             let names: Vec<String> = stores.iter().map(|store| self.node_name(*store).to_owned()).collect();
             let names = crate::language::shape::listed(names, "and");
@@ -249,7 +275,7 @@ impl<'a> Lower<'a> {
         }
         let store = stores.first().copied();
         let edge = store.map(|store| self.edge_to(store));
-        Ok(Verb::Transaction { body, store, edge, serializable })
+        Ok(Verb::Transaction { body, store, edge, serializable, protocol: None })
     }
 
     fn once(&mut self, value: View<'a>, step: View<'a>, retried: Inside) -> Written {
@@ -491,6 +517,17 @@ fn case_values(name: &str) -> Vec<crate::value::Value> {
         _ if name == "null" => vec![Value::Null, text],
         _ => vec![text],
     }
+}
+
+/// Whether two steps, by where they stand, are in different cases of one `switch`, or one behind `then` and one behind `else`: no
+/// request comes to both by way of the same choice, so that they may go by one id.
+fn are_alternatives(one: &str, other: &str) -> bool {
+    let same = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let Some((before, rests)) = one.get(..same).zip(one.get(same..).zip(other.get(same..))) else { return false };
+    let case = before.rsplit_once(".cases.").map(|(_, name)| name);
+    let is_branch = |rest: &str| rest.starts_with("then[") || rest.starts_with("else[");
+    case.is_some_and(|name| !name.contains(['[', '.']))
+        || before.ends_with('.') && is_branch(rests.0) && is_branch(rests.1)
 }
 
 fn keeps_failures(step: View<'_>) -> Result<bool, Problem> {

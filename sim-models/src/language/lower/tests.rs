@@ -178,6 +178,16 @@ fn a_steps_place_is_its_id_or_its_ordinal_among_the_same_verbs_of_the_text() {
         r#"{"work": "1s", "id": "a"}, {"wait": "1s", "id": "a"}"#,
         &["[1]: the id \"a\" is taken in this endpoint; two steps need two, or they share their dice"],
     );
+    // Steps of which no request comes to both.
+    check_steps(
+        r#"{"switch": "$order", "cases": {"1": [{"work": "1s", "id": "a"}], "1x": [{"wait": "1s", "id": "a"}]}},
+           {"if": "$order == 1", "then": [{"work": "1s", "id": "b"}], "else": [{"wait": "1s", "id": "b"}]}"#,
+        &[],
+    );
+    check_steps(
+        r#"{"switch": "$order", "cases": {"1": [{"work": "1s", "id": "a"}, {"wait": "1s", "id": "a"}]}}"#,
+        &["[0].cases.1[1]: the id \"a\" is taken in this endpoint; two steps need two, or they share their dice"],
+    );
 }
 
 #[test]
@@ -427,7 +437,7 @@ fn metrics_and_properties_that_name_nothing_are_told_what_there_is() {
     check_metric(r#"{"value": "cals"}"#, "value: no metric \"cals\"; did you mean \"calls\"?");
     check_metric(
         r#"{"value": "db.cals"}"#,
-        "value: no counter \"db.cals\"; db has calls, unmet, rollbacks, deadlocks, lock_waiters",
+        "value: no counter \"db.cals\"; db has calls, unmet, rollbacks, deadlocks, forced, logged, heuristics, lock_waiters, in_doubt",
     );
     check_metric(r#"{"value": "db.conflicts"}"#, "value: \"db.conflicts\" is not built yet");
     check_metric(
@@ -449,7 +459,7 @@ fn metrics_and_properties_that_name_nothing_are_told_what_there_is() {
     check_metric(r#"{"value": "total(refund)"}"#, "value: nothing records \"refund\"; facts are charged, refunded");
     check_metric(
         r#"{"peak": "shop.calls"}"#,
-        "peak: \"peak\" is about a gauge: busy, waiting, in_flight, lock_waiters; a counter only grows",
+        "peak: \"peak\" is about a gauge: busy, waiting, in_flight, lock_waiters, in_doubt; a counter only grows",
     );
     check_metric(
         r#"{"rate": "shop.busy"}"#,

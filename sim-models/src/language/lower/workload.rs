@@ -50,7 +50,7 @@ impl<'a> Lower<'a> {
         let class = self.class_named(name);
         let other = self.program.nodes.iter().find(|node| match &node.role {
             Role::Workload(def) => Some(def.class) == class,
-            Role::Service(_) | Role::Store(_) => false,
+            Role::Service(_) | Role::Store(_) | Role::Queue(_) => false,
         });
         match other {
             Some(other) => Err(each.error(format!(

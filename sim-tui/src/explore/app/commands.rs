@@ -3,6 +3,7 @@
 use sim_core::{Fault, Instant, Seed};
 
 use super::super::keys::{self, Screen};
+use super::super::lab::LabAsk;
 use super::super::look::Theme;
 use super::super::told::{Ask, Edit, Filter, Speed};
 use super::{Act, App, Exit, Popup, RunView, SPEEDS};
@@ -11,6 +12,11 @@ use crate::text;
 /// The commands with a value: name, value, what it does.
 pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("open", "NAME or FILE", "open a scenario or case"),
+    (
+        "lab",
+        "EXPRESSION, FILE or SCENARIO",
+        "the availability lab of it: edge * 2of3(db) --let edge=99.99% --let db=mtbf=30d/mttr=1h",
+    ),
     ("fault", "LINE", "add a fault: 1s..4s crash gateway; the word itself can be omitted"),
     ("set", "NAME=VALUE", "turn a setting"),
     ("remedy", "NAME", "switch a remedy or variant on or off"),
@@ -23,6 +29,8 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("speed", "1s, 10s, flat-out", "simulated time in a second of real time"),
     ("theme", "auto, mono, contrast, okabe-ito", "colours"),
     ("changed", "FIELD", "which event last changed a field of the node's state"),
+    ("turn", "KNOB=VALUE", "in the lab: turn a knob, by its name"),
+    ("export", "[FILE]", "in the lab: write it as a page with its pictures, and as a table"),
     ("save", "[FILE]", "write the run as a case"),
     ("branch-to", "N", "go on with branch N, from 0"),
     ("keys", "", "all keys"),
@@ -36,6 +44,7 @@ impl App {
         match name {
             "" => return Ok(Vec::new()),
             "open" if !value.is_empty() => return Ok(self.open_word(value)),
+            "lab" if !value.is_empty() => return Ok(vec![Act::Ask(Ask::Lab(LabAsk::Open(value.to_owned())))]),
             "theme" => return self.set_theme(value),
             "keys" => return Ok(self.open(Popup::help())),
             "q" | "quit" => return Ok(vec![Act::Quit(Exit::Quit)]),
@@ -43,12 +52,17 @@ impl App {
             "debug-panic" => return Ok(vec![Act::Panic(value.to_owned())]),
             _ => {}
         }
+        if self.screen == Screen::Lab
+            && let Some(done) = self.command_in_lab(name, value)
+        {
+            return done;
+        }
         let is_place = line.starts_with('#') || line.parse::<sim_core::Duration>().is_ok();
-        if is_place && self.run.is_some() && self.screen != Screen::Scenarios {
+        if is_place && self.run.is_some() && self.screen.is_of_run() {
             return self.go_to(line);
         }
         if self.run.is_some()
-            && self.screen != Screen::Scenarios
+            && self.screen.is_of_run()
             && let Some(done) = self.command_on_run(name, value)
         {
             return done;

@@ -5,6 +5,7 @@ use sim_core::Seed;
 use tui_input::{Input, InputRequest};
 
 use super::super::keys::{self, Action, Binding, Screen};
+use super::super::lab::LabAsk;
 use super::super::pen::wrapped;
 use super::super::told::{Ask, Edit};
 use super::{Act, App, Opening};
@@ -56,6 +57,10 @@ pub(crate) enum PromptKind {
     Seed,
     /// A fault.
     Fault,
+    /// What the lab is to look at.
+    Lab,
+    /// The value of a knob of the lab: what messages call it.
+    Knob(String),
 }
 
 /// A line that is typed.
@@ -89,6 +94,8 @@ impl Prompt {
             PromptKind::Setting(name) => format!("{name} = "),
             PromptKind::Seed => "seed = ".to_owned(),
             PromptKind::Fault => "fault: ".to_owned(),
+            PromptKind::Lab => "lab: ".to_owned(),
+            PromptKind::Knob(name) => format!("{name} = "),
         }
     }
 
@@ -253,8 +260,12 @@ impl App {
         match self.take_line(&prompt.kind, &line) {
             Ok(acts) => {
                 // Only the engine can say whether that can be done; if not, nothing that was typed is gone.
-                self.tried =
-                    acts.iter().any(|act| matches!(act, Act::Ask(Ask::Edit(_) | Ask::Open { .. }))).then_some(prompt);
+                let is_tried = |act: &Act| match act {
+                    Act::Ask(Ask::Edit(_) | Ask::Open { .. }) => true,
+                    Act::Ask(Ask::Lab(ask)) => matches!(ask, LabAsk::Open(_) | LabAsk::Turn { .. }),
+                    _ => false,
+                };
+                self.tried = acts.iter().any(is_tried).then_some(prompt);
                 acts
             }
             Err(error) => {
@@ -287,6 +298,9 @@ impl App {
                 Ok(self.edit(Edit::Seed(seed)))
             }
             PromptKind::Fault => self.add_fault(line),
+            PromptKind::Lab if line.is_empty() => Err("write an expression, a file or a scenario".to_owned()),
+            PromptKind::Lab => Ok(vec![Act::Ask(Ask::Lab(LabAsk::Open(line.to_owned())))]),
+            PromptKind::Knob(name) => Ok(self.turn_knob(name, Some(line).filter(|line| !line.is_empty()))),
         }
     }
 
@@ -385,6 +399,11 @@ impl App {
     pub(super) fn open_settings(&mut self) -> Vec<Act> {
         if self.screen == Screen::Scenarios {
             return self.open_selected(Opening::Settings);
+        }
+        if self.screen == Screen::Lab {
+            return self.say(
+                "what can be turned here stands in the pane of knobs; settings of a scenario are below its figures",
+            );
         }
         self.pause();
         self.open(Popup::menu(Menu::Settings))

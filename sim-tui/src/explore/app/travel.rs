@@ -544,7 +544,14 @@ impl App {
     }
 
     pub(super) fn moused(&mut self, mouse: MouseEvent) -> Vec<Act> {
-        if !self.mouse || self.run.is_none() || !self.popups.is_empty() || self.screen == Screen::Scenarios {
+        if self.mouse && self.popups.is_empty() && self.screen == Screen::Lab {
+            match mouse.kind {
+                MouseEventKind::ScrollDown => self.move_in_lab(3),
+                MouseEventKind::ScrollUp => self.move_in_lab(-3),
+                _ => {}
+            }
+        }
+        if !self.mouse || self.run.is_none() || !self.popups.is_empty() || !self.screen.is_of_run() {
             return Vec::new();
         }
         match mouse.kind {

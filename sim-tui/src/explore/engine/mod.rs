@@ -4,6 +4,7 @@
 //! flag whether anybody still wants it. It knows no terminal: a test runs it on its own thread.
 
 mod catalog;
+mod lab;
 mod look;
 mod rows;
 mod save;
@@ -19,6 +20,7 @@ use sim_core::{Instant, NodeId, Seed};
 use sim_models::program::{NodeRef, Role};
 use sim_models::why::Place;
 
+use self::lab::Bench;
 use self::session::{Base, Branch};
 use super::told::{Ask, BranchLine, Edit, Facts, FaultLine, RemedyLine, SettingLine, Snapshot, Step, Told};
 use crate::commands;
@@ -77,6 +79,8 @@ pub(crate) struct Engine {
     /// What was listed last.
     rows: Option<Arc<super::told::Rows>>,
     labels: BTreeMap<u32, Arc<super::told::Label>>,
+    /// What is in the availability lab.
+    bench: Option<Bench>,
 }
 
 impl Engine {
@@ -94,6 +98,7 @@ impl Engine {
             walked_event: 0,
             rows: None,
             labels: BTreeMap::new(),
+            bench: None,
         }
     }
 
@@ -149,6 +154,7 @@ impl Engine {
                 let (path, _) = self.save(path.as_deref(), edge)?;
                 tell(Told::Said(format!("written: {path}")));
             }
+            Ask::Lab(ask) => self.lab(ask, tell)?,
         }
         Ok(())
     }

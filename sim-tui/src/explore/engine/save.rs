@@ -120,7 +120,7 @@ impl Engine {
 
     /// Writes what was explored, if anything was, and says how it is seen again at that event.
     pub(crate) fn leave(&mut self, event: u64) -> Result<Option<String>, String> {
-        let Ok(branch) = self.here() else { return Ok(None) };
+        let Ok(branch) = self.here() else { return Ok(self.leave_lab()) };
         if branch.kept.edge().events == 0 {
             // A case without an event has nothing to show.
             return self.command().map(Some);

@@ -94,7 +94,7 @@ impl Base {
     }
 
     /// The model that comes of it with these choices and these faults by hand.
-    fn model(&self, choices: &Choices, hand: &[Fault]) -> Result<Model, String> {
+    pub(super) fn model(&self, choices: &Choices, hand: &[Fault]) -> Result<Model, String> {
         match self {
             Base::Scenario { scenario, .. } => {
                 let changes = Changes { faults: hand.to_vec(), ..Changes::default() };

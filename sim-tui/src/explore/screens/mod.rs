@@ -1,5 +1,6 @@
 //! The screens, drawn from what the explorer knows. Nothing here changes anything, and nothing here reads a run from end to end.
 
+mod lab;
 pub(crate) mod live;
 mod overlays;
 mod picker;
@@ -26,6 +27,7 @@ pub(crate) fn draw(app: &App, pen: &mut Pen<'_>) {
         Screen::Scenarios => picker::draw(app, pen, body),
         Screen::Live => live::draw(app, pen, body),
         Screen::Spacetime => spacetime::draw(app, pen, body),
+        Screen::Lab => lab::draw(app, pen, body),
     }
     foot_line(app, pen, foot);
     if app.popups.is_empty() {
@@ -51,6 +53,9 @@ fn too_small(app: &App, pen: &mut Pen<'_>, area: Rect) {
 }
 
 fn title_line(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    if let Some(lab) = app.lab.as_ref().filter(|_| app.screen == Screen::Lab) {
+        return lab::title(lab, pen, area);
+    }
     let Some(run) = app.run.as_ref().filter(|_| app.screen != Screen::Scenarios) else {
         let x = pen.put(area, 1, area.y, Ink::Title, concat!("faultline ", env!("CARGO_PKG_VERSION")));
         pen.put(area, x + 2, area.y, Ink::Plain, "Scenarios");

@@ -60,7 +60,11 @@ fn help(app: &App, pen: &mut Pen<'_>, area: Rect, filter: &str, selected: usize)
 /// A line at the foot of the screen, where eyes are after typing a colon.
 fn line(pen: &mut Pen<'_>, area: Rect, prompt: &Prompt) {
     let error = prompt.error.as_deref().unwrap_or_default();
-    let errors = wrapped(error, usize::from(area.width.saturating_sub(4)));
+    // A line that fits stays as it is: there may be a caret below a place.
+    let room = usize::from(area.width.saturating_sub(4));
+    let fits = |line: &str| line.chars().count() <= room;
+    let errors: Vec<String> =
+        error.lines().flat_map(|line| if fits(line) { vec![line.to_owned()] } else { wrapped(line, room) }).collect();
     let extra = if error.is_empty() { 0 } else { errors.len() as u16 };
     let height = (3 + extra).min(area.height);
     let place = Rect::new(area.x, area.bottom() - height, area.width, height);
@@ -73,6 +77,8 @@ fn line(pen: &mut Pen<'_>, area: Rect, prompt: &Prompt) {
         PromptKind::GoTo => "go to",
         PromptKind::FilterList => "filter the list",
         PromptKind::Setting(_) => "the run is made again with it; nothing: its default",
+        PromptKind::Lab => "an expression, a file or a scenario; then --let NAME=MEANING, --endpoint NODE.NAME",
+        PromptKind::Knob(_) => "everything is worked out again with it; nothing: as it was at first",
         PromptKind::Seed => "another seed: the same scenario with other dice",
     };
     let inner = pen.pane(place, title, prompt.aside(), true);

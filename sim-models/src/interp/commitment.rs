@@ -1,0 +1,543 @@
+//! The coordinator of a transaction over several stores: collects votes, decides, and tells until everybody knows.
+//!
+//! Two-phase commit with its presumptions as in Mohan, Lindsay and Obermarck, "Transaction Management in the R* Distributed Database
+//! Management System" (TODS 1986); three phases as in Skeen, "Nonblocking Commit Protocols" (SIGMOD 1981); `recover`, `forget` and
+//! heuristic outcomes as in X/Open's "Distributed Transaction Processing: The XA Specification" (1991).
+//!
+//! What a replica forces it notes on the shelves, where the durable maps of services lie: that takes no time and no crash takes it.
+//! What it has not noted it has not decided, and a later life aborts it: by asking for what was promised (XA), by its own note that
+//! votes were collected (presumed commit), or when a participant asks.
+
+use serde::Serialize;
+use sim_core::{Cause, NodeId, Unanswered};
+
+use super::exec::{Next, TRY};
+use super::service::{Cx, Service};
+use super::thread::{Alarm, Frame, Pending, Phase, Role, Thread, Txn};
+use super::transaction::tell_facts;
+use crate::message::{CallId, Counted, Decision, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Tone, TxnId};
+use crate::program::{EdgeRef, Presume, Program, Protocol, ProtocolDef, Reason, StepRef, Verb};
+use crate::shelf::Agreed;
+use crate::slab::Key;
+use crate::value::Value;
+
+/// Mixed into what is asked, with how often it was.
+const ROUND: u64 = 0x726f_756e_6400_0000;
+/// Mixed into what another life goes on with.
+const RECOVERED: u64 = 0x7265_636f_7665_0000;
+/// Nobody's place: what is sent with it is not answered, or not to a thread.
+const NOBODY: Key = Key { place: u32::MAX, turn: 0 };
+/// The number of what is no transaction: the question what was promised.
+const SCAN: u32 = 0;
+
+/// A transaction whose stores agree on what becomes of it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Commitment {
+    /// Whose step waits for it.
+    thread: Option<Key>,
+    step: StepRef,
+    cause: Cause,
+    members: Vec<Member>,
+    stage: Stage,
+    /// Why it aborts, if it does.
+    reason: Outcome,
+    /// Whether the decision is acknowledged, and whether there is a note of it to be ended.
+    acked: bool,
+    noted: bool,
+    /// Whether a participant has decided alone, and otherwise.
+    mixed: bool,
+    rounds: u32,
+    timer: Option<Key>,
+}
+
+/// A store that takes part.
+#[derive(Clone, Debug, Serialize)]
+struct Member {
+    edge: EdgeRef,
+    to: NodeId,
+    is: Is,
+    /// Whether an operation before was given up, and may still come there.
+    strays: bool,
+    /// What was asked of it at this stage and is not answered.
+    asked: Vec<Key>,
+}
+
+/// How far a store is, as the coordinator knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Is {
+    /// It has not voted.
+    Asked,
+    Yes,
+    /// It has voted no, or yes and it makes no difference to it: it need not hear of the decision.
+    Out,
+    /// It knows that all have promised.
+    Ready,
+    /// It knows the decision.
+    Told,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Stage {
+    Voting,
+    Precommitting,
+    Decided(bool),
+    /// Asks what was promised to former lives.
+    Scanning,
+}
+
+impl Member {
+    fn new(edge: EdgeRef, to: NodeId, is: Is, strays: bool) -> Self {
+        Member { edge, to, is, strays, asked: Vec::new() }
+    }
+
+    /// Whether it has yet to answer at this stage.
+    fn is_due(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Voting | Stage::Scanning => self.is == Is::Asked,
+            Stage::Precommitting => self.is == Is::Yes,
+            Stage::Decided(true) => matches!(self.is, Is::Yes | Is::Ready),
+            Stage::Decided(false) => matches!(self.is, Is::Asked | Is::Yes | Is::Ready),
+        }
+    }
+}
+
+impl Commitment {
+    fn new(step: StepRef, cause: Cause, members: Vec<Member>, stage: Stage) -> Self {
+        let reason = Outcome::Error(Reason::UNDONE);
+        let (acked, noted, mixed, rounds, timer) = (true, false, false, 0, None);
+        Commitment { thread: None, step, cause, members, stage, reason, acked, noted, mixed, rounds, timer }
+    }
+
+    fn is_due(&self) -> bool {
+        self.members.iter().any(|member| member.is_due(self.stage))
+    }
+
+    /// What it does, for people.
+    pub(super) fn word(&self) -> &'static str {
+        match self.stage {
+            Stage::Voting => "collects votes",
+            Stage::Precommitting => "tells that all have promised",
+            Stage::Decided(true) => "tells that it commits",
+            Stage::Decided(false) => "tells that it aborts",
+            Stage::Scanning => "asks what was promised to former lives",
+        }
+    }
+}
+
+/// Votes and decisions.
+impl Service {
+    /// The steps of a transaction with a protocol were ok: its stores are asked.
+    pub(super) fn agree(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        step: StepRef,
+        cause: Cause,
+        txn: Txn,
+    ) -> Next {
+        let Some(def) = program.step(step).protocol() else { return Next::Over };
+        let touched = txn.members.into_iter().flatten();
+        let members: Vec<Member> =
+            touched.map(|member| Member::new(member.edge, member.to, Is::Asked, member.strays)).collect();
+        if def.presume == Presume::Commit {
+            let edges = members.iter().map(|member| member.edge).collect();
+            self.log(cx, true);
+            cx.shared_mut().agree(txn.id, Agreed { step, cause, edges, commits: None });
+        }
+        cx.shared_mut().facts_are_due(txn.id, txn.facts.into());
+        let noted = def.presume == Presume::Commit;
+        let agrees = Commitment { thread: Some(key), noted, ..Commitment::new(step, cause, members, Stage::Voting) };
+        self.commitments.insert(txn.id, agrees);
+        self.phase(key, Phase::Agreeing(txn.id));
+        self.ask_members(cx, txn.id);
+        self.ask_again_later(cx, program, txn.id);
+        Next::Wait
+    }
+
+    /// Writes a record to the log of this replica.
+    fn log(&self, cx: &mut Cx<'_>, forced: bool) {
+        self.count(cx, Counted::Logged);
+        if forced {
+            self.count(cx, Counted::Forced);
+        }
+    }
+
+    fn protocol_of<'p>(&self, program: &'p Program, id: TxnId) -> Option<&'p ProtocolDef> {
+        self.commitments.get(&id).and_then(|agrees| program.step(agrees.step).protocol())
+    }
+
+    /// Asks, or tells, everybody who has not answered at this stage.
+    fn ask_members(&mut self, cx: &mut Cx<'_>, id: TxnId) {
+        let Some(agrees) = self.commitments.get_mut(&id) else { return };
+        agrees.rounds += 1;
+        let (stage, step, of, acked) = (agrees.stage, agrees.step, agrees.cause.operation, agrees.acked);
+        cx.because(agrees.cause.then(ROUND | u64::from(agrees.rounds)));
+        let all = agrees.members.iter().map(|member| member.to).collect();
+        let due: Vec<(EdgeRef, NodeId)> = agrees
+            .members
+            .iter()
+            .filter(|member| member.is_due(stage))
+            .map(|member| (member.edge, member.to))
+            .collect();
+        let (kind, operation) = match stage {
+            Stage::Voting => (self.kinds.prepare, Operation::Prepare { txn: id, of, step, members: all }),
+            Stage::Precommitting => (self.kinds.precommit, Operation::Precommit { txn: id, of }),
+            Stage::Decided(commits) => {
+                let decision = if commits { Decision::Commit } else { Decision::Abort };
+                (self.kinds.decide, Operation::Decide { txn: id, of, step, decision, acked })
+            }
+            Stage::Scanning => (self.kinds.recover, Operation::Recover),
+        };
+        for (edge, to) in due {
+            if !operation.is_answered() {
+                self.tell(cx, to, kind, operation.clone());
+                continue;
+            }
+            cx.note(Note::Edge(edge, EdgeCounted::Call));
+            let call = self.expect_answer(cx, Pending { thread: NOBODY, edge, to, kind, txn: Some(id) });
+            let agrees = self.commitments.get_mut(&id).into_iter().flat_map(|agrees| &mut agrees.members);
+            agrees.filter(|member| member.to == to).for_each(|member| {
+                member.asked.push(Key { place: call.place, turn: call.turn });
+            });
+            cx.send(to, Msg::Ask { id: call, operation: operation.clone(), kind });
+        }
+    }
+
+    /// Sends what nobody answers.
+    fn tell(&self, cx: &mut Cx<'_>, to: NodeId, kind: sim_core::Kind, operation: Operation) {
+        let id = CallId { life: cx.life(), place: NOBODY.place, turn: NOBODY.turn };
+        cx.send(to, Msg::Ask { id, operation, kind });
+    }
+
+    fn ask_again_later(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId) {
+        let Some(resend) = self.protocol_of(program, id).map(|def| def.resend) else { return };
+        let timer = self.alarm(cx, resend, Alarm::Resend { txn: id });
+        if let Some(agrees) = self.commitments.get_mut(&id) {
+            agrees.timer = Some(timer);
+        }
+    }
+
+    /// It is time to ask again whoever has not answered.
+    pub(super) fn resend(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId) {
+        self.ask_members(cx, id);
+        self.ask_again_later(cx, program, id);
+    }
+
+    /// A store has answered, or has crashed with the question, or was not there.
+    pub(super) fn member_answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        id: TxnId,
+        pending: &Pending,
+        outcome: Outcome,
+        extra: Extra,
+    ) {
+        let kinds = self.kinds;
+        let Some(agrees) = self.commitments.get_mut(&id) else { return };
+        let (stage, cause) = (agrees.stage, agrees.cause);
+        let Some(member) = agrees.members.iter_mut().find(|member| member.to == pending.to) else { return };
+        let was_due = member.is_due(stage);
+        cx.because(cause.then(ROUND | u64::from(agrees.rounds)));
+        let mut refusal = None;
+        match stage {
+            Stage::Voting if pending.kind == kinds.prepare && was_due => match outcome {
+                Outcome::Ok(_) => member.is = if extra == Extra::ReadOnly { Is::Out } else { Is::Yes },
+                // Nobody there, or nobody any more: it may have promised all the same.
+                Outcome::Error(Reason::REFUSED) => refusal = Some(Outcome::Error(Reason::REFUSED)),
+                Outcome::Unknown(_) => refusal = Some(Outcome::Error(Reason::UNDONE)),
+                Outcome::Error(reason) => {
+                    member.is = Is::Out;
+                    refusal = Some(Outcome::Error(reason));
+                }
+            },
+            Stage::Precommitting if pending.kind == kinds.precommit && was_due => match outcome {
+                // It has ended the transaction with the others, who thought that nobody was here.
+                Outcome::Error(Reason::UNDONE) => refusal = Some(Outcome::Error(Reason::UNDONE)),
+                // One that has crashed asks when it is back.
+                Outcome::Ok(_) | Outcome::Error(_) | Outcome::Unknown(_) => member.is = Is::Ready,
+            },
+            Stage::Decided(_) if pending.kind == kinds.decide && outcome.tone() == Tone::Ok => {
+                if was_due {
+                    member.is = Is::Told;
+                }
+                if was_due && extra == Extra::Mixed {
+                    agrees.mixed = true;
+                    self.count(cx, Counted::Mixed);
+                    let of = cause.operation;
+                    self.tell(cx, pending.to, kinds.forget, Operation::Forget { txn: id, of });
+                }
+            }
+            Stage::Scanning if outcome.tone() == Tone::Ok => {
+                member.is = Is::Told;
+                if let Extra::Promises(promises) = extra {
+                    self.promised_to_former_lives(cx, program, pending, &promises);
+                }
+            }
+            Stage::Voting | Stage::Precommitting | Stage::Decided(_) | Stage::Scanning => {}
+        }
+        self.waits_for_no_more(cx, program, id, pending.to);
+        match refusal {
+            Some(reason) => self.settle_votes(cx, program, id, false, reason),
+            None => self.progress(cx, program, id),
+        }
+    }
+
+    /// A store that has answered need not answer what it was asked again in the meantime.
+    fn waits_for_no_more(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId, to: NodeId) {
+        let Some(agrees) = self.commitments.get_mut(&id) else { return };
+        let stage = agrees.stage;
+        let done = agrees.members.iter_mut().filter(|member| member.to == to && !member.is_due(stage));
+        let asked: Vec<Key> = done.flat_map(|member| std::mem::take(&mut member.asked)).collect();
+        for key in asked {
+            self.resolve(cx, program, key, Tone::Unknown);
+        }
+    }
+
+    /// Goes on to the next stage when everybody has answered at this one.
+    fn progress(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId) {
+        let Some(def) = self.protocol_of(program, id) else { return };
+        let Some(agrees) = self.commitments.get_mut(&id).filter(|agrees| !agrees.is_due()) else { return };
+        let (stage, cause) = (agrees.stage, agrees.cause);
+        let anybody = agrees.members.iter().any(|member| member.is == Is::Yes);
+        match stage {
+            Stage::Voting => {
+                Self::milestone(cx, &def.points.prepared, cause);
+                if def.protocol == Protocol::ThreePhase && anybody {
+                    agrees.stage = Stage::Precommitting;
+                    self.ask_members(cx, id);
+                } else {
+                    self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null));
+                }
+            }
+            Stage::Precommitting => self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null)),
+            Stage::Decided(_) | Stage::Scanning => self.agreed(cx, program, id),
+        }
+    }
+
+    /// Decides: notes it, and tells everybody. `reason`: what comes of the transaction where it aborts.
+    fn settle_votes(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId, commits: bool, reason: Outcome) {
+        let Some(def) = self.protocol_of(program, id) else { return };
+        let Some(agrees) = self.commitments.get_mut(&id) else { return };
+        let (step, cause) = (agrees.step, agrees.cause);
+        (agrees.stage, agrees.reason) = (Stage::Decided(commits), reason);
+        let due = agrees.members.iter().filter(|member| member.is_due(Stage::Decided(commits)));
+        let edges: Vec<EdgeRef> = due.map(|member| member.edge).collect();
+        // Where nobody has set anything, there is nothing to decide.
+        let is_idle = commits && edges.is_empty();
+        // A store that takes part in XA asks nobody, so that the coordinator must know that it has heard.
+        let is_awaited = def.presume.is_forced(commits) || def.protocol == Protocol::Xa;
+        agrees.acked = is_awaited && !is_idle;
+        let acked = agrees.acked;
+        match (def.presume, commits) {
+            _ if is_idle => cx.shared_mut().agreed_by_all(id),
+            (Presume::Nothing, _) | (Presume::Abort, true) => {
+                agrees.noted = true;
+                self.log(cx, true);
+                cx.shared_mut().agree(id, Agreed { step, cause, edges, commits: Some(commits) });
+            }
+            (Presume::Commit, true) => {
+                agrees.noted = false;
+                self.log(cx, true);
+                cx.shared_mut().agreed_by_all(id);
+            }
+            // Who knows nothing of it takes it for aborted; and that votes were collected is noted already.
+            (Presume::Abort, false) | (Presume::Commit, false) => {}
+        }
+        let facts = cx.shared_mut().take_due(id);
+        if commits && !facts.is_empty() {
+            tell_facts(cx, &facts);
+        }
+        Self::milestone(cx, &def.points.decided, cause);
+        self.give_up_questions(cx, program, id);
+        self.ask_members(cx, id);
+        if !acked && let Some(agrees) = self.commitments.get_mut(&id) {
+            agrees.members.iter_mut().for_each(|member| member.is = Is::Told);
+        }
+        // The answer to a commit of XA says how it ended everywhere.
+        if def.protocol != Protocol::Xa || !commits {
+            self.step_over(cx, program, id);
+        }
+        self.progress(cx, program, id);
+    }
+
+    /// What was asked before the decision is not waited for any more.
+    fn give_up_questions(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId) {
+        let members = self.commitments.get_mut(&id).into_iter().flat_map(|agrees| &mut agrees.members);
+        let asked: Vec<Key> = members.flat_map(|member| std::mem::take(&mut member.asked)).collect();
+        for key in asked {
+            self.resolve(cx, program, key, Tone::Unknown);
+        }
+    }
+
+    /// The step that waits has its outcome.
+    fn step_over(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId) {
+        let Some(agrees) = self.commitments.get_mut(&id) else { return };
+        let Some(thread) = agrees.thread.take() else { return };
+        let outcome = match agrees.stage {
+            Stage::Decided(true) if agrees.mixed => Outcome::Unknown(Reason::MIXED),
+            Stage::Decided(true) => Outcome::Ok(Value::Null),
+            Stage::Voting | Stage::Precommitting | Stage::Scanning | Stage::Decided(false) => agrees.reason.clone(),
+        };
+        let next = self.closed(cx, program, thread, outcome);
+        self.drive(cx, program, thread, next);
+    }
+
+    /// Everybody knows: it is over.
+    fn agreed(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId) {
+        let Some(def) = self.protocol_of(program, id) else { return };
+        self.step_over(cx, program, id);
+        let Some(agrees) = self.commitments.remove(&id) else { return };
+        if let Some(timer) = agrees.timer {
+            self.disarm(cx, timer);
+        }
+        if agrees.noted {
+            self.log(cx, false);
+            cx.shared_mut().agreed_by_all(id);
+        }
+        for member in agrees.members.iter().filter(|member| member.strays) {
+            // What was given up may have come behind the decision, and have opened the transaction again.
+            cx.send(member.to, Msg::Rollback { txn: id, kind: self.kinds.rollback });
+        }
+        if id.number != SCAN {
+            Self::milestone(cx, &def.points.done, agrees.cause);
+        }
+    }
+}
+
+/// What becomes of it when somebody goes, or comes back.
+impl Service {
+    /// The time of a transaction is up while its stores agree. False: the attempt in that frame does not wait for that.
+    pub(super) fn agreement_timed_out(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, depth: usize) -> bool {
+        let frame = self.threads.get(key).and_then(|thread| thread.frames.get(depth));
+        let Some(Frame { role: Role::Attempt(attempt), .. }) = frame else { return false };
+        let (Phase::Agreeing(id), cause) = (&attempt.phase, attempt.cause.then(TRY | u64::from(attempt.number))) else {
+            return false;
+        };
+        let id = *id;
+        let Some(stage) = self.commitments.get(&id).map(|agrees| agrees.stage) else { return false };
+        if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+            attempt.timer = None;
+        }
+        cx.because(cause);
+        match stage {
+            // Nothing was decided, so that nothing is done for sure.
+            Stage::Voting => self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE)),
+            Stage::Precommitting => self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null)),
+            Stage::Decided(_) | Stage::Scanning => return false,
+        }
+        true
+    }
+
+    /// Nobody waits for a transaction: what is not decided is aborted.
+    pub(super) fn nobody_waits(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId) {
+        let Some(agrees) = self.commitments.get_mut(&id) else { return };
+        agrees.thread = None;
+        if agrees.stage == Stage::Voting {
+            let because = cx.cause();
+            self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE));
+            cx.because(because);
+        }
+    }
+
+    /// A participant that has promised asks what was decided.
+    pub(super) fn inquired(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, id: TxnId, step: StepRef) {
+        let Some(def) = program.step(step).protocol() else { return };
+        let is_three = def.protocol == Protocol::ThreePhase;
+        match self.commitments.get(&id).map(|agrees| agrees.stage) {
+            // With three phases whoever asks has waited for too long: what is not known to all is aborted, and what is, is not.
+            Some(Stage::Voting) if is_three => {
+                self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE))
+            }
+            Some(Stage::Precommitting) => self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null)),
+            // It will hear.
+            Some(Stage::Voting | Stage::Decided(_) | Stage::Scanning) => {}
+            // Others have decided without this one.
+            None if is_three => {}
+            None => {
+                let decision = if def.presume == Presume::Commit { Decision::Commit } else { Decision::Abort };
+                let of = cx.cause().operation;
+                self.tell(cx, from, self.kinds.decide, Operation::Decide { txn: id, of, step, decision, acked: false });
+            }
+        }
+    }
+
+    /// Whether a transaction is being voted on.
+    pub(super) fn votes_on(&self, id: TxnId) -> bool {
+        let stage = self.commitments.get(&id).map(|agrees| agrees.stage);
+        matches!(stage, Some(Stage::Voting | Stage::Precommitting))
+    }
+
+    /// Goes on with what former lives have noted: what was decided is told again, and what was not is aborted.
+    pub(super) fn recover(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        let life = u64::from(cx.life());
+        for (id, Agreed { step, cause, edges, commits }) in cx.shared().agreed_of(cx.id()) {
+            let members = edges.into_iter().map(|edge| self.member(program, edge, Is::Yes)).collect();
+            let stage = Stage::Decided(commits.unwrap_or(false));
+            let agrees = Commitment::new(step, cause.then(RECOVERED | life), members, stage);
+            self.commitments.insert(id, Commitment { noted: true, ..agrees });
+            if commits.is_none() {
+                cx.shared_mut().take_due(id);
+            }
+            self.resend(cx, program, id);
+        }
+        let own = |step: &&crate::program::Step| program.endpoint(step.endpoint).node == self.me;
+        let xa = program.steps.iter().enumerate().filter(|(_, step)| own(step)).filter_map(|(at, step)| {
+            let Verb::Transaction { protocol: Some(def), .. } = &step.verb else { return None };
+            (def.protocol == Protocol::Xa).then_some((StepRef(at as u32), &def.edges))
+        });
+        let xa: Vec<_> = xa.collect();
+        let Some((step, _)) = xa.first() else { return };
+        let mut edges: Vec<EdgeRef> = xa.iter().flat_map(|(_, edges)| edges.iter().copied()).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let members = edges.into_iter().map(|edge| self.member(program, edge, Is::Asked)).collect();
+        let id = TxnId { node: cx.id().0, life: cx.life(), number: SCAN };
+        self.commitments
+            .insert(id, Commitment::new(*step, cx.cause().then(RECOVERED | life), members, Stage::Scanning));
+        self.resend(cx, program, id);
+    }
+
+    fn member(&self, program: &Program, edge: EdgeRef, is: Is) -> Member {
+        let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
+        Member::new(edge, to, is, false)
+    }
+
+    /// A store names what it has promised. What a former life of this replica has not noted as decided is aborted; others' promises,
+    /// and those of this life, are not its business.
+    fn promised_to_former_lives(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        pending: &Pending,
+        promises: &[(TxnId, StepRef)],
+    ) {
+        let (node, life, cause) = (cx.id().0, cx.life(), cx.cause());
+        for (id, step) in promises.iter().filter(|(id, _)| id.node == node && id.life < life) {
+            let is_new = !self.commitments.contains_key(id);
+            let aborts = || Commitment::new(*step, cause.then(u64::from(id.number)), Vec::new(), Stage::Decided(false));
+            let agrees = self.commitments.entry(*id).or_insert_with(aborts);
+            if !agrees.members.iter().any(|member| member.to == pending.to) {
+                agrees.members.push(Member::new(pending.edge, pending.to, Is::Yes, false));
+            }
+            cx.shared_mut().take_due(*id);
+            self.ask_members(cx, *id);
+            if is_new {
+                self.ask_again_later(cx, program, *id);
+            }
+        }
+        cx.because(cause);
+    }
+
+    /// The transactions that stores vote on, as they learn of a crash of this node: those that have not promised forget them.
+    pub(super) fn open_votes(&self) -> Vec<Unanswered<Msg>> {
+        let open = self.commitments.iter().filter(|(_, agrees)| agrees.stage == Stage::Voting);
+        let members = open.flat_map(|(id, agrees)| {
+            let msg = Msg::Rollback { txn: *id, kind: self.kinds.rollback };
+            let cause = agrees.cause;
+            agrees.members.iter().map(move |member| Unanswered { from: member.to, msg: msg.clone(), cause })
+        });
+        members.collect()
+    }
+}

@@ -1,0 +1,459 @@
+//! A store that takes part in a transaction over several: it promises, keeps its locks, and waits to hear, asks, or decides alone.
+//!
+//! A promise is a forced record: on the disk of a store that writes to one, else on the shelves, which no crash takes. It and the decision
+//! take the store's time of a commit each.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::Serialize;
+use sim_core::{Cause, NodeId, Timer};
+
+use super::journal::Mark;
+use super::store::{Alarm, Asked, Cx, Lock, Store, Tried, Txn};
+use crate::message::{CallId, Counted, Decision, Extra, Msg, Note, Operation, Outcome, Standing, TxnId};
+use crate::program::{Presume, Program, Protocol, ProtocolDef, Reason, StepRef};
+use crate::shelf::{Promise, Settled};
+use crate::slab::Key;
+use crate::value::Value;
+
+/// Mixed into what a participant asks, with how often it did.
+const ASKS: u64 = 0x6173_6b73_0000_0000;
+
+/// A transaction that was promised.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Promised {
+    step: StepRef,
+    members: Arc<[NodeId]>,
+    cause: Cause,
+    /// Whether all are known to have promised (of three phases).
+    precommitted: bool,
+    /// Whether a decision is on its way to the disk.
+    deciding: bool,
+    /// Whether it has told another participant how it stands: from then on that one decides, and not the coordinator.
+    frozen: bool,
+    /// Whether this process was not there when it was promised.
+    recovered: bool,
+    /// How often it has asked, and what others have said since.
+    asked: u32,
+    heard: Vec<(NodeId, Standing)>,
+    /// The timers of the next question and of the end of its patience.
+    asks: Option<Key>,
+    doubts: Option<Key>,
+}
+
+impl Promised {
+    fn of(promise: &Promise, recovered: bool) -> Self {
+        let Promise { step, ref members, cause, precommitted, .. } = *promise;
+        let (deciding, frozen, asked, heard) = (false, false, 0, Vec::new());
+        let members = members.clone();
+        let (asks, doubts) = (None, None);
+        Promised { step, members, cause, precommitted, deciding, frozen, recovered, asked, heard, asks, doubts }
+    }
+}
+
+fn protocol(program: &Program, step: StepRef) -> Option<&ProtocolDef> {
+    program.step(step).protocol()
+}
+
+/// What a coordinator asks.
+impl Store {
+    fn log(&self, cx: &mut Cx<'_>, forced: bool) {
+        self.count(cx, Counted::Logged);
+        if forced {
+            self.count(cx, Counted::Forced);
+        }
+    }
+
+    fn mark(&mut self, txn: TxnId, mark: Mark) {
+        if let Some(journal) = &mut self.journal {
+            journal.marks(txn, mark);
+        }
+    }
+
+    /// Promises a transaction: from here on it may neither commit nor abort by itself. Asked again, it says the same.
+    pub(super) fn prepare(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        txn: TxnId,
+        step: StepRef,
+        members: &Arc<[NodeId]>,
+    ) -> Tried {
+        let vote = |outcome| Tried::Answer(outcome, Extra::None);
+        let Some(def) = protocol(program, step) else { return vote(Outcome::Error(Reason::REFUSED)) };
+        match cx.shared().settled(self.me, txn) {
+            Some(Settled::Committed) => return vote(Outcome::Ok(Value::Null)),
+            Some(Settled::Alone) => return vote(Outcome::Error(Reason::UNDONE)),
+            None => {}
+        }
+        let Some(open) = self.txns.get(&txn) else {
+            // The store has been down in between, or chose this one to break a deadlock.
+            return vote(Outcome::Error(Reason::UNDONE));
+        };
+        if open.prepared.is_some() {
+            return vote(Outcome::Ok(Value::Null));
+        }
+        // Its coordinator waits for no other operation any more.
+        for key in open.waiting.clone() {
+            self.leave(cx, program, key);
+            self.operations.remove(key);
+        }
+        let Some(open) = self.txns.get_mut(&txn) else { return vote(Outcome::Error(Reason::UNDONE)) };
+        open.waiting.clear();
+        let asks_others = matches!(def.protocol, Protocol::Cooperative | Protocol::ThreePhase);
+        if open.writes.is_empty() && def.presume != Presume::Nothing && !asks_others {
+            self.end(cx, program, txn, None);
+            return Tried::Answer(Outcome::Ok(Value::Null), Extra::ReadOnly);
+        }
+        let writes = open.writes.iter().map(|(place, write)| (place.clone(), write.clone())).collect();
+        let (held, members, cause) = (open.held.clone(), members.clone(), cx.cause());
+        let promise = Promise { step, members, cause, writes, held, precommitted: false };
+        open.prepared = Some(Box::new(Promised::of(&promise, false)));
+        self.mark(txn, Mark::Promised(Box::new(promise.clone())));
+        cx.shared_mut().promise(self.me, txn, promise);
+        self.log(cx, true);
+        cx.note(Note::InDoubt { node: self.me, by: 1 });
+        self.watch(cx, txn, def);
+        vote(Outcome::Ok(Value::Null))
+    }
+
+    /// Sets the timers of a promise.
+    fn watch(&mut self, cx: &mut Cx<'_>, txn: TxnId, def: &ProtocolDef) {
+        let mut set = |after, alarm| {
+            let key = self.alarms.insert(alarm);
+            cx.set(Timer(key.place), after);
+            key
+        };
+        // Participants of XA wait to be asked.
+        let asks = (def.protocol != Protocol::Xa).then(|| set(def.resend, Alarm::Asks { asks: txn }));
+        let doubts = def.in_doubt.map(|patience| set(patience, Alarm::Doubts { doubts: txn }));
+        if let Some(promised) = self.promised(txn) {
+            (promised.asks, promised.doubts) = (asks, doubts);
+        }
+    }
+
+    fn promised(&mut self, txn: TxnId) -> Option<&mut Promised> {
+        self.txns.get_mut(&txn)?.prepared.as_deref_mut()
+    }
+
+    /// All have promised.
+    pub(super) fn precommit(&mut self, cx: &mut Cx<'_>, txn: TxnId) -> Tried {
+        let me = self.me;
+        let is_committed = cx.shared().settled(me, txn) == Some(Settled::Committed);
+        match self.promised(txn) {
+            None if is_committed => return Tried::Answer(Outcome::Ok(Value::Null), Extra::None),
+            None => return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None),
+            // It has told others how it stands, and is bound by what they make of it.
+            Some(promised) if promised.frozen || promised.deciding => return Tried::Gone,
+            Some(promised) if promised.precommitted => {}
+            Some(promised) => {
+                promised.precommitted = true;
+                if let Some(promise) = cx.shared_mut().promised_mut(me, txn) {
+                    promise.precommitted = true;
+                }
+                self.mark(txn, Mark::Precommitted);
+                self.log(cx, true);
+            }
+        }
+        Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
+    }
+
+    /// It is decided what becomes of a transaction; [`completed`](Self::completed) ends it once that is durable.
+    pub(super) fn decided(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        txn: TxnId,
+        step: StepRef,
+        decision: Decision,
+    ) -> Tried {
+        let told = |extra| Tried::Answer(Outcome::Ok(Value::Null), extra);
+        let Some(def) = protocol(program, step) else { return told(Extra::None) };
+        let remembers = matches!(def.protocol, Protocol::Cooperative | Protocol::ThreePhase);
+        match (cx.shared().settled(self.me, txn), decision) {
+            (Some(Settled::Alone), Decision::Commit) | (Some(Settled::Committed), Decision::Abort) => {
+                return told(Extra::Mixed);
+            }
+            (Some(Settled::Alone), Decision::Abort) => {
+                self.mark(txn, Mark::Settled(None));
+                cx.shared_mut().settle(self.me, txn, None);
+                return told(Extra::None);
+            }
+            (Some(_), _) => return told(Extra::None),
+            (None, _) => {}
+        }
+        let Some(open) = self.txns.get_mut(&txn) else {
+            // Decided before and forgotten; where commits are remembered, this one was aborted.
+            let is_otherwise = remembers && decision == Decision::Commit;
+            return told(if is_otherwise { Extra::Mixed } else { Extra::None });
+        };
+        let Some(promised) = &mut open.prepared else {
+            if decision != Decision::Commit {
+                self.forget(cx, program, txn);
+                return told(Extra::None);
+            }
+            return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
+        };
+        if std::mem::replace(&mut promised.deciding, true) {
+            return Tried::Gone;
+        }
+        let commits = decision == Decision::Commit;
+        let writes = if commits { open.writes.clone() } else { Default::default() };
+        let remembered = match decision {
+            Decision::Commit => remembers.then_some(Settled::Committed),
+            Decision::Abort => None,
+            Decision::Alone => Some(Settled::Alone),
+        };
+        self.mark(txn, Mark::Settled(remembered));
+        self.log(cx, self.is_forced(def, decision));
+        if commits {
+            let facts = cx.shared_mut().take_due(txn);
+            self.apply(cx, program, writes, &facts);
+        } else {
+            self.count(cx, Counted::Rollback);
+        }
+        told(Extra::None)
+    }
+
+    fn is_forced(&self, def: &ProtocolDef, decision: Decision) -> bool {
+        match decision {
+            Decision::Commit => def.presume.is_forced(true),
+            Decision::Abort => def.presume.is_forced(false),
+            Decision::Alone => true,
+        }
+    }
+
+    /// Whether the answer to this operation waits until its record is durable.
+    pub(super) fn waits_for_disk(&self, program: &Program, operation: &Operation) -> bool {
+        match operation {
+            Operation::Decide { step, decision, .. } => {
+                protocol(program, *step).is_none_or(|def| self.is_forced(def, *decision))
+            }
+            _ => true,
+        }
+    }
+
+    /// An operation about a transaction with a protocol has been done, and is durable if it must be; or the disk has not kept it.
+    pub(super) fn completed(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, kept: bool) {
+        let Some(operation) = self.operations.get(key).map(|asked| &asked.operation) else { return };
+        match *operation {
+            Operation::Prepare { txn, .. } if !kept => {
+                if self.promised(txn).is_some() {
+                    self.unpromise(cx, txn);
+                    self.count(cx, Counted::Rollback);
+                    self.end(cx, program, txn, None);
+                }
+            }
+            Operation::Precommit { txn, .. } if !kept => {
+                if let Some(promised) = self.promised(txn) {
+                    promised.precommitted = false;
+                }
+            }
+            Operation::Decide { txn, step, decision, .. } => self.settled(cx, program, (txn, step), decision, kept),
+            _ => {}
+        }
+    }
+
+    fn settled(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        (txn, step): (TxnId, StepRef),
+        decision: Decision,
+        kept: bool,
+    ) {
+        let Some(promised) = self.promised(txn).filter(|promised| promised.deciding) else { return };
+        if !kept {
+            promised.deciding = false;
+            return;
+        }
+        let remembers = protocol(program, step)
+            .is_some_and(|def| matches!(def.protocol, Protocol::Cooperative | Protocol::ThreePhase));
+        let remembered = match decision {
+            Decision::Commit => remembers.then_some(Settled::Committed),
+            Decision::Abort => None,
+            Decision::Alone => Some(Settled::Alone),
+        };
+        if decision == Decision::Alone {
+            self.count(cx, Counted::Heuristic);
+        }
+        self.unpromise(cx, txn);
+        cx.shared_mut().settle(self.me, txn, remembered);
+        self.end(cx, program, txn, None);
+    }
+
+    /// A promise is no more.
+    fn unpromise(&mut self, cx: &mut Cx<'_>, txn: TxnId) {
+        let alarms = self.promised(txn).map(|promised| [promised.asks.take(), promised.doubts.take()]);
+        for alarm in alarms.into_iter().flatten().flatten() {
+            if self.alarms.remove(alarm).is_some() {
+                cx.cancel(Timer(alarm.place));
+            }
+        }
+        cx.shared_mut().unpromise(self.me, txn);
+        cx.note(Note::InDoubt { node: self.me, by: -1 });
+    }
+
+    /// What is promised to a coordinator and not decided (XA's `recover`).
+    pub(super) fn promises_to(&self, coordinator: NodeId) -> Tried {
+        let promised = self.txns.iter().filter(|(txn, _)| txn.node == coordinator.0);
+        let promised = promised.filter_map(|(txn, open)| Some((*txn, open.prepared.as_ref()?.step)));
+        Tried::Answer(Outcome::Ok(Value::Null), Extra::Promises(promised.collect()))
+    }
+
+    /// The coordinator knows that this store has decided alone (XA's `forget`).
+    pub(super) fn forgets_alone(&mut self, cx: &mut Cx<'_>, txn: TxnId) -> Tried {
+        if cx.shared().settled(self.me, txn) == Some(Settled::Alone) {
+            self.mark(txn, Mark::Settled(None));
+            cx.shared_mut().settle(self.me, txn, None);
+        }
+        Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
+    }
+}
+
+/// What a participant does by itself.
+impl Store {
+    /// It has waited long enough to ask.
+    pub(super) fn asks(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId) {
+        let me = cx.id();
+        let Some(promised) = self.promised(txn) else { return };
+        promised.asks = None;
+        let (step, cause, deciding) = (promised.step, promised.cause, promised.deciding);
+        let Some(def) = protocol(program, step) else { return };
+        promised.asked += 1;
+        cx.because(cause.then(ASKS | u64::from(promised.asked)));
+        let peers: Vec<NodeId> = promised.members.iter().copied().filter(|member| *member != me).collect();
+        if def.protocol == Protocol::ThreePhase && promised.asked > 1 && !deciding {
+            let all_heard = promised.heard.len() == peers.len();
+            if !promised.recovered || all_heard {
+                return self.decides_with_whom_it_hears(cx, txn, &peers);
+            }
+        }
+        promised.heard.clear();
+        let key = self.alarms.insert(Alarm::Asks { asks: txn });
+        cx.set(Timer(key.place), def.resend);
+        if let Some(promised) = self.promised(txn) {
+            promised.asks = Some(key);
+        }
+        let asks_peers = def.protocol != Protocol::TwoPhase;
+        let whom = [NodeId(txn.node)].into_iter().chain(peers.into_iter().filter(|_| asks_peers));
+        for to in whom {
+            let (of, kind) = (cause.operation, self.kinds.inquire);
+            cx.send(to, Msg::Inquire { txn, of, step, kind });
+        }
+    }
+
+    /// The coordinator is taken for gone: with anybody who knows that all have promised it commits, else it aborts (Skeen's
+    /// termination). Right where nobody is slower than that and no link is cut.
+    fn decides_with_whom_it_hears(&mut self, cx: &mut Cx<'_>, txn: TxnId, peers: &[NodeId]) {
+        let Some(promised) = self.promised(txn) else { return };
+        let heard = promised.heard.iter().any(|(_, standing)| *standing == Standing::Precommitted);
+        let decision = if promised.precommitted || heard { Decision::Commit } else { Decision::Abort };
+        let (step, of) = (promised.step, promised.cause.operation);
+        self.decides_itself(cx, txn, decision);
+        for to in peers {
+            let id = CallId { life: cx.life(), place: u32::MAX, turn: 0 };
+            let operation = Operation::Decide { txn, of, step, decision, acked: false };
+            cx.send(*to, Msg::Ask { id, operation, kind: self.kinds.decide });
+        }
+    }
+
+    /// Its patience is over: it decides alone, and lets the locks go.
+    pub(super) fn doubts(&mut self, cx: &mut Cx<'_>, txn: TxnId) {
+        let Some(promised) = self.promised(txn) else { return };
+        promised.doubts = None;
+        let cause = promised.cause;
+        cx.because(cause.then(ASKS));
+        self.decides_itself(cx, txn, Decision::Alone);
+    }
+
+    /// A decision of its own, or one it was told by another participant, as an operation that nobody asked for.
+    fn decides_itself(&mut self, cx: &Cx<'_>, txn: TxnId, decision: Decision) {
+        let Some(promised) = self.promised(txn) else { return };
+        let (step, of) = (promised.step, promised.cause.operation);
+        let operation = Operation::Decide { txn, of, step, decision, acked: false };
+        let id = CallId { life: cx.life(), place: u32::MAX, turn: 0 };
+        let key = self.operations.insert(Asked::new(cx.id(), id, self.kinds.decide, cx.cause(), operation));
+        self.ready.push_back(key);
+    }
+
+    /// Another participant asks how a transaction stands here. One that was not promised never will be.
+    pub(super) fn tells(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, (txn, step): (TxnId, StepRef)) {
+        let is_three = protocol(program, step).is_some_and(|def| def.protocol == Protocol::ThreePhase);
+        let standing = match (cx.shared().settled(self.me, txn), self.promised(txn)) {
+            (Some(Settled::Committed), _) => Standing::Committed,
+            (Some(Settled::Alone), _) => Standing::Aborted,
+            // It will be known presently.
+            (None, Some(promised)) if promised.deciding => return,
+            (None, Some(promised)) => {
+                promised.frozen |= is_three;
+                if promised.precommitted { Standing::Precommitted } else { Standing::Prepared }
+            }
+            (None, None) => {
+                self.forget(cx, program, txn);
+                Standing::Aborted
+            }
+        };
+        let (of, kind) = (cx.cause().operation, self.kinds.inquire);
+        cx.send(from, Msg::Stands { txn, of, standing, kind });
+    }
+
+    /// Another participant has said how it stands there.
+    pub(super) fn hears(&mut self, cx: &mut Cx<'_>, from: NodeId, txn: TxnId, standing: Standing) {
+        let Some(promised) = self.promised(txn).filter(|promised| !promised.deciding) else { return };
+        match standing {
+            Standing::Committed => self.decides_itself(cx, txn, Decision::Commit),
+            Standing::Aborted => self.decides_itself(cx, txn, Decision::Abort),
+            Standing::Prepared | Standing::Precommitted => {
+                promised.heard.retain(|(known, _)| *known != from);
+                promised.heard.push((from, standing));
+            }
+        }
+    }
+
+    /// Takes up again what a former process has promised: its locks are held before anybody comes.
+    pub(super) fn keeps_promises(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        for (txn, promise) in cx.shared().promises_of(self.me) {
+            let Some(def) = protocol(program, promise.step) else { continue };
+            self.begun += 1;
+            let prepared = Some(Box::new(Promised::of(&promise, true)));
+            let writes = promise.writes.into_iter().collect();
+            for place in &promise.held {
+                self.locks.insert(place.clone(), Lock::of(txn));
+            }
+            self.txns.insert(txn, Txn { begun: self.begun, writes, held: promise.held, prepared, ..Txn::default() });
+            cx.because(promise.cause.then(ASKS | u64::from(cx.life())));
+            if let Some(patience) = def.in_doubt {
+                let key = self.alarms.insert(Alarm::Doubts { doubts: txn });
+                cx.set(Timer(key.place), patience);
+                if let Some(promised) = self.promised(txn) {
+                    promised.doubts = Some(key);
+                }
+            }
+            if def.protocol != Protocol::Xa {
+                self.asks(cx, program, txn);
+            }
+        }
+    }
+
+    /// Makes what was promised what the disk has of it.
+    pub(super) fn reads_promises(
+        &mut self,
+        cx: &mut Cx<'_>,
+        promises: std::collections::BTreeMap<TxnId, Promise>,
+        settled: std::collections::BTreeMap<TxnId, Settled>,
+    ) {
+        let before: BTreeSet<TxnId> = cx.shared().promises_of(self.me).into_iter().map(|(txn, _)| txn).collect();
+        let change = promises.len() as i32 - before.len() as i32;
+        if change != 0 {
+            cx.note(Note::InDoubt { node: self.me, by: change });
+        }
+        before.into_iter().for_each(|txn| cx.shared_mut().unpromise(self.me, txn));
+        for (txn, _) in cx.shared().settled_of(self.me) {
+            cx.shared_mut().settle(self.me, txn, None);
+        }
+        promises.into_iter().for_each(|(txn, promise)| cx.shared_mut().promise(self.me, txn, promise));
+        settled.into_iter().for_each(|(txn, settled)| cx.shared_mut().settle(self.me, txn, Some(settled)));
+    }
+}

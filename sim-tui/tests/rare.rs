@@ -1,0 +1,95 @@
+//! What hardly ever happens, asked for on the command line.
+
+mod shell;
+
+use crate::shell::{Said, Shell};
+
+const DESK: &str = r#"{
+  "faultline": 1, "name": "desk",
+  "nodes": {"desk": {"kind": "service", "workers": 1, "queue": 14,
+                     "endpoints": {"serve": [{"work": {"exponential": "100ms"}}]}}},
+  "workload": {"door": {"rate": "5/s", "spacing": "poisson", "for": "10s", "each": "customer",
+                        "do": [{"call": "desk.serve"}]}},
+  "properties": {"nobody is turned away": {"never": "error"}}
+}"#;
+
+fn desk() -> Shell {
+    let shell = Shell::empty();
+    shell.write("desk.json", DESK);
+    shell
+}
+
+#[test]
+fn a_property_that_hardly_ever_breaks_has_a_probability() {
+    let shell = desk();
+    let words = |jobs| {
+        [
+            "run",
+            "desk.json",
+            "--rare",
+            "nobody is turned away",
+            "--level",
+            "desk.waiting",
+            "--precision",
+            "30%",
+            "--jobs",
+            jobs,
+            "--json",
+        ]
+    };
+    let found = shell.json(&words("1"));
+    // By the chain of the queue: 4.3 × 10⁻⁴ is the order of it, and the level that was asked for is the way.
+    let value = found["probability"]["value"].as_f64().expect("a value");
+    assert!((1e-5..1e-2).contains(&value), "{found:#}");
+    assert_eq!((found["reached"].as_bool(), found["level"].as_str()), (Some(true), Some("desk.waiting")));
+    assert!(found["levels"].as_array().is_some_and(|levels| levels.len() > 3), "{found:#}");
+    assert!(found["plain"]["events"].as_f64() > found["events"].as_f64(), "{found:#}");
+    assert_eq!(shell.json(&words("3")), found, "the number of workers");
+    let Said { code, out: text, .. } = shell.run(&words("2")[..10]);
+    assert_eq!(code, 0, "{text}");
+    for part in
+        ["how probable it is that \"nobody is turned away\" breaks in a run", "it breaks", "plain run", "--rare"]
+    {
+        assert!(text.contains(part), "{part} in:\n{text}");
+    }
+}
+
+#[test]
+fn an_expression_is_rarely_down() {
+    let words = ["avail", "3of5(mtbf=999h/mttr=1h)", "--simulate", "30d", "--rare", "--precision", "5%", "--json"];
+    let shell = Shell::empty();
+    let found = shell.json(&words);
+    let (seen, exact) =
+        (&found["unavailability"]["estimate"], found["unavailability"]["algebra"].as_f64().expect("a number"));
+    let end = |name: &str| seen[name].as_f64().expect("an end");
+    assert!((exact / 9.985006e-9 - 1.0).abs() < 1e-6, "{exact}");
+    assert!(end("hi") - end("lo") < 0.11 * exact && (end("value") / exact - 1.0).abs() < 0.1, "{found:#}");
+    let mission = &found["mission"]["estimate"]["value"].as_f64().expect("a value");
+    // An outage takes twenty minutes, and 720 hours hold so many of them.
+    assert!((mission / (exact * 720.0 * 3.0) - 1.0).abs() < 0.1, "{found:#}");
+    let Said { code, out: text, .. } = shell.run(&words[..7]);
+    assert_eq!(code, 0, "{text}");
+    for part in ["the share of time down", "by the algebra 9.985e-9", "30d", "about once in"] {
+        assert!(text.contains(part), "{part} in:\n{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_is_said() {
+    let shell = Shell::empty();
+    let check = |words: &[&str], part: &str| {
+        let Said { code, out, err } = shell.run(words);
+        assert_eq!((code, out.as_str()), (2, ""), "{words:?}: {err}");
+        assert!(err.contains(part), "{words:?}: {err}");
+    };
+    check(&["run", "checkout", "--rare", "charged at most twice"], "did you mean \"charged at most once\"");
+    check(
+        &["run", "checkout", "--rare", "charged at most once", "--level", "gateway.wating"],
+        "--level \"gateway.wating\"",
+    );
+    check(&["run", "checkout", "--level", "gateway.waiting"], "--rare");
+    check(&["run", "checkout", "--rare", "charged at most once", "--precision", "0%"], "is not a precision");
+    check(&["avail", "99%", "--rare"], "--simulate");
+    check(&["avail", "99%", "--simulate", "1y", "--rare"], "does not say how often it fails");
+    check(&["avail", "mtbf=1h/fixed=1m", "--simulate", "1y", "--rare"], "not exponential");
+}
