@@ -86,7 +86,7 @@ fn two_servers_serve_as_theory_says_at_higher_loads() {
 /// T = Σ λ^((d^i − d)/(d − 1)) for infinitely many servers (Mitzenmacher 1996; Vvedenskaya, Dobrushin, Karpelevich 1996).
 fn in_the_limit(choices: i32, load: f64) -> f64 {
     let d = f64::from(choices);
-    (1..60).map(|i| if choices == 1 { load.powi(i - 1) } else { load.powf((d.powi(i) - d) / (d - 1.0)) }).sum()
+    (1..60).map(|i| libm::pow(load, (libm::pow(d, f64::from(i)) - d) / (d - 1.0))).sum()
 }
 
 /// A hundred servers: at most 1 % above the limit at these loads, and no more than the noise below it.
@@ -348,7 +348,7 @@ fn what_is_wrong_with_a_balance_is_said() {
         wrong.extend((!said.contains(message)).then(|| format!("{balance}: {said}")));
     }
     for (outlier, message) in [
-        (json!({"consecutive_5xx": 3}), "a outlier needs a \"profile\": \"envoy\""),
+        (json!({"consecutive_5xx": 3}), "an outlier needs a \"profile\": \"envoy\""),
         (
             json!({"profile": "envoy", "consecutive5xx": 3}),
             "envoy has no \"consecutive5xx\"; did you mean \"consecutive_5xx\"?",

@@ -1364,6 +1364,9 @@ pub enum Room {
     Mentions,
 }
 
+/// Replicas of one node; more would make every run slow, and are probably a slip.
+pub const REPLICAS_MAX: u32 = 10_000;
+
 /// How many replicas a schedule has come beside those that are there at the start; only services can be scaled.
 fn spare(node: &NodeDef, faults: &[Fault], room: Room) -> u32 {
     let Role::Service(_) = node.role else { return 0 };
@@ -1380,7 +1383,7 @@ fn spare(node: &NodeDef, faults: &[Fault], room: Room) -> u32 {
         names.iter().filter_map(number).map(|number: u32| number.max(2)).collect()
     };
     let named = faults.iter().filter(|_| room == Room::Mentions).flat_map(numbers);
-    let most = faults.iter().filter_map(scaled).chain(named).max();
+    let most = faults.iter().filter_map(scaled).chain(named).filter(|number| *number <= REPLICAS_MAX).max();
     most.unwrap_or_default().saturating_sub(node.count)
 }
 

@@ -139,7 +139,6 @@ pub struct Service {
     clocks_differ: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde has it")]
 fn is_none(count: &u32) -> bool {
     *count == 0
 }

@@ -178,7 +178,8 @@ impl Walk<'_> {
         let names = || policy::profiles().filter(|profile| profile.kind == kind).map(|profile| profile.name);
         let known = || listed(names().map(|name| format!("\"{name}\"")), "or");
         let Some((_, named)) = filled.iter().find(|(key, _)| key.name == "profile") else {
-            self.problems.error(span, format!("a {} needs a \"profile\": {}", kind.clause(), known()));
+            let (clause, article) = (kind.clause(), if kind == policy::Kind::Outlier { "an" } else { "a" });
+            self.problems.error(span, format!("{article} {clause} needs a \"profile\": {}", known()));
             return None;
         };
         let name = named.as_text().unwrap_or_default();

@@ -45,6 +45,9 @@ pub struct Ring {
     points: Vec<(u64, u32)>,
 }
 
+/// How many places there are on the circle, 2⁶⁴.
+const CIRCLE: f64 = 18_446_744_073_709_551_616.0;
+
 impl Ring {
     /// So many points of each, which follow from its name alone.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n str>, points: u32) -> Self {
@@ -71,7 +74,7 @@ impl Ring {
         for (at, place) in &self.points {
             let arc = at.wrapping_sub(before);
             // One point alone has the whole circle.
-            shares[*place as usize] += if self.points.len() == 1 { 1.0 } else { arc as f64 / 2.0_f64.powi(64) };
+            shares[*place as usize] += if self.points.len() == 1 { 1.0 } else { arc as f64 / CIRCLE };
             before = *at;
         }
         shares

@@ -12,13 +12,13 @@ use crate::language::View;
 use crate::policy::codel::Codel;
 use crate::problem::Problem;
 use crate::program::{
-    Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef, NodeRef,
-    Order, ProbeDef, QueueDef, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
+    self, Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef,
+    NodeRef, Order, ProbeDef, QueueDef, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
 };
 use crate::value::Value;
 
-/// Replicas of one node; more would make every run slow, and is probably a slip.
-pub(super) const REPLICAS_MAX: u64 = 10_000;
+/// Replicas of one node.
+pub(super) const REPLICAS_MAX: u64 = program::REPLICAS_MAX as u64;
 
 /// Kubernetes' timeoutSeconds.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
