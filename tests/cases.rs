@@ -191,16 +191,6 @@ const KEPT: &[Kept] = &[
         note: "One lost reply and one restart after it; neither alone does it.",
         other: ("wait", "400ms"),
     },
-    Kept {
-        file: "split-decision-small",
-        scenario: "split-decision.json",
-        settings: &[],
-        faults: &[],
-        property: Some("one decision"),
-        shrunk: true,
-        note: "The vote has left and the answer to it is cut off: one store commits by itself and the other aborts by itself.",
-        other: ("cut", "1s"),
-    },
 ];
 
 /// Writes all cases anew, once, when that is asked for.

@@ -258,8 +258,8 @@ pub enum Extra {
     ReadOnly,
     /// The participant has decided alone, and otherwise.
     Mixed,
-    /// Transactions that were promised and are not decided.
-    Promises(Arc<[(TxnId, StepRef)]>),
+    /// Transactions that were promised and are not decided, with the step that has the protocol and why it was asked.
+    Promises(Arc<[(TxnId, StepRef, Cause)]>),
 }
 
 /// One message of a delivery.

@@ -511,12 +511,13 @@ impl Service {
         cx: &mut Cx<'_>,
         program: &Program,
         pending: &Pending,
-        promises: &[(TxnId, StepRef)],
+        promises: &[(TxnId, StepRef, Cause)],
     ) {
         let (node, life, cause) = (cx.id().0, cx.life(), cx.cause());
-        for (id, step) in promises.iter().filter(|(id, _)| id.node == node && id.life < life) {
+        for (id, step, why) in promises.iter().filter(|(id, ..)| id.node == node && id.life < life) {
             let is_new = !self.commitments.contains_key(id);
-            let aborts = || Commitment::new(*step, cause.then(u64::from(id.number)), Vec::new(), Stage::Decided(false));
+            let aborts =
+                || Commitment::new(*step, why.then(RECOVERED | u64::from(life)), Vec::new(), Stage::Decided(false));
             let agrees = self.commitments.entry(*id).or_insert_with(aborts);
             if !agrees.members.iter().any(|member| member.to == pending.to) {
                 agrees.members.push(Member::new(pending.edge, pending.to, Is::Yes, false));

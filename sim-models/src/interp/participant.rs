@@ -298,7 +298,10 @@ impl Store {
     /// What is promised to a coordinator and not decided (XA's `recover`).
     pub(super) fn promises_to(&self, coordinator: NodeId) -> Tried {
         let promised = self.txns.iter().filter(|(txn, _)| txn.node == coordinator.0);
-        let promised = promised.filter_map(|(txn, open)| Some((*txn, open.prepared.as_ref()?.step)));
+        let promised = promised.filter_map(|(txn, open)| {
+            let promised = open.prepared.as_ref()?;
+            Some((*txn, promised.step, promised.cause))
+        });
         Tried::Answer(Outcome::Ok(Value::Null), Extra::Promises(promised.collect()))
     }
 
