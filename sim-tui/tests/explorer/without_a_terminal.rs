@@ -72,13 +72,16 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Headless)> {
     let mut other = failing(size, "oversell");
     other.press("3");
     let start = opened(size, Some("checkout"));
+    // As it is, nothing of it ever fails, and there is little to see.
+    let mut scenario = showing(Screen::Lab, failing(size, "checkout"));
+    scenario.command("turn gateway availability=99.5%");
     vec![
         ("scenarios", opened(size, None)),
         ("live at its start", start),
         ("live at a failure", failing(size, "checkout")),
         ("spacetime on the way back", spacetime),
         ("spacetime at a failure", other),
-        ("lab of a scenario", showing(Screen::Lab, failing(size, "checkout"))),
+        ("lab of a scenario", scenario),
         ("lab", Headless::lab(size, Look::plain(), LEADER)),
     ]
 }

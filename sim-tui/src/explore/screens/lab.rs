@@ -380,17 +380,15 @@ fn blocks(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
     // With names as short as there is room for.
     let sketched =
         [28, 18, 12].into_iter().find_map(|name| sketch::sketch(&worked.root, name, pen.look.letters).filter(fits));
-    let mut list = Vec::new();
-    tree(&worked.root, 0, &mut list);
-    let mut lines = sketched.unwrap_or_default();
-    // The list says more, where there is room for both.
-    let has_room = usize::from(inner.height) >= lines.len() + 1 + list.len().min(4);
-    if lines.is_empty() || has_room {
-        if !lines.is_empty() {
-            lines.push(String::new());
+    if let Some(lines) = sketched {
+        let top = inner.y + (inner.height - lines.len() as u16) / 2;
+        for (y, line) in (top..inner.bottom()).zip(&lines) {
+            pen.put(inner, inner.x + 1, y, Ink::Plain, line);
         }
-        lines.append(&mut list);
+        return;
     }
+    let mut lines = Vec::new();
+    tree(&worked.root, 0, &mut lines);
     let last = lines.len().saturating_sub(usize::from(inner.height));
     let first = view.scrolled(Pane::Blocks).min(last);
     for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(first)) {
