@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Instant, Kind, Message};
+use sim_core::{Duration, Instant, Kind, Message};
 
 use crate::policy::breaker;
 use crate::program::{EdgeRef, EndpointRef, FactRef, MapRef, NodeRef, Reason, StepRef};
@@ -294,6 +294,8 @@ pub enum Note {
         /// Why not.
         error: crate::expr::EvalError,
     },
+    /// A request was worked on for so long after its caller had given up (only where that is asked for).
+    Wasted(NodeRef, Duration),
 }
 
 /// What is counted of services and stores.
@@ -310,6 +312,10 @@ pub enum Counted {
     Unmet,
     Rollback,
     Deadlock,
+    Hit,
+    Miss,
+    Expired,
+    Evicted,
 }
 
 /// What is counted of an edge.
@@ -329,6 +335,13 @@ pub enum EdgeCounted {
     Limited,
     /// A breaker, by its place in the caller's list, is this now.
     Breaker(u32, breaker::State),
+    /// What was sent was a further request of a hedged try.
+    Hedge,
+    /// A try failed in a way that is tried again, and was the last: its tries are used up, or its budget or time does not allow more (only
+    /// where that is asked for).
+    Exhausted,
+    /// A try was not sent, since it shares the answer of one that is under way.
+    Coalesced,
 }
 
 impl Message for Msg {

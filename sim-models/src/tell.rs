@@ -140,6 +140,7 @@ const fn grade_of_note(note: &Note) -> Grade {
         Note::Count(_, counted) => grade_of_count(*counted),
         Note::Finished { tone: Tone::Ok, .. }
         | Note::Edge(..)
+        | Note::Wasted(..)
         | Note::Apart
         | Note::Together
         | Note::Requested { .. }
@@ -156,7 +157,14 @@ const fn grade_of_count(counted: Counted) -> Grade {
         | Counted::Refused
         | Counted::Dropped
         | Counted::Deadlock => Grade::Trouble,
-        Counted::Call | Counted::Ok | Counted::Unmet | Counted::Rollback => Grade::Quiet,
+        Counted::Call
+        | Counted::Ok
+        | Counted::Unmet
+        | Counted::Rollback
+        | Counted::Hit
+        | Counted::Miss
+        | Counted::Expired
+        | Counted::Evicted => Grade::Quiet,
     }
 }
 

@@ -2,9 +2,12 @@
 
 mod attempt;
 mod branch;
+mod cache;
 mod cells;
 mod exec;
+mod flights;
 mod guards;
+mod hedged;
 mod inside;
 mod journal;
 mod once;

@@ -1,6 +1,6 @@
 //! A service or a workload: takes requests, gives them workers, and answers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::workload::Generator;
 use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
 use crate::policy::codel::Codel;
 use crate::program::{Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
-use crate::shelf::Cells;
+use crate::shelf::{Cells, as_pairs};
 use crate::slab::{Key, Slab};
 use crate::value::Value;
 
@@ -75,6 +75,12 @@ pub struct Service {
     pub(super) held: Vec<Option<Held>>,
     /// For each kernel node: requests of this one that are open there.
     pub(super) open: Vec<u32>,
+    /// Threads that go on when this event has been handled; empty between events.
+    #[serde(skip)]
+    pub(super) ready: VecDeque<Key>,
+    /// Requests that were given up and whose answers give a place in a bulkhead back: which, by its place among `held`.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) strays: BTreeMap<Key, u32>,
     pub(super) txns: u32,
     pub(super) clocks: Vec<Clock>,
     pub(super) generator: Option<Generator>,
@@ -173,6 +179,8 @@ impl Service {
             memory,
             budgets: Vec::new(),
             held: Vec::new(),
+            ready: VecDeque::new(),
+            strays: BTreeMap::new(),
             txns: 0,
             generator,
             version: None,
@@ -357,7 +365,12 @@ impl Service {
                         self.heard(program, key);
                         self.answered(cx, program, key, outcome, extra);
                     }
-                    _ => self.late(cx, program, from, open),
+                    _ => {
+                        if id.life == cx.life() {
+                            self.stray_is_over(cx, key);
+                        }
+                        self.late(cx, program, from, open);
+                    }
                 }
             }
             Msg::Cancel { id, .. } => self.cancel(program, from, id),
@@ -521,12 +534,17 @@ impl Service {
             return;
         }
         request.done = true;
+        // What was worked on after its caller had given up.
+        let wasted = cx.now().since(request.expires.max(request.since));
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
         cx.because(cause);
         let tone = outcome.tone();
         if let Some(request) = self.requests.get(key) {
             self.reply(cx, request, outcome);
+        }
+        if program.asked.wasted_time && !wasted.is_zero() && self.generator.is_none() {
+            cx.note(Note::Wasted(self.me, wasted));
         }
         if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint) {
             clock.runs = false;
@@ -585,6 +603,8 @@ impl Service {
         let Some(alarm) = self.alarms.remove(key) else { return };
         match alarm {
             Alarm::Try { thread, depth } => self.try_timed_out(cx, program, thread, depth),
+            Alarm::Hedge { thread, depth } => self.hedge_due(cx, program, thread, depth),
+            Alarm::Guard { thread } => self.guard_rings(cx, program, thread),
             Alarm::Over { thread } => self.wait_over(cx, program, thread),
             Alarm::Look { thread } => self.look_again(cx, program, thread),
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
@@ -601,8 +621,12 @@ impl Service {
             cx.note(Note::Count(program.replicas[by.0 as usize].0, Counted::Refused));
         }
         let key = Key { place: id.place, turn: id.turn };
-        if id.life == cx.life() && self.pending.get(key).is_some() {
-            self.answered(cx, program, key, outcome, Extra::None);
+        if id.life == cx.life() {
+            if self.pending.get(key).is_some() {
+                self.answered(cx, program, key, outcome, Extra::None);
+            } else {
+                self.stray_is_over(cx, key);
+            }
         }
     }
 }
@@ -627,8 +651,12 @@ impl Actor<Msg> for Service {
             Event::Stop { .. } => self.asked_to_stop(cx, program),
             Event::Synced(..) => {}
         }
+        if !self.ready.is_empty() {
+            self.go_on_ready(cx, program);
+        }
         if !self.line.is_empty() {
             self.serve(cx, program);
+            self.go_on_ready(cx, program);
         }
         if self.leaving == Leaving::Drains && self.requests.iter().next().is_none() {
             cx.exit();

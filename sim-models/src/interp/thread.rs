@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, NodeId};
 
-use super::guards::Passed;
-use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
+use super::flights::Flight;
+use super::guards::{Passed, Queued};
+use super::hedged::Hedging;
+use crate::message::{CallId, Carried, Extra, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
 use crate::slab::Key;
 use crate::value::Value;
@@ -142,6 +144,9 @@ pub(super) struct Attempt {
     /// What the guards of the step made of this try.
     #[serde(skip_serializing_if = "Passed::is_nothing")]
     pub(super) passed: Passed,
+    /// The flight that this try leads or follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) flight: Option<Box<Flight>>,
     pub(super) phase: Phase,
 }
 
@@ -172,6 +177,16 @@ pub(super) enum Phase {
     OnceEnd(Key, Outcome),
     /// Branches run.
     Parallel(Box<Branches>),
+    /// Several requests are out for one answer.
+    Hedging(Box<Hedging>),
+    /// Waits for the answer to somebody else's request.
+    Following,
+    /// Has got it, and goes on when this event has been handled.
+    Landed(Box<(Outcome, Extra)>),
+    /// Waits for a guard to let it go.
+    Queued(Box<Queued>),
+    /// A guard lets it go, and it goes on when this event has been handled.
+    Admitted,
 }
 
 /// A transaction under way.
@@ -219,6 +234,10 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// The next request of the hedged try in this frame is due.
+    Hedge { thread: Key, depth: usize },
+    /// The wait at a guard of the attempt in the top frame is over.
+    Guard { thread: Key },
 }
 
 /// A request that is out.

@@ -223,6 +223,12 @@ impl State {
                     self.count(plan, place);
                 }
             }
+            Note::Wasted(node, time) => {
+                if let Some(place) = node_place(*node, NodeCounter::WastedTime) {
+                    self.tally.now.counters[place] += time.nanos();
+                    self.mark(&plan.triggers.live_counters[place]);
+                }
+            }
             Note::Edge(edge, counted) => {
                 let counter = match counted {
                     EdgeCounted::Call => EdgeCounter::Calls,
@@ -233,6 +239,9 @@ impl State {
                     EdgeCounted::Late => EdgeCounter::Late,
                     EdgeCounted::Open => EdgeCounter::Open,
                     EdgeCounted::Limited => EdgeCounter::Limited,
+                    EdgeCounted::Hedge => EdgeCounter::Hedges,
+                    EdgeCounted::Coalesced => EdgeCounter::Coalesced,
+                    EdgeCounted::Exhausted => EdgeCounter::Exhausted,
                     EdgeCounted::Breaker(index, state) => {
                         if let Some(node) = handler {
                             self.breaker((*edge, node, *index), *state);
@@ -781,5 +790,9 @@ const fn counter_of(counted: Counted) -> NodeCounter {
         Counted::Unmet => NodeCounter::Unmet,
         Counted::Rollback => NodeCounter::Rollbacks,
         Counted::Deadlock => NodeCounter::Deadlocks,
+        Counted::Hit => NodeCounter::Hits,
+        Counted::Miss => NodeCounter::Misses,
+        Counted::Expired => NodeCounter::Expired,
+        Counted::Evicted => NodeCounter::Evicted,
     }
 }

@@ -17,9 +17,9 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 13;
+const NODE_SLOTS: usize = 18;
 /// Counters of each edge.
-const EDGE_SLOTS: usize = 9;
+const EDGE_SLOTS: usize = 12;
 
 /// The place of a node's counter among its counters; none for what is worked out and for gauges.
 const fn node_slot(counter: NodeCounter) -> Option<usize> {
@@ -37,6 +37,12 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Unmet => Some(10),
         NodeCounter::Rollbacks => Some(11),
         NodeCounter::Deadlocks => Some(12),
+        NodeCounter::Hits => Some(13),
+        NodeCounter::Misses => Some(14),
+        NodeCounter::Expired => Some(15),
+        NodeCounter::Evicted => Some(16),
+        // In nanoseconds.
+        NodeCounter::WastedTime => Some(17),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -46,7 +52,9 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         | NodeCounter::Busy
         | NodeCounter::Waiting
         | NodeCounter::InFlight
-        | NodeCounter::LockWaiters => None,
+        | NodeCounter::LockWaiters
+        | NodeCounter::Goodput
+        | NodeCounter::Offered => None,
     }
 }
 
@@ -73,6 +81,11 @@ pub(super) const fn edge_place(nodes: usize, edge: EdgeRef, counter: EdgeCounter
         EdgeCounter::Limited => 7,
         // How often it has changed; what it is stands with the gauges.
         EdgeCounter::Breaker => 8,
+        EdgeCounter::Hedges => 9,
+        EdgeCounter::Coalesced => 10,
+        EdgeCounter::Exhausted => 11,
+        // Worked out from calls, by what of them was no first request.
+        EdgeCounter::Amplification => 0,
     };
     nodes * NODE_SLOTS + edge.0 as usize * EDGE_SLOTS + slot
 }

@@ -99,12 +99,13 @@ pub(crate) fn counter(program: &Program, counter: Counter) -> String {
 /// The counters of a node that a report shows.
 pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [NodeCounter] {
     use NodeCounter::{
-        Calls, Crashes, Deadlocks, Dropped, Error, Ok, Overloaded, Refused, Requests, Rollbacks, Unanswered, Unknown,
-        Unmet, Wasted,
+        Calls, Crashes, Deadlocks, Dropped, Error, Evicted, Expired, Hits, Misses, Ok, Overloaded, Refused, Requests,
+        Rollbacks, Unanswered, Unknown, Unmet, Wasted,
     };
-    match program.node(node).role {
+    match &program.node(node).role {
         Role::Workload(_) => &[Requests, Ok, Error, Unknown, Unanswered],
         Role::Service(_) => &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes],
+        Role::Store(def) if def.forgets() => &[Calls, Hits, Misses, Expired, Evicted, Unmet, Rollbacks, Deadlocks],
         Role::Store(_) => &[Calls, Unmet, Rollbacks, Deadlocks],
     }
 }
@@ -134,6 +135,13 @@ const fn node_counter(counter: NodeCounter) -> &'static str {
         NodeCounter::Waiting => "waiting",
         NodeCounter::InFlight => "in_flight",
         NodeCounter::LockWaiters => "lock_waiters",
+        NodeCounter::Hits => "hits",
+        NodeCounter::Misses => "misses",
+        NodeCounter::Expired => "expired",
+        NodeCounter::Evicted => "evicted",
+        NodeCounter::WastedTime => "wasted_time",
+        NodeCounter::Goodput => "goodput",
+        NodeCounter::Offered => "offered",
     }
 }
 
@@ -148,6 +156,10 @@ const fn edge_counter(counter: EdgeCounter) -> &'static str {
         EdgeCounter::Open => "open",
         EdgeCounter::Limited => "limited",
         EdgeCounter::Breaker => "breaker",
+        EdgeCounter::Hedges => "hedges",
+        EdgeCounter::Coalesced => "coalesced",
+        EdgeCounter::Exhausted => "exhausted",
+        EdgeCounter::Amplification => "amplification",
     }
 }
 

@@ -153,7 +153,6 @@ fn a_newer_language_is_not_looked_at_any_further() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_and_never_ignored() {
-    check_step(r#"{"call": "a.b", "hedge": {}}"#, &[r#".hedge: "hedge" is not built yet"#]);
     check_step(r#"{"publish": "jobs"}"#, &[r#".publish: "publish" is not built yet"#]);
     let probed = r#"{"faultline": 1, "name": "x", "nodes": {"a": {"kind": "queue"}, "b": {"kind": "service", "liveness": {"call": "x", "every": "1s", "timeout": "1s", "failures": 3}, "endpoints": {}}}}"#;
     check(probed, &["nodes.a.kind: a queue is not built yet", r#"nodes.b.liveness: "liveness" is not built yet"#]);

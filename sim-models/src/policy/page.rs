@@ -10,6 +10,9 @@ impl Kind {
             Kind::Breaker => "Circuit breakers: who fails is not asked for a while.",
             Kind::Retry => "Retries: what fails is tried again.",
             Kind::Budget => "Retry budgets: what keeps retries few when many calls fail at once.",
+            Kind::Hedge => "Hedges: when the first one asked is slow, a second one is.",
+            Kind::Bulkhead => "Bulkheads: so many calls at once, by a number or by a limit that finds itself.",
+            Kind::Limiter => "Rate limiters: so many calls in a time.",
         }
     }
 }

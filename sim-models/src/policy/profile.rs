@@ -1,7 +1,7 @@
 //! Which libraries there are by name, and what each of their parameters is called, means, and is when nobody says.
 
 use super::settings::{Setting, Settings};
-use super::{breaker, budget, retry};
+use super::{breaker, budget, bulkhead, concurrency, hedge, limiter, retry};
 
 /// What a policy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +12,12 @@ pub enum Kind {
     Retry,
     /// Keeps retries few.
     Budget,
+    /// Asks a second one.
+    Hedge,
+    /// Lets so many go at once.
+    Bulkhead,
+    /// Lets so many go in a time.
+    Limiter,
 }
 
 /// The policy of one library.
@@ -54,7 +60,7 @@ pub struct Parameter {
 
 impl Kind {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Kind; 3] = [Kind::Breaker, Kind::Retry, Kind::Budget];
+    pub const ALL: [Kind; 6] = [Kind::Breaker, Kind::Retry, Kind::Budget, Kind::Hedge, Kind::Bulkhead, Kind::Limiter];
 
     /// The clause of the scenario language that takes such a profile.
     pub const fn clause(self) -> &'static str {
@@ -62,6 +68,9 @@ impl Kind {
             Kind::Breaker => "breaker",
             Kind::Retry => "retry",
             Kind::Budget => "budget",
+            Kind::Hedge => "hedge",
+            Kind::Bulkhead => "bulkhead",
+            Kind::Limiter => "limiter",
         }
     }
 }
@@ -128,6 +137,17 @@ pub fn profiles() -> impl Iterator<Item = &'static Profile> + Clone {
         &retry::profiles::STRIPE_NODE,
         &retry::profiles::TEMPORAL,
         &budget::FINAGLE,
+        &hedge::GRPC,
+        &hedge::POLLY,
+        &hedge::FINAGLE,
+        &bulkhead::RESILIENCE4J,
+        &bulkhead::THREAD_POOL,
+        &bulkhead::HYSTRIX,
+        &bulkhead::POLLY,
+        &concurrency::AIMD,
+        &concurrency::GRADIENT2,
+        &concurrency::VEGAS,
+        &limiter::RESILIENCE4J,
     ]
     .into_iter()
 }
