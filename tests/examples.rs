@@ -5,7 +5,7 @@ use std::fs;
 use faultline_tests::scenarios::{SEEDS, keeps_its_word, over_seeds, remedied, written};
 use faultline_tests::sources::workspace;
 use serde_json::Value;
-use sim_core::{Stop, Verdict};
+use sim_core::{Seed, Stop, Verdict};
 use sim_models::scenario::Scenario;
 
 fn example(name: &str) -> Value {
@@ -41,6 +41,7 @@ fn every_example_is_looked_after() {
         names,
         [
             "at-least-once.json",
+            "backoff-herd.json",
             "balancers.json",
             "black-hole.json",
             "deploy-drain.json",
@@ -59,9 +60,12 @@ fn every_example_is_looked_after() {
             "profiles.json",
             "receipts.json",
             "retry-storm.json",
+            "shared-breaker.json",
             "slow-server.json",
+            "slow-tail.json",
             "split-decision.json",
             "sync-chain.json",
+            "thundering-herd.json",
             "two-phase-commit.json"
         ]
     );
@@ -133,4 +137,34 @@ fn a_store_that_answers_before_it_syncs_forgets_paid_orders_with_the_power() {
 #[test]
 fn three_phases_decide_twice_where_the_network_is_cut_and_two_wait() {
     check("split-decision.json", Verdict::Broken);
+}
+
+/// 5,000 a second for the 50 ms of a load are 250, Poisson.
+#[test]
+fn everybody_who_finds_the_page_expired_loads_it_unless_answers_are_shared_or_one_has_a_lease() {
+    check("thundering-herd.json", Verdict::Broken);
+}
+
+/// P(T > t) = S(t) up to the delay d, S(t) · S(t − d) after it, where S is 99 % of a lognormal and 1 % of half a second to one and a
+/// half: 1,400 ms without, 31.9 ms after 17 ms, 526.9 ms after 512 ms; further requests S(d) = 4.81 % and 0.99 %. Intervals are of the
+/// quantile among 30,000.
+#[test]
+fn a_second_request_after_the_95th_percentile_cuts_the_tail() {
+    // 30,000 requests in each of seven settings: fewer seeds say it.
+    let file = example("slow-tail.json");
+    keeps_its_word(&file, 3);
+    let scenario = written(&file);
+    assert_eq!(remedied(&scenario, None).run(Seed(1), Stop::AtEnd).outcome.verdict, Verdict::Broken);
+    assert_eq!(remedied(&scenario, Some("hedge-at-p95")).run(Seed(1), Stop::AtEnd).outcome.verdict, Verdict::Held);
+}
+
+/// Closed for the hundred calls or so, a second, in which four fifths are well, then open for 5 s: 0.8 · 1 / 6 = 13 %.
+#[test]
+fn a_breaker_that_shards_share_makes_of_a_fifth_an_outage() {
+    check("shared-breaker.json", Verdict::Broken);
+}
+
+#[test]
+fn who_failed_together_tries_again_together_without_jitter() {
+    check("backoff-herd.json", Verdict::Stuck);
 }

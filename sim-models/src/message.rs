@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Cause, Instant, Kind, Message, NodeId};
+use sim_core::{Cause, Duration, Instant, Kind, Message, NodeId};
 
 use crate::policy::breaker;
 use crate::program::{EdgeRef, EndpointRef, FactRef, MapRef, NodeRef, Reason, StepRef};
@@ -516,6 +516,8 @@ pub enum Note {
         /// Why not.
         error: crate::expr::EvalError,
     },
+    /// A request was worked on for so long after its caller had given up (only where that is asked for).
+    Wasted(NodeRef, Duration),
 }
 
 /// What is counted of services, stores and queues.
@@ -543,6 +545,10 @@ pub enum Counted {
     Acked,
     Dead,
     Expired,
+    Hit,
+    Miss,
+    Aged,
+    Evicted,
 }
 
 /// What is counted of an edge.
@@ -564,6 +570,13 @@ pub enum EdgeCounted {
     Ejected,
     /// A breaker, by its place in the caller's list, is this now.
     Breaker(u32, breaker::State),
+    /// What was sent was a further request of a hedged try.
+    Hedge,
+    /// A try failed in a way that is tried again, and was the last: its tries are used up, or its budget or time does not allow more (only
+    /// where that is asked for).
+    Exhausted,
+    /// A try was not sent, since it shares the answer of one that is under way.
+    Coalesced,
 }
 
 impl Message for Msg {

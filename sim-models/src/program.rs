@@ -13,7 +13,7 @@ use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Odds, 
 
 use crate::expr::Expr;
 use crate::policy::balance::Ring;
-use crate::policy::{breaker, budget, outlier, retry};
+use crate::policy::{breaker, budget, bulkhead, hedge, limiter, outlier, retry};
 use crate::value::Value;
 
 /// A declared node (a service, a store, a queue, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
@@ -136,6 +136,17 @@ pub struct Program {
     pub properties: Vec<PropertyDef>,
     /// What each metric is expected to be, by the file, after remedies.
     pub expect: Vec<(String, Expected)>,
+    /// What is noted only where some formula asks for it.
+    pub asked: Asked,
+}
+
+/// What is noted only where some formula asks for it, so that other scenarios are what they were without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Steps whose tries are used up.
+    pub exhausted: bool,
+    /// Time that was worked for callers who have gone.
+    pub wasted_time: bool,
 }
 
 /// A declared node.
@@ -364,6 +375,17 @@ pub struct StoreDef {
     pub checksum: bool,
     /// How long a sync of its disk takes.
     pub sync: Dist,
+    /// How long a value stays after its set; none: for ever.
+    pub ttl: Option<Duration>,
+    /// How many cells it keeps, all maps together, the last used ones; none: all.
+    pub capacity: Option<u64>,
+}
+
+impl StoreDef {
+    /// Whether it loses what was set without anybody's doing: it is a cache.
+    pub const fn forgets(&self) -> bool {
+        self.ttl.is_some() || self.capacity.is_some()
+    }
 }
 
 /// How far a change is on its way to the disk when a store answers.
@@ -922,12 +944,43 @@ pub struct Clauses {
     pub retry: Option<RetryDef>,
     /// What may refuse a try before anything is sent, and hears how it ended; none when nothing does.
     pub guards: Option<Box<Guards>>,
+    /// Asking another one when the first is slow.
+    pub hedge: Option<Box<HedgeDef>>,
+    /// Whose answer it shares; none: nobody's.
+    pub coalesce: Option<Box<CoalesceDef>>,
     /// Whether the callee is told when the caller gives up.
     pub cancel: bool,
     /// Where the value goes (of a list: where the list goes).
     pub bind: Option<Slot>,
     /// What is caught, in order of the file.
     pub on: Vec<(Catch, BlockRef)>,
+}
+
+/// `hedge`.
+#[derive(Clone, Debug)]
+pub struct HedgeDef {
+    /// How many, and when the next.
+    pub rule: hedge::Rule,
+    /// Where the delay follows from latencies: the share of further requests and the least delay, and the place of what was seen in
+    /// the caller's list.
+    pub follows: Option<(Ratio, Duration, u32)>,
+    /// Outcomes after which others go on; none: unknown, refused, overloaded, unavailable.
+    pub on: Option<Vec<Catch>>,
+    /// Share of first requests that may be hedged, and how many at once at most.
+    pub budget: Option<BudgetDef>,
+    /// The budget of a library, and its place in the caller's list.
+    pub library: Option<(budget::Rule, u32)>,
+    /// Whether the losers are told even when the step does not say `cancel`.
+    pub cancels: bool,
+}
+
+/// `coalesce`: of those who want the same at one time, one asks.
+#[derive(Clone, Debug)]
+pub struct CoalesceDef {
+    /// What they want; none: the cell that is read.
+    pub key: Option<Template>,
+    /// Whose flights, by its place in the caller's list: one per endpoint or map that is asked.
+    pub index: u32,
 }
 
 /// What stands before each try of a step, the outermost first, and a retry budget of a library, which hears of each try too.
@@ -955,12 +1008,8 @@ pub enum Guard {
 /// `limiter`.
 #[derive(Clone, Copy, Debug)]
 pub struct LimiterDef {
-    /// So many tokens come in `per`.
-    pub rate: u64,
-    /// In how long.
-    pub per: Duration,
-    /// Held at the start and at most.
-    pub burst: u64,
+    /// How it is set.
+    pub rule: limiter::Rule,
     /// Which limiter, by its place in the caller's list: one per policy name, or per node called.
     pub index: u32,
 }
@@ -992,8 +1041,8 @@ pub struct BreakerDef {
 /// `bulkhead`.
 #[derive(Clone, Copy, Debug)]
 pub struct BulkheadDef {
-    /// Tries at once.
-    pub max: u32,
+    /// How it is set.
+    pub rule: bulkhead::Rule,
     /// Which bulkhead, by its place in the caller's list: one per policy name, or per node called.
     pub index: u32,
 }
@@ -1255,6 +1304,12 @@ pub enum NodeCounter {
     Dead,
     Expired,
     Oldest,
+    Hits,
+    Misses,
+    Evicted,
+    WastedTime,
+    Goodput,
+    Offered,
 }
 
 /// What is counted of an edge.
@@ -1271,6 +1326,10 @@ pub enum EdgeCounter {
     Limited,
     Breaker,
     Ejected,
+    Hedges,
+    Coalesced,
+    Exhausted,
+    Amplification,
 }
 
 /// A property.

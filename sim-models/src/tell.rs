@@ -143,6 +143,7 @@ const fn grade_of_note(note: &Note) -> Grade {
         Note::Count(_, counted) => grade_of_count(*counted),
         Note::Finished { tone: Tone::Ok, .. }
         | Note::Edge(..)
+        | Note::Wasted(..)
         | Note::Apart
         | Note::Together
         | Note::Requested { .. }
@@ -175,7 +176,11 @@ const fn grade_of_count(counted: Counted) -> Grade {
         | Counted::Forced
         | Counted::Published
         | Counted::Delivered
-        | Counted::Acked => Grade::Quiet,
+        | Counted::Acked
+        | Counted::Hit
+        | Counted::Miss
+        | Counted::Aged
+        | Counted::Evicted => Grade::Quiet,
     }
 }
 

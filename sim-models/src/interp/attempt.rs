@@ -6,8 +6,8 @@ use sim_core::{Duration, Instant, Passing};
 
 use super::cells::is_instant;
 use super::exec::{Next, TRY};
-use super::guards::Passed;
-use super::retry::{breadth, catches};
+use super::guards::{Asked, Passed, edge_of};
+use super::retry::{breadth, catches, is_retried};
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Thread, Touched, Txn};
 use crate::message::{CallId, Counted, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Part, Tone, TxnId};
@@ -36,6 +36,7 @@ impl Service {
             timer: None,
             waited: Duration::ZERO,
             passed: Passed::default(),
+            flight: None,
             phase: Phase::Idle,
         };
         let block = match &step.verb {
@@ -55,52 +56,60 @@ impl Service {
     pub(super) fn launch(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> Next {
         let now = cx.now();
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
-        let depth = thread.frames.len() - 1;
         let Some(attempt) = thread.attempt() else { return Next::Over };
         attempt.phase = Phase::Idle;
         attempt.since = now;
-        let (reference, deadline, number) = (attempt.step, attempt.around.deadline, attempt.number);
-        let cause = attempt.cause.then(TRY | u64::from(number));
+        let (reference, deadline) = (attempt.step, attempt.around.deadline);
         if now >= deadline {
             return Next::settle(Outcome::Error(Reason::EXPIRED));
         }
         let step = program.step(reference);
-        if let Some(guards) = &step.clauses.guards
-            && let Some(refused) = self.ask_guards(cx, key, step, guards)
-        {
-            return Next::settle(refused);
+        let follows = match &step.clauses.coalesce {
+            Some(def) => self.follows(cx, program, key, reference, def),
+            None => false,
+        };
+        if follows {
+            self.set_try_timer(cx, key, step);
+            return Next::Wait;
         }
-        let left = deadline.since(now);
-        let limit = step.clauses.timeout.unwrap_or(Duration::FOREVER);
-        let limit = if deadline == Instant::NEVER { limit } else { limit.min(left) };
-        let outer = self.expires_around(key, depth);
-        let expires = if limit == Duration::FOREVER { outer } else { outer.min(now + limit) };
-        if limit != Duration::FOREVER && !is_instant(step) {
-            // Set before anything is sent: an answer at the very instant of the timeout is late.
-            let timer = self.alarm(cx, limit, Alarm::Try { thread: key, depth });
-            if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
-                attempt.timer = Some(timer);
+        self.pass(cx, program, key)
+    }
+
+    /// Lets the try in the top frame pass the guards that it has not passed yet, and begins it.
+    pub(super) fn pass(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> Next {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
+        let reference = attempt.step;
+        let cause = attempt.cause.then(TRY | u64::from(attempt.number));
+        let step = program.step(reference);
+        if let Some(guards) = &step.clauses.guards {
+            match self.ask_guards(cx, key, step, guards) {
+                Asked::Go => {}
+                Asked::Refused(outcome) => return Next::settle(outcome),
+                Asked::Waits => return Next::Wait,
             }
         }
-        if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
-            attempt.around.expires = expires;
+        self.set_try_timer(cx, key, step);
+        if let Some(def) = &step.clauses.hedge {
+            return self.hedged(cx, program, key, def);
         }
         cx.because(cause);
         match &step.verb {
-            Verb::Call { with, edge, .. } => self.call(cx, program, key, reference, *edge, with, expires),
-            Verb::Publish { edge, with, key: about, .. } => {
-                self.publish(cx, program, key, reference, *edge, with, about.as_ref())
-            }
             Verb::Read { map, edge: None, .. }
             | Verb::List { map, edge: None, .. }
             | Verb::Set { map, edge: None, .. } => self.at_own(cx, program, key, reference, *map),
-            Verb::Read { edge: Some(edge), key: at, .. } | Verb::Set { edge: Some(edge), key: at, .. } => {
-                let at = self.value(cx, key, at);
-                let at = Self::checked(cx, reference, at);
-                self.ask_step(cx, program, key, reference, *edge, at)
+            Verb::Call { .. } | Verb::Read { .. } | Verb::List { .. } | Verb::Set { .. } => {
+                match self.send_one(cx, program, key) {
+                    Ok(pending) => {
+                        self.phase(key, Phase::Calling(pending));
+                        Next::Wait
+                    }
+                    Err(outcome) => Next::settle(outcome),
+                }
             }
-            Verb::List { edge: Some(edge), .. } => self.ask_step(cx, program, key, reference, *edge, Value::Null),
             Verb::Try(_) => self.run_body(key, Phase::Body),
+            Verb::Publish { edge, with, key: about, .. } => {
+                self.publish(cx, program, key, reference, *edge, with, about.as_ref())
+            }
             Verb::Transaction { protocol, .. } => {
                 self.txns += 1;
                 let id = TxnId { node: cx.id().0, life: cx.life(), number: self.txns };
@@ -113,6 +122,32 @@ impl Service {
             Verb::Saga(def) => self.saga(cx, program, key, reference, def),
             Verb::Parallel { branches, need } => self.parallel(cx, program, key, branches, *need),
             _ => Next::Go,
+        }
+    }
+
+    /// From here on the time of the try in the top frame runs, unless it does already.
+    pub(super) fn set_try_timer(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step) {
+        let now = cx.now();
+        let Some(thread) = self.threads.get_mut(key) else { return };
+        let depth = thread.frames.len() - 1;
+        let Some(attempt) = thread.attempt() else { return };
+        if attempt.timer.is_some() {
+            return;
+        }
+        let deadline = attempt.around.deadline;
+        let limit = step.clauses.timeout.unwrap_or(Duration::FOREVER);
+        let limit = if deadline == Instant::NEVER { limit } else { limit.min(deadline.since(now)) };
+        let outer = self.expires_around(key, depth);
+        let expires = if limit == Duration::FOREVER { outer } else { outer.min(now + limit) };
+        if limit != Duration::FOREVER && !is_instant(step) {
+            // Set before anything is sent: an answer at the very instant of the timeout is late.
+            let timer = self.alarm(cx, limit, Alarm::Try { thread: key, depth });
+            if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+                attempt.timer = Some(timer);
+            }
+        }
+        if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+            attempt.around.expires = expires;
         }
     }
 
@@ -144,7 +179,9 @@ impl Service {
     pub(super) fn count_try(&mut self, cx: &mut Cx<'_>, key: Key, edge: EdgeRef) {
         let number = self.threads.get_mut(key).and_then(Thread::attempt).map_or(1, |attempt| attempt.around.number);
         cx.note(Note::Edge(edge, EdgeCounted::Call));
-        if number > 1 {
+        if self.is_further(key) {
+            cx.note(Note::Edge(edge, EdgeCounted::Hedge));
+        } else if number > 1 {
             cx.note(Note::Edge(edge, EdgeCounted::Retry));
         }
     }
@@ -173,8 +210,25 @@ impl Service {
         Some(pending)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call of one place")]
-    pub(super) fn call(
+    /// Sends what the try in the top frame asks of another node; what comes of it when nobody is there to ask.
+    pub(super) fn send_one(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> Result<Key, Outcome> {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else {
+            return Err(Outcome::Error(Reason::REFUSED));
+        };
+        let reference = attempt.step;
+        match &program.step(reference).verb {
+            Verb::Call { with, edge, .. } => self.call(cx, program, key, reference, *edge, with),
+            Verb::Read { edge: Some(edge), key: at, .. } | Verb::Set { edge: Some(edge), key: at, .. } => {
+                let at = self.value(cx, key, at);
+                let at = Self::checked(cx, reference, at);
+                Ok(self.ask_step(cx, program, key, reference, *edge, at))
+            }
+            Verb::List { edge: Some(edge), .. } => Ok(self.ask_step(cx, program, key, reference, *edge, Value::Null)),
+            _ => Err(Outcome::Error(Reason::REFUSED)),
+        }
+    }
+
+    fn call(
         &mut self,
         cx: &mut Cx<'_>,
         program: &Program,
@@ -182,15 +236,15 @@ impl Service {
         reference: StepRef,
         edge: EdgeRef,
         with: &[(Slot, Template)],
-        expires: Instant,
-    ) -> Next {
-        let Verb::Call { endpoint, .. } = &program.step(reference).verb else { return Next::Go };
+    ) -> Result<Key, Outcome> {
+        let refused = Outcome::Error(Reason::REFUSED);
+        let Verb::Call { endpoint, .. } = &program.step(reference).verb else { return Err(refused) };
         self.count_try(cx, key, edge);
         let callee = program.endpoint(*endpoint).node;
-        let Some(to) = self.replica(cx, program, key, callee) else {
+        let Some(to) = self.replica_for(cx, program, key, callee) else {
             cx.note(Note::Count(callee, Counted::Refused));
             cx.note(Note::Edge(edge, EdgeCounted::Outcome(Tone::Error)));
-            return Next::settle(Outcome::Error(Reason::REFUSED));
+            return Err(refused);
         };
         let mut values = Vec::with_capacity(with.len());
         for (slot, template) in with {
@@ -198,13 +252,12 @@ impl Service {
             values.push((*slot, Self::checked(cx, reference, value)));
         }
         let carried = self.seen(key).carried(values);
-        let deadline = self.threads.get(key).map_or(Instant::NEVER, |thread| thread.around().deadline);
+        let around = self.threads.get(key).map_or(Around::nothing(1), Thread::around);
         let kind = program.endpoint(*endpoint).kind;
         let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, txn: None });
-        self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
-        let [expires, deadline] = [expires, deadline].map(|at| self.travelling(cx, at));
+        let [expires, deadline] = [around.expires, around.deadline].map(|at| self.travelling(cx, at));
         cx.send(to, Msg::Call { id, endpoint: *endpoint, kind, carried, expires, deadline });
-        Next::Wait
+        Ok(Key { place: id.place, turn: id.turn })
     }
 
     /// Gives a message to the queue at the end of an edge.
@@ -235,7 +288,7 @@ impl Service {
         Next::Wait
     }
 
-    pub(super) fn ask_step(
+    fn ask_step(
         &mut self,
         cx: &mut Cx<'_>,
         program: &Program,
@@ -243,13 +296,11 @@ impl Service {
         step: StepRef,
         edge: EdgeRef,
         at: Value,
-    ) -> Next {
+    ) -> Key {
         let names = self.names(key, program.step(step)).map(Arc::new);
         let part = self.part(program, key, edge);
         let kind = self.kind_of(program, step);
-        let pending = self.ask(cx, program, key, edge, kind, Operation::Step { step, key: at, names, part });
-        self.phase(key, Phase::Calling(pending));
-        Next::Wait
+        self.ask(cx, program, key, edge, kind, Operation::Step { step, key: at, names, part })
     }
 
     /// How what a thread sends to a store now belongs to a transaction.
@@ -307,6 +358,7 @@ impl Service {
             Phase::OnceBegin(_) => self.once_begun(cx, program, pending.thread, outcome, &extra),
             Phase::OnceEnd(_, came) => self.once_ended(cx, program, pending.thread, outcome, came),
             Phase::Committing(_, txn, strays) => self.committed(cx, program, &pending, (txn, strays), outcome),
+            Phase::Hedging(hedging) => self.leg_over(cx, program, (pending.thread, key), hedging, (outcome, extra)),
             _ => Next::Settle(outcome, extra),
         };
         self.drive(cx, program, pending.thread, next);
@@ -326,14 +378,27 @@ impl Service {
         let Some(attempt) = thread.attempt() else { return Next::Over };
         let reference = attempt.step;
         let step = program.step(reference);
+        let followed = attempt.flight.as_ref().is_some_and(|flight| flight.follows());
+        if step.clauses.coalesce.is_some() {
+            self.land(key, Some((&outcome, &extra)));
+        }
         if let Some(guards) = &step.clauses.guards {
-            self.try_over(cx, key, step, guards, Some(&outcome));
+            // Who followed another's request has asked nobody itself.
+            self.try_over(cx, key, step, guards, Some(&outcome).filter(|_| !followed));
         }
         if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome) {
             return self.back_off(cx, program, key, wait);
         }
         if let Some(guards) = &step.clauses.guards {
             self.call_over(guards);
+        }
+        if program.asked.exhausted
+            && let Some(retry) = &step.clauses.retry
+            && retry.tries != Some(1)
+            && is_retried(retry, &outcome)
+            && let Some(edge) = edge_of(step)
+        {
+            cx.note(Note::Edge(edge, EdgeCounted::Exhausted));
         }
         if cx.is_watched() {
             self.passes(cx, program, key, reference, Passing::End);

@@ -79,28 +79,30 @@ impl Service {
             Role::Attempt(attempt) => Some(&**attempt),
             Role::Plain | Role::Each { .. } | Role::Fan(_) => None,
         });
-        let mut holding: BTreeMap<u32, (usize, u32)> = BTreeMap::new();
-        for (index, max) in attempts.flat_map(|attempt| permits(program, attempt)) {
-            let (count, _) = holding.entry(index).or_insert((0, max));
-            *count += 1;
+        let mut holding: BTreeMap<u32, usize> = BTreeMap::new();
+        // What was given up may hold its place until the answer comes.
+        let strays = self.strays.values().copied();
+        for index in attempts.flat_map(|attempt| places(program, attempt)).chain(strays) {
+            *holding.entry(index).or_default() += 1;
         }
         for (index, held) in (0u32..).zip(&self.held) {
-            if let Some(Held::Bulkhead(taken)) = held {
-                let (there, max) = holding.get(&index).copied().unwrap_or((0, u32::MAX));
-                differ("permits of a bulkhead", *taken as usize, there)?;
-                within("permits of a bulkhead", there, Some(max))?;
+            if let Some(Held::Bulkhead(bulkhead, _)) = held {
+                let there = holding.get(&index).copied().unwrap_or_default();
+                differ("places in a bulkhead", bulkhead.running() as usize, there)?;
+                // A limit that finds itself may fall below what is under way.
+                within("places in a bulkhead", there, bulkhead.is_fixed().then(|| bulkhead.most()))?;
             }
         }
         Ok(())
     }
 }
 
-/// The bulkheads whose permits an attempt holds: their places, and how many each has.
-fn permits<'p>(program: &'p Program, attempt: &Attempt) -> impl Iterator<Item = (u32, u32)> + use<'p> {
+/// The bulkheads in which an attempt has a place.
+fn places<'p>(program: &'p Program, attempt: &Attempt) -> impl Iterator<Item = u32> + use<'p> {
     let inside = usize::from(attempt.passed.inside());
     let guards = program.step(attempt.step).clauses.guards.as_deref();
     guards.into_iter().flat_map(|guards| &guards.order).take(inside).filter_map(|guard| match guard {
-        Guard::Bulkhead(def) => Some((def.index, def.max)),
+        Guard::Bulkhead(def) => Some(def.index),
         Guard::Breaker(_) | Guard::Limiter(_) => None,
     })
 }

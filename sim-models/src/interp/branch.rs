@@ -232,7 +232,19 @@ impl Service {
             Phase::Idle | Phase::Body | Phase::Once(_) => {}
             Phase::Holding(..) | Phase::Watching(_) => self.wait_no_longer(cx, program, step, &phase),
             Phase::Backoff(alarm) => self.disarm(cx, alarm),
+            Phase::Following | Phase::Landed(_) | Phase::Admitted => {}
+            Phase::Queued(queued) => self.leaves_queue(cx, key, program.step(step), *queued),
+            Phase::Hedging(mut hedging) => {
+                let Some(def) = &program.step(step).clauses.hedge else { return };
+                let legs = std::mem::take(&mut hedging.legs);
+                self.phase(key, Phase::Hedging(hedging));
+                self.give_up_legs(cx, program, def, legs, tells || def.cancels);
+                self.hedge_over(cx, key, def);
+            }
             Phase::Calling(pending) | Phase::OnceBegin(pending) | Phase::OnceEnd(pending, _) => {
+                if !tells {
+                    self.keeps_place(key, program.step(step), pending);
+                }
                 self.give_up(cx, program, pending, tells);
             }
             Phase::Committing(pending, txn, _) => {

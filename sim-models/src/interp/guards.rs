@@ -1,34 +1,47 @@
-//! What stands before each try: breakers and bulkheads, and the retry budgets of libraries, all of which hear how a try
+//! What stands before each try: breakers, bulkheads and limiters, and the retry budgets of libraries, all of which hear how a try
 //! ended.
 //!
 //! A step without them costs one question. The guards are asked from the outermost to the innermost; one that refuses
-//! gives the try its outcome, which those outside of it hear like any other. A try that is given up from outside (what
-//! stands around it timed out, or its node ended the endpoint) gives its permits back and is reported as cancelled.
+//! gives the try its outcome, which those outside of it hear like any other. One that has it wait holds it back before those inside
+//! of it: what stands inside the timeout waits on the timeout's time. A try that is given up from outside (what stands around it
+//! timed out, or its node ended the endpoint) gives its permits back and is reported as cancelled.
+
+use std::collections::VecDeque;
 
 use serde::Serialize;
-use sim_core::Instant;
+use sim_core::{Dist, Duration, Instant};
 
+use super::exec::{Next, TRY};
 use super::retry::{catches, is_retried};
-use super::service::{Cx, Service};
-use super::thread::{Role, Thread};
+use super::service::{Cx, JITTER, Service};
+use super::thread::{Alarm, Phase, Role, Thread};
 use crate::message::{EdgeCounted, Note, Outcome, Tone};
 use crate::policy::breaker::{Admission, Breaker, Ended, State};
 use crate::policy::budget::{self, Budget, Paid};
-use crate::policy::limiter::TokenBucket;
+use crate::policy::bulkhead::{Bulkhead, Entered, Place, Until};
+use crate::policy::coalesce::Flights;
+use crate::policy::concurrency::Sample;
+use crate::policy::hedge::Latencies;
+use crate::policy::limiter::{self, Limiter};
 use crate::program::{BreakerDef, BulkheadDef, EdgeRef, Guard, Guards, LimiterDef, Program, Reason, Step, Verb};
 use crate::slab::Key;
+use crate::value::Value;
 
 /// A policy of this replica, with what it remembers.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) enum Held {
     /// A breaker, and what it was last seen to be.
     Breaker(Breaker, State),
-    /// A bulkhead: tries under way.
-    Bulkhead(u32),
+    /// A bulkhead, and the threads that wait for a place in it, who came first first.
+    Bulkhead(Box<Bulkhead>, VecDeque<Key>),
     /// A retry budget.
     Budget(Budget),
     /// A limiter.
-    Limiter(TokenBucket),
+    Limiter(Limiter),
+    /// Latencies that the delay of a hedge follows from.
+    Latencies(Latencies),
+    /// Flights under way, and the threads that wait for each.
+    Flights(Flights<Value, Key>),
 }
 
 /// What the guards of a step make of one of its tries.
@@ -38,7 +51,53 @@ pub(super) struct Passed {
     guards: u8,
     /// What it was paid with, when it is a retry.
     paid: Option<Paid>,
+    /// Whether its place in a bulkhead comes back with the answer only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    kept: bool,
+    /// When it got a place in a bulkhead whose limit finds itself, and how many were under way then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entered: Option<(Instant, u32)>,
 }
+
+/// A try that a guard has wait.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Queued {
+    /// The timer of the wait; none: it waits as long as it takes.
+    pub(super) alarm: Option<Key>,
+    /// Which guard, from the outermost.
+    guard: u8,
+    then: Then,
+}
+
+/// What becomes of a try when its wait at a guard is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Then {
+    /// The guard lets it go.
+    Passes,
+    /// It asks the guard again.
+    Asks,
+    /// It is refused.
+    Fails,
+    /// No time is left of its deadline.
+    Expires,
+}
+
+/// What guards say to a try.
+pub(super) enum Asked {
+    Go,
+    Refused(Outcome),
+    Waits,
+}
+
+/// What one guard says.
+enum Answer {
+    Goes,
+    Waits(Duration, Then),
+    Refuses(Reason),
+}
+
+/// Mixed into what the luck of a limit follows from.
+const PROBE: u64 = 0x7072_6f62_6500;
 
 impl Passed {
     pub(super) fn is_nothing(&self) -> bool {
@@ -52,30 +111,115 @@ impl Passed {
 }
 
 /// Why two kinds of policies never meet in one place.
-const OWN_PLACE: &str = "each policy has a place of its own";
+pub(super) const OWN_PLACE: &str = "each policy has a place of its own";
 
 impl Service {
-    /// Asks the guards whether the try in the top frame may begin; what comes of it when one says no.
+    /// Asks the guards that the try in the top frame has not passed yet whether it may begin.
     #[cold]
-    pub(super) fn ask_guards(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, guards: &Guards) -> Option<Outcome> {
-        for (index, guard) in guards.order.iter().enumerate() {
-            let refused = match guard {
+    pub(super) fn ask_guards(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, guards: &Guards) -> Asked {
+        let passed = self.threads.get_mut(key).and_then(Thread::attempt).map_or(0, |attempt| attempt.passed.guards);
+        for (index, guard) in guards.order.iter().enumerate().skip(usize::from(passed)) {
+            let answer = match guard {
                 Guard::Breaker(def) => self.ask_breaker(cx, step, def),
-                Guard::Bulkhead(def) => self.ask_bulkhead(*def),
+                Guard::Bulkhead(def) => self.ask_bulkhead(cx.now(), key, *def),
                 Guard::Limiter(def) => self.ask_limiter(cx.now(), *def),
             };
-            if let Some(reason) = refused {
-                let counted = if reason == Reason::OPEN { EdgeCounted::Open } else { EdgeCounted::Limited };
-                if let Some(edge) = edge_of(step) {
-                    cx.note(Note::Edge(edge, counted));
+            match answer {
+                Answer::Goes => self.passes_guard(key, index as u8),
+                Answer::Refuses(reason) => return Asked::Refused(Self::refused(cx, step, reason)),
+                Answer::Waits(wait, then) => {
+                    self.wait_at_guard(cx, key, step, guards, (index as u8, wait, then));
+                    return Asked::Waits;
                 }
-                return Some(Outcome::Error(reason));
-            }
-            if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
-                attempt.passed.guards = index as u8 + 1;
             }
         }
-        None
+        Asked::Go
+    }
+
+    fn passes_guard(&mut self, key: Key, guard: u8) {
+        if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+            attempt.passed.guards = guard + 1;
+        }
+    }
+
+    /// A guard says no, which is counted where nothing is sent.
+    fn refused(cx: &mut Cx<'_>, step: &Step, reason: Reason) -> Outcome {
+        let counted = if reason == Reason::OPEN { EdgeCounted::Open } else { EdgeCounted::Limited };
+        if let Some(edge) = edge_of(step) {
+            cx.note(Note::Edge(edge, counted));
+        }
+        Outcome::Error(reason)
+    }
+
+    fn wait_at_guard(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        step: &Step,
+        guards: &Guards,
+        (guard, mut wait, mut then): (u8, Duration, Then),
+    ) {
+        if guard >= guards.around_timeout {
+            // Inside the timeout: it runs.
+            self.set_try_timer(cx, key, step);
+        } else {
+            let attempt = self.threads.get_mut(key).and_then(Thread::attempt);
+            let deadline = attempt.map_or(Instant::NEVER, |attempt| attempt.around.deadline);
+            let left = deadline.since(cx.now());
+            if deadline != Instant::NEVER && left <= wait {
+                (wait, then) = (left, Then::Expires);
+            }
+        }
+        let alarm = (wait != Duration::FOREVER).then(|| self.alarm(cx, wait, Alarm::Guard { thread: key }));
+        self.phase(key, Phase::Queued(Box::new(Queued { alarm, guard, then })));
+    }
+
+    /// The wait of the try in the top frame at a guard is over.
+    pub(super) fn guard_rings(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
+        let Phase::Queued(queued) = &attempt.phase else { return };
+        let queued = **queued;
+        attempt.phase = Phase::Idle;
+        let cause = attempt.cause.then(TRY | u64::from(attempt.number));
+        let step = program.step(attempt.step);
+        let Some(guards) = &step.clauses.guards else { return };
+        cx.because(cause);
+        let next = match queued.then {
+            Then::Passes => {
+                self.passes_guard(key, queued.guard);
+                self.pass(cx, program, key)
+            }
+            Then::Asks => self.pass(cx, program, key),
+            Then::Fails => {
+                self.waits_no_more(key, guards, queued.guard);
+                Next::settle(Self::refused(cx, step, Reason::LIMITED))
+            }
+            Then::Expires => {
+                self.waits_no_more(key, guards, queued.guard);
+                Next::settle(Outcome::Error(Reason::EXPIRED))
+            }
+        };
+        self.drive(cx, program, key, next);
+    }
+
+    /// A try that waits at a guard goes away.
+    pub(super) fn leaves_queue(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, queued: Queued) {
+        if let Some(alarm) = queued.alarm {
+            self.disarm(cx, alarm);
+        }
+        if let Some(guards) = &step.clauses.guards {
+            self.waits_no_more(key, guards, queued.guard);
+        }
+    }
+
+    fn waits_no_more(&mut self, key: Key, guards: &Guards, guard: u8) {
+        if let Some(Guard::Bulkhead(def)) = guards.order.get(usize::from(guard))
+            && let Some(Some(Held::Bulkhead(bulkhead, line))) = self.held.get_mut(def.index as usize)
+            && let Some(at) = line.iter().position(|waiting| *waiting == key)
+        {
+            line.remove(at);
+            bulkhead.goes_away();
+        }
     }
 
     /// The try in the top frame has ended; none: its caller went away before it did.
@@ -124,12 +268,8 @@ impl Service {
         for guard in left.rev() {
             match guard {
                 Guard::Breaker(def) => self.tell_breaker(cx, step, def, outcome, since),
-                Guard::Bulkhead(def) => {
-                    if let Held::Bulkhead(taken) = self.held(def.index, || Held::Bulkhead(0)) {
-                        *taken = taken.saturating_sub(1);
-                    }
-                }
-                Guard::Limiter(_) => {}
+                Guard::Bulkhead(def) => self.leave_bulkhead(cx, key, *def, outcome),
+                Guard::Limiter(def) => self.tell_limiter(cx.now(), *def, outcome),
             }
         }
     }
@@ -155,6 +295,9 @@ impl Service {
         let frame = self.threads.get(key).and_then(|thread| thread.frames.last());
         let Some(Role::Attempt(attempt)) = frame.map(|frame| &frame.role) else { return };
         let step = program.step(attempt.step);
+        if attempt.flight.is_some() {
+            self.land(key, None);
+        }
         if let Some(guards) = &step.clauses.guards {
             self.try_over(cx, key, step, guards, outcome);
             self.call_over(guards);
@@ -172,14 +315,14 @@ impl Service {
         paid.is_some()
     }
 
-    fn ask_breaker(&mut self, cx: &mut Cx<'_>, step: &Step, def: &BreakerDef) -> Option<Reason> {
+    fn ask_breaker(&mut self, cx: &mut Cx<'_>, step: &Step, def: &BreakerDef) -> Answer {
         let now = cx.now();
         let admission = self.breaker(now, def).0.admit(now);
         self.look_at_breaker(cx, step, def);
         match admission {
-            Admission::Go => None,
-            Admission::Open => Some(Reason::OPEN),
-            Admission::Full => Some(Reason::LIMITED),
+            Admission::Go => Answer::Goes,
+            Admission::Open => Answer::Refuses(Reason::OPEN),
+            Admission::Full => Answer::Refuses(Reason::LIMITED),
         }
     }
 
@@ -209,52 +352,157 @@ impl Service {
         }
     }
 
-    fn ask_bulkhead(&mut self, def: BulkheadDef) -> Option<Reason> {
-        match self.held(def.index, || Held::Bulkhead(0)) {
-            Held::Bulkhead(taken) if *taken < def.max => {
-                *taken += 1;
-                None
+    fn ask_bulkhead(&mut self, now: Instant, key: Key, def: BulkheadDef) -> Answer {
+        let Held::Bulkhead(bulkhead, line) = self.bulkhead(def) else { unreachable!("{OWN_PLACE}") };
+        match bulkhead.enter(now) {
+            Entered::Refused => Answer::Refuses(Reason::LIMITED),
+            Entered::Waits(wait) => {
+                line.push_back(key);
+                Answer::Waits(wait, Then::Fails)
             }
-            Held::Bulkhead(_) => Some(Reason::LIMITED),
-            Held::Breaker(..) | Held::Budget(_) | Held::Limiter(_) => unreachable!("{OWN_PLACE}"),
+            Entered::Goes => {
+                let entered = (now, bulkhead.running());
+                if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+                    attempt.passed.entered = Some(entered).filter(|_| def.rule.finds_itself());
+                }
+                Answer::Goes
+            }
         }
     }
 
-    fn ask_limiter(&mut self, now: Instant, def: LimiterDef) -> Option<Reason> {
-        let new = || Held::Limiter(TokenBucket::new(def.rate, def.per, def.burst, now));
-        let passes = match self.held(def.index, new) {
-            Held::Limiter(bucket) => bucket.take(now, 1),
-            Held::Breaker(..) | Held::Budget(_) | Held::Bulkhead(_) => unreachable!("{OWN_PLACE}"),
-        };
-        (!passes).then_some(Reason::LIMITED)
+    fn bulkhead(&mut self, def: BulkheadDef) -> &mut Held {
+        self.held(def.index, || Held::Bulkhead(Box::new(Bulkhead::new(def.rule)), VecDeque::new()))
+    }
+
+    /// The try in the top frame gives its place back, unless that comes back with the answer.
+    fn leave_bulkhead(&mut self, cx: &mut Cx<'_>, key: Key, def: BulkheadDef, outcome: Option<&Outcome>) {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
+        let cause = attempt.cause.then(TRY | u64::from(attempt.number)).then(PROBE);
+        let entered = attempt.passed.entered.take();
+        if std::mem::take(&mut attempt.passed.kept) {
+            return;
+        }
+        if let (Some((since, in_flight)), Some(lost)) = (entered, outcome.and_then(is_lost)) {
+            let now = cx.now();
+            let sample = Sample { took: now.since(since), in_flight, lost };
+            let Held::Bulkhead(bulkhead, _) = self.bulkhead(def) else { unreachable!("{OWN_PLACE}") };
+            let luck = if bulkhead.needs_luck() { draw_probe(cx, cause) } else { Duration::ZERO };
+            bulkhead.hear(now, sample, luck);
+        }
+        self.free_place(cx, def.index);
+    }
+
+    /// A place in a bulkhead is given back: whoever waits longest has it, and goes on when this event has been handled.
+    fn free_place(&mut self, cx: &mut Cx<'_>, index: u32) {
+        let now = cx.now();
+        let Some(Some(Held::Bulkhead(bulkhead, line))) = self.held.get_mut(index as usize) else { return };
+        if bulkhead.leave(now) == Place::IsFree {
+            return;
+        }
+        let Some(next) = line.pop_front() else { return };
+        let Some(attempt) = self.threads.get_mut(next).and_then(Thread::attempt) else { return };
+        let Phase::Queued(queued) = std::mem::replace(&mut attempt.phase, Phase::Admitted) else { return };
+        attempt.passed.guards = queued.guard + 1;
+        if let Some(alarm) = queued.alarm {
+            self.disarm(cx, alarm);
+        }
+        self.ready.push_back(next);
+    }
+
+    /// The try in the top frame is given up while this is out: its place in a bulkhead comes back with the answer, where the
+    /// library has it so and the callee is not told.
+    pub(super) fn keeps_place(&mut self, key: Key, step: &Step, pending: Key) {
+        let Some(guards) = &step.clauses.guards else { return };
+        let held = guards
+            .order
+            .iter()
+            .position(|guard| matches!(guard, Guard::Bulkhead(def) if def.rule.until == Until::TheAnswer));
+        let Some(held) = held else { return };
+        let Guard::Bulkhead(def) = &guards.order[held] else { return };
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
+        if usize::from(attempt.passed.guards) > held {
+            attempt.passed.kept = true;
+            self.strays.insert(pending, def.index);
+        }
+    }
+
+    /// What was given up is answered after all, or never will be.
+    pub(super) fn stray_is_over(&mut self, cx: &mut Cx<'_>, pending: Key) {
+        if let Some(index) = self.strays.remove(&pending) {
+            self.free_place(cx, index);
+        }
+    }
+
+    fn ask_limiter(&mut self, now: Instant, def: LimiterDef) -> Answer {
+        match self.limiter(now, def).ask(now) {
+            limiter::Said::Goes => Answer::Goes,
+            limiter::Said::GoesAfter(wait) => Answer::Waits(wait, Then::Passes),
+            limiter::Said::AsksAfter(wait) => Answer::Waits(wait, Then::Asks),
+            limiter::Said::FailsAfter(Duration::ZERO) => Answer::Refuses(Reason::LIMITED),
+            limiter::Said::FailsAfter(wait) => Answer::Waits(wait, Then::Fails),
+        }
+    }
+
+    fn limiter(&mut self, now: Instant, def: LimiterDef) -> &mut Limiter {
+        match self.held(def.index, || Held::Limiter(Limiter::new(def.rule, now))) {
+            Held::Limiter(limiter) => limiter,
+            _ => unreachable!("{OWN_PLACE}"),
+        }
+    }
+
+    /// A limiter that finds itself hears of an answer; the others do not.
+    fn tell_limiter(&mut self, now: Instant, def: LimiterDef, outcome: Option<&Outcome>) {
+        if let (limiter::Rule::Adaptive, Some(outcome)) = (def.rule, outcome)
+            && let Limiter::Adaptive(adaptive) = self.limiter(now, def)
+        {
+            adaptive.answered(now, matches!(outcome.reason(), Some(Reason::OVERLOADED | Reason::LIMITED)));
+        }
     }
 
     fn breaker(&mut self, now: Instant, def: &BreakerDef) -> (&mut Breaker, &mut State) {
         let new = || Held::Breaker(Breaker::new(def.rule, now), State::Closed);
         match self.held(def.index, new) {
             Held::Breaker(breaker, seen) => (breaker, seen),
-            Held::Bulkhead(_) | Held::Budget(_) | Held::Limiter(_) => {
-                unreachable!("{OWN_PLACE}")
-            }
+            _ => unreachable!("{OWN_PLACE}"),
         }
     }
 
-    fn library_budget(&mut self, rule: budget::Rule, index: u32) -> &mut Budget {
+    pub(super) fn library_budget(&mut self, rule: budget::Rule, index: u32) -> &mut Budget {
         match self.held(index, || Held::Budget(Budget::new(rule))) {
             Held::Budget(budget) => budget,
-            Held::Breaker(..) | Held::Bulkhead(_) | Held::Limiter(_) => {
-                unreachable!("{OWN_PLACE}")
-            }
+            _ => unreachable!("{OWN_PLACE}"),
         }
     }
 
-    fn held(&mut self, index: u32, new: impl FnOnce() -> Held) -> &mut Held {
+    pub(super) fn held(&mut self, index: u32, new: impl FnOnce() -> Held) -> &mut Held {
         let index = index as usize;
         if self.held.len() <= index {
             self.held.resize(index + 1, None);
         }
         self.held[index].get_or_insert_with(new)
     }
+}
+
+/// Whether a limit takes an outcome for a loss; none: it says nothing, as a failure that comes fast does not.
+fn is_lost(outcome: &Outcome) -> Option<bool> {
+    match outcome {
+        Outcome::Ok(_) => Some(false),
+        Outcome::Unknown(_) | Outcome::Error(Reason::OVERLOADED | Reason::UNAVAILABLE | Reason::LIMITED) => Some(true),
+        Outcome::Error(_) => None,
+    }
+}
+
+/// Half to all of a second, by which a limit decides when it probes.
+fn draw_probe(cx: &mut Cx<'_>, cause: sim_core::Cause) -> Duration {
+    const HALF: Duration = Duration::from_millis(500);
+    let before = cx.cause();
+    cx.because(cause);
+    let luck = match Dist::uniform(HALF, Duration::from_secs(1)) {
+        Ok(dist) => cx.draw(JITTER, &dist),
+        Err(_) => HALF,
+    };
+    cx.because(before);
+    luck
 }
 
 impl BreakerDef {
@@ -274,7 +522,7 @@ impl BreakerDef {
 }
 
 /// The edge on which a step sends, if it sends.
-const fn edge_of(step: &Step) -> Option<EdgeRef> {
+pub(super) const fn edge_of(step: &Step) -> Option<EdgeRef> {
     match &step.verb {
         Verb::Call { edge, .. } => Some(*edge),
         Verb::Read { edge, .. } | Verb::List { edge, .. } | Verb::Set { edge, .. } => *edge,

@@ -12,6 +12,7 @@ use super::store::{Asked, Store, Txn};
 use super::thread::{Alarm, Attempt, Env, Frame, Origin, Phase, Request, Role, Thread};
 use crate::inside::{View, json, key_name, plain, put_rest};
 use crate::judge::words;
+use crate::policy::limiter::Limiter;
 use crate::program::{EndpointRef, MapRef, PaceDef, Program, Role as NodeRole, Verb, WorkloadDef};
 use crate::said;
 use crate::slab::Key;
@@ -59,11 +60,22 @@ fn policy(view: &View<'_>, held: &Held) -> (&'static str, Object) {
             put_some(&mut shown, "until", sight.until.and_then(|at| instant(view, at)));
             "breaker"
         }
-        Held::Bulkhead(taken) => {
-            put(&mut shown, "taken", *taken);
+        Held::Bulkhead(bulkhead, line) => {
+            put(&mut shown, "taken", bulkhead.running());
+            put_some(&mut shown, "waiting", (!line.is_empty()).then_some(line.len()));
+            put(&mut shown, "most", bulkhead.most());
             "bulkhead"
         }
+        Held::Limiter(Limiter::Adaptive(adaptive)) => {
+            put_some(&mut shown, "rate", adaptive.rate());
+            "limiter"
+        }
         Held::Limiter(_) => "limiter",
+        Held::Latencies(_) => "hedge",
+        Held::Flights(flights) => {
+            put(&mut shown, "flights", flights.len());
+            "coalesce"
+        }
         Held::Budget(budget) => {
             put(&mut shown, "tokens", budget.tokens() as f64 / 1000.0);
             "budget"
@@ -349,7 +361,19 @@ impl Service {
             Some(Wait { since: Some(attempt.since), ..Wait::new(what, until) })
         };
         match &attempt.phase {
-            Phase::Idle | Phase::Body | Phase::Transaction(_) | Phase::Once(_) => None,
+            Phase::Idle | Phase::Body | Phase::Transaction(_) | Phase::Once(_) | Phase::Landed(_) => None,
+            Phase::Admitted => None,
+            Phase::Queued(queued) => {
+                let ends = queued.alarm.and_then(|alarm| view.due(alarm)).or(until);
+                Some(Wait { since: Some(attempt.since), ..Wait::new("its turn", ends) })
+            }
+            Phase::Following => Some(Wait::new("the answer to another's request", until)),
+            Phase::Hedging(hedging) => {
+                let several = words::counted(hedging.legs.len() as u64, "request");
+                let first = hedging.legs.first().and_then(|leg| answer(&leg.pending));
+                let what = first.map_or_else(|| several.clone(), |first| format!("{several}, {}", first.what));
+                Some(Wait { since: Some(attempt.since), ..Wait::new(what, until) })
+            }
             Phase::Calling(pending)
             | Phase::Committing(pending, ..)
             | Phase::OnceBegin(pending)

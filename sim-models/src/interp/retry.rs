@@ -6,7 +6,7 @@ use super::exec::{Next, TRY};
 use super::service::{Cx, JITTER, Service};
 use super::thread::{Alarm, Phase, Thread};
 use crate::message::{Outcome, Tone};
-use crate::program::{Catch, Jitter, Program, Reason, RetryDef, Step};
+use crate::program::{BudgetDef, Catch, Jitter, Program, Reason, RetryDef, Step};
 use crate::slab::Key;
 
 impl Service {
@@ -74,7 +74,11 @@ impl Service {
 
     /// The same of what is tried by this rule.
     pub(super) fn earn_for(&mut self, retry: Option<&RetryDef>) {
-        let Some(budget) = retry.and_then(|retry| retry.budget) else { return };
+        self.earn_from(retry.and_then(|retry| retry.budget));
+    }
+
+    pub(super) fn earn_from(&mut self, budget: Option<BudgetDef>) {
+        let Some(budget) = budget else { return };
         let most = u64::from(budget.burst).saturating_mul(Ratio::ONE.parts());
         let held = self.budget(budget.index, most);
         *held = held.saturating_add(budget.ratio.parts()).min(most);
@@ -82,7 +86,10 @@ impl Service {
 
     /// A retry costs its budget one, if it has one.
     pub(super) fn spend(&mut self, retry: &RetryDef) -> bool {
-        let Some(budget) = retry.budget else { return true };
+        retry.budget.is_none_or(|budget| self.spend_from(budget))
+    }
+
+    pub(super) fn spend_from(&mut self, budget: BudgetDef) -> bool {
         let held = self.budget(budget.index, u64::from(budget.burst).saturating_mul(Ratio::ONE.parts()));
         match held.checked_sub(Ratio::ONE.parts()) {
             Some(rest) => {
@@ -109,6 +116,11 @@ pub(super) fn is_retried(retry: &RetryDef, outcome: &Outcome) -> bool {
     if !retry.on.is_empty() {
         return retry.on.iter().any(|catch| catches(*catch, outcome));
     }
+    is_usually_retried(outcome)
+}
+
+/// Whether it is tried again, or somebody else asked, when a file does not say.
+pub(super) fn is_usually_retried(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Unknown(_) => true,
         Outcome::Error(reason) => [Reason::REFUSED, Reason::OVERLOADED, Reason::UNAVAILABLE].contains(reason),

@@ -113,6 +113,12 @@ pub struct Service {
     pub(super) held: Vec<Option<Held>>,
     /// For each kernel node: requests of this one that are open there.
     pub(super) open: Vec<u32>,
+    /// Threads that go on when this event has been handled; empty between events.
+    #[serde(skip)]
+    pub(super) ready: VecDeque<Key>,
+    /// Requests that were given up and whose answers give a place in a bulkhead back: which, by its place among `held`.
+    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) strays: BTreeMap<Key, u32>,
     pub(super) txns: u32,
     /// Transactions whose stores this replica has agree.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
@@ -232,6 +238,8 @@ impl Service {
             memory,
             budgets: Vec::new(),
             held: Vec::new(),
+            ready: VecDeque::new(),
+            strays: BTreeMap::new(),
             txns: 0,
             commitments: BTreeMap::new(),
             generator,
@@ -442,7 +450,12 @@ impl Service {
                         self.heard(program, key);
                         self.answered(cx, program, key, outcome, extra);
                     }
-                    _ => self.late(cx, program, from, open),
+                    _ => {
+                        if id.life == cx.life() {
+                            self.stray_is_over(cx, key);
+                        }
+                        self.late(cx, program, from, open);
+                    }
                 }
             }
             Msg::Cancel { id, .. } => self.cancel(program, from, id),
@@ -631,6 +644,8 @@ impl Service {
         }
         let Some(request) = self.requests.get_mut(key) else { return };
         request.done = true;
+        // What was worked on after its caller had given up.
+        let wasted = cx.now().since(request.expires.max(request.since));
         let held = std::mem::take(&mut request.holds_worker);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
         let is_resumed = request.is_resumed;
@@ -639,6 +654,9 @@ impl Service {
         let tone = outcome.tone();
         if let Some(request) = self.requests.get(key) {
             self.reply(cx, request, outcome);
+        }
+        if program.asked.wasted_time && !wasted.is_zero() && self.generator.is_none() {
+            cx.note(Note::Wasted(self.me, wasted));
         }
         if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint && !is_resumed) {
             clock.runs = false;
@@ -698,6 +716,8 @@ impl Service {
         let Some(alarm) = self.alarms.remove(key) else { return };
         match alarm {
             Alarm::Try { thread, depth } => self.try_timed_out(cx, program, thread, depth),
+            Alarm::Hedge { thread, depth } => self.hedge_due(cx, program, thread, depth),
+            Alarm::Guard { thread } => self.guard_rings(cx, program, thread),
             Alarm::Over { thread } => self.wait_over(cx, program, thread),
             Alarm::Look { thread } => self.look_again(cx, program, thread),
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
@@ -718,8 +738,12 @@ impl Service {
             cx.note(Note::Count(program.replicas[by.0 as usize].0, Counted::Refused));
         }
         let key = Key { place: id.place, turn: id.turn };
-        if id.life == cx.life() && self.pending.get(key).is_some() {
-            self.answered(cx, program, key, outcome, Extra::None);
+        if id.life == cx.life() {
+            if self.pending.get(key).is_some() {
+                self.answered(cx, program, key, outcome, Extra::None);
+            } else {
+                self.stray_is_over(cx, key);
+            }
         }
     }
 }
@@ -744,8 +768,12 @@ impl Actor<Msg> for Service {
             Event::Stop { .. } => self.asked_to_stop(cx, program),
             Event::Synced(..) => {}
         }
+        if !self.ready.is_empty() {
+            self.go_on_ready(cx, program);
+        }
         if !self.line.is_empty() {
             self.serve(cx, program);
+            self.go_on_ready(cx, program);
         }
         if !self.consumers.is_empty() {
             self.take_more(cx, program);

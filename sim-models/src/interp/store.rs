@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{Actor, Cause, Context, DiskError, Event, Files, Kind, NodeId, Sync, Timer, Unanswered};
 
+use super::cache::{Cache, EXPIRY};
 use super::journal::{FILE, Found, Journal};
 use super::participant::Promised;
 use super::service::{Kinds, WORK};
@@ -19,7 +20,7 @@ use crate::slab::{Key, Slab};
 use crate::value::Value;
 
 pub(super) type Cx<'a> = Context<'a, Msg>;
-type Place = (MapRef, Value);
+pub(super) type Place = (MapRef, Value);
 
 /// A store.
 #[derive(Clone, Serialize)]
@@ -48,6 +49,9 @@ pub struct Store {
     /// Of one that writes to its disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) journal: Option<Box<Journal>>,
+    /// Of one that forgets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cache: Option<Box<Cache>>,
 }
 
 /// An operation under way.
@@ -86,6 +90,9 @@ impl Asked {
         Asked { from, id, kind, cause, operation, works, alarm, waits_for, granted }
     }
 }
+
+/// Whose timer that of the next value to expire is.
+const NOBODY: Alarm = Alarm::Operation(Key { place: u32::MAX, turn: 0 });
 
 /// A transaction: what it will have set, and when it began.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -130,12 +137,18 @@ pub(super) enum Tried {
 impl Store {
     /// A store before its first start.
     pub(super) fn new(program: Arc<Program>, me: NodeRef, journal: Option<Journal>) -> Self {
+        let cache = program.store(me).and_then(Cache::of);
+        let mut alarms = Slab::default();
+        if cache.is_some() {
+            alarms.insert(NOBODY);
+        }
         Store {
             kinds: Kinds::of(&program),
+            cache,
             program,
             me,
             operations: Slab::default(),
-            alarms: Slab::default(),
+            alarms,
             busy: 0,
             line: VecDeque::new(),
             txns: BTreeMap::new(),
@@ -433,6 +446,11 @@ impl Store {
             self.watching.push(key);
             return Ok(Tried::Waits);
         }
+        if self.cache.is_some() {
+            let (value, version) = (cell.value.clone(), cell.version);
+            self.looked_up(cx, map, at, &value);
+            return Ok(Tried::Answer(Outcome::Ok(value), Extra::Version(version)));
+        }
         Ok(Tried::Answer(Outcome::Ok(cell.value), Extra::Version(cell.version)))
     }
 
@@ -544,7 +562,10 @@ impl Store {
     }
 
     /// Tells the judge of a new value, and lets those look again who wait for one.
-    fn changed(&mut self, cx: &mut Cx<'_>, program: &Program, map: MapRef, key: &Value) {
+    pub(super) fn changed(&mut self, cx: &mut Cx<'_>, program: &Program, map: MapRef, key: &Value) {
+        if self.cache.is_some() {
+            self.kept(cx, program, map, key);
+        }
         if program.map(map).watched {
             let value = cx.shared().map(map).value(key);
             self.tell(cx, Note::Cell { map, key: key.clone(), value });
@@ -875,7 +896,7 @@ impl Store {
 impl Store {
     /// A cell is about to be set outside of what a transaction will set.
     #[inline]
-    fn touches(&mut self, cx: &Cx<'_>, map: MapRef, key: &Value) {
+    pub(super) fn touches(&mut self, cx: &Cx<'_>, map: MapRef, key: &Value) {
         if let Some(journal) = &mut self.journal {
             journal.touches((map, key.clone()), cx.shared().map(map).get(key).cloned());
         }
@@ -984,8 +1005,15 @@ impl Actor<Msg> for Store {
         let program = self.program.clone();
         let program = &*program;
         let Some(def) = program.store(self.me) else { return };
+        if self.cache.is_some() {
+            self.expire(cx, program);
+        }
         match event {
-            Event::Start(files) => self.start(cx, program, def, &files),
+            Event::Start(files) => {
+                self.start(cx, program, def, &files);
+                self.find_cells(cx, program);
+            }
+            Event::Timer(EXPIRY) if self.cache.is_some() => self.expiry_rings(),
             Event::Message { from, msg } => self.receive(cx, program, from, msg),
             Event::Timer(timer) => self.alarm_rings(cx, program, timer),
             // Whoever ran a transaction has crashed: its machine closed the connection.
@@ -998,6 +1026,7 @@ impl Actor<Msg> for Store {
             Event::Reset { .. } | Event::Refused { .. } => {}
         }
         self.go_on(cx, program, def);
+        self.set_expiry(cx);
         if let Some(number) = self.journal.as_mut().and_then(|journal| journal.begin_sync()) {
             cx.sync(Sync(number));
         }

@@ -6,10 +6,12 @@ use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, NodeId};
 
 use super::consumer::Delivery;
-use super::guards::Passed;
+use super::flights::Flight;
+use super::guards::{Passed, Queued};
+use super::hedged::Hedging;
 use super::probe::{ProbeAlarm, Probing};
 use super::saga::Saga;
-use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
+use crate::message::{CallId, Carried, Extra, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
 use crate::shelf::Unfinished;
 use crate::slab::Key;
@@ -158,6 +160,9 @@ pub(super) struct Attempt {
     /// What the guards of the step made of this try.
     #[serde(skip_serializing_if = "Passed::is_nothing")]
     pub(super) passed: Passed,
+    /// The flight that this try leads or follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) flight: Option<Box<Flight>>,
     pub(super) phase: Phase,
 }
 
@@ -192,6 +197,16 @@ pub(super) enum Phase {
     Saga(Box<Saga>),
     /// The stores of a transaction agree on what becomes of it.
     Agreeing(TxnId),
+    /// Several requests are out for one answer.
+    Hedging(Box<Hedging>),
+    /// Waits for the answer to somebody else's request.
+    Following,
+    /// Has got it, and goes on when this event has been handled.
+    Landed(Box<(Outcome, Extra)>),
+    /// Waits for a guard to let it go.
+    Queued(Box<Queued>),
+    /// A guard lets it go, and it goes on when this event has been handled.
+    Admitted,
 }
 
 /// A transaction under way.
@@ -261,6 +276,10 @@ pub(super) enum Alarm {
     Again { request: Key },
     /// A probe is due, or has taken too long.
     Probe { place: u8, what: ProbeAlarm },
+    /// The next request of the hedged try in this frame is due.
+    Hedge { thread: Key, depth: usize },
+    /// The wait at a guard of the attempt in the top frame is over.
+    Guard { thread: Key },
 }
 
 /// A request that is out.
@@ -365,7 +384,7 @@ impl Attempt {
     /// One that begins now and is not bound by any time.
     pub(super) fn new(step: StepRef, cause: Cause, around: Around, phase: Phase) -> Self {
         let (since, waited, passed) = (Instant::ZERO, Duration::ZERO, Passed::default());
-        Attempt { step, cause, number: 1, around, since, timer: None, waited, passed, phase }
+        Attempt { step, cause, number: 1, around, since, timer: None, waited, passed, flight: None, phase }
     }
 }
 

@@ -7,7 +7,7 @@ use super::question::{Knowledge, Question};
 use super::tally::{Quantile, Share, Tally, percentile, rank};
 use crate::expr::{EvalError, Expr, Number};
 use crate::keymap::KeyMap;
-use crate::program::Program;
+use crate::program::{EdgeCounter, EdgeRef, Program};
 use crate::value::Value;
 
 /// What has become of a formula that is asked while the run goes on.
@@ -118,7 +118,14 @@ impl<'a> Bench<'a> {
             What::Count(count) => whole(self.count(count, window)?),
             What::Total(fact) => Ok(Value::Int(self.tally.total(fact.0 as usize, window))),
             What::Cell(map) => Ok(cell.map_or(Value::Null, |key| self.knowledge(window).cell(map, key).clone())),
-            What::Share(_) | What::Percentile(..) | What::Metric(_) | What::Oldest(_) | What::Now => Ok(Value::Null),
+            What::Share(_)
+            | What::Percentile(..)
+            | What::Metric(_)
+            | What::Oldest(_)
+            | What::Now
+            | What::Spent(_)
+            | What::PerSecond(_)
+            | What::Amplification(_) => Ok(Value::Null),
         }
     }
 
@@ -134,6 +141,12 @@ impl<'a> Bench<'a> {
             | What::Total(_)
             | What::Cell(_) => Ok(Number::from(&self.exact(what, cell, window)?)),
             What::Share(share) => maybe(self.shares[share].ratio()),
+            What::Spent(place) => maybe(Some(self.tally.counter(place, window) as f64 / 1e9)),
+            What::PerSecond(place) => {
+                let seconds = self.seconds(window).filter(|seconds| *seconds > 0.0);
+                maybe(seconds.map(|seconds| self.tally.counter(place, window) as f64 / seconds))
+            }
+            What::Amplification(edge) => maybe(self.amplification(edge, window)),
             What::Percentile(_, _, Some(kept)) => maybe(self.quantiles[kept].value().map(|nanos| nanos as f64 / 1e9)),
             What::Percentile(workload, share, None) => {
                 let window = window.map(|window| self.plan.windows[window]);
@@ -156,6 +169,15 @@ impl<'a> Bench<'a> {
     /// What is known of keys, inside a window when that was kept.
     fn knowledge(&self, window: Option<usize>) -> &Knowledge {
         window.and_then(|window| self.windows.get(window)).unwrap_or(self.knowledge)
+    }
+
+    /// Calls of an edge for each that is neither a retry nor a further request of a hedge; none without any.
+    fn amplification(&self, edge: EdgeRef, window: Option<usize>) -> Option<f64> {
+        let nodes = self.tally.samples.len();
+        let counted = |counter| self.tally.counter(super::tally::edge_place(nodes, edge, counter), window);
+        let [calls, retries, hedges] = [EdgeCounter::Calls, EdgeCounter::Retries, EdgeCounter::Hedges].map(counted);
+        let first = calls.saturating_sub(retries).saturating_sub(hedges);
+        (first > 0).then(|| calls as f64 / first as f64)
     }
 
     fn unanswered(&self, node: crate::program::NodeRef, window: Option<usize>) -> u64 {

@@ -288,7 +288,7 @@ pub(crate) fn counter_names(program: &Program) -> impl Iterator<Item = String> {
 
 /// What is told of each node and of each edge.
 fn shown_counters(program: &Program) -> impl Iterator<Item = Counter> {
-    use EdgeCounter::{Calls, Error, Late, Limited, Ok, Open, Retries, Unknown};
+    use EdgeCounter::{Calls, Coalesced, Error, Hedges, Late, Limited, Ok, Open, Retries, Unknown};
     let nodes = (0..program.nodes.len()).map(|node| NodeRef(node as u16));
     let of_nodes = nodes
         .flat_map(|node| words::shown_counters(program, node).iter().map(move |counter| Counter::Node(node, *counter)));
@@ -296,8 +296,12 @@ fn shown_counters(program: &Program) -> impl Iterator<Item = Counter> {
     // What is refused before it is sent is told where something may refuse.
     let guarded = program.steps.iter().any(|step| step.clauses.guards.is_some());
     let refused = if guarded { &[Open, Limited][..] } else { &[] };
+    let hedged = program.steps.iter().any(|step| step.clauses.hedge.is_some());
+    let coalesced = program.steps.iter().any(|step| step.clauses.coalesce.is_some());
+    let shared = hedged.then_some(Hedges).into_iter().chain(coalesced.then_some(Coalesced));
     let of_edges = edges.flat_map(move |edge| {
         let counters = [Calls, Retries, Ok, Error, Unknown, Late].into_iter().chain(refused.iter().copied());
+        let counters = counters.chain(shared.clone());
         counters.map(move |counter| Counter::Edge(edge, counter))
     });
     of_nodes.chain(of_edges)

@@ -175,6 +175,12 @@ pub(super) enum What {
     /// What the breakers of an edge are, in a word.
     Breaker(EdgeRef),
     Unanswered(NodeRef),
+    /// A counter of nanoseconds, in seconds.
+    Spent(usize),
+    /// A counter, per second of the stretch or of the run.
+    PerSecond(usize),
+    /// Calls of an edge for each first one.
+    Amplification(EdgeRef),
     Share(usize),
     /// The last: its place among those that are kept up to date.
     Percentile(NodeRef, Ratio, Option<usize>),
@@ -447,6 +453,8 @@ impl Builder<'_> {
                 term.what,
                 What::Share(_) | What::Percentile(..) | What::Metric(_) | What::Oldest(_) | What::Now
             );
+            let is_float = matches!(term.what, What::Spent(_) | What::PerSecond(_) | What::Amplification(_));
+            integral &= !is_float;
             Ok::<_, ()>(term)
         });
         Formula { expr: resolved.unwrap_or_else(|()| unreachable!("every name resolves")), integral, window }
@@ -466,7 +474,7 @@ impl Builder<'_> {
             RunVar::Map(map) => (What::Cell(*map), words::map(program, *map)),
             RunVar::Now => (What::Now, "now".to_owned()),
         };
-        self.plan.needs_end |= matches!(what, What::Now | What::Oldest(_));
+        self.plan.needs_end |= matches!(what, What::Now | What::Oldest(_) | What::PerSecond(_));
         if window.is_some() && matches!(what, What::Count(_) | What::Cell(_)) {
             self.plan.keeps_log = true;
         }
@@ -476,14 +484,16 @@ impl Builder<'_> {
     fn counter(&mut self, counter: Counter, window: Option<usize>) -> What {
         let (node, counter) = match counter {
             Counter::Edge(edge, EdgeCounter::Breaker) => return What::Breaker(edge),
+            Counter::Edge(edge, EdgeCounter::Amplification) => return What::Amplification(edge),
             Counter::Edge(edge, counter) => {
                 return What::Counter(edge_place(self.program.nodes.len(), edge, counter));
             }
             Counter::Node(node, counter) => (node, counter),
         };
         if let Some(place) = node_place(node, counter) {
-            return What::Counter(place);
+            return if counter == NodeCounter::WastedTime { What::Spent(place) } else { What::Counter(place) };
         }
+        let per_second = |of| What::PerSecond(node_place(node, of).unwrap_or_default());
         let percentile =
             |thousandths| What::Percentile(node, Ratio::new(thousandths, 1000).unwrap_or(Ratio::ONE), None);
         match counter {
@@ -498,6 +508,8 @@ impl Builder<'_> {
             NodeCounter::InFlight => What::Gauge(node, Gauge::Both),
             NodeCounter::InDoubt => What::Gauge(node, Gauge::InDoubt),
             NodeCounter::Oldest => What::Oldest(node),
+            NodeCounter::Offered => per_second(NodeCounter::Requests),
+            NodeCounter::Goodput => per_second(NodeCounter::Ok),
             _ => What::Unanswered(node),
         }
     }
@@ -705,7 +717,13 @@ impl Builder<'_> {
     fn listen_to(&mut self, live: u16, what: What) {
         let triggers = &mut self.plan.triggers;
         match what {
-            What::Counter(place) => once(&mut triggers.live_counters[place], live),
+            What::Counter(place) | What::Spent(place) | What::PerSecond(place) => {
+                once(&mut triggers.live_counters[place], live);
+            }
+            What::Amplification(edge) => {
+                let place = edge_place(self.program.nodes.len(), edge, EdgeCounter::Calls);
+                once(&mut triggers.live_counters[place], live);
+            }
             What::Gauge(node, _) => once(&mut triggers.live_gauges[node.0 as usize], live),
             What::Breaker(edge) => {
                 let place = edge_place(self.program.nodes.len(), edge, EdgeCounter::Breaker);

@@ -223,6 +223,12 @@ impl State {
                     self.count(plan, place);
                 }
             }
+            Note::Wasted(node, time) => {
+                if let Some(place) = node_place(*node, NodeCounter::WastedTime) {
+                    self.tally.now.counters[place] += time.nanos();
+                    self.mark(&plan.triggers.live_counters[place]);
+                }
+            }
             Note::Edge(edge, counted) => {
                 let counter = match counted {
                     EdgeCounted::Call => EdgeCounter::Calls,
@@ -234,6 +240,9 @@ impl State {
                     EdgeCounted::Open => EdgeCounter::Open,
                     EdgeCounted::Limited => EdgeCounter::Limited,
                     EdgeCounted::Ejected => EdgeCounter::Ejected,
+                    EdgeCounted::Hedge => EdgeCounter::Hedges,
+                    EdgeCounted::Coalesced => EdgeCounter::Coalesced,
+                    EdgeCounted::Exhausted => EdgeCounter::Exhausted,
                     EdgeCounted::Breaker(index, state) => {
                         if let Some(node) = handler {
                             self.breaker((*edge, node, *index), *state);
@@ -814,6 +823,9 @@ const fn counter_of(counted: Counted) -> NodeCounter {
         Counted::Redelivered => NodeCounter::Redelivered,
         Counted::Acked => NodeCounter::Acked,
         Counted::Dead => NodeCounter::Dead,
-        Counted::Expired => NodeCounter::Expired,
+        Counted::Expired | Counted::Aged => NodeCounter::Expired,
+        Counted::Hit => NodeCounter::Hits,
+        Counted::Miss => NodeCounter::Misses,
+        Counted::Evicted => NodeCounter::Evicted,
     }
 }

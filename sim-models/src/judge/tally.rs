@@ -17,9 +17,9 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 25;
+const NODE_SLOTS: usize = 29;
 /// Counters of each edge.
-const EDGE_SLOTS: usize = 10;
+const EDGE_SLOTS: usize = 13;
 
 /// The place of a node's counter among its counters; none for what is worked out and for gauges.
 const fn node_slot(counter: NodeCounter) -> Option<usize> {
@@ -49,6 +49,11 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Dead => Some(22),
         NodeCounter::Expired => Some(23),
         NodeCounter::Killed => Some(24),
+        NodeCounter::Hits => Some(25),
+        NodeCounter::Misses => Some(26),
+        NodeCounter::Evicted => Some(27),
+        // In nanoseconds.
+        NodeCounter::WastedTime => Some(28),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -60,7 +65,9 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         | NodeCounter::InFlight
         | NodeCounter::InDoubt
         | NodeCounter::LockWaiters
-        | NodeCounter::Oldest => None,
+        | NodeCounter::Oldest
+        | NodeCounter::Goodput
+        | NodeCounter::Offered => None,
     }
 }
 
@@ -88,6 +95,11 @@ pub(super) const fn edge_place(nodes: usize, edge: EdgeRef, counter: EdgeCounter
         // How often it has changed; what it is stands with the gauges.
         EdgeCounter::Breaker => 8,
         EdgeCounter::Ejected => 9,
+        EdgeCounter::Hedges => 10,
+        EdgeCounter::Coalesced => 11,
+        EdgeCounter::Exhausted => 12,
+        // Worked out from calls, by what of them was no first request.
+        EdgeCounter::Amplification => 0,
     };
     nodes * NODE_SLOTS + edge.0 as usize * EDGE_SLOTS + slot
 }

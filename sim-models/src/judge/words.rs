@@ -99,16 +99,17 @@ pub(crate) fn counter(program: &Program, counter: Counter) -> String {
 /// The counters of a node that a report shows.
 pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [NodeCounter] {
     use NodeCounter::{
-        Acked, Calls, Crashes, Dead, Deadlocks, Delivered, Dropped, Error, Expired, Killed, Ok, Overloaded, Published,
-        Redelivered, Refused, Requests, Rollbacks, Unanswered, Unknown, Unmet, Wasted,
+        Acked, Calls, Crashes, Dead, Deadlocks, Delivered, Dropped, Error, Evicted, Expired, Hits, Killed, Misses, Ok,
+        Overloaded, Published, Redelivered, Refused, Requests, Rollbacks, Unanswered, Unknown, Unmet, Wasted,
     };
-    match program.node(node).role {
+    match &program.node(node).role {
         Role::Workload(_) => &[Requests, Ok, Error, Unknown, Unanswered],
         // Where nobody can be killed by a probe, nobody is told that none was.
         Role::Service(ServiceDef { liveness: Some(_), .. }) => {
             &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes, Killed]
         }
         Role::Service(_) => &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes],
+        Role::Store(def) if def.forgets() => &[Calls, Hits, Misses, Expired, Evicted, Unmet, Rollbacks, Deadlocks],
         Role::Store(_) => &[Calls, Unmet, Rollbacks, Deadlocks],
         Role::Queue(_) => &[Published, Delivered, Redelivered, Acked, Dead, Expired],
     }
@@ -153,6 +154,12 @@ const fn node_counter(counter: NodeCounter) -> &'static str {
         NodeCounter::Dead => "dead",
         NodeCounter::Expired => "expired",
         NodeCounter::Oldest => "oldest",
+        NodeCounter::Hits => "hits",
+        NodeCounter::Misses => "misses",
+        NodeCounter::Evicted => "evicted",
+        NodeCounter::WastedTime => "wasted_time",
+        NodeCounter::Goodput => "goodput",
+        NodeCounter::Offered => "offered",
     }
 }
 
@@ -168,6 +175,10 @@ const fn edge_counter(counter: EdgeCounter) -> &'static str {
         EdgeCounter::Limited => "limited",
         EdgeCounter::Ejected => "ejected",
         EdgeCounter::Breaker => "breaker",
+        EdgeCounter::Hedges => "hedges",
+        EdgeCounter::Coalesced => "coalesced",
+        EdgeCounter::Exhausted => "exhausted",
+        EdgeCounter::Amplification => "amplification",
     }
 }
 

@@ -323,8 +323,8 @@ const STORE: &[Field] = &[
     .or("synced"),
     Field::new("sync", Shape::Dist, "How long a sync of its disk takes.").or("0s, of a written one 1s"),
     Field::new("checksum", Shape::Bool, "Knows a record on its disk that is torn or has rotted.").or("true"),
-    Field::new("ttl", Shape::Duration, "How long a value stays after its set.").or("for ever").not_yet(),
-    Field::new("capacity", COUNT_FROM_1, "How many cells it keeps, the last used ones.").or("unlimited").not_yet(),
+    Field::new("ttl", Shape::Duration, "How long a value stays after its set.").or("for ever"),
+    Field::new("capacity", COUNT_FROM_1, "How many cells it keeps, the last used ones.").or("unlimited"),
     Field::new("replication", Shape::Any, "Copies on other nodes, and how they agree.").not_yet(),
 ];
 
@@ -479,7 +479,6 @@ pub(super) const OUTCOME: &[Field] = &[
     BREAKER,
     BULKHEADED,
     LIMITED,
-    HEDGE,
     ORDER,
     CANCEL,
     Field::new("policy", Shape::Name, "A set of clauses by name; what the step says itself goes before."),
@@ -500,9 +499,14 @@ const DEADLINE: Field =
 const RETRIED: Field = Field::new("retry", RETRY_OR_TRIES, "How often it is tried, and when again.").or("1");
 const BREAKER: Field =
     Field::new("breaker", Shape::Profile(Policy::Breaker), "Stops asking who fails, as a library does it.");
-const BULKHEADED: Field = Field::new("bulkhead", Shape::Object(&BULKHEAD), "How many may wait for it at once.");
-const LIMITED: Field = Field::new("limiter", Shape::Object(&LIMITER), "How many may ask in a time.");
-const HEDGE: Field = Field::new("hedge", Shape::Any, "Asks a second one when the first is slow.").not_yet();
+const BULKHEADED: Field = Field::new("bulkhead", BULKHEADS, "How many may ask at once.");
+const LIMITED: Field = Field::new("limiter", LIMITERS, "How many may ask in a time.");
+const BULKHEADS: Shape = Shape::OneOf(&[Shape::Profile(Policy::Bulkhead), Shape::Object(&BULKHEAD)]);
+const LIMITERS: Shape = Shape::OneOf(&[Shape::Profile(Policy::Limiter), Shape::Object(&LIMITER)]);
+const HEDGE: Field = Field::new("hedge", HEDGED, "Asks a second one when the first is slow.");
+const COALESCED: Field =
+    Field::new("coalesce", Shape::OneOf(&[Shape::Bool, Shape::Value]), "Of those who want the same, one asks.")
+        .or("false");
 const ORDER: Field = Field::new("order", ORDERED, "Which stands around which, the outermost first.")
     .or("retry, breaker, limiter, timeout, bulkhead");
 const CANCEL: Field = Field::new("cancel", Shape::Bool, "Tells the callee when giving up.").or("false");
@@ -515,6 +519,30 @@ static LIMITER: Object = Object {
         Field::new("rate", Shape::Rate, "Tokens gained; each try takes one, and is refused when there is none.")
             .required(),
         Field::new("burst", COUNT_FROM_1, "Tokens held at the start and at most.").or("1"),
+        Field::new(
+            "window",
+            Shape::Choice { now: &["fixed", "sliding"], later: &[] },
+            "No tokens: so many in each second (or minute, as the rate says), or in any.",
+        ),
+    ],
+    any_of: &[],
+};
+
+const HEDGED: Shape = Shape::OneOf(&[Shape::Duration, Shape::Profile(Policy::Hedge), Shape::Object(&HEDGING)]);
+
+static HEDGING: Object = Object {
+    what: "a hedge",
+    fields: &[
+        Field::new("delay", Shape::Duration, "How long without an answer; 0 asks all at once.").required(),
+        Field::new("tries", Shape::Int { min: 2, max: 1_000 }, "Requests in all, the first included.").or("2"),
+        Field::new("on", NAMES, "The reasons after which the next is asked at once.")
+            .or("unknown, refused, overloaded, unavailable"),
+        Field::new(
+            "budget",
+            Shape::OneOf(&[Shape::Ratio, Shape::Object(&BUDGET), UNLIMITED]),
+            "Further requests allowed, as a share of first ones.",
+        )
+        .or("unlimited"),
     ],
     any_of: &[],
 };
@@ -524,7 +552,16 @@ const RETRY_OR_TRIES: Shape = Shape::OneOf(&[COUNT_FROM_1, Shape::Profile(Policy
 
 static BULKHEAD: Object = Object {
     what: "a bulkhead",
-    fields: &[Field::new("max", COUNT_FROM_1, "Tries at once; one more is refused.").required()],
+    fields: &[
+        Field::new("max", COUNT_FROM_1, "Tries at once.").required(),
+        Field::new("wait", Shape::Duration, "How long one more waits; 0: it is refused.").or("0s"),
+        Field::new(
+            "release",
+            Shape::Choice { now: &["timeout", "answer"], later: &[] },
+            "When the place of a try comes back that was given up.",
+        )
+        .or("timeout"),
+    ],
     any_of: &[],
 };
 
@@ -576,7 +613,7 @@ static BUDGET: Object = Object {
     any_of: &[],
 };
 
-const CALL: &[Field] = &[Field::new("with", VALUES, "Values carried along; evaluated at each try.")];
+const CALL: &[Field] = &[Field::new("with", VALUES, "Values carried along; evaluated at each try."), HEDGE, COALESCED];
 
 const READ: &[Field] = &[
     Field::new("when", CONDITION, "Waits at the store until it holds."),
@@ -585,6 +622,8 @@ const READ: &[Field] = &[
     Field::new("from", Shape::Choice { now: &["replica"], later: &[] }, "Asks a replica, which may be behind.")
         .not_yet(),
     VIA,
+    HEDGE,
+    COALESCED,
 ];
 
 const SET: &[Field] = &[

@@ -153,7 +153,6 @@ fn a_newer_language_is_not_looked_at_any_further() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_and_never_ignored() {
-    check_step(r#"{"call": "a.b", "hedge": {}}"#, &[r#".hedge: "hedge" is not built yet"#]);
     let log = r#"{"faultline": 1, "name": "x", "nodes": {"a": {"kind": "log"}}}"#;
     check(log, &["nodes.a.kind: a log is not built yet"]);
     check_step(r#"{"call": "a.b", "breaker": null, "timeout": null}"#, &[]);

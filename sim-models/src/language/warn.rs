@@ -24,6 +24,7 @@ pub(super) fn warn(program: &Program, places: &Places, problems: &mut Problems) 
     look.uncalled(problems);
     look.queues(problems);
     look.unsafe_retries(problems);
+    look.unsafe_hedges(problems);
     look.self_waits(problems);
 }
 
@@ -109,6 +110,29 @@ impl Look<'_> {
                     }
                     let by = label(self.program, by);
                     let message = format!("{by} records \"{name}\" and is retried on unknown without \"once\"");
+                    problems.warn(self.places.steps[step.0 as usize], message);
+                }
+            }
+        }
+    }
+
+    /// Of a hedged call that changes something, both may have done it.
+    fn unsafe_hedges(&self, problems: &mut Problems) {
+        let counted = self.counted_on_purpose();
+        for endpoint in self.endpoints() {
+            for step in self.live_steps(self.program.endpoint(endpoint).body) {
+                if self.program.step(step).clauses.hedge.is_none() {
+                    continue;
+                }
+                for (by, fact) in self.repeated(endpoint, step) {
+                    if counted.contains(&fact) {
+                        continue;
+                    }
+                    let name = &self.program.facts[fact.0 as usize].name;
+                    let by = label(self.program, by);
+                    let message = format!(
+                        "{by} records \"{name}\" and is hedged without \"once\": the one that loses may do it too"
+                    );
                     problems.warn(self.places.steps[step.0 as usize], message);
                 }
             }

@@ -9,6 +9,140 @@ use std::collections::VecDeque;
 use serde::Serialize;
 use sim_core::{Duration, Instant};
 
+use super::adaptive::Adaptive;
+use super::profile::{Kind, Parameter, Profile};
+use super::settings::{Setting, Settings};
+
+/// How calls are limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// A bucket that gains so many tokens in a time, and holds so many.
+    Bucket {
+        /// Tokens gained.
+        rate: u64,
+        /// In how long.
+        per: Duration,
+        /// Held at the start and at most.
+        burst: u64,
+    },
+    /// So many in each window.
+    Fixed {
+        /// So many.
+        limit: u64,
+        /// In how long.
+        window: Duration,
+    },
+    /// So many in any window.
+    Sliding {
+        /// So many.
+        limit: u32,
+        /// In how long.
+        window: Duration,
+    },
+    /// resilience4j's cycles, whose permits can be reserved ahead.
+    Cycles {
+        /// So many in each cycle.
+        limit: u32,
+        /// How long a cycle is.
+        period: Duration,
+        /// How long one waits for a permit at most.
+        timeout: Duration,
+    },
+    /// The AWS SDKs' adaptive mode.
+    Adaptive,
+}
+
+/// A limiter and what it remembers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Limiter {
+    /// A bucket.
+    Bucket(TokenBucket),
+    /// Windows with fixed edges.
+    Fixed(FixedWindow),
+    /// A window that slides.
+    Sliding(SlidingWindow),
+    /// Cycles.
+    Cycles(Cycles),
+    /// A rate that finds itself.
+    Adaptive(Adaptive),
+}
+
+/// What a limiter says to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It goes.
+    Goes,
+    /// It goes after this long.
+    GoesAfter(Duration),
+    /// It asks again after this long.
+    AsksAfter(Duration),
+    /// It is refused, after this long.
+    FailsAfter(Duration),
+}
+
+impl Limiter {
+    /// One that has let nobody pass yet, made at `now`.
+    pub fn new(rule: Rule, now: Instant) -> Self {
+        match rule {
+            Rule::Bucket { rate, per, burst } => Limiter::Bucket(TokenBucket::new(rate, per, burst, now)),
+            Rule::Fixed { limit, window } => Limiter::Fixed(FixedWindow::new(limit, window)),
+            Rule::Sliding { limit, window } => Limiter::Sliding(SlidingWindow::new(limit, window)),
+            Rule::Cycles { limit, period, timeout } => Limiter::Cycles(Cycles::new(limit, period, timeout)),
+            Rule::Adaptive => Limiter::Adaptive(Adaptive::new(now)),
+        }
+    }
+
+    /// A call wants to go.
+    pub fn ask(&mut self, now: Instant) -> Said {
+        let passes = match self {
+            Limiter::Bucket(bucket) => bucket.take(now, 1),
+            Limiter::Fixed(window) => window.take(now),
+            Limiter::Sliding(window) => window.take(now),
+            Limiter::Cycles(cycles) => {
+                return match cycles.reserve(now) {
+                    Reserved::After(Duration::ZERO) => Said::Goes,
+                    Reserved::After(wait) => Said::GoesAfter(wait),
+                    Reserved::FailsAfter(wait) => Said::FailsAfter(wait),
+                };
+            }
+            Limiter::Adaptive(adaptive) => return adaptive.take(now).map_or_else(Said::AsksAfter, |()| Said::Goes),
+        };
+        if passes { Said::Goes } else { Said::FailsAfter(Duration::ZERO) }
+    }
+}
+
+impl Rule {
+    /// The rule that settings of a limiter's profile come to; none when they are of another kind of policy.
+    pub fn of(settings: &Settings) -> Option<Rule> {
+        (settings.profile().kind == Kind::Limiter).then(|| Rule::Cycles {
+            limit: settings.count("limitForPeriod"),
+            period: settings.length("limitRefreshPeriod"),
+            timeout: settings.length("timeoutDuration"),
+        })
+    }
+}
+
+/// resilience4j
+pub static RESILIENCE4J: Profile = Profile {
+    name: "resilience4j",
+    kind: Kind::Limiter,
+    source: "resilience4j 2.3 (af9e7c9): RateLimiterConfig, AtomicRateLimiter",
+    about: "So many calls in each cycle; one more waits for a permit of a later one.",
+    parameters: &[
+        Parameter::new("limitForPeriod", Setting::Count(50), "Permits in each cycle.").from(Setting::Count(1)),
+        Parameter::new("limitRefreshPeriod", Setting::Length(Duration::from_nanos(500)), "How long a cycle is.")
+            .from(Setting::Length(Duration::from_nanos(1))),
+        Parameter::new("timeoutDuration", Setting::secs(5), "How long a call waits for a permit at most."),
+    ],
+    surprises: &[
+        "As it comes it limits next to nothing: fifty permits in each 500 ns.",
+        "Permits that nobody took are gone at the end of their cycle.",
+        "A call whose permit would come too late waits for all of timeoutDuration before it fails.",
+        "A permit is reserved: it is used up when its caller goes away while it waits.",
+    ],
+    sound: |_| Ok(()),
+};
+
 /// A bucket that holds tokens up to a burst, and gains them evenly.
 ///
 /// ```

@@ -5,9 +5,11 @@
 //! with at the next question: nobody can see the difference, since nobody asked in between. Parameters have the names
 //! and defaults that their users know; [`profiles`] lists them all.
 
+pub mod adaptive;
 pub mod balance;
 pub mod breaker;
 pub mod budget;
+pub mod bulkhead;
 pub mod coalesce;
 pub mod codel;
 pub mod concurrency;

@@ -13,6 +13,9 @@ impl Kind {
             Kind::Outlier => {
                 "Outlier detection, a key of the service that is called: those of its replicas that fail are not asked."
             }
+            Kind::Hedge => "Hedges: when the first one asked is slow, a second one is.",
+            Kind::Bulkhead => "Bulkheads: so many calls at once, by a number or by a limit that finds itself.",
+            Kind::Limiter => "Rate limiters: so many calls in a time.",
         }
     }
 }

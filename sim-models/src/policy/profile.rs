@@ -1,7 +1,7 @@
 //! Which libraries there are by name, and what each of their parameters is called, means, and is when nobody says.
 
 use super::settings::{Setting, Settings};
-use super::{breaker, budget, outlier, retry};
+use super::{breaker, budget, bulkhead, concurrency, hedge, limiter, outlier, retry};
 
 /// What a policy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +14,12 @@ pub enum Kind {
     Budget,
     /// Stops asking one of several who fails.
     Outlier,
+    /// Asks a second one.
+    Hedge,
+    /// Lets so many go at once.
+    Bulkhead,
+    /// Lets so many go in a time.
+    Limiter,
 }
 
 /// The policy of one library.
@@ -56,7 +62,8 @@ pub struct Parameter {
 
 impl Kind {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Kind; 4] = [Kind::Breaker, Kind::Retry, Kind::Budget, Kind::Outlier];
+    pub const ALL: [Kind; 7] =
+        [Kind::Breaker, Kind::Retry, Kind::Budget, Kind::Hedge, Kind::Bulkhead, Kind::Limiter, Kind::Outlier];
 
     /// The clause of the scenario language that takes such a profile, or the key of a service.
     pub const fn clause(self) -> &'static str {
@@ -65,6 +72,9 @@ impl Kind {
             Kind::Retry => "retry",
             Kind::Budget => "budget",
             Kind::Outlier => "outlier",
+            Kind::Hedge => "hedge",
+            Kind::Bulkhead => "bulkhead",
+            Kind::Limiter => "limiter",
         }
     }
 }
@@ -132,6 +142,17 @@ pub fn profiles() -> impl Iterator<Item = &'static Profile> + Clone {
         &retry::profiles::TEMPORAL,
         &budget::FINAGLE,
         &outlier::ENVOY,
+        &hedge::GRPC,
+        &hedge::POLLY,
+        &hedge::FINAGLE,
+        &bulkhead::RESILIENCE4J,
+        &bulkhead::THREAD_POOL,
+        &bulkhead::HYSTRIX,
+        &bulkhead::POLLY,
+        &concurrency::AIMD,
+        &concurrency::GRADIENT2,
+        &concurrency::VEGAS,
+        &limiter::RESILIENCE4J,
     ]
     .into_iter()
 }

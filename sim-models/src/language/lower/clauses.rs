@@ -3,14 +3,15 @@
 use sim_core::{Duration, Ratio};
 
 use super::Lower;
-use super::names::Local;
+use super::names::{At, Local};
 use super::steps::Inside;
 use crate::json::Key;
 use crate::language::View;
-use crate::policy::{self, Kind as Policy, Settings, breaker, budget, retry};
+use crate::policy::{self, Kind as Policy, Settings, breaker, budget, bulkhead, hedge, limiter, retry};
 use crate::problem::Problem;
 use crate::program::{
-    BlockRef, BreakerDef, BudgetDef, BulkheadDef, Catch, Clauses, Guard, Guards, Jitter, LimiterDef, RetryDef,
+    BlockRef, BreakerDef, BudgetDef, BulkheadDef, Catch, Clauses, CoalesceDef, Guard, Guards, HedgeDef, Jitter,
+    LimiterDef, RetryDef,
 };
 
 /// Retries that a budget holds when the file does not say.
@@ -32,8 +33,9 @@ impl<'a> Lower<'a> {
             let slot = name.text().and_then(|text| self.bind(name, text, local));
             self.told(slot)
         });
+        let (hedge, coalesce) = (self.hedge(verb, value, step, inside), self.coalesce(verb, value, step, inside));
         let guards = (!guards.order.is_empty() || guards.budget.is_some()).then(|| Box::new(guards));
-        Clauses { timeout, deadline, retry, guards, cancel, bind, on: self.on(step, inside) }
+        Clauses { timeout, deadline, retry, guards, hedge, coalesce, cancel, bind, on: self.on(step, inside) }
     }
 
     fn on(&mut self, step: View<'a>, inside: Inside) -> Vec<(Catch, BlockRef)> {
@@ -124,6 +126,82 @@ impl<'a> Lower<'a> {
         on
     }
 
+    fn hedge(&mut self, verb: &str, value: View<'a>, step: View<'a>, inside: Inside) -> Option<Box<HedgeDef>> {
+        let view = step.field("hedge")?;
+        if inside.transaction {
+            self.problems.push(
+                view.error("a hedge inside a transaction is not supported: the second read may wait for the first"),
+            );
+            return None;
+        }
+        if !value.text().is_ok_and(|text| text.contains('.')) {
+            self.problems.push(view.error("a node's own map answers at once; there is nothing to hedge"));
+            return None;
+        }
+        let def = self.hedge_of(view, verb, value, step);
+        self.told(def).map(Box::new)
+    }
+
+    fn hedge_of(&mut self, view: View<'a>, verb: &str, value: View<'a>, step: View<'a>) -> Result<HedgeDef, Problem> {
+        if !view.is_object() {
+            let rule = hedge::Rule { delay: view.duration()?, ..hedge::Rule::GRPC };
+            return Ok(HedgeDef { rule, follows: None, on: None, budget: None, library: None, cancels: false });
+        }
+        let Some(settings) = library(Policy::Hedge, view) else {
+            let on = view.field("on").map(|_| self.outcomes(view, "on"));
+            let tries_in_all = view.or("tries", 2, View::count)?;
+            let rule =
+                hedge::Rule { delay: view.need("delay")?.duration()?, tries: tries(tries_in_all), ..hedge::Rule::GRPC };
+            let budget = self.budget(view, verb, value, step)?;
+            return Ok(HedgeDef { rule, follows: None, on, budget, library: None, cancels: false });
+        };
+        let Some(hedged) = hedge::Hedged::of(&settings) else { return Err(view.error("this is no hedge")) };
+        let whose = whose_budget(verb, value, step);
+        let words = hedge::handled(&settings);
+        let on = words.iter().map(|word| self.catch_word(word).unwrap_or_else(|| Catch::Reason(self.reason(word))));
+        let on = Some(on.collect());
+        // gRPC has one bucket for the retries and the hedges of a server.
+        let library = hedged.budget.map(|rule| {
+            let what = if hedged.follows.is_some() { "backups" } else { "budget" };
+            (rule, self.place_of(format!("{what} {whose} {rule:?}"), &whose))
+        });
+        let follows = hedged
+            .follows
+            .map(|(share, least)| (share, least, self.place_of(format!("hedge {whose} {share} {least}"), &whose)));
+        Ok(HedgeDef { rule: hedged.rule, follows, on, budget: None, library, cancels: hedged.cancels })
+    }
+
+    fn coalesce(&mut self, verb: &str, value: View<'a>, step: View<'a>, inside: Inside) -> Option<Box<CoalesceDef>> {
+        let view = step.field("coalesce")?;
+        if view.bool() == Ok(false) {
+            return None;
+        }
+        let of_itself = view.bool() == Ok(true);
+        let text = value.text().unwrap_or_default();
+        let wrong = match verb {
+            _ if inside.transaction => "inside a transaction each read is its own; leave \"coalesce\" out",
+            "call" if of_itself => {
+                "a call has no key of its own; say who shares its answer, such as \"coalesce\": \"$book\""
+            }
+            "read" if text.ends_with("[*]") => "this reads a whole map; \"coalesce\" is for one cell",
+            "read" if !text.contains('.') => "a node's own map answers at once; there is nothing to share",
+            _ => "",
+        };
+        if !wrong.is_empty() {
+            self.problems.push(view.error(wrong));
+            return None;
+        }
+        let key = if of_itself { None } else { Some(self.template(view, At::Step)) };
+        let key = match key {
+            Some(key) => Some(self.told(key)?),
+            None => None,
+        };
+        // Of a read the map, whatever its key is called: with a key of its own the text of the cell tells flights apart.
+        let of = if of_itself { text.split_once('[').map_or(text, |(map, _)| map) } else { text };
+        let index = self.place_of(format!("coalesce {verb} {of}"), &whose_budget(verb, value, step));
+        Some(Box::new(CoalesceDef { key, index }))
+    }
+
     /// What stands before each try, the outermost first: breaker, then bulkhead; and the budget of a library.
     fn guards(&mut self, verb: &str, value: View<'a>, step: View<'a>) -> Guards {
         let mut guards = Guards::default();
@@ -137,17 +215,20 @@ impl<'a> Lower<'a> {
             let overlooks = ["ignoreExceptions", "errorFilter"].map(|name| self.outcomes(view, name)).concat();
             guards.order.push(Guard::Breaker(BreakerDef { rule, index, fails, overlooks }));
         }
-        if let Some(max) = step.field("bulkhead").and_then(|view| self.told(view.need("max").and_then(View::count))) {
-            let index = self.place_of(format!("bulkhead {whose} {max}"), &whose);
-            guards.order.push(Guard::Bulkhead(BulkheadDef { max: tries(max), index }));
+        if let Some(rule) = step.field("bulkhead").and_then(|view| self.told(bulkhead_of(view))) {
+            let index = self.place_of(format!("bulkhead {whose} {rule:?}"), &whose);
+            guards.order.push(Guard::Bulkhead(BulkheadDef { rule, index }));
+            if rule.until == bulkhead::Until::TheAnswer
+                && let Some(hedge) = step.field("hedge")
+            {
+                let message = "a hedge has several answers, and this bulkhead holds a place until the answer: \
+                    which? A bulkhead of {\"max\"} gives it back when the caller leaves";
+                self.problems.push(hedge.error(message));
+            }
         }
-        if let Some(view) = step.field("limiter")
-            && let Some(rate) = self.told(view.need("rate").and_then(View::rate))
-            && let Some(burst) = self.told(view.or("burst", 1, View::count))
-        {
-            let (rate, per) = rate.whole();
-            let index = self.place_of(format!("limiter {whose} {rate} {per} {burst}"), &whose);
-            guards.order.push(Guard::Limiter(LimiterDef { rate, per, burst, index }));
+        if let Some(rule) = step.field("limiter").and_then(|view| self.told(limiter_of(view))) {
+            let index = self.place_of(format!("limiter {whose} {rule:?}"), &whose);
+            guards.order.push(Guard::Limiter(LimiterDef { rule, index }));
         }
         if let Some(retry) = step.field("retry").filter(|retry| retry.is_object()) {
             let of_retry = library(Policy::Retry, retry).and_then(|settings| retry::Rule::of(&settings)?.budget);
@@ -156,6 +237,14 @@ impl<'a> Lower<'a> {
             guards.budget = rule.map(|rule| (rule, self.place_of(format!("budget {whose} {rule:?}"), &whose)));
         }
         self.put_in_order(step, &mut guards);
+        let adaptive = step.field("retry").and_then(|retry| library(Policy::Retry, retry));
+        if adaptive.is_some_and(|settings| retry::profiles::is_adaptive(&settings)) {
+            // Innermost: the client waits when it is about to send.
+            let rule = limiter::Rule::Adaptive;
+            guards
+                .order
+                .push(Guard::Limiter(LimiterDef { rule, index: self.place_of(format!("rate {whose}"), &whose) }));
+        }
         guards
     }
 
@@ -265,6 +354,37 @@ impl<'a> Lower<'a> {
         });
         Ok(Some(BudgetDef { ratio, burst: u32::try_from(burst).unwrap_or(u32::MAX), index: index as u32 }))
     }
+}
+
+/// The rule of a bulkhead, of a library or of one's own.
+fn bulkhead_of(view: View<'_>) -> Result<bulkhead::Rule, Problem> {
+    if let Some(settings) = library(Policy::Bulkhead, view) {
+        return bulkhead::Rule::of(&settings).ok_or_else(|| view.error("this is no bulkhead"));
+    }
+    let max = tries(view.need("max")?.count()?);
+    let wait = view.or("wait", Duration::ZERO, View::duration)?;
+    let until = match view.or("release", "timeout", View::text)? {
+        "answer" => bulkhead::Until::TheAnswer,
+        _ => bulkhead::Until::TheCallerLeaves,
+    };
+    Ok(bulkhead::Rule { room: bulkhead::Room::Permits { max, wait, queue: u32::MAX }, until })
+}
+
+/// The rule of a limiter, of a library or of one's own.
+fn limiter_of(view: View<'_>) -> Result<limiter::Rule, Problem> {
+    if let Some(settings) = library(Policy::Limiter, view) {
+        return limiter::Rule::of(&settings).ok_or_else(|| view.error("this is no limiter"));
+    }
+    let (rate, per) = view.need("rate")?.rate()?.whole();
+    let burst = view.field("burst");
+    if let (Some(_), Some(burst)) = (view.field("window"), burst) {
+        return Err(burst.error("a window holds no tokens; leave \"burst\" or \"window\" out"));
+    }
+    Ok(match view.optional("window", View::text)? {
+        Some("fixed") => limiter::Rule::Fixed { limit: rate, window: per },
+        Some(_) => limiter::Rule::Sliding { limit: tries(rate), window: per },
+        None => limiter::Rule::Bucket { rate, per, burst: burst.map_or(Ok(1), View::count)? },
+    })
 }
 
 /// Which guard stands around which, unless a step says otherwise.

@@ -388,6 +388,8 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         durable,
         checksum: view.or("checksum", true, View::bool)?,
         sync: view.or("sync", lag, View::dist)?,
+        ttl: view.optional("ttl", View::duration)?,
+        capacity: view.optional("capacity", View::count)?,
     })
 }
 

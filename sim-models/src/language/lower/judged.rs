@@ -89,7 +89,7 @@ impl<'a> Lower<'a> {
         let counter = self.counter(value)?;
         let counts = match counter {
             Counter::Node(_, counter) => !is_gauge(counter) && !is_quantile(counter),
-            Counter::Edge(_, counter) => counter != EdgeCounter::Breaker,
+            Counter::Edge(_, counter) => !matches!(counter, EdgeCounter::Breaker | EdgeCounter::Amplification),
         };
         if !counts {
             return Err(value.error(
@@ -274,7 +274,13 @@ fn negated(condition: KeyExpr) -> KeyExpr {
 const fn is_quantile(counter: NodeCounter) -> bool {
     matches!(
         counter,
-        NodeCounter::Availability | NodeCounter::P50 | NodeCounter::P90 | NodeCounter::P99 | NodeCounter::P999
+        NodeCounter::Availability
+            | NodeCounter::P50
+            | NodeCounter::P90
+            | NodeCounter::P99
+            | NodeCounter::P999
+            | NodeCounter::Goodput
+            | NodeCounter::Offered
     )
 }
 

@@ -31,6 +31,8 @@ const OF_WORKLOAD: Words<NodeCounter> = &[
     ("p90", Some(NodeCounter::P90)),
     ("p99", Some(NodeCounter::P99)),
     ("p999", Some(NodeCounter::P999)),
+    ("offered", Some(NodeCounter::Offered)),
+    ("goodput", Some(NodeCounter::Goodput)),
 ];
 const OF_SERVICE: Words<NodeCounter> = &[
     ("calls", Some(NodeCounter::Calls)),
@@ -40,6 +42,7 @@ const OF_SERVICE: Words<NodeCounter> = &[
     ("refused", Some(NodeCounter::Refused)),
     ("dropped", Some(NodeCounter::Dropped)),
     ("wasted", Some(NodeCounter::Wasted)),
+    ("wasted_time", Some(NodeCounter::WastedTime)),
     ("crashes", Some(NodeCounter::Crashes)),
     ("killed", Some(NodeCounter::Killed)),
     ("sagas_stuck", Some(NodeCounter::SagasStuck)),
@@ -55,6 +58,10 @@ const OF_STORE: Words<NodeCounter> = &[
     ("unmet", Some(NodeCounter::Unmet)),
     ("rollbacks", Some(NodeCounter::Rollbacks)),
     ("deadlocks", Some(NodeCounter::Deadlocks)),
+    ("hits", Some(NodeCounter::Hits)),
+    ("misses", Some(NodeCounter::Misses)),
+    ("expired", Some(NodeCounter::Expired)),
+    ("evicted", Some(NodeCounter::Evicted)),
     ("forced", Some(NodeCounter::Forced)),
     ("logged", Some(NodeCounter::Logged)),
     ("heuristics", Some(NodeCounter::Heuristics)),
@@ -85,6 +92,10 @@ const OF_EDGE: Words<EdgeCounter> = &[
     ("limited", Some(EdgeCounter::Limited)),
     ("breaker", Some(EdgeCounter::Breaker)),
     ("ejected", Some(EdgeCounter::Ejected)),
+    ("hedges", Some(EdgeCounter::Hedges)),
+    ("coalesced", Some(EdgeCounter::Coalesced)),
+    ("exhausted", Some(EdgeCounter::Exhausted)),
+    ("amplification", Some(EdgeCounter::Amplification)),
 ];
 
 pub(super) const fn is_gauge(counter: NodeCounter) -> bool {
@@ -188,16 +199,19 @@ impl<'a> Lower<'a> {
         };
         let counter = find(words, node_name, word)?;
         self.program.nodes[node.0 as usize].gauged |= is_gauge(counter);
+        self.program.asked.wasted_time |= counter == NodeCounter::WastedTime;
         Ok(Counter::Node(node, counter))
     }
 
-    fn edge_counter(&self, from: &str, to: &str, word: &str) -> Result<Counter, String> {
+    fn edge_counter(&mut self, from: &str, to: &str, word: &str) -> Result<Counter, String> {
         let node = |name: &str| self.node_named(name).ok_or_else(|| self.no_node(name));
         let pair = (node(from)?, node(to)?);
         let Some(edge) = self.program.edges.iter().position(|edge| *edge == pair) else {
             return Err(format!("{from} does not call {to}; calls are {}", self.edge_names()));
         };
-        Ok(Counter::Edge(EdgeRef(place(edge)), find(OF_EDGE, &format!("{from}->{to}"), word)?))
+        let counter = find(OF_EDGE, &format!("{from}->{to}"), word)?;
+        self.program.asked.exhausted |= counter == EdgeCounter::Exhausted;
+        Ok(Counter::Edge(EdgeRef(place(edge)), counter))
     }
 
     fn edge_names(&self) -> String {

@@ -33,6 +33,11 @@ pub fn retried(settings: &Settings) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
+/// Whether the client limits its own rate too.
+pub fn is_adaptive(settings: &Settings) -> bool {
+    settings.profile().name == "aws-sdk" && settings.word("retryMode") == "adaptive"
+}
+
 /// What is not tried again although it would be.
 pub fn excepted(settings: &Settings) -> &[String] {
     match settings.profile().name {
@@ -275,9 +280,16 @@ fn envoy(settings: &Settings) -> Rule {
 pub static AWS_SDK: Profile = Profile {
     name: "aws-sdk",
     kind: Kind::Retry,
-    source: "AWS SDKs and Tools Reference Guide, retry behavior: standard mode; botocore retries/standard.py",
+    source: "AWS SDKs and Tools Reference Guide, retry behavior: standard and adaptive mode; botocore retries/standard.py, adaptive.py, \
+        bucket.py, throttling.py",
     about: "Tries three times in all, with full jitter, and pays for each retry from a bucket that success fills.",
     parameters: &[
+        Parameter::word(
+            "retryMode",
+            &["standard", "adaptive"],
+            "standard",
+            "Whether the client also limits its own rate.",
+        ),
         Parameter::new("maxAttempts", Setting::Count(3), "Tries in all, the first included.").from(Setting::Count(1)),
         Parameter::new("baseDelay", Setting::secs(1), "The first retry comes before this."),
         Parameter::new("maxBackoff", Setting::secs(20), "No retry comes after this."),
@@ -294,6 +306,7 @@ pub static AWS_SDK: Profile = Profile {
     surprises: &[
         "The bucket is one for all calls of a client: a hundred retries that fail empty it, fifty after timeouts.",
         "A retry that succeeds gives back what it cost; one that fails does not.",
+        "In adaptive mode the first throttling error (overloaded, limited) slows the whole client down: all its calls wait, first tries too.",
     ],
     sound: |_| Ok(()),
 };

@@ -1,0 +1,315 @@
+//! A try that is hedged: several requests for one answer, of which the first that is well counts.
+//!
+//! Further requests have dice of their own, which follow from those of the try and their number: the first one's are those that it
+//! has without a hedge, and nobody else's change. They share what stands around the try, its timeout and its permits.
+
+use serde::Serialize;
+use sim_core::{Cause, Instant, NodeId};
+
+use super::exec::{Next, TRY};
+use super::guards::Held;
+use super::retry::{catches, is_usually_retried};
+use super::service::{Cx, Service};
+use super::thread::{Alarm, Attempt, Phase, Thread};
+use crate::message::{Extra, Outcome, Tone};
+use crate::policy::budget::{Ended, Paid};
+use crate::policy::hedge::{Blames, Failed, Hedge, Latencies, Rule};
+use crate::program::{HedgeDef, NodeRef, Program};
+use crate::slab::Key;
+
+/// Mixed into what a further request follows from.
+const HEDGE: u64 = 0x6865_6467_6500;
+
+/// The requests of one try.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Hedging {
+    hedge: Hedge,
+    pub(super) legs: Vec<Leg>,
+    /// Replicas that were asked, so that the next is another one where there is one.
+    asked: Vec<NodeId>,
+    /// The timer of the next one.
+    pub(super) timer: Option<Key>,
+    /// What the try fails with when all have failed.
+    failure: Option<(Outcome, Extra)>,
+}
+
+/// One of them, while it is out.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Leg {
+    pub(super) pending: Key,
+    since: Instant,
+    paid: Option<Paid>,
+}
+
+impl Service {
+    /// Begins a hedged try.
+    #[cold]
+    pub(super) fn hedged(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, def: &HedgeDef) -> Next {
+        let now = cx.now();
+        let delay = match def.follows {
+            Some(_) => self.latencies(def).map_or(def.rule.delay, |seen| seen.delay(now)),
+            None => def.rule.delay,
+        };
+        if let Some((rule, index)) = def.library {
+            self.library_budget(rule, index).request(now);
+        }
+        self.earn_from(def.budget);
+        let hedge = Hedge::new(Rule { delay, ..def.rule }, now);
+        let hedging = Hedging { hedge, legs: Vec::new(), asked: Vec::new(), timer: None, failure: None };
+        self.phase(key, Phase::Hedging(Box::new(hedging)));
+        self.send_due(cx, program, key, def)
+    }
+
+    fn hedging(&mut self, key: Key) -> Option<&mut Hedging> {
+        match &mut self.threads.get_mut(key)?.attempt()?.phase {
+            Phase::Hedging(hedging) => Some(hedging),
+            _ => None,
+        }
+    }
+
+    /// Whether what the top frame sends now is a further request of a hedged try.
+    pub(super) fn is_further(&mut self, key: Key) -> bool {
+        self.hedging(key).is_some_and(|hedging| hedging.hedge.started() > 1)
+    }
+
+    /// The replica that a request of the top frame's try goes to: of a hedged one another than those before, where there is one.
+    pub(super) fn replica_for(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        callee: NodeRef,
+    ) -> Option<NodeId> {
+        let picked = self.replica(cx, program, key, callee)?;
+        let Some(hedging) = self.hedging(key) else { return Some(picked) };
+        let all = &program.node(callee).replicas;
+        let is_new = |node: &&NodeId| !hedging.asked.contains(*node) && cx.is_up(**node);
+        let at = all.iter().position(|node| *node == picked).unwrap_or_default();
+        let another = all.iter().cycle().skip(at).take(all.len()).find(is_new).copied().unwrap_or(picked);
+        hedging.asked.push(another);
+        Some(another)
+    }
+
+    /// Sends the requests whose time has come, and waits.
+    fn send_due(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, def: &HedgeDef) -> Next {
+        let now = cx.now();
+        while self.hedging(key).is_some_and(|hedging| hedging.hedge.is_due(now)) {
+            let is_first = self.hedging(key).is_some_and(|hedging| hedging.hedge.started() == 0);
+            let Some(paid) = self.pay_for(now, def, is_first) else {
+                let stopped = self.hedging(key).map(|hedging| hedging.hedge.stop());
+                match stopped {
+                    Some(Failed::Ends) => return self.all_failed(cx, key, def),
+                    Some(Failed::GoesOn) | None => break,
+                }
+            };
+            let Some(hedging) = self.hedging(key) else { return Next::Over };
+            hedging.hedge.start(now);
+            let number = hedging.hedge.started();
+            let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
+            cx.because(cause_of_leg(attempt, number));
+            let sent = self.send_one(cx, program, key);
+            let Some(hedging) = self.hedging(key) else { return Next::Over };
+            match sent {
+                Ok(pending) => hedging.legs.push(Leg { pending, since: now, paid }),
+                Err(outcome) => {
+                    if let Some(next) = self.leg_failed(cx, key, def, outcome, Extra::None) {
+                        return next;
+                    }
+                }
+            }
+        }
+        self.set_hedge_timer(cx, key);
+        Next::Wait
+    }
+
+    /// What a request is paid with; none: a budget does not allow it. The first needs no pay.
+    fn pay_for(&mut self, now: Instant, def: &HedgeDef, is_first: bool) -> Option<Option<Paid>> {
+        if is_first {
+            return Some(None);
+        }
+        if def.budget.is_some_and(|budget| !self.spend_from(budget)) {
+            return None;
+        }
+        match def.library {
+            None => Some(None),
+            Some((rule, index)) => self.library_budget(rule, index).retry(now, false).map(Some),
+        }
+    }
+
+    fn set_hedge_timer(&mut self, cx: &mut Cx<'_>, key: Key) {
+        let Some(depth) = self.threads.get(key).map(|thread| thread.frames.len() - 1) else { return };
+        let Some(hedging) = self.hedging(key) else { return };
+        let (before, next) = (hedging.timer.take(), hedging.hedge.next());
+        if let Some(before) = before {
+            self.disarm(cx, before);
+        }
+        let Some(next) = next.filter(|next| *next != Instant::NEVER) else { return };
+        let timer = self.alarm(cx, next.since(cx.now()), Alarm::Hedge { thread: key, depth });
+        if let Some(hedging) = self.hedging(key) {
+            hedging.timer = Some(timer);
+        }
+    }
+
+    /// No answer after the delay: the next one is asked.
+    pub(super) fn hedge_due(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, depth: usize) {
+        if self.threads.get(key).is_none_or(|thread| thread.frames.len() != depth + 1) {
+            return;
+        }
+        let Some(hedging) = self.hedging(key) else { return };
+        hedging.timer = None;
+        let Some(def) = self.hedge_of(program, key) else { return };
+        let next = self.send_due(cx, program, key, def);
+        self.drive(cx, program, key, next);
+    }
+
+    fn hedge_of<'p>(&mut self, program: &'p Program, key: Key) -> Option<&'p HedgeDef> {
+        let step = self.threads.get_mut(key).and_then(Thread::attempt)?.step;
+        program.step(step).clauses.hedge.as_deref()
+    }
+
+    /// One of the requests of the try in the top frame, which was waited for, has this outcome.
+    #[cold]
+    pub(super) fn leg_over(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        (key, pending): (Key, Key),
+        hedging: Box<Hedging>,
+        (outcome, extra): (Outcome, Extra),
+    ) -> Next {
+        self.phase(key, Phase::Hedging(hedging));
+        let Some(def) = self.hedge_of(program, key) else { return Next::settle(outcome) };
+        let Some(hedging) = self.hedging(key) else { return Next::Over };
+        let Some(at) = hedging.legs.iter().position(|leg| leg.pending == pending) else { return Next::Wait };
+        let leg = hedging.legs.remove(at);
+        let goes_on = outcome.tone() != Tone::Ok && def.goes_on_after(&outcome);
+        self.leg_ended(cx.now(), def, leg, &outcome, goes_on);
+        if !goes_on {
+            return self.answer_stands(cx, program, key, def, outcome, extra);
+        }
+        match self.leg_failed(cx, key, def, outcome, extra) {
+            Some(next) => next,
+            None => self.send_due(cx, program, key, def),
+        }
+    }
+
+    /// A request has failed in a way that others may not; what comes of the try if it was the last.
+    fn leg_failed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        def: &HedgeDef,
+        outcome: Outcome,
+        extra: Extra,
+    ) -> Option<Next> {
+        let now = cx.now();
+        let hedging = self.hedging(key)?;
+        if hedging.failure.is_none() || def.rule.blames == Blames::Last {
+            hedging.failure = Some((outcome, extra));
+        }
+        match hedging.hedge.failed(now, None) {
+            Failed::GoesOn => None,
+            Failed::Ends => Some(self.all_failed(cx, key, def)),
+        }
+    }
+
+    fn all_failed(&mut self, cx: &mut Cx<'_>, key: Key, def: &HedgeDef) -> Next {
+        let failure = self.hedging(key).and_then(|hedging| hedging.failure.take());
+        self.hedge_over(cx, key, def);
+        match failure {
+            Some((outcome, extra)) => Next::Settle(outcome, extra),
+            None => Next::Over,
+        }
+    }
+
+    /// The first that is well, or a failure that is fatal: it stands, and the others are given up.
+    fn answer_stands(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        def: &HedgeDef,
+        outcome: Outcome,
+        extra: Extra,
+    ) -> Next {
+        let tells = def.cancels || self.tells(program, key);
+        let losers = self.hedging(key).map(|hedging| {
+            hedging.hedge.over();
+            std::mem::take(&mut hedging.legs)
+        });
+        self.give_up_legs(cx, program, def, losers.unwrap_or_default(), tells);
+        self.hedge_over(cx, key, def);
+        Next::Settle(outcome, extra)
+    }
+
+    /// Waits no longer for these.
+    pub(super) fn give_up_legs(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        def: &HedgeDef,
+        legs: Vec<Leg>,
+        tells: bool,
+    ) {
+        for leg in legs {
+            let took = cx.now().since(leg.since);
+            if let Some(seen) = self.latencies(def) {
+                // Superseded: what it would have taken is not known.
+                seen.hear(cx.now(), took);
+            }
+            self.give_up(cx, program, leg.pending, tells);
+        }
+    }
+
+    /// The hedging of the try in the top frame is over: nothing of it is left.
+    pub(super) fn hedge_over(&mut self, cx: &mut Cx<'_>, key: Key, def: &HedgeDef) {
+        if let Some(timer) = self.hedging(key).and_then(|hedging| hedging.timer.take()) {
+            self.disarm(cx, timer);
+        }
+        if let Some((rule, index)) = def.library {
+            self.library_budget(rule, index).over();
+        }
+        self.phase(key, Phase::Idle);
+    }
+
+    /// A request has its outcome: the budget hears of it, and the latencies unless it is a fast failure.
+    fn leg_ended(&mut self, now: Instant, def: &HedgeDef, leg: Leg, outcome: &Outcome, goes_on: bool) {
+        if let Some((rule, index)) = def.library {
+            let ended = match outcome.tone() {
+                Tone::Ok => Ended::Ok,
+                _ if goes_on => Ended::Failed,
+                _ => Ended::Otherwise,
+            };
+            self.library_budget(rule, index).ended(ended, leg.paid);
+        }
+        let counts = outcome.tone() == Tone::Ok || outcome.reason() == Some(crate::program::Reason::TIMEOUT);
+        if let Some(seen) = self.latencies(def).filter(|_| counts) {
+            seen.hear(now, now.since(leg.since));
+        }
+    }
+
+    /// The latencies that the delay follows from, where it does.
+    fn latencies(&mut self, def: &HedgeDef) -> Option<&mut Latencies> {
+        let (share, least, index) = def.follows?;
+        match self.held(index, || Held::Latencies(Latencies::new(share, least))) {
+            Held::Latencies(seen) => Some(seen),
+            _ => None,
+        }
+    }
+}
+
+/// What a request of a try follows from: the first from what the try does, with or without a hedge.
+fn cause_of_leg(attempt: &Attempt, number: u32) -> Cause {
+    let cause = attempt.cause.then(TRY | u64::from(attempt.number));
+    if number == 1 { cause } else { cause.then(HEDGE | u64::from(number)) }
+}
+
+impl HedgeDef {
+    /// Whether others go on after this failure.
+    fn goes_on_after(&self, outcome: &Outcome) -> bool {
+        match &self.on {
+            Some(listed) => listed.iter().any(|catch| catches(*catch, outcome)),
+            None => is_usually_retried(outcome),
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! What naive versions of the caller's side get wrong, one test for each, named after it: timeouts, retries, budgets, hedges, breakers,
+//! bulkheads, limiters, and limits that find themselves.
+//!
+//! What a policy decides by itself (comparisons, caps, state machines) has its tests beside its code in `sim-models/src/policy`; here is
+//! what shows only in a system.
+
+use faultline_tests::scenarios::written;
+use serde_json::{Value, json};
+use sim_core::{Seed, Stop};
+use sim_models::language::Choices;
+use sim_models::scenario::{Changes, Model, Run, Scenario};
+
+fn model(file: &Value, faults: &[&str]) -> Model {
+    let faults = faults.iter().map(|line| line.parse().unwrap_or_else(|error| panic!("{line}: {error}"))).collect();
+    let changes = Changes { faults, ..Changes::default() };
+    written(file).model_with(&Choices::none(), &changes).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn seen(file: &Value, faults: &[&str], formulas: &[&str]) -> Vec<f64> {
+    let mut file = file.clone();
+    for (number, formula) in formulas.iter().enumerate() {
+        file["metrics"][format!("m{number}")] = match *formula {
+            _ if formula.ends_with(".first") || formula.ends_with(".last") => json!({"max": formula}),
+            _ if formula.starts_with("peak ") => json!({"peak": &formula[5..]}),
+            _ => json!({"value": formula}),
+        };
+    }
+    let run: Run = model(&file, faults).run(Seed(1), Stop::AtEnd);
+    assert!(run.outcome.panic.is_none(), "{:?}", run.outcome.panic);
+    let value = |name: String| run.metrics.iter().find(|(known, _)| *known == name).and_then(|(_, value)| *value);
+    (0..formulas.len()).map(|number| value(format!("m{number}")).unwrap_or(f64::NAN)).collect()
+}
+
+#[track_caller]
+fn check(file: &Value, faults: &[&str], expected: &[(&str, f64)]) {
+    let formulas: Vec<&str> = expected.iter().map(|(formula, _)| *formula).collect();
+    let seen = seen(file, faults, &formulas);
+    for ((formula, wanted), is) in expected.iter().zip(&seen) {
+        assert!((is - wanted).abs() < 1e-9, "{formula} is {is}, and must be {wanted}; all: {seen:?}\n{file:#}");
+    }
+}
+
+fn warned(file: &Value) -> String {
+    model(file, &[]).warnings().to_string()
+}
+
+/// Users, an api that calls with these clauses, and so many replicas of a service that takes this long and states a fact.
+fn system(clauses: &Value, work: &str, more: &Value) -> Value {
+    let mut call = json!({"call": "svc.get"});
+    for (name, clause) in clauses.as_object().expect("clauses") {
+        call[name] = clause.clone();
+    }
+    let mut svc = json!({"kind": "service", "endpoints": {"get": [{"work": work}, {"record": "done"}]}});
+    for (name, value) in more.as_object().expect("fields") {
+        svc[name] = value.clone();
+    }
+    json!({
+        "faultline": 1, "name": "wrong-turns", "until": "100s",
+        "nodes": {"api": {"kind": "service", "endpoints": {"get": [call]}}, "svc": svc},
+        "workload": {"user": {"rate": "1/s", "spacing": "even", "limit": 20, "each": "order", "do": [{"call": "api.get"}, {"record": "came"}]}},
+        "metrics": {}, "properties": {"thought of": {"sometimes": "done > 1"}}
+    })
+}
+
+// ── 1.1 Timeouts and deadlines ──
+
+#[test]
+fn a_timeout_is_no_failure_and_what_was_asked_is_done() {
+    let file = system(&json!({"timeout": "1s"}), "3s", &json!({}));
+    check(&file, &[], &[("user.unknown", 20.0), ("user.error", 0.0), ("total(done)", 20.0)]);
+}
+
+#[test]
+fn a_deadline_is_one_for_all_hops_and_tries_and_does_not_begin_anew() {
+    // A waits 1 s, B would wait 5 s for each of three tries of C, which takes 3 s.
+    let chain = |outer: Value| {
+        let mut outer = outer;
+        outer["call"] = json!("b.get");
+        json!({
+            "faultline": 1, "name": "chain", "until": "100s",
+            "nodes": {
+                "b": {"kind": "service", "endpoints": {"get": [{"call": "c.get", "timeout": "5s", "retry": 3}]}},
+                "c": {"kind": "service", "endpoints": {"get": [{"work": "3s"}]}}},
+            "workload": {"a": {"rate": "1/s", "spacing": "even", "limit": 10, "each": "order", "do": [outer]}},
+            "metrics": {}
+        })
+    };
+    // Without, B works 2 s of 3 s for nobody; with it, no longer than A waits.
+    check(&chain(json!({"timeout": "1s"})), &[], &[("b.wasted_time", 20.0), ("c.calls", 10.0)]);
+    check(&chain(json!({"deadline": "1s"})), &[], &[("b.wasted_time", 0.0), ("c.calls", 10.0), ("a.unknown", 10.0)]);
+}
+
+#[test]
+fn time_in_a_callees_line_is_part_of_the_timeout() {
+    // One worker, 600 ms each: the second of two who come at once waits 600 ms and is served in 1.2 s.
+    let mut file = system(&json!({"timeout": "1s"}), "600ms", &json!({"workers": 1}));
+    file["workload"]["user"] =
+        json!({"users": 2, "limit": 2, "each": "order", "do": [{"call": "api.get"}, {"record": "came"}]});
+    check(&file, &[], &[("user.ok", 1.0), ("user.unknown", 1.0), ("total(done)", 2.0)]);
+}
+
+#[test]
+fn a_callee_that_answers_well_and_a_caller_who_timed_out_disagree() {
+    let file = system(&json!({"timeout": "1s"}), "3s", &json!({}));
+    check(&file, &[], &[("svc.ok", 20.0), ("api->svc.unknown", 20.0), ("api->svc.late", 20.0)]);
+}
+
+// ── 1.2 Retries ──
+
+#[test]
+fn no_try_begins_after_the_deadline() {
+    let file = system(&json!({"deadline": "1s", "retry": {"tries": 9, "wait": "400ms"}}), "10ms", &json!({}));
+    // At 0, 400 and 800 ms; the next would begin at 1.2 s.
+    check(&file, &["0s.. fail svc.get"], &[("api->svc.calls", 60.0), ("api->svc.exhausted", 20.0)]);
+}
+
+#[test]
+fn a_retry_on_unknown_of_what_is_not_idempotent_does_it_twice_and_is_warned_of() {
+    let twice = system(&json!({"timeout": "1s", "retry": 2}), "3s", &json!({}));
+    check(&twice, &[], &[("total(done)", 40.0)]);
+    let mut file = twice;
+    file["properties"] = json!({});
+    let said = warned(&file);
+    assert!(said.contains("svc.get records \"done\" and is retried on unknown without \"once\""), "{said}");
+}
+
+#[test]
+fn a_new_key_for_each_try_is_none() {
+    let keyed = |key: &str| {
+        json!({"maps": {"keys": {}}, "endpoints": {"get": [
+            {"once": key, "in": "keys", "in_flight": "wait", "do": [{"work": "3s"}, {"record": "done"}]}]}})
+    };
+    let clauses = json!({"timeout": "1s", "retry": {"tries": 2, "wait": "3s"}, "with": {"key": "$order/$try"}});
+    check(&system(&clauses, "0s", &keyed("$key")), &[], &[("total(done)", 40.0)]);
+    check(&system(&clauses, "0s", &keyed("$order")), &[], &[("total(done)", 20.0)]);
+}
+
+#[test]
+fn the_next_try_goes_to_another_replica_in_turn() {
+    // Every other first try goes to the one that is bad; the turn is the caller's, and moves on with each try.
+    let file = system(&json!({"retry": 2}), "10ms", &json!({"replicas": 2}));
+    check(&file, &["0s.. fail svc-1.get"], &[("user.ok", 20.0), ("user.error", 0.0)]);
+}
+
+#[test]
+fn retries_at_several_layers_multiply() {
+    let mut file = system(&json!({"retry": 3}), "10ms", &json!({}));
+    file["workload"]["user"]["do"] = json!([{"call": "api.get", "retry": 3}]);
+    check(
+        &file,
+        &["0s.. fail svc.get"],
+        &[("svc.calls", 180.0), ("user->api.amplification", 3.0), ("api->svc.amplification", 3.0)],
+    );
+}
+
+// ── 1.3 Retry budgets ──
+
+#[test]
+fn a_budget_is_one_for_all_requests_and_begins_full() {
+    let file = system(&json!({"retry": {"tries": 5, "budget": {"ratio": "0%", "burst": 7}}}), "10ms", &json!({}));
+    // Seven in all, not for each.
+    check(&file, &["0s.. fail svc.get"], &[("api->svc.retries", 7.0), ("api->svc.calls", 27.0)]);
+}
+
+#[test]
+fn retries_that_a_budget_did_not_allow_bring_it_nothing() {
+    let file = system(&json!({"retry": {"tries": 5, "budget": {"ratio": "50%", "burst": 1}}}), "10ms", &json!({}));
+    // A request brings a half: one to begin with, then one for each two requests.
+    check(&file, &["0s.. fail svc.get"], &[("api->svc.retries", 10.0)]);
+}
+
+// ── 1.4 Hedges: `tests/callers.rs` has the rest ──
+
+#[test]
+fn hedging_what_is_not_idempotent_does_it_twice() {
+    let file = system(&json!({"hedge": "1s"}), "3s", &json!({"replicas": 2}));
+    check(&file, &[], &[("total(done)", 40.0), ("user.ok", 20.0)]);
+}
+
+#[test]
+fn without_a_throttle_hedges_double_the_load_just_when_all_are_slow() {
+    let file =
+        |budget: Value| system(&json!({"hedge": {"delay": "50ms", "budget": budget}}), "10ms", &json!({"replicas": 2}));
+    check(&file(Value::Null), &[], &[("api->svc.amplification", 1.0)]);
+    check(&file(Value::Null), &["0s.. slow svc x10"], &[("api->svc.amplification", 2.0)]);
+    check(&file(json!({"ratio": "0%", "burst": 2})), &["0s.. slow svc x10"], &[("api->svc.amplification", 1.1)]);
+}
+
+#[test]
+fn the_winner_of_a_hedge_that_fails_does_not_hide_the_other_that_is_well() {
+    // The second one fails at once, and the first is well after a second.
+    let file = system(&json!({"hedge": "50ms"}), "1s", &json!({"replicas": 2}));
+    check(&file, &["0s.. fail svc-2.get"], &[("user.ok", 20.0), ("user.error", 0.0)]);
+}
+
+// ── 1.5 Breakers: the machines have their tests beside the code ──
+
+#[test]
+fn a_hung_callee_is_invisible_to_a_breaker_until_its_timeout() {
+    let file = |timeout: &str| {
+        let mut file = system(
+            &json!({"timeout": timeout, "breaker": {"profile": "failsafe", "failureThreshold": 3}}),
+            "10ms",
+            &json!({}),
+        );
+        file["metrics"] = json!({"opens": {"first": "api->svc.breaker == 'open'"}});
+        file["metrics"]["at"] = json!({"value": "opens"});
+        file
+    };
+    // Requests at 1, 2, 3 s … (the first a second after the start): the third is given up that much later.
+    let [soon, late] = ["500ms", "7s"].map(|timeout| seen(&file(timeout), &["0s.. hang svc.get"], &["opens"])[0]);
+    assert!((late - soon - 6.5).abs() < 1e-9, "{soon} {late}");
+}
+
+#[test]
+fn a_breaker_is_for_a_dependency_and_one_bad_replica_of_ten_opens_polly_and_never_resilience4j() {
+    let file = |profile: Value| {
+        let mut file = system(&json!({"breaker": profile}), "1ms", &json!({"replicas": 10}));
+        file["workload"]["user"] =
+            json!({"rate": "100/s", "spacing": "even", "limit": 3000, "each": "order", "do": [{"call": "api.get"}]});
+        file
+    };
+    let refused = |profile: Value| seen(&file(profile), &["0s.. fail svc-1.get"], &["api->svc.open"])[0];
+    assert!(refused(json!({"profile": "polly"})) > 1_000.0);
+    assert_eq!(refused(json!({"profile": "resilience4j"})), 0.0);
+}
+
+#[test]
+fn around_a_breaker_a_retry_shows_it_each_try_and_tries_again_what_it_refuses() {
+    let file = |retry: Value| {
+        system(&json!({"breaker": {"profile": "failsafe", "failureThreshold": 2}, "retry": retry}), "10ms", &json!({}))
+    };
+    // Two tries of one request are enough; a minute later the next request opens it again.
+    let [calls, open] = seen(&file(json!(2)), &["0s.. fail svc.get"], &["api->svc.calls", "api->svc.open"])[..] else {
+        panic!("two")
+    };
+    assert_eq!((calls, open), (2.0, 19.0), "what a breaker refuses is not tried again by default");
+    let pointless = file(json!({"profile": "resilience4j", "waitDuration": "10ms"}));
+    check(&pointless, &["0s.. fail svc.get"], &[("api->svc.calls", 2.0), ("api->svc.open", 1.0 + 19.0 * 3.0)]);
+}
+
+// ── 1.6 Bulkheads ──
+
+#[test]
+fn a_place_that_is_free_at_the_timeout_while_the_work_goes_on_lets_more_through_than_there_are() {
+    let file = |release: &str| {
+        system(&json!({"timeout": "500ms", "bulkhead": {"max": 2, "release": release}}), "10s", &json!({}))
+    };
+    let [naive, exact] =
+        ["timeout", "answer"].map(|release| seen(&file(release), &[], &["peak svc.busy", "api->svc.limited"]));
+    // One a second, each for ten seconds.
+    assert!(naive[0] >= 10.0 && naive[1] == 0.0, "{naive:?}");
+    assert!(exact[0] == 2.0 && exact[1] > 10.0, "{exact:?}");
+}
+
+#[test]
+fn a_wait_for_a_place_is_inside_the_timeout_that_stands_around_it() {
+    let mut file = system(
+        &json!({"timeout": "500ms", "bulkhead": {"max": 1, "wait": "10s", "release": "answer"}}),
+        "10s",
+        &json!({}),
+    );
+    file["workload"]["user"] = json!({"users": 2, "limit": 2, "each": "order", "do": [
+        {"call": "api.get", "on": {"unknown": [{"record": "gone"}]}}]});
+    check(&file, &[], &[("gone.last", 0.5), ("total(gone)", 2.0), ("svc.calls", 1.0)]);
+}
+
+#[test]
+fn a_failure_gives_its_place_back() {
+    let file = system(&json!({"bulkhead": {"max": 1}}), "10ms", &json!({}));
+    check(&file, &["0s.. fail svc.get"], &[("api->svc.calls", 20.0), ("api->svc.limited", 0.0)]);
+}
+
+#[test]
+fn one_bulkhead_for_two_dependencies_lets_the_one_that_hangs_take_the_other_along() {
+    let file = |policies: [Value; 2]| {
+        let call =
+            |to: &str, policy: &Value| json!([{"call": to, "policy": policy, "bulkhead": {"max": 5}, "timeout": "1h"}]);
+        json!({
+            "faultline": 1, "name": "two", "until": "100s", "policies": {"both": {}},
+            "nodes": {
+                "api": {"kind": "service", "endpoints": {"bad": call("bad.get", &policies[0]), "good": call("good.get", &policies[1])}},
+                "bad": {"kind": "service", "endpoints": {"get": [{"work": "10ms"}]}},
+                "good": {"kind": "service", "endpoints": {"get": [{"work": "10ms"}]}}},
+            "workload": {
+                "one": {"rate": "10/s", "spacing": "even", "limit": 100, "each": "a", "do": [{"call": "api.bad"}]},
+                "other": {"rate": "10/s", "spacing": "even", "limit": 100, "start": "20ms", "each": "b", "do": [{"call": "api.good"}]}},
+            "metrics": {}
+        })
+    };
+    let hangs = &["0s.. hang bad.get"];
+    // Five are gone in half a second.
+    check(&file([json!("both"), json!("both")]), hangs, &[("other.ok", 4.0), ("other.error", 96.0)]);
+    check(&file([Value::Null, Value::Null]), hangs, &[("other.ok", 100.0)]);
+}
+
+#[test]
+fn a_call_to_the_pool_that_one_keeps_busy_is_warned_of() {
+    let mut file = system(&json!({}), "10ms", &json!({"workers": 2}));
+    file["nodes"]["svc"]["endpoints"] = json!({"get": [{"call": "svc.inner"}], "inner": [{"work": "10ms"}]});
+    file["properties"] = json!({});
+    let said = warned(&file);
+    assert!(said.contains("svc.get calls svc.inner, which needs a worker of the same pool"), "{said}");
+}
+
+// ── 1.7 Limiters ──
+
+#[test]
+fn a_limit_of_each_replica_is_so_many_times_the_limit() {
+    let file = |replicas: u32| {
+        let mut file = system(&json!({"limiter": {"rate": "10/s", "burst": 10}}), "1ms", &json!({}));
+        file["nodes"]["api"]["replicas"] = json!(replicas);
+        file["workload"]["user"] =
+            json!({"rate": "1000/s", "spacing": "even", "limit": 5000, "each": "order", "do": [{"call": "api.get"}]});
+        file["properties"] = json!({});
+        seen(&file, &[], &["svc.calls"])[0]
+    };
+    // Ten, and ten a second for five seconds.
+    assert!((59.0..=60.0).contains(&file(1)) && (236.0..=240.0).contains(&file(4)), "{} {}", file(1), file(4));
+}
+
+#[test]
+fn a_limiter_does_not_read_the_wall_clock() {
+    let mut file = system(&json!({"limiter": {"rate": "10/s", "burst": 1}}), "1ms", &json!({}));
+    file["workload"]["user"] =
+        json!({"rate": "100/s", "spacing": "even", "limit": 1000, "each": "order", "do": [{"call": "api.get"}]});
+    file["properties"] = json!({});
+    let calls = |faults: &[&str]| seen(&file, faults, &["svc.calls"])[0];
+    assert_eq!(calls(&[]), calls(&["5s clock api step +1h", "6s clock api step -2h"]));
+}
+
+#[test]
+fn a_counter_that_is_read_and_then_written_lets_more_through_than_the_limit() {
+    // A limit of ten kept in a store that two replicas share: read, compare, write back.
+    let file = |atomic: bool| {
+        let count = if atomic {
+            json!([{"set": "db.count['now']", "to": "= value + 1", "where": "value < 10", "on": {"unmet": [{"fail": "limited_too"}]}}])
+        } else {
+            json!([{"read": "db.count['now']", "as": "n"}, {"if": "$n >= 10", "then": [{"fail": "limited_too"}]},
+                {"set": "db.count['now']", "to": "= $n + 1"}])
+        };
+        let mut steps = count.as_array().expect("steps").clone();
+        steps.push(json!({"record": "passed"}));
+        json!({
+            "faultline": 1, "name": "counter", "until": "100s", "network": {"latency": "1ms"},
+            "nodes": {"api": {"kind": "service", "replicas": 2, "endpoints": {"get": steps}},
+                "db": {"kind": "store", "maps": {"count": {"now": 0}}, "read": "1ms", "set": "1ms"}},
+            "workload": {"user": {"rate": "1000/s", "limit": 200, "each": "order", "do": [{"call": "api.get"}]}},
+            "metrics": {}
+        })
+    };
+    assert!(seen(&file(false), &[], &["total(passed)"])[0] > 20.0);
+    check(&file(true), &[], &[("total(passed)", 10.0)]);
+}
+
+// ── 2.1 Limits that find themselves ──
+
+/// A callee of ten workers without a queue; so many calls a second of 100 ms each for 20 s.
+fn limited(bulkhead: &Value, rate: &str) -> Vec<f64> {
+    let mut file = system(&json!({"bulkhead": bulkhead}), "100ms", &json!({"workers": 10, "queue": 0}));
+    file["network"] = json!({"latency": "1ms"});
+    file["properties"] = json!({});
+    file["workload"]["user"] = json!({"rate": rate, "for": "20s", "each": "order", "do": [{"call": "api.get"}]});
+    seen(&file, &[], &["svc.overloaded", "api->svc.limited", "user.ok"])
+}
+
+#[test]
+fn a_limit_does_not_grow_while_less_than_half_of_it_is_used() {
+    // 20 a second are two at once: the limit stays at 20, so that 25 who come at once find it there.
+    let mut file = system(&json!({"bulkhead": {"profile": "aimd", "initialLimit": 20}}), "100ms", &json!({}));
+    file["properties"] = json!({});
+    file["nodes"]["svc"]["endpoints"]["get"] = json!([{"work": "100ms"}]);
+    file["workload"]["user"] =
+        json!({"rate": "20/s", "spacing": "even", "for": "20s", "each": "order", "do": [{"call": "api.get"}]});
+    file["workload"]["burst"] =
+        json!({"users": 25, "limit": 25, "start": "30s", "each": "late", "do": [{"call": "api.get"}]});
+    check(&file, &[], &[("api->svc.limited", 5.0), ("burst.ok", 20.0)]);
+}
+
+#[test]
+fn a_least_limit_of_twenty_never_spares_a_callee_that_bears_ten() {
+    let aimd = |least: u64| limited(&json!({"profile": "aimd", "minLimit": least}), "500/s");
+    let (floor, free) = (aimd(20), aimd(1));
+    assert!(floor[0] > 3.0 * free[0], "{floor:?} {free:?}");
+}
+
+#[test]
+fn failures_that_come_fast_do_not_make_a_limit_explode() {
+    // Half of them fail at once, with an error that is no refusal: what is heard is the other half.
+    let steps = json!({"get": [{"chance": "50%", "then": [{"fail": "broken"}]}, {"work": "100ms"}]});
+    let refused = |bulkhead: Value| {
+        let mut file =
+            system(&json!({"bulkhead": bulkhead}), "0s", &json!({"workers": 10, "queue": 0, "endpoints": steps}));
+        file["network"] = json!({"latency": "1ms"});
+        file["properties"] = json!({});
+        file["workload"]["user"] = json!({"rate": "500/s", "for": "20s", "each": "order", "do": [{"call": "api.get"}]});
+        seen(&file, &[], &["svc.overloaded"])[0]
+    };
+    let (plain, aimd) = (refused(Value::Null), refused(json!({"profile": "aimd", "minLimit": 1})));
+    assert!(aimd < plain / 2.0, "{aimd} {plain}");
+}
+
+#[test]
+fn a_setting_that_is_wrong_and_a_risk_are_told_with_all_their_messages() {
+    let told = |clauses: Value| {
+        let file = system(&clauses, "10ms", &json!({}));
+        let said = Scenario::parse("wrong.json", &file.to_string())
+            .and_then(|scenario| scenario.model(&Choices::none()).map(|_| ()));
+        said.err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let cases: &[(Value, &str)] = &[
+        // A setting that a profile does not have.
+        (json!({"breaker": {"profile": "polly", "failureRateThreshold": 50}}), "polly has no \"failureRateThreshold\""),
+        (json!({"breaker": {"profile": "resilience4j", "FailureRatio": 0.1}}), "resilience4j has no \"FailureRatio\""),
+        (json!({"retry": {"profile": "polly", "maxAttempts": 3}}), "polly has no \"maxAttempts\""),
+        (json!({"retry": {"tries": 2, "budget": {"profile": "finagle", "ratio": 0.1}}}), "finagle has no \"ratio\""),
+        (json!({"hedge": {"profile": "polly", "hedgingDelay": "1s"}}), "polly has no \"hedgingDelay\""),
+        (json!({"bulkhead": {"profile": "resilience4j", "max": 3}}), "resilience4j has no \"max\""),
+        (json!({"bulkhead": {"profile": "hystrix", "coresize": 3}}), "did you mean \"coreSize\"?"),
+        (json!({"limiter": {"profile": "resilience4j", "rate": "3/s"}}), "resilience4j has no \"rate\""),
+        // A negative duration.
+        (json!({"timeout": "-1s"}), "-1s"),
+        (json!({"breaker": {"profile": "polly", "BreakDuration": "-1s"}}), "-1s is negative; a length of time is not"),
+        (json!({"retry": {"tries": 2, "wait": "-1s"}}), "-1s"),
+        (json!({"hedge": {"delay": "-5ms"}}), "-5ms"),
+        (json!({"bulkhead": {"max": 3, "wait": "-5ms"}}), "-5ms"),
+        (
+            json!({"limiter": {"profile": "resilience4j", "timeoutDuration": "-5s"}}),
+            "-5s is negative; a length of time is not",
+        ),
+        // A ratio above one.
+        (json!({"breaker": {"profile": "polly", "FailureRatio": 1.5}}), "1.5 is not between 0 and 1"),
+        (json!({"breaker": {"profile": "resilience4j", "failureRateThreshold": 150}}), "150 is not between 0 and 100"),
+        (json!({"retry": {"tries": 2, "budget": "150%"}}), "150%"),
+        (json!({"hedge": {"delay": "1ms", "budget": "150%"}}), "150%"),
+        (json!({"hedge": {"profile": "finagle", "maxExtraLoad": 1.5}}), "1.5 is not between 0 and 1"),
+        (json!({"hedge": {"profile": "finagle", "maxExtraLoad": 1}}), "maxExtraLoad must be below 1"),
+        (json!({"hedge": {"profile": "finagle"}}), "finagle has no default for maxExtraLoad; write it"),
+        // Values that contradict each other.
+        (json!({"bulkhead": {"profile": "aimd", "minLimit": 300}}), "minLimit 300 is more than the most, 200"),
+        (json!({"bulkhead": {"profile": "aimd", "backoffRatio": 0.4}}), "backoffRatio is at least 0.5 and below 1"),
+        (
+            json!({"bulkhead": {"profile": "resilience4j-thread-pool", "coreThreadPoolSize": 3, "maxThreadPoolSize": 2}}),
+            "coreThreadPoolSize 3 is more than maxThreadPoolSize 2",
+        ),
+        (json!({"hedge": "1ms", "bulkhead": {"profile": "resilience4j"}}), "a hedge has several answers"),
+    ];
+    for (clauses, message) in cases {
+        let said = told(clauses.clone());
+        assert!(
+            said.contains(message) && said.starts_with("wrong.json:"),
+            "{clauses}: {said:?} does not say {message:?}"
+        );
+    }
+    // A retry, and a hedge, of what changes the world without a key: a warning that says the risk.
+    let risky = |clauses: Value| {
+        let mut file = system(&clauses, "10ms", &json!({}));
+        file["properties"] = json!({});
+        warned(&file)
+    };
+    assert!(risky(json!({"retry": 3})).contains("svc.get records \"done\" and is retried on unknown without \"once\""));
+    assert!(risky(json!({"hedge": "1ms"})).contains("svc.get records \"done\" and is hedged without \"once\""));
+    assert_eq!(risky(json!({"retry": {"tries": 3, "on": ["refused"]}})), "", "what was not done may be tried again");
+}
