@@ -9,6 +9,7 @@ use super::consumer::Delivery;
 use super::guards::Passed;
 use super::probe::{ProbeAlarm, Probing};
 use super::saga::Saga;
+use super::service::Turned;
 use crate::message::{CallId, Carried, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
 use crate::shelf::Unfinished;
@@ -253,6 +254,8 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// A worker has had the time that turning this one away takes.
+    Refused { request: Key, why: Turned },
     /// Whoever has not answered about a transaction is asked again.
     Resend { txn: TxnId },
     /// A delivery that is still worked on extends its claim.
