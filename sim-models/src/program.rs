@@ -220,8 +220,12 @@ pub struct ServiceDef {
     pub queue: Option<u32>,
     /// Who is next in line.
     pub order: Order,
+    /// Endpoints by urgency, the most urgent first; only where [`Order::Priority`] asks.
+    pub urgent: Vec<EndpointRef>,
     /// Who is dropped when the turn comes.
     pub drops: Drops,
+    /// How long a worker is busy with turning one away.
+    pub refusal: Dist,
     /// Whether a worker is held during work only.
     pub asynchronous: bool,
     /// Whether a request that was cancelled stops at its next step.
@@ -292,6 +296,8 @@ pub enum Order {
     /// Who has come last, once there has been a line for 100 ms; who has waited longest until then. As in "Fail at Scale"
     /// (Maurer, ACM Queue 2015).
     AdaptiveLifo,
+    /// Who has the most urgent endpoint; of those who has waited longest.
+    Priority,
 }
 
 /// Who is dropped when the turn comes: answered `overloaded`, without work.

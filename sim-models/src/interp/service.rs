@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
+use sim_core::{Actor, Cause, Context, Dist, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
 
 use super::balance::{Callee, callees};
 use super::commitment::Commitment;
@@ -24,6 +24,7 @@ pub(super) const WORK: Purpose = Purpose::new("work");
 pub(super) const WAIT: Purpose = Purpose::new("wait");
 pub(super) const CHANCE: Purpose = Purpose::new("chance");
 pub(super) const JITTER: Purpose = Purpose::new("jitter");
+const REFUSAL: Purpose = Purpose::new("refusal");
 pub(super) const PICK: Purpose = Purpose::new("pick");
 pub(super) const NUMBER: Purpose = Purpose::new("number");
 
@@ -93,6 +94,9 @@ pub struct Service {
     /// Workers that are taken.
     pub(super) busy: u32,
     pub(super) line: VecDeque<Waiting>,
+    /// Those who are turned away once a worker has the time for it, and why.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub(super) refused: VecDeque<(Key, Turned)>,
     /// How the line fared, where that decides who is next or dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     congestion: Option<Congestion>,
@@ -183,6 +187,24 @@ pub(super) enum Waiting {
     Work(Key),
 }
 
+/// Why a request is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) enum Turned {
+    /// There was no place for it.
+    Overloaded,
+    /// Its turn came too late.
+    Dropped,
+}
+
+impl Turned {
+    const fn counted(self) -> Counted {
+        match self {
+            Turned::Overloaded => Counted::Overloaded,
+            Turned::Dropped => Counted::Dropped,
+        }
+    }
+}
+
 /// What a line remembers.
 #[derive(Clone, Debug, Serialize)]
 struct Congestion {
@@ -234,6 +256,7 @@ impl Service {
             pending: Slab::default(),
             busy: 0,
             line: VecDeque::new(),
+            refused: VecDeque::new(),
             congestion,
             memory,
             budgets: Vec::new(),
@@ -508,9 +531,15 @@ impl Service {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
         let Some(def) = self.def(program) else { return };
         // A worker that has just become free is for those in line.
-        let full = def.workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty());
+        let waits = !self.line.is_empty() || !self.refused.is_empty();
+        let full = def.workers.is_some_and(|workers| self.busy >= workers || waits);
         if full && !by_clock && def.queue.is_some_and(|places| self.line.len() >= places as usize) {
-            self.turn_away(cx, program, key, Counted::Overloaded);
+            let turned = self.least_urgent(program, key);
+            if turned != key {
+                self.leave_place(cx, program, turned);
+                self.stand_in_line(cx, program, Waiting::Request(key));
+            }
+            self.turn_away(cx, program, turned, Turned::Overloaded);
         } else if def.asynchronous || !full {
             self.begin(cx, program, key);
         } else {
@@ -522,8 +551,46 @@ impl Service {
         if let Some(congestion) = self.congestion.as_mut().filter(|_| self.line.is_empty()) {
             congestion.free = cx.now();
         }
-        self.line.push_back(who);
+        match self.urgency(program, who) {
+            // Behind all that is as urgent.
+            Some(rank) => {
+                let at = self.line.partition_point(|waiting| self.urgency(program, *waiting) <= Some(rank));
+                self.line.insert(at, who);
+            }
+            None => self.line.push_back(who),
+        }
         self.gauge(cx, program, 0, 1);
+    }
+
+    /// How urgent somebody in line is, the most urgent first; none where nobody is more urgent than others.
+    fn urgency(&self, program: &Program, who: Waiting) -> Option<usize> {
+        let def = program.service(self.me).filter(|def| def.order == Order::Priority)?;
+        let key = match who {
+            Waiting::Request(key) => key,
+            Waiting::Work(thread) => self.threads.get(thread)?.request,
+        };
+        let endpoint = self.requests.get(key)?.endpoint;
+        Some(def.urgent.iter().position(|urgent| *urgent == endpoint).unwrap_or(def.urgent.len()))
+    }
+
+    /// Who is turned away when there is no place for this one: itself, or the last in line if that is less urgent.
+    fn least_urgent(&self, program: &Program, key: Key) -> Key {
+        match self.line.back() {
+            Some(Waiting::Request(last))
+                if self.urgency(program, Waiting::Request(*last)) > self.urgency(program, Waiting::Request(key)) =>
+            {
+                *last
+            }
+            _ => key,
+        }
+    }
+
+    /// The last in line goes.
+    fn leave_place(&mut self, cx: &mut Cx<'_>, program: &Program, last: Key) {
+        if self.line.back() == Some(&Waiting::Request(last)) {
+            self.line.pop_back();
+            self.gauge(cx, program, 0, -1);
+        }
     }
 
     /// Takes the next one out of the line.
@@ -532,20 +599,50 @@ impl Service {
         let newest = match (order, &self.congestion) {
             (Order::Lifo, _) => true,
             (Order::AdaptiveLifo, Some(congestion)) => cx.now().since(congestion.free) >= TURNED,
-            (Order::Fifo | Order::AdaptiveLifo, _) => false,
+            (Order::Fifo | Order::AdaptiveLifo | Order::Priority, _) => false,
         };
         let next = if newest { self.line.pop_back() } else { self.line.pop_front() }?;
         self.gauge(cx, program, 0, -1);
         Some(next)
     }
 
-    fn turn_away(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Counted) {
+    /// Answers `overloaded`: at once, or when a worker has had the time that a refusal takes.
+    fn turn_away(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Turned) {
+        let costs = program.service(self.me).is_some_and(|def| def.refusal != Dist::ZERO);
+        if costs && self.requests.get(key).is_some_and(|request| request.probe.is_none()) {
+            self.refused.push_back((key, why));
+        } else {
+            self.refuse_now(cx, program, key, why);
+        }
+    }
+
+    /// A worker begins to turn somebody away.
+    fn begin_refusal(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Turned) {
+        let Some(def) = self.def(program) else { return };
+        let Some(request) = self.requests.get_mut(key) else { return };
+        request.holds_worker = true;
+        cx.because(request.cause);
+        self.busy += 1;
+        self.gauge(cx, program, 1, 0);
+        let length = cx.work(REFUSAL, &def.refusal);
+        self.alarm(cx, length, Alarm::Refused { request: key, why });
+    }
+
+    /// A worker has turned somebody away.
+    fn refusal_over(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Turned) {
+        if self.requests.get(key).is_some() {
+            self.refuse_now(cx, program, key, why);
+            self.free_worker(cx, program);
+        }
+    }
+
+    fn refuse_now(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Turned) {
         let Some(request) = self.requests.remove(key) else { return };
         cx.because(request.cause);
         if let Some(probing) = request.probe {
             return self.probed(cx, program, probing, false);
         }
-        self.count(cx, why);
+        self.count(cx, why.counted());
         self.reply(cx, &request, Outcome::Error(Reason::OVERLOADED));
     }
 
@@ -577,7 +674,7 @@ impl Service {
     /// Takes a worker for the work of an `async` service; false: it has to wait.
     pub(super) fn take_worker(&mut self, cx: &mut Cx<'_>, program: &Program, thread: Key) -> bool {
         let workers = program.service(self.me).and_then(|def| def.workers);
-        if workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty()) {
+        if workers.is_some_and(|workers| self.busy >= workers || !self.line.is_empty() || !self.refused.is_empty()) {
             self.stand_in_line(cx, program, Waiting::Work(thread));
             return false;
         }
@@ -604,6 +701,10 @@ impl Service {
     fn serve(&mut self, cx: &mut Cx<'_>, program: &Program) {
         let workers = program.service(self.me).and_then(|def| def.workers).unwrap_or(u32::MAX);
         while self.busy < workers {
+            if let Some((key, why)) = self.refused.pop_front() {
+                self.begin_refusal(cx, program, key, why);
+                continue;
+            }
             let Some(next) = self.take_next(cx, program) else { return };
             match next {
                 Waiting::Work(thread) => {
@@ -627,7 +728,7 @@ impl Service {
             Drops::Codel { .. } => codel.is_some_and(|codel| codel.drops(cx.now(), waited, was_last)),
         };
         if drops {
-            self.turn_away(cx, program, key, Counted::Dropped);
+            self.turn_away(cx, program, key, Turned::Dropped);
         } else {
             self.begin(cx, program, key);
         }
@@ -723,6 +824,7 @@ impl Service {
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
             Alarm::Arrival => self.arrival(cx, program),
             Alarm::PreStop => self.leaves(cx, program),
+            Alarm::Refused { request, why } => self.refusal_over(cx, program, request, why),
             Alarm::Resend { txn } => self.resend(cx, program, txn),
             Alarm::Beat { request } => self.beat(cx, program, request),
             Alarm::Again { request } => self.handle_again(cx, program, request),
@@ -771,7 +873,7 @@ impl Actor<Msg> for Service {
         if !self.ready.is_empty() {
             self.go_on_ready(cx, program);
         }
-        if !self.line.is_empty() {
+        if !self.line.is_empty() || !self.refused.is_empty() {
             self.serve(cx, program);
             self.go_on_ready(cx, program);
         }

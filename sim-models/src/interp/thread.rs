@@ -11,6 +11,7 @@ use super::guards::{Passed, Queued};
 use super::hedged::Hedging;
 use super::probe::{ProbeAlarm, Probing};
 use super::saga::Saga;
+use super::service::Turned;
 use crate::message::{CallId, Carried, Extra, FactChange, Outcome, TxnId};
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
 use crate::shelf::Unfinished;
@@ -268,6 +269,8 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// A worker has had the time that turning this one away takes.
+    Refused { request: Key, why: Turned },
     /// Whoever has not answered about a transaction is asked again.
     Resend { txn: TxnId },
     /// A delivery that is still worked on extends its claim.

@@ -157,7 +157,15 @@ pub static NODE: Kinds = Kinds {
 
 const CONTENTS: Shape =
     Shape::MapOf(Keys::Names, &Shape::MapOf(Keys::Free, &Shape::OneOf(&[Shape::Literal, Shape::Null])));
-const ORDERS: Shape = Shape::Choice { now: &["fifo", "lifo", "adaptive-lifo"], later: &[] };
+const ORDERS: Shape =
+    Shape::OneOf(&[Shape::Choice { now: &["fifo", "lifo", "adaptive-lifo"], later: &[] }, Shape::Object(&PRIORITY)]);
+
+static PRIORITY: Object = Object {
+    what: "an order",
+    fields: &[Field::new("priority", NAMES, "Endpoints, the most urgent first; those not named come last.").required()],
+    any_of: &[],
+};
+
 const DROPS: Shape =
     Shape::OneOf(&[Shape::Choice { now: &["none", "expired", "codel"], later: &[] }, Shape::Object(&CODEL)]);
 const BALANCE: Shape = Shape::OneOf(&[
@@ -230,6 +238,7 @@ const SERVICE: &[Field] = &[
     Field::new("queue", QUEUE, "Requests that wait for a worker, at most; 0 refuses at once.").or("unlimited"),
     Field::new("order", ORDERS, "Who is next in line.").or("fifo"),
     Field::new("drop", DROPS, "Who is dropped when the turn comes.").or("none"),
+    Field::new("refusal", Shape::Dist, "How long a worker is busy with turning one away.").or("0s"),
     Field::new("async", Shape::Bool, "Hold a worker during work only, not while waiting for others.").or("false"),
     Field::new("honours_cancel", Shape::Bool, "Stop at the next step when the caller says so.").or("false"),
     Field::new("version", Shape::Text, "What $version is before the first deploy.").or("v1"),

@@ -1,5 +1,5 @@
-//! What stands in a service about its callers and names what steps name: by whose value a ring is asked, and which reasons outlier
-//! detection counts.
+//! What stands in a service about its callers and names what others declare: by whose value a ring is asked, which reasons outlier
+//! detection counts, and whose requests are urgent.
 
 use super::Lower;
 use super::clauses::library;
@@ -7,7 +7,7 @@ use crate::json::Key;
 use crate::language::View;
 use crate::policy::{self, outlier};
 use crate::problem::Problem;
-use crate::program::{Balance, OutlierDef, Reason, Role, Slot};
+use crate::program::{Balance, EndpointRef, OutlierDef, Reason, Role, Slot};
 
 impl<'a> Lower<'a> {
     pub(super) fn balance(&mut self) {
@@ -16,18 +16,30 @@ impl<'a> Lower<'a> {
             let slot = self.told(slot).flatten();
             let outlier = self.outlier(view);
             let outlier = self.told(outlier).flatten();
-            self.set_balance(key, slot, outlier);
+            let urgent = self.urgent(key, view);
+            let urgent = self.told(urgent).unwrap_or_default();
+            self.set_balance(key, slot, outlier, urgent);
         }
     }
 
-    fn set_balance(&mut self, key: &Key, slot: Option<Slot>, outlier: Option<OutlierDef>) {
+    fn set_balance(&mut self, key: &Key, slot: Option<Slot>, outlier: Option<OutlierDef>, urgent: Vec<EndpointRef>) {
         let Some(node) = self.node_named(&key.name) else { return };
         if let Role::Service(def) = &mut self.program.nodes[node.0 as usize].role {
             def.outlier = outlier;
+            def.urgent = urgent;
             if let Balance::ConsistentHash(by) = &mut def.balance {
                 *by = slot;
             }
         }
+    }
+
+    /// Endpoints by urgency.
+    fn urgent(&self, key: &Key, node: View<'a>) -> Result<Vec<EndpointRef>, Problem> {
+        let Some(list) = node.field("order").and_then(|order| order.field("priority")) else { return Ok(Vec::new()) };
+        let Some(service) = self.node_named(&key.name) else { return Ok(Vec::new()) };
+        let endpoint =
+            |view: View<'a>| self.asked_endpoint(service, view.text()?).map_err(|message| view.error(message));
+        list.items().map(endpoint).collect()
     }
 
     /// The name by whose value a ring is asked.

@@ -116,7 +116,9 @@ impl<'a> Lower<'a> {
             workers: count_of(view, "workers")?,
             queue: count_of(view, "queue")?,
             order: view.or("order", Order::default(), order)?,
+            urgent: Vec::new(),
             drops: view.or("drop", Drops::default(), drops)?,
+            refusal: view.or("refusal", sim_core::Dist::default(), View::dist)?,
             asynchronous: view.or("async", false, View::bool)?,
             honours_cancel: view.or("honours_cancel", false, View::bool)?,
             balance: view.or("balance", Balance::default(), balance)?,
@@ -299,6 +301,9 @@ fn stop(view: View<'_>) -> Result<StopDef, Problem> {
 }
 
 fn order(view: View<'_>) -> Result<Order, Problem> {
+    if view.is_object() {
+        return Ok(Order::Priority);
+    }
     Ok(match view.text()? {
         "lifo" => Order::Lifo,
         "adaptive-lifo" => Order::AdaptiveLifo,
