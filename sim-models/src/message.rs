@@ -446,7 +446,7 @@ pub enum Msg {
     },
 }
 
-/// What nodes tell the judge.
+/// What nodes tell the judge. New ones stand last: the digest of a run counts them by their place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Note {
     /// A fact was recorded or undone.
@@ -495,6 +495,13 @@ pub enum Note {
         /// Requests in line (of a store: operations waiting for a lock; of a queue: messages waiting), more or fewer.
         waiting: i32,
     },
+    /// An expression of a step had no value: a finding.
+    Trouble {
+        /// Which step.
+        step: StepRef,
+        /// Why not.
+        error: crate::expr::EvalError,
+    },
     /// Transactions that a store has promised and that are not decided changed by so many.
     InDoubt {
         /// The store.
@@ -508,13 +515,6 @@ pub enum Note {
         queue: NodeRef,
         /// When.
         since: Option<Instant>,
-    },
-    /// An expression of a step had no value: a finding.
-    Trouble {
-        /// Which step.
-        step: StepRef,
-        /// Why not.
-        error: crate::expr::EvalError,
     },
     /// A request was worked on for so long after its caller had given up (only where that is asked for).
     Wasted(NodeRef, Duration),
@@ -566,10 +566,10 @@ pub enum EdgeCounted {
     Open,
     /// A try was not sent because a limit is reached.
     Limited,
-    /// A caller has taken a replica out of its list.
-    Ejected,
     /// A breaker, by its place in the caller's list, is this now.
     Breaker(u32, breaker::State),
+    /// A caller has taken a replica out of its list.
+    Ejected,
     /// What was sent was a further request of a hedged try.
     Hedge,
     /// A try failed in a way that is tried again, and was the last: its tries are used up, or its budget or time does not allow more (only

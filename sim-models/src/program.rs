@@ -239,7 +239,7 @@ pub struct ServiceDef {
     /// The ring, where there is one; filled in by [`Program::place`].
     pub ring: Option<Arc<Ring>>,
     /// How callers find out whom they had better not ask.
-    pub outlier: Option<OutlierDef>,
+    pub outlier: Option<Box<OutlierDef>>,
     /// What `$version` is before the first deploy; `v1` when the file does not say.
     pub version: Value,
     /// How late callers learn that a replica left or came back.

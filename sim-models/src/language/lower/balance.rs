@@ -25,7 +25,7 @@ impl<'a> Lower<'a> {
     fn set_balance(&mut self, key: &Key, slot: Option<Slot>, outlier: Option<OutlierDef>, urgent: Vec<EndpointRef>) {
         let Some(node) = self.node_named(&key.name) else { return };
         if let Role::Service(def) = &mut self.program.nodes[node.0 as usize].role {
-            def.outlier = outlier;
+            def.outlier = outlier.map(Box::new);
             def.urgent = urgent;
             if let Balance::ConsistentHash(by) = &mut def.balance {
                 *by = slot;
