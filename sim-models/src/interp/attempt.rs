@@ -349,7 +349,7 @@ impl Service {
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome, extra: Extra) {
         let Some(pending) = self.resolve(cx, program, key, outcome.tone()) else { return };
         if let Some(txn) = pending.txn {
-            return self.member_answered(cx, program, txn, &pending, outcome, extra);
+            return self.member_answered(cx, program, txn, &pending, &outcome, extra);
         }
         self.saw(cx, program, pending.to, &outcome);
         let Some(thread) = self.threads.get_mut(pending.thread) else { return };

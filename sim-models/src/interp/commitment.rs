@@ -231,7 +231,7 @@ impl Service {
         program: &Program,
         id: TxnId,
         pending: &Pending,
-        outcome: Outcome,
+        outcome: &Outcome,
         extra: Extra,
     ) {
         let kinds = self.kinds;
@@ -249,7 +249,7 @@ impl Service {
                 Outcome::Unknown(_) => refusal = Some(Outcome::Error(Reason::UNDONE)),
                 Outcome::Error(reason) => {
                     member.is = Is::Out;
-                    refusal = Some(Outcome::Error(reason));
+                    refusal = Some(Outcome::Error(*reason));
                 }
             },
             Stage::Precommitting if pending.kind == kinds.precommit && was_due => match outcome {
@@ -448,7 +448,7 @@ impl Service {
         match self.commitments.get(&id).map(|agrees| agrees.stage) {
             // With three phases whoever asks has waited for too long: what is not known to all is aborted, and what is, is not.
             Some(Stage::Voting) if is_three => {
-                self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE))
+                self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE));
             }
             Some(Stage::Precommitting) => self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null)),
             // It will hear.

@@ -238,13 +238,7 @@ impl Store {
     pub(super) fn completed(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, kept: bool) {
         let Some(operation) = self.operations.get(key).map(|asked| &asked.operation) else { return };
         match *operation {
-            Operation::Prepare { txn, .. } if !kept => {
-                if self.promised(txn).is_some() {
-                    self.unpromise(cx, txn);
-                    self.count(cx, Counted::Rollback);
-                    self.end(cx, program, txn, None);
-                }
-            }
+            Operation::Prepare { txn, .. } if !kept => self.promised_in_vain(cx, program, txn),
             Operation::Precommit { txn, .. } if !kept => {
                 if let Some(promised) = self.promised(txn) {
                     promised.precommitted = false;
@@ -252,6 +246,15 @@ impl Store {
             }
             Operation::Decide { txn, step, decision, .. } => self.settled(cx, program, (txn, step), decision, kept),
             _ => {}
+        }
+    }
+
+    /// The disk has not kept a promise, so that it is none.
+    fn promised_in_vain(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId) {
+        if self.promised(txn).is_some() {
+            self.unpromise(cx, txn);
+            self.count(cx, Counted::Rollback);
+            self.end(cx, program, txn, None);
         }
     }
 

@@ -161,14 +161,14 @@ impl Service {
         }
         if saga.back.is_some() {
             let before = saga.at.checked_sub(1);
-            return self.undo_from(cx, program, key, saga, before);
+            return self.undo_from(cx, program, key, *saga, before);
         }
         if !is_ok {
             let first = if def.registers_before { Some(saga.at) } else { saga.at.checked_sub(1) };
             saga.ending = ended.then(|| outcome.clone());
             saga.back = Some(outcome);
             self.takes_its_time(cx, key);
-            return self.undo_from(cx, program, key, saga, first);
+            return self.undo_from(cx, program, key, *saga, first);
         }
         if saga.at as usize + 1 < def.parts.len() && !ended {
             let next = Saga { at: saga.at + 1, tries: 1, waited: Duration::ZERO, ..*saga };
@@ -181,12 +181,12 @@ impl Service {
     }
 
     /// Runs the undo of this part or of the next one before it that has one.
-    fn undo_from(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Box<Saga>, from: Option<u32>) -> Next {
+    fn undo_from(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Saga, from: Option<u32>) -> Next {
         let Some((def, _)) = self.saga_at(program, key) else { return Next::Over };
         let noted = from.map_or(0, |from| from + 1);
         let next = (0..noted).rev().find_map(|at| Some((at, def.parts[at as usize].undo?)));
-        let Some((at, undo)) = next else { return self.end_saga(cx, program, key, *saga, End::Undone) };
-        let saga = Box::new(Saga { at, tries: 1, waited: Duration::ZERO, ..*saga });
+        let Some((at, undo)) = next else { return self.end_saga(cx, program, key, saga, End::Undone) };
+        let saga = Box::new(Saga { at, tries: 1, waited: Duration::ZERO, ..saga });
         self.log_saga(cx, program, key, def, &saga);
         self.run_part(key, undo, saga)
     }
