@@ -6,8 +6,8 @@ use serde_json::Value;
 use sim_core::{Ratio, Seed};
 use sim_models::avail::{
     Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Derived, DerivedError, Importance, Names,
-    Nested, OneMore, Outages, Period, Piece, Plan, Role, Simulated, Urgency, derived, one_more, percentage, simulate,
-    span_of_time,
+    Nested, OneMore, Outages, Period, Piece, Plan, Reconciliation, Role, Simulated, Urgency, derived, one_more,
+    percentage, reconcile, simulate, span_of_time,
 };
 use sim_models::builtin;
 use sim_models::json;
@@ -19,6 +19,7 @@ use crate::cli::{AvailArgs, What};
 use crate::estimates;
 use crate::load;
 use crate::rare;
+use crate::reconciled;
 use crate::report::{Bad, Exit, Report, bad};
 use crate::text::{self, Side};
 
@@ -52,6 +53,8 @@ struct Answer {
     importance: Vec<Importance>,
     more: Vec<OneMore>,
     seen: Option<Simulated>,
+    /// What the downtime that was seen is made of.
+    told: Option<Reconciliation>,
 }
 
 /// Works it out, and tells.
@@ -69,7 +72,14 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
             bad!("--simulate: not every component says how often it fails; write mtbf=720h/mttr=1h in place of a share")
         })?),
     };
-    let answer = Answer { question, asked, importance, more, seen };
+    let told = match asked.simulation.filter(|_| args.reconcile) {
+        None => None,
+        Some(plan) => Some(
+            reconcile(&question.assembly, &plan)
+                .ok_or_else(|| bad!("--reconcile: a group that is never repaired has no long run to be told"))?,
+        ),
+    };
+    let answer = Answer { question, asked, importance, more, seen, told };
     Ok(if args.output.json { Report::json(&document(&answer), Exit::Held) } else { Report::fine(plain(&answer)) })
 }
 
@@ -199,6 +209,7 @@ fn plain(answer: &Answer) -> String {
     text.push_str(&downtime(whole));
     text.push_str(&outages(assembly));
     text.push_str(&answer.seen.as_ref().map(|seen| simulated(seen, assembly)).unwrap_or_default());
+    text.push_str(&answer.told.as_ref().map(reconciled::table).unwrap_or_default());
     for (at, seconds) in &asked.at {
         text.push_str(&after(assembly, at, *seconds));
     }
@@ -511,7 +522,7 @@ fn figure(value: f64) -> String {
 }
 
 fn document(answer: &Answer) -> Value {
-    let Answer { question, asked, importance, more, seen } = answer;
+    let Answer { question, asked, importance, more, seen, told } = answer;
     let assembly = &question.assembly;
     let whole = assembly.availability();
     let mut all = figures(whole);
@@ -561,6 +572,9 @@ fn document(answer: &Answer) -> Value {
     );
     if let (Some(seen), Some(plan)) = (seen, &asked.simulation) {
         put("simulated", simulated_document(seen, plan));
+    }
+    if let Some(told) = told {
+        put("reconciliation", reconciled::document(told));
     }
     put("assumes", assumptions(question).into());
     if !asked.at.is_empty() {

@@ -509,6 +509,10 @@ pub(crate) struct AvailArgs {
     /// What the dice of --simulate follow from, decimal or after 0x hexadecimal.
     #[arg(long, value_name = "SEED", default_value = "0", requires = "simulate")]
     pub(crate) seed: Seed,
+    /// Tells what the simulated downtime is made of: what waiting for crews, spares, takeovers and people add to what independent
+    /// machines would be down.
+    #[arg(long, requires = "simulate", conflicts_with = "rare")]
+    pub(crate) reconcile: bool,
     #[command(flatten)]
     pub(crate) rare: RareAvailArgs,
     #[command(flatten)]
