@@ -8,8 +8,8 @@ use serde_json::Value;
 use sim_core::{Ratio, Seed};
 use sim_models::avail::{
     Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Change, Derived, DerivedError, Effect,
-    Importance, Names, Nested, OneMore, Outages, Period, Piece, Plan, Role, Simulated, System, Urgency, derived,
-    one_more, percentage, simulate, span_of_time,
+    Importance, Names, Nested, OneMore, Outages, Period, Piece, Plan, Reconciliation, Role, Simulated, System, Urgency,
+    derived, one_more, percentage, reconcile, simulate, span_of_time,
 };
 use sim_models::builtin;
 use sim_models::json;
@@ -24,6 +24,7 @@ use crate::estimates;
 use crate::files::write_whole;
 use crate::load;
 use crate::rare;
+use crate::reconciled;
 use crate::report::{Bad, Report, bad};
 use crate::sweep;
 use crate::text::{self, Side};
@@ -57,6 +58,8 @@ struct Answer {
     more: Vec<OneMore>,
     changes: Vec<Change>,
     seen: Option<Simulated>,
+    /// What the downtime that was seen is made of.
+    told: Option<Reconciliation>,
 }
 
 impl Question {
@@ -71,7 +74,7 @@ impl Answer {
         let importance = question.assembly.importance();
         let more = question.system.block().map(|block| one_more(block, question.system.names())).unwrap_or_default();
         let changes = question.system.changes();
-        Answer { question, asked, importance, more, changes, seen }
+        Answer { question, asked, importance, more, changes, seen, told: None }
     }
 }
 
@@ -90,7 +93,14 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
             bad!("--simulate: not every component says how often it fails; write mtbf=720h/mttr=1h in place of a share")
         })?),
     };
-    let answer = Answer::of(question, asked, seen);
+    let told = match asked.simulation.filter(|_| args.reconcile) {
+        None => None,
+        Some(plan) => Some(
+            reconcile(&question.assembly, &plan)
+                .ok_or_else(|| bad!("--reconcile: a group that is never repaired has no long run to be told"))?,
+        ),
+    };
+    let answer = Answer { told, ..Answer::of(question, asked, seen) };
     let document = document(&answer);
     if let Some(path) = &args.csv {
         let text = forms::csv(&answer.question.assembly, &answer.importance)?;
@@ -268,6 +278,7 @@ fn plain(answer: &Answer) -> String {
     text.push_str(&downtime(whole));
     text.push_str(&outages(assembly));
     text.push_str(&answer.seen.as_ref().map(|seen| simulated(seen, assembly)).unwrap_or_default());
+    text.push_str(&answer.told.as_ref().map(reconciled::table).unwrap_or_default());
     for (at, seconds) in &asked.at {
         text.push_str(&after(assembly, at, *seconds));
     }
@@ -606,7 +617,7 @@ pub(crate) fn figure(value: f64) -> String {
 }
 
 fn document(answer: &Answer) -> Value {
-    let Answer { question, asked, importance, more, changes, seen } = answer;
+    let Answer { question, asked, importance, more, changes, seen, told } = answer;
     let assembly = &question.assembly;
     let whole = assembly.availability();
     let mut all = figures(whole);
@@ -671,6 +682,9 @@ fn document(answer: &Answer) -> Value {
     put("formula", formula_document(&question.system));
     if let (Some(seen), Some(plan)) = (seen, &asked.simulation) {
         put("simulated", simulated_document(seen, plan));
+    }
+    if let Some(told) = told {
+        put("reconciliation", reconciled::document(told));
     }
     put("assumes", assumptions(question).into());
     if !asked.at.is_empty() {

@@ -212,7 +212,7 @@ pub(crate) struct RareArgs {
 pub(crate) struct RareAvailArgs {
     /// Instead of waiting for it: estimates how often the whole is down, and whether it is at some time of --simulate, however
     /// seldom that is, by making things fail more often and weighting what is seen.
-    #[arg(id = "rare", long = "rare", requires = "simulate")]
+    #[arg(id = "rare", long = "rare", requires = "simulate", conflicts_with_all = ["csv", "plot", "html", "svg"])]
     pub(crate) is_asked: bool,
     #[command(flatten)]
     pub(crate) precisely: Precisely,
@@ -517,6 +517,10 @@ pub(crate) struct AvailArgs {
     pub(crate) csv: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) pictures: Pictures,
+    /// Tells what the simulated downtime is made of: what waiting for crews, spares, takeovers and people add to what independent
+    /// machines would be down.
+    #[arg(long, requires = "simulate", conflicts_with = "rare")]
+    pub(crate) reconcile: bool,
     #[command(flatten)]
     pub(crate) rare: RareAvailArgs,
     #[command(flatten)]

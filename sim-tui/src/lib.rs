@@ -35,6 +35,7 @@ mod portrait;
 mod progress;
 mod quiet;
 mod rare;
+mod reconciled;
 mod reference;
 mod replay;
 mod report;

@@ -208,7 +208,7 @@ pub(crate) fn of_assembly(title: &str, assembly: &Assembly, mission: f64, args: 
     let biased = Biased::new(&machines, args.seed);
     let lasting = machines
         .is_repaired()
-        .then(|| office.work(|nth| biased.cycles(RUNS, nth), |found: &Cycles| found.events, |all| share_down(all)));
+        .then(|| office.work(|nth| biased.cycles(RUNS, nth), |found: &Cycles| found.events, share_down));
     let missions = office.work(
         |nth| biased.missions(mission, RUNS, nth),
         |found: &Missions| found.events,
@@ -388,8 +388,8 @@ fn compared(effective: f64, plain: Option<Plain>, events: u64, what: &str) -> St
     let times = plain.events / events.max(1) as f64;
     let times = if times < 1e6 { text::number((times * 10.0).round() / 10.0) } else { format!("{times:.1e}") };
     format!(
-        "as sure as if it had happened in {} plain {what}s; that would take {} of them\nand {} events: {times} times as \
-         many\n",
+        "as sure as if it had happened in {} plain {what}s; that would take {} of them\nand {} events: \
+         {times} times as many\n",
         magnitude(effective),
         magnitude(plain.runs),
         magnitude(plain.events),

@@ -10,8 +10,8 @@ use crate::stats::{Estimate, replications};
 /// A difference between independent machines and those that there are, and what it is made of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reconciliation {
-    /// The share of time down by the algebra, were the machines of every group independent: hot spares, a crew for each,
-    /// takeovers that take no time and succeed.
+    /// The share of time down by the algebra, were the machines of every group independent: hot spares, a crew for
+    /// each, takeovers that take no time and succeed.
     pub independent: f64,
     /// What the simulation of those was off by, which is chance alone: its interval should hold nothing.
     pub chance: Estimate,
@@ -73,10 +73,10 @@ fn independent(group: Group) -> Group {
     Group { active: group.active, ..Group::new(group.need, group.of, group.mtbf, group.mttr) }
 }
 
-/// Simulates the machines of an assembly as if they were independent, and then once more with each cause that makes them
-/// depend on each other, on the same dice: every machine fails and is repaired as it did before wherever the cause has no
-/// say, so that what a cause adds is known much better than how long the whole is down. `None` when it was not said of
-/// every component how it fails, or a group is never repaired, which has no long run.
+/// Simulates the machines of an assembly as if they were independent, and then once more with each cause that makes
+/// them depend on each other, on the same dice: every machine fails and is repaired as it did before wherever the
+/// cause has no say, so that what a cause adds is known much better than how long the whole is down. `None` when it
+/// was not said of every component how it fails, or a group is never repaired, which has no long run.
 ///
 /// Failures that blocks have in common are components of their own, in the algebra as well as in the simulation.
 ///

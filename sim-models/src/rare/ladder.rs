@@ -7,9 +7,10 @@ use super::{Climber, Going, branch};
 /// How levels are looked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pilot {
-    /// Runs from each level; 500 by default. Where fewer than ten come further, four times as many, and so on up to 256
-    /// times.
+    /// Runs from each level; 500 by default.
     pub runs: u32,
+    /// How often those are made four times as many where fewer than ten come further; 4 by default.
+    pub rounds: u32,
     /// The share that is to come to the next level; 0.2 by default. About that is best: from half as many to twice as
     /// many the variance for the same work differs by a tenth (Garvels 2000, section 3.2).
     pub share: f64,
@@ -19,7 +20,7 @@ pub struct Pilot {
 
 impl Default for Pilot {
     fn default() -> Self {
-        Pilot { runs: 500, share: 0.2, events_max: 200_000_000 }
+        Pilot { runs: 500, rounds: 4, share: 0.2, events_max: 200_000_000 }
     }
 }
 
@@ -70,8 +71,6 @@ impl Ladder {
 
 /// Fewer than these say little about a level.
 const ARRIVALS_MIN: usize = 10;
-/// How often runs are made four times as many.
-const ROUNDS: u32 = 4;
 
 /// Finds levels, from the start to what is rare.
 ///
@@ -90,7 +89,7 @@ pub fn ladder<C: Climber>(start: &impl Fn(Seed) -> C, pilot: &Pilot, seed: Seed)
         let mut heights = Vec::new();
         let mut round = 0;
         let next = loop {
-            let wanted = u64::from(pilot.runs.max(2)) << (2 * round);
+            let wanted = u64::from(pilot.runs.max(2)) << (2 * round).min(30);
             for run in heights.len() as u64..wanted {
                 if found.events > pilot.events_max {
                     return Err(NoLadder::TooLong { events: found.events });
@@ -107,7 +106,7 @@ pub fn ladder<C: Climber>(start: &impl Fn(Seed) -> C, pilot: &Pilot, seed: Seed)
             }
             let next = chosen(&heights, base.unwrap_or(f64::NEG_INFINITY), pilot.share);
             let arrived = next.map_or(0, |next| heights.iter().filter(|height| **height >= next).count());
-            if arrived >= ARRIVALS_MIN || round >= ROUNDS {
+            if arrived >= ARRIVALS_MIN || round >= pilot.rounds {
                 break next.map(|next| (next, arrived));
             }
             round += 1;

@@ -5,7 +5,7 @@ use sim_core::{Duration, Instant, Judge, PropertyKind, Seed, Sim, Step, Stop};
 
 use super::{Forked, Going, Ladder, NoLadder, Pilot, See, ladder};
 use crate::judge::ScenarioJudge;
-use crate::language::{Choices, Document};
+use crate::language::Choices;
 use crate::message::Msg;
 use crate::problem::{Problems, did_you_mean};
 use crate::program::{Program, Role};
@@ -50,6 +50,9 @@ pub struct Way {
     /// Events of all pilot runs, those over other formulas included.
     pub events: u64,
 }
+
+/// What breaks in so many runs is left to plain ones.
+const OFTEN: f64 = 0.05;
 
 /// Where formulas are put among the metrics of a scenario. No file can have such a name.
 const METRIC: &str = "rare_level_";
@@ -111,12 +114,16 @@ impl Rarity {
     /// # Errors
     /// When no formula leads there: runs do not come higher, or come higher and it never happens.
     pub fn way(&self, pilot: &Pilot, seed: Seed) -> Result<Way, NoRarity> {
-        let plainly = ladder(&|dice| self.start(dice, None), &Pilot { runs: pilot.runs, ..*pilot }, seed);
+        let plainly = ladder(&|dice| self.start(dice, None), &Pilot { rounds: 0, ..*pilot }, seed);
         let mut events = 0;
         match plainly {
-            Ok(ladder) => return Ok(Way { level: None, events: ladder.events, ladder }),
+            Ok(ladder) if ladder.guess() >= OFTEN => return Ok(Way { level: None, events: ladder.events, ladder }),
+            Ok(ladder) => events += ladder.events,
             Err(NoLadder::Stuck { .. } | NoLadder::TooLong { .. }) => {}
         }
+        // Of many formulas most lead nowhere, which is not to take long.
+        let rounds = if self.heights.len() == 1 { pilot.rounds } else { pilot.rounds.min(1) };
+        let pilot = &Pilot { rounds, ..*pilot };
         let mut best: Option<Way> = None;
         let mut stuck = Vec::new();
         for formula in self.formulas() {
@@ -208,7 +215,6 @@ fn extended(scenario: &Scenario, formulas: &[String]) -> Result<Scenario, Proble
             }
         }
     }
-    Document::from_json("--level", &document)?;
     Scenario::parse("--level", &format!("{document:#}"))
 }
 
