@@ -19,7 +19,7 @@ struct Walk {
 impl Climber for Walk {
     fn step(&mut self) -> Going {
         self.steps += 1;
-        self.at = if mix(self.dice, self.steps) % 3 == 0 { self.at + 1 } else { self.at - 1 };
+        self.at = if mix(self.dice, self.steps).is_multiple_of(3) { self.at + 1 } else { self.at - 1 };
         match self.at {
             0 => Going::Over,
             40 => Going::Happened,

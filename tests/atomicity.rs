@@ -304,7 +304,10 @@ fn troubled(clauses: &Value) -> Value {
     file
 }
 
-fn agrees_under_nemesis(clauses: &Value, seeds: u64) -> Vec<(u64, Vec<(String, Option<f64>)>)> {
+/// What one run came to: its seed, and its metrics.
+type Came = (u64, Vec<(String, Option<f64>)>);
+
+fn agrees_under_nemesis(clauses: &Value, seeds: u64) -> Vec<Came> {
     let changes = Changes { chance: Chance::BySeed, ..Changes::default() };
     let model =
         written(&troubled(clauses)).model_with(&Choices::none(), &changes).unwrap_or_else(|error| panic!("{error}"));

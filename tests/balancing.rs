@@ -95,7 +95,7 @@ fn of_a_hundred_servers_two_or_three_choices_serve_as_in_the_limit() {
     assert!((in_the_limit(2, 0.7) - 1.614_453_770_317_711_3).abs() < 1e-9);
     assert!((in_the_limit(3, 0.8) - 1.580_885_630_237_821_6).abs() < 1e-9);
     for (choices, rho) in [(2, "0.5"), (2, "0.7"), (3, "0.7"), (3, "0.8")] {
-        let model = servers(100, &json!({"choices": choices}), rho, 12_000);
+        let model = servers(100, &json!({"choices": choices}), rho, 20_000);
         let values = over_seeds(30, |seed| metric(&model.run(seed, Stop::AtEnd), "stay"));
         let (mean, half) = faultline_tests::replications::interval(&values);
         let limit = in_the_limit(choices, rho.parse().expect("a load"));

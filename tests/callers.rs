@@ -197,7 +197,7 @@ fn reads_are_hedged_too() {
             {"if": "$x == 7", "then": [{"record": "right"}]}]}}
     });
     let run = {
-        let mut file = file.clone();
+        let mut file = file;
         file["metrics"] = json!({"right": {"value": "total(right)"}, "slow": {"max": "right.first - requested.first"},
             "hedges": {"value": "user->db.hedges"}, "calls": {"value": "user->db.calls"}});
         model(&file, &[]).run(Seed(1), Stop::AtEnd)

@@ -154,7 +154,7 @@ impl Climbed<'_> {
                 let level = rung.level.map_or_else(|| "it breaks".to_owned(), text::number);
                 vec![level, text::percent(rung.chance), text::count(rung.arrived)]
             });
-            let head = ["level", "share", "arrived"].map(str::to_owned).to_vec();
+            let head = ["level", "chance", "arrived"].map(str::to_owned).to_vec();
             let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
             out += &text::table(&[Side::Left, Side::Right, Side::Right], &rows);
         }

@@ -610,7 +610,7 @@ mod tests {
             Promise { cause: Cause { lineage: 1, operation: Operation::NONE }, precommitted: false, ..promise.clone() };
         let txn = |number| TxnId { node: 2, life: 1, number };
         let marks = vec![
-            (txn(1), Mark::Promised(Box::new(promise.clone()))),
+            (txn(1), Mark::Promised(Box::new(promise))),
             (txn(2), Mark::Promised(Box::new(nobody.clone()))),
             (txn(2), Mark::Precommitted),
             (txn(3), Mark::Settled(Some(Settled::Committed))),

@@ -314,7 +314,7 @@ impl App {
             Action::Scenarios => self.show(Screen::Scenarios),
             Action::Live => self.show(Screen::Live),
             Action::Spacetime => self.show(Screen::Spacetime),
-            Action::Lab => self.to_lab(),
+            Action::Lab => self.show_lab(),
             Action::Copy => self.copy(),
             Action::Settings => self.open_settings(),
             _ if self.screen == Screen::Scenarios => self.pick(action),

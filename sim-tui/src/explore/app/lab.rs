@@ -63,7 +63,7 @@ impl LabView {
 
 impl App {
     /// To the lab: of the run that is seen, else the one that was opened last, else one that is asked for.
-    pub(super) fn to_lab(&mut self) -> Vec<Act> {
+    pub(super) fn show_lab(&mut self) -> Vec<Act> {
         match (self.screen, &self.lab, &self.run) {
             (Screen::Lab, ..) => Vec::new(),
             (Screen::Live | Screen::Spacetime, _, Some(_)) => {

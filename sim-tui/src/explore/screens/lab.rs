@@ -433,7 +433,7 @@ fn changes(view: &LabView, pen: &Pen<'_>, room: usize) -> Lines {
         lines.push((Ink::Plain, format!("{number:>6} {down:>9}  {bar}{words}")));
     }
     lines.push((Ink::Plain, String::new()));
-    lines.push((Ink::Dim, format!("{:>6} {:>9}  if this never failed", "share", "down/year")));
+    lines.push((Ink::Dim, format!(" share {:>9}  if this never failed", "down/year")));
     for of in worked.importance.iter().filter(|of| of.criticality > 0.0) {
         let label = if of.count > 1 { format!("{} (each of {})", of.label, of.count) } else { of.label.clone() };
         let share = format!("{:.0} %", of.criticality.min(1.0) * 100.0);

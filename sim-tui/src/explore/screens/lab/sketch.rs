@@ -42,7 +42,7 @@ pub(super) fn sketch(root: &Piece, name: usize, letters: Letters) -> Option<Vec<
     }
     let inside = drawn(root, strokes)?;
     let end = || Sketch { rows: vec![vec![strokes.across; 2]], at: 0 };
-    let whole = end().beside(inside, None).beside(end(), None);
+    let whole = end().beside(&inside, None).beside(&end(), None);
     Some(whole.rows.into_iter().map(|row| row.into_iter().collect::<String>().trim_end().to_owned()).collect())
 }
 
@@ -61,12 +61,12 @@ fn drawn(piece: &Piece, strokes: &Strokes) -> Option<Sketch> {
         (Role::All, pieces) => {
             let mut all = pieces.iter().map(|piece| drawn(piece, strokes)).collect::<Option<Vec<_>>>()?.into_iter();
             let first = all.next()?;
-            Some(all.fold(first, |row, next| row.beside(next, Some(strokes.across))))
+            Some(all.fold(first, |row, next| row.beside(&next, Some(strokes.across))))
         }
         (Role::Any, pieces) => stacked(pieces, strokes),
         (Role::AtLeast(need), pieces) => {
             let mark = format!("{need} of {}", pieces.len());
-            Some(stacked(pieces, strokes)?.beside(text(&mark), Some(strokes.across)))
+            Some(stacked(pieces, strokes)?.beside(&text(&mark), Some(strokes.across)))
         }
         (Role::Same | Role::Ways, _) => None,
     }
@@ -127,7 +127,7 @@ impl Sketch {
     }
 
     /// The two in a row, with a line between them or none.
-    fn beside(self, other: Sketch, line: Option<char>) -> Sketch {
+    fn beside(self, other: &Sketch, line: Option<char>) -> Sketch {
         let at = self.at.max(other.at);
         let below = (self.rows.len() - self.at).max(other.rows.len() - other.at);
         let row = |sketch: &Sketch, y: usize| {
@@ -138,7 +138,7 @@ impl Sketch {
             let mut whole = row(&self, y);
             let between = line.map(|line| if y == at { line } else { ' ' });
             whole.extend(between.into_iter().chain(between));
-            whole.extend(row(&other, y));
+            whole.extend(row(other, y));
             whole
         });
         Sketch { rows: rows.collect(), at }
