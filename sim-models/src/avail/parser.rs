@@ -460,7 +460,7 @@ mod tests {
             ("mtbf=1h/detect=1s", "what follows"),
             ("down=4m", "per period"),
             ("down=4m/fortnight", "per period"),
-            ("down=25h/day", "has only 1 days"),
+            ("down=25h/day", "a day has only 24 hours"),
             ("auth#x", "number of a shared block"),
             ("99", "is it 99%?"),
             ("-5%", "below nothing"),
