@@ -175,8 +175,9 @@ pub(crate) fn fitted(text: &str, room: usize, look: Look) -> String {
     }
     let rest = &text[cut.len()..];
     let in_number = |letter: char| letter.is_ascii_digit() || letter == '.' || letter == ',';
-    if rest.starts_with(in_number) {
-        // A number that is cut is another number.
+    let loses_unit = rest.starts_with(char::is_alphabetic) && cut.ends_with(|letter: char| letter.is_ascii_digit());
+    if rest.starts_with(in_number) || loses_unit {
+        // A number that is cut is another number, and so is one without its unit.
         cut.truncate(cut.trim_end_matches(in_number).len());
     }
     cut.truncate(cut.trim_end().len());
