@@ -1544,7 +1544,8 @@ impl Program {
             let (node, number) = self.replicas[place];
             let def = self.node(node);
             let zone = def.zone(number).map(str::to_owned);
-            Member { name: self.replica_name(NodeId(place as u32)), copy_of: def.name.clone(), zone }
+            let (name, copy_of, startup) = (self.replica_name(NodeId(place as u32)), def.name.clone(), def.startup);
+            Member { name, copy_of, zone, startup }
         };
         let servers =
             self.replicas.iter().filter(|(node, _)| !matches!(self.node(*node).role, Role::Workload(_))).count();
