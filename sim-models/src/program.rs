@@ -1544,7 +1544,8 @@ impl Program {
             let (node, number) = self.replicas[place];
             let def = self.node(node);
             let zone = def.zone(number).map(str::to_owned);
-            let (name, copy_of, startup) = (self.replica_name(NodeId(place as u32)), def.name.clone(), def.startup);
+            let startup = self.service(node).map_or(Duration::ZERO, |service| service.startup);
+            let (name, copy_of) = (self.replica_name(NodeId(place as u32)), def.name.clone());
             Member { name, copy_of, zone, startup }
         };
         let servers =
