@@ -7,6 +7,8 @@
 //! With [`Heal::Core`] a run has two phases: first all of it may be in trouble; then a core comes back, and the rest stays
 //! broken for ever. What must happen eventually must happen all the same. (TigerBeetle's simulator ends in this way.)
 
+use std::collections::BTreeSet;
+
 use crate::draft::Draft;
 use crate::fault::{Disk, Fault, Nodes, Pace, Sides, Target, Timed, Verb, When};
 use crate::pattern::{Name, Pattern};
@@ -20,7 +22,7 @@ use crate::tolerance::{Cast, Tolerance};
 pub struct Nemesis {
     /// What it draws from.
     pub drafts: Drafts,
-    /// How many faults, from the first number to the second.
+    /// How many faults, from the first number to the second, [`Nemesis::MOST`] at most.
     pub faults: (u64, u64),
     /// When they begin.
     pub between: (Instant, Instant),
@@ -165,7 +167,7 @@ impl Bits {
 
     /// A number from the first to the second.
     fn within(self, (low, high): (u64, u64)) -> u64 {
-        low + ((u128::from(self.0) * (u128::from(high - low) + 1)) >> 64) as u64
+        low + ((u128::from(self.0) * (u128::from(high.saturating_sub(low)) + 1)) >> 64) as u64
     }
 
     /// An instant from the first to the second, in whole milliseconds where there are many.
@@ -185,6 +187,9 @@ impl Default for Nemesis {
 }
 
 impl Nemesis {
+    /// More faults than this are never drawn for one run.
+    pub const MOST: u64 = 1_000;
+
     /// Every kind of trouble, up to four at once, in the first two thirds of a run.
     pub fn general(until: Instant) -> Nemesis {
         Nemesis {
@@ -211,10 +216,11 @@ impl Nemesis {
         let mut drawn = Drawn {
             faults: own.to_vec(),
             own: own.len(),
+            known: own.iter().filter_map(about).collect(),
             // What the file says by itself is not for the nemesis to mend.
             is_bound: self.tolerance.excess(own, cast).is_none(),
         };
-        for slot in 0..bits.of("count").within(self.faults) {
+        for slot in 0..bits.of("count").within(self.faults).min(Nemesis::MOST) {
             for attempt in 0..TRIES {
                 let bits = bits.of("slot").nth(slot).nth(attempt);
                 let Some(draft) = live.get(bits.of("draft").below(live.len().max(1))) else { continue };
@@ -324,6 +330,8 @@ impl Nemesis {
 struct Drawn {
     faults: Vec<Fault>,
     own: usize,
+    /// What they are about.
+    known: BTreeSet<String>,
     /// Whether the tolerance binds: what the system has anyway stays inside.
     is_bound: bool,
 }
@@ -331,22 +339,38 @@ struct Drawn {
 impl Drawn {
     /// Takes some lines more, unless there are none, one is off or a twin of another, or it would be too much.
     fn take(&mut self, lines: Vec<Fault>, tolerance: &Tolerance, cast: &Cast) -> bool {
-        let about = |fault: &Fault| match fault {
-            Fault::Timed(timed) => Some(identity(timed)),
-            Fault::Decision(_) => None,
-        };
-        let known: Vec<_> = self.faults.iter().filter_map(about).collect();
-        let is_new = |fault: &Fault| !fault.is_off() && about(fault).is_some_and(|name| !known.contains(&name));
+        let is_new = |fault: &Fault| !fault.is_off() && about(fault).is_some_and(|name| !self.known.contains(&name));
         if lines.is_empty() || !lines.iter().all(is_new) {
             return false;
         }
+        // What bears on nothing that is limited is not held against the rest.
+        let minded = lines.iter().filter(|fault| self.is_bound && tolerance.minds(fault));
+        let begin = minded.filter_map(begin_of).min();
+        let names: Vec<String> = lines.iter().filter_map(about).collect();
         let before = self.faults.len();
         self.faults.extend(lines);
-        let is_too_much = self.is_bound && tolerance.excess(&self.faults, cast).is_some();
+        let is_too_much = begin.is_some_and(|begin| tolerance.excess_from(begin, &self.faults, cast).is_some());
         if is_too_much {
             self.faults.truncate(before);
+        } else {
+            self.known.extend(names);
         }
         !is_too_much
+    }
+}
+
+/// What a fault by the clock is about, by which its twins are known.
+fn about(fault: &Fault) -> Option<String> {
+    match fault {
+        Fault::Timed(timed) => Some(identity(timed)),
+        Fault::Decision(_) => None,
+    }
+}
+
+fn begin_of(fault: &Fault) -> Option<Instant> {
+    match fault {
+        Fault::Timed(timed) => Some(timed.when.begin()),
+        Fault::Decision(_) => None,
     }
 }
 
@@ -405,8 +429,6 @@ fn in_order(nodes: &Nodes, bits: Bits, cast: &Cast) -> Vec<Name> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::fault::VERBS;
     use crate::tolerance::{Copies, Down, Member};
@@ -415,7 +437,7 @@ mod tests {
         let nodes = ["kv-1", "kv-2", "kv-3", "kv-4", "kv-5", "app", "client"];
         let member = |name: &str| {
             let copy_of = name.split('-').next().unwrap().to_owned();
-            Member { name: name.to_owned(), copy_of, zone: None }
+            Member { name: name.to_owned(), copy_of, zone: None, startup: Duration::ZERO }
         };
         let nodes = nodes.map(member).to_vec();
         Cast { nodes, links: (0..5).flat_map(|kv| [(5, kv), (kv, 5)]).chain([(6, 5)]).collect(), servers: 6 }

@@ -9,16 +9,17 @@ use std::collections::BTreeSet;
 use crate::actor::Message;
 use crate::amount::Shift;
 use crate::dice::Group;
-use crate::fault::{ClockError, Disk, DiskIll, Fault, Pace, Target, Timed, Verb};
+use crate::fault::{ClockError, Disk, DiskIll, Fault, Groups, Pace, Sides, Target, Timed, Verb};
 use crate::pattern::Pattern;
 use crate::ratio::Ratio;
 use crate::system::{Machine, System};
 use crate::time::{Duration, Instant};
+use crate::tripwire::Passages;
 
 /// What a system bears at most; what is not said is not limited.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tolerance {
-    /// Of these nodes so many may be down or frozen at once.
+    /// Of these nodes so many may be down, frozen, hanging or cut off from everybody at once.
     pub down: Vec<(Pattern, Down)>,
     /// Share of envelopes of a link that may be lost, all losses of one instant together.
     pub loss: Option<Ratio>,
@@ -42,7 +43,7 @@ pub enum Down {
 pub enum Copies {
     /// Nobody's.
     None,
-    /// Of nodes of one name (the replicas of a service, the members of a group) one node's.
+    /// Of nodes of one name (the replicas of a service, the members of a group) one node's; of a lone one nobody's.
     One,
 }
 
@@ -66,6 +67,8 @@ pub struct Member {
     pub copy_of: String,
     /// Where it stands, if that is said.
     pub zone: Option<String>,
+    /// How long it takes to start again, down all the while.
+    pub startup: Duration,
 }
 
 /// What is too much.
@@ -81,7 +84,16 @@ pub struct Excess {
 struct Span<'a> {
     begin: Instant,
     end: Instant,
+    timed: &'a Timed,
     verb: &'a Verb,
+}
+
+/// Whom a fault takes out.
+enum Taken<'a> {
+    /// Those that it strikes.
+    Struck(&'a Target),
+    /// Those that hear only each other.
+    CutOff(&'a Groups),
 }
 
 impl Cast {
@@ -91,6 +103,7 @@ impl Cast {
             name: name.clone(),
             copy_of: system.group_names[group.0 as usize].clone(),
             zone: machine.zone.as_deref().map(str::to_owned),
+            startup: machine.startup,
         };
         let named = system.names().nodes().iter().zip(&system.groups);
         let nodes: Vec<Member> = named.zip(&system.nodes).map(member).collect();
@@ -117,46 +130,59 @@ impl Down {
 impl Tolerance {
     /// The first thing in a schedule that is too much; none when it stays inside.
     pub fn excess(&self, faults: &[Fault], cast: &Cast) -> Option<Excess> {
-        let timed = faults.iter().filter(|fault| !fault.is_off()).filter_map(|fault| match fault {
-            Fault::Timed(timed) => Some(span(timed)),
+        self.excess_from(Instant::ZERO, faults, cast)
+    }
+
+    /// The same, where all that begins before some instant is known to stay inside.
+    pub(crate) fn excess_from(&self, known: Instant, faults: &[Fault], cast: &Cast) -> Option<Excess> {
+        let timed = faults.iter().filter(|fault| self.minds(fault)).filter_map(|fault| match fault {
+            Fault::Timed(timed) => Some(span(timed, cast)),
             Fault::Decision(_) => None,
         });
         let spans: Vec<Span<'_>> = timed.collect();
-        let begins: BTreeSet<Instant> = spans.iter().map(|span| span.begin).collect();
+        let begins: BTreeSet<Instant> = spans.iter().map(|span| span.begin).filter(|begin| *begin >= known).collect();
         begins.into_iter().find_map(|at| {
-            let (so_far, now): (Vec<&Span<'_>>, Vec<&Span<'_>>) = (
-                spans.iter().filter(|span| span.begin <= at).collect(),
-                spans.iter().filter(|span| span.begin <= at && at < span.end).collect(),
-            );
-            let what = self.too_many_down(&now, cast).or_else(|| self.too_lossy(&now, cast));
+            let so_far: Vec<&Span<'_>> = spans.iter().filter(|span| span.begin <= at).collect();
+            let what = self.too_many_down(&so_far, at, cast).or_else(|| self.too_lossy(&so_far, at, cast));
             let what =
                 what.or_else(|| self.too_wrong(&so_far, at, cast)).or_else(|| self.too_few_copies(&so_far, cast));
             what.map(|what| Excess { at, what })
         })
     }
 
-    fn too_many_down(&self, now: &[&Span<'_>], cast: &Cast) -> Option<String> {
+    /// Whether a fault bears on anything that is limited.
+    pub(crate) fn minds(&self, fault: &Fault) -> bool {
+        let Fault::Timed(Timed { verb, .. }) = fault else { return false };
+        let Burden { loss, hurts_disk } = burden(verb);
+        let bears = !self.down.is_empty() && taken(verb).is_some()
+            || self.loss.is_some() && loss.is_some()
+            || self.clock.is_some() && matches!(verb, Verb::Clock { .. })
+            || self.disk.is_some() && hurts_disk;
+        bears && !fault.is_off()
+    }
+
+    fn too_many_down(&self, so_far: &[&Span<'_>], at: Instant, cast: &Cast) -> Option<String> {
         self.down.iter().find_map(|(pattern, down)| {
             let group: BTreeSet<usize> = cast.covered(|node| pattern.covers(&node.name)).collect();
-            let (mut sure, mut drawn) = (BTreeSet::new(), 0);
-            let downs = now.iter().filter(|span| burden(span.verb).takes_down);
-            for (verb, target) in downs.filter_map(|span| Some((span.verb, span.verb.target()?))) {
-                let hit: BTreeSet<usize> =
-                    cast.covered(|node| may_strike(target, node)).filter(|node| group.contains(node)).collect();
-                match most(verb, target, hit.len()) {
+            let (mut sure, mut drawn) = (BTreeSet::new(), 0usize);
+            for (span, taken) in so_far.iter().filter_map(|span| Some((span, taken(span.verb)?))) {
+                let is_down = |node: &Member| taken.may_be(node) && at < span.end_for(node);
+                let hit: BTreeSet<usize> = group.iter().copied().filter(|node| is_down(&cast.nodes[*node])).collect();
+                let startup = hit.iter().map(|node| cast.nodes[*node].startup).max().unwrap_or(Duration::ZERO);
+                match taken.at_once(span.timed, hit.len(), startup) {
                     all if all == hit.len() => sure.extend(hit),
-                    some => drawn += some,
+                    some => drawn = drawn.saturating_add(some),
                 }
             }
-            let (count, most) = ((sure.len() + drawn).min(group.len()), down.of(group.len()));
+            let (count, most) = (sure.len().saturating_add(drawn).min(group.len()), down.of(group.len()));
             (count > most).then(|| format!("{count} of {pattern} may be down at once, and {most} may be"))
         })
     }
 
-    fn too_lossy(&self, now: &[&Span<'_>], cast: &Cast) -> Option<String> {
+    fn too_lossy(&self, so_far: &[&Span<'_>], at: Instant, cast: &Cast) -> Option<String> {
         let most = self.loss?;
-        let lossy: Vec<(&Verb, Ratio)> =
-            now.iter().filter_map(|span| Some((span.verb, burden(span.verb).loss?))).collect();
+        let now = so_far.iter().filter(|span| at < span.end);
+        let lossy: Vec<(&Verb, Ratio)> = now.filter_map(|span| Some((span.verb, burden(span.verb).loss?))).collect();
         let name = |place: usize| cast.nodes[place].name.as_str();
         cast.links.iter().map(|(from, to)| (name(*from), name(*to))).find_map(|(from, to)| {
             let on_it = lossy.iter().filter(|(verb, _)| verb.link().is_some_and(|link| link.covers(from, to)));
@@ -170,7 +196,8 @@ impl Tolerance {
         cast.nodes.iter().find_map(|node| {
             let of_it = so_far.iter().filter(|span| span.verb.target().is_some_and(|it| may_strike(it, node)));
             let wrong = of_it.map(|span| wrong_by(span, at)).fold(Duration::ZERO, Duration::saturating_add);
-            (wrong > most).then(|| format!("the clock of {} may be wrong by {wrong}, and {most} is borne", node.name))
+            let by = if wrong == Duration::FOREVER { "without a bound".to_owned() } else { format!("by {wrong}") };
+            (wrong > most).then(|| format!("the clock of {} may be wrong {by}, and {most} is borne", node.name))
         })
     }
 
@@ -182,31 +209,121 @@ impl Tolerance {
             .filter_map(|span| span.verb.target())
             .flat_map(|target| cast.covered(|node| may_strike(target, node)))
             .collect();
-        let first = hurt.iter().find(|node| match copies {
-            Copies::None => true,
-            Copies::One => {
-                hurt.iter().any(|other| other != *node && cast.nodes[*other].copy_of == cast.nodes[**node].copy_of)
+        let copies_of = |of: &str, hurt: &dyn Fn(usize) -> bool| {
+            cast.covered(|node| node.copy_of == of).filter(|node| hurt(*node)).count()
+        };
+        hurt.iter().find_map(|node| {
+            let Member { name, copy_of, .. } = &cast.nodes[*node];
+            match copies {
+                Copies::None => Some(format!("the disk of {name} may be hurt, and none may be")),
+                Copies::One if copies_of(copy_of, &|_| true) == 1 => {
+                    Some(format!("the disk of {name} may be hurt, and it is the only copy"))
+                }
+                Copies::One if copies_of(copy_of, &|node| hurt.contains(&node)) > 1 => {
+                    Some(format!("more than one disk of {copy_of} may be hurt, and one may be"))
+                }
+                Copies::One => None,
             }
-        })?;
-        let Member { name, copy_of, .. } = &cast.nodes[*first];
-        Some(match copies {
-            Copies::None => format!("the disk of {name} may be hurt, and none may be"),
-            Copies::One => format!("more than one disk of {copy_of} may be hurt, and one may be"),
         })
     }
 }
 
+impl Span<'_> {
+    /// Until when a node may be down: a process that was ended is not back before it has started.
+    fn end_for(&self, node: &Member) -> Instant {
+        if ends_process(self.verb) { self.end + node.startup } else { self.end }
+    }
+}
+
+impl Taken<'_> {
+    /// Whether it may be that node: who has a role then, nobody knows.
+    fn may_be(&self, node: &Member) -> bool {
+        match self {
+            Taken::Struck(target) => may_strike(target, node),
+            Taken::CutOff(groups) => {
+                let rest = groups.iter().position(|group| group.iter().any(Pattern::is_all));
+                rest.is_some() && groups.group_of(&node.name) != rest
+            }
+        }
+    }
+
+    /// How many of so many nodes are out at one instant, at most.
+    fn at_once(&self, timed: &Timed, nodes: usize, startup: Duration) -> usize {
+        let Taken::Struck(target) = self else { return nodes };
+        most(timed, target, nodes).saturating_mul(turns_at_once(timed, startup)).min(nodes)
+    }
+}
+
+/// Whom a fault takes out for everybody: who is down, frozen or hangs, and who alone is cut off from all the others.
+///
+/// Who hangs at one endpoint only, and the sides of a partition of which none is the rest, still serve some.
+fn taken(verb: &Verb) -> Option<Taken<'_>> {
+    match verb {
+        Verb::Crash { target, .. }
+        | Verb::PowerLoss { target }
+        | Verb::Pause { target }
+        | Verb::Stop { target, .. }
+        | Verb::Restart { target }
+        | Verb::Deploy { target, .. }
+        | Verb::Rollback { target }
+        | Verb::Scale { target, .. }
+        | Verb::Hang { target, place: None }
+        | Verb::Partition { sides: Sides::Isolate(target), .. } => Some(Taken::Struck(target)),
+        Verb::Partition { sides: Sides::Groups(groups), .. } => Some(Taken::CutOff(groups)),
+        Verb::Partition { sides: Sides::Halves(_) | Sides::Bridge(_) | Sides::Ring(_) | Sides::RingOf(_), .. }
+        | Verb::Hang { place: Some(_), .. }
+        | Verb::Cut { .. }
+        | Verb::Loss { .. }
+        | Verb::BurstLoss { .. }
+        | Verb::Delay { .. }
+        | Verb::Duplicate { .. }
+        | Verb::Corrupt { .. }
+        | Verb::Bandwidth { .. }
+        | Verb::Refuse { .. }
+        | Verb::Swizzle { .. }
+        | Verb::Clog { .. }
+        | Verb::Slow { .. }
+        | Verb::Rush { .. }
+        | Verb::Skew { .. }
+        | Verb::Fail { .. }
+        | Verb::Buggify { .. }
+        | Verb::Clock { .. }
+        | Verb::Disk { .. } => None,
+    }
+}
+
+/// Whether whom it takes out has to start again.
+fn ends_process(verb: &Verb) -> bool {
+    match taken(verb) {
+        Some(Taken::Struck(_)) => !matches!(verb, Verb::Pause { .. } | Verb::Hang { .. } | Verb::Partition { .. }),
+        Some(Taken::CutOff(_)) | None => false,
+    }
+}
+
 /// When a fault may hold; with lengths that are drawn, to the end of its window.
-fn span(timed: &Timed) -> Span<'_> {
+fn span<'a>(timed: &'a Timed, cast: &Cast) -> Span<'a> {
     let begin = timed.when.begin();
     let window = timed.when.end().unwrap_or(Instant::NEVER);
     let end = match (timed.every, timed.length) {
+        _ if timed.verb.is_paced() => begin + going_round(timed, cast),
         // It may strike at the very end.
         (_, Some(Pace::Exactly(length))) if timed.trigger.is_some() => window + length,
         (None, Some(Pace::Exactly(length))) => (begin + length).min(window),
         _ => window,
     };
-    Span { begin, end, verb: &timed.verb }
+    Span { begin, end: end.min(window.max(begin + MOMENT)), timed, verb: &timed.verb }
+}
+
+/// What strikes and lets go at one instant holds at that instant.
+const MOMENT: Duration = Duration::from_nanos(1);
+
+/// How long a fault takes that goes from one group of nodes to the next.
+fn going_round(timed: &Timed, cast: &Cast) -> Duration {
+    let Some(target) = timed.verb.target() else { return MOMENT };
+    let nodes = cast.covered(|node| may_strike(target, node)).count();
+    let pace = timed.every.map_or(Duration::ZERO, Pace::mean);
+    let rounds = nodes.div_ceil(most(timed, target, nodes).max(1)).saturating_sub(1);
+    Duration::from_nanos(pace.nanos().saturating_mul(rounds as u64)).saturating_add(MOMENT)
 }
 
 /// Whether a target may be that node: who has a role then, nobody knows.
@@ -215,38 +332,67 @@ fn may_strike(target: &Target, node: &Member) -> bool {
 }
 
 /// How many of so many nodes a fault takes at a time, at most.
-fn most(verb: &Verb, target: &Target, nodes: usize) -> usize {
+fn most(timed: &Timed, target: &Target, nodes: usize) -> usize {
     let at_once = match target {
         // Of one zone all may stand in it.
         Target::All(_) | Target::Each(_) | Target::EachZone | Target::OneZone => nodes,
         Target::One(_) | Target::The(_) => nodes.min(1),
         Target::Minority(_) => Down::Minority.of(nodes),
     };
-    match verb {
-        Verb::Restart { .. } | Verb::Rollback { .. } => at_once.min(1),
-        Verb::Scale { count, .. } => at_once.saturating_sub(*count as usize),
-        Verb::Deploy { share: Some(share), .. } => at_once.min(libm::ceil(share.as_f64() * nodes as f64) as usize),
-        _ => at_once,
+    let share_of = |share: f64| at_once.min(libm::ceil(share * nodes as f64) as usize);
+    match (&timed.verb, &timed.trigger) {
+        // Without a pace all go at the same instant.
+        (Verb::Restart { .. } | Verb::Rollback { .. }, None) if timed.every.is_some() => at_once.min(1),
+        (Verb::Deploy { share: Some(share), .. }, None) if timed.every.is_some() => share_of(share.as_f64()),
+        (Verb::Scale { count, .. }, None) => at_once.saturating_sub(*count as usize),
+        (_, None) => at_once,
+        // Each passage that is told by its number strikes one node: whose it is; of each node when they are counted apart.
+        (_, Some(trigger)) => match (&trigger.passages, target) {
+            (Passages::Nth(_), Target::Each(_)) | (Passages::Every | Passages::Share(_), _) => nodes,
+            (Passages::Nth(which), _) => nodes.min(which.len()),
+        },
     }
 }
 
-/// What a fault asks a system to bear, clocks apart.
+/// How many times of a fault that returns, or goes from node to node, leave nodes down at one instant, at most: those of before
+/// may still be starting.
+fn turns_at_once(timed: &Timed, startup: Duration) -> usize {
+    let turns = |down: Duration, apart: Duration| match apart.nanos() {
+        0 => usize::MAX,
+        apart => usize::try_from(down.nanos().div_ceil(apart)).unwrap_or(usize::MAX).max(1),
+    };
+    match (timed.every, timed.length) {
+        _ if startup.is_zero() || !ends_process(&timed.verb) => 1,
+        (None, _) => 1,
+        (Some(pace), _) if timed.verb.is_paced() => turns(startup, pace.mean()),
+        // It holds once, to the end of its window.
+        (Some(_), None) => 1,
+        (Some(Pace::About(_)), Some(_)) => usize::MAX,
+        (Some(Pace::Exactly(gap)), Some(Pace::Exactly(length))) => {
+            turns(length.saturating_add(startup), gap.saturating_add(length))
+        }
+        (Some(Pace::Exactly(gap)), Some(Pace::About(_))) => turns(startup, gap),
+    }
+}
+
+/// What a fault asks links and disks to bear.
 #[derive(Clone, Copy)]
 struct Burden {
-    /// A node does not answer while it holds.
-    takes_down: bool,
     /// The share that it loses of what is sent on its links; a link that is cut is no lossy one.
     loss: Option<Ratio>,
     /// It harms what a node has written, for good.
     hurts_disk: bool,
 }
 
-const NOTHING: Burden = Burden { takes_down: false, loss: None, hurts_disk: false };
+const NOTHING: Burden = Burden { loss: None, hurts_disk: false };
 
 fn burden(verb: &Verb) -> Burden {
     let loss = |ratio: &Ratio| Burden { loss: Some(*ratio), ..NOTHING };
     match verb {
-        Verb::Crash { disk, .. } => Burden { takes_down: true, hurts_disk: hurts(*disk), ..NOTHING },
+        Verb::Crash { disk, .. } => Burden { hurts_disk: hurts(*disk), ..NOTHING },
+        Verb::Loss { ratio, .. } | Verb::Corrupt { ratio, .. } => loss(ratio),
+        Verb::BurstLoss { ratio, rest, .. } => loss(ratio.max(rest)),
+        Verb::Disk { ill, .. } => Burden { hurts_disk: harms(*ill), ..NOTHING },
         // What was not synced was not promised.
         Verb::PowerLoss { .. }
         | Verb::Pause { .. }
@@ -254,11 +400,8 @@ fn burden(verb: &Verb) -> Burden {
         | Verb::Restart { .. }
         | Verb::Deploy { .. }
         | Verb::Rollback { .. }
-        | Verb::Scale { .. } => Burden { takes_down: true, ..NOTHING },
-        Verb::Loss { ratio, .. } | Verb::Corrupt { ratio, .. } => loss(ratio),
-        Verb::BurstLoss { ratio, rest, .. } => loss(ratio.max(rest)),
-        Verb::Disk { ill, .. } => Burden { hurts_disk: harms(*ill), ..NOTHING },
-        Verb::Partition { .. }
+        | Verb::Scale { .. }
+        | Verb::Partition { .. }
         | Verb::Cut { .. }
         | Verb::Delay { .. }
         | Verb::Duplicate { .. }
@@ -326,7 +469,7 @@ mod tests {
         let nodes = ["kv-1", "kv-2", "kv-3", "app"];
         let member = |name: &str| {
             let copy_of = name.split('-').next().unwrap().to_owned();
-            Member { name: name.to_owned(), copy_of, zone: None }
+            Member { name: name.to_owned(), copy_of, zone: None, startup: Duration::ZERO }
         };
         let nodes = nodes.map(member).to_vec();
         Cast { nodes, links: vec![(3, 0), (0, 3)], servers: 4 }
@@ -351,6 +494,62 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_without_a_pace_takes_all_at_once() {
+        let minority = Tolerance { down: vec![("kv".parse().unwrap(), Down::Minority)], ..Tolerance::default() };
+        let all = Some("1s: 3 of kv may be down at once, and 1 may be");
+        for line in ["1s restart kv", "1s deploy kv v2", "1s deploy kv v2 by 10%", "1s rollback kv", "1s..2s stop kv"] {
+            check(&minority, line, all);
+        }
+        check(&minority, "1s restart kv every 5s; 30s deploy kv v2 by 30% every 1s; 60s rollback kv every 1s", None);
+        check(&minority, "1s restart kv-1; 2s..3s crash kv-2", None);
+        let two = Some("2s: 2 of kv may be down at once, and 1 may be");
+        check(&minority, "1s restart kv every 5s; 2s..3s crash kv-2", two);
+        check(&minority, "1s deploy kv v2 by 60% every 5s", Some("1s: 2 of kv may be down at once, and 1 may be"));
+    }
+
+    #[test]
+    fn who_starts_is_down() {
+        let minority = Tolerance { down: vec![("kv".parse().unwrap(), Down::Minority)], ..Tolerance::default() };
+        let mut cast = cast();
+        cast.nodes.iter_mut().for_each(|node| node.startup = Duration::from_secs(5));
+        let excess = |lines: &str| {
+            let faults: Vec<Fault> = lines.split(';').map(|line| line.trim().parse().unwrap()).collect();
+            minority.excess(&faults, &cast).map(|excess| format!("{}: {}", excess.at, excess.what))
+        };
+        let two = |at: &str| Some(format!("{at}: 2 of kv may be down at once, and 1 may be"));
+        assert_eq!(excess("10s..11s crash kv-1; 12s..13s crash kv-2"), two("12s"));
+        assert_eq!(excess("10s..11s crash kv-1; 16s..17s crash kv-2"), None);
+        assert_eq!(excess("10s..11s pause kv-1; 12s..13s pause kv-2"), None, "what was frozen goes on at once");
+        let three = Some("1s: 3 of kv may be down at once, and 1 may be".to_owned());
+        assert_eq!(excess("1s restart kv every 1s"), three);
+        assert_eq!(excess("1s restart kv every 5s"), None);
+        assert_eq!(excess("1s..60s crash one of kv every 4s for 1s"), two("1s"));
+        assert_eq!(excess("1s..60s crash one of kv every 5s for 1s"), None);
+        assert_eq!(excess("1s..60s crash one of kv every ~1h for 1s"), three, "two gaps may be short");
+    }
+
+    #[test]
+    fn a_numbered_passage_strikes_one_node() {
+        let minority = Tolerance { down: vec![("kv".parse().unwrap(), Down::Minority)], ..Tolerance::default() };
+        check(&minority, "crash kv after log #3 for 1s", None);
+        let of_kv = |count: u32| format!("0s: {count} of kv may be down at once, and 1 may be");
+        check(&minority, "crash kv after log #3 #5 for 1s", Some(&of_kv(2)));
+        check(&minority, "crash kv after log for 1s", Some(&of_kv(3)));
+        check(&minority, "crash each of kv after log #3 for 1s", Some(&of_kv(3)));
+        check(&minority, "crash kv after log 1% for 1s", Some(&of_kv(3)));
+    }
+
+    #[test]
+    fn who_hangs_or_is_cut_off_from_all_is_as_good_as_down() {
+        let minority = Tolerance { down: vec![("kv".parse().unwrap(), Down::Minority)], ..Tolerance::default() };
+        let two = Some("2s: 2 of kv may be down at once, and 1 may be");
+        check(&minority, "1s..3s hang kv-1; 2s..4s partition isolate kv-2", two);
+        check(&minority, "1s..3s partition isolate one of kv; 2s..4s crash kv-2", two);
+        check(&minority, "2s..4s partition kv-1 kv-2 | *", two);
+        check(&minority, "1s..3s hang kv.get; 2s..4s partition kv-1 | kv-2 kv-3; 2s..4s crash kv-3", None);
+    }
+
+    #[test]
     fn losses_of_one_link_and_instant_go_together() {
         let tolerance = Tolerance { loss: "20%".parse().ok(), ..Tolerance::default() };
         check(&tolerance, "1s..3s loss app->kv-1 10%; 2s..9s loss app<->kv 10%", None);
@@ -366,7 +565,10 @@ mod tests {
         check(&tolerance, "1s clock kv step +200ms; 2s..102s clock app drift -2000ppm", None);
         let wrong = Some("2s: the clock of kv-2 may be wrong by 300ms, and 200ms is borne");
         check(&tolerance, "1s clock kv-2 step +200ms; 2s..102s clock kv-2 drift -1000ppm", wrong);
-        check(&tolerance, "1s disk kv-1 bit-rot; 2s disk app bit-rot; 3s..4s crash kv-1 wiping disk", None);
+        check(&tolerance, "1s disk kv-1 bit-rot; 3s..4s crash kv-1 wiping disk", None);
+        let only = Some("2s: the disk of app may be hurt, and it is the only copy");
+        check(&tolerance, "1s disk kv-1 bit-rot; 2s disk app bit-rot", only);
+        check(&tolerance, "2s..3s crash app wiping disk", only);
         let hurt = Some("2s: more than one disk of kv may be hurt, and one may be");
         check(&tolerance, "1s disk kv-1 bit-rot; 2s..4s crash kv-2 wiping disk", hurt);
         let none = Tolerance { disk: Some(Copies::None), ..Tolerance::default() };

@@ -1612,7 +1612,9 @@ impl Program {
             let (node, number) = self.replicas[place];
             let def = self.node(node);
             let zone = def.zone(number).map(str::to_owned);
-            Member { name: self.replica_name(NodeId(place as u32)), copy_of: def.name.clone(), zone }
+            let startup = self.service(node).map_or(Duration::ZERO, |service| service.startup);
+            let (name, copy_of) = (self.replica_name(NodeId(place as u32)), def.name.clone());
+            Member { name, copy_of, zone, startup }
         };
         let servers =
             self.replicas.iter().filter(|(node, _)| !matches!(self.node(*node).role, Role::Workload(_))).count();
