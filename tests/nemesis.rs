@@ -175,6 +175,16 @@ fn what_a_file_says_about_its_nemesis_is_checked() {
             json!(["crash worker for 9s..1s"]),
             "nemesis.draws[0]: \"9s..1s\" goes backwards; the smaller comes first",
         ),
+        (
+            "nemesis.faults",
+            json!("1000000..2000000"),
+            "nemesis.faults: a nemesis draws 1000 faults for one run at most",
+        ),
+        (
+            "nemesis.faults",
+            json!("18446744073709551615..18446744073709551615"),
+            "nemesis.faults: a nemesis draws 1000 faults for one run at most",
+        ),
         ("nemesis.draws", json!([]), "nemesis.draws: a nemesis draws from one fault or more"),
         ("tolerates.down", json!({"wroker": 1}), "tolerates.down.wroker: no node \"wroker\"; did you mean \"worker\"?"),
         (
@@ -203,6 +213,32 @@ fn more_than_is_tolerated_is_said_so() {
         ("5s", "2 of worker may be down at once, and 1 may be")
     );
     assert!(model.of_seed(Seed(3)).faults().len() >= 2, "what the command line adds stays, and is labelled");
+}
+
+#[test]
+fn a_fault_that_is_off_names_nodes_that_are_there_all_the_same() {
+    let scenario = fleet("once", "all");
+    let with = |line: &str| {
+        let changes = Changes { faults: vec![line.parse().unwrap()], ..Changes::default() };
+        scenario.model_with(&Choices::none(), &changes).map(drop).map_err(|error| format!("{error:?}"))
+    };
+    for line in ["5s..6s loss ap->worker 0%", "5s..5s crash wrker", "deploy wrker v2 by 0%"] {
+        assert!(with(line).unwrap_err().contains("no node"), "{line}");
+    }
+    assert_eq!(with("5s..6s loss app->worker 0%"), Ok(()));
+    assert_eq!(with("5s..5s crash worker-2"), Ok(()));
+}
+
+#[test]
+fn a_thousand_faults_are_drawn_in_no_time_and_a_restart_of_all_never_where_one_may_be_down() {
+    let mut scenario: serde_json::Value = serde_json::from_str(fleet("once", "all").document().text()).unwrap();
+    scenario["nemesis"] = json!({"draws": ["restart worker"], "faults": "1..1000"});
+    let changes = Changes { chance: Chance::BySeed, ..Changes::default() };
+    let model = written(&scenario).model_with(&Choices::none(), &changes).unwrap();
+    assert!((0..50).all(|seed| model.draws(Seed(seed)).is_empty()));
+    scenario["nemesis"] = json!({"draws": ["restart worker every 1s..9s"], "faults": 1000});
+    let model = written(&scenario).model_with(&Choices::none(), &changes).unwrap();
+    assert!((0..50).all(|seed| model.draws(Seed(seed)).len() == 1), "one line, since the others are its twins");
 }
 
 #[test]

@@ -165,6 +165,7 @@ impl Scenario {
         let pieces = Pieces { document, changed, faults, room, rest, until };
         let model = Model::new(lowered.program, &configured, lowered.warnings, pieces)
             .map_err(|(index, error)| ModelError::Fault(index, error))?;
+        model.knows_all_of(&changes.faults).map_err(|(index, error)| ModelError::Fault(index, error))?;
         Ok(Model { chance: changes.chance, ..model })
     }
 
@@ -279,6 +280,25 @@ impl Model {
         Model { program, prepared, faults, rest, ..self.clone() }
     }
 
+    /// Whether it has all nodes that faults name which can do nothing, and are left out of its schedule.
+    fn knows_all_of(&self, faults: &[Fault]) -> Result<(), (usize, FaultError)> {
+        let off = || faults.iter().enumerate().filter(|(_, fault)| fault.is_off());
+        if off().next().is_none() {
+            return Ok(());
+        }
+        let cast = self.program.cast();
+        let names: Vec<&str> = cast.nodes.iter().map(|node| node.name.as_str()).collect();
+        off().try_for_each(|(index, fault)| fault.check_names(&names).map_err(|error| (index, error)))
+    }
+
+    /// What the nemesis would draw for a seed; nothing where none was asked for.
+    pub fn draws(&self, seed: Seed) -> Vec<Fault> {
+        match self.chance {
+            Chance::BySeed => self.program.nemesis.draw(seed, &self.faults, &self.program.cast()),
+            Chance::Never | Chance::Drawn(_) => Vec::new(),
+        }
+    }
+
     /// The model of the runs of one seed: itself, or, where a nemesis draws, with what it draws from this seed.
     pub fn of_seed(&self, seed: Seed) -> Cow<'_, Model> {
         if self.chance != Chance::BySeed {
@@ -286,7 +306,7 @@ impl Model {
         }
         let mut faults = self.faults.clone();
         let own = faults.len();
-        faults.extend(self.program.nemesis.draw(seed, &self.faults, &self.program.cast()));
+        faults.extend(self.draws(seed));
         Cow::Owned(Model { chance: Chance::Drawn(own), ..self.with(faults, self.rest) })
     }
 

@@ -429,6 +429,10 @@ impl<'a> Quest<'a> {
         };
         findings.go_on = rest.map(|rest| going_on(self.args, rest, called));
         print(&shown(&findings, self.args.output.json, called))?;
+        let judged = (0..self.tally.seeds).map(|place| self.seeds.seed(place));
+        if let Some(idle) = nemesis::idle(self.model, judged).filter(|_| !self.args.output.json) {
+            print(&format!("{idle}\n"))?;
+        }
         let summaries =
             summary::write(&self.args.summaries, &findings, called).and_then(|()| self.show(&findings, called));
         if let Some(trouble) = self.trouble.take() {

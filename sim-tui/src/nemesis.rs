@@ -1,7 +1,7 @@
 //! What a nemesis drew for a run, and whether that was more than the system is meant to bear.
 
 use sim_core::fault::When;
-use sim_core::{Fault, Outcome, Verdict};
+use sim_core::{Fault, Outcome, Seed, Verdict};
 use sim_models::scenario::{Chance, Model};
 
 /// The faults that were drawn for this seed, for people; nothing when none was asked for.
@@ -15,6 +15,16 @@ pub(crate) fn drawn(model: &Model) -> String {
         }
     };
     lines + &excess(model).map(|excess| format!("{excess}\n")).unwrap_or_default()
+}
+
+/// Says so when the nemesis had nothing to draw for most of these seeds; nothing else.
+pub(crate) fn idle(model: &Model, seeds: impl Iterator<Item = Seed>) -> Option<String> {
+    if model.chance() != Chance::BySeed {
+        return None;
+    }
+    let (idle, all) =
+        seeds.fold((0u64, 0u64), |(idle, all), seed| (idle + u64::from(model.draws(seed).is_empty()), all + 1));
+    (idle > all / 2).then(|| format!("the nemesis drew nothing on {idle} of {all} seeds"))
 }
 
 /// What is more in the schedule than the file tolerates, in a line.

@@ -2,6 +2,7 @@
 //! explanation. What language.md has and this program has not yet is here as [`Built::NotYet`], so that using it is an error.
 
 use sim_core::Odds;
+use sim_core::nemesis::Nemesis;
 
 use super::shape::{Built, Field, Keys, Kind, Kinds, Object, Shape, Verb, Verbs};
 use crate::expr::Arithmetic;
@@ -386,7 +387,7 @@ pub static NEMESIS: Object = Object {
     what: "a nemesis",
     fields: &[
         Field::new("draws", Shape::ListOf(&Shape::Fault), "Faults to pick from; a..b in them is drawn.").required(),
-        Field::new("faults", Shape::OneOf(&[COUNT, Shape::IntRange]), "How many.").or("1"),
+        Field::new("faults", Shape::OneOf(&[FAULTS, Shape::IntRange]), "How many, 1000 at most.").or("1"),
         Field::new("between", Shape::DurationRange, "When they begin.").or("the first two thirds of the run"),
         Field::new("heal", Shape::Choice { now: &["all", "core"], later: &[] }, HEAL).or("all"),
     ],
@@ -406,6 +407,7 @@ static TOLERANCE: Object = Object {
     any_of: &[],
 };
 
+const FAULTS: Shape = Shape::Int { min: 0, max: Nemesis::MOST as i64 };
 const DOWNS: Shape =
     Shape::OneOf(&[Shape::MapOf(Keys::Names, &DOWN), Shape::Choice { now: &["minority"], later: &[] }]);
 const DOWN: Shape = Shape::OneOf(&[COUNT, Shape::Choice { now: &["minority"], later: &[] }]);

@@ -36,6 +36,10 @@ impl<'a> Lower<'a> {
         }
         nemesis.drafts = Drafts::Declared(drafts);
         nemesis.faults = view.or("faults", (1, 1), View::int_range)?;
+        if let Some(faults) = view.field("faults").filter(|_| nemesis.faults.1 > Nemesis::MOST) {
+            let message = format!("a nemesis draws {} faults for one run at most", Nemesis::MOST);
+            return Err(faults.error(message));
+        }
         nemesis.between = view.or("between", nemesis.between, View::duration_range)?;
         if view.optional("heal", View::text)? == Some("core") {
             nemesis.heal = Heal::Core;
