@@ -109,7 +109,7 @@ fn of_a_hundred_servers(rows: &[(i32, &str, u64)]) {
 fn of_a_hundred_servers_two_choices_serve_as_in_the_limit() {
     assert!((in_the_limit(2, 0.7) - 1.614_453_770_317_711_3).abs() < 1e-9);
     assert!((in_the_limit(3, 0.8) - 1.580_885_630_237_821_6).abs() < 1e-9);
-    of_a_hundred_servers(&[(2, "0.5", 20_000), (2, "0.7", 40_000)]);
+    of_a_hundred_servers(&[(2, "0.5", 20_000), (2, "0.7", 60_000)]);
 }
 
 #[test]
