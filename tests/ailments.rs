@@ -237,6 +237,40 @@ fn a_timer_that_is_rung_in_a_pause_goes_off_once() {
     assert_eq!(ran.mentioning("b/1: timer"), ["5s b/1: timer 0"]);
 }
 
+#[test]
+fn a_pause_that_freezes_clocks_leaves_its_timers_as_much_time_as_they_had() {
+    let clocks = ["0s 0s 0s", "1s 1s 1s", "3.2s 2s 2s", "4.2s 3s 3s"];
+    assert_eq!(ticks(&["1500ms..2700ms pause a freezing clocks"]), clocks);
+    let overlapping = ["1500ms..2s pause a freezing clocks", "1800ms..2700ms pause a freezing clocks"];
+    assert_eq!(ticks(&overlapping), clocks);
+    let adjoining = ["1500ms..2s pause a freezing clocks", "2s..2700ms pause a freezing clocks"];
+    assert_eq!(ticks(&adjoining), clocks);
+    // One that leaves the clocks alone makes what comes due meanwhile late, and moves nothing else.
+    let within = ["1500ms..3500ms pause a", "2500ms..3s pause a freezing clocks"];
+    assert_eq!(ticks(&within), ["0s 0s 0s", "1s 1s 1s", "3.5s 3s 3s", "4.5s 4s 4s"]);
+    let ran = run(&with(cast(&[TICKS]), &["1500ms..2700ms pause a freezing clocks", "5s.. crash a"]), 1);
+    assert_eq!(ran.sim.touched(), [1, 1], "the timer that would have come at 2 s");
+}
+
+#[test]
+fn the_wall_clock_of_a_machine_that_slept_has_gone_on() {
+    let slept = ["0s 0s 0s", "1s 1s 1s", "3.2s 2s 3.2s", "4.2s 3s 4.2s"];
+    assert_eq!(ticks(&["1500ms..2700ms pause a freezing monotonic"]), slept);
+    // While both stand, neither goes; the one that stands longer is the further behind.
+    let both = ["1500ms..2700ms pause a freezing monotonic", "1700ms..2s pause a freezing clocks"];
+    assert_eq!(ticks(&both)[2], "3.2s 2s 2.9s");
+    let set = ["1500ms..2700ms pause a freezing clocks", "clock a discipline ±0s per 1s"];
+    let polled = ["0s 0s 0s", "1s 1s 1s", "3.2s 2s 3.2s", "4.2s 3s 4.2s"];
+    assert_eq!(ticks(&set), polled, "a poll at 3 s sets it; the one at 2 s found nobody");
+}
+
+#[test]
+fn a_drift_in_a_pause_that_freezes_clocks_tells_from_its_end_on() {
+    // Half a second is left at 1.5 s; at half the speed it takes one second from the end of the pause on.
+    let faults = ["1500ms..2700ms pause a freezing clocks", "2s.. clock a drift -500000ppm"];
+    assert_eq!(ticks(&faults)[..3], ["0s 0s 0s", "1s 1s 1s", "3.7s 2s 2s"]);
+}
+
 // ── Slowness ──
 
 /// Works on each ping for 100 ms, drawn, and says how long that takes.
@@ -618,6 +652,8 @@ fn the_page_about_faults_is_made_from_the_table() {
 fn a_fork_keeps_what_waits_what_is_held_and_how_clocks_stand() {
     let faults = [
         "1500ms..3500ms pause b",
+        "3s..3700ms pause a freezing clocks",
+        "4s..4200ms pause b freezing monotonic",
         "2500ms..5500ms clog a->b holding flight",
         "1s..4s clock a drift -300000ppm",
         "2s..6s slow b x3",

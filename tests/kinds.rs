@@ -38,6 +38,8 @@ const KINDS: &[(&str, &[&str])] = &[
     ("10s..20s power-loss db", &[]),
     ("10s..20s stop shop-1 grace 1s", &[]),
     ("10s..20s pause db", &[]),
+    ("10s..20s pause shop-1 freezing clocks", &[]),
+    ("10s..20s pause shop-1 freezing monotonic", &[]),
     ("10s..20s slow shop x3", &[]),
     ("10s..20s clock shop step +1s", &[]),
     ("10s clock shop leap +1s", &[]),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Shift;
-use crate::fault::ClockError;
+use crate::fault::{ClockError, Stands};
 use crate::seed::mix;
 use crate::time::{Duration, Instant};
 
@@ -109,10 +109,10 @@ impl Luck {
 
 /// The clocks of a node in a run so far: as they were set, and what faults made of them.
 ///
-/// The monotonic clock never goes back and never jumps: a drift changes its speed, and what it has gained stays. The wall clock
-/// is the monotonic one, moved by its offset and by what steps, leaps, smears and strobes add; a [`Discipline`] sets it at each poll,
-/// from which on it goes as it would by itself; while it is frozen it shows one instant. All of that is a function of time. True
-/// time is that of [`Sim::now`](crate::Sim::now), which properties see.
+/// The monotonic clock never goes back and never jumps: a drift changes its speed, and what it has gained stays; it stands still in a
+/// pause that says so. The wall clock is the monotonic one, moved by its offset and by what steps, leaps, smears and strobes add, and
+/// by what it went on while that one stood; a [`Discipline`] sets it at each poll, unless clocks stand just then, from which on it goes
+/// as it would by itself; while it is frozen it shows one instant. All of that is a function of time. True time is that of [`Sim::now`](crate::Sim::now), which properties see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clocks {
     set: Clock,
@@ -149,6 +149,11 @@ struct Turn {
     /// What the wall clock shows all the time.
     frozen: Option<Instant>,
     strobes: Vec<(Instant, Shift, Duration)>,
+    stands: Stands,
+    /// Since when the monotonic clock stands still, in true time, if it does.
+    still_since: Option<Instant>,
+    /// How far the wall clock had gone on alone, while that one stood.
+    alone_nanos: i64,
 }
 
 /// A leap that is spread over some time.
@@ -206,11 +211,25 @@ impl Clocks {
         let turn = self.turn_at(at);
         let own = self.discipline.map(|discipline| (Instant::ZERO, discipline));
         let begun = turn.map_or(&[][..], |turn| &turn.disciplines);
-        let polls = own.iter().chain(begun).filter_map(|(since, discipline)| discipline.last_poll(*since, at));
+        let polls = own.iter().chain(begun).filter_map(|(since, discipline)| self.last_poll(*since, *discipline, at));
         match polls.max() {
             Some(poll) => i128::from(poll.at.nanos()) + self.luck.error(poll) - self.undisciplined(poll.at),
             None => turn.map_or(0, |turn| turn.corrected),
         }
+    }
+
+    /// The last poll up to an instant that found the clocks going; nobody polls while they stand.
+    fn last_poll(&self, since: Instant, discipline: Discipline, at: Instant) -> Option<Poll> {
+        let poll = discipline.last_poll(since, at)?;
+        match self.turn_at(poll.at).and_then(|turn| turn.still_since) {
+            None => Some(poll),
+            Some(still) => self.last_poll(since, discipline, Instant::from_nanos(still.nanos().checked_sub(1)?)),
+        }
+    }
+
+    /// Since when the monotonic clock stands still, if it does.
+    pub(crate) fn still_since(&self) -> Option<Instant> {
+        self.turns.last()?.still_since
     }
 
     /// Whether they have shown true time all along.
@@ -241,10 +260,10 @@ impl Clocks {
         Clock { offset_nanos: 0, drift_ppb }
     }
 
-    /// From now on the clocks go as these faults, which hold together, have them go.
-    pub(crate) fn turn(&mut self, now: Instant, wrongs: &[Wrong]) {
+    /// From now on the clocks go as these faults, which hold together, have them go, or stand still in a pause.
+    pub(crate) fn turn(&mut self, now: Instant, wrongs: &[Wrong], stands: Stands) {
         let frozen = wrongs.iter().any(|wrong| wrong.error == ClockError::Freeze);
-        let stands = self.turns.last().and_then(|turn| turn.frozen);
+        let showed = self.turns.last().and_then(|turn| turn.frozen);
         let mut turn = Turn {
             since: now,
             shown: self.monotonic(now),
@@ -253,8 +272,11 @@ impl Clocks {
             corrected: self.corrected(now),
             disciplines: Vec::new(),
             smears: Vec::new(),
-            frozen: frozen.then(|| stands.unwrap_or_else(|| self.wall(now))),
+            frozen: frozen.then(|| showed.unwrap_or_else(|| self.wall(now))),
             strobes: Vec::new(),
+            stands,
+            still_since: (stands != Stands::Nothing).then(|| self.still_since().unwrap_or(now)),
+            alone_nanos: self.turn_at(now).map_or(0, |turn| turn.alone(now)),
         };
         for wrong in wrongs {
             match wrong.error {
@@ -284,9 +306,24 @@ impl Clocks {
 
 impl Turn {
     fn monotonic(&self, at: Instant) -> Instant {
+        match self.stands {
+            Stands::Nothing => self.shown + self.went(at),
+            Stands::Monotonic | Stands::Both => self.shown,
+        }
+    }
+
+    /// What a clock goes from the turn to an instant at its speed.
+    fn went(&self, at: Instant) -> Duration {
         let passed = Instant::from_nanos(at.since(self.since).nanos());
-        let shown = Clock { offset_nanos: 0, drift_ppb: self.drift_ppb }.monotonic(passed);
-        self.shown + shown.since(Instant::ZERO)
+        Clock { offset_nanos: 0, drift_ppb: self.drift_ppb }.monotonic(passed).since(Instant::ZERO)
+    }
+
+    /// How far the wall clock has gone on alone, while the monotonic one stood.
+    fn alone(&self, at: Instant) -> i64 {
+        match self.stands {
+            Stands::Nothing | Stands::Both => self.alone_nanos,
+            Stands::Monotonic => self.alone_nanos.saturating_add_unsigned(self.went(at).nanos()),
+        }
     }
 
     /// How far the wall clock is ahead of the monotonic one by itself.
@@ -297,7 +334,7 @@ impl Turn {
         };
         let strobes = self.strobes.iter().map(moved);
         let smears = self.smears.iter().map(|smear| smear.ahead(at));
-        strobes.chain(smears).fold(self.ahead_nanos, i64::saturating_add)
+        strobes.chain(smears).fold(self.ahead_nanos, i64::saturating_add).saturating_add(self.alone(at))
     }
 }
 
@@ -318,10 +355,10 @@ mod tests {
     #[test]
     fn a_drift_leaves_what_it_has_gained_and_a_step_does_not() {
         let mut clocks = Clocks::default();
-        clocks.turn(at("10s"), &[wrong("10s", "drift +500000ppm"), wrong("10s", "step -1s")]);
+        clocks.turn(at("10s"), &[wrong("10s", "drift +500000ppm"), wrong("10s", "step -1s")], Stands::Nothing);
         assert_eq!((clocks.monotonic(at("9s")), clocks.monotonic(at("12s"))), (at("9s"), at("13s")));
         assert_eq!(clocks.wall(at("12s")), at("12s"));
-        clocks.turn(at("20s"), &[]);
+        clocks.turn(at("20s"), &[], Stands::Nothing);
         assert_eq!((clocks.monotonic(at("21s")), clocks.wall(at("21s"))), (at("26s"), at("26s")));
         assert_eq!(clocks.wall(at("12s")), at("12s"), "the past stays as it was");
     }
@@ -329,18 +366,35 @@ mod tests {
     #[test]
     fn a_frozen_clock_stands_while_any_freeze_holds_and_then_shows_what_it_would_have_shown() {
         let mut clocks = Clocks::new(Clock { offset_nanos: 500_000_000, drift_ppb: 0 }, None, Luck::default());
-        clocks.turn(at("1s"), &[wrong("1s", "freeze")]);
-        clocks.turn(at("2s"), &[wrong("1s", "freeze"), wrong("2s", "freeze"), wrong("2s", "step +1s")]);
-        clocks.turn(at("3s"), &[wrong("2s", "freeze")]);
+        clocks.turn(at("1s"), &[wrong("1s", "freeze")], Stands::Nothing);
+        clocks.turn(
+            at("2s"),
+            &[wrong("1s", "freeze"), wrong("2s", "freeze"), wrong("2s", "step +1s")],
+            Stands::Nothing,
+        );
+        clocks.turn(at("3s"), &[wrong("2s", "freeze")], Stands::Nothing);
         assert_eq!((clocks.wall(at("3500ms")), clocks.monotonic(at("3500ms"))), (at("1500ms"), at("3500ms")));
-        clocks.turn(at("4s"), &[]);
+        clocks.turn(at("4s"), &[], Stands::Nothing);
         assert_eq!(clocks.wall(at("4s")), at("4500ms"));
+    }
+
+    #[test]
+    fn nobody_polls_while_clocks_stand() {
+        let discipline = Discipline { error: Duration::ZERO, every: Duration::from_secs(1) };
+        let set = Clock { offset_nanos: 0, drift_ppb: 100_000_000 };
+        let mut clocks = Clocks::new(set, Some(discipline), Luck::default());
+        clocks.turn(at("1500ms"), &[], Stands::Both);
+        clocks.turn(at("3500ms"), &[], Stands::Monotonic);
+        clocks.turn(at("4500ms"), &[], Stands::Nothing);
+        let shown = ["1500ms", "3s", "3500ms", "4500ms", "4900ms", "5s"].map(|instant| clocks.wall(at(instant)));
+        assert_eq!(shown, ["1.55s", "1.55s", "1.55s", "2.65s", "3.09s", "5s"].map(at));
+        assert_eq!((clocks.monotonic(at("4500ms")), clocks.still_since()), (at("1.65s"), None));
     }
 
     #[test]
     fn a_strobe_is_wrong_by_turns() {
         let mut clocks = Clocks::default();
-        clocks.turn(at("1s"), &[wrong("1s", "strobe -200ms per 10ms")]);
+        clocks.turn(at("1s"), &[wrong("1s", "strobe -200ms per 10ms")], Stands::Nothing);
         let shown = ["1s", "1009ms", "1010ms", "1019ms", "1020ms"].map(|instant| clocks.wall(at(instant)));
         assert_eq!(shown, [at("800ms"), at("809ms"), at("1010ms"), at("1019ms"), at("820ms")]);
         assert!(!clocks.is_exact() && Clocks::default().is_exact());
@@ -349,12 +403,12 @@ mod tests {
     #[test]
     fn a_smear_ends_where_the_leap_would_have_led_and_stays_there() {
         let mut clocks = Clocks::default();
-        clocks.turn(at("1s"), &[Wrong { until: at("9s"), ..wrong("1s", "leap +1s") }]);
+        clocks.turn(at("1s"), &[Wrong { until: at("9s"), ..wrong("1s", "leap +1s") }], Stands::Nothing);
         assert_eq!((clocks.wall(at("1s")), clocks.monotonic(at("1s"))), (at("0s"), at("1s")));
         let Ok(crate::fault::Fault::Timed(smear)) = "1s..9s clock a smear -1s".parse() else { panic!() };
         let crate::fault::Verb::Clock { error, .. } = smear.verb else { panic!() };
         let mut clocks = Clocks::default();
-        clocks.turn(at("1s"), &[Wrong { fault: 0, since: at("1s"), until: at("9s"), error }]);
+        clocks.turn(at("1s"), &[Wrong { fault: 0, since: at("1s"), until: at("9s"), error }], Stands::Nothing);
         let shown = ["1s", "3s", "9s", "20s"].map(|instant| clocks.wall(at(instant)));
         assert_eq!(shown, [at("1s"), at("3250ms"), at("10s"), at("21s")]);
     }
@@ -369,7 +423,7 @@ mod tests {
         let polled = ["10s", "20s", "30s"].map(|instant| miss(&clocks, instant));
         assert!(polled.iter().all(|miss| miss.unsigned_abs() <= 5_000_000) && polled[0] != polled[1]);
         assert_eq!(miss(&clocks, "19s"), polled[0] + 9_000_000, "it runs at its own speed");
-        clocks.turn(at("15s"), &[wrong("15s", "step +1s")]);
+        clocks.turn(at("15s"), &[wrong("15s", "step +1s")], Stands::Nothing);
         assert_eq!(miss(&clocks, "16s"), polled[0] + 6_000_000 + 1_000_000_000);
         assert_eq!(miss(&clocks, "20s"), polled[1]);
         clocks.recast(at("20s"), Some(8));
@@ -382,8 +436,8 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_no_more_goes_on_from_what_it_shows() {
         let mut clocks = Clocks::new(Clock { offset_nanos: 1_000_000_000, drift_ppb: 0 }, None, Luck::default());
-        clocks.turn(at("2s"), &[wrong("2s", "discipline ±0s per 4s")]);
-        clocks.turn(at("7s"), &[]);
+        clocks.turn(at("2s"), &[wrong("2s", "discipline ±0s per 4s")], Stands::Nothing);
+        clocks.turn(at("7s"), &[], Stands::Nothing);
         let shown = ["1s", "2s", "3s", "7s", "9s"].map(|instant| clocks.wall(at(instant)));
         assert_eq!(shown, [at("2s"), at("2s"), at("3s"), at("7s"), at("9s")]);
     }
@@ -392,7 +446,7 @@ mod tests {
     fn what_is_left_of_a_timer_is_measured_anew_and_never_early() {
         let mut clocks = Clocks::default();
         let before = clocks.speed();
-        clocks.turn(at("1s"), &[wrong("1s", "drift -200000ppm")]);
+        clocks.turn(at("1s"), &[wrong("1s", "drift -200000ppm")], Stands::Nothing);
         let left = Duration::from_nanos(1_000_000_007);
         let due = at("1s") + clocks.retimed(left, before);
         assert!(clocks.monotonic(due) >= at("1s") + left);

@@ -91,7 +91,7 @@ pub const GENERAL: &[(&str, &[&str])] = &[
     ),
     ("power-loss", &["power-loss NODE for 100ms..10s", "power-loss NODE at sync 1%..20% for 100ms..10s"]),
     ("stop", &["stop NODE grace 1s..30s for 100ms..30s"]),
-    ("pause", &["pause NODE for 100ms..30s"]),
+    ("pause", &["pause NODE for 100ms..30s", "pause NODE freezing clocks for 100ms..30s"]),
     ("hang", &["hang NODE for 1s..30s"]),
     ("slow", &["slow NODE x2..x50 for 1s..30s"]),
     ("fail", &["fail NODE for 1s..30s", "fail NODE 1%..50% for 1s..30s"]),

@@ -4,7 +4,7 @@
 
 use crate::amount::Factor;
 use crate::clock::{Clocks, Wrong};
-use crate::fault::{ClockError, DiskIll};
+use crate::fault::{ClockError, DiskIll, Stands};
 use crate::odds::End;
 use crate::ratio::Ratio;
 use crate::time::Instant;
@@ -12,7 +12,7 @@ use crate::time::Instant;
 /// What a fault does to a node that stays up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ailment {
-    Pause,
+    Pause(Stands),
     Slow(Factor),
     /// It asks that many times as often.
     Rush(Factor),
@@ -34,7 +34,7 @@ pub(crate) struct Harm {
 /// All that ails one node, by the places of the faults in the schedule; overlapping faults combine without order.
 #[derive(Clone, Debug)]
 pub(crate) struct Plight<T> {
-    pauses: Vec<u32>,
+    pauses: Vec<(u32, Stands)>,
     /// What came while it was frozen, in its order.
     pub(crate) waiting: Vec<T>,
     slow: Vec<(u32, Factor)>,
@@ -70,7 +70,10 @@ impl<T> Plight<T> {
 
     pub(crate) fn begin(&mut self, fault: u32, ailment: Ailment, now: Instant, harm: Harm) {
         match ailment {
-            Ailment::Pause => insert(&mut self.pauses, fault, |fault| *fault),
+            Ailment::Pause(stands) => {
+                insert(&mut self.pauses, (fault, stands), |(fault, _)| *fault);
+                self.turn_clocks(now, stands);
+            }
             Ailment::Denial => insert(&mut self.denials, fault, |fault| *fault),
             Ailment::Disk(DiskIll::Misdirected) => insert(&mut self.armed, (fault, harm.bits), |(fault, _)| *fault),
             Ailment::Disk(ill) => insert(&mut self.ills, (fault, ill), |(fault, _)| *fault),
@@ -79,14 +82,17 @@ impl<T> Plight<T> {
             Ailment::Skew(end, ratio) => insert(&mut self.skews, (fault, end, ratio), |(fault, _, _)| *fault),
             Ailment::Clock(error) => {
                 insert(&mut self.wrongs, Wrong { fault, since: now, until: harm.until, error }, |wrong| wrong.fault);
-                self.clocks.turn(now, &self.wrongs);
+                self.clocks.turn(now, &self.wrongs, self.stands());
             }
         }
     }
 
     pub(crate) fn end(&mut self, fault: u32, ailment: Ailment, now: Instant) {
         match ailment {
-            Ailment::Pause => remove(&mut self.pauses, |it| *it == fault),
+            Ailment::Pause(stands) => {
+                remove(&mut self.pauses, |(it, _)| *it == fault);
+                self.turn_clocks(now, stands);
+            }
             Ailment::Denial => remove(&mut self.denials, |it| *it == fault),
             Ailment::Disk(DiskIll::Misdirected) => self.disarm(fault),
             Ailment::Disk(_) => remove(&mut self.ills, |(it, _)| *it == fault),
@@ -97,14 +103,26 @@ impl<T> Plight<T> {
             Ailment::Clock(ClockError::Smear(_)) => {}
             Ailment::Clock(_) => {
                 remove(&mut self.wrongs, |wrong| wrong.fault == fault);
-                self.clocks.turn(now, &self.wrongs);
+                self.clocks.turn(now, &self.wrongs, self.stands());
             }
+        }
+    }
+
+    /// Which clocks stand still.
+    fn stands(&self) -> Stands {
+        self.pauses.iter().map(|(_, stands)| *stands).max().unwrap_or_default()
+    }
+
+    /// A pause that is about these clocks begins or ends.
+    fn turn_clocks(&mut self, now: Instant, about: Stands) {
+        if about != Stands::Nothing {
+            self.clocks.turn(now, &self.wrongs, self.stands());
         }
     }
 
     /// The first fault, in the order of the schedule, that freezes it.
     pub(crate) fn frozen_by(&self) -> Option<u32> {
-        self.pauses.first().copied()
+        self.pauses.first().map(|(fault, _)| *fault)
     }
 
     /// How many times as long its work takes.
@@ -191,11 +209,11 @@ mod tests {
         assert_eq!((plight.factor(), plight.slowed_by().collect::<Vec<_>>()), (Factor::new(30).unwrap(), vec![1, 3]));
         plight.end(3, factor(10), Instant::ZERO);
         assert_eq!(plight.factor(), Factor::new(3).unwrap());
-        plight.begin(2, Ailment::Pause, Instant::ZERO, harm);
-        plight.begin(0, Ailment::Pause, Instant::ZERO, harm);
-        plight.end(2, Ailment::Pause, Instant::ZERO);
+        plight.begin(2, Ailment::Pause(Stands::Nothing), Instant::ZERO, harm);
+        plight.begin(0, Ailment::Pause(Stands::Nothing), Instant::ZERO, harm);
+        plight.end(2, Ailment::Pause(Stands::Nothing), Instant::ZERO);
         assert_eq!(plight.frozen_by(), Some(0));
-        plight.end(0, Ailment::Pause, Instant::ZERO);
+        plight.end(0, Ailment::Pause(Stands::Nothing), Instant::ZERO);
         assert_eq!(plight.frozen_by(), None);
     }
 }

@@ -261,7 +261,7 @@ fn taken(verb: &Verb) -> Option<Taken<'_>> {
     match verb {
         Verb::Crash { target, .. }
         | Verb::PowerLoss { target }
-        | Verb::Pause { target }
+        | Verb::Pause { target, .. }
         | Verb::Stop { target, .. }
         | Verb::Restart { target }
         | Verb::Deploy { target, .. }

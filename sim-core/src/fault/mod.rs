@@ -305,6 +305,8 @@ pub enum Verb {
     Pause {
         /// The nodes.
         target: Target,
+        /// Which of its clocks stand still meanwhile.
+        stands: Stands,
     },
     /// `slow db x10`: work that begins takes that many times as long.
     Slow {
@@ -421,6 +423,18 @@ pub enum Disk {
     Wiped,
     /// `swapping disks`: what another one that is struck with it had written.
     Swapped,
+}
+
+/// Which clocks of a node stand still while it is paused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stands {
+    /// None: what a process finds that was stopped.
+    #[default]
+    Nothing,
+    /// `freezing monotonic`: the one of timers; what a machine finds that slept.
+    Monotonic,
+    /// `freezing clocks`: that one and the wall clock; what a virtual machine finds that was saved and resumed.
+    Both,
 }
 
 /// Directed links between the nodes that two patterns cover.
@@ -876,7 +890,7 @@ impl Verb {
             | Verb::Skew { target, .. }
             | Verb::Hang { target, .. }
             | Verb::Fail { target, .. }
-            | Verb::Pause { target }
+            | Verb::Pause { target, .. }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }
             | Verb::Disk { target, .. } => Some(target),
@@ -922,7 +936,7 @@ impl Verb {
             | Verb::Skew { target, .. }
             | Verb::Hang { target, .. }
             | Verb::Fail { target, .. }
-            | Verb::Pause { target }
+            | Verb::Pause { target, .. }
             | Verb::Slow { target, .. }
             | Verb::Clock { target, .. }
             | Verb::Disk { target, .. } => *target = at,

@@ -9,8 +9,8 @@ use std::str::FromStr;
 use super::table::Grammar;
 use super::{
     BUGGIFY, ClockError, Decision, Disk, DiskIll, Fault, FaultError, FaultErrorKind, Flight, Full, Groups, Jam,
-    LinkName, LinkPattern, Nodes, Nth, OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger,
-    VERBS, Value, Verb, VerbEntry, When,
+    LinkName, LinkPattern, Nodes, Nth, OperationName, Pace, Passages, Ruling, Side, Sides, Stands, Target, Timed,
+    Trigger, VERBS, Value, Verb, VerbEntry, When,
 };
 use crate::odds::End;
 use crate::pattern::{Label, Name, NameError, NameRange, Pattern, name_length, nearest};
@@ -588,9 +588,19 @@ impl<'a> Parser<'a> {
         Ok(Verb::Clog { link, kind, flight })
     }
 
-    /// `pause NODE`
+    /// `pause NODE [freezing clocks | freezing monotonic]`
     pub(super) fn pause(&mut self) -> Read<Verb> {
-        Ok(Verb::Pause { target: self.target()? })
+        let target = self.target()?;
+        let stands = if !self.accept("freezing") {
+            Stands::Nothing
+        } else if self.accept("clocks") {
+            Stands::Both
+        } else if self.accept("monotonic") {
+            Stands::Monotonic
+        } else {
+            return Err(self.wanted("\"clocks\" or \"monotonic\""));
+        };
+        Ok(Verb::Pause { target, stands })
     }
 
     /// `stop NODE [grace LENGTH]`

@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter, Result};
 
 use super::{
     BUGGIFY, ClockError, Decision, Disk, DiskIll, Fault, Flight, Full, Groups, Jam, LinkName, LinkPattern, Nodes, Nth,
-    OperationName, Pace, Passages, Ruling, Side, Sides, Target, Timed, Trigger, Value, Verb, When,
+    OperationName, Pace, Passages, Ruling, Side, Sides, Stands, Target, Timed, Trigger, Value, Verb, When,
 };
 use crate::odds::End;
 use crate::pattern::{Label, Pattern};
@@ -150,7 +150,14 @@ impl Display for Verb {
                 optional(out, " ", says[0])?;
                 optional(out, " ", says[1].filter(|fires| **fires != BUGGIFY))
             }
-            Verb::Pause { target } => write!(out, "pause {target}"),
+            Verb::Pause { target, stands } => {
+                write!(out, "pause {target}")?;
+                match stands {
+                    Stands::Nothing => Ok(()),
+                    Stands::Monotonic => out.write_str(" freezing monotonic"),
+                    Stands::Both => out.write_str(" freezing clocks"),
+                }
+            }
             Verb::Slow { target, factor } => write!(out, "slow {target} {factor}"),
             Verb::Clock { target, error } => write!(out, "clock {target} {error}"),
             Verb::Disk { target, ill } => write!(out, "disk {target} {ill}"),

@@ -333,13 +333,23 @@ pub const VERBS: &[VerbEntry] = &[
     ),
     entry(
         "pause",
-        "NODE",
+        "NODE [freezing clocks | freezing monotonic]",
         "3s..4s pause db",
-        "freezes a node; messages and timers wait and are handled at the end, its clocks go on",
+        "freezes a node; messages and timers wait and are handled at the end; its clocks go on unless it says otherwise",
         &[
             NODE,
-            ("in flight", "arrives and waits; nobody is told. Both clocks go on"),
-            ("end", "what waited, timers too, is handled at once and in its order, before all else of that instant"),
+            (
+                "freezing",
+                "`clocks`: both stand still and are behind by the length of the pause afterwards, as in a virtual machine \
+              that was saved and resumed; `monotonic`: only that one, as in a machine that slept. Else both go on, as for a \
+              process that was stopped or collected garbage",
+            ),
+            ("in flight", "arrives and waits; nobody is told"),
+            (
+                "end",
+                "what waited is handled at once and in its order, before all else of that instant: timers that came due, too, \
+              late. Where the monotonic clock stood, timers come due later by as long as it did",
+            ),
             ("overlap", "frozen while any holds; a crash in a pause loses what waits, and resets requests among it"),
             ("count", "messages, timers and answers of the disk that waited"),
         ],

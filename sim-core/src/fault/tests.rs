@@ -633,7 +633,8 @@ fn verbs() -> impl Strategy<Value = Verb> {
         targets().prop_map(|target| Verb::PowerLoss { target }),
         (links(), kind(), prop::sample::select(vec![Jam::AtSending, Jam::Flight]))
             .prop_map(|(link, kind, flight)| Verb::Clog { link, kind, flight }),
-        targets().prop_map(|target| Verb::Pause { target }),
+        (targets(), prop::sample::select(vec![Stands::Nothing, Stands::Monotonic, Stands::Both]))
+            .prop_map(|(target, stands)| Verb::Pause { target, stands }),
         (targets(), prop::option::of(durations())).prop_map(|(target, grace)| Verb::Stop { target, grace }),
         nodes().prop_map(|nodes| Verb::Restart { target: Target::All(nodes) }),
         nodes().prop_map(|nodes| Verb::Rollback { target: Target::All(nodes) }),

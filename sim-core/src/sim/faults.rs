@@ -259,6 +259,7 @@ impl<M: Message> Sim<M> {
             let done = self.end_sync(node, number);
             due = Due::Event(Pending { what: What::Answered { node, life, sync, done }, ..pending });
         }
+        let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) else { return false };
         let this = &mut self.nodes[node.0 as usize];
         let lives = match due {
             Due::Start(starting) => this.life == starting.life,
@@ -271,6 +272,12 @@ impl<M: Message> Sim<M> {
                     if is_due {
                         slot.queued = Instant::NEVER;
                     }
+                    let still = plight.clocks.still_since();
+                    if is_due && still.is_some_and(|since| slot.due > since) {
+                        // Not by its clock: it comes back when that goes on.
+                        self.weather.touched[fault as usize] += 1;
+                        return true;
+                    }
                     is_due
                 }
                 What::Synced { life, .. }
@@ -281,7 +288,7 @@ impl<M: Message> Sim<M> {
                 What::Lapsed { .. } => false,
             },
         };
-        if lives && let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
+        if lives {
             plight.waiting.push(due);
             self.weather.touched[fault as usize] += 1;
         }
@@ -318,34 +325,41 @@ impl<M: Message> Sim<M> {
         }
     }
 
-    /// Changes what ails a node, and moves its timers to where their lengths end on its clock, if that has changed.
+    /// Changes what ails a node, and moves its timers to where their lengths end on its clock, if that has changed. While the clock
+    /// stands still they stay where they would have been; when it goes on they come later by as long as it stood.
     pub(super) fn treat(&mut self, node: NodeId, change: impl FnOnce(&mut Plight<Due>)) {
         let fresh = self.fresh_clocks(node);
         let nodes = self.nodes.len();
         self.plights.resize_with(nodes, || None);
         let plight = self.plights[node.0 as usize].get_or_insert_with(|| Box::new(Plight::new(fresh)));
-        let before = plight.clocks.speed();
+        let (before, stood) = (plight.clocks.speed(), plight.clocks.still_since());
         change(plight);
-        if plight.clocks.speed() == before {
+        let is_as_fast = plight.clocks.speed() == before;
+        let stands = plight.clocks.still_since().is_some();
+        if is_as_fast && (stood.is_none() || stands) {
             return;
         }
         let now = self.now;
+        let since = stood.unwrap_or(now);
+        let lost = if stands { Duration::ZERO } else { now.since(since) };
         let mut moved = 0;
         for (number, slot) in self.nodes[node.0 as usize].timers.iter_mut().enumerate() {
-            if slot.due <= now || slot.due >= FOREVER {
+            if slot.due <= since || slot.due >= FOREVER {
                 continue;
             }
-            let due = (now + plight.clocks.retimed(slot.due.since(now), before)).min(FOREVER);
+            let left = slot.due.since(since);
+            let left = if is_as_fast { left } else { plight.clocks.retimed(left, before) };
+            let due = (since + left + lost).min(FOREVER);
             moved += 1;
             slot.due = due;
             // Later, its entry in the queue moves by itself when it pops.
-            if due < slot.queued {
+            if due < slot.queued && !stands {
                 slot.queued = due;
                 let what = What::Timer { node, timer: Timer(number as u32) };
                 self.queue.push(due, Pending { cause: slot.cause, sent: slot.set, what });
             }
         }
-        if moved > 0 {
+        if moved > 0 && !is_as_fast {
             self.weather.touch(plight.drifting_by());
         }
         self.fold(moved);
