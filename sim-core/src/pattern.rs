@@ -104,7 +104,7 @@ fn holds_in_order<'a>(mut text: &str, mut pieces: impl Iterator<Item = &'a str>)
 }
 
 /// `worker` for the replica `worker-2`.
-fn service_of(name: &str) -> Option<&str> {
+pub(crate) fn service_of(name: &str) -> Option<&str> {
     let (service, number) = name.rsplit_once('-')?;
     is_number(number).then_some(service)
 }
@@ -154,6 +154,11 @@ impl NameRange {
     /// Each name, in the order of their numbers.
     pub fn names(&self) -> impl Iterator<Item = Name> + '_ {
         (self.first..=self.last).map(|number| Name(format!("{}{number}", self.stem).into()))
+    }
+
+    /// Whether one of them names this node: by its own name, or by that of the service of which it is a replica.
+    pub fn covers(&self, name: &str) -> bool {
+        self.contains(name) || service_of(name).is_some_and(|service| self.contains(service))
     }
 
     /// Whether the name is one of them.

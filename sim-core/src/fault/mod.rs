@@ -18,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -27,7 +28,7 @@ pub use table::{TRIGGERS, VERBS, VerbEntry, reference};
 
 pub use crate::amount::{Bandwidth, Factor, Rate, Shift};
 use crate::odds::End;
-use crate::pattern::{Label, Name, NameRange, Pattern, nearest};
+use crate::pattern::{Label, Name, NameRange, Pattern, nearest, service_of};
 use crate::ratio::Ratio;
 use crate::time::{Duration, Instant};
 pub use crate::tripwire::{Passages, Side};
@@ -662,8 +663,15 @@ impl Fault {
     /// # Errors
     /// Names the first such name, the nearest known one, and the nodes there are.
     pub fn check_names(&self, known: &[&str]) -> Result<(), FaultError> {
-        let is_known = |name: &Pattern| name.is_all() || known.iter().any(|node| name.covers(node));
-        match self.names().iter().find(|name| !is_known(name)) {
+        let names = self.names();
+        // So many names as a range has are looked up, not searched for.
+        let exact: BTreeSet<&str> = match names.len() {
+            0..32 => BTreeSet::new(),
+            _ => known.iter().flat_map(|node| std::iter::once(*node).chain(service_of(node))).collect(),
+        };
+        let covers = |name: &Pattern| known.iter().any(|node| name.covers(node));
+        let is_known = |name: &Pattern| name.is_all() || exact.contains(name.as_str()) || covers(name);
+        match names.iter().find(|name| !is_known(name)) {
             Some(name) => Err(self.unknown(name, known)),
             None => Ok(()),
         }
@@ -1099,7 +1107,7 @@ impl Nodes {
             Nodes::Zone(wanted) => zone == Some(wanted.as_str()),
             Nodes::Zoned => zone.is_some(),
             Nodes::Like(pattern) => pattern.covers(name),
-            Nodes::Range(range) => range.names().any(|member| Pattern::from(member).covers(name)),
+            Nodes::Range(range) => range.covers(name),
         }
     }
 

@@ -60,6 +60,8 @@ pub struct Sim<M: Message> {
     news: VecDeque<(Instant, NodeId, bool)>,
     /// The `scale` faults that hold, in the order in which they began.
     scales: Vec<Scale>,
+    /// By the last fault that began or ended.
+    struck: Vec<NodeId>,
     roles: Roles,
     dice: Dice,
     weather: Weather,
@@ -317,6 +319,7 @@ impl<M: Message> Clone for Sim<M> {
             up: self.up.clone(),
             news: self.news.clone(),
             scales: self.scales.clone(),
+            struck: self.struck.clone(),
             roles: self.roles.clone(),
             dice: self.dice.clone(),
             weather: self.weather.clone(),
@@ -369,6 +372,7 @@ impl<M: Message> Sim<M> {
             up: vec![true; system.nodes.len()],
             news: VecDeque::new(),
             scales: Vec::new(),
+            struck: Vec::new(),
             roles: Roles::default(),
             dice,
             weather: Weather { touched: vec![0; system.faults().len()], ..Weather::default() },
@@ -593,6 +597,11 @@ impl<M: Message> Sim<M> {
     /// Whether a fault freezes a node that is up.
     pub fn is_paused(&self, node: NodeId) -> bool {
         self.frozen_by(node).is_some()
+    }
+
+    /// The nodes that the last fault to begin or end has struck or let go: only they can have gone down or come up in its step.
+    pub fn struck(&self) -> &[NodeId] {
+        &self.struck
     }
 
     /// Whether a node is up.

@@ -187,7 +187,9 @@ impl Service {
     }
 
     pub(super) fn expect_answer(&mut self, cx: &Cx<'_>, pending: Pending) -> CallId {
-        self.open[pending.to.0 as usize] += 1;
+        let there = pending.to.0 as usize;
+        self.open.resize(self.open.len().max(there + 1), 0);
+        self.open[there] += 1;
         let key = self.pending.insert(pending);
         CallId { life: cx.life(), place: key.place, turn: key.turn }
     }

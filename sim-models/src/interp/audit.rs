@@ -9,6 +9,8 @@ use super::guards::Held;
 use super::service::{Service, Waiting};
 use super::store::Store;
 use super::thread::{Attempt, Role};
+use sim_core::NodeId;
+
 use crate::program::{Guard, Program};
 
 /// Books that do not balance: what was counted, and what there is.
@@ -67,8 +69,9 @@ impl Service {
                 return Err(format!("an answer of {:?} is waited for by nobody", pending.to));
             }
         }
-        for (node, counted) in (0u32..).zip(&self.open) {
-            differ("requests open at a node", *counted as usize, open.get(&node).copied().unwrap_or_default())?;
+        for node in (0..self.open.len() as u32).chain(open.keys().copied()) {
+            let there = open.get(&node).copied().unwrap_or_default();
+            differ("requests open at a node", self.open_at(NodeId(node)) as usize, there)?;
         }
         Ok(())
     }

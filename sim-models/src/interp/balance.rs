@@ -90,10 +90,7 @@ impl Service {
         match def.balance {
             Balance::RoundRobin => self.turn(callee, there.len()).map(|at| there[at]),
             Balance::Random => cx.pick(PICK, &there),
-            Balance::LeastRequest => {
-                let open = |node: NodeId| self.open[node.0 as usize];
-                least(cx, &there, open)
-            }
+            Balance::LeastRequest => least(cx, &there, |node| self.open_at(node)),
             Balance::JoinShortest => {
                 let loads: Vec<u32> = there.iter().map(|node| cx.shared().load(*node)).collect();
                 let load = |node: NodeId| there.iter().position(|other| *other == node).map_or(0, |at| loads[at]);
@@ -123,13 +120,17 @@ impl Service {
         }
     }
 
+    /// How many requests of this caller are open at a node.
+    pub(super) fn open_at(&self, node: NodeId) -> u32 {
+        self.open.get(node.0 as usize).copied().unwrap_or_default()
+    }
+
     /// The one of some drawn ones that has the fewest requests of this caller open; of several the first that was drawn.
     fn choose(&mut self, cx: &mut Cx<'_>, mut there: Vec<NodeId>, count: u32, again: bool) -> Option<NodeId> {
         let mut best: Option<NodeId> = None;
         for _ in 0..count {
             let Some(one) = cx.pick(PICK, &there) else { break };
-            let open = |node: NodeId| self.open[node.0 as usize];
-            if best.is_none_or(|best| open(one) < open(best)) {
+            if best.is_none_or(|best| self.open_at(one) < self.open_at(best)) {
                 best = Some(one);
             }
             if !again {

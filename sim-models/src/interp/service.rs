@@ -115,7 +115,7 @@ pub struct Service {
     /// Breakers, bulkheads and budgets of libraries, by their place in the program's list for this node.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) held: Vec<Option<Held>>,
-    /// For each kernel node: requests of this one that are open there.
+    /// For each kernel node as far as this one has asked: requests of this one that are open there.
     pub(super) open: Vec<u32>,
     /// Threads that go on when this event has been handled; empty between events.
     #[serde(skip)]
@@ -215,6 +215,9 @@ struct Congestion {
 
 /// How long there must have been a line before `adaptive-lifo` turns it around.
 const TURNED: Duration = Duration::from_millis(100);
+/// For so many nodes the requests that are open at each have room from the start; for later ones when they are asked. Not for all:
+/// of ten thousand replicas each would count ten thousand.
+const COUNTED_AT_FIRST: usize = 64;
 
 impl Congestion {
     /// None where nothing is decided by it.
@@ -242,7 +245,7 @@ impl Service {
             turns: vec![0; program.nodes.len()],
             callees: Vec::new(),
             hung: 0,
-            open: vec![0; program.replicas.len()],
+            open: vec![0; program.replicas.len().min(COUNTED_AT_FIRST)],
             kinds: Kinds::of(&program),
             clocks: clocks(&program, me),
             consumers: consumers(&program, me),

@@ -256,8 +256,8 @@ impl ScenarioJudge {
         let (program, plan) = (&*self.program, &*self.plan);
         let node = match what {
             Happening::FaultBegan { .. } | Happening::FaultEnded { .. } => {
-                for node in (0..program.replicas.len()).map(|node| NodeId(node as u32)) {
-                    self.state.is_up(program, plan, node, sim.is_up(node));
+                for node in sim.struck() {
+                    self.state.is_up(program, plan, *node, sim.is_up(*node));
                 }
                 return None;
             }
