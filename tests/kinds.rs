@@ -68,6 +68,7 @@ const KINDS: &[(&str, &[&str])] = &[
     ("10s..20s fail shop overloaded 30%", &[]),
     ("10s..20s fail db.set", &[]),
     ("10s..20s skew shopper first 50%", &[]),
+    ("10s..20s skew shopper last 50%", &[]),
     ("10s..20s skew shopper ends 100%", &[]),
     ("10s..20s buggify odd 100% 50%", &[]),
     ("10s..20s crash shop before buy.set #900 for 1s", &[]),
@@ -149,13 +150,17 @@ fn the_reference_the_parser_the_nemesis_and_this_table_have_the_same_kinds() {
     for word in TRIGGERS.iter().map(|entry| entry.name) {
         assert!(KINDS.iter().any(|(line, _)| line.split(' ').any(|it| it == word)), "{word}");
     }
-    // Of clocks and disks each way to be wrong has a row.
+    // Of clocks and disks each way to be wrong has a row, of a skew each end.
     let ways = |verb: &str| {
         let form = VERBS.iter().find(|entry| entry.name == verb).unwrap().form;
         let (_, ways) = form.split_once(' ').unwrap();
-        ways.split(" | ").map(|way| way.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        let first = |way: &str| way.split(' ').next().unwrap().to_owned();
+        ways.split(" | ")
+            .flat_map(|way| first(way).split('|').map(str::to_owned).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
     };
-    for (verb, way) in ["clock", "disk"].into_iter().flat_map(|verb| ways(verb).into_iter().map(move |way| (verb, way)))
+    for (verb, way) in
+        ["clock", "disk", "skew"].into_iter().flat_map(|verb| ways(verb).into_iter().map(move |way| (verb, way)))
     {
         let has = |line: &str| line.contains(&format!(" {verb} ")) && line.split(' ').any(|word| word == way);
         assert!(KINDS.iter().any(|(line, _)| has(line)), "{verb} {way}");

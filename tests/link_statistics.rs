@@ -14,7 +14,7 @@ const A: NodeId = NodeId(0);
 const B: NodeId = NodeId(1);
 /// Relative half-width of an interval, at most.
 const WIDTH: f64 = 0.02;
-const REPLICATIONS: u64 = 20;
+const REPLICATIONS: u64 = 30;
 
 /// A frame by number, or the answer to one.
 #[derive(Clone, Copy, Debug, Hash, Serialize)]

@@ -14,12 +14,11 @@ use sim_models::scenario::{Chance, Changes, Model, Scenario, replay};
 
 /// Who is there in a world: everybody may send to everybody.
 fn cast(world: &World) -> Cast {
-    let member =
-        |name: &String| Member { name: name.clone(), copy_of: name.clone(), zone: None, startup: Duration::ZERO };
+    let member = |name: &String| Member { name: name.clone(), copy_of: name.clone(), ..Member::default() };
     let nodes: Vec<Member> = world.nodes.iter().map(|(name, _)| member(name)).collect();
     let count = nodes.len();
     let links = (0..count).flat_map(|a| (0..count).map(move |b| (a, b))).filter(|(a, b)| a != b).collect();
-    Cast { servers: count, nodes, links }
+    Cast { servers: count, nodes, links, lossy: Vec::new() }
 }
 
 /// A second, in which the runs of these worlds have all that happens.

@@ -43,6 +43,19 @@ impl Clock {
         if self.drift_ppb == 0 { length } else { self.stretched(length) }
     }
 
+    /// How far the wall clock may be from true time, at most: for ever longer when nothing sets one that drifts.
+    pub(crate) fn wrong_by(self, discipline: Option<Discipline>) -> Duration {
+        let gained = |length: Duration| {
+            let gained = u128::from(length.nanos()) * u128::from(self.drift_ppb.unsigned_abs()) / 1_000_000_000;
+            Duration::from_nanos(u64::try_from(gained).unwrap_or(u64::MAX))
+        };
+        match discipline {
+            Some(Discipline { error, every }) => error.saturating_add(gained(every)),
+            None if self.drift_ppb != 0 => Duration::FOREVER,
+            None => Duration::from_nanos(self.offset_nanos.unsigned_abs()),
+        }
+    }
+
     #[cold]
     fn stretched(self, length: Duration) -> Duration {
         let speed = (1_000_000_000 + i64::from(self.drift_ppb)).max(1) as u128;
@@ -376,6 +389,15 @@ mod tests {
         assert_eq!((clocks.wall(at("3500ms")), clocks.monotonic(at("3500ms"))), (at("1500ms"), at("3500ms")));
         clocks.turn(at("4s"), &[], Stands::Nothing);
         assert_eq!(clocks.wall(at("4s")), at("4500ms"));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_wrong_by_an_error_and_what_it_drifts_between_two_polls() {
+        let clock = |offset_nanos, drift_ppb| Clock { offset_nanos, drift_ppb };
+        let discipline = Discipline { error: Duration::from_millis(5), every: Duration::from_secs(10) };
+        assert_eq!(clock(-7, 0).wrong_by(None), Duration::from_nanos(7));
+        assert_eq!(clock(-7, 1).wrong_by(None), Duration::FOREVER);
+        assert_eq!(clock(-7_000_000_000, -100_000).wrong_by(Some(discipline)), Duration::from_millis(6));
     }
 
     #[test]

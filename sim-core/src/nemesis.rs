@@ -60,9 +60,10 @@ pub const GENERAL: &[(&str, &[&str])] = &[
             "partition halves of * for 100ms..10s",
             "partition bridge of * for 100ms..10s",
             "partition ring of * for 100ms..10s",
+            "partition isolate NODE cutting flight for 100ms..10s",
         ],
     ),
-    ("cut", &["cut FROM->TO for 100ms..10s"]),
+    ("cut", &["cut FROM->TO for 100ms..10s", "cut FROM->TO cutting flight for 100ms..10s"]),
     ("loss", &["loss FROM->TO 0.1%..30% for 1s..30s"]),
     ("burst-loss", &["burst-loss FROM->TO 30%..100% bad ~10ms..1s good ~100ms..10s for 1s..30s"]),
     (
@@ -79,12 +80,13 @@ pub const GENERAL: &[(&str, &[&str])] = &[
     ("bandwidth", &["bandwidth FROM->TO 1KB/s..100KB/s queue 1..100 for 1s..30s"]),
     ("refuse", &["refuse FROM->TO for 100ms..10s"]),
     ("swizzle", &["swizzle * for 1s..30s"]),
-    ("clog", &["clog FROM->TO for 100ms..10s"]),
+    ("clog", &["clog FROM->TO for 100ms..10s", "clog FROM->TO holding flight for 100ms..10s"]),
     (
         "crash",
         &[
             "crash NODE for 100ms..10s",
             "crash NODE at sync 1%..20% for 100ms..10s",
+            "crash one zone for 100ms..10s",
             "crash NODE wiping disk for 100ms..10s",
             "crash any minority of * swapping disks for 100ms..10s",
         ],
@@ -128,7 +130,14 @@ pub const GENERAL: &[(&str, &[&str])] = &[
     ("restart", &["restart NODE every 1s..60s"]),
     ("scale", &["scale GROUP 0..5 for 1s..60s"]),
     ("rush", &["rush CLIENT x2..x20 for 1s..30s"]),
-    ("skew", &["skew CLIENT first 10%..100% for 1s..30s", "skew CLIENT ends 10%..100% for 1s..30s"]),
+    (
+        "skew",
+        &[
+            "skew CLIENT first 10%..100% for 1s..30s",
+            "skew CLIENT last 10%..100% for 1s..30s",
+            "skew CLIENT ends 10%..100% for 1s..30s",
+        ],
+    ),
     ("buggify", &["buggify"]),
 ];
 
@@ -437,10 +446,11 @@ mod tests {
         let nodes = ["kv-1", "kv-2", "kv-3", "kv-4", "kv-5", "app", "client"];
         let member = |name: &str| {
             let copy_of = name.split('-').next().unwrap().to_owned();
-            Member { name: name.to_owned(), copy_of, zone: None, startup: Duration::ZERO }
+            Member { name: name.to_owned(), copy_of, ..Member::default() }
         };
         let nodes = nodes.map(member).to_vec();
-        Cast { nodes, links: (0..5).flat_map(|kv| [(5, kv), (kv, 5)]).chain([(6, 5)]).collect(), servers: 6 }
+        let links = (0..5).flat_map(|kv| [(5, kv), (kv, 5)]).chain([(6, 5)]).collect();
+        Cast { nodes, links, servers: 6, lossy: Vec::new() }
     }
 
     fn bounded() -> Tolerance {

@@ -10,9 +10,10 @@ use crate::actor::Message;
 use crate::amount::Shift;
 use crate::dice::Group;
 use crate::fault::{ClockError, Disk, DiskIll, Fault, Groups, Pace, Sides, Target, Timed, Verb};
+use crate::id::NodeId;
 use crate::pattern::Pattern;
 use crate::ratio::Ratio;
-use crate::system::{Machine, System};
+use crate::system::{Machine, Prepared, System};
 use crate::time::{Duration, Instant};
 use crate::tripwire::Passages;
 
@@ -56,10 +57,12 @@ pub struct Cast {
     pub links: Vec<(usize, usize)>,
     /// How many of the nodes, from the first on, are part of the system; those behind them ask it.
     pub servers: usize,
+    /// Links that lose without any fault, what share, each once.
+    pub lossy: Vec<((usize, usize), Ratio)>,
 }
 
 /// A node, as far as a schedule knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Member {
     /// Its name.
     pub name: String,
@@ -69,6 +72,10 @@ pub struct Member {
     pub zone: Option<String>,
     /// How long it takes to start again, down all the while.
     pub startup: Duration,
+    /// How long it may take to stop when it is asked to and the fault does not say, without new work all the while.
+    pub grace: Duration,
+    /// How far its wall clock may be from true time without any fault.
+    pub clock: Duration,
 }
 
 /// What is too much.
@@ -103,13 +110,39 @@ impl Cast {
             name: name.clone(),
             copy_of: system.group_names[group.0 as usize].clone(),
             zone: machine.zone.as_deref().map(str::to_owned),
-            startup: machine.startup,
+            ..Member::default()
         };
         let named = system.names().nodes().iter().zip(&system.groups);
         let nodes: Vec<Member> = named.zip(&system.nodes).map(member).collect();
         let count = nodes.len();
         let links = (0..count).flat_map(|from| (0..count).map(move |to| (from, to))).filter(|(from, to)| from != to);
-        Cast { links: links.collect(), servers: count, nodes }
+        Cast { links: links.collect(), servers: count, nodes, lossy: Vec::new() }.equipped(system)
+    }
+
+    /// The same nodes and links, with what those of a system are like that has them in this order.
+    #[must_use]
+    pub fn as_built<M: Message>(self, system: &Prepared<M>) -> Cast {
+        self.equipped(&system.0.system)
+    }
+
+    fn equipped<M: Message>(mut self, system: &System<M>) -> Cast {
+        for (node, machine) in self.nodes.iter_mut().zip(&system.nodes) {
+            (node.startup, node.grace) = (machine.startup, machine.grace);
+            node.clock = machine.clock.wrong_by(machine.discipline);
+        }
+        let node = |place: usize| NodeId(place as u32);
+        let lost = |(from, to): (usize, usize)| {
+            let link = system.links.get(node(from), node(to));
+            link.loss.or(link.corruption)
+        };
+        let lossy = self.links.iter().map(|link| (*link, lost(*link))).filter(|(_, lost)| *lost > Ratio::ZERO);
+        self.lossy = lossy.collect();
+        self
+    }
+
+    /// What a link loses without any fault.
+    fn loses(&self, link: (usize, usize)) -> Ratio {
+        self.lossy.iter().find(|(other, _)| *other == link).map_or(Ratio::ZERO, |(_, lost)| *lost)
     }
 
     fn covered<'a>(&'a self, covers: impl Fn(&Member) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {
@@ -140,7 +173,9 @@ impl Tolerance {
             Fault::Decision(_) => None,
         });
         let spans: Vec<Span<'_>> = timed.collect();
-        let begins: BTreeSet<Instant> = spans.iter().map(|span| span.begin).filter(|begin| *begin >= known).collect();
+        // As the run begins a system shows what it is like without any fault.
+        let begins = spans.iter().map(|span| span.begin).chain([Instant::ZERO]).filter(|begin| *begin >= known);
+        let begins: BTreeSet<Instant> = begins.collect();
         begins.into_iter().find_map(|at| {
             let so_far: Vec<&Span<'_>> = spans.iter().filter(|span| span.begin <= at).collect();
             let what = self.too_many_down(&so_far, at, cast).or_else(|| self.too_lossy(&so_far, at, cast));
@@ -168,8 +203,8 @@ impl Tolerance {
             for (span, taken) in so_far.iter().filter_map(|span| Some((span, taken(span.verb)?))) {
                 let is_down = |node: &Member| taken.may_be(node) && at < span.end_for(node);
                 let hit: BTreeSet<usize> = group.iter().copied().filter(|node| is_down(&cast.nodes[*node])).collect();
-                let startup = hit.iter().map(|node| cast.nodes[*node].startup).max().unwrap_or(Duration::ZERO);
-                match taken.at_once(span.timed, hit.len(), startup) {
+                let after = hit.iter().map(|node| span.lasts_on(&cast.nodes[*node])).max().unwrap_or(Duration::ZERO);
+                match taken.at_once(span.timed, hit.len(), after) {
                     all if all == hit.len() => sure.extend(hit),
                     some => drawn = drawn.saturating_add(some),
                 }
@@ -184,9 +219,10 @@ impl Tolerance {
         let now = so_far.iter().filter(|span| at < span.end);
         let lossy: Vec<(&Verb, Ratio)> = now.filter_map(|span| Some((span.verb, burden(span.verb).loss?))).collect();
         let name = |place: usize| cast.nodes[place].name.as_str();
-        cast.links.iter().map(|(from, to)| (name(*from), name(*to))).find_map(|(from, to)| {
+        cast.links.iter().find_map(|link| {
+            let (from, to) = (name(link.0), name(link.1));
             let on_it = lossy.iter().filter(|(verb, _)| verb.link().is_some_and(|link| link.covers(from, to)));
-            let lost = on_it.fold(Ratio::ZERO, |lost, (_, ratio)| lost.or(*ratio));
+            let lost = on_it.fold(cast.loses(*link), |lost, (_, ratio)| lost.or(*ratio));
             (lost > most).then(|| format!("{lost} is lost on {from}->{to}, and {most} may be"))
         })
     }
@@ -195,7 +231,7 @@ impl Tolerance {
         let most = self.clock?;
         cast.nodes.iter().find_map(|node| {
             let of_it = so_far.iter().filter(|span| span.verb.target().is_some_and(|it| may_strike(it, node)));
-            let wrong = of_it.map(|span| wrong_by(span, at)).fold(Duration::ZERO, Duration::saturating_add);
+            let wrong = of_it.map(|span| wrong_by(span, at)).fold(node.clock, Duration::saturating_add);
             let by = if wrong == Duration::FOREVER { "without a bound".to_owned() } else { format!("by {wrong}") };
             (wrong > most).then(|| format!("the clock of {} may be wrong {by}, and {most} is borne", node.name))
         })
@@ -229,9 +265,21 @@ impl Tolerance {
 }
 
 impl Span<'_> {
-    /// Until when a node may be down: a process that was ended is not back before it has started.
+    /// Until when a node may be out.
     fn end_for(&self, node: &Member) -> Instant {
-        if ends_process(self.verb) { self.end + node.startup } else { self.end }
+        self.end + self.lasts_on(node)
+    }
+
+    /// How long a node may be out beyond the end of the fault: a process that was ended is not back before it has started, and one
+    /// that was asked to stop has the time to do so first. Who only starts again serves meanwhile; but nobody knows when it goes.
+    fn lasts_on(&self, node: &Member) -> Duration {
+        match self.verb {
+            verb if !ends_process(verb) => Duration::ZERO,
+            Verb::Stop { grace, .. } => node.startup.saturating_add(grace.unwrap_or(node.grace)),
+            Verb::Scale { .. } => node.startup.saturating_add(node.grace),
+            verb if verb.is_paced() && !node.startup.is_zero() => node.startup.saturating_add(node.grace),
+            _ => node.startup,
+        }
     }
 }
 
@@ -248,9 +296,9 @@ impl Taken<'_> {
     }
 
     /// How many of so many nodes are out at one instant, at most.
-    fn at_once(&self, timed: &Timed, nodes: usize, startup: Duration) -> usize {
+    fn at_once(&self, timed: &Timed, nodes: usize, after: Duration) -> usize {
         let Taken::Struck(target) = self else { return nodes };
-        most(timed, target, nodes).saturating_mul(turns_at_once(timed, startup)).min(nodes)
+        most(timed, target, nodes).saturating_mul(turns_at_once(timed, after)).min(nodes)
     }
 }
 
@@ -354,24 +402,24 @@ fn most(timed: &Timed, target: &Target, nodes: usize) -> usize {
     }
 }
 
-/// How many times of a fault that returns, or goes from node to node, leave nodes down at one instant, at most: those of before
-/// may still be starting.
-fn turns_at_once(timed: &Timed, startup: Duration) -> usize {
+/// How many times of a fault that returns, or goes from node to node, leave nodes out at one instant, at most: those of before
+/// may still be so for a while after each.
+fn turns_at_once(timed: &Timed, after: Duration) -> usize {
     let turns = |down: Duration, apart: Duration| match apart.nanos() {
         0 => usize::MAX,
         apart => usize::try_from(down.nanos().div_ceil(apart)).unwrap_or(usize::MAX).max(1),
     };
     match (timed.every, timed.length) {
-        _ if startup.is_zero() || !ends_process(&timed.verb) => 1,
+        _ if after.is_zero() => 1,
         (None, _) => 1,
-        (Some(pace), _) if timed.verb.is_paced() => turns(startup, pace.mean()),
+        (Some(pace), _) if timed.verb.is_paced() => turns(after, pace.mean()),
         // It holds once, to the end of its window.
         (Some(_), None) => 1,
         (Some(Pace::About(_)), Some(_)) => usize::MAX,
         (Some(Pace::Exactly(gap)), Some(Pace::Exactly(length))) => {
-            turns(length.saturating_add(startup), gap.saturating_add(length))
+            turns(length.saturating_add(after), gap.saturating_add(length))
         }
-        (Some(Pace::Exactly(gap)), Some(Pace::About(_))) => turns(startup, gap),
+        (Some(Pace::Exactly(gap)), Some(Pace::About(_))) => turns(after, gap),
     }
 }
 
@@ -469,10 +517,10 @@ mod tests {
         let nodes = ["kv-1", "kv-2", "kv-3", "app"];
         let member = |name: &str| {
             let copy_of = name.split('-').next().unwrap().to_owned();
-            Member { name: name.to_owned(), copy_of, zone: None, startup: Duration::ZERO }
+            Member { name: name.to_owned(), copy_of, ..Member::default() }
         };
         let nodes = nodes.map(member).to_vec();
-        Cast { nodes, links: vec![(3, 0), (0, 3)], servers: 4 }
+        Cast { nodes, links: vec![(3, 0), (0, 3)], servers: 4, lossy: Vec::new() }
     }
 
     fn check(tolerance: &Tolerance, faults: &str, wanted: Option<&str>) {
@@ -526,6 +574,49 @@ mod tests {
         assert_eq!(excess("1s..60s crash one of kv every 4s for 1s"), two("1s"));
         assert_eq!(excess("1s..60s crash one of kv every 5s for 1s"), None);
         assert_eq!(excess("1s..60s crash one of kv every ~1h for 1s"), three, "two gaps may be short");
+    }
+
+    #[test]
+    fn who_stops_may_take_its_time() {
+        let minority = Tolerance { down: vec![("kv".parse().unwrap(), Down::Minority)], ..Tolerance::default() };
+        let mut cast = cast();
+        cast.nodes.iter_mut().for_each(|node| node.grace = Duration::from_secs(30));
+        let excess = |cast: &Cast, lines: &str| {
+            let faults: Vec<Fault> = lines.split(';').map(|line| line.trim().parse().unwrap()).collect();
+            minority.excess(&faults, cast).map(|excess| format!("{}: {}", excess.at, excess.what))
+        };
+        let two = |at: &str| Some(format!("{at}: 2 of kv may be down at once, and 1 may be"));
+        assert_eq!(excess(&cast, "10s..11s stop kv-1; 40s..41s crash kv-2"), two("40s"));
+        assert_eq!(excess(&cast, "10s..11s stop kv-1 grace 5s; 40s..41s crash kv-2"), None);
+        assert_eq!(excess(&cast, "10s..11s scale kv 2; 40s..41s crash kv-1"), two("40s"));
+        assert_eq!(excess(&cast, "10s restart kv every 1s"), None, "each is gone for an instant");
+        cast.nodes.iter_mut().for_each(|node| node.startup = Duration::from_secs(5));
+        assert_eq!(excess(&cast, "10s restart kv every 20s"), two("10s"), "one may go at 40 s, and so may the next");
+        assert_eq!(excess(&cast, "10s restart kv every 35s"), None);
+    }
+
+    #[test]
+    fn what_links_and_clocks_are_without_a_fault_counts_too() {
+        let mut cast = cast();
+        cast.lossy = vec![((3, 0), "5%".parse().unwrap())];
+        cast.nodes[1].clock = Duration::from_millis(60);
+        let excess = |tolerance: &Tolerance, lines: &[&str]| {
+            let faults: Vec<Fault> = lines.iter().map(|line| line.parse().unwrap()).collect();
+            tolerance.excess(&faults, &cast).map(|excess| format!("{}: {}", excess.at, excess.what))
+        };
+        let loss = |most: &str| Tolerance { loss: most.parse().ok(), ..Tolerance::default() };
+        let lossy =
+            |at: &str, lost: &str, most: &str| Some(format!("{at}: {lost} is lost on app->kv-1, and {most} may be"));
+        assert_eq!(excess(&loss("5%"), &[]), None);
+        assert_eq!(excess(&loss("4%"), &[]), lossy("0s", "5%", "4%"));
+        assert_eq!(excess(&loss("5%"), &["3s.. loss *->* 5%"]), lossy("3s", "9.75%", "5%"));
+        let clock = |millis| Tolerance { clock: Some(Duration::from_millis(millis)), ..Tolerance::default() };
+        let wrong = |at: &str, by: &str, most: &str| {
+            Some(format!("{at}: the clock of kv-2 may be wrong by {by}, and {most} is borne"))
+        };
+        assert_eq!(excess(&clock(60), &[]), None);
+        assert_eq!(excess(&clock(50), &[]), wrong("0s", "60ms", "50ms"));
+        assert_eq!(excess(&clock(100), &["3s clock kv step -50ms"]), wrong("3s", "110ms", "100ms"));
     }
 
     #[test]

@@ -174,7 +174,7 @@ pub fn row(model: &Model, troubles: &[Trouble], seed: Seed) -> Vec<Cell> {
     };
     let (fails_alone, _, end) = fails(&[]);
     let own = model.faults().len();
-    let cast = model.program().cast();
+    let cast = model.cast();
     let cell = |trouble: &Trouble| {
         let nemesis = Nemesis {
             drafts: Drafts::Anywhere(trouble.drafts.clone()),

@@ -1604,7 +1604,7 @@ impl Program {
         self.nodes.iter().any(|node| matches!(node.role, Role::Queue(_)))
     }
 
-    /// Who is there and who asks whom, both ways, as a nemesis sees it. Of two services with many replicas each it knows a link
+    /// Who is there and who asks whom, both ways, as a nemesis sees it, without what a system says of them. Of two services with many replicas each it knows a link
     /// of each replica, and not all of them.
     pub fn cast(&self) -> Cast {
         const ALL: usize = 1024;
@@ -1612,9 +1612,8 @@ impl Program {
             let (node, number) = self.replicas[place];
             let def = self.node(node);
             let zone = def.zone(number).map(str::to_owned);
-            let startup = self.service(node).map_or(Duration::ZERO, |service| service.startup);
             let (name, copy_of) = (self.replica_name(NodeId(place as u32)), def.name.clone());
-            Member { name, copy_of, zone, startup }
+            Member { name, copy_of, zone, ..Member::default() }
         };
         let servers =
             self.replicas.iter().filter(|(node, _)| !matches!(self.node(*node).role, Role::Workload(_))).count();
@@ -1632,7 +1631,7 @@ impl Program {
         }
         links.sort_unstable();
         links.dedup();
-        Cast { nodes: (0..self.replicas.len()).map(member).collect(), links, servers }
+        Cast { nodes: (0..self.replicas.len()).map(member).collect(), links, servers, lossy: Vec::new() }
     }
 
     /// The name of a kernel node: that of its declared node, numbered when there are several.

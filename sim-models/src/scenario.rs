@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value as JsonValue;
 use sim_core::case::{Case, CaseWord, Expectation, VERSION};
-use sim_core::tolerance::Excess;
+use sim_core::tolerance::{Cast, Excess};
 use sim_core::{
     Course, Fault, FaultError, Instant, Limits, Operation, Outcome, Prepared, Rest, Seed, Sim, Step, Stop, System, run,
 };
@@ -294,7 +294,7 @@ impl Model {
     /// What the nemesis would draw for a seed; nothing where none was asked for.
     pub fn draws(&self, seed: Seed) -> Vec<Fault> {
         match self.chance {
-            Chance::BySeed => self.program.nemesis.draw(seed, &self.faults, &self.program.cast()),
+            Chance::BySeed => self.program.nemesis.draw(seed, &self.faults, &self.cast()),
             Chance::Never | Chance::Drawn(_) => Vec::new(),
         }
     }
@@ -323,9 +323,14 @@ impl Model {
         self.chance
     }
 
+    /// Who is there and who asks whom, as a nemesis sees it.
+    pub fn cast(&self) -> Cast {
+        self.program.cast().as_built(&self.prepared)
+    }
+
     /// What in the schedule is more than the file says the system tolerates.
     pub fn excess(&self) -> Option<Excess> {
-        self.program.nemesis.tolerance.excess(&self.faults, &self.program.cast())
+        self.program.nemesis.tolerance.excess(&self.faults, &self.cast())
     }
 
     /// The same model over a changed system: its actors in [coats](sim_core::Coat), other links, as another version of the code

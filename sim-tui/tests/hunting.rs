@@ -155,6 +155,23 @@ fn kinds_of_faults_are_told_and_what_was_never_reached() {
 }
 
 #[test]
+fn a_hunt_whose_nemesis_finds_nothing_to_draw_says_so() {
+    let shell = Shell::new();
+    let nemesis = |down: u32| {
+        let crash = r#""nemesis": {"draws": ["crash one of shop for 1s"], "faults": 1}"#;
+        shell.write(
+            "idle.json",
+            &SHOP.replacen('{', &format!(r#"{{"tolerates": {{"down": {{"*": {down}}}}}, {crash}, "#), 1),
+        );
+        shell.run(&["hunt", "idle.json", "--nemesis", "--seeds", "10"])
+    };
+    let idle = nemesis(0);
+    assert!(idle.out.contains("the nemesis drew nothing on 10 of 10 seeds"), "{}{}", idle.out, idle.err);
+    let busy = nemesis(1);
+    assert!(!busy.out.contains("drew nothing"), "{}{}", busy.out, busy.err);
+}
+
+#[test]
 fn a_missing_shard_is_said_and_so_is_an_unfinished_one() {
     let shell = Shell::new();
     let files = shell.shards("40", 4);

@@ -539,7 +539,7 @@ impl<'a> Parser<'a> {
     pub(super) fn bandwidth(&mut self) -> Read<Verb> {
         let link = self.link()?;
         let limit = self.amount(&[Shape::Number], "a bandwidth such as 100KB/s")?;
-        let queue = if self.accept("queue") { Some(self.amount(&[Shape::Number], "how many may wait")?) } else { None };
+        let queue = if self.accept("queue") { Some(self.count("how many may wait")?) } else { None };
         let full = match self.peek().text {
             "tail" => Some(Full::Tail),
             "random" => Some(Full::Random),
@@ -635,7 +635,7 @@ impl<'a> Parser<'a> {
         if pattern.as_str().contains('*') {
             return Err(self.not_one(word));
         }
-        let count = self.amount(&[Shape::Number], "how many replicas there are to be, such as 3")?;
+        let count = self.count("how many replicas there are to be, such as 3")?;
         Ok(Verb::Scale { target: Target::All(Nodes::Like(pattern)), count })
     }
 
@@ -798,6 +798,17 @@ impl<'a> Parser<'a> {
         }
         self.take();
         word.text.parse().map_err(|error: T::Err| self.wrong(word, error.to_string()))
+    }
+
+    /// A whole number.
+    fn count(&mut self, what: &str) -> Read<u32> {
+        let word = self.peek();
+        if word.shape != Shape::Number || !word.text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(self.wanted(what));
+        }
+        self.take();
+        let too_large = || self.wrong(word, format!("{} is more than {}", word.text, u32::MAX));
+        word.text.parse().map_err(|_| too_large())
     }
 
     fn ratio(&mut self) -> Read<Ratio> {

@@ -583,7 +583,7 @@ pub const VERBS: &[VerbEntry] = &[
             ("first", "the pick is 1: a hot key"),
             ("last", "the pick is the largest number"),
             ("ends", "the pick is 1 or the largest number, with equal odds: the smallest batches and the largest"),
-            SHARE,
+            ("SHARE", "20% or 1/5, of each pick by itself; at 0% the fault is off"),
             ("in flight", "what was picked stays picked"),
             ("end", "picks are as before"),
             ("overlap", "the first in the schedule that strikes"),
