@@ -161,7 +161,7 @@ fn a_hunt_whose_nemesis_finds_nothing_to_draw_says_so() {
         let crash = r#""nemesis": {"draws": ["crash one of shop for 1s"], "faults": 1}"#;
         shell.write(
             "idle.json",
-            &SHOP.replacen('{', &format!(r#"{{"tolerates": {{"down": {{"*": {down}}}}}, {crash}, "#), 1),
+            &SHOP.replacen('{', &format!(r#"{{"tolerates": {{"down": {{"shop": {down}}}}}, {crash}, "#), 1),
         );
         shell.run(&["hunt", "idle.json", "--nemesis", "--seeds", "10"])
     };
