@@ -76,6 +76,8 @@ fn what_is_left_of_a_deadline_travels_and_not_the_clock_of_who_set_it() {
         (json!({"drift": "-200000ppm"}), &[]),
         (json!({}), &["1s..20s clock shop drift +300000ppm"]),
         (json!({}), &["clock kitchen drift -300000ppm"]),
+        (json!({}), &["100ms..700ms pause shop freezing clocks"]),
+        (json!({}), &["100ms..700ms pause kitchen freezing monotonic"]),
     ] {
         assert_eq!(gave_up(&kitchen(&clock, faults)), Some(30.0), "{clock} {faults:?}");
     }

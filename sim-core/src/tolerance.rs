@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::actor::Message;
 use crate::amount::Shift;
 use crate::dice::Group;
-use crate::fault::{ClockError, Disk, DiskIll, Fault, Groups, Pace, Sides, Target, Timed, Verb};
+use crate::fault::{ClockError, Disk, DiskIll, Fault, Groups, Pace, Sides, Stands, Target, Timed, Verb};
 use crate::id::NodeId;
 use crate::pattern::Pattern;
 use crate::ratio::Ratio;
@@ -191,7 +191,7 @@ impl Tolerance {
         let Burden { loss, hurts_disk } = burden(verb);
         let bears = !self.down.is_empty() && taken(verb).is_some()
             || self.loss.is_some() && loss.is_some()
-            || self.clock.is_some() && matches!(verb, Verb::Clock { .. })
+            || self.clock.is_some() && sets_wall_wrong(verb)
             || self.disk.is_some() && hurts_disk;
         bears && !fault.is_off()
     }
@@ -487,11 +487,21 @@ fn harms(ill: DiskIll) -> bool {
     }
 }
 
-/// How far a fault has moved a clock, at most, by the time at which another begins; what it has yet to gain until its end too.
+fn sets_wall_wrong(verb: &Verb) -> bool {
+    matches!(verb, Verb::Clock { .. } | Verb::Pause { stands: Stands::Both, .. })
+}
+
+/// How far a fault has moved a wall clock, at most, by the time at which another begins; what it has yet to gain until its end too.
 fn wrong_by(span: &Span<'_>, at: Instant) -> Duration {
-    let Verb::Clock { error, .. } = span.verb else { return Duration::ZERO };
     let length = |ahead: &Shift| Duration::from_nanos(ahead.nanos().unsigned_abs());
     let held = span.end != Instant::NEVER;
+    let error = match span.verb {
+        Verb::Clock { error, .. } => error,
+        // It cannot stand for longer than its time is, however often it does.
+        Verb::Pause { stands: Stands::Both, .. } if held => return span.end.since(span.begin),
+        Verb::Pause { stands: Stands::Both, .. } => return Duration::FOREVER,
+        _ => return Duration::ZERO,
+    };
     match error {
         ClockError::Step(ahead) | ClockError::Strobe { ahead, .. } if at < span.end => length(ahead),
         ClockError::Step(_) | ClockError::Strobe { .. } => Duration::ZERO,
@@ -656,6 +666,10 @@ mod tests {
         check(&tolerance, "1s clock kv step +200ms; 2s..102s clock app drift -2000ppm", None);
         let wrong = Some("2s: the clock of kv-2 may be wrong by 300ms, and 200ms is borne");
         check(&tolerance, "1s clock kv-2 step +200ms; 2s..102s clock kv-2 drift -1000ppm", wrong);
+        check(&tolerance, "1s clock kv-2 step +200ms; 2s..2100ms pause kv-2 freezing clocks", wrong);
+        check(&tolerance, "1s clock kv-2 step +200ms; 2s..3s pause kv-2 freezing monotonic", None);
+        let unbounded = Some("1s: the clock of kv-1 may be wrong without a bound, and 200ms is borne");
+        check(&tolerance, "1s.. pause kv-1 freezing clocks every ~5m for 10s", unbounded);
         check(&tolerance, "1s disk kv-1 bit-rot; 3s..4s crash kv-1 wiping disk", None);
         let only = Some("2s: the disk of app may be hurt, and it is the only copy");
         check(&tolerance, "1s disk kv-1 bit-rot; 2s disk app bit-rot", only);

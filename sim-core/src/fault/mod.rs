@@ -639,7 +639,13 @@ impl Fault {
 
     /// Whether it makes the clocks of nodes differ.
     pub fn sets_clocks_wrong(&self) -> bool {
-        !self.is_off() && matches!(self, Fault::Timed(Timed { verb: Verb::Clock { .. }, .. }))
+        match self {
+            Fault::Timed(Timed { verb: Verb::Clock { .. }, .. }) => !self.is_off(),
+            Fault::Timed(Timed { verb: Verb::Pause { stands, .. }, .. }) => {
+                *stands != Stands::Nothing && !self.is_off()
+            }
+            Fault::Timed(_) | Fault::Decision(_) => false,
+        }
     }
 
     /// Its verb, as [`VERBS`] has it: `loss`, `crash`, `drop`.
