@@ -1822,7 +1822,7 @@ fn steps(depth: u32) -> BoxedStrategy<String> {
         (inner(), clauses()).prop_map(|(steps, clauses)| format!(r#"{{"try": {steps}{clauses}}}"#)),
         (inner(), inner(), 1u32..=2, clauses())
             .prop_map(|(one, other, need, clauses)| format!(r#"{{"parallel": [{one}, {other}], "need": {need}{clauses}}}"#)),
-        (steps(0), prop_oneof!["serializable", "read-committed"], clauses())
+        (steps(0), prop_oneof!["serializable", "snapshot", "read-committed"], clauses())
             .prop_map(|(steps, isolation, clauses)| format!(r#"{{"transaction": {steps}, "isolation": "{isolation}"{clauses}}}"#)),
         (inner(), prop_oneof![Just("keys"), Just("db.keys")], prop_oneof!["wait", "conflict", "ignore"], prop_oneof![Just("$order"), Just("k")], clauses())
             .prop_map(|(steps, map, in_flight, key, clauses)| format!(

@@ -3,6 +3,7 @@ pub mod avail;
 pub mod backlog;
 pub mod builtin;
 pub mod causes;
+pub mod database;
 pub mod decided;
 pub mod explain;
 pub mod expr;

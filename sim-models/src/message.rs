@@ -534,6 +534,7 @@ pub enum Counted {
     Unmet,
     Rollback,
     Deadlock,
+    Conflict,
     SagaStuck,
     Logged,
     Forced,

@@ -11,6 +11,7 @@ use sim_core::pattern::{Label, Pattern};
 use sim_core::tolerance::{Cast, Member};
 use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Odds, Operation, Point, Ratio};
 
+use crate::database::Isolation;
 use crate::expr::Expr;
 use crate::policy::balance::Ring;
 use crate::policy::{breaker, budget, bulkhead, hedge, limiter, outlier, retry};
@@ -60,6 +61,19 @@ impl Reason {
     /// A participant of a transaction has decided alone, and otherwise than the others (XA's `HEURMIX`). Apart as well.
     pub const MIXED: Reason = Reason(u16::MAX - 1);
     const MIXED_NAME: &str = "mixed";
+    /// A transaction sets a cell that another has changed since its snapshot. Apart as well.
+    pub const CONFLICT: Reason = Reason(u16::MAX - 2);
+    const CONFLICT_NAME: &str = "conflict";
+    /// It has waited for a lock as long as its store has anybody wait. Apart as well.
+    pub const LOCK_TIMEOUT: Reason = Reason(u16::MAX - 3);
+    const LOCK_TIMEOUT_NAME: &str = "lock_timeout";
+    /// The reasons that stand apart, by name.
+    const APART: [(&str, Reason); 4] = [
+        (Reason::DISK_NAME, Reason::DISK),
+        (Reason::MIXED_NAME, Reason::MIXED),
+        (Reason::CONFLICT_NAME, Reason::CONFLICT),
+        (Reason::LOCK_TIMEOUT_NAME, Reason::LOCK_TIMEOUT),
+    ];
 }
 
 macro_rules! system_reasons {
@@ -385,6 +399,8 @@ pub struct StoreDef {
     pub ttl: Option<Duration>,
     /// How many cells it keeps, all maps together, the last used ones; none: all.
     pub capacity: Option<u64>,
+    /// How long an operation waits for a lock; none: for ever.
+    pub lock_timeout: Option<Duration>,
 }
 
 impl StoreDef {
@@ -574,8 +590,8 @@ pub struct Step {
     pub place: u64,
     /// Whether one request may come here more than once (inside `for_each`, or inside something that is retried).
     pub repeats: bool,
-    /// Whether its reads lock, as in a serializable transaction.
-    pub locks_reads: bool,
+    /// How much it sees of other transactions: the level of the one it is in.
+    pub isolation: Isolation,
     /// Its `id`, if it has one, for people.
     pub id: Option<String>,
     /// What faults call it: `ENDPOINT.ID`, or `ENDPOINT.VERB` when it has no `id`; and the same without the endpoint.
@@ -718,8 +734,8 @@ pub enum Verb {
         store: Option<NodeRef>,
         /// The edge to it.
         edge: Option<EdgeRef>,
-        /// Whether reads lock too.
-        serializable: bool,
+        /// How much it sees of others.
+        isolation: Isolation,
         /// How the stores agree; none on one store alone.
         protocol: Option<Box<ProtocolDef>>,
     },
@@ -1298,6 +1314,7 @@ pub enum NodeCounter {
     Forced,
     Heuristics,
     Mixed,
+    Conflicts,
     InDoubt,
     Busy,
     Waiting,
@@ -1554,17 +1571,16 @@ impl Program {
         match reason {
             Reason::DISK => Reason::DISK_NAME,
             Reason::MIXED => Reason::MIXED_NAME,
+            Reason::CONFLICT => Reason::CONFLICT_NAME,
+            Reason::LOCK_TIMEOUT => Reason::LOCK_TIMEOUT_NAME,
             Reason(place) => &self.reasons[place as usize],
         }
     }
 
     /// The reason of that name, when something may fail with it.
     pub fn reason_named(&self, name: &str) -> Option<Reason> {
-        if name == Reason::DISK_NAME {
-            return Some(Reason::DISK);
-        }
-        if name == Reason::MIXED_NAME {
-            return Some(Reason::MIXED);
+        if let Some((_, reason)) = Reason::APART.iter().find(|(known, _)| *known == name) {
+            return Some(*reason);
         }
         let known = self.reasons.iter().position(|reason| reason == name)?;
         u16::try_from(known).ok().map(Reason)

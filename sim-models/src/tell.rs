@@ -162,6 +162,7 @@ const fn grade_of_count(counted: Counted) -> Grade {
         | Counted::Refused
         | Counted::Dropped
         | Counted::Deadlock
+        | Counted::Conflict
         | Counted::SagaStuck
         | Counted::Heuristic
         | Counted::Mixed

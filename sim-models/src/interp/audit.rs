@@ -118,7 +118,7 @@ impl Store {
     pub fn audit(&self) -> Result<(), String> {
         let working = self.operations.iter().filter(|asked| asked.works).count();
         differ("workers", self.busy as usize, working)?;
-        for (place, lock) in &self.locks {
+        for (place, lock) in self.locks.iter() {
             if !self.txns.contains_key(&lock.holder) {
                 return Err(format!("{place:?} is locked by a transaction that is over"));
             }
@@ -128,6 +128,9 @@ impl Store {
                     return Err(format!("an operation stands in line for {place:?} and waits for {waits:?}"));
                 }
             }
+        }
+        if self.past.is_watched() && !self.txns.values().any(|open| open.snapshot.is_some()) {
+            return Err("a snapshot is open that no transaction sees".to_owned());
         }
         Ok(())
     }

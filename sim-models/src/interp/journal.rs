@@ -189,6 +189,14 @@ impl Journal {
         self.since.push(Held { key, number: self.number, outcome, extra, notes, before });
     }
 
+    /// Keeps the answer of an operation that has changed nothing until what it may have seen is durable.
+    pub(super) fn hold_read(&mut self, key: Key, outcome: Outcome, extra: Extra) {
+        let notes = std::mem::take(&mut self.notes);
+        // With nothing written since the sync under way, that one covers all there is to see.
+        let held = if self.since.is_empty() { &mut self.covered } else { &mut self.since };
+        held.push(Held { key, number: self.number, outcome, extra, notes, before: Vec::new() });
+    }
+
     /// The number of the sync that is to begin now; none when nothing is to be made durable or one is under way.
     pub(super) fn begin_sync(&mut self) -> Option<u32> {
         if self.syncing || !self.dirty {
@@ -198,6 +206,11 @@ impl Journal {
         self.covered = std::mem::take(&mut self.since);
         self.syncs += 1;
         Some(self.syncs)
+    }
+
+    /// The cells of which a change is not durable.
+    pub(super) fn unsynced(&self) -> impl Iterator<Item = &Place> {
+        self.covered.iter().chain(&self.since).flat_map(|held| held.before.iter().map(|(place, _)| place))
     }
 
     /// What the sync has made durable, in its order.

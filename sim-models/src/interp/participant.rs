@@ -10,7 +10,7 @@ use serde::Serialize;
 use sim_core::{Cause, NodeId, Timer};
 
 use super::journal::Mark;
-use super::store::{Alarm, Asked, Cx, Lock, Store, Tried, Txn};
+use super::store::{Alarm, Asked, Cx, Store, Tried, Txn};
 use crate::message::{CallId, Counted, Decision, Extra, Msg, Note, Operation, Outcome, Standing, TxnId};
 use crate::program::{Presume, Program, Protocol, ProtocolDef, Reason, StepRef};
 use crate::shelf::{Promise, Settled};
@@ -426,7 +426,7 @@ impl Store {
             let prepared = Some(Box::new(Promised::of(&promise, true)));
             let writes = promise.writes.into_iter().collect();
             for place in &promise.held {
-                self.locks.insert(place.clone(), Lock::of(txn));
+                self.locks.take(place.clone(), txn);
             }
             self.txns.insert(txn, Txn { begun: self.begun, writes, held: promise.held, prepared, ..Txn::default() });
             cx.because(promise.cause.then(ASKS | u64::from(cx.life())));

@@ -2,6 +2,7 @@
 //!
 //! The cells lie on the shelves and survive; what is under way (operations, transactions, locks) is this process's and does not.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::cache::{Cache, EXPIRY};
 use super::journal::{FILE, Found, Journal};
 use super::participant::Promised;
 use super::service::{Kinds, WORK};
+use crate::database::{Isolation, Locks, Past, Snapshot};
 use crate::expr::{EvalError, Expr};
 use crate::message::{CallId, Counted, Extra, FactChange, Msg, Names, Note, Operation, Outcome, Tone, TxnId};
 use crate::program::{Durable, MapRef, NodeRef, OnceDef, Program, Reason, StepRef, StoreDef, Template, Var, Verb};
@@ -36,8 +38,10 @@ pub struct Store {
     pub(super) line: VecDeque<Key>,
     #[serde(serialize_with = "as_pairs")]
     pub(super) txns: BTreeMap<TxnId, Txn>,
-    #[serde(serialize_with = "as_pairs")]
-    pub(super) locks: BTreeMap<Place, Lock>,
+    pub(super) locks: Locks<Place, TxnId, Key>,
+    /// What cells held before, while a snapshot is open.
+    #[serde(skip_serializing_if = "is_unwatched")]
+    pub(super) past: Past<Place, Option<Cell>>,
     /// Reads with a `when` that does not hold yet. It may name any map of this store, so that they look again at each change.
     pub(super) watching: Vec<Key>,
     /// Comers whose `once` runs already, by its key.
@@ -68,8 +72,10 @@ pub(super) struct Asked {
     pub(super) alarm: Option<Key>,
     /// The cell whose lock it waits for.
     pub(super) waits_for: Option<Place>,
-    /// Whether its turn has come at a cell that somebody behind it has already.
+    /// Whether its turn has come at a cell that somebody behind it has already; and at the new keys of a map.
     granted: bool,
+    #[serde(skip)]
+    granted_new: bool,
 }
 
 /// What a timer is for.
@@ -85,9 +91,29 @@ pub(super) enum Alarm {
 }
 
 impl Asked {
+    /// Whether its turn has come at this place.
+    fn grant(&mut self, place: &Place) -> &mut bool {
+        if place.1.is_null() { &mut self.granted_new } else { &mut self.granted }
+    }
+
     pub(super) fn new(from: NodeId, id: CallId, kind: Kind, cause: Cause, operation: Operation) -> Self {
-        let (works, alarm, waits_for, granted) = (false, None, None, false);
-        Asked { from, id, kind, cause, operation, works, alarm, waits_for, granted }
+        let (works, alarm, waits_for, granted, granted_new) = (false, None, None, false, false);
+        Asked { from, id, kind, cause, operation, works, alarm, waits_for, granted, granted_new }
+    }
+}
+
+/// How much an operation sees of other transactions.
+fn isolation(program: &Program, operation: &Operation) -> Isolation {
+    match operation {
+        Operation::Step { step, .. } | Operation::OnceBegin { step, .. } | Operation::OnceEnd { step, .. } => {
+            program.step(*step).isolation
+        }
+        Operation::Commit { .. }
+        | Operation::Prepare { .. }
+        | Operation::Precommit { .. }
+        | Operation::Decide { .. }
+        | Operation::Recover
+        | Operation::Forget { .. } => Isolation::default(),
     }
 }
 
@@ -102,6 +128,12 @@ pub(super) struct Txn {
     pub(super) writes: BTreeMap<Place, Write>,
     /// The cells it has.
     pub(super) held: Vec<Place>,
+    /// The maps of which it has read all cells, and must see no new ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) spans: Vec<MapRef>,
+    /// The moment it sees, if it sees one alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) snapshot: Option<Snapshot>,
     /// Its operations that wait for a cell, a condition or a `once`.
     pub(super) waiting: Vec<Key>,
     /// Whether its commit has come: nothing takes that back.
@@ -111,17 +143,17 @@ pub(super) struct Txn {
     pub(super) prepared: Option<Box<Promised>>,
 }
 
-/// Who has a cell, and who comes next.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Lock {
-    pub(super) holder: TxnId,
-    pub(super) waiters: VecDeque<Key>,
+/// The place that stands for all keys of a map that hold nothing. No operation is about the null key, but one whose key is not known;
+/// that one waits where it need not.
+const fn new_keys(map: MapRef) -> Place {
+    (map, Value::Null)
 }
 
-impl Lock {
-    pub(super) fn of(holder: TxnId) -> Self {
-        Lock { holder, waiters: VecDeque::new() }
-    }
+/// Places that a condition has looked at, beside the cell it is about.
+type Looked = RefCell<Vec<Place>>;
+
+fn is_unwatched<P: Ord, V>(past: &Past<P, V>) -> bool {
+    !past.is_watched()
 }
 
 /// What has become of an operation that was tried.
@@ -152,7 +184,8 @@ impl Store {
             busy: 0,
             line: VecDeque::new(),
             txns: BTreeMap::new(),
-            locks: BTreeMap::new(),
+            locks: Locks::default(),
+            past: Past::default(),
             watching: Vec::new(),
             holding: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -335,7 +368,8 @@ impl Store {
                     let facts = if let Operation::Commit { facts, .. } = &operation { &facts[..] } else { &[] };
                     let facts = if outcome.tone() == Tone::Ok { facts } else { &[] };
                     let waits = self.waits_for_disk(program, &operation);
-                    self.write_down(cx, program, key, (facts, waits), outcome, extra);
+                    let sees = self.sees_unsynced(program, &operation);
+                    self.write_down(cx, program, key, (facts, waits, sees), outcome, extra);
                 } else {
                     self.completed(cx, program, key, true);
                     self.answer(cx, key, outcome, extra);
@@ -368,6 +402,11 @@ impl Store {
             // The store has been down in between, or has ended the transaction: what it had set is gone. Or it has promised it as it
             // was.
             return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
+        }
+        if let Some(open) = txn.and_then(|txn| self.txns.get_mut(&txn))
+            && isolation(program, operation) == Isolation::Snapshot
+        {
+            open.snapshot.get_or_insert_with(|| self.past.open());
         }
         match operation {
             Operation::Step { step, key: at, names, .. } => {
@@ -409,7 +448,7 @@ impl Store {
         match &step.verb {
             Verb::Read { map, when, .. } => self.read(cx, program, key, (*map, at), when.as_ref(), names, txn),
             Verb::List { map, filter, limit, .. } => {
-                let locking = txn.filter(|_| step.locks_reads);
+                let locking = txn.filter(|_| step.isolation == Isolation::Serializable);
                 let keys = match self.list(cx, program, key, (*map, *limit, filter.as_ref()), names, (txn, locking))? {
                     Ok(keys) => keys,
                     Err(waits) => return Ok(waits),
@@ -435,34 +474,37 @@ impl Store {
         txn: Option<TxnId>,
     ) -> Result<Tried, EvalError> {
         let place = (map, at.clone());
-        if let Some(txn) = txn.filter(|_| self.locks_reads(program, key))
-            && let Some(waits) = self.lock(cx, program, key, &place, Some(txn))
+        let locking = txn.filter(|_| self.is_serializable(program, key));
+        if locking.is_some()
+            && let Some(waits) = self.lock(cx, program, key, &place, locking)
         {
             return Ok(waits);
         }
+        let looked = Looked::default();
         let cell = self.at_cell(cx, map, at, names, txn);
-        let holds = cell.holds(when, &self.others(cx, txn))?;
+        let holds = cell.holds(when, &self.others(cx, txn, locking.map(|_| &looked)))?;
+        let (value, version) = (cell.value, cell.version);
+        if let Some(waits) = self.lock_looked_at(cx, program, key, looked, locking) {
+            return Ok(waits);
+        }
         if !holds {
             self.watching.push(key);
             return Ok(Tried::Waits);
         }
         if self.cache.is_some() {
-            let (value, version) = (cell.value.clone(), cell.version);
             self.looked_up(cx, map, at, &value);
-            return Ok(Tried::Answer(Outcome::Ok(value), Extra::Version(version)));
         }
-        Ok(Tried::Answer(Outcome::Ok(cell.value), Extra::Version(cell.version)))
+        Ok(Tried::Answer(Outcome::Ok(value), Extra::Version(version)))
     }
 
     /// Whether the transaction that an operation belongs to locks what it reads.
-    fn locks_reads(&self, program: &Program, key: Key) -> bool {
-        let Some(Operation::Step { step, .. }) = self.operations.get(key).map(|asked| &asked.operation) else {
-            return false;
-        };
-        program.step(*step).locks_reads
+    fn is_serializable(&self, program: &Program, key: Key) -> bool {
+        let operation = self.operations.get(key).map(|asked| &asked.operation);
+        operation.is_some_and(|operation| isolation(program, operation) == Isolation::Serializable)
     }
 
-    /// The keys for which a condition holds; a serializable transaction has the cells it looks at, and waits for those of others.
+    /// The keys for which a condition holds; a serializable transaction has the cells it looks at, waits for those of others, and has
+    /// the map against new keys.
     fn list(
         &mut self,
         cx: &mut Cx<'_>,
@@ -472,11 +514,23 @@ impl Store {
         names: Option<&Names>,
         (txn, locking): (Option<TxnId>, Option<TxnId>),
     ) -> Result<Result<Vec<Value>, Tried>, EvalError> {
+        if let Some(txn) = locking {
+            if let Some(waits) = self.lock(cx, program, key, &new_keys(map), locking) {
+                return Ok(Err(waits));
+            }
+            if let Some(open) = self.txns.get_mut(&txn).filter(|open| !open.spans.contains(&map)) {
+                open.spans.push(map);
+            }
+        }
         let mut keys: Vec<Value> = cx.shared().map(map).iter().map(|(key, _)| key).collect();
         if let Some(txn) = txn.and_then(|txn| self.txns.get(&txn)) {
-            let own = txn.writes.keys().filter(|(of, _)| *of == map).map(|(_, key)| key.clone());
+            let of_this = |(of, _): &&Place| *of == map;
+            let own = txn.writes.keys().filter(of_this);
+            // What is gone since the snapshot, and what others have and may be about to add.
+            let gone = self.past.changed().filter(of_this).filter(|_| txn.snapshot.is_some());
+            let had = self.locks.held_from(new_keys(map)..).take_while(of_this).filter(|_| locking.is_some());
             let before = keys.len();
-            keys.extend(own);
+            keys.extend(own.chain(gone).chain(had.filter(|(_, key)| !key.is_null())).map(|(_, key)| key.clone()));
             if keys.len() > before {
                 keys.sort_unstable();
                 keys.dedup();
@@ -492,8 +546,13 @@ impl Store {
             {
                 return Ok(Err(waits));
             }
+            let looked = Looked::default();
             let cell = self.at_cell(cx, map, &at, names, txn);
-            if !cell.value.is_null() && cell.holds(filter, &self.others(cx, txn))? {
+            let holds = !cell.value.is_null() && cell.holds(filter, &self.others(cx, txn, locking.map(|_| &looked)))?;
+            if let Some(waits) = self.lock_looked_at(cx, program, key, looked, locking) {
+                return Ok(Err(waits));
+            }
+            if holds {
                 found.push(at);
             }
         }
@@ -512,15 +571,25 @@ impl Store {
         txn: Option<TxnId>,
     ) -> Result<Tried, EvalError> {
         let place = (map, at.clone());
-        if let Some(waits) = self.lock(cx, program, key, &place, txn) {
+        if let Some(waits) = self.lock_to_set(cx, program, key, &place, txn) {
             return Ok(waits);
         }
+        let locking = txn.filter(|_| self.is_serializable(program, key));
+        let looked = Looked::default();
         let cell = self.at_cell(cx, map, at, names, txn);
-        let Some(value) = cell.next(to, condition, &self.others(cx, txn))? else {
+        let version = cell.version;
+        let next = cell.next(to, condition, &self.others(cx, txn, locking.map(|_| &looked)))?;
+        if let Some(waits) = self.lock_looked_at(cx, program, key, looked, locking) {
+            return Ok(waits);
+        }
+        let Some(value) = next else {
             self.count(cx, Counted::Unmet);
             return Ok(Tried::Answer(Outcome::Error(Reason::UNMET), Extra::None));
         };
-        let (now, version) = (cx.now(), if value.is_null() { 0 } else { cell.version + 1 });
+        if let Some(refused) = self.refuse_stale(cx, program, txn, &place) {
+            return Ok(refused);
+        }
+        let (now, version) = (cx.now(), if value.is_null() { 0 } else { version + 1 });
         match txn.and_then(|txn| self.txns.get_mut(&txn)) {
             Some(txn) => {
                 txn.writes.insert(place, Write { value: value.clone(), version, at: now, kept: None });
@@ -543,8 +612,9 @@ impl Store {
         names: Option<&'c Names>,
         txn: Option<TxnId>,
     ) -> AtCell<'c> {
-        let cell = cx.shared().map(map).get(key);
-        let own = txn.and_then(|txn| self.txns.get(&txn)?.writes.get(&(map, key.clone())));
+        let open = txn.and_then(|txn| self.txns.get(&txn));
+        let own = open.and_then(|open| open.writes.get(&(map, key.clone())));
+        let cell = self.committed(cx, map, key, open);
         let (value, version, set_at) = match (own, cell) {
             (Some(write), _) => (write.value.clone(), write.version, (!write.value.is_null()).then_some(write.at)),
             (None, Some(cell)) => (cell.value.clone(), cell.version, Some(cell.set_at)),
@@ -553,11 +623,29 @@ impl Store {
         AtCell { names, key, value, version, set_at, now: cx.now(), wall: cx.wall_clock() }
     }
 
-    /// How a condition at a cell sees the other maps of this store.
-    fn others<'a>(&'a self, cx: &'a Cx<'_>, txn: Option<TxnId>) -> impl Fn(MapRef, &Value) -> Value + 'a {
+    /// A cell as it is committed: now, or at the moment that the transaction sees.
+    fn committed<'c>(&'c self, cx: &'c Cx<'_>, map: MapRef, key: &Value, open: Option<&Txn>) -> Option<&'c Cell> {
+        let before = open.and_then(|open| open.snapshot).and_then(|moment| self.past.at(&(map, key.clone()), moment));
+        before.map_or_else(|| cx.shared().map(map).get(key), Option::as_ref)
+    }
+
+    /// How a condition at a cell sees the other maps of this store, and where it notes what it has looked at.
+    fn others<'a>(
+        &'a self,
+        cx: &'a Cx<'_>,
+        txn: Option<TxnId>,
+        looked: Option<&'a Looked>,
+    ) -> impl Fn(MapRef, &Value) -> Value + 'a {
         move |map, key| {
-            let own = txn.and_then(|txn| self.txns.get(&txn)?.writes.get(&(map, key.clone())));
-            own.map_or_else(|| cx.shared().map(map).value(key), |write| write.value.clone())
+            if let Some(looked) = looked {
+                looked.borrow_mut().push((map, key.clone()));
+            }
+            let open = txn.and_then(|txn| self.txns.get(&txn));
+            let own = open.and_then(|open| open.writes.get(&(map, key.clone())));
+            own.map_or_else(
+                || self.committed(cx, map, key, open).map_or(Value::Null, |cell| cell.value.clone()),
+                |write| write.value.clone(),
+            )
         }
     }
 
@@ -610,21 +698,20 @@ impl Store {
         if self.locks.is_empty() && txn.is_none() {
             return None;
         }
-        if self.operations.get_mut(key).is_some_and(|asked| std::mem::take(&mut asked.granted)) {
+        if self.operations.get_mut(key).is_some_and(|asked| std::mem::take(asked.grant(place))) {
             return None;
         }
         loop {
-            let Some(lock) = self.locks.get(place) else {
+            let Some(holder) = self.locks.holder(place) else {
                 if let Some(holder) = txn {
                     self.hold(place, holder);
                 }
                 return None;
             };
-            let holder = lock.holder;
             if Some(holder) == txn {
                 return None;
             }
-            let circle = txn.and_then(|txn| self.path(holder, txn));
+            let circle = txn.and_then(|txn| self.locks.path(holder, txn, |txn| self.waits_of(txn)));
             let youngest =
                 |circle: Vec<TxnId>| circle.into_iter().max_by_key(|txn| self.txns.get(txn).map(|txn| txn.begun));
             let Some(victim) = circle.and_then(youngest) else { break };
@@ -635,44 +722,103 @@ impl Store {
             }
             // Whoever has the cell now may be waiting for this one too.
         }
-        if let Some(lock) = self.locks.get_mut(place) {
-            lock.waiters.push_back(key);
-        }
+        self.locks.wait(place, key);
         if let Some(asked) = self.operations.get_mut(key) {
             asked.waits_for = Some(place.clone());
+            // A turn at a cell is over with the wait for something else.
+            asked.granted = false;
         }
         self.gauge(cx, program, 0, 1);
+        if let Some(patience) = program.store(self.me).and_then(|def| def.lock_timeout) {
+            self.alarm(cx, key, patience);
+        }
         Some(Tried::Waits)
     }
 
+    /// Takes a cell to set it. Where it holds nothing, this waits for those who have read the whole map and must see no new key.
+    fn lock_to_set(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        place: &Place,
+        txn: Option<TxnId>,
+    ) -> Option<Tried> {
+        if self.locks.is_empty() && txn.is_none() {
+            return None;
+        }
+        let new = new_keys(place.0);
+        let spans = |holder: &TxnId| self.txns.get(holder).is_some_and(|open| open.spans.contains(&place.0));
+        let spanned = self.locks.holder(&new).filter(|holder| Some(*holder) != txn && spans(holder)).is_some();
+        let is_new = || cx.shared().map(place.0).get(&place.1).is_none();
+        // One that it has read, and found absent, is new all the same; one that it has set was let in.
+        let is_set = || txn.and_then(|txn| self.txns.get(&txn)).is_some_and(|open| open.writes.contains_key(place));
+        if spanned && is_new() && !is_set() {
+            let waits = self.lock(cx, program, key, &new, txn);
+            if waits.is_some() {
+                return waits;
+            }
+        }
+        self.lock(cx, program, key, place, txn)
+    }
+
+    /// Takes what a condition of a serializable transaction has looked at beside its cell; nothing has changed since it did.
+    fn lock_looked_at(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        looked: Looked,
+        locking: Option<TxnId>,
+    ) -> Option<Tried> {
+        looked.into_inner().iter().find_map(|place| self.lock(cx, program, key, place, locking))
+    }
+
+    /// Ends a transaction that sets a cell which another has changed since its snapshot: the first to commit wins.
+    fn refuse_stale(&mut self, cx: &mut Cx<'_>, program: &Program, txn: Option<TxnId>, place: &Place) -> Option<Tried> {
+        let txn = txn?;
+        let snapshot = self.txns.get(&txn)?.snapshot?;
+        if !self.past.has_changed(place, snapshot) {
+            return None;
+        }
+        self.count(cx, Counted::Conflict);
+        self.end(cx, program, txn, Some(Reason::CONFLICT));
+        Some(Tried::Answer(Outcome::Error(Reason::CONFLICT), Extra::None))
+    }
+
+    /// An operation has waited for a lock as long as anybody may: its transaction is over.
+    fn lock_times_out(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        let Some(asked) = self.operations.get(key) else { return };
+        cx.because(asked.cause);
+        match asked.operation.part().map(|part| part.id) {
+            Some(txn) => self.end(cx, program, txn, Some(Reason::LOCK_TIMEOUT)),
+            None => {
+                self.leave(cx, program, key);
+                self.answer(cx, key, Outcome::Error(Reason::LOCK_TIMEOUT), Extra::None);
+            }
+        }
+    }
+
     fn hold(&mut self, place: &Place, holder: TxnId) {
-        self.locks.insert(place.clone(), Lock::of(holder));
+        self.locks.take(place.clone(), holder);
         if let Some(txn) = self.txns.get_mut(&holder) {
             txn.held.push(place.clone());
         }
     }
 
-    /// Transactions of which each waits for the next, from one to another, both included.
-    fn path(&self, from: TxnId, to: TxnId) -> Option<Vec<TxnId>> {
-        let mut seen = BTreeSet::new();
-        let mut paths = vec![vec![from]];
-        while let Some(path) = paths.pop() {
-            let last = *path.last()?;
-            if last == to {
-                return Some(path);
-            }
-            let Some(txn) = self.txns.get(&last).filter(|_| seen.insert(last)) else { continue };
-            let places = txn.waiting.iter().filter_map(|key| self.operations.get(*key)?.waits_for.as_ref());
-            let holders = places.filter_map(|place| Some(self.locks.get(place)?.holder));
-            paths.extend(holders.map(|holder| [path.as_slice(), &[holder]].concat()));
-        }
-        None
+    /// What the operations of a transaction wait for.
+    fn waits_of(&self, txn: TxnId) -> Vec<Place> {
+        let waiting = self.txns.get(&txn).into_iter().flat_map(|open| &open.waiting);
+        waiting.filter_map(|key| self.operations.get(*key)?.waits_for.clone()).collect()
     }
 
     /// Ends a transaction: its operations wait no more (and are answered, if there is something to say), and those next in line
     /// have what it held.
     pub(super) fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
-        let Some(Txn { held, waiting, .. }) = self.txns.remove(&txn) else { return };
+        let Some(Txn { held, waiting, snapshot, .. }) = self.txns.remove(&txn) else { return };
+        if let Some(snapshot) = snapshot {
+            self.past.close(snapshot);
+        }
         for key in waiting {
             self.leave(cx, program, key);
             match because {
@@ -696,8 +842,8 @@ impl Store {
             !held.is_empty()
         });
         let place = self.operations.get_mut(key).and_then(|asked| asked.waits_for.take());
-        if let Some(lock) = place.and_then(|place| self.locks.get_mut(&place)) {
-            lock.waiters.retain(|other| *other != key);
+        if let Some(place) = place.filter(|place| self.locks.holder(place).is_some()) {
+            self.locks.leave(&place, &key);
             self.gauge(cx, program, 0, -1);
         }
     }
@@ -705,26 +851,18 @@ impl Store {
     /// Gives a cell to the first transaction that waits for it, for all it wants there; those before it outside transactions have
     /// their turn at once.
     fn release(&mut self, cx: &mut Cx<'_>, program: &Program, place: &Place) {
-        let Some(Lock { waiters, .. }) = self.locks.remove(place) else { return };
-        let (mut next, mut rest) = (None, VecDeque::new());
-        for key in waiters {
+        let Store { locks, operations, .. } = self;
+        let whose = |key: &Key| operations.get(*key).and_then(|asked| asked.operation.part()).map(|part| part.id);
+        let handed = locks.hand_on(place.clone(), whose);
+        for key in handed.woken {
             let Some(asked) = self.operations.get_mut(key) else { continue };
-            let txn = asked.operation.part().map(|part| part.id);
-            if next.is_some() && next != txn {
-                rest.push_back(key);
-                continue;
-            }
-            next = next.or(txn);
             asked.waits_for = None;
-            asked.granted = txn.is_none();
+            *asked.grant(place) = asked.operation.part().is_none();
             self.gauge(cx, program, 0, -1);
             self.soon(cx, key);
         }
-        if let Some(holder) = next {
-            self.hold(place, holder);
-            if let Some(lock) = self.locks.get_mut(place) {
-                lock.waiters = rest;
-            }
+        if let Some(next) = handed.to.and_then(|holder| self.txns.get_mut(&holder)) {
+            next.held.push(place.clone());
         }
     }
 
@@ -789,8 +927,11 @@ impl Store {
             return Tried::Answer(Outcome::Error(Reason::REFUSED), Extra::None);
         };
         let place = (def.map, at.clone());
-        if let Some(waits) = self.lock(cx, program, key, &place, txn) {
+        if let Some(waits) = self.lock_to_set(cx, program, key, &place, txn) {
             return waits;
+        }
+        if let Some(refused) = self.refuse_stale(cx, program, txn, &place) {
+            return refused;
         }
         let now = cx.now();
         let admission = match txn {
@@ -881,6 +1022,9 @@ impl Store {
         };
         if let Some(asked) = self.operations.get_mut(key) {
             asked.alarm = None;
+            if asked.waits_for.is_some() {
+                return self.lock_times_out(cx, program, key);
+            }
         }
         if !self.holding.is_empty() {
             self.holding.retain(|_, held| {
@@ -897,6 +1041,9 @@ impl Store {
     /// A cell is about to be set outside of what a transaction will set.
     #[inline]
     pub(super) fn touches(&mut self, cx: &Cx<'_>, map: MapRef, key: &Value) {
+        if self.past.is_watched() {
+            self.past.keep((map, key.clone()), cx.shared().map(map).get(key).cloned());
+        }
         if let Some(journal) = &mut self.journal {
             journal.touches((map, key.clone()), cx.shared().map(map).get(key).cloned());
         }
@@ -908,13 +1055,16 @@ impl Store {
         cx: &mut Cx<'_>,
         program: &Program,
         key: Key,
-        (facts, waits): (&[FactChange], bool),
+        (facts, waits, sees): (&[FactChange], bool, bool),
         outcome: Outcome,
         extra: Extra,
     ) {
         let Some(journal) = &mut self.journal else { return };
         let Some(record) = journal.record(cx.shared(), facts) else {
             journal.forget_touched();
+            if sees {
+                return journal.hold_read(key, outcome, extra);
+            }
             self.completed(cx, program, key, true);
             return self.answer(cx, key, outcome, extra);
         };
@@ -931,6 +1081,36 @@ impl Store {
         }
     }
 
+    /// Whether an operation may have seen a change that is not durable, and could be taken back when it has told of it.
+    fn sees_unsynced(&self, program: &Program, operation: &Operation) -> bool {
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.durable == Durable::Synced) else {
+            return false;
+        };
+        let (of, at, alone) = match operation {
+            Operation::Step { step, key, .. } => match &program.step(*step).verb {
+                Verb::Read { map, when, .. } => (*map, Some(key), when.is_none()),
+                Verb::List { map, filter, .. } => (*map, None, filter.is_none()),
+                Verb::Set { map, to, condition, .. } => {
+                    (*map, Some(key), condition.is_none() && matches!(to, Template::Constant(_)))
+                }
+                _ => return false,
+            },
+            Operation::OnceBegin { step, key, .. } => match Self::once_of(program, *step) {
+                Some(once) => (once.map, Some(key), true),
+                None => return false,
+            },
+            Operation::OnceEnd { .. }
+            | Operation::Commit { .. }
+            | Operation::Prepare { .. }
+            | Operation::Precommit { .. }
+            | Operation::Decide { .. }
+            | Operation::Recover
+            | Operation::Forget { .. } => return false,
+        };
+        // A formula may look at any map of this store.
+        journal.unsynced().any(|(map, key)| !alone || (*map == of && at.is_none_or(|at| at == key)))
+    }
+
     /// The disk has made durable what was written, and those who wait for that are answered; or it has not, and the change and all
     /// that came after it are taken back.
     fn synced(&mut self, cx: &mut Cx<'_>, program: &Program, done: Result<(), DiskError>) {
@@ -943,6 +1123,11 @@ impl Store {
                 self.answer_because(cx, held.key, held.outcome, held.extra);
             }
             return;
+        }
+        if self.past.is_watched() {
+            for (map, key) in journal.unsynced() {
+                self.past.keep((*map, key.clone()), cx.shared().map(*map).get(key).cloned());
+            }
         }
         let Some((record, held)) = journal.take_back(cx.shared_mut()) else { return };
         cx.append(FILE, record);

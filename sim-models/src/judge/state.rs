@@ -813,6 +813,7 @@ const fn counter_of(counted: Counted) -> NodeCounter {
         Counted::Unmet => NodeCounter::Unmet,
         Counted::Rollback => NodeCounter::Rollbacks,
         Counted::Deadlock => NodeCounter::Deadlocks,
+        Counted::Conflict => NodeCounter::Conflicts,
         Counted::SagaStuck => NodeCounter::SagasStuck,
         Counted::Logged => NodeCounter::Logged,
         Counted::Forced => NodeCounter::Forced,

@@ -17,7 +17,7 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 29;
+const NODE_SLOTS: usize = 30;
 /// Counters of each edge.
 const EDGE_SLOTS: usize = 13;
 
@@ -54,6 +54,7 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Evicted => Some(27),
         // In nanoseconds.
         NodeCounter::WastedTime => Some(28),
+        NodeCounter::Conflicts => Some(29),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50

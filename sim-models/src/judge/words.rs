@@ -2,6 +2,7 @@
 
 use sim_core::{Class, Duration, Instant};
 
+use crate::database::Isolation;
 use crate::program::{Counter, EdgeCounter, EdgeRef, MapRef, NodeCounter, NodeRef, Program, Role, ServiceDef};
 use crate::value::Value;
 
@@ -99,8 +100,9 @@ pub(crate) fn counter(program: &Program, counter: Counter) -> String {
 /// The counters of a node that a report shows.
 pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [NodeCounter] {
     use NodeCounter::{
-        Acked, Calls, Crashes, Dead, Deadlocks, Delivered, Dropped, Error, Evicted, Expired, Hits, Killed, Misses, Ok,
-        Overloaded, Published, Redelivered, Refused, Requests, Rollbacks, Unanswered, Unknown, Unmet, Wasted,
+        Acked, Calls, Conflicts, Crashes, Dead, Deadlocks, Delivered, Dropped, Error, Evicted, Expired, Hits, Killed,
+        Misses, Ok, Overloaded, Published, Redelivered, Refused, Requests, Rollbacks, Unanswered, Unknown, Unmet,
+        Wasted,
     };
     match &program.node(node).role {
         Role::Workload(_) => &[Requests, Ok, Error, Unknown, Unanswered],
@@ -110,6 +112,10 @@ pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [Node
         }
         Role::Service(_) => &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes],
         Role::Store(def) if def.forgets() => &[Calls, Hits, Misses, Expired, Evicted, Unmet, Rollbacks, Deadlocks],
+        // Where nothing is refused because of a snapshot, nobody is told that nothing was.
+        Role::Store(_) if program.steps.iter().any(|step| step.isolation == Isolation::Snapshot) => {
+            &[Calls, Unmet, Rollbacks, Deadlocks, Conflicts]
+        }
         Role::Store(_) => &[Calls, Unmet, Rollbacks, Deadlocks],
         Role::Queue(_) => &[Published, Delivered, Redelivered, Acked, Dead, Expired],
     }
@@ -137,6 +143,7 @@ const fn node_counter(counter: NodeCounter) -> &'static str {
         NodeCounter::Unmet => "unmet",
         NodeCounter::Rollbacks => "rollbacks",
         NodeCounter::Deadlocks => "deadlocks",
+        NodeCounter::Conflicts => "conflicts",
         NodeCounter::SagasStuck => "sagas_stuck",
         NodeCounter::Logged => "logged",
         NodeCounter::Forced => "forced",

@@ -333,6 +333,12 @@ const STORE: &[Field] = &[
     .or("synced"),
     Field::new("sync", Shape::Dist, "How long a sync of its disk takes.").or("0s, of a written one 1s"),
     Field::new("checksum", Shape::Bool, "Knows a record on its disk that is torn or has rotted.").or("true"),
+    Field::new(
+        "lock_timeout",
+        Shape::Duration,
+        "How long an operation waits for a lock before its transaction is over.",
+    )
+    .or("for ever"),
     Field::new("ttl", Shape::Duration, "How long a value stays after its set.").or("for ever"),
     Field::new("capacity", COUNT_FROM_1, "How many cells it keeps, the last used ones.").or("unlimited"),
     Field::new("replication", Shape::Any, "Copies on other nodes, and how they agree.").not_yet(),
@@ -651,8 +657,8 @@ const PUBLISH: &[Field] =
 const TRANSACTION: &[Field] = &[
     Field::new(
         "isolation",
-        Shape::Choice { now: &["read-committed", "serializable"], later: &[] },
-        "Whether reads lock.",
+        Shape::Choice { now: &["read-committed", "snapshot", "serializable"], later: &[] },
+        "What it sees of others: what is committed at each read, one moment for all reads, or as if there were no others.",
     )
     .or("read-committed"),
     Field::new("protocol", PROTOCOLS, "How several stores agree."),

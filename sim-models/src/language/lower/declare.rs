@@ -395,6 +395,7 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         sync: view.or("sync", lag, View::dist)?,
         ttl: view.optional("ttl", View::duration)?,
         capacity: view.optional("capacity", View::count)?,
+        lock_timeout: view.optional("lock_timeout", View::duration)?,
     })
 }
 

@@ -65,7 +65,7 @@ const OF_STORE: Words<NodeCounter> = &[
     ("forced", Some(NodeCounter::Forced)),
     ("logged", Some(NodeCounter::Logged)),
     ("heuristics", Some(NodeCounter::Heuristics)),
-    ("conflicts", None),
+    ("conflicts", Some(NodeCounter::Conflicts)),
     ("lost_writes", None),
     ("lock_waiters", Some(NodeCounter::LockWaiters)),
     ("in_doubt", Some(NodeCounter::InDoubt)),

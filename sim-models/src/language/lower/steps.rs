@@ -8,6 +8,7 @@ use sim_core::{Class, Duration, Odds, OddsError, Point};
 
 use super::names::{At, Local, Scope};
 use super::{Lower, joined, place};
+use crate::database::Isolation;
 use crate::expr::{Arithmetic, Kind, Name};
 use crate::language::{Cell, Formula, View};
 use crate::problem::Problem;
@@ -24,8 +25,8 @@ pub(super) struct Inside {
     /// Nobody waits.
     pub background: bool,
     pub transaction: bool,
-    /// That transaction is serializable.
-    pub locks_reads: bool,
+    /// That of the transaction.
+    pub isolation: Isolation,
     pub saga: bool,
 }
 
@@ -64,7 +65,7 @@ impl<'a> Lower<'a> {
         let id = view.field("id").and_then(|id| id.text().ok()).map(str::to_owned);
         let path = view.error("").path;
         let verb = Verb::Reply(Template::Constant(Default::default()));
-        let Inside { repeats, locks_reads, .. } = inside;
+        let Inside { repeats, isolation, .. } = inside;
         let (clauses, endpoint) = (Clauses::default(), self.scope.endpoint);
         let (names, points) = Default::default();
         self.program.steps.push(Step {
@@ -72,7 +73,7 @@ impl<'a> Lower<'a> {
             clauses,
             place: 0,
             repeats,
-            locks_reads,
+            isolation,
             id,
             names,
             points,
@@ -204,6 +205,11 @@ impl<'a> Lower<'a> {
             let message = "this reads one cell; \"where\" and \"limit\" are for a whole map, \"store.map[*]\"";
             self.problems.push(clause.error(message));
         }
+        if let Some(clause) = step.field("when").filter(|_| inside.isolation == Isolation::Snapshot) {
+            let message =
+                "a snapshot stays as it is, so that this would wait for ever; wait before the transaction begins";
+            self.problems.push(clause.error(message));
+        }
         let when = self.condition(step, "when", At::Cell(map));
         let edge = self.reached(map, value, inside);
         let key = self.key(value, &key, map)?;
@@ -254,15 +260,15 @@ impl<'a> Lower<'a> {
             ));
         }
         let before = std::mem::take(&mut self.scope.touched);
-        let isolation = step.or("isolation", "read-committed", View::text);
-        let serializable = self.told(isolation) == Some("serializable");
-        let body = self.block(Some(value), Inside { transaction: true, locks_reads: serializable, ..retried });
+        let isolation = step.or("isolation", Isolation::default().word(), View::text);
+        let isolation = self.told(isolation).and_then(Isolation::named).unwrap_or_default();
+        let body = self.block(Some(value), Inside { transaction: true, isolation, ..retried });
         let mut stores = std::mem::replace(&mut self.scope.touched, before);
         stores.sort_unstable();
         stores.dedup();
         if let Some(view) = step.field("protocol") {
             let protocol = Some(Box::new(self.protocol(view, step, &stores)?));
-            return Ok(Verb::Transaction { body, store: None, edge: None, serializable, protocol });
+            return Ok(Verb::Transaction { body, store: None, edge: None, isolation, protocol });
         }
         if let Some(clause) = ["in_doubt", "presume", "resend"].iter().find_map(|name| step.field(name)) {
             return Err(clause.error("this belongs to a \"protocol\", and the transaction has none"));
@@ -275,7 +281,7 @@ impl<'a> Lower<'a> {
         }
         let store = stores.first().copied();
         let edge = store.map(|store| self.edge_to(store));
-        Ok(Verb::Transaction { body, store, edge, serializable, protocol: None })
+        Ok(Verb::Transaction { body, store, edge, isolation, protocol: None })
     }
 
     fn once(&mut self, value: View<'a>, step: View<'a>, retried: Inside) -> Written {
