@@ -18,10 +18,13 @@ use sim_models::scenario::{Changes, Model, Scenario};
 const TRIES: usize = 3;
 const ENOUGH: u64 = 300_000;
 
-fn example(name: &str) -> Scenario {
+fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Scenario::parse(name, &text).unwrap_or_else(|wrong| panic!("{wrong}"))
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn example(name: &str) -> Scenario {
+    Scenario::parse(name, &text(name)).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 /// Every scenario that comes with the program.
@@ -58,31 +61,55 @@ fn speed(model: &Model) -> f64 {
     rates.fold(0.0, f64::max)
 }
 
-/// Orders that nothing befalls: the first 20 s of the profiles, with these settings.
-fn calm(settings: &[(&str, &str)]) -> Model {
+/// A policy that has nothing to do.
+enum Idle {
+    /// By settings of the file.
+    Set(&'static [(&'static str, &'static str)]),
+    /// By a further clause of the guarded call.
+    Clause(&'static str),
+    /// By a further key of each service.
+    Key(&'static str),
+}
+
+/// Orders that nothing befalls: the first 20 s of the profiles, with this policy.
+fn calm(idle: &Idle) -> Model {
+    const CALL: &str = "\"breaker\": \"${breaker}\"";
+    const SERVICE: &str = "\"kind\": \"service\"";
+    const FILE: &str = "profiles.json";
+    let (settings, text): (&[_], _) = match idle {
+        Idle::Set(settings) => (settings, text(FILE)),
+        Idle::Clause(clause) => (&[], text(FILE).replace(CALL, &format!("{CALL}, {clause}"))),
+        Idle::Key(key) => (&[], text(FILE).replace(SERVICE, &format!("{SERVICE}, {key}"))),
+    };
     let choices =
         settings.iter().fold(Choices::none().set("rate", "1000/s"), |choices, (name, value)| choices.set(name, value));
     let changes = Changes { until: Some(Instant::from_nanos(20_000_000_000)), ..Changes::default() };
-    example("profiles.json").model_with(&choices, &changes).unwrap_or_else(|wrong| panic!("{wrong}"))
+    let scenario = Scenario::parse(FILE, &text).unwrap_or_else(|wrong| panic!("{wrong}"));
+    scenario.model_with(&choices, &changes).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 fn idle(c: &mut Criterion) {
     let mut group = c.benchmark_group("20,000 orders that nothing befalls");
-    for (name, settings) in IDLE {
-        let model = calm(settings);
+    for (name, policy) in IDLE {
+        let model = calm(policy);
         group.throughput(Throughput::Elements(events(&model))).sample_size(20);
         group.bench_function(*name, |b| b.iter(|| events(&model)));
     }
     group.finish();
 }
 
-const IDLE: &[(&str, &[(&str, &str)])] = &[
-    ("no policy", &[]),
-    ("a breaker", &[("breaker", "resilience4j")]),
-    ("a breaker by time", &[("breaker", "polly")]),
-    ("a retry", &[("retry", "resilience4j")]),
-    ("a retry with a budget", &[("retry", "aws-sdk")]),
-    ("both", &[("breaker", "resilience4j"), ("retry", "aws-sdk")]),
+const IDLE: &[(&str, Idle)] = &[
+    ("no policy", Idle::Set(&[])),
+    ("a breaker", Idle::Set(&[("breaker", "resilience4j")])),
+    ("a breaker by time", Idle::Set(&[("breaker", "polly")])),
+    ("a retry", Idle::Set(&[("retry", "resilience4j")])),
+    ("a retry with a budget", Idle::Set(&[("retry", "aws-sdk")])),
+    ("both", Idle::Set(&[("breaker", "resilience4j"), ("retry", "aws-sdk")])),
+    ("a bulkhead", Idle::Clause("\"bulkhead\": {\"max\": 100000}")),
+    ("a limit that finds itself", Idle::Clause("\"bulkhead\": {\"profile\": \"gradient2\", \"initialLimit\": 200}")),
+    ("a limiter", Idle::Clause("\"limiter\": {\"rate\": \"1000000/s\", \"burst\": 1000000}")),
+    ("a hedge", Idle::Clause("\"hedge\": \"60s\"")),
+    ("outlier detection", Idle::Key("\"outlier\": {\"profile\": \"envoy\"}")),
 ];
 
 criterion_group!(benches, idle);
@@ -90,9 +117,9 @@ criterion_group!(benches, idle);
 fn main() {
     benches();
     println!("\norders a second beside the same without a policy, 21 rounds in turn (median, least, most)");
-    let plain = calm(&[]);
-    for (name, settings) in IDLE {
-        let model = calm(settings);
+    let plain = calm(&Idle::Set(&[]));
+    for (name, policy) in IDLE {
+        let model = calm(policy);
         let orders = |model: &Model| {
             events(model);
             20_000

@@ -89,9 +89,32 @@ fn in_the_limit(choices: i32, load: f64) -> f64 {
     (1..60).map(|i| libm::pow(load, (libm::pow(d, f64::from(i)) - d) / (d - 1.0))).sum()
 }
 
-/// A hundred servers: at most 1 % above the limit at these loads, and no more than the noise below it.
+/// Loads, and the mean time at a server in the limit, by choices; a hundred servers may be so much above it (Mitzenmacher 2001: the
+/// excess grows with the load).
+const IN_THE_LIMIT: [(f64, [f64; 3], f64); 6] = [
+    (0.5, [2.0, 1.265_686_036_087_572_6, 1.125_244_140_626_819], 0.01),
+    (0.7, [3.333_333_333_333_333_5, 1.614_453_770_317_711_3, 1.356_842_196_744_680_2], 0.01),
+    (0.8, [5.0, 1.947_363_385_948_087_2, 1.580_885_630_237_821_6], 0.01),
+    (0.9, [10.0, 2.614_057_377_323_875_6, 2.027_855_968_995_279], 0.015),
+    (0.95, [20.0, 3.383_046_002_519_399, 2.535_133_476_517_651_6], 0.03),
+    (0.99, [100.0, 5.431_996_579_161_88, 3.857_846_519_658_392_6], 0.1),
+];
+
+#[test]
+fn the_limit_of_many_servers_is_the_published_formula() {
+    for (load, sojourns, _) in IN_THE_LIMIT {
+        assert!((1.0 / (1.0 - load) - sojourns[0]).abs() < 1e-9 * sojourns[0], "one choice at {load}");
+        for (choices, sojourn) in [(2, sojourns[1]), (3, sojourns[2])] {
+            let ours = in_the_limit(choices, load);
+            assert!((ours - sojourn).abs() < 1e-9 * sojourn, "{choices} at {load}: {ours}, {sojourn}");
+        }
+    }
+}
+
+/// A hundred servers: not much above the limit, and no more than the noise below it.
 fn of_a_hundred_servers(rows: &[(i32, &str, u64)]) {
     for (choices, rho, requests) in rows {
+        let above = IN_THE_LIMIT.iter().find(|(load, ..)| rho.parse() == Ok(*load)).expect("a load of the table").2;
         let model = servers(100, &json!({"choices": choices}), rho, *requests);
         let values = over_seeds(30, |seed| metric(&model.run(seed, Stop::AtEnd), "stay"));
         let (mean, half) = faultline_tests::replications::interval(&values);
@@ -99,7 +122,7 @@ fn of_a_hundred_servers(rows: &[(i32, &str, u64)]) {
         println!("{choices} of 100 at {rho}: {mean:.4} ± {half:.4}, in the limit {limit:.4}");
         assert!(half < 0.01 * limit, "{choices} at {rho}: ± {half}");
         assert!(
-            (0.995 * limit - half..=1.01 * limit + half).contains(&mean),
+            (0.995 * limit - half..=(1.0 + above) * limit + half).contains(&mean),
             "{choices} at {rho}: {mean}, limit {limit}"
         );
     }
@@ -107,8 +130,6 @@ fn of_a_hundred_servers(rows: &[(i32, &str, u64)]) {
 
 #[test]
 fn of_a_hundred_servers_two_choices_serve_as_in_the_limit() {
-    assert!((in_the_limit(2, 0.7) - 1.614_453_770_317_711_3).abs() < 1e-9);
-    assert!((in_the_limit(3, 0.8) - 1.580_885_630_237_821_6).abs() < 1e-9);
     of_a_hundred_servers(&[(2, "0.5", 20_000), (2, "0.7", 60_000)]);
 }
 
@@ -116,6 +137,12 @@ fn of_a_hundred_servers_two_choices_serve_as_in_the_limit() {
 #[ignore = "a minute in a release build: three million requests"]
 fn of_a_hundred_servers_three_choices_serve_as_in_the_limit() {
     of_a_hundred_servers(&[(3, "0.7", 40_000), (3, "0.8", 70_000)]);
+}
+
+#[test]
+#[ignore = "minutes in a release build: fifteen million requests, where lines forget slowly"]
+fn of_a_hundred_servers_at_higher_loads_choices_serve_as_in_the_limit() {
+    of_a_hundred_servers(&[(2, "0.8", 120_000), (3, "0.9", 160_000), (2, "0.9", 260_000)]);
 }
 
 /// The most balls in any of 256 bins after 256 balls, over so many runs.

@@ -1,10 +1,13 @@
-//! What naive versions of the caller's side get wrong, one test for each, named after it: timeouts, retries, budgets, hedges, breakers,
-//! bulkheads, limiters, and limits that find themselves.
+//! What naive versions of calls get wrong, one test for each, named after it: on the caller's side timeouts, retries, budgets, hedges,
+//! breakers, bulkheads, limiters; on the callee's shedding, lines, and how a process ends.
 //!
 //! What a policy decides by itself (comparisons, caps, state machines) has its tests beside its code in `sim-models/src/policy`; here is
-//! what shows only in a system.
+//! what shows only in a system. `docs/wrong-turns.md` is the list of all, with the test of each.
+
+use std::fs;
 
 use faultline_tests::scenarios::written;
+use faultline_tests::sources::workspace;
 use serde_json::{Value, json};
 use sim_core::{Seed, Stop};
 use sim_models::language::Choices;
@@ -62,6 +65,41 @@ fn system(clauses: &Value, work: &str, more: &Value) -> Value {
     })
 }
 
+// ── What holds for all of it ──
+
+#[test]
+fn a_timeout_does_not_read_the_wall_clock() {
+    let file = system(&json!({"timeout": "1s"}), "900ms", &json!({}));
+    let steps = &["5500ms clock api step +1h", "9500ms clock api step -2h", "3200ms clock svc step +1h"];
+    check(&file, steps, &[("user.ok", 20.0), ("user.unknown", 0.0)]);
+}
+
+#[test]
+fn users_who_wait_for_their_answer_throttle_themselves_and_arrivals_do_not() {
+    // A tenth of the speed for ten seconds: of fifty a second ten are served, or five users have at most four in line.
+    let file = |workload: Value| {
+        let mut file = system(&json!({}), "10ms", &json!({"workers": 1}));
+        file["workload"]["user"] = workload;
+        file["workload"]["user"]["each"] = json!("order");
+        file["workload"]["user"]["do"] = json!([{"call": "api.get"}]);
+        seen(&file, &["10s..20s slow svc x10"], &["peak svc.waiting", "user.unanswered"])
+    };
+    let open = file(json!({"rate": "50/s", "spacing": "even", "for": "30s"}));
+    let closed = file(json!({"users": 5, "think": "90ms", "for": "30s"}));
+    assert!((390.0..=401.0).contains(&open[0]) && closed[0] <= 4.0, "{open:?} {closed:?}");
+}
+
+#[test]
+fn a_latency_runs_from_when_the_request_was_to_be_sent() {
+    // The shop stands still from 10 s to 15 s: who was to come at 10 s has waited for five seconds, whenever it is that he is seen.
+    let mut file = system(&json!({}), "10ms", &json!({}));
+    file["workload"]["user"] =
+        json!({"rate": "10/s", "spacing": "even", "for": "20s", "each": "order", "do": [{"call": "api.get"}]});
+    let longest = |faults: &[&str]| seen(&file, faults, &["user.p999"])[0];
+    let (calm, callee, user) = (longest(&[]), longest(&["10s..15s pause svc"]), longest(&["10s..15s pause user"]));
+    assert!(calm < 0.02 && callee > 4.8 && user > 4.8, "{calm} {callee} {user}");
+}
+
 // ── 1.1 Timeouts and deadlines ──
 
 #[test]
@@ -97,6 +135,16 @@ fn time_in_a_callees_line_is_part_of_the_timeout() {
     file["workload"]["user"] =
         json!({"users": 2, "limit": 2, "each": "order", "do": [{"call": "api.get"}, {"record": "came"}]});
     check(&file, &[], &[("user.ok", 1.0), ("user.unknown", 1.0), ("total(done)", 2.0)]);
+}
+
+#[test]
+fn a_timeout_is_not_over_at_the_first_byte() {
+    // A megabyte at a megabyte a second: the first byte is there at once, and the last a second later.
+    let mut file = system(&json!({"timeout": "500ms"}), "1ms", &json!({}));
+    file["links"] = json!({"svc->api": {"bandwidth": "1MB/s", "size": "1MB"}});
+    check(&file, &[], &[("user.unknown", 20.0), ("svc.ok", 20.0)]);
+    file["links"]["svc->api"]["size"] = json!("100KB");
+    check(&file, &[], &[("user.ok", 20.0)]);
 }
 
 #[test]
@@ -153,6 +201,106 @@ fn retries_at_several_layers_multiply() {
     );
 }
 
+/// One order of a callee that fails with these steps: the calls, and when it was given up.
+fn told(retry: &Value, steps: &Value) -> [f64; 2] {
+    let mut file = system(&json!({"retry": retry, "with": {"n": "$try"}}), "0s", &json!({"endpoints": {"get": steps}}));
+    file["workload"]["user"] = json!({"users": 1, "limit": 1, "each": "order", "do": [
+        {"call": "api.get", "on": {"else": [{"record": "gone"}]}}]});
+    file["properties"] = json!({});
+    let seen = seen(&file, &[], &["svc.calls", "gone.last"]);
+    [seen[0], seen[1]]
+}
+
+#[test]
+fn whoever_says_when_to_try_again_is_heard_by_those_who_listen() {
+    let own = |heeds: bool| json!({"tries": 3, "wait": "100ms", "retry_after": heeds});
+    let after = |told: &str| json!([{"fail": "overloaded", "retry_after": told}]);
+    assert_eq!(told(&own(false), &after("5s")), [3.0, 0.2], "unless a file says so, nobody listens");
+    assert_eq!(told(&own(true), &after("5s")), [3.0, 10.0]);
+    assert_eq!(told(&own(true), &after("never")), [1.0, 0.0]);
+    let grpc = json!({"profile": "grpc", "maxAttempts": 3, "initialBackoff": "1s", "maxBackoff": "100s", "backoffMultiplier": 2,
+        "retryableStatusCodes": ["overloaded"]});
+    assert_eq!(told(&grpc, &after("5s")), [3.0, 10.0]);
+    assert_eq!(told(&grpc, &after("never")), [1.0, 0.0]);
+    assert_eq!(told(&json!({"profile": "resilience4j"}), &after("never")), [3.0, 1.0]);
+    // stripe-node waits no less than it would have, and not for more than a minute.
+    let stripe = |told: &str| self::told(&json!({"profile": "stripe-node", "maxNetworkRetries": 1}), &after(told));
+    assert_eq!(
+        [stripe("3s"), stripe("61s"), stripe("0s"), stripe("never")],
+        [[2.0, 3.0], [2.0, 0.5], [2.0, 0.5], [1.0, 0.0]]
+    );
+}
+
+#[test]
+fn after_a_pushback_the_waits_begin_with_the_first_again_in_grpc_and_go_on_elsewhere() {
+    // Only the second failure says something: 1 s, 2 s as told, and then the first wait again, or the third.
+    let steps = json!([{"if": "$n == 2", "then": [{"fail": "overloaded", "retry_after": "2s"}], "else": [{"fail": "overloaded"}]}]);
+    let temporal = told(&json!({"profile": "temporal", "maximumAttempts": 4}), &steps);
+    assert_eq!(temporal, [4.0, 7.0]);
+    let grpc = told(
+        &json!({"profile": "grpc", "maxAttempts": 4, "initialBackoff": "1s", "maxBackoff": "100s", "backoffMultiplier": 2,
+            "retryableStatusCodes": ["overloaded"]}),
+        &steps,
+    );
+    assert!(grpc[0] == 4.0 && (3.6..=4.4).contains(&grpc[1]), "{grpc:?}");
+}
+
+#[test]
+fn a_callee_that_turns_away_may_say_for_how_long() {
+    let mut file = system(
+        &json!({"retry": {"tries": 2, "wait": "100ms", "retry_after": true}}),
+        "1s",
+        &json!({"workers": 1, "queue": 0, "retry_after": "3s"}),
+    );
+    file["workload"]["user"] =
+        json!({"users": 2, "limit": 2, "each": "order", "do": [{"call": "api.get"}, {"record": "came"}]});
+    check(&file, &[], &[("user.ok", 2.0), ("came.last", 4.0), ("svc.overloaded", 1.0)]);
+}
+
+#[test]
+fn a_hedge_is_sent_when_whoever_failed_says_so() {
+    let hedged = |told: &str| {
+        let hedge =
+            json!({"profile": "grpc", "maxAttempts": 2, "hedgingDelay": "1s", "nonFatalStatusCodes": ["overloaded"]});
+        let mut file = system(
+            &json!({"hedge": hedge}),
+            "0s",
+            &json!({"endpoints": {"get": [{"fail": "overloaded", "retry_after": told}]}}),
+        );
+        file["workload"]["user"] = json!({"users": 1, "limit": 1, "each": "order", "do": [
+            {"call": "api.get", "on": {"else": [{"record": "gone"}]}}]});
+        file["properties"] = json!({});
+        seen(&file, &[], &["svc.calls", "gone.last"])
+    };
+    assert_eq!([hedged("3s"), hedged("never")], [[2.0, 3.0], [1.0, 0.0]]);
+}
+
+#[test]
+fn what_a_stopping_process_turned_away_unseen_grpc_tries_once_more_beside_all_it_counts() {
+    let file = |replicas: u32, codes: Value| {
+        let retry = json!({"profile": "grpc", "maxAttempts": 2, "initialBackoff": "10ms", "maxBackoff": "10ms",
+            "backoffMultiplier": 1, "retryableStatusCodes": codes, "maxTokens": 4});
+        let mut file = system(
+            &json!({"retry": retry}),
+            "1ms",
+            &json!({"replicas": replicas, "discovery": "50s", "startup": "50s", "stop": {"then": "drain"}}),
+        );
+        file["properties"] = json!({});
+        file
+    };
+    // One of two drains: what it refuses goes to the other, whatever is listed, and no token is spent.
+    let one = seen(&file(2, json!(["unavailable"])), &["500ms restart svc-1"], &["user.ok", "api->svc.retries"]);
+    assert!(one[0] == 20.0 && one[1] >= 10.0, "{one:?}");
+    // With nobody else it is refused twice, and is a failure only then; listed, it is one try more.
+    let alone =
+        |codes: Value| seen(&file(1, codes), &["1s restart svc"], &["user.error", "api->svc.calls", "svc.refused"]);
+    let (unlisted, listed) = (alone(json!(["unavailable"])), alone(json!(["refused"])));
+    assert_eq!(unlisted[1] - unlisted[2], 20.0 - unlisted[0]);
+    assert_eq!(unlisted[2], 2.0 * unlisted[0], "{unlisted:?}");
+    // Two of four tokens are half of them: then there is no third try.
+    assert!(listed[2] > unlisted[2] && listed[2] <= unlisted[2] + 2.0, "{listed:?} {unlisted:?}");
+}
+
 // ── 1.3 Retry budgets ──
 
 #[test]
@@ -193,6 +341,23 @@ fn the_winner_of_a_hedge_that_fails_does_not_hide_the_other_that_is_well() {
     check(&file, &["0s.. fail svc-2.get"], &[("user.ok", 20.0), ("user.error", 0.0)]);
 }
 
+#[test]
+fn a_delay_from_latencies_that_hedging_has_shortened_becomes_shorter_and_hedges_more() {
+    // Half of all take longer than the median; of those that are hedged the quick second ones are heard, and the slow first ones only
+    // until they are superseded.
+    let mut file = system(
+        &json!({"hedge": {"profile": "finagle", "maxExtraLoad": 0.5}}),
+        "10ms",
+        &json!({"replicas": 2, "endpoints": {"get": [{"work": {"uniform": ["0ms", "100ms"]}}]}}),
+    );
+    file["until"] = Value::Null;
+    file["properties"] = json!({});
+    file["workload"]["user"] =
+        json!({"rate": "5/s", "spacing": "even", "limit": 3000, "each": "order", "do": [{"call": "api.get"}]});
+    let hedges = seen(&file, &[], &["api->svc.hedges"])[0] / 3000.0;
+    assert!(hedges > 0.55, "{hedges}");
+}
+
 // ── 1.5 Breakers: the machines have their tests beside the code ──
 
 #[test]
@@ -223,6 +388,43 @@ fn a_breaker_is_for_a_dependency_and_one_bad_replica_of_ten_opens_polly_and_neve
     let refused = |profile: Value| seen(&file(profile), &["0s.. fail svc-1.get"], &["api->svc.open"])[0];
     assert!(refused(json!({"profile": "polly"})) > 1_000.0);
     assert_eq!(refused(json!({"profile": "resilience4j"})), 0.0);
+}
+
+#[test]
+fn each_process_of_a_caller_has_a_breaker_of_its_own() {
+    let file = |replicas: u32| {
+        let mut file = system(&json!({"breaker": {"profile": "failsafe", "failureThreshold": 3}}), "10ms", &json!({}));
+        file["nodes"]["api"]["replicas"] = json!(replicas);
+        file
+    };
+    let fails = &["0s.. fail svc.get"];
+    check(&file(1), fails, &[("api->svc.calls", 3.0), ("api->svc.open", 17.0)]);
+    check(&file(4), fails, &[("api->svc.calls", 12.0), ("api->svc.open", 8.0)]);
+}
+
+#[test]
+fn unless_it_is_said_policies_stand_as_resilience4j_decorates() {
+    let file = |order: Value| {
+        let mut file = system(
+            &json!({"timeout": "300ms", "retry": {"tries": 3, "wait": "50ms"}, "breaker": {"profile": "resilience4j",
+                "slidingWindowSize": 10}, "limiter": {"rate": "20/s", "burst": 5}, "bulkhead": {"max": 2, "wait": "200ms"},
+                "order": order}),
+            "10ms",
+            &json!({}),
+        );
+        file["workload"]["user"]["rate"] = json!("50/s");
+        file["workload"]["user"]["limit"] = json!(400);
+        file["nodes"]["svc"]["endpoints"]["get"] = json!([{"work": {"exponential": "200ms"}}, {"record": "done"}]);
+        seen(
+            &file,
+            &["3s..6s fail svc.get"],
+            &["api->svc.calls", "api->svc.open", "api->svc.limited", "api->svc.unknown", "user.ok", "total(done)"],
+        )
+    };
+    let usual = file(Value::Null);
+    assert!(usual.iter().all(|count| *count > 0.0), "each of them is needed: {usual:?}");
+    assert_eq!(usual, file(json!(["retry", "breaker", "limiter", "timeout", "bulkhead"])));
+    assert_ne!(usual, file(json!(["retry", "timeout", "bulkhead", "limiter", "breaker"])));
 }
 
 #[test]
@@ -330,6 +532,25 @@ fn a_limiter_does_not_read_the_wall_clock() {
 }
 
 #[test]
+fn a_permit_is_used_up_when_its_caller_goes_away_while_it_waits() {
+    // One a second. Of five at once the first goes; four have reserved the next four seconds when they give up after 100 ms.
+    let mut file = system(
+        &json!({"timeout": "100ms", "order": ["timeout", "limiter"], "limiter": {"profile": "resilience4j", "limitForPeriod": 1,
+            "limitRefreshPeriod": "1s", "timeoutDuration": "5s"}}),
+        "1ms",
+        &json!({}),
+    );
+    file["nodes"]["api"]["endpoints"]["late"] = json!([{"call": "svc.get", "limiter": {"profile": "resilience4j",
+        "limitForPeriod": 1, "limitRefreshPeriod": "1s", "timeoutDuration": "5s"}}]);
+    file["workload"]["user"] = json!({"users": 5, "limit": 5, "each": "order", "do": [{"call": "api.get"}]});
+    file["workload"]["patient"] = json!({"users": 1, "limit": 1, "start": "1500ms", "each": "late", "do": [
+        {"call": "api.late"}, {"record": "through"}]});
+    file["nodes"]["svc"]["endpoints"]["get"] = json!([{"work": "1ms"}]);
+    file["properties"] = json!({});
+    check(&file, &[], &[("user.ok", 1.0), ("user.unknown", 4.0), ("svc.calls", 2.0), ("through.first", 5.001)]);
+}
+
+#[test]
 fn a_counter_that_is_read_and_then_written_lets_more_through_than_the_limit() {
     // A limit of ten kept in a store that two replicas share: read, compare, write back.
     let file = |atomic: bool| {
@@ -401,6 +622,168 @@ fn failures_that_come_fast_do_not_make_a_limit_explode() {
 }
 
 #[test]
+fn a_health_check_that_is_shed_like_any_other_request_kills_who_is_only_busy() {
+    // Twice what one worker can do, and no more than ten in line.
+    let file = |order: Value| {
+        let mut file = system(
+            &json!({}),
+            "10ms",
+            &json!({"workers": 1, "queue": 10, "order": order, "startup": "1s",
+            "liveness": {"call": "health", "every": "1s"}, "endpoints": {"get": [{"work": "10ms"}], "health": [{"work": "1ms"}]}}),
+        );
+        file["properties"] = json!({});
+        file["workload"]["user"] = json!({"rate": "200/s", "for": "60s", "each": "order", "do": [{"call": "api.get"}]});
+        seen(&file, &[], &["svc.killed"])[0]
+    };
+    assert!(file(json!("fifo")) >= 1.0);
+    assert_eq!(file(json!({"priority": ["health", "get"]})), 0.0);
+}
+
+// ── 2.2 Lines ──
+
+#[test]
+fn a_line_that_is_bounded_by_its_length_alone_serves_only_those_who_have_gone() {
+    // A hundred a second are served, and half as many again come, with a timeout of a second: two hundred in line are two seconds.
+    let file = |more: Value| {
+        let mut service = json!({"workers": 1, "endpoints": {"get": [{"work": "10ms"}]}});
+        for (name, value) in more.as_object().expect("fields") {
+            service[name] = value.clone();
+        }
+        let mut file = system(&json!({"timeout": "1s"}), "10ms", &service);
+        file["properties"] = json!({});
+        file["workload"]["user"] =
+            json!({"rate": "150/s", "spacing": "even", "for": "60s", "each": "order", "do": [{"call": "api.get"}]});
+        seen(&file, &[], &["user.ok"])[0]
+    };
+    let long = file(json!({"queue": 200}));
+    assert!(long < 400.0, "{long}");
+    // Short enough for the timeout, from its newest end, or by the time that was waited.
+    for more in [json!({"queue": 50}), json!({"queue": 200, "order": "lifo"}), json!({"queue": 200, "drop": "codel"})] {
+        let served = file(more.clone());
+        assert!(served > 4_000.0, "{more}: {served}");
+    }
+}
+
+#[test]
+fn who_is_turned_away_at_the_end_of_a_long_line_is_the_one_who_could_be_served_in_time() {
+    // Of those who stand in a line of two seconds all have gone when their turn comes; those who are turned away had just come.
+    let file = |drop: Value| {
+        let mut file = system(
+            &json!({"timeout": "1s"}),
+            "10ms",
+            &json!({"workers": 1, "queue": 200, "drop": drop,
+            "endpoints": {"get": [{"work": "10ms"}]}}),
+        );
+        file["properties"] = json!({});
+        file["workload"]["user"] =
+            json!({"rate": "150/s", "spacing": "even", "for": "60s", "each": "order", "do": [{"call": "api.get"}]});
+        seen(&file, &[], &["svc.overloaded", "svc.wasted", "user.ok"])
+    };
+    let (tail, front) = (file(Value::Null), file(json!("codel")));
+    assert!(tail[0] > 1_000.0 && tail[1] > 5_000.0, "{tail:?}");
+    // Those who have waited longest are dropped: hardly any work is for nobody.
+    assert!(front[1] < 1_000.0 && front[2] > 10.0 * tail[2], "{front:?} {tail:?}");
+}
+
+// ── 2.6 How a process ends ──
+
+/// Two pods, of which the first is restarted at 10 s, and callers who learn of that two seconds later.
+fn restarted(stop: &Value, work: &str) -> Value {
+    let mut file = system(&json!({}), work, &json!({"replicas": 2, "discovery": "2s", "startup": "5s", "stop": stop}));
+    file["workload"]["user"] =
+        json!({"rate": "100/s", "spacing": "even", "for": "30s", "each": "order", "do": [{"call": "api.get"}]});
+    file["properties"] = json!({});
+    file
+}
+
+const RESTART: &[&str] = &["10s restart svc-1"];
+
+#[test]
+fn whoever_is_gone_at_the_signal_is_still_called_until_callers_know() {
+    let lost = |stop: Value| seen(&restarted(&stop, "100ms"), RESTART, &["user.error", "user.unknown"]);
+    // A hundred of two seconds, and five at work.
+    assert_eq!(lost(json!({"then": "exit"})), [100.0, 5.0]);
+    assert_eq!(lost(json!({"pre_stop": "3s", "then": "drain"})), [0.0, 0.0]);
+}
+
+#[test]
+fn a_listener_that_is_closed_before_callers_know_refuses_them_although_it_drains() {
+    let lost = |stop: Value| seen(&restarted(&stop, "100ms"), RESTART, &["user.error", "user.unknown"]);
+    assert_eq!(lost(json!({"then": "drain"})), [100.0, 0.0]);
+}
+
+#[test]
+fn who_does_not_hear_the_signal_is_killed_in_the_middle_of_its_work_when_its_grace_is_over() {
+    // A shell that passes no signal on: it goes on serving, and what is under way after five seconds is lost.
+    let deaf = restarted(&json!({"pre_stop": "1h", "then": "drain", "grace": "5s"}), "100ms");
+    check(&deaf, RESTART, &[("user.error", 0.0), ("user.unknown", 0.0)]);
+    let long = restarted(&json!({"pre_stop": "1h", "then": "drain", "grace": "5s"}), "10s");
+    let unknown = seen(&long, RESTART, &["user.unknown"])[0];
+    assert!(unknown > 100.0, "{unknown}");
+}
+
+#[test]
+fn a_worker_that_is_killed_in_the_middle_leaves_its_message_hidden_until_its_time_is_up() {
+    let file = |stop: Value| {
+        json!({
+            "faultline": 1, "name": "killed", "until": "100s",
+            "nodes": {
+                "jobs": {"kind": "queue", "visibility": "30s"},
+                "worker": {"kind": "service", "workers": 1, "startup": "1s", "stop": stop, "endpoints": {"handle": {"from": "jobs",
+                    "do": [{"work": "10s"}, {"record": "done"}]}}}},
+            "workload": {"app": {"rate": "1/s", "limit": 1, "spacing": "even", "each": "job", "do": [{"publish": "jobs"}]}},
+            "metrics": {}
+        })
+    };
+    let restart = &["5s restart worker"];
+    let drains = seen(&file(json!({"then": "drain"})), restart, &["done.first", "jobs.redelivered"]);
+    // It came at 0 s or 1 s, is visible again 30 s later, and takes ten.
+    let killed = seen(&file(json!({"then": "drain", "grace": "2s"})), restart, &["done.first", "jobs.redelivered"]);
+    let exits = seen(&file(json!({"then": "exit"})), restart, &["done.first", "jobs.redelivered"]);
+    assert_eq!((drains[1], killed[1], exits[1]), (0.0, 1.0, 1.0));
+    assert_eq!((killed[0] - drains[0], exits[0] - drains[0]), (30.0, 30.0), "{drains:?} {killed:?} {exits:?}");
+}
+
+// ── What is wrong is told ──
+
+#[test]
+fn an_order_that_cannot_mean_anything_is_refused_and_one_around_all_tries_is_a_step_around() {
+    let told = |clauses: Value| {
+        let said = Scenario::parse("order.json", &system(&clauses, "10ms", &json!({})).to_string())
+            .and_then(|scenario| scenario.model(&Choices::none()).map(|_| ()));
+        said.err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let all = |order: Value| json!({"timeout": "1s", "retry": 2, "bulkhead": {"max": 2}, "breaker": {"profile": "polly"}, "order": order});
+    for (order, message) in [
+        (json!(["breaker", "retry", "timeout", "bulkhead"]), "belongs to a \"try\" around this step"),
+        (json!(["retry", "breaker", "breaker", "bulkhead"]), "\"breaker\" stands here twice"),
+        (json!(["retry", "breaker"]), "\"order\" does not say where \"bulkhead\" stands"),
+        (json!(["retry", "breaker", "limiter", "bulkhead"]), "\"order\" names \"limiter\", and this step has none"),
+        (json!(["retry", "fallback"]), "fallback"),
+        (json!(["hedge", "breaker", "bulkhead"]), "hedge"),
+    ] {
+        let said = told(all(order.clone()));
+        assert!(said.contains(message), "{order}: {said}");
+    }
+    assert_eq!(told(all(json!(["retry", "bulkhead", "timeout", "breaker"]))), "");
+    // A breaker around all tries hears of the last alone: three orders of three tries open it, where one of three would inside.
+    let calls = |outside: bool| {
+        let (mut call, breaker) =
+            (json!({"call": "svc.get", "retry": 3}), json!({"profile": "failsafe", "failureThreshold": 3}));
+        let step = if outside {
+            json!({"try": [call], "breaker": breaker})
+        } else {
+            call["breaker"] = breaker;
+            call
+        };
+        let mut file = system(&json!({}), "10ms", &json!({}));
+        file["nodes"]["api"]["endpoints"]["get"] = json!([step]);
+        seen(&file, &["0s.. fail svc.get"], &["svc.calls"])[0]
+    };
+    assert_eq!((calls(false), calls(true)), (3.0, 9.0));
+}
+
+#[test]
 fn a_setting_that_is_wrong_and_a_risk_are_told_with_all_their_messages() {
     let told = |clauses: Value| {
         let file = system(&clauses, "10ms", &json!({}));
@@ -461,4 +844,57 @@ fn a_setting_that_is_wrong_and_a_risk_are_told_with_all_their_messages() {
     assert!(risky(json!({"retry": 3})).contains("svc.get records \"done\" and is retried on unknown without \"once\""));
     assert!(risky(json!({"hedge": "1ms"})).contains("svc.get records \"done\" and is hedged without \"once\""));
     assert_eq!(risky(json!({"retry": {"tries": 3, "on": ["refused"]}})), "", "what was not done may be tried again");
+}
+
+// ── The list ──
+
+/// Of a code span that names a file and the one behind it, a test: all in the rows of the list.
+fn listed() -> Vec<(String, String)> {
+    let path = workspace().join("docs/wrong-turns.md");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| wrong turn "));
+    let mut found = Vec::new();
+    for row in rows {
+        let tests = row.trim_end_matches('|').rsplit(" | ").next().unwrap_or_default();
+        let spans: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!spans.is_empty() && spans.len() % 2 == 0, "a row names its tests, each with its file: {row}");
+        found.extend(spans.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())));
+    }
+    found
+}
+
+/// Whether a source has a test of this name.
+fn has_test(source: &str, name: &str) -> bool {
+    let head = format!("fn {name}(");
+    let Some(at) = source.find(&head) else { return false };
+    let before = source[..at].trim_end_matches([' ', '\n']);
+    before
+        .lines()
+        .rev()
+        .take_while(|line| !line.trim().is_empty() && line.trim() != "}")
+        .any(|line| line.trim() == "#[test]")
+}
+
+#[test]
+fn every_test_that_the_list_names_is_there() {
+    let listed = listed();
+    assert!(listed.len() > 120, "{}", listed.len());
+    for (file, name) in &listed {
+        let source = fs::read_to_string(workspace().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(has_test(&source, name), "{file} has no test {name}");
+    }
+    assert!(!has_test("#[test]\nfn one() {}\n", "two") && !has_test("fn one() {}\n", "one"));
+    assert!(has_test("#[test]\n#[ignore]\nfn one() {}\n", "one"));
+}
+
+#[test]
+fn every_wrong_turn_that_is_tested_here_is_in_the_list() {
+    let source = fs::read_to_string(workspace().join("tests/wrong_turns.rs")).expect("this file");
+    let names = listed();
+    let here = source.split("#[test]\nfn ").skip(1).filter_map(|rest| rest.split('(').next());
+    let about_the_list =
+        ["every_test_that_the_list_names_is_there", "every_wrong_turn_that_is_tested_here_is_in_the_list"];
+    for name in here.filter(|name| !about_the_list.contains(name)) {
+        assert!(names.iter().any(|(_, listed)| listed == name), "docs/wrong-turns.md does not name {name}");
+    }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use sim_core::{Cause, Duration, Instant, Kind, Message, NodeId};
 
 use crate::policy::breaker;
+use crate::policy::retry::Pushback;
 use crate::program::{EdgeRef, EndpointRef, FactRef, MapRef, NodeRef, Reason, StepRef};
 use crate::shelf::Shelves;
 use crate::value::Value;
@@ -260,6 +261,10 @@ pub enum Extra {
     Mixed,
     /// Transactions that were promised and are not decided, with the step that has the protocol and why it was asked.
     Promises(Arc<[(TxnId, StepRef, Cause)]>),
+    /// Of a service that fails: whether to try again, and when.
+    Pushback(Pushback),
+    /// It was refused by a process that has seen nothing of it. Nobody sends this: whoever is refused knows.
+    Unseen,
 }
 
 /// One message of a delivery.

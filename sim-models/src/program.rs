@@ -240,6 +240,8 @@ pub struct ServiceDef {
     pub drops: Drops,
     /// How long a worker is busy with turning one away.
     pub refusal: Dist,
+    /// What whoever is answered `overloaded` is told about trying again.
+    pub retry_after: Option<retry::Pushback>,
     /// Whether a worker is held during work only.
     pub asynchronous: bool,
     /// Whether a request that was cancelled stops at its next step.
@@ -764,7 +766,7 @@ pub enum Verb {
     /// Ends the endpoint: ok.
     Reply(Template),
     /// Ends the endpoint: error.
-    Fail(Reason),
+    Fail(Failure),
     /// One of two.
     If {
         /// The condition.
@@ -994,6 +996,8 @@ pub struct HedgeDef {
     pub library: Option<(budget::Rule, u32)>,
     /// Whether the losers are told even when the step does not say `cancel`.
     pub cancels: bool,
+    /// Whether the next one comes when a callee that failed says so.
+    pub heeds: bool,
 }
 
 /// `coalesce`: of those who want the same at one time, one asks.
@@ -1084,6 +1088,15 @@ pub enum Catch {
     Else,
 }
 
+/// `fail`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub reason: Reason,
+    /// What the caller is told about trying again.
+    pub retry_after: Option<retry::Pushback>,
+}
+
 /// `retry`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryDef {
@@ -1103,6 +1116,10 @@ pub struct RetryDef {
     pub except: Vec<Catch>,
     /// The waits of a library's profile, in place of those above.
     pub profile: Option<retry::Wait>,
+    /// What is made of a callee that says when to try again.
+    pub heeds: retry::Heeds,
+    /// Whether what a stopping process turned away unseen is tried once more at once, beside all that is counted.
+    pub is_transparent: bool,
     /// Share of first tries that may be retried, and how many at once at most.
     pub budget: Option<BudgetDef>,
 }

@@ -10,6 +10,7 @@ use crate::message::{
     Carried, Decision, Extra, FactChange, Msg, Names, Operation, Outcome, Parcel, Part, Receipt, Settled, Standing,
     TxnId,
 };
+use crate::policy::retry::Pushback;
 use crate::program::{MapRef, Program, Reason, Step, StepRef, Template, Var, Verb};
 use crate::shelf::fill;
 use crate::value::Value;
@@ -318,6 +319,12 @@ fn answer(program: &Program, word: &str, outcome: &Outcome, extra: &Extra) -> St
         }
         (Outcome::Ok(_), Extra::Keys(keys)) => format!("{word} answered {}", list(keys)),
         (Outcome::Ok(_), Extra::ReadOnly) => format!("{word} answered yes, and has set nothing"),
+        (came, Extra::Pushback(Pushback::After(wait))) => {
+            format!("{word} answered {}, to be tried again after {wait}", outcome_text(program, came))
+        }
+        (came, Extra::Pushback(Pushback::No)) => {
+            format!("{word} answered {}, not to be tried again", outcome_text(program, came))
+        }
         (_, Extra::Mixed) => format!("{word} answered that it has decided alone, and otherwise"),
         (_, Extra::Promises(txns)) => {
             format!("{word} answered {}", words::counted(txns.len() as u64, "transaction"))

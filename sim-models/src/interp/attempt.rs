@@ -9,7 +9,7 @@ use super::exec::{Next, TRY};
 use super::guards::{Asked, Passed, edge_of};
 use super::retry::{breadth, catches, is_retried};
 use super::service::{Cx, Service};
-use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Thread, Touched, Txn};
+use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Spared, Thread, Touched, Txn};
 use crate::message::{CallId, Counted, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Part, Tone, TxnId};
 use crate::program::{BlockRef, EdgeRef, Program, Reason, Slot, Step, StepRef, Template, Verb};
 use crate::slab::Key;
@@ -37,6 +37,7 @@ impl Service {
             waited: Duration::ZERO,
             passed: Passed::default(),
             flight: None,
+            spared: Spared::default(),
             phase: Phase::Idle,
         };
         let block = match &step.verb {
@@ -354,6 +355,7 @@ impl Service {
             return self.member_answered(cx, program, txn, &pending, &outcome, extra);
         }
         self.saw(cx, program, pending.to, &outcome);
+        let extra = if outcome == Outcome::Error(Reason::REFUSED) { Extra::Unseen } else { extra };
         let Some(thread) = self.threads.get_mut(pending.thread) else { return };
         let Some(attempt) = thread.attempt() else { return };
         let next = match std::mem::replace(&mut attempt.phase, Phase::Idle) {
@@ -386,9 +388,10 @@ impl Service {
         }
         if let Some(guards) = &step.clauses.guards {
             // Who followed another's request has asked nobody itself.
-            self.try_over(cx, key, step, guards, Some(&outcome).filter(|_| !followed));
+            let is_seen = !self.is_transparent(key, step, &extra);
+            self.try_over(cx, key, step, guards, Some(&outcome).filter(|_| !followed && is_seen));
         }
-        if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome) {
+        if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome, &extra) {
             return self.back_off(cx, program, key, wait);
         }
         if let Some(guards) = &step.clauses.guards {

@@ -278,7 +278,10 @@ impl Service {
                 let value = self.value(cx, key, template);
                 Next::End(Outcome::Ok(Self::checked(cx, reference, value)))
             }
-            Verb::Fail(reason) => Next::End(Outcome::Error(*reason)),
+            Verb::Fail(failure) => {
+                self.tells_when(key, failure.retry_after);
+                Next::End(Outcome::Error(failure.reason))
+            }
             Verb::If { condition, then, otherwise } => {
                 let holds = self.holds(cx, key, condition);
                 let holds = Self::checked(cx, reference, holds);

@@ -203,11 +203,15 @@ impl Service {
         extra: Extra,
     ) -> Option<Next> {
         let now = cx.now();
+        let pushback = match &extra {
+            Extra::Pushback(told) if def.heeds => Some(*told),
+            _ => None,
+        };
         let hedging = self.hedging(key)?;
         if hedging.failure.is_none() || def.rule.blames == Blames::Last {
             hedging.failure = Some((outcome, extra));
         }
-        match hedging.hedge.failed(now, None) {
+        match hedging.hedge.failed(now, pushback) {
             Failed::GoesOn => None,
             Failed::Ends => Some(self.all_failed(cx, key, def)),
         }

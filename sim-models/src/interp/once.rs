@@ -116,9 +116,14 @@ impl Service {
                 self.run_body(key, Phase::Once(about))
             }
             Extra::Replayed { ended } => self.replay(cx, program, key, Kept { outcome, ended: *ended }),
-            Extra::None | Extra::Version(_) | Extra::Keys(_) | Extra::ReadOnly | Extra::Mixed | Extra::Promises(_) => {
-                Next::settle(outcome)
-            }
+            Extra::None
+            | Extra::Version(_)
+            | Extra::Keys(_)
+            | Extra::ReadOnly
+            | Extra::Mixed
+            | Extra::Promises(_)
+            | Extra::Pushback(_)
+            | Extra::Unseen => Next::settle(outcome),
         }
     }
 

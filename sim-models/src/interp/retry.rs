@@ -4,12 +4,19 @@ use sim_core::{Dist, Duration, Ratio};
 
 use super::exec::{Next, TRY};
 use super::service::{Cx, JITTER, Service};
-use super::thread::{Alarm, Phase, Thread};
-use crate::message::{Outcome, Tone};
+use super::thread::{Alarm, Phase, Spared, Thread};
+use crate::message::{Extra, Outcome, Tone};
 use crate::program::{BudgetDef, Catch, Jitter, Program, Reason, RetryDef, Step};
 use crate::slab::Key;
 
 impl Service {
+    /// Whether what came of this try is no try to its library: a process that stops turned it away unseen, for the first time.
+    pub(super) fn is_transparent(&mut self, key: Key, step: &Step, extra: &Extra) -> bool {
+        let attempt = self.threads.get_mut(key).and_then(Thread::attempt);
+        let is_first = attempt.is_some_and(|attempt| attempt.spared.tries == 0);
+        is_first && *extra == Extra::Unseen && step.clauses.retry.as_ref().is_some_and(|retry| retry.is_transparent)
+    }
+
     /// The wait before the next try, if there is to be one.
     pub(super) fn wait_before_retry(
         &mut self,
@@ -17,12 +24,19 @@ impl Service {
         key: Key,
         step: &Step,
         outcome: &Outcome,
+        extra: &Extra,
     ) -> Option<Duration> {
         let retry = step.clauses.retry.as_ref()?;
+        let is_transparent = self.is_transparent(key, step, extra);
         let attempt = self.threads.get_mut(key).and_then(Thread::attempt)?;
-        let (number, deadline, mut waited) = (attempt.number, attempt.around.deadline, attempt.waited);
-        let cause = attempt.cause.then(TRY | u64::from(number));
-        if !is_retried(retry, outcome) || retry.tries.is_some_and(|tries| number >= tries) {
+        let (deadline, spared, mut waited) = (attempt.around.deadline, attempt.spared, attempt.waited);
+        if is_transparent && cx.now() < deadline {
+            attempt.spared = Spared { tries: spared.tries + 1, waits: spared.waits + 1 };
+            return Some(Duration::ZERO);
+        }
+        let cause = attempt.cause.then(TRY | u64::from(attempt.number));
+        let (tried, number) = (attempt.number - spared.tries, attempt.number - spared.waits);
+        if !is_retried(retry, outcome) || retry.tries.is_some_and(|tries| tried >= tries) {
             return None;
         }
         cx.because(cause);
@@ -37,6 +51,8 @@ impl Service {
                 library.settled(number, &mut waited, drawn)
             }
         };
+        let pushback = if let Extra::Pushback(told) = extra { Some(*told) } else { None };
+        let wait = retry.heeds.heard(wait, pushback)?;
         // A try that no time is left for is none: what came of the last one stands, since `expired` would say that nothing was
         // done.
         let begins = cx.now() + wait;
@@ -50,6 +66,10 @@ impl Service {
         }
         if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
             attempt.waited = waited;
+            if retry.heeds.begins_anew(pushback) {
+                attempt.waited = Duration::ZERO;
+                attempt.spared.waits = attempt.number;
+            }
         }
         Some(wait)
     }

@@ -15,6 +15,7 @@ use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
 use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
 use crate::policy::codel::Codel;
+use crate::policy::retry::Pushback;
 use crate::program::{Balance, Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
 use crate::shelf::{Cells, as_pairs};
 use crate::slab::{Key, Slab};
@@ -426,8 +427,15 @@ impl Service {
         self.tick(cx, program, endpoint);
     }
 
-    /// Begins an operation of a workload.
-    pub(super) fn begin_operation(&mut self, cx: &mut Cx<'_>, program: &Program, number: u64, user: Option<u32>) {
+    /// Begins an operation of a workload, which was due at an instant.
+    pub(super) fn begin_operation(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        number: u64,
+        user: Option<u32>,
+        due: Instant,
+    ) {
         let Role::Workload(workload) = &program.node(self.me).role else { return };
         let cause = cx.begin(workload.class, number);
         if program.only.as_ref().is_some_and(|only| !only.contains(&cause.operation)) {
@@ -437,7 +445,7 @@ impl Service {
         env.carry(workload.slot, Value::Int(number as i64));
         cx.note(Note::Requested { workload: self.me, key: number });
         let endpoint = workload.endpoint;
-        let request = Request::new(endpoint, program.endpoint(endpoint).kind, cause, env, cx.now());
+        let request = Request::new(endpoint, program.endpoint(endpoint).kind, cause, env, due);
         let request = Request { operation: Some((number, user)), ..request };
         let key = self.requests.insert(request);
         self.begin(cx, program, key);
@@ -646,12 +654,26 @@ impl Service {
             return self.probed(cx, program, probing, false);
         }
         self.count(cx, why.counted());
+        let retry_after = program.service(self.me).and_then(|def| def.retry_after);
+        let request = Request { retry_after, ..request };
         self.reply(cx, &request, Outcome::Error(Reason::OVERLOADED));
+    }
+
+    /// The request of a thread fails, and its caller is to be told this about trying again.
+    pub(super) fn tells_when(&mut self, thread: Key, retry_after: Option<Pushback>) {
+        let request = self.threads.get(thread).map(|thread| thread.request);
+        if let Some(request) = request.and_then(|key| self.requests.get_mut(key)) {
+            request.retry_after = retry_after;
+        }
     }
 
     fn reply(&self, cx: &mut Cx<'_>, request: &Request, outcome: Outcome) {
         if let Some((to, id)) = request.from {
-            cx.send(to, Msg::Answer { id, kind: request.kind, outcome, extra: Extra::None, open: None });
+            let extra = match (&outcome, request.retry_after) {
+                (Outcome::Error(_), Some(told)) => Extra::Pushback(told),
+                _ => Extra::None,
+            };
+            cx.send(to, Msg::Answer { id, kind: request.kind, outcome, extra, open: None });
         }
     }
 

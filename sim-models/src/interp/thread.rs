@@ -13,6 +13,7 @@ use super::probe::{ProbeAlarm, Probing};
 use super::saga::Saga;
 use super::service::Turned;
 use crate::message::{CallId, Carried, Extra, FactChange, Outcome, TxnId};
+use crate::policy::retry::Pushback;
 use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
 use crate::shelf::Unfinished;
 use crate::slab::Key;
@@ -68,6 +69,9 @@ pub(super) struct Request {
     /// Whether it goes on with what a former life has begun.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_resumed: bool,
+    /// What its caller is told about trying again when it fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retry_after: Option<Pushback>,
 }
 
 /// Steps that go on one after the other.
@@ -164,7 +168,25 @@ pub(super) struct Attempt {
     /// The flight that this try leads or follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) flight: Option<Box<Flight>>,
+    /// Of the tries before this one, those that do not count.
+    #[serde(skip_serializing_if = "Spared::is_nothing")]
+    pub(super) spared: Spared,
     pub(super) phase: Phase,
+}
+
+/// Tries that do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Spared {
+    /// For how many there may be.
+    pub(super) tries: u32,
+    /// For how long the next wait is.
+    pub(super) waits: u32,
+}
+
+impl Spared {
+    fn is_nothing(&self) -> bool {
+        *self == Spared::default()
+    }
 }
 
 /// What an attempt does now.
@@ -326,6 +348,7 @@ impl Request {
             visits: Vec::new(),
             resumes: None,
             is_resumed: false,
+            retry_after: None,
         }
     }
 }
@@ -387,7 +410,8 @@ impl Attempt {
     /// One that begins now and is not bound by any time.
     pub(super) fn new(step: StepRef, cause: Cause, around: Around, phase: Phase) -> Self {
         let (since, waited, passed) = (Instant::ZERO, Duration::ZERO, Passed::default());
-        Attempt { step, cause, number: 1, around, since, timer: None, waited, passed, flight: None, phase }
+        let spared = Spared::default();
+        Attempt { step, cause, number: 1, around, since, timer: None, waited, passed, flight: None, spared, phase }
     }
 }
 

@@ -104,18 +104,20 @@ fn advance(stages: &[(u64, Option<Duration>)], at: Duration, share: Duration) ->
 }
 
 impl Service {
-    /// The next operation of an open workload begins, and the one after it is planned.
+    /// The next operation of an open workload begins, and the one after it is planned. A workload that stood still has it begin late,
+    /// and counts it from when it was due: who leaves that wait out measures least when it matters most (coordinated omission).
     pub(super) fn arrival(&mut self, cx: &mut Cx<'_>, program: &Program) {
         let Role::Workload(def) = &program.node(self.me).role else { return };
         let Some(generator) = &mut self.generator else { return };
         generator.begun += 1;
         let number = generator.begun;
+        let due = def.start + generator.at;
         if let Some((after, alarm)) =
             generator.gap(def, cx, number + 1).and_then(|gap| generator.arrival_after(def, cx, gap))
         {
             self.alarm(cx, after, alarm);
         }
-        self.begin_operation(cx, program, number, None);
+        self.begin_operation(cx, program, number, None, due.min(cx.now()));
     }
 
     /// A user of a closed workload begins an operation.
@@ -128,7 +130,7 @@ impl Service {
         let number = generator.number(user);
         generator.begun += 1;
         generator.rounds[user as usize] += 1;
-        self.begin_operation(cx, program, number, Some(user));
+        self.begin_operation(cx, program, number, Some(user), cx.now());
     }
 
     /// An operation is over; a user of a closed workload thinks before the next.

@@ -240,6 +240,7 @@ const SERVICE: &[Field] = &[
     Field::new("order", ORDERS, "Who is next in line.").or("fifo"),
     Field::new("drop", DROPS, "Who is dropped when the turn comes.").or("none"),
     Field::new("refusal", Shape::Dist, "How long a worker is busy with turning one away.").or("0s"),
+    Field::new("retry_after", PUSHBACK, "What whoever is answered overloaded is told about trying again."),
     Field::new("async", Shape::Bool, "Hold a worker during work only, not while waiting for others.").or("false"),
     Field::new("honours_cancel", Shape::Bool, "Stop at the next step when the caller says so.").or("false"),
     Field::new("version", Shape::Text, "What $version is before the first deploy.").or("v1"),
@@ -465,7 +466,7 @@ pub static STEP: Verbs = Verbs {
         verb("record", Shape::Name, "States a fact about the world.", FACT),
         verb("undo", Shape::Name, "Takes a fact back.", FACT),
         verb("reply", VALUE, "Ends the endpoint: ok, with one value.", ID),
-        verb("fail", Shape::Name, "Ends the endpoint: error, with a reason.", ID),
+        verb("fail", Shape::Name, "Ends the endpoint: error, with a reason.", &[FAIL, ANY_STEP]),
         Verb { any_of: &["then", "else"], ..verb("if", CONDITION, "Steps under a condition.", &[THEN, ANY_STEP]) },
         verb("switch", VALUE, "Steps by equality with a case name, or \"else\".", &[SWITCH, ANY_STEP]),
         Verb { any_of: &["then", "else"], ..verb("chance", Shape::Ratio, "A die.", &[THEN, ANY_STEP]) },
@@ -485,6 +486,9 @@ const FACT: &[&[Field]] = &[RECORD, ANY_STEP];
 const fn verb(name: &'static str, value: Shape, doc: &'static str, clauses: &'static [&'static [Field]]) -> Verb {
     Verb { name, value, doc, clauses, any_of: &[], built: Built::Now }
 }
+
+const FAIL: &[Field] = &[Field::new("retry_after", PUSHBACK, "What the caller is told about trying again.")];
+const PUSHBACK: Shape = Shape::OneOf(&[Shape::Choice { now: &["never"], later: &[] }, Shape::Duration]);
 
 const ANY_STEP: &[Field] = &[Field::new("id", Shape::Name, "Its name for faults and dice.")];
 
@@ -598,6 +602,8 @@ pub static RETRY: Object = Object {
             "Retries allowed, as a share of first tries.",
         )
         .or("unlimited"),
+        Field::new("retry_after", Shape::Bool, "Wait as long as whoever fails says, and not again when it says never.")
+            .or("false"),
     ],
     any_of: &[],
 };

@@ -8,6 +8,7 @@ use super::read::{self, Cell, Formula, MapName, Wrong};
 use super::shape::Verbs;
 use crate::expr::{Arithmetic, Expr, Name};
 use crate::json::{Json, JsonValue, Key, Span};
+use crate::policy::retry::Pushback;
 use crate::problem::{Problem, Severity, Source};
 use crate::value::Value;
 
@@ -173,6 +174,11 @@ impl<'a> View<'a> {
     /// How many, or `None` for a word such as `"unlimited"`, `"forever"`, `"all"`.
     pub fn count_or_word(self) -> Read<Option<u64>> {
         if self.json.as_text().is_some() { Ok(None) } else { self.count().map(Some) }
+    }
+
+    /// `"5s"` or `"never"`
+    pub fn pushback(self) -> Read<Pushback> {
+        if self.json.as_text() == Some("never") { Ok(Pushback::No) } else { self.duration().map(Pushback::After) }
     }
 
     /// Any number.

@@ -101,6 +101,12 @@ impl<'a> Lower<'a> {
             on,
             except: Vec::new(),
             profile: None,
+            heeds: if retry.or("retry_after", false, View::bool)? {
+                policy::retry::Heeds::AndGoesOn
+            } else {
+                policy::retry::Heeds::Nothing
+            },
+            is_transparent: false,
             budget: self.budget(retry, verb, value, step)?,
         })
     }
@@ -145,7 +151,8 @@ impl<'a> Lower<'a> {
     fn hedge_of(&mut self, view: View<'a>, verb: &str, value: View<'a>, step: View<'a>) -> Result<HedgeDef, Problem> {
         if !view.is_object() {
             let rule = hedge::Rule { delay: view.duration()?, ..hedge::Rule::GRPC };
-            return Ok(HedgeDef { rule, follows: None, on: None, budget: None, library: None, cancels: false });
+            let (on, budget, library) = (None, None, None);
+            return Ok(HedgeDef { rule, follows: None, on, budget, library, cancels: false, heeds: false });
         }
         let Some(settings) = library(Policy::Hedge, view) else {
             let on = view.field("on").map(|_| self.outcomes(view, "on"));
@@ -153,7 +160,7 @@ impl<'a> Lower<'a> {
             let rule =
                 hedge::Rule { delay: view.need("delay")?.duration()?, tries: tries(tries_in_all), ..hedge::Rule::GRPC };
             let budget = self.budget(view, verb, value, step)?;
-            return Ok(HedgeDef { rule, follows: None, on, budget, library: None, cancels: false });
+            return Ok(HedgeDef { rule, follows: None, on, budget, library: None, cancels: false, heeds: false });
         };
         let Some(hedged) = hedge::Hedged::of(&settings) else { return Err(view.error("this is no hedge")) };
         let whose = whose_budget(verb, value, step);
@@ -168,7 +175,8 @@ impl<'a> Lower<'a> {
         let follows = hedged
             .follows
             .map(|(share, least)| (share, least, self.place_of(format!("hedge {whose} {share} {least}"), &whose)));
-        Ok(HedgeDef { rule: hedged.rule, follows, on, budget: None, library, cancels: hedged.cancels })
+        let heeds = settings.profile().name == "grpc";
+        Ok(HedgeDef { rule: hedged.rule, follows, on, budget: None, library, cancels: hedged.cancels, heeds })
     }
 
     fn coalesce(&mut self, verb: &str, value: View<'a>, step: View<'a>, inside: Inside) -> Option<Box<CoalesceDef>> {
@@ -263,8 +271,8 @@ impl<'a> Lower<'a> {
             if words[..at].contains(name) {
                 self.problems.push(word.error(format!("\"{name}\" stands here twice")));
             } else if *name == "retry" && at > 0 {
-                let message = "\"retry\" comes first: what stands around it would hear of the last try alone, \
-                    which is not built yet";
+                let message = "\"retry\" comes first; what is to stand around all tries and hear of the last alone \
+                    belongs to a \"try\" around this step";
                 self.problems.push(word.error(message));
             } else if step.field(name).is_none() && !(*name == "timeout" && has_timeout()) {
                 self.problems.push(word.error(format!("\"order\" names \"{name}\", and this step has none")));
@@ -317,7 +325,8 @@ impl<'a> Lower<'a> {
         let except = catches(retry::profiles::excepted(settings));
         // Nothing to try again is one try: an empty list would stand for the usual.
         let tries = if on.is_empty() { Some(1) } else { rule.tries };
-        Ok(RetryDef { tries, on, except, profile: Some(rule.wait), ..no_retry() })
+        let retry::Rule { wait, heeds, is_transparent, .. } = rule;
+        Ok(RetryDef { tries, on, except, profile: Some(wait), heeds, is_transparent, ..no_retry() })
     }
 
     /// Whether a retry has the budget of a library.
@@ -424,6 +433,8 @@ fn no_retry() -> RetryDef {
         on: Vec::new(),
         except: Vec::new(),
         profile: None,
+        heeds: retry::Heeds::Nothing,
+        is_transparent: false,
         budget: None,
     }
 }

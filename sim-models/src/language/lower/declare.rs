@@ -119,6 +119,7 @@ impl<'a> Lower<'a> {
             urgent: Vec::new(),
             drops: view.or("drop", Drops::default(), drops)?,
             refusal: view.or("refusal", sim_core::Dist::default(), View::dist)?,
+            retry_after: view.optional("retry_after", View::pushback)?,
             asynchronous: view.or("async", false, View::bool)?,
             honours_cancel: view.or("honours_cancel", false, View::bool)?,
             balance: view.or("balance", Balance::default(), balance)?,

@@ -13,8 +13,8 @@ use crate::expr::{Arithmetic, Kind, Name};
 use crate::language::{Cell, Formula, View};
 use crate::problem::Problem;
 use crate::program::{
-    BlockRef, Clauses, EdgeRef, EndpointRef, FactDef, FactRef, InFlight, MapRef, Milestones, OnceDef, Reason, Slot,
-    Step, StepRef, Template, Var, Verb,
+    BlockRef, Clauses, EdgeRef, EndpointRef, FactDef, FactRef, Failure, InFlight, MapRef, Milestones, OnceDef, Reason,
+    Slot, Step, StepRef, Template, Var, Verb,
 };
 
 /// What stands around a step.
@@ -147,7 +147,7 @@ impl<'a> Lower<'a> {
             "record" => self.record(value, step, 1),
             "undo" => self.record(value, step, -1),
             "reply" => self.reply(value, inside),
-            "fail" => self.fail(value, inside),
+            "fail" => self.fail(value, step, inside),
             "if" => self.either(value, step, inside),
             "switch" => self.switch(value, step, inside),
             "chance" => self.chance(value, step, inside),
@@ -411,7 +411,7 @@ impl<'a> Lower<'a> {
         self.template(value, At::Step).map(Verb::Reply)
     }
 
-    fn fail(&mut self, value: View<'a>, inside: Inside) -> Written {
+    fn fail(&mut self, value: View<'a>, step: View<'a>, inside: Inside) -> Written {
         let name = value.text()?;
         if inside.background {
             return Err(
@@ -421,7 +421,8 @@ impl<'a> Lower<'a> {
         if OUTCOME_WORDS.contains(&name) {
             return Err(value.error(format!("\"{name}\" is a word of \"on\"; give the reason a name of its own")));
         }
-        Ok(Verb::Fail(self.reason(name)))
+        let retry_after = step.optional("retry_after", View::pushback)?;
+        Ok(Verb::Fail(Failure { reason: self.reason(name), retry_after }))
     }
 
     /// The reason of that name, made when it is new.

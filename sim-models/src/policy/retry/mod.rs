@@ -5,6 +5,7 @@
 
 pub mod profiles;
 
+use serde::Serialize;
 use sim_core::{Dist, Duration, Ratio};
 
 use super::budget;
@@ -22,6 +23,23 @@ pub struct Rule {
     pub timeout: Option<Duration>,
     /// What keeps retries few when many calls fail.
     pub budget: Option<budget::Rule>,
+    /// What it makes of a server that says when to try again.
+    pub heeds: Heeds,
+    /// Whether what a stopping process turned away unseen is tried once more at once, beside all that is counted.
+    pub is_transparent: bool,
+}
+
+/// What is made of a [`Pushback`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Heeds {
+    /// Nothing: it waits as it would have.
+    Nothing,
+    /// It is the wait, and the next wait is the first of the row again (gRPC).
+    AndBeginsAnew,
+    /// It is the wait, and the row goes on (Temporal's `NextRetryDelay`).
+    AndGoesOn,
+    /// It waits no less than that, unless that is longer than this (stripe-node).
+    UpTo(Duration),
 }
 
 /// The wait before a retry, as a function of its number.
@@ -74,7 +92,7 @@ pub enum Spread {
 }
 
 /// What a server says about trying again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Pushback {
     /// Not to.
     No,
@@ -176,14 +194,22 @@ impl Rule {
     pub fn has_another(&self, number: u32) -> bool {
         self.tries.is_none_or(|tries| number < tries)
     }
+}
 
-    /// The wait that a server asks for, and the number that the next retry then has in the row of waits: 1, as if none
-    /// had been.
-    pub fn pushed(&self, pushback: Pushback) -> Option<(Duration, u32)> {
-        match pushback {
-            Pushback::No => None,
-            Pushback::After(wait) => Some((wait, 1)),
+impl Heeds {
+    /// What comes of a wait when a server has said something; none: there is no other try.
+    pub fn heard(self, wait: Duration, pushback: Option<Pushback>) -> Option<Duration> {
+        match (self, pushback) {
+            (Heeds::Nothing, _) | (_, None) => Some(wait),
+            (_, Some(Pushback::No)) => None,
+            (Heeds::AndBeginsAnew | Heeds::AndGoesOn, Some(Pushback::After(told))) => Some(told),
+            (Heeds::UpTo(most), Some(Pushback::After(told))) => Some(if told <= most { wait.max(told) } else { wait }),
         }
+    }
+
+    /// Whether the row of waits then begins anew.
+    pub fn begins_anew(self, pushback: Option<Pushback>) -> bool {
+        self == Heeds::AndBeginsAnew && matches!(pushback, Some(Pushback::After(_)))
     }
 }
 
@@ -350,9 +376,27 @@ mod tests {
 
     #[test]
     fn a_pushback_starts_the_row_of_waits_anew_and_a_negative_one_ends_it() {
-        let rule = rule("temporal", "{}");
-        assert_eq!(rule.pushed(Pushback::After(Duration::from_secs(9))), Some((Duration::from_secs(9), 1)));
-        assert_eq!(rule.pushed(Pushback::No), None);
+        let nine = Some(Pushback::After(Duration::from_secs(9)));
+        let grpc = Heeds::AndBeginsAnew;
+        assert_eq!(grpc.heard(Duration::from_secs(1), nine), Some(Duration::from_secs(9)));
+        assert!(grpc.begins_anew(nine) && !grpc.begins_anew(None) && !Heeds::AndGoesOn.begins_anew(nine));
+        assert_eq!(grpc.heard(Duration::from_secs(1), Some(Pushback::No)), None);
+    }
+
+    #[test]
+    fn what_a_server_says_is_heeded_by_some_and_not_by_others() {
+        let second = Duration::from_secs(1);
+        let heard = |name: &str, told: Pushback| rule(name, "{}").heeds.heard(second, Some(told));
+        let after = |secs: u64| Pushback::After(Duration::from_secs(secs));
+        assert_eq!(heard("resilience4j", Pushback::No), Some(second));
+        assert_eq!(heard("aws-sdk", after(9)), Some(second));
+        assert_eq!(heard("temporal", after(9)), Some(Duration::from_secs(9)));
+        assert_eq!(heard("temporal", Pushback::No), None);
+        // stripe-node: up to a minute, that included, and never less than it would have waited.
+        assert_eq!(heard("stripe-node", after(60)), Some(Duration::from_secs(60)));
+        assert_eq!(heard("stripe-node", after(61)), Some(second));
+        assert_eq!(heard("stripe-node", after(0)), Some(second));
+        assert_eq!(heard("stripe-node", Pushback::No), None);
     }
 
     #[test]

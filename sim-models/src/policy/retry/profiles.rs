@@ -2,7 +2,7 @@
 
 use sim_core::{Duration, Ratio};
 
-use super::{Capped, Grows, Rule, Spread, Wait};
+use super::{Capped, Grows, Heeds, Rule, Spread, Wait};
 use crate::policy::budget;
 use crate::policy::growth::ONE;
 use crate::policy::profile::{Kind, Parameter, Profile};
@@ -107,6 +107,8 @@ fn resilience4j(settings: &Settings) -> Rule {
         },
         timeout: None,
         budget: None,
+        heeds: Heeds::Nothing,
+        is_transparent: false,
     }
 }
 
@@ -158,6 +160,8 @@ fn polly(settings: &Settings) -> Rule {
         },
         timeout: None,
         budget: None,
+        heeds: Heeds::Nothing,
+        is_transparent: false,
     }
 }
 
@@ -191,7 +195,8 @@ pub static GRPC: Profile = Profile {
         "Jitter comes after the cap, so that a wait may be a fifth longer than maxBackoff.",
         "At just half of the tokens nothing is tried again: it must be more than half.",
         "Throttling never delays: what is not tried again at once is over.",
-        "After a pushback the waits begin with the first again; a negative one ends it.",
+        "After a pushback (\"retry_after\" of whoever fails) the waits begin with the first again; \"never\" ends it.",
+        "What a process that stops has refused is tried once more at once, and counts neither as a try nor for the tokens.",
     ],
     sound: |_| Ok(()),
 };
@@ -209,6 +214,8 @@ fn grpc(settings: &Settings) -> Rule {
         },
         timeout: None,
         budget: (tokens > 0).then(|| budget::Rule::Grpc { tokens, ratio: settings.factor("tokenRatio") / 1000 }),
+        heeds: Heeds::AndBeginsAnew,
+        is_transparent: true,
     }
 }
 
@@ -273,6 +280,8 @@ fn envoy(settings: &Settings) -> Rule {
         } else {
             budget::Rule::Envoy { share: Ratio::ZERO, least: settings.count("max_retries") }
         }),
+        heeds: Heeds::Nothing,
+        is_transparent: false,
     }
 }
 
@@ -280,8 +289,8 @@ fn envoy(settings: &Settings) -> Rule {
 pub static AWS_SDK: Profile = Profile {
     name: "aws-sdk",
     kind: Kind::Retry,
-    source: "AWS SDKs and Tools Reference Guide, retry behavior: standard and adaptive mode; botocore retries/standard.py, adaptive.py, \
-        bucket.py, throttling.py",
+    source: "AWS SDKs and Tools Reference Guide, retry behavior: standard and adaptive mode; botocore (0719e79), \
+        retry mode 2.0: retries/standard.py, adaptive.py, bucket.py, throttling.py",
     about: "Tries three times in all, with full jitter, and pays for each retry from a bucket that success fills.",
     parameters: &[
         Parameter::word(
@@ -306,6 +315,7 @@ pub static AWS_SDK: Profile = Profile {
     surprises: &[
         "The bucket is one for all calls of a client: a hundred retries that fail empty it, fifty after timeouts.",
         "A retry that succeeds gives back what it cost; one that fails does not.",
+        "It does not hear when it is to come back (\"retry_after\"): only the mode after this one does.",
         "In adaptive mode the first throttling error (overloaded, limited) slows the whole client down: all its calls wait, first tries too.",
     ],
     sound: |_| Ok(()),
@@ -329,6 +339,8 @@ fn aws_sdk(settings: &Settings) -> Rule {
             timeout_cost: settings.count("timeoutRetryCost"),
             gain: settings.count("noRetryIncrement"),
         }),
+        heeds: Heeds::Nothing,
+        is_transparent: false,
     }
 }
 
@@ -354,6 +366,7 @@ pub static STRIPE_NODE: Profile = Profile {
         "maxNetworkRetries does not count the first try: 2 are three tries.",
         "The first wait has no jitter: half of half a second is lifted to half a second again.",
         "A conflict with an execution under way (409) is tried again.",
+        "It waits no less than it is told (\"retry_after\" of whoever fails), unless that is more than a minute; \"never\" ends it.",
     ],
     sound: |_| Ok(()),
 };
@@ -371,6 +384,8 @@ fn stripe_node(settings: &Settings) -> Rule {
         },
         timeout: Some(settings.length("timeout")),
         budget: None,
+        heeds: Heeds::UpTo(Duration::from_secs(60)),
+        is_transparent: false,
     }
 }
 
@@ -388,7 +403,11 @@ pub static TEMPORAL: Profile = Profile {
         Parameter::new("maximumAttempts", Setting::Count(0), "Tries in all, the first included; 0: for ever."),
         Parameter::new("nonRetryableErrorTypes", Setting::Outcomes, "Outcomes not to try again. Default: none."),
     ],
-    surprises: &["It never gives up, unless told to.", "There is no jitter: what failed together is tried together."],
+    surprises: &[
+        "It never gives up, unless told to.",
+        "There is no jitter: what failed together is tried together.",
+        "What it is told (\"retry_after\" of whoever fails, its NextRetryDelay) is the wait; the next one goes on in the row.",
+    ],
     sound: |settings| {
         let (first, most) = (settings.length("initialInterval"), settings.length("maximumInterval"));
         if !most.is_zero() && most < first {
@@ -411,5 +430,7 @@ fn temporal(settings: &Settings) -> Rule {
         },
         timeout: None,
         budget: None,
+        heeds: Heeds::AndGoesOn,
+        is_transparent: false,
     }
 }
