@@ -89,8 +89,8 @@ fn in_the_limit(choices: i32, load: f64) -> f64 {
     (1..60).map(|i| libm::pow(load, (libm::pow(d, f64::from(i)) - d) / (d - 1.0))).sum()
 }
 
-/// Loads, and the mean time at a server in the limit, by choices; a hundred servers may be so much above it (Mitzenmacher 2001: the
-/// excess grows with the load).
+/// Loads, and the mean time at a server in the limit, by choices; a hundred servers may be so much above it
+/// (Mitzenmacher 2001: the excess grows with the load).
 const IN_THE_LIMIT: [(f64, [f64; 3], f64); 6] = [
     (0.5, [2.0, 1.265_686_036_087_572_6, 1.125_244_140_626_819], 0.01),
     (0.7, [3.333_333_333_333_333_5, 1.614_453_770_317_711_3, 1.356_842_196_744_680_2], 0.01),

@@ -1,5 +1,5 @@
-//! What naive versions of calls get wrong, one test for each, named after it: on the caller's side timeouts, retries, budgets, hedges,
-//! breakers, bulkheads, limiters; on the callee's shedding, lines, and how a process ends.
+//! What naive versions of calls get wrong, one test for each, named after it: on the caller's side timeouts, retries,
+//! budgets, hedges, breakers, bulkheads, limiters; on the callee's shedding, lines, and how a process ends.
 //!
 //! What a policy decides by itself (comparisons, caps, state machines) has its tests beside its code in `sim-models/src/policy`; here is
 //! what shows only in a system. `docs/wrong-turns.md` is the list of all, with the test of each.
@@ -91,7 +91,8 @@ fn users_who_wait_for_their_answer_throttle_themselves_and_arrivals_do_not() {
 
 #[test]
 fn a_latency_runs_from_when_the_request_was_to_be_sent() {
-    // The shop stands still from 10 s to 15 s: who was to come at 10 s has waited for five seconds, whenever it is that he is seen.
+    // The shop stands still from 10 s to 15 s: who was to come at 10 s has waited for five seconds, whenever it is that
+    // he is seen.
     let mut file = system(&json!({}), "10ms", &json!({}));
     file["workload"]["user"] =
         json!({"rate": "10/s", "spacing": "even", "for": "20s", "each": "order", "do": [{"call": "api.get"}]});
@@ -343,8 +344,8 @@ fn the_winner_of_a_hedge_that_fails_does_not_hide_the_other_that_is_well() {
 
 #[test]
 fn a_delay_from_latencies_that_hedging_has_shortened_becomes_shorter_and_hedges_more() {
-    // Half of all take longer than the median; of those that are hedged the quick second ones are heard, and the slow first ones only
-    // until they are superseded.
+    // Half of all take longer than the median; of those that are hedged the quick second ones are heard, and the slow
+    // first ones only until they are superseded.
     let mut file = system(
         &json!({"hedge": {"profile": "finagle", "maxExtraLoad": 0.5}}),
         "10ms",
@@ -533,7 +534,8 @@ fn a_limiter_does_not_read_the_wall_clock() {
 
 #[test]
 fn a_permit_is_used_up_when_its_caller_goes_away_while_it_waits() {
-    // One a second. Of five at once the first goes; four have reserved the next four seconds when they give up after 100 ms.
+    // One a second. Of five at once the first goes; four have reserved the next four seconds when they give up after
+    // 100 ms.
     let mut file = system(
         &json!({"timeout": "100ms", "order": ["timeout", "limiter"], "limiter": {"profile": "resilience4j", "limitForPeriod": 1,
             "limitRefreshPeriod": "1s", "timeoutDuration": "5s"}}),
@@ -643,7 +645,8 @@ fn a_health_check_that_is_shed_like_any_other_request_kills_who_is_only_busy() {
 
 #[test]
 fn a_line_that_is_bounded_by_its_length_alone_serves_only_those_who_have_gone() {
-    // A hundred a second are served, and half as many again come, with a timeout of a second: two hundred in line are two seconds.
+    // A hundred a second are served, and half as many again come, with a timeout of a second: two hundred in line are
+    // two seconds.
     let file = |more: Value| {
         let mut service = json!({"workers": 1, "endpoints": {"get": [{"work": "10ms"}]}});
         for (name, value) in more.as_object().expect("fields") {
@@ -666,7 +669,8 @@ fn a_line_that_is_bounded_by_its_length_alone_serves_only_those_who_have_gone() 
 
 #[test]
 fn who_is_turned_away_at_the_end_of_a_long_line_is_the_one_who_could_be_served_in_time() {
-    // Of those who stand in a line of two seconds all have gone when their turn comes; those who are turned away had just come.
+    // Of those who stand in a line of two seconds all have gone when their turn comes; those who are turned away had
+    // just come.
     let file = |drop: Value| {
         let mut file = system(
             &json!({"timeout": "1s"}),
@@ -766,7 +770,8 @@ fn an_order_that_cannot_mean_anything_is_refused_and_one_around_all_tries_is_a_s
         assert!(said.contains(message), "{order}: {said}");
     }
     assert_eq!(told(all(json!(["retry", "bulkhead", "timeout", "breaker"]))), "");
-    // A breaker around all tries hears of the last alone: three orders of three tries open it, where one of three would inside.
+    // A breaker around all tries hears of the last alone: three orders of three tries open it, where one of three would
+    // inside.
     let calls = |outside: bool| {
         let (mut call, breaker) =
             (json!({"call": "svc.get", "retry": 3}), json!({"profile": "failsafe", "failureThreshold": 3}));

@@ -10,7 +10,8 @@ use crate::program::{BudgetDef, Catch, Jitter, Program, Reason, RetryDef, Step};
 use crate::slab::Key;
 
 impl Service {
-    /// Whether what came of this try is no try to its library: a process that stops turned it away unseen, for the first time.
+    /// Whether what came of this try is no try to its library: a process that stops turned it away unseen, for the
+    /// first time.
     pub(super) fn is_transparent(&mut self, key: Key, step: &Step, extra: &Extra) -> bool {
         let attempt = self.threads.get_mut(key).and_then(Thread::attempt);
         let is_first = attempt.is_some_and(|attempt| attempt.spared.tries == 0);

@@ -104,8 +104,9 @@ fn advance(stages: &[(u64, Option<Duration>)], at: Duration, share: Duration) ->
 }
 
 impl Service {
-    /// The next operation of an open workload begins, and the one after it is planned. A workload that stood still has it begin late,
-    /// and counts it from when it was due: who leaves that wait out measures least when it matters most (coordinated omission).
+    /// The next operation of an open workload begins, and the one after it is planned. A workload that stood still has
+    /// it begin late, and counts it from when it was due: who leaves that wait out measures least when it matters most
+    /// (coordinated omission).
     pub(super) fn arrival(&mut self, cx: &mut Cx<'_>, program: &Program) {
         let Role::Workload(def) = &program.node(self.me).role else { return };
         let Some(generator) = &mut self.generator else { return };
