@@ -85,6 +85,8 @@ fn did(seen: &Seen, line: &str) -> bool {
             Ruling::Late(after) => fate == Fate::Arrives(after),
             Ruling::Twice(after) => matches!(fate, Fate::ArrivesTwice(_, second) if second == after),
             Ruling::Keep => matches!(fate, Fate::Arrives(_)),
+            Ruling::Reject => fate == Fate::Refused,
+            Ruling::Alter(_, after) => fate == Fate::Arrives(after),
         }),
         Fault::Decision(Decision::Draw { value, .. }) => answers.into_iter().any(|answer| match (&value, answer) {
             (Given::Length(length), Answer::Length(drawn)) => *length == drawn,

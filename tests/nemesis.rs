@@ -6,8 +6,9 @@ use faultline_tests::scenarios::{all_built_in, over_seeds, written};
 use faultline_tests::world::{END, Has, Role, World, worlds};
 use proptest::prelude::*;
 use serde_json::json;
+use sim_core::fault::{Fault, When};
 use sim_core::nemesis::Nemesis;
-use sim_core::tolerance::{Cast, Member};
+use sim_core::tolerance::{Cast, Down, Member, Tolerance};
 use sim_core::{Dist, Duration, Entry, Instant, Limits, Link, Ratio, Rest, Seed, Stop, Verdict};
 use sim_models::language::Choices;
 use sim_models::scenario::{Chance, Changes, Model, Scenario, replay};
@@ -226,6 +227,33 @@ fn a_fault_that_is_off_names_nodes_that_are_there_all_the_same() {
     }
     assert_eq!(with("5s..6s loss app->worker 0%"), Ok(()));
     assert_eq!(with("5s..5s crash worker-2"), Ok(()));
+}
+
+#[test]
+fn a_nemesis_that_names_no_faults_draws_from_all_and_may_leave_some_broken() {
+    let mut scenario: serde_json::Value = serde_json::from_str(fleet("once", "all").document().text()).unwrap();
+    scenario["nemesis"] = json!({"heal": "core", "faults": "2..3"});
+    let changes = Changes { chance: Chance::BySeed, ..Changes::default() };
+    let model = written(&scenario).model_with(&Choices::none(), &changes).unwrap();
+    let drawn: Vec<_> = (0..50).flat_map(|seed| model.draws(Seed(seed))).collect();
+    let verbs: BTreeSet<_> = drawn.iter().map(|fault| fault.verb()).collect();
+    assert!(verbs.len() > 12, "{verbs:?}");
+    let for_ever = drawn.iter().filter(
+        |fault| matches!(fault, Fault::Timed(timed) if matches!(timed.when, When::From(_)) && timed.every.is_none()),
+    );
+    assert!(for_ever.count() > 10);
+}
+
+#[test]
+fn twenty_thousand_faults_of_ten_thousand_nodes_are_held_against_a_tolerance_in_no_time() {
+    let member = |place: u32| Member { name: format!("kv-{place}"), copy_of: "kv".into(), ..Member::default() };
+    let cast = Cast { nodes: (1..=10_000).map(member).collect(), servers: 10_000, ..Cast::default() };
+    let crash = |n: u32| format!("{}ms..{}ms crash kv-{}", 10 * n, 10 * n + 10_000, n % 10_000 + 1).parse().unwrap();
+    let faults: Vec<Fault> = (0..20_000).map(crash).collect();
+    let tolerance = |down| Tolerance { down: vec![("kv".parse().unwrap(), down)], ..Tolerance::default() };
+    assert_eq!(tolerance(Down::Count(1_001)).excess(&faults, &cast), None);
+    let excess = tolerance(Down::Count(999)).excess(&faults, &cast).unwrap();
+    assert_eq!(excess.at, Instant::from_nanos(9_990_000_000), "{}", excess.what);
 }
 
 #[test]

@@ -125,6 +125,36 @@ fn keeps_its_word(case: &Case) -> Shrunk {
     small
 }
 
+/// A shop that keeps what it was asked to keep, unless the way there refuses it or damages it unseen.
+#[test]
+fn what_is_refused_or_altered_on_its_way_is_a_line_of_its_own() {
+    let shop = |link: &str, fault: &str| {
+        format!(
+            r#"{{"faultline": 1, "name": "kept", "until": "20s", "network": {{"latency": "1ms", {link}}},
+              "nodes": {{"shop": {{"kind": "service", "endpoints": {{"keep": [
+                {{"if": "$amount = 64", "then": [{{"record": "kept"}}]}}, {{"reply": "OK"}}]}}}}}},
+              "workload": {{"shopper": {{"rate": "5/s", "limit": 20, "each": "order", "do": [
+                {{"call": "shop.keep", "with": {{"amount": 64}}, "timeout": "1s"}}]}}}},
+              "faults": ["{fault}"],
+              "properties": {{"whole": {{"eventually": "kept = 1", "within": "5s"}}}}}}"#
+        )
+    };
+    let refused = keeps_its_word(&hunted(&shop(r#""checksum": true"#, "0s..2s refuse shopper->shop keep 30%"), "whole"));
+    let lines = |small: &Shrunk| small.case.faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(
+        matches!(&lines(&refused)[..], [one] if one.starts_with("reject shopper->shop keep order/")),
+        "{:?}",
+        lines(&refused)
+    );
+    let altered =
+        keeps_its_word(&hunted(&shop(r#""checksum": false"#, "0s..2s corrupt shopper->shop keep 30%"), "whole"));
+    assert!(
+        matches!(&lines(&altered)[..], [one] if one.starts_with("alter shopper->shop keep order/")),
+        "{:?}",
+        lines(&altered)
+    );
+}
+
 /// That a sum is too small when nothing is done says nothing: the one message that was lost is the reason.
 #[test]
 fn what_breaks_for_the_run_as_a_whole_is_not_shrunk_to_nothing() {

@@ -66,6 +66,8 @@ pub(crate) enum Ruling {
     Late(Duration),
     Twice(Duration),
     Keep,
+    Reject,
+    Alter(u64, Duration),
     Length(Duration),
     Chance(bool),
     Number(u64),

@@ -330,41 +330,62 @@ pub(crate) enum Split {
     Ring,
 }
 
-impl Split {
-    /// For each of so many nodes, whom it does not hear.
-    pub(crate) fn severed(self, order: &[NodeId], nodes: usize) -> Arc<[Members]> {
-        let mut deaf = vec![Members::default(); nodes];
-        let mut part = |one: &[NodeId], other: &[NodeId]| {
-            for (a, b) in one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b))) {
-                deaf[a.0 as usize].insert(b.0);
-                deaf[b.0 as usize].insert(a.0);
+/// Who does not hear whom, by the places of nodes in an order that was drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Severed {
+    /// By node the side on which it is; who is on none hears all, and is heard.
+    Sides(Arc<[Option<bool>]>),
+    /// By node its place in a ring of so many, each of which hears the majority in the middle of which it is.
+    Ring(Arc<[Option<u32>]>, u32),
+}
+
+impl Severed {
+    /// Whether what one sends does not reach the other.
+    fn cuts(&self, from: NodeId, to: NodeId) -> bool {
+        match self {
+            Severed::Sides(sides) => {
+                let side = |node: NodeId| sides.get(node.0 as usize).copied().flatten();
+                matches!((side(from), side(to)), (Some(one), Some(other)) if one != other)
             }
+            Severed::Ring(places, count) => {
+                let place = |node: NodeId| places.get(node.0 as usize).copied().flatten();
+                let (Some(from), Some(to)) = (place(from), place(to)) else { return false };
+                let majority = count / 2 + 1;
+                let start = (to + count - majority / 2) % count;
+                (from + count - start) % count >= majority
+            }
+        }
+    }
+}
+
+impl Split {
+    /// Who of so many nodes does not hear whom.
+    pub(crate) fn severed(self, order: &[NodeId], nodes: usize) -> Severed {
+        let sides = |one: &[NodeId], other: &[NodeId], rest: Option<bool>| {
+            let mut sides = vec![rest; nodes];
+            one.iter().for_each(|node| sides[node.0 as usize] = Some(false));
+            other.iter().for_each(|node| sides[node.0 as usize] = Some(true));
+            Severed::Sides(sides.into())
         };
         match self {
-            Split::Isolate => {
-                let others: Vec<NodeId> = (0..nodes as u32).map(NodeId).filter(|node| !order.contains(node)).collect();
-                part(order, &others);
-            }
+            Split::Isolate => sides(order, &[], Some(true)),
             Split::Halves => {
                 let (one, other) = order.split_at(order.len() / 2);
-                part(one, other);
+                sides(one, other, None)
             }
             Split::Bridge => {
                 let ends = order.get(1..).unwrap_or_default();
                 let (one, other) = ends.split_at(ends.len() / 2);
-                part(one, other);
+                sides(one, other, None)
             }
             Split::Ring => {
-                let (count, majority) = (order.len(), order.len() / 2 + 1);
-                for (start, middle) in (0..count).map(|start| (start, order[(start + majority / 2) % count])) {
-                    let heard = |place: usize| (place + count - start) % count < majority;
-                    for (_, other) in order.iter().enumerate().filter(|(place, _)| !heard(*place)) {
-                        deaf[middle.0 as usize].insert(other.0);
-                    }
+                let mut places = vec![None; nodes];
+                for (place, node) in (0u32..).zip(order) {
+                    places[node.0 as usize] = Some(place);
                 }
+                Severed::Ring(places.into(), order.len() as u32)
             }
         }
-        deaf.into()
     }
 }
 
@@ -420,8 +441,8 @@ pub(crate) struct Active {
     pub(crate) lineage: u64,
     /// When it holds no more, as was drawn when it began.
     pub(crate) until: Instant,
-    /// For each node whom it does not hear, when that was drawn.
-    pub(crate) severed: Option<Arc<[Members]>>,
+    /// Who does not hear whom, when that was drawn.
+    pub(crate) severed: Option<Severed>,
     /// The one node whose links it is about, when it holds once for each of several.
     pub(crate) node: Option<NodeId>,
 }
@@ -430,7 +451,7 @@ impl Active {
     /// Whether it keeps apart these two, its disturbance being this one.
     pub(crate) fn cuts(&self, disturbance: &Disturbance, from: NodeId, to: NodeId, kind: Kind) -> bool {
         match &self.severed {
-            Some(severed) => severed[to.0 as usize].has(from.0),
+            Some(severed) => severed.cuts(from, to),
             None => disturbance.cuts(from, to, kind),
         }
     }
@@ -534,6 +555,10 @@ impl Weather {
                 return self.clogged(of, Fate::ArrivesTwice(first, *after), faults, blame);
             }
             Some(Ruling::Keep) => return (Fate::Arrives(self.delayed(asked, &mut blame)), blame).into(),
+            Some(Ruling::Reject) => return (Fate::Refused, None).into(),
+            Some(Ruling::Alter(bits, after)) => {
+                return Passage { damage: Some(*bits), ..self.clogged(of, Fate::Arrives(*after), faults, None) };
+            }
             Some(Ruling::Length(_) | Ruling::Chance(_) | Ruling::Number(_) | Ruling::Name(_)) | None => {}
         }
         if let Some(fault) = self.cut(of, faults) {
@@ -571,6 +596,9 @@ impl Weather {
         let (mut after, mut wait) = (Duration::ZERO, stream.retransmit.min(stream.max));
         let spared = matches!(ruling, Some(Ruling::Keep | Ruling::Twice(_) | Ruling::Late(_)));
         let may_be_refused = !spared && ruling != Some(&Ruling::Drop) && of.voice == Voice::Actor;
+        if ruling == Some(&Ruling::Reject) {
+            return (Fate::Refused, None).into();
+        }
         if may_be_refused && self.hit(asked, REFUSAL, Ratio::ZERO, &mut blame) {
             return (Fate::Refused, blame).into();
         }

@@ -913,6 +913,8 @@ pub(crate) fn answer(decision: &Decision) -> Ruling {
             Said::Late(after) => Ruling::Late(*after),
             Said::Twice(after) => Ruling::Twice(*after),
             Said::Keep => Ruling::Keep,
+            Said::Reject => Ruling::Reject,
+            Said::Alter(bits, after) => Ruling::Alter(*bits, *after),
         },
         Decision::Draw { value, .. } => match value {
             Value::Length(length) => Ruling::Length(*length),

@@ -4,14 +4,14 @@
 //! The idea is that of FoundationDB's kills, which are toned down to what replication survives, and of TigerBeetle's atlas of
 //! faults, which leaves one good copy of everything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::actor::Message;
 use crate::amount::Shift;
 use crate::dice::Group;
-use crate::fault::{ClockError, Disk, DiskIll, Fault, Groups, Pace, Sides, Stands, Target, Timed, Verb};
+use crate::fault::{ClockError, Disk, DiskIll, Fault, Groups, Nodes, Pace, Sides, Stands, Target, Timed, Verb};
 use crate::id::NodeId;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, service_of};
 use crate::ratio::Ratio;
 use crate::system::{Machine, Prepared, System};
 use crate::time::{Duration, Instant};
@@ -167,22 +167,43 @@ impl Tolerance {
     }
 
     /// The same, where all that begins before some instant is known to stay inside.
+    ///
+    /// One goes through the schedule by its beginnings, since nothing becomes too much but by something that begins, and looks each
+    /// time only at what begins and at what still holds.
     pub(crate) fn excess_from(&self, known: Instant, faults: &[Fault], cast: &Cast) -> Option<Excess> {
         let timed = faults.iter().filter(|fault| self.minds(fault)).filter_map(|fault| match fault {
             Fault::Timed(timed) => Some(span(timed, cast)),
             Fault::Decision(_) => None,
         });
-        let spans: Vec<Span<'_>> = timed.collect();
+        let mut spans: Vec<Span<'_>> = timed.collect();
+        spans.sort_by_key(|span| span.begin);
+        let roll = Roll::of(cast);
+        let mut so_far = SoFar { out: Vec::new(), held: Vec::new(), hurt: BTreeSet::new(), groups: self.groups(cast) };
         // As the run begins a system shows what it is like without any fault.
-        let begins = spans.iter().map(|span| span.begin).chain([Instant::ZERO]).filter(|begin| *begin >= known);
-        let begins: BTreeSet<Instant> = begins.collect();
+        let begins: BTreeSet<Instant> = spans.iter().map(|span| span.begin).chain([Instant::ZERO]).collect();
+        let mut rest = &spans[..];
         begins.into_iter().find_map(|at| {
-            let so_far: Vec<&Span<'_>> = spans.iter().filter(|span| span.begin <= at).collect();
-            let what = self.too_many_down(&so_far, at, cast).or_else(|| self.too_lossy(&so_far, at, cast));
-            let what =
-                what.or_else(|| self.too_wrong(&so_far, at, cast)).or_else(|| self.too_few_copies(&so_far, cast));
+            let (begun, later) = rest.split_at(rest.partition_point(|span| span.begin <= at));
+            rest = later;
+            let hurt = so_far.take(begun, at, &roll);
+            if at < known {
+                return None;
+            }
+            let what = so_far.too_many_down(at, cast).or_else(|| self.too_lossy(&so_far.held, begun, at, cast));
+            let what = what.or_else(|| self.too_wrong(&so_far.held, begun, at, cast));
+            let what = what.or_else(|| self.too_few_copies(&hurt, &so_far.hurt, &roll));
             what.map(|what| Excess { at, what })
         })
+    }
+
+    /// The nodes of which so many may be out, each with what it is called and how many that are.
+    fn groups(&self, cast: &Cast) -> Vec<Watched> {
+        let watched = |(pattern, down): &(Pattern, Down)| {
+            let is_in: Vec<bool> = cast.nodes.iter().map(|node| pattern.covers(&node.name)).collect();
+            let count = is_in.iter().filter(|is_in| **is_in).count();
+            Watched { name: pattern.clone(), is_in, count, most: down.of(count) }
+        };
+        self.down.iter().map(watched).collect()
     }
 
     /// Whether a fault bears on anything that is limited.
@@ -196,70 +217,164 @@ impl Tolerance {
         bears && !fault.is_off()
     }
 
-    fn too_many_down(&self, so_far: &[&Span<'_>], at: Instant, cast: &Cast) -> Option<String> {
-        self.down.iter().find_map(|(pattern, down)| {
-            let group: BTreeSet<usize> = cast.covered(|node| pattern.covers(&node.name)).collect();
-            let (mut sure, mut drawn) = (BTreeSet::new(), 0usize);
-            for (span, taken) in so_far.iter().filter_map(|span| Some((span, taken(span.verb)?))) {
-                let is_down = |node: &Member| taken.may_be(node) && at < span.end_for(node);
-                let hit: BTreeSet<usize> = group.iter().copied().filter(|node| is_down(&cast.nodes[*node])).collect();
-                let after = hit.iter().map(|node| span.lasts_on(&cast.nodes[*node])).max().unwrap_or(Duration::ZERO);
-                match taken.at_once(span.timed, hit.len(), after) {
-                    all if all == hit.len() => sure.extend(hit),
-                    some => drawn = drawn.saturating_add(some),
-                }
-            }
-            let (count, most) = (sure.len().saturating_add(drawn).min(group.len()), down.of(group.len()));
-            (count > most).then(|| format!("{count} of {pattern} may be down at once, and {most} may be"))
-        })
-    }
-
-    fn too_lossy(&self, so_far: &[&Span<'_>], at: Instant, cast: &Cast) -> Option<String> {
+    fn too_lossy(&self, held: &[&Span<'_>], begun: &[Span<'_>], at: Instant, cast: &Cast) -> Option<String> {
         let most = self.loss?;
-        let now = so_far.iter().filter(|span| at < span.end);
-        let lossy: Vec<(&Verb, Ratio)> = now.filter_map(|span| Some((span.verb, burden(span.verb).loss?))).collect();
+        let loses = |span: &Span<'_>, from: &str, to: &str| {
+            burden(span.verb).loss.filter(|_| span.verb.link().is_some_and(|link| link.covers(from, to)))
+        };
         let name = |place: usize| cast.nodes[place].name.as_str();
         cast.links.iter().find_map(|link| {
             let (from, to) = (name(link.0), name(link.1));
-            let on_it = lossy.iter().filter(|(verb, _)| verb.link().is_some_and(|link| link.covers(from, to)));
-            let lost = on_it.fold(cast.loses(*link), |lost, (_, ratio)| lost.or(*ratio));
+            if at > Instant::ZERO && begun.iter().all(|span| loses(span, from, to).is_none()) {
+                return None;
+            }
+            let on_it = held.iter().filter(|span| at < span.end).filter_map(|span| loses(span, from, to));
+            let lost = on_it.fold(cast.loses(*link), Ratio::or);
             (lost > most).then(|| format!("{lost} is lost on {from}->{to}, and {most} may be"))
         })
     }
 
-    fn too_wrong(&self, so_far: &[&Span<'_>], at: Instant, cast: &Cast) -> Option<String> {
+    fn too_wrong(&self, held: &[&Span<'_>], begun: &[Span<'_>], at: Instant, cast: &Cast) -> Option<String> {
         let most = self.clock?;
+        let is_about =
+            |span: &Span<'_>, node: &Member| span.verb.target().is_some_and(|target| may_strike(target, node));
         cast.nodes.iter().find_map(|node| {
-            let of_it = so_far.iter().filter(|span| span.verb.target().is_some_and(|it| may_strike(it, node)));
+            if at > Instant::ZERO && !begun.iter().any(|span| sets_wall_wrong(span.verb) && is_about(span, node)) {
+                return None;
+            }
+            let of_it = held.iter().filter(|span| sets_wall_wrong(span.verb) && is_about(span, node));
             let wrong = of_it.map(|span| wrong_by(span, at)).fold(node.clock, Duration::saturating_add);
             let by = if wrong == Duration::FOREVER { "without a bound".to_owned() } else { format!("by {wrong}") };
             (wrong > most).then(|| format!("the clock of {} may be wrong {by}, and {most} is borne", node.name))
         })
     }
 
-    fn too_few_copies(&self, so_far: &[&Span<'_>], cast: &Cast) -> Option<String> {
+    /// Of disks that may be hurt from now on, and all that may be.
+    fn too_few_copies(&self, fresh: &[usize], hurt: &BTreeSet<usize>, roll: &Roll<'_>) -> Option<String> {
         let copies = self.disk?;
-        let hurt: BTreeSet<usize> = so_far
-            .iter()
-            .filter(|span| burden(span.verb).hurts_disk)
-            .filter_map(|span| span.verb.target())
-            .flat_map(|target| cast.covered(|node| may_strike(target, node)))
-            .collect();
-        let copies_of = |of: &str, hurt: &dyn Fn(usize) -> bool| {
-            cast.covered(|node| node.copy_of == of).filter(|node| hurt(*node)).count()
-        };
-        hurt.iter().find_map(|node| {
-            let Member { name, copy_of, .. } = &cast.nodes[*node];
+        fresh.iter().find_map(|node| {
+            let Member { name, copy_of, .. } = &roll.cast.nodes[*node];
+            let all = roll.copies.get(copy_of.as_str()).map_or(&[][..], Vec::as_slice);
             match copies {
                 Copies::None => Some(format!("the disk of {name} may be hurt, and none may be")),
-                Copies::One if copies_of(copy_of, &|_| true) == 1 => {
+                Copies::One if all.len() == 1 => {
                     Some(format!("the disk of {name} may be hurt, and it is the only copy"))
                 }
-                Copies::One if copies_of(copy_of, &|node| hurt.contains(&node)) > 1 => {
+                Copies::One if all.iter().filter(|node| hurt.contains(node)).take(2).count() > 1 => {
                     Some(format!("more than one disk of {copy_of} may be hurt, and one may be"))
                 }
                 Copies::One => None,
             }
+        })
+    }
+}
+
+/// Nodes by the names that a schedule calls them by.
+struct Roll<'a> {
+    cast: &'a Cast,
+    /// By its name, and by that of the service of which it is a replica.
+    named: BTreeMap<&'a str, Vec<usize>>,
+    /// By what they are copies of.
+    copies: BTreeMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Roll<'a> {
+    fn of(cast: &'a Cast) -> Self {
+        let mut roll = Roll { cast, named: BTreeMap::new(), copies: BTreeMap::new() };
+        for (place, node) in cast.nodes.iter().enumerate() {
+            for name in std::iter::once(node.name.as_str()).chain(service_of(&node.name)) {
+                roll.named.entry(name).or_default().push(place);
+            }
+            roll.copies.entry(&node.copy_of).or_default().push(place);
+        }
+        roll
+    }
+
+    /// Whom a target may be: of one who is called by name nobody else is looked at.
+    fn struck(&self, target: &Target) -> Vec<usize> {
+        match target.nodes() {
+            Some(Nodes::Like(pattern)) if !pattern.as_str().contains('*') => {
+                self.named.get(pattern.as_str()).cloned().unwrap_or_default()
+            }
+            _ => self.cast.covered(|node| may_strike(target, node)).collect(),
+        }
+    }
+
+    /// Whom a fault may take out.
+    fn taken(&self, taken: &Taken<'_>) -> Vec<usize> {
+        match taken {
+            Taken::Struck(target) => self.struck(target),
+            Taken::CutOff(_) => self.cast.covered(|node| taken.may_be(node)).collect(),
+        }
+    }
+}
+
+/// Nodes of which so many may be out.
+struct Watched {
+    name: Pattern,
+    /// By place among the nodes.
+    is_in: Vec<bool>,
+    count: usize,
+    most: usize,
+}
+
+/// A fault that takes nodes out, and until when it may have each of them out.
+struct Out<'a> {
+    taken: Taken<'a>,
+    timed: &'a Timed,
+    hits: Vec<(usize, Instant)>,
+    /// How long each may be out beyond the end.
+    after: Duration,
+    end: Instant,
+}
+
+/// What of a schedule has begun.
+struct SoFar<'a, 's> {
+    out: Vec<Out<'a>>,
+    /// All that bears on anything.
+    held: Vec<&'s Span<'a>>,
+    hurt: BTreeSet<usize>,
+    groups: Vec<Watched>,
+}
+
+impl<'a, 's> SoFar<'a, 's> {
+    /// Takes what begins now; the nodes whose disks may be hurt from now on.
+    fn take(&mut self, begun: &'s [Span<'a>], at: Instant, roll: &Roll<'_>) -> Vec<usize> {
+        self.out.retain(|out| at < out.end);
+        self.out.extend(begun.iter().filter_map(|span| {
+            let taken = taken(span.verb)?;
+            let member = |place: usize| &roll.cast.nodes[place];
+            let hits: Vec<(usize, Instant)> =
+                roll.taken(&taken).into_iter().map(|place| (place, span.end_for(member(place)))).collect();
+            let end = hits.iter().map(|(_, end)| *end).max()?;
+            let after = hits.iter().map(|(place, _)| span.lasts_on(member(*place))).max()?;
+            Some(Out { taken, timed: span.timed, hits, after, end })
+        }));
+        self.held.extend(begun);
+        let hurting = begun.iter().filter(|span| burden(span.verb).hurts_disk);
+        let targets = hurting.filter_map(|span| span.verb.target());
+        let hit: BTreeSet<usize> = targets.flat_map(|target| roll.struck(target)).collect();
+        hit.into_iter().filter(|node| self.hurt.insert(*node)).collect()
+    }
+
+    fn too_many_down(&self, at: Instant, cast: &Cast) -> Option<String> {
+        let mut is_sure = vec![usize::MAX; if self.out.is_empty() { 0 } else { cast.nodes.len() }];
+        self.groups.iter().enumerate().find_map(|(turn, group)| {
+            let (mut sure, mut drawn) = (0usize, 0usize);
+            for out in &self.out {
+                let hit = || out.hits.iter().filter(|(node, end)| group.is_in[*node] && at < *end);
+                let count = hit().count();
+                match out.taken.at_once(out.timed, count, out.after) {
+                    all if all == count => {
+                        for (node, _) in hit() {
+                            sure += usize::from(std::mem::replace(&mut is_sure[*node], turn) != turn);
+                        }
+                    }
+                    some => drawn = drawn.saturating_add(some),
+                }
+            }
+            let (count, name, most) = (sure.saturating_add(drawn).min(group.count), &group.name, group.most);
+            (count > most).then(|| format!("{count} of {name} may be down at once, and {most} may be"))
         })
     }
 }
@@ -365,6 +480,12 @@ fn span<'a>(timed: &'a Timed, cast: &Cast) -> Span<'a> {
 /// What strikes and lets go at one instant holds at that instant.
 const MOMENT: Duration = Duration::from_nanos(1);
 
+/// When a fault that goes from one group of nodes to the next has come to the last, and that one is back.
+pub(crate) fn last_round(timed: &Timed, cast: &Cast) -> Instant {
+    let span = span(timed, cast);
+    cast.nodes.iter().map(|node| span.end_for(node)).max().unwrap_or(span.end)
+}
+
 /// How long a fault takes that goes from one group of nodes to the next.
 fn going_round(timed: &Timed, cast: &Cast) -> Duration {
     let Some(target) = timed.verb.target() else { return MOMENT };
@@ -440,6 +561,8 @@ fn burden(verb: &Verb) -> Burden {
         Verb::Crash { disk, .. } => Burden { hurts_disk: hurts(*disk), ..NOTHING },
         Verb::Loss { ratio, .. } | Verb::Corrupt { ratio, .. } => loss(ratio),
         Verb::BurstLoss { ratio, rest, .. } => loss(ratio.max(rest)),
+        // Of what finds no room all is lost.
+        Verb::Bandwidth { queue: Some(_), .. } => loss(&Ratio::ONE),
         Verb::Disk { ill, .. } => Burden { hurts_disk: harms(*ill), ..NOTHING },
         // What was not synced was not promised.
         Verb::PowerLoss { .. }
@@ -453,7 +576,7 @@ fn burden(verb: &Verb) -> Burden {
         | Verb::Cut { .. }
         | Verb::Delay { .. }
         | Verb::Duplicate { .. }
-        | Verb::Bandwidth { .. }
+        | Verb::Bandwidth { queue: None, .. }
         | Verb::Refuse { .. }
         | Verb::Swizzle { .. }
         | Verb::Clog { .. }

@@ -38,7 +38,7 @@ pub fn happened(names: &Names, what: Happening, faults: &[Fault]) -> (String, St
 pub fn did(names: &Names, entry: &Entry) -> String {
     match entry {
         Entry::Sent { to, kind, fate, altered, .. } => {
-            let altered = if *altered { ", altered" } else { "" };
+            let altered = if altered.is_some() { ", altered" } else { "" };
             format!("sends {} to {}{altered}, {}", names.kind_name(*kind), names.node(*to), becomes(fate))
         }
         Entry::Set { timer, due, .. } => format!("sets timer {} to {due}", timer.0),

@@ -68,9 +68,13 @@ pub enum Said {
     Twice(Duration),
     /// It is lost.
     Lost,
+    /// It comes back unread.
+    Refused,
+    /// It is altered by these random bits, unseen, and arrives after so long.
+    Altered(u64, Duration),
     /// A fault of the schedule cuts it.
     Cut,
-    /// A number, which no line can say.
+    /// A number.
     Number(u64),
 }
 
@@ -115,11 +119,15 @@ impl<'p> Reader<'p> {
     fn read(&mut self, event: u64, entry: &Entry) -> Option<Decided> {
         match entry {
             Entry::Drew { node, draw } => Some(self.draw(event, *node, draw)),
-            Entry::Sent { from, to, kind, cause, fate, calm, form: Form::Message, .. } => {
+            Entry::Sent { from, to, kind, cause, fate, calm, altered, form: Form::Message, .. } => {
                 let (from, to, kind, operation) = (self.group(*from), self.group(*to), *kind, cause.operation);
                 let nth = next(self.sent.entry((from, to, kind, operation)).or_default());
                 let question = Question::Envelope { from, to, kind, operation, nth };
-                Some(Decided { event, question, said: fated(*fate), calm: fated(*calm) })
+                let said = match (fated(*fate), altered) {
+                    (Said::Late(after), Some(bits)) => Said::Altered(*bits, after),
+                    (said, _) => said,
+                };
+                Some(Decided { event, question, said, calm: fated(*calm) })
             }
             _ => None,
         }
@@ -149,8 +157,8 @@ fn fated(fate: Fate) -> Said {
         Fate::ArrivesTwice(_, second) | Fate::HeldTwice(_, second) => Said::Twice(second),
         // A line that says that it is lost has the same come of it; on a stream its connection is reset.
         Fate::Lost | Fate::Corrupt | Fate::Full | Fate::Reset(_) => Said::Lost,
+        Fate::Refused => Said::Refused,
         // Only a fault of the schedule does, which stands there.
-        Fate::Refused => Said::Cut,
         Fate::Cut => Said::Cut,
     }
 }
@@ -187,7 +195,7 @@ impl Decided {
     pub fn default_line(&self, program: &Program) -> Option<Fault> {
         let said = match (self.said, self.calm) {
             (Said::Late(_), Said::Late(calm)) => Said::Late(calm),
-            (Said::Lost | Said::Cut | Said::Twice(_) | Said::Late(_), _) => {
+            (Said::Lost | Said::Cut | Said::Refused | Said::Altered(..) | Said::Twice(_) | Said::Late(_), _) => {
                 return self.question.text(program, "keep", "").parse().ok();
             }
             (_, calm) => calm,
@@ -259,6 +267,8 @@ impl Question {
             Said::Late(after) => self.text(program, "late", &after.to_string()),
             Said::Twice(second) => self.text(program, "twice", &second.to_string()),
             Said::Lost => self.text(program, "drop", ""),
+            Said::Refused => self.text(program, "reject", ""),
+            Said::Altered(bits, after) => self.text(program, "alter", &format!("{bits} {after}")),
             Said::Number(number) => self.text(program, "draw", &number.to_string()),
             Said::Cut => return None,
         };

@@ -351,7 +351,9 @@ impl Parser<'_> {
             // serde_json may be off by one in the last digit; the standard library is not.
             return Ok(JsonValue::Float { value: text.parse().unwrap_or_default(), text });
         }
-        text.parse().map(JsonValue::Int).map_err(|_| self.error(span, format!("{text} does not fit 64 bits")))
+        text.parse()
+            .map(JsonValue::Int)
+            .map_err(|_| self.error(span, format!("{text} does not fit a signed number of 64 bits")))
     }
 
     fn word(&mut self) -> Parsed<JsonValue> {
@@ -400,7 +402,7 @@ mod tests {
         check("[10ms]", (1, 2), "10ms is no number; a length of time is text, such as \"250ms\"");
         check("[\"a\n\"]", (1, 2), "this text has no end on its line; close it with \"");
         check("[\"\\x\"]", (1, 2), "this text has a \\ or an invisible character that JSON does not know");
-        check("[9223372036854775808]", (1, 2), "9223372036854775808 does not fit 64 bits");
+        check("[9223372036854775808]", (1, 2), "9223372036854775808 does not fit a signed number of 64 bits");
         check("[01]", (1, 2), "01 is no number; a length of time is text, such as \"250ms\"");
         check("{} {}", (1, 4), "the file goes on after its value; one file is one object");
         check("", (1, 1), "the file ends where a value should be");

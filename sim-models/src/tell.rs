@@ -118,7 +118,7 @@ const fn grade_of_entry(entry: &Entry) -> Grade {
             fate: Fate::Lost | Fate::Corrupt | Fate::Full | Fate::Refused | Fate::Reset(_) | Fate::Cut,
             ..
         }
-        | Entry::Sent { altered: true, .. }
+        | Entry::Sent { altered: Some(_), .. }
         | Entry::Down { .. } => Grade::Trouble,
         Entry::Sent {
             fate: Fate::Arrives(_) | Fate::ArrivesTwice(..) | Fate::Held(_) | Fate::HeldTwice(..), ..
@@ -216,7 +216,7 @@ mod tests {
             fate,
             fault: None,
             calm: fate,
-            altered: false,
+            altered: None,
             form: Form::Message,
         }
     }

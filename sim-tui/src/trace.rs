@@ -73,7 +73,7 @@ fn instant(nanos: u64) -> String {
 fn done(names: &Names, entry: &Entry) -> Option<String> {
     match entry {
         Entry::Sent { to, kind, fate, altered, .. } => {
-            let altered = if *altered { ", altered" } else { "" };
+            let altered = if altered.is_some() { ", altered" } else { "" };
             let sent = format!("{} to {}{altered}", names.kind_name(*kind), names.node(*to));
             Some(match fate {
                 Fate::Arrives(_) => sent,

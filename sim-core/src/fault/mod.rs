@@ -540,6 +540,10 @@ pub enum Ruling {
     Twice(Duration),
     /// `keep`: it arrives, whatever a fault or the seed would have.
     Keep,
+    /// `reject`: it comes back unread, as from a machine on which nothing listens.
+    Reject,
+    /// `alter … 17 3ms`: it is damaged as these random bits say, unseen, and takes that long. On a stream, which would see it, nothing.
+    Alter(u64, Duration),
 }
 
 /// One directed link between two nodes.

@@ -849,6 +849,16 @@ impl<'a> Parser<'a> {
         Ok(Decision::Envelope { ruling: ruling(self)?, link, kind, nth })
     }
 
+    /// Random bits, as a number.
+    pub(super) fn bits(&mut self) -> Read<u64> {
+        let word = self.peek();
+        if word.shape != Shape::Number || !word.text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(self.wanted("random bits as a number, such as 17"));
+        }
+        self.take();
+        word.text.parse().map_err(|_| self.wrong(word, format!("{} is more than {}", word.text, u64::MAX)))
+    }
+
     /// `draw NODE PURPOSE [OPERATION] #N VALUE`
     pub(super) fn draw(&mut self) -> Read<Decision> {
         let node = self.name("a node")?;

@@ -308,8 +308,9 @@ impl Display for Decision {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         match self {
             Decision::Envelope { ruling, link, kind, nth } => {
-                let (verb, length) = ruling.words();
+                let (verb, bits, length) = ruling.words();
                 write!(out, "{verb} {link} {kind} {nth}")?;
+                optional(out, " ", bits.as_ref())?;
                 optional(out, " ", length.as_ref())
             }
             Decision::Draw { node, purpose, nth, value } => write!(out, "draw {node} {purpose} {nth} {value}"),
@@ -318,12 +319,14 @@ impl Display for Decision {
 }
 
 impl Ruling {
-    fn words(self) -> (&'static str, Option<Duration>) {
+    fn words(self) -> (&'static str, Option<u64>, Option<Duration>) {
         match self {
-            Ruling::Drop => ("drop", None),
-            Ruling::Late(length) => ("late", Some(length)),
-            Ruling::Twice(length) => ("twice", Some(length)),
-            Ruling::Keep => ("keep", None),
+            Ruling::Drop => ("drop", None, None),
+            Ruling::Late(length) => ("late", None, Some(length)),
+            Ruling::Twice(length) => ("twice", None, Some(length)),
+            Ruling::Keep => ("keep", None, None),
+            Ruling::Reject => ("reject", None, None),
+            Ruling::Alter(bits, length) => ("alter", Some(bits), Some(length)),
         }
     }
 }

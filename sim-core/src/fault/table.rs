@@ -412,6 +412,7 @@ pub const VERBS: &[VerbEntry] = &[
         "sets a node's clocks wrong, at once or little by little; timers follow the one that never steps",
         &[
             NODE,
+            ("±LENGTH", "+160ms or -160ms; of a discipline both ways, written ±5ms or ~5ms"),
             (
                 "step",
                 "moves the wall clock by ±LENGTH; at one instant, for good. No wall clock shows less than the start of the run",
@@ -424,7 +425,7 @@ pub const VERBS: &[VerbEntry] = &[
             (
                 "discipline",
                 "as it begins and after each second LENGTH the wall clock is set to true time plus an error, uniform within \
-                 ±LENGTH (±5ms, or ~5ms), drawn from seed, node and number of the poll; in between it runs at its own speed",
+                 ±LENGTH, drawn from seed, node and number of the poll; in between it runs at its own speed",
             ),
             (
                 "drift",
@@ -672,6 +673,39 @@ pub const VERBS: &[VerbEntry] = &[
             ("count", "1 when its question came up"),
         ],
         Grammar::Decides(|words| words.envelope(|_| Ok(Ruling::Keep))),
+    ),
+    entry(
+        "reject",
+        "A->B KIND [OPERATION] #N",
+        "reject orders->payments charge order/17 #1",
+        "sends one message back unread, as a machine does on which nothing listens",
+        &[
+            (
+                "#N",
+                "which one, counted from 1 over what is sent there of that kind for that operation; lost and cut ones count",
+            ),
+            ("OPERATION", "such as order/17; what is done for nobody has none"),
+            ("overlap", "wins over every fault, a clog too"),
+            ("count", "1 when its question came up"),
+        ],
+        Grammar::Decides(|words| words.envelope(|_| Ok(Ruling::Reject))),
+    ),
+    entry(
+        "alter",
+        "A->B KIND [OPERATION] #N BITS LENGTH",
+        "alter orders->payments charge order/17 #1 17 3ms",
+        "damages one message so that nobody sees it, and gives it its time on the way",
+        &[
+            (
+                "#N",
+                "which one, counted from 1 over what is sent there of that kind for that operation; lost and cut ones count",
+            ),
+            ("OPERATION", "such as order/17; what is done for nobody has none"),
+            ("BITS", "what is damaged and how: the random bits that the message alters itself by, as a number"),
+            ("overlap", "wins over every fault; a clog still holds it. On a stream, which has a checksum, nothing"),
+            ("count", "1 when its question came up"),
+        ],
+        Grammar::Decides(|words| words.envelope(|words| Ok(Ruling::Alter(words.bits()?, words.length()?)))),
     ),
     entry(
         "draw",

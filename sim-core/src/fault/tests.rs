@@ -215,7 +215,7 @@ fn a_mistake_is_named_with_its_place_and_what_would_be_right() {
         "kill",
         8,
         "\"kill\" is not a fault; faults are partition, cut, loss, burst-loss, delay, duplicate, corrupt, bandwidth, refuse, swizzle, clog, crash, \
-         power-loss, stop, pause, hang, slow, fail, clock, disk, deploy, rollback, restart, scale, rush, skew, buggify, drop, late, twice, keep, draw",
+         power-loss, stop, pause, hang, slow, fail, clock, disk, deploy, rollback, restart, scale, rush, skew, buggify, drop, late, twice, keep, reject, alter, draw",
     );
     refused("  pausee db", "pausee", 3, "\"pausee\" is not a fault; did you mean \"pause\"?");
     refused("", "", 1, "there is no fault here; write one, such as \"3s..8s crash db\"");
@@ -362,7 +362,7 @@ fn a_time_must_have_a_beginning_and_what_holds_an_end() {
         "",
         3,
         "a fault is missing after the time; faults are partition, cut, loss, burst-loss, delay, duplicate, corrupt, bandwidth, refuse, swizzle, clog, \
-         crash, power-loss, stop, pause, hang, slow, fail, clock, disk, deploy, rollback, restart, scale, rush, skew, buggify, drop, late, twice, keep, draw",
+         crash, power-loss, stop, pause, hang, slow, fail, clock, disk, deploy, rollback, restart, scale, rush, skew, buggify, drop, late, twice, keep, reject, alter, draw",
     );
     refused(
         "1s.. drop a->b x #1",
@@ -697,7 +697,8 @@ fn disk_ills() -> impl Strategy<Value = DiskIll> {
 fn rulings() -> impl Strategy<Value = Ruling> {
     let length =
         durations().prop_flat_map(|length| prop::sample::select(vec![Ruling::Late(length), Ruling::Twice(length)]));
-    prop_oneof![Just(Ruling::Drop), Just(Ruling::Keep), length]
+    let altered = (any::<u64>(), durations()).prop_map(|(bits, length)| Ruling::Alter(bits, length));
+    prop_oneof![Just(Ruling::Drop), Just(Ruling::Keep), Just(Ruling::Reject), length, altered]
 }
 
 fn nths() -> impl Strategy<Value = Nth> {

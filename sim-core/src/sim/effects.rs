@@ -145,7 +145,7 @@ impl<M: Message> Sim<M> {
         let mut passage = self.weather.fate(of, link, disturbances, &self.dice, ruling.as_ref());
         let limit = match ruling {
             // Its time on the way is said as a whole.
-            Some(Ruling::Late(_)) => None,
+            Some(Ruling::Late(_) | Ruling::Alter(..)) => None,
             _ => self.weather.limit(of, link, disturbances),
         };
         if let Some(bits) = passage.damage {
@@ -196,8 +196,7 @@ impl<M: Message> Sim<M> {
         let Some(log) = &mut self.log else { return };
         let Envelope { from, to, kind, cause, .. } = of;
         let Passage { fate, fault, damage } = passage;
-        let altered = damage.is_some();
-        log.entries.push(Entry::Sent { from, to, kind, cause, fate, fault, calm, altered, form });
+        log.entries.push(Entry::Sent { from, to, kind, cause, fate, fault, calm, altered: damage, form });
         if log.messages == Keeps::Messages {
             log.sent.push(msg.clone());
         }

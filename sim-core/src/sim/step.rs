@@ -151,8 +151,8 @@ pub enum Entry {
         fault: Option<u32>,
         /// What calm would have done with it: the default.
         calm: Fate,
-        /// Whether it is altered on the way, and nobody sees that.
-        altered: bool,
+        /// The random bits by which it is altered on the way so that nobody sees it, if it is.
+        altered: Option<u64>,
         /// Whether it is a message of an actor; what a machine sends back by itself counts in no ordinal.
         form: Form,
     },

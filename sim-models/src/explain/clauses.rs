@@ -130,6 +130,8 @@ impl Teller<'_, '_> {
                 let way = format!("{which} from {} to {}", declared(from), declared(to));
                 let text = match it.said {
                     Said::Lost => format!("{way} is lost"),
+                    Said::Refused => format!("{way} is refused"),
+                    Said::Altered(..) => format!("{way} is altered on its way, and nobody sees it"),
                     Said::Twice(second) => format!("{way} arrives twice, the second time after {second}"),
                     Said::Late(after) => format!("{way} takes {after} on its way{}", usual(it.calm)),
                     _ => format!("{way} is as the case says"),

@@ -393,8 +393,10 @@ static STAGE: Object = Object {
 pub static NEMESIS: Object = Object {
     what: "a nemesis",
     fields: &[
-        Field::new("draws", Shape::ListOf(&Shape::Fault), "Faults to pick from; a..b in them is drawn.").required(),
-        Field::new("faults", Shape::OneOf(&[FAULTS, Shape::IntRange]), "How many, 1000 at most.").or("1"),
+        Field::new("draws", Shape::ListOf(&Shape::Fault), "Faults to pick from; a..b in them is drawn.")
+            .or("every kind, anywhere"),
+        Field::new("faults", Shape::OneOf(&[FAULTS, Shape::IntRange]), "How many, 1000 at most.")
+            .or("1 of draws, else 1..4"),
         Field::new("between", Shape::DurationRange, "When they begin.").or("the first two thirds of the run"),
         Field::new("heal", Shape::Choice { now: &["all", "core"], later: &[] }, HEAL).or("all"),
     ],
@@ -416,7 +418,7 @@ static TOLERANCE: Object = Object {
 
 const FAULTS: Shape = Shape::Int { min: 0, max: Nemesis::MOST as i64 };
 const DOWNS: Shape =
-    Shape::OneOf(&[Shape::MapOf(Keys::Names, &DOWN), Shape::Choice { now: &["minority"], later: &[] }]);
+    Shape::OneOf(&[Shape::Choice { now: &["minority"], later: &[] }, Shape::MapOf(Keys::Names, &DOWN)]);
 const DOWN: Shape = Shape::OneOf(&[COUNT, Shape::Choice { now: &["minority"], later: &[] }]);
 
 /// Settings under one name.

@@ -113,7 +113,10 @@ impl Part {
             (Part::Length, Fault::Decision(Decision::Draw { value: Value::Length(length), .. })) => Some(*length),
             (
                 Part::Length,
-                Fault::Decision(Decision::Envelope { ruling: Ruling::Late(length) | Ruling::Twice(length), .. }),
+                Fault::Decision(Decision::Envelope {
+                    ruling: Ruling::Late(length) | Ruling::Twice(length) | Ruling::Alter(_, length),
+                    ..
+                }),
             ) => Some(*length),
             (Part::Spread, Fault::Timed(Timed { verb: Verb::Delay { spread, .. }, .. })) => Some(*spread),
             (Part::More, Fault::Timed(Timed { verb: Verb::Delay { more, .. }, .. })) => Some(*more),
@@ -133,7 +136,10 @@ impl Part {
             (Part::Length, Fault::Decision(Decision::Draw { value: Value::Length(length), .. }))
             | (
                 Part::Length,
-                Fault::Decision(Decision::Envelope { ruling: Ruling::Late(length) | Ruling::Twice(length), .. }),
+                Fault::Decision(Decision::Envelope {
+                    ruling: Ruling::Late(length) | Ruling::Twice(length) | Ruling::Alter(_, length),
+                    ..
+                }),
             ) => *length = to,
             (Part::Spread, Fault::Timed(Timed { verb: Verb::Delay { spread, .. }, .. })) => *spread = to,
             (Part::More, Fault::Timed(Timed { verb: Verb::Delay { more, .. }, .. })) => *more = to,

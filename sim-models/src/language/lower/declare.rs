@@ -403,6 +403,9 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
 /// The zones that replicas are dealt to.
 fn zones(view: View<'_>) -> Result<Vec<String>, Problem> {
     let several: Vec<View<'_>> = view.steps("zones").collect();
+    if let Some(none) = view.field("zones").filter(|_| several.is_empty()) {
+        return Err(none.error("the replicas are dealt to one zone or more, such as [\"eu-1\", \"eu-2\"]"));
+    }
     let one = view.field("zone");
     if let (Some(one), false) = (one, several.is_empty()) {
         return Err(one.error("\"zone\" and \"zones\" say the same; leave one of them out"));

@@ -1,6 +1,6 @@
 //! Reads the lines of `faults`; whom they name must be there, and what settings turn off is left out.
 
-use sim_core::fault::{Decision, Nodes, Target, Verb};
+use sim_core::fault::{Decision, Nodes, Sides, Target, Verb};
 use sim_core::{Fault, FaultError};
 
 use super::declare::REPLICAS_MAX;
@@ -100,7 +100,11 @@ pub(crate) fn stranger(fault: &Fault, program: &Program) -> Option<String> {
 /// The role that a fault is about, which nobody in a scenario has.
 fn strange_role(fault: &Fault) -> Option<(String, String)> {
     let Fault::Timed(timed) = fault else { return None };
-    let Target::The(role) = timed.verb.target()? else { return None };
+    let isolated = match &timed.verb {
+        Verb::Partition { sides: Sides::Isolate(target), .. } => Some(target),
+        _ => None,
+    };
+    let Target::The(role) = timed.verb.target().or(isolated)? else { return None };
     let message = format!(
         "nobody is \"the {role}\": nodes of a scenario have no roles, actors in Rust take them (Context::role)"
     );

@@ -30,12 +30,15 @@ impl<'a> Lower<'a> {
             let draft = self.draft(line);
             drafts.extend(self.told(draft));
         }
-        let draws = view.need("draws")?;
-        if draws.items().next().is_none() {
-            return Err(draws.error("a nemesis draws from one fault or more, such as \"crash db for 1s..30s\""));
+        // Without any the general ones stay.
+        if let Some(draws) = view.field("draws") {
+            if draws.items().next().is_none() {
+                return Err(draws.error("a nemesis draws from one fault or more, such as \"crash db for 1s..30s\""));
+            }
+            nemesis.drafts = Drafts::Declared(drafts);
+            nemesis.faults = (1, 1);
         }
-        nemesis.drafts = Drafts::Declared(drafts);
-        nemesis.faults = view.or("faults", (1, 1), View::int_range)?;
+        nemesis.faults = view.or("faults", nemesis.faults, View::int_range)?;
         if let Some(faults) = view.field("faults").filter(|_| nemesis.faults.1 > Nemesis::MOST) {
             let message = format!("a nemesis draws {} faults for one run at most", Nemesis::MOST);
             return Err(faults.error(message));
