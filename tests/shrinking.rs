@@ -139,7 +139,8 @@ fn what_is_refused_or_altered_on_its_way_is_a_line_of_its_own() {
               "properties": {{"whole": {{"eventually": "kept = 1", "within": "5s"}}}}}}"#
         )
     };
-    let refused = keeps_its_word(&hunted(&shop(r#""checksum": true"#, "0s..2s refuse shopper->shop keep 30%"), "whole"));
+    let refused =
+        keeps_its_word(&hunted(&shop(r#""checksum": true"#, "0s..2s refuse shopper->shop keep 30%"), "whole"));
     let lines = |small: &Shrunk| small.case.faults.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert!(
         matches!(&lines(&refused)[..], [one] if one.starts_with("reject shopper->shop keep order/")),
