@@ -112,6 +112,8 @@ const IDLE: &[(&str, Idle)] = &[
     ("outlier detection", Idle::Key("\"outlier\": {\"profile\": \"envoy\"}")),
 ];
 
+const FORMS: [&str; 5] = ["one-database", "2pc", "xa", "saga", "events"];
+
 criterion_group!(benches, idle);
 
 fn main() {
@@ -130,6 +132,12 @@ fn main() {
     for (name, scenario) in all() {
         let model = scenario.model(&Choices::none()).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
         println!("{name:>28}  {:>9} events  {:>6.2} M/s", events(&model), speed(&model) / 1e6);
+    }
+    println!("\nand of the order in each of its forms; the bar is half a million");
+    let orders = example("order-in-five-forms.json");
+    for form in FORMS {
+        let model = orders.model(&Choices::none().set("form", form)).unwrap_or_else(|wrong| panic!("{form}: {wrong}"));
+        println!("{form:>28}  {:>9} events  {:>6.2} M/s", events(&model), speed(&model) / 1e6);
     }
     Criterion::default().configure_from_args().final_summary();
 }

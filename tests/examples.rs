@@ -55,19 +55,24 @@ fn every_example_is_looked_after() {
             "lease.json",
             "metastable.json",
             "nightly-sync.json",
+            "order-in-five-forms.json",
             "order-saga.json",
             "paid-and-forgotten.json",
             "profiles.json",
             "receipts.json",
             "retry-storm.json",
+            "saga-deployed.json",
             "shared-breaker.json",
+            "shared-prefix.json",
             "slow-server.json",
             "slow-tail.json",
             "split-decision.json",
             "sync-chain.json",
             "thundering-herd.json",
             "two-doctors.json",
-            "two-phase-commit.json"
+            "two-phase-commit.json",
+            "unforced.json",
+            "xa-damage.json"
         ]
     );
 }
@@ -175,4 +180,28 @@ fn a_breaker_that_shards_share_makes_of_a_fifth_an_outage() {
 #[test]
 fn who_failed_together_tries_again_together_without_jitter() {
     check("backoff-herd.json", Verdict::Stuck);
+}
+
+/// Cut off at 20, 48 and 76 s: 50 a second whose decision is on its way for 50 ms: 3 · 50 · 0.05 = 7.5, Poisson.
+#[test]
+fn a_participant_that_gave_up_waiting_mixes_what_is_decided_and_xa_says_so() {
+    check("xa-damage.json", Verdict::Broken);
+}
+
+/// Back at 17, 34, 51, 68 and 85 s, each time with what was promised to the other in 200 ms, of 20 a second: 5 · 20 · 0.2 = 20, Poisson.
+#[test]
+fn two_managers_of_one_name_roll_back_each_others_promises() {
+    check("shared-prefix.json", Verdict::Broken);
+}
+
+/// 50 a second, each at the bank for a second: 50 are there when their replica is replaced, and a fifth of them is declined: 10.
+#[test]
+fn a_saga_that_goes_on_under_another_definition_takes_for_done_what_nobody_has_heard_of() {
+    check("saga-deployed.json", Verdict::Stuck);
+}
+
+/// 4 a second of 20 are not heard of for a second; at each of six crashes of the coordinator these are in doubt: 24.
+#[test]
+fn what_is_told_before_it_is_forced_is_told_in_vain() {
+    check("unforced.json", Verdict::Broken);
 }

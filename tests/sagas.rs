@@ -187,6 +187,13 @@ fn behind_a_pivot_there_is_only_on() {
     // One that may have been is tried until that is known.
     assert_eq!(stands(&pivot(retried), &["0s..5s loss b->shop do 100%"]), "a b c fine placed");
     assert_eq!(stands(&pivot(&json!({})), &["0s..5s loss b->shop do 100%"]), "a b lost STUCK");
+    // It was passed, and nobody heard of that; then nobody is there, which says nothing of the try before.
+    let passed = &["0s..1s loss b->shop do 100%", "1s..4s crash b"];
+    assert_eq!(stands(&pivot(retried), passed), "a b c fine placed");
+    // The same after a crash of who leads it, which forgets that it has asked.
+    let logged = &json!({"log": "log", "undo_retry": {"tries": "forever", "wait": "1s"}});
+    let crashed = &["crash shop after call #2 for 1s", "drop b->shop do order/1 #1", "1s..4s crash b"];
+    assert_eq!(stands(&pivot(logged), crashed), "a b c lost");
     // No time that somebody has for it binds what has to come about.
     let timed = json!({"undo_retry": {"tries": "forever", "wait": "1s"}, "timeout": "2s"});
     assert_eq!(stands(&pivot(&timed), &["0s..5s fail c.do"]), "a b c fine placed");

@@ -857,6 +857,10 @@ pub struct ProtocolDef {
     pub in_doubt: Option<Duration>,
     /// How long whoever waits for a vote, a decision or an acknowledgement waits before it asks again.
     pub resend: Duration,
+    /// How long after a decision was told the coordinator's note of it is durable; none: before anybody is told.
+    pub noted_after: Option<Duration>,
+    /// Whether all replicas of the coordinator go by one name, so that each takes the others' promises for its own.
+    pub shares_prefix: bool,
     /// Where faults can strike.
     pub points: Milestones,
 }

@@ -248,11 +248,10 @@ impl Service {
                 self.give_up(cx, program, pending, tells);
             }
             Phase::Committing(pending, txn, _) => {
+                let edge = self.pending.get(pending).map(|pending| pending.edge);
                 self.give_up(cx, program, pending, false);
-                if let Verb::Transaction { edge, .. } = &program.step(step).verb {
-                    // A commit that the store has not got by now is lost, or comes too late.
-                    self.forget_at_store(cx, program, txn, *edge);
-                }
+                // A commit that the store has not got by now is lost, or comes too late.
+                self.forget_at_store(cx, program, txn, edge);
             }
             Phase::Transaction(txn) => {
                 if let Verb::Transaction { edge, .. } = &program.step(step).verb {

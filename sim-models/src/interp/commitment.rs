@@ -156,7 +156,7 @@ impl Service {
     }
 
     /// Writes a record to the log of this replica.
-    fn log(&self, cx: &mut Cx<'_>, forced: bool) {
+    pub(super) fn log(&self, cx: &mut Cx<'_>, forced: bool) {
         self.count(cx, Counted::Logged);
         if forced {
             self.count(cx, Counted::Forced);
@@ -334,13 +334,19 @@ impl Service {
             _ if is_idle => cx.shared_mut().agreed_by_all(id),
             (Presume::Nothing, _) | (Presume::Abort, true) => {
                 agrees.noted = true;
-                self.log(cx, true);
-                cx.shared_mut().agree(id, Agreed { step, cause, edges, commits: Some(commits) });
+                self.log(cx, def.noted_after.is_none());
+                match def.noted_after {
+                    None => cx.shared_mut().agree(id, Agreed { step, cause, edges, commits: Some(commits) }),
+                    Some(after) => _ = self.alarm(cx, after, Alarm::Noted { txn: id }),
+                }
             }
             (Presume::Commit, true) => {
                 agrees.noted = false;
-                self.log(cx, true);
-                cx.shared_mut().agreed_by_all(id);
+                self.log(cx, def.noted_after.is_none());
+                match def.noted_after {
+                    None => cx.shared_mut().agreed_by_all(id),
+                    Some(after) => _ = self.alarm(cx, after, Alarm::Noted { txn: id }),
+                }
             }
             // Who knows nothing of it takes it for aborted; and that votes were collected is noted already.
             (Presume::Abort, false) | (Presume::Commit, false) => {}
@@ -360,6 +366,19 @@ impl Service {
             self.step_over(cx, program, id);
         }
         self.progress(cx, program, id);
+    }
+
+    /// What was decided, and told, is durable now: a crash until here has taken it. Where the note is to go with the commit, or the
+    /// transaction is over, there is none any more.
+    pub(super) fn noted(&self, cx: &mut Cx<'_>, id: TxnId) {
+        match self.commitments.get(&id) {
+            Some(Commitment { stage: Stage::Decided(commits), noted: true, step, cause, members, .. }) => {
+                let edges = members.iter().filter(|member| member.is != Is::Out).map(|member| member.edge).collect();
+                let commits = Some(*commits);
+                cx.shared_mut().agree(id, Agreed { step: *step, cause: *cause, edges, commits });
+            }
+            Some(_) | None => cx.shared_mut().agreed_by_all(id),
+        }
     }
 
     /// What was asked before the decision is not waited for any more.
@@ -504,8 +523,8 @@ impl Service {
         Member::new(edge, to, is, false)
     }
 
-    /// A store names what it has promised. What a former life of this replica has not noted as decided is aborted; others' promises,
-    /// and those of this life, are not its business.
+    /// A store names what it has promised to this replica, or under its prefix. What a former life has not noted as decided is aborted;
+    /// the promises of this life are not the scan's business.
     fn promised_to_former_lives(
         &mut self,
         cx: &mut Cx<'_>,
@@ -514,7 +533,8 @@ impl Service {
         promises: &[(TxnId, StepRef, Cause)],
     ) {
         let (node, life, cause) = (cx.id().0, cx.life(), cx.cause());
-        for (id, step, why) in promises.iter().filter(|(id, ..)| id.node == node && id.life < life) {
+        // With a shared prefix others' promises look like those of a former life, and there is no note of them here.
+        for (id, step, why) in promises.iter().filter(|(id, ..)| id.node != node || id.life < life) {
             let is_new = !self.commitments.contains_key(id);
             let aborts =
                 || Commitment::new(*step, why.then(RECOVERED | u64::from(life)), Vec::new(), Stage::Decided(false));
@@ -522,7 +542,9 @@ impl Service {
             if !agrees.members.iter().any(|member| member.to == pending.to) {
                 agrees.members.push(Member::new(pending.edge, pending.to, Is::Yes, false));
             }
-            cx.shared_mut().take_due(*id);
+            if id.node == node {
+                cx.shared_mut().take_due(*id);
+            }
             self.ask_members(cx, *id);
             if is_new {
                 self.ask_again_later(cx, program, *id);

@@ -298,12 +298,14 @@ impl Store {
         cx.note(Note::InDoubt { node: self.me, by: -1 });
     }
 
-    /// What is promised to a coordinator and not decided (XA's `recover`).
-    pub(super) fn promises_to(&self, coordinator: NodeId) -> Tried {
-        let promised = self.txns.iter().filter(|(txn, _)| txn.node == coordinator.0);
-        let promised = promised.filter_map(|(txn, open)| {
+    /// What is promised to a coordinator, or to any that goes by the same prefix, and not decided (XA's `recover`).
+    pub(super) fn promises_to(&self, program: &Program, coordinator: NodeId) -> Tried {
+        let promised = self.txns.iter().filter_map(|(txn, open)| {
             let promised = open.prepared.as_ref()?;
-            Some((*txn, promised.step, promised.cause))
+            let shares = || protocol(program, promised.step).is_some_and(|def| def.shares_prefix);
+            let service = |node: u32| program.replicas.get(node as usize).map(|(service, _)| *service);
+            let is_named = txn.node == coordinator.0 || shares() && service(txn.node) == service(coordinator.0);
+            is_named.then_some((*txn, promised.step, promised.cause))
         });
         Tried::Answer(Outcome::Ok(Value::Null), Extra::Promises(promised.collect()))
     }

@@ -42,6 +42,10 @@ pub(super) struct Saga {
     ending: Option<Outcome>,
     /// The key of its cell in the log.
     log: Option<Value>,
+    /// Whether the pivot it is at may have been passed by a try that nobody has heard of: an error of a later try, which says that
+    /// one was not done, does not say it of that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    in_doubt: bool,
 }
 
 /// How a saga ends.
@@ -54,7 +58,7 @@ enum End {
 
 impl Saga {
     fn new(at: u32, back: Option<Outcome>, log: Option<Value>) -> Self {
-        Saga { at, back, tries: 1, waited: Duration::ZERO, waits: None, ending: None, log }
+        Saga { at, back, tries: 1, waited: Duration::ZERO, waits: None, ending: None, log, in_doubt: false }
     }
 
     /// In the words of its log: `DOING 2`, `UNDOING 1`.
@@ -62,11 +66,14 @@ impl Saga {
         format!("{} {}", if self.back.is_none() { "DOING" } else { "UNDOING" }, self.at + 1)
     }
 
-    /// Whether there is no way back: something is to be undone, or the pivot was passed, or may have been.
-    fn must_go_on(&self, def: &SagaDef, outcome: &Outcome) -> bool {
+    /// Whether there is no way back: something is to be undone, or the pivot was passed, or may have been. An answer that no further try
+    /// would change, such as that the order is refused, is one about all tries.
+    fn must_go_on(&mut self, def: &SagaDef, outcome: &Outcome) -> bool {
         let at = self.at as usize;
         let passed = def.parts[..at].iter().any(|part| part.pivot);
-        self.back.is_some() || passed || def.parts[at].pivot && outcome.tone() == Tone::Unknown
+        let is_unknown = outcome.tone() == Tone::Unknown;
+        self.in_doubt |= def.parts[at].pivot && is_unknown;
+        self.back.is_some() || passed || self.in_doubt && (is_unknown || is_retried(&def.undo_retry, outcome))
     }
 }
 
@@ -241,6 +248,8 @@ impl Service {
                 End::Undone => "UNDONE",
                 End::Stuck => "STUCK",
             };
+            // Lost, it is written again by whoever goes on with it.
+            self.log(cx, false);
             self.write_log(cx, program, *map, &at, word);
             cx.shared_mut().saga_is_over(*map, at);
         }
@@ -316,7 +325,7 @@ impl Service {
     }
 
     /// What ran was stopped in the middle: what must be finished is begun again, and what need not is undone.
-    fn interrupted(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Box<Saga>) -> Next {
+    fn interrupted(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, mut saga: Box<Saga>) -> Next {
         let Some((def, _)) = self.saga_at(program, key) else { return Next::Over };
         let given_up = Outcome::Unknown(Reason::TIMEOUT);
         if saga.must_go_on(def, &given_up) {
@@ -363,6 +372,7 @@ impl Service {
             at: saga.at,
             back: saga.back.clone(),
         };
+        self.log(cx, true);
         self.write_log(cx, program, *map, at, &saga.word());
         cx.shared_mut().saga_goes_on(*map, at.clone(), unfinished);
     }
@@ -394,7 +404,9 @@ impl Service {
         };
         let (log, Unfinished { step, at, back, .. }) = *resumes;
         cx.because(cause);
-        let saga = Box::new(Saga::new(at, back, Some(log)));
+        let is_at_pivot = |def: &SagaDef| def.parts.get(at as usize).is_some_and(|part| part.pivot);
+        let in_doubt = back.is_none() && saga_of(program, step).is_some_and(is_at_pivot);
+        let saga = Box::new(Saga { in_doubt, ..Saga::new(at, back, Some(log)) });
         let cause = cause.then(program.step(step).place);
         let thread = self.saga_thread(request, Origin::Main, None, step, cause, saga);
         let next = self.saga_again(program, thread);

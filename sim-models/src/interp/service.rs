@@ -851,6 +851,7 @@ impl Service {
             Alarm::PreStop => self.leaves(cx, program),
             Alarm::Refused { request, why } => self.refusal_over(cx, program, request, why),
             Alarm::Resend { txn } => self.resend(cx, program, txn),
+            Alarm::Noted { txn } => self.noted(cx, txn),
             Alarm::Beat { request } => self.beat(cx, program, request),
             Alarm::Again { request } => self.handle_again(cx, program, request),
             Alarm::Probe { place, what } => self.probe_rings(cx, program, place, what),

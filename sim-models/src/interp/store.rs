@@ -427,7 +427,7 @@ impl Store {
             Operation::Decide { txn, step, decision, .. } => self.decided(cx, program, *txn, *step, *decision),
             Operation::Recover => {
                 let coordinator = self.operations.get(key).map_or(NodeId(u32::MAX), |asked| asked.from);
-                self.promises_to(coordinator)
+                self.promises_to(program, coordinator)
             }
             Operation::Forget { txn, .. } => self.forgets_alone(cx, *txn),
         }

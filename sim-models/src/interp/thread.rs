@@ -295,6 +295,8 @@ pub(super) enum Alarm {
     Refused { request: Key, why: Turned },
     /// Whoever has not answered about a transaction is asked again.
     Resend { txn: TxnId },
+    /// The note of a decision that was told before is durable.
+    Noted { txn: TxnId },
     /// A delivery that is still worked on extends its claim.
     Beat { request: Key },
     /// A message is tried once more.

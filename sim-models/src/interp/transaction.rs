@@ -4,7 +4,7 @@ use super::exec::{Next, TRY};
 use super::service::{Cx, Service};
 use super::thread::{Attempt, Frame, Pending, Phase, Role, Thread, Txn};
 use crate::message::{Msg, Note, Operation, Outcome, Tone, TxnId};
-use crate::program::{EdgeRef, FactRef, Program, Reason, Verb};
+use crate::program::{EdgeRef, FactRef, Program, Protocol, ProtocolDef, Reason, Verb};
 use crate::slab::Key;
 use crate::value::Value;
 
@@ -28,13 +28,23 @@ impl Service {
             let lost = outcome.tone() == Tone::Unknown && !txn.in_doubt;
             return self.closed(cx, program, key, if lost { Outcome::Error(Reason::UNDONE) } else { outcome });
         }
-        if txn.members.as_ref().is_some_and(|members| !members.is_empty()) {
-            return self.agree(cx, program, key, reference, cause, txn);
+        match txn.members.as_deref().unwrap_or_default() {
+            [] => {}
+            [only] if is_xa(program.step(reference).protocol()) => {
+                let (edge, strays) = (only.edge, only.strays);
+                return self.commit_at_one(cx, program, key, edge, Txn { strays, ..txn });
+            }
+            _ => return self.agree(cx, program, key, reference, cause, txn),
         }
         let Some(edge) = edge.filter(|_| txn.begun) else {
             tell_facts(cx, &txn.facts);
             return self.closed(cx, program, key, outcome);
         };
+        self.commit_at_one(cx, program, key, edge, txn)
+    }
+
+    /// One store decides by itself: what a transaction without a protocol does, and XA where only one has taken part (`TMONEPHASE`).
+    fn commit_at_one(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, edge: EdgeRef, txn: Txn) -> Next {
         let operation = Operation::Commit { txn: txn.id, facts: txn.facts.into() };
         let pending = self.ask(cx, program, key, edge, self.kinds.commit, operation);
         self.phase(key, Phase::Committing(pending, txn.id, txn.strays));
@@ -67,6 +77,12 @@ impl Service {
         self.votes_on(txn) || frames.any(runs)
     }
 
+    /// The edge to the store that has been asked to commit.
+    fn commits_at(&self, attempt: &Attempt) -> Option<EdgeRef> {
+        let Phase::Committing(pending, ..) = &attempt.phase else { return None };
+        self.pending.get(*pending).map(|pending| pending.edge)
+    }
+
     pub(super) fn committed(
         &mut self,
         cx: &mut Cx<'_>,
@@ -93,7 +109,8 @@ impl Service {
         let open = frames.filter_map(|frame| {
             let (attempt, txn) = open_transaction(frame)?;
             let Verb::Transaction { edge, .. } = &program.step(attempt.step).verb else { return None };
-            let from = program.node(program.edges[(*edge)?.0 as usize].1).replicas[0];
+            let edge = edge.or_else(|| self.commits_at(attempt))?;
+            let from = program.node(program.edges[edge.0 as usize].1).replicas[0];
             let msg = Msg::Rollback { txn, kind: self.kinds.rollback };
             Some(sim_core::Unanswered { from, msg, cause: attempt.cause })
         });
@@ -109,6 +126,10 @@ impl Service {
         });
         open.chain(touched).collect()
     }
+}
+
+fn is_xa(protocol: Option<&ProtocolDef>) -> bool {
+    protocol.is_some_and(|def| def.protocol == Protocol::Xa)
 }
 
 /// The transaction with a protocol whose steps run in this frame.

@@ -680,6 +680,19 @@ const TRANSACTION: &[Field] = &[
         "How long to wait for a vote, a decision or an acknowledgement and ask again.",
     )
     .or("1s"),
+    Field::new(
+        "durable",
+        Shape::Choice { now: &["synced", "written"], later: &[] },
+        "Whether what the coordinator decides is durable before anybody is told of it.",
+    )
+    .or("synced"),
+    Field::new("sync", Shape::Duration, "With \"written\": how long after it was told it is durable.").or("1s"),
+    Field::new(
+        "prefix",
+        Shape::Choice { now: &["own", "shared"], later: &[] },
+        "Of xa: whether each replica knows its own transactions by their names, or takes all replicas' for its own.",
+    )
+    .or("own"),
 ];
 
 const PROTOCOLS: Shape = Shape::Choice { now: &["2pc", "2pc-cooperative", "3pc", "xa"], later: &[] };

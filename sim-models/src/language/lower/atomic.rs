@@ -67,6 +67,11 @@ impl<'a> Lower<'a> {
         if resend.is_zero() {
             return Err(step.need("resend")?.error("resend 0s lets no time pass; write how often, such as \"1s\""));
         }
+        let noted_after = Self::noted_after(step)?;
+        let shares_prefix = step.or("prefix", "own", View::text)? == "shared";
+        if let Some(prefix) = step.field("prefix").filter(|_| protocol != Protocol::Xa) {
+            return Err(prefix.error(format!("with {word} nobody scans for promises; \"prefix\" belongs to xa")));
+        }
         if let Some(store) = stores.iter().find(|store| self.program.store(**store).is_some_and(|def| def.volatile)) {
             let name = self.node_name(*store);
             return Err(view.error(format!("{name} is volatile: it would forget what it has promised")));
@@ -75,7 +80,17 @@ impl<'a> Lower<'a> {
             self.kind(kind);
         }
         let edges = stores.iter().map(|store| self.edge_to(*store)).collect();
-        Ok(ProtocolDef { protocol, presume, edges, in_doubt, resend, points: Milestones::default() })
+        let points = Milestones::default();
+        Ok(ProtocolDef { protocol, presume, edges, in_doubt, resend, noted_after, shares_prefix, points })
+    }
+
+    /// When the coordinator's note of a decision is durable, if not before it is told.
+    fn noted_after(step: View<'a>) -> Result<Option<Duration>, Problem> {
+        let is_late = step.or("durable", "synced", View::text)? == "written";
+        if let Some(sync) = step.field("sync").filter(|_| !is_late) {
+            return Err(sync.error("what is synced is durable before it is told; \"sync\" belongs to \"written\""));
+        }
+        Ok(is_late.then_some(step.or("sync", Duration::from_secs(1), View::duration)?))
     }
 
     fn saga_part(&mut self, part: View<'a>, behind: bool, inside: Inside) -> Result<SagaPart, Problem> {

@@ -32,6 +32,8 @@ pub(super) struct Inside {
 
 /// Words that mean something in `on`, and in conditions about the requests of a key.
 const OUTCOME_WORDS: [&str; 4] = ["ok", "error", "unknown", "else"];
+/// Clauses that a transaction on one store does not have.
+const PROTOCOL_CLAUSES: [&str; 6] = ["in_doubt", "presume", "resend", "durable", "sync", "prefix"];
 const REQUEST_WORDS: [&str; 4] = ["requested", "ok", "error", "unknown"];
 
 pub(super) type Written = Result<Verb, Problem>;
@@ -270,7 +272,7 @@ impl<'a> Lower<'a> {
             let protocol = Some(Box::new(self.protocol(view, step, &stores)?));
             return Ok(Verb::Transaction { body, store: None, edge: None, isolation, protocol });
         }
-        if let Some(clause) = ["in_doubt", "presume", "resend"].iter().find_map(|name| step.field(name)) {
+        if let Some(clause) = PROTOCOL_CLAUSES.iter().find_map(|name| step.field(name)) {
             return Err(clause.error("this belongs to a \"protocol\", and the transaction has none"));
         }
         if stores.len() > 1 {
