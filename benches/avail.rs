@@ -1,8 +1,11 @@
-//! How long does it take to work out 200 blocks that share with their neighbours, and how many years fit into a second?
+//! How long does it take to work out 200 blocks that share with their neighbours, and how many years fit into a second,
+//! beside a loop over three machines that somebody wrote by hand?
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use sim_core::Seed;
 use sim_models::avail::{Assembly, Block, Names, Plan, simulate};
 use sim_models::stats::Confidence;
@@ -19,6 +22,31 @@ fn circle() -> (Block, Names) {
     (Block::parse(&text).expect("it is right"), names)
 }
 
+/// Two of three machines by hand: the next change of each, the earliest of them, one stream of numbers. The share of time
+/// down.
+fn by_hand(years: f64, seed: u64) -> f64 {
+    const UP: f64 = 30.0 * 86_400.0;
+    const DOWN: f64 = 3_600.0;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut length = |mean: f64| -mean * libm::log1p(-((rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64));
+    let end = years * 365.0 * 86_400.0;
+    let (mut next, mut ups) = ([length(UP), length(UP), length(UP)], [true; 3]);
+    let (mut now, mut down) = (0.0, 0.0);
+    loop {
+        let first = (0..3).fold(0, |first, at| if next[at] < next[first] { at } else { first });
+        let at = next[first].min(end);
+        if ups.iter().filter(|up| **up).count() < 2 {
+            down += at - now;
+        }
+        now = at;
+        if now >= end {
+            return down / end;
+        }
+        ups[first] = !ups[first];
+        next[first] = now + length(if ups[first] { UP } else { DOWN });
+    }
+}
+
 fn avail(criterion: &mut Criterion) {
     let (block, names) = circle();
     criterion.bench_function("two hundred shared blocks", |bench| {
@@ -31,6 +59,7 @@ fn avail(criterion: &mut Criterion) {
         let plan = Plan::of(f64::from(YEARS) * 365.0 * 86_400.0, Seed(0), Confidence::USUAL);
         group.bench_function(text, |bench| bench.iter(|| black_box(simulate(&assembly, &plan))));
     }
+    group.bench_function("2of3 by hand", |bench| bench.iter(|| black_box(by_hand(f64::from(YEARS), 0))));
     group.finish();
 }
 

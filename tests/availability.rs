@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use sim_models::avail::{
     Assembly, AvailFile, Availability, Block, Chain, Group, Kind, Law, Names, Nested, Outages, Period, one_more,
 };
+use sim_models::rare::Plain;
 use sim_models::stats::{Confidence, rule_of_three, trials_without_a_hit};
 
 fn assembly(text: &str, names: &[&str]) -> Assembly {
@@ -538,6 +539,13 @@ fn the_rule_of_three_is_its_exact_form() {
     }
     assert_eq!(trials_without_a_hit(1e-5, Confidence::USUAL), Some(299_572));
     assert_eq!(trials_without_a_hit(1e-9, Confidence::USUAL), Some(2_995_732_273));
+    // Trials are whole; what they are rounded up from is ln 0.05 / ln(1 − p).
+    confirm("trials at 1e-5", libm::log(0.05) / libm::log1p(-1e-5), 299_571.72948676586);
+    confirm("trials at 1e-9", libm::log(0.05) / libm::log1p(-1e-9), 2_995_732_272.0561247);
+    // One in a billion to a tenth either way; 384,160,000,000 with 1.96 in the place of the quantile.
+    let plain = Plain::of(1e-9, 0.1, 1.0, Confidence::USUAL).runs;
+    let rounded = 1.96 / sim_models::stats::laws::normal(Confidence::USUAL.tail());
+    assert!((plain * rounded * rounded / 384_160_000_000.0 - 1.0).abs() < 1e-8, "{plain}");
 }
 
 /// Two hundred blocks that share what they need with their neighbours, exact in well under a second.

@@ -1,7 +1,7 @@
 //! What the algebra says of the long run is seen to happen, event by event: the 99.9 % interval of simulated downtime
 //! holds the exact figure, and is narrow.
 
-use sim_core::Seed;
+use sim_core::{Ratio, Seed};
 use sim_models::avail::{Assembly, Block, Names, Plan, Simulated, simulate};
 use sim_models::stats::Confidence;
 
@@ -92,6 +92,44 @@ fn crews_matter_as_much_as_the_birth_death_chain_says() {
         check(&format!("{need}of{of}(mtbf=100h/mttr=4h, crews=1)"), &[], years_of_one, 0.03);
         check(&format!("{need}of{of}(mtbf=100h/mttr=4h, crews={of})"), &[], years, 0.03);
     }
+}
+
+/// A21: what an outage is made of is drawn piece by piece.
+#[test]
+fn a_failover_costs_what_renewal_reward_says() {
+    check("mtbf=30d/detect=30s/failover=60s", &[], 6_000.0, 0.02);
+    check("mtbf=30d/detect=30s/failover=60s/coverage=98%/manual=7200s", &[], 90_000.0, 0.02);
+    check("mtbf=30d/detect=10s/failover=20s/coverage=99%/manual=3600s", &[], 140_000.0, 0.02);
+}
+
+/// A21: one outage in a thousand takes four hundred times as long as the others.
+#[test]
+#[ignore = "half a minute of processor time"]
+fn long_a_failover_that_hardly_ever_fails_costs_what_renewal_reward_says() {
+    check("mtbf=30d/detect=1s/failover=4s/coverage=99.9%/manual=3600s", &[], 800_000.0, 0.02);
+}
+
+/// A21: most outages are as long as detection and failover, whatever the mean.
+#[test]
+fn outages_are_as_long_as_what_they_are_made_of() {
+    let all = assembly("mtbf=1h/detect=30s/failover=60s/coverage=98%/manual=7200s", &[]);
+    let got = seen(&all, 200.0, 3);
+    let length = |percent: u64| got.length(Ratio::new(percent, 100).unwrap()).unwrap();
+    // Two exponentials of 30 s and 60 s are over after 0.98 P = 1/2; a single one of 234 s would be after 162 s.
+    assert!((length(50) / 75.8 - 1.0).abs() < 0.05, "{}", length(50));
+    // Beyond the 99th are those by hand, of which half are over after 83 minutes.
+    assert!((4_000.0..6_500.0).contains(&length(99)), "{}", length(99));
+}
+
+/// A cause in common by its beta factor, and maintenance: of each machine by itself, of all at once, and drained before.
+#[test]
+fn common_causes_and_maintenance_take_down_what_the_algebra_says() {
+    let names = ["x=mtbf=99h/mttr=1h", "patch=window=2h/every=100h", "slow=window=2h/every=100h/drain=30m"];
+    check("2of3(x, beta=10%)", &names, 9_000.0, 0.03);
+    check("patch", &names, 300.0, 0.01);
+    check("2of3(x * patch)", &names, 3_000.0, 0.03);
+    check("2of3(x) * patch#1", &names, 3_000.0, 0.02);
+    check("(x * slow | x * slow) * slow#1", &names, 3_000.0, 0.02);
 }
 
 /// Spares that wait, and takeovers that take time or fail.

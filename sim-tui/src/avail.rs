@@ -4,12 +4,14 @@ mod forms;
 
 use std::path::Path;
 
+use rayon::ThreadPoolBuilder;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde_json::Value;
 use sim_core::{Ratio, Seed};
 use sim_models::avail::{
-    Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Change, Derived, DerivedError, Effect,
-    Importance, Names, Nested, OneMore, Outages, Period, Piece, Plan, Reconciliation, Role, Simulated, System, Urgency,
-    derived, one_more, percentage, reconcile, simulate, span_of_time,
+    Account, Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Change, Derived, DerivedError,
+    Importance, Met, Names, Nested, OneMore, Outages, Period, Piece, Plan, Reconciliation, Role, Simulated, System,
+    Urgency, derived, one_more, percentage, reconcile, simulate, span_of_time,
 };
 use sim_models::builtin;
 use sim_models::json;
@@ -23,6 +25,7 @@ use crate::cli::{AvailArgs, What};
 use crate::estimates;
 use crate::files::write_whole;
 use crate::load;
+use crate::quiet::quietly;
 use crate::rare;
 use crate::reconciled;
 use crate::report::{Bad, Report, bad};
@@ -37,6 +40,8 @@ pub(crate) struct Question {
     assembly: Assembly,
     /// What is assumed beside what the algebra always does.
     assumes: Vec<String>,
+    /// The scenario that it was drawn from.
+    model: Option<Model>,
 }
 
 /// What was asked beside the availability itself.
@@ -60,12 +65,14 @@ struct Answer {
     seen: Option<Simulated>,
     /// What the downtime that was seen is made of.
     told: Option<Reconciliation>,
+    /// What the requests of the scenario met.
+    met: Option<Account>,
 }
 
 impl Question {
     /// A system under a title, with what is assumed beside what the algebra always does.
     pub(crate) fn new(title: String, system: System, assembly: Assembly, assumes: Vec<String>) -> Question {
-        Question { title, system, assembly, assumes }
+        Question { title, system, assembly, assumes, model: None }
     }
 }
 
@@ -74,7 +81,7 @@ impl Answer {
         let importance = question.assembly.importance();
         let more = question.system.block().map(|block| one_more(block, question.system.names())).unwrap_or_default();
         let changes = question.system.changes();
-        Answer { question, asked, importance, more, changes, seen, told: None }
+        Answer { question, asked, importance, more, changes, seen, told: None, met: None }
     }
 }
 
@@ -96,11 +103,12 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
     let told = match asked.simulation.filter(|_| args.reconcile) {
         None => None,
         Some(plan) => Some(
-            reconcile(&question.assembly, &plan)
-                .ok_or_else(|| bad!("--reconcile: a group that is never repaired has no long run to be told"))?,
+            reconcile(&question.system, &plan)
+                .ok_or_else(|| bad!("--reconcile: what is never repaired has no long run to be told"))?,
         ),
     };
-    let answer = Answer { told, ..Answer::of(question, asked, seen) };
+    let met = args.requests.map(|runs| requests_met(&question, runs, args)).transpose()?;
+    let answer = Answer { told, met, ..Answer::of(question, asked, seen) };
     let document = document(&answer);
     if let Some(path) = &args.csv {
         let text = forms::csv(&answer.question.assembly, &answer.importance)?;
@@ -114,6 +122,22 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
         args.pictures.write(&page, &document)?;
     }
     Ok(Report::fine(text))
+}
+
+/// What requests meet in so many runs, worked out on all cores and put together in the order of seeds.
+fn requests_met(question: &Question, runs: u32, args: &AvailArgs) -> Result<Account, Bad> {
+    let (Some(model), Some(block)) = (&question.model, question.system.block()) else {
+        return Err(bad!("--requests is of a scenario, whose workload sends them, and {} is none", args.what));
+    };
+    let pool = ThreadPoolBuilder::new().num_threads(args.rare.workers.count()).build();
+    let pool = pool.map_err(|error| bad!("no threads can be made: {error}"))?;
+    let one = |nth: u32| quietly(|| Met::of(model, block, Seed(args.seed.0.wrapping_add(u64::from(nth))), u64::MAX));
+    let met: Vec<Met> = pool.install(|| (0..runs).into_par_iter().map(one).collect());
+    let account = Account::of(&met, Confidence::USUAL);
+    if account.requests == 0 {
+        return Err(bad!("--requests: no request of {} has an outcome", args.what));
+    }
+    Ok(account)
 }
 
 /// What the lab of the explorer is asked for with the same words.
@@ -148,7 +172,7 @@ fn question(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
         return Err(bad!("--endpoint is of a scenario, and {} is none", args.what));
     }
     let (system, assembly) = read(&args.what, &args.bound)?;
-    Ok(Question { title: title(&args.what, &system), system, assembly, assumes: Vec::new() })
+    Ok(Question::new(title(&args.what, &system), system, assembly, Vec::new()))
 }
 
 /// What a system is called that was asked for by this word.
@@ -163,7 +187,7 @@ fn of_scenario(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
     let assembly = Assembly::of(&block, &names).map_err(|error| bad!("{}: {error}", args.what))?;
     let asked = asked_of(args.endpoint.as_deref());
     let title = format!("{}, {asked}: {block}", loaded.name);
-    Ok(Question { title, system: System::of(block, names), assembly, assumes })
+    Ok(Question { model: Some(model), ..Question::new(title, System::of(block, names), assembly, assumes) })
 }
 
 /// What is to be answered, in words.
@@ -279,6 +303,7 @@ fn plain(answer: &Answer) -> String {
     text.push_str(&outages(assembly));
     text.push_str(&answer.seen.as_ref().map(|seen| simulated(seen, assembly)).unwrap_or_default());
     text.push_str(&answer.told.as_ref().map(reconciled::table).unwrap_or_default());
+    text.push_str(&answer.met.as_ref().map(|met| reconciled::met_table(met, whole)).unwrap_or_default());
     for (at, seconds) in &asked.at {
         text.push_str(&after(assembly, at, *seconds));
     }
@@ -617,7 +642,7 @@ pub(crate) fn figure(value: f64) -> String {
 }
 
 fn document(answer: &Answer) -> Value {
-    let Answer { question, asked, importance, more, changes, seen, told } = answer;
+    let Answer { question, asked, importance, more, changes, seen, told, met } = answer;
     let assembly = &question.assembly;
     let whole = assembly.availability();
     let mut all = figures(whole);
@@ -686,6 +711,9 @@ fn document(answer: &Answer) -> Value {
     if let Some(told) = told {
         put("reconciliation", reconciled::document(told));
     }
+    if let Some(met) = met {
+        put("requests", reconciled::met_document(met));
+    }
     put("assumes", assumptions(question).into());
     if !asked.at.is_empty() {
         put(
@@ -726,19 +754,14 @@ fn document(answer: &Answer) -> Value {
 
 /// What a formula of independent parts says, and what it becomes as each effect is put back; null when that is not known.
 fn formula_document(system: &System) -> Value {
-    let Some((formula, steps)) = system.formula() else { return Value::Null };
-    let name = |effect: Effect| match effect {
-        Effect::Sharing => "sharing",
-        Effect::CommonCause => "common-cause",
-        Effect::Crews => "crews",
-        Effect::Failover => "failover",
-    };
-    let mut of = figures(formula);
-    of["put_back"] = steps
+    let Some(told) = system.reconciled() else { return Value::Null };
+    let mut of = figures(told.formula);
+    of["put_back"] = told
+        .steps
         .into_iter()
-        .map(|(effect, after)| {
-            let mut of = figures(after);
-            of["effect"] = name(effect).into();
+        .map(|step| {
+            let mut of = figures(step.after);
+            of["effect"] = step.effect.key().into();
             of
         })
         .collect();

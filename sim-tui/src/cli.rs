@@ -199,10 +199,10 @@ pub(crate) struct RareArgs {
     /// [default: of what nodes and calls count, what leads there best]
     #[arg(long, value_name = "FORMULA", requires = "rare")]
     pub(crate) level: Option<String>,
-    /// Of --rare: runs from each level in each replication.
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000),
-        requires = "rare")]
-    pub(crate) runs: u32,
+    /// Of --rare: runs from each level in each replication. [default: 200, of long runs fewer, down to 10, so that half of
+    /// --events is enough for thirty replications]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), requires = "rare")]
+    pub(crate) runs: Option<u32>,
     #[command(flatten)]
     pub(crate) precisely: Precisely,
 }
@@ -510,17 +510,21 @@ pub(crate) struct AvailArgs {
     #[arg(long, value_name = "SEED", default_value = "0", requires = "simulate")]
     pub(crate) seed: Seed,
     /// Opens the availability lab of the explorer with it, where every figure can be turned.
-    #[arg(long, conflicts_with_all = ["json", "plot", "html", "svg", "csv", "at", "slo", "chain", "tries", "simulate"])]
+    #[arg(long, conflicts_with_all = ["json", "plot", "html", "svg", "csv", "at", "slo", "chain", "tries", "simulate", "requests"])]
     pub(crate) lab: bool,
     /// Writes the blocks with what they come to as a table.
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) pictures: Pictures,
-    /// Tells what the simulated downtime is made of: what waiting for crews, spares, takeovers and people add to what independent
-    /// machines would be down.
+    /// Tells what the simulated downtime is made of: what sharing, common causes, waiting for crews, spares, failover and people
+    /// add to what independent parts would be down, and what is left.
     #[arg(long, requires = "simulate", conflicts_with = "rare")]
     pub(crate) reconcile: bool,
+    /// Of a scenario: runs it with so many seeds, and tells what its requests met beside the outages: other tries that outlast
+    /// them, losses under way, and all that fails while nothing is down.
+    #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(2..=100_000), conflicts_with = "rare")]
+    pub(crate) requests: Option<u32>,
     #[command(flatten)]
     pub(crate) rare: RareAvailArgs,
     #[command(flatten)]

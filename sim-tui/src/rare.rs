@@ -99,20 +99,32 @@ pub(crate) fn of_scenario(args: &RunArgs, property: &str, called: &str) -> Resul
     let way = quietly(|| rarity.way(&pilot, args.seed)).map_err(wrong)?;
     let start = |dice: Seed| rarity.start(dice, way.level.as_deref());
     let ladder = &way.ladder;
+    let runs = runs.unwrap_or_else(|| runs_for(ladder, precisely.events, office.goal.least));
     let done = office.work(
-        |nth| fixed_effort(&start, &ladder.levels, *runs, args.seed, nth),
+        |nth| fixed_effort(&start, &ladder.levels, runs, args.seed, nth),
         |found| found.events,
         |all| Answer::of(all, ladder, Confidence::USUAL).estimate,
     );
     let events = Ladder { events: way.events, ..ladder.clone() };
     let answer = Answer::of(&done.all, &events, Confidence::USUAL);
-    let told = Climbed { rarity: &rarity, way: &way, answer: &answer, args, done: &done, name: &loaded.name };
+    let told = Climbed { rarity: &rarity, way: &way, answer: &answer, args, runs, done: &done, name: &loaded.name };
     let report = if args.output.json {
         Report::json(&told.document(), office.exit())
     } else {
         Report { text: told.text(called), exit: office.exit() }
     };
     Ok(report)
+}
+
+/// Runs from each level: 200, and of long runs as few as half of the events pay for in the replications that are made at
+/// least.
+fn runs_for(ladder: &Ladder, events: u64, least: u64) -> u32 {
+    const RUNS: f64 = 200.0;
+    const RUNS_MIN: f64 = 10.0;
+    // From each level a run goes on to its end, unless it comes to the next one.
+    let stages = (ladder.levels.len() + 1) as f64;
+    let paid = events as f64 / 2.0 / (least as f64 * stages * ladder.run_events.max(1.0));
+    paid.clamp(RUNS_MIN, RUNS) as u32
 }
 
 fn wrong(error: NoRarity) -> Bad {
@@ -133,6 +145,8 @@ struct Climbed<'a> {
     way: &'a Way,
     answer: &'a Answer,
     args: &'a RunArgs,
+    /// From each level in each replication.
+    runs: u32,
     done: &'a Done<Replication>,
     name: &'a str,
 }
@@ -143,7 +157,7 @@ impl Climbed<'_> {
     }
 
     fn text(&self, called: &str) -> String {
-        let Climbed { rarity, way, answer, args, done, name } = self;
+        let Climbed { rarity, way, answer, args, runs, done, name } = self;
         let property = rarity.property();
         let mut out = format!("{name}\nhow probable it is that \"{property}\" breaks in a run\n\n");
         out += &format!("{}\n", estimated(&answer.estimate));
@@ -159,7 +173,7 @@ impl Climbed<'_> {
             out += &text::table(&[Side::Left, Side::Right, Side::Right], &rows);
         }
         let each = if way.ladder.levels.is_empty() { "" } else { " from each level" };
-        let runs = format!("{} of {}{each}", self.method(), text::counted(u64::from(args.rare.runs), "run"));
+        let runs = format!("{} of {}{each}", self.method(), text::counted(u64::from(*runs), "run"));
         let replications = text::counted(done.all.len() as u64, "replication");
         out += &effort(&format!("{replications}, {runs}"), answer.events, Some(way.events));
         out += &compared(answer.effective, answer.plain, answer.events, "run");
@@ -177,7 +191,7 @@ impl Climbed<'_> {
     }
 
     fn document(&self) -> Value {
-        let Climbed { rarity, way, answer, args, done, name } = self;
+        let Climbed { rarity, way, answer, args, runs, done, name } = self;
         let rung = |rung: &Rung| json!({"level": rung.level, "chance": rung.chance, "arrived": rung.arrived});
         json!({
             "scenario": name,
@@ -188,7 +202,7 @@ impl Climbed<'_> {
             "level": way.level,
             "levels": answer.rungs.iter().map(rung).collect::<Vec<_>>(),
             "replications": done.all.len(),
-            "runs_per_level": args.rare.runs,
+            "runs_per_level": runs,
             "events": answer.events,
             "pilot_events": way.events,
             "effective_sample_size": answer.effective,
@@ -289,11 +303,7 @@ impl Biasedly<'_> {
 
     fn effort(&self, replications: usize, what: &str, events: u64) -> String {
         let replications = text::counted(replications as u64, "replication");
-        effort(
-            &format!("{replications}, balanced failure biasing of {} {what}", text::count(u64::from(RUNS))),
-            events,
-            None,
-        )
+        effort(&format!("{replications}, failure biasing of {} {what}", text::count(u64::from(RUNS))), events, None)
     }
 
     fn document(&self) -> Value {
@@ -319,7 +329,7 @@ impl Biasedly<'_> {
         json!({
             "expression": self.title,
             "seed": self.args.seed.to_string(),
-            "method": "balanced failure biasing",
+            "method": "failure biasing",
             "precision": self.args.rare.precisely.precision,
             "unavailability": lasting,
             "mission": mission,

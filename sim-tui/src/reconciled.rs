@@ -1,45 +1,151 @@
-//! `avail --simulate … --reconcile`: what the downtime that was seen is made of, cause by cause.
+//! What is between a formula of independent parts and what a system comes to, effect by effect, and what its requests
+//! meet beside that: the rows that the command line prints and the lab shows.
 
 use serde_json::{Value, json};
-use sim_models::avail::{Period, Reconciliation};
+use sim_models::avail::{Account, Availability, Period, Reconciliation};
 use sim_models::stats::Estimate;
 use sim_models::study::Unit;
 
 use crate::estimates;
 use crate::text::{self, Side};
 
-/// A table of what independent machines would be down a year, and what each way of depending on each other adds.
+/// A line of a reconciliation, in shares of the time.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) what: What,
+    /// By the algebra.
+    pub(crate) algebra: Option<f64>,
+    /// In a simulation.
+    pub(crate) seen: Option<Estimate>,
+}
+
+/// What a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// How long it is down.
+    Share,
+    /// What that grows by.
+    Added,
+    /// What nothing accounts for.
+    Left,
+}
+
+/// From the formula to what was seen.
+pub(crate) fn rows(told: &Reconciliation) -> Vec<Row> {
+    let row = |name: &str, what, algebra, seen| Row { name: name.to_owned(), what, algebra, seen };
+    let mut rows = Vec::new();
+    if !told.steps.is_empty() {
+        rows.push(row("formula of independent parts", What::Share, Some(told.formula.down), None));
+    }
+    for (step, added) in told.steps.iter().zip(told.added()) {
+        rows.push(row(&format!("+ {}", step.effect.name()), What::Added, Some(added), step.seen));
+    }
+    let name = if told.steps.is_empty() { "algebra" } else { "= algebra" };
+    rows.push(row(name, What::Share, Some(told.whole.down), None));
+    if let (Some(left), Some(seen)) = (told.unexplained(), told.seen) {
+        rows.push(row("+ not explained", What::Left, None, Some(left)));
+        rows.push(row("= seen", What::Share, None, Some(seen)));
+    }
+    rows
+}
+
+/// Whether nothing is left but chance; none when nothing was seen.
+pub(crate) fn is_explained(told: &Reconciliation) -> Option<bool> {
+    told.unexplained().filter(|left| left.value.is_some()).map(|left| left.covers(0.0))
+}
+
+fn a_year(of: &Estimate) -> Estimate {
+    let year = Period::Year.seconds() * 1e3;
+    let by = |end: Option<f64>| end.map(|end| end * year);
+    Estimate { value: by(of.value), lo: by(of.lo), hi: by(of.hi), ..*of }
+}
+
+fn difference(unit: &Unit, of: &Estimate) -> String {
+    format!("{} {}", estimates::difference(unit, of), estimates::interval_of_difference(unit, of))
+}
+
+/// A table of what independent parts would be down a year, and what each way of depending on each other adds.
 pub(crate) fn table(told: &Reconciliation) -> String {
     let year = Period::Year.seconds() * 1e3;
-    let scaled = |of: &Estimate| {
-        let by = |end: Option<f64>| end.map(|end| end * year);
-        Estimate { value: by(of.value), lo: by(of.lo), hi: by(of.hi), ..*of }
+    let cells = |row: &Row| {
+        let algebra = row.algebra.map_or(String::new(), |share| estimates::measured_as(&Unit::Millis, share * year));
+        let seen = row.seen.as_ref().map_or(String::new(), |of| match row.what {
+            What::Share => estimates::with_interval(&Unit::Millis, &a_year(of)),
+            What::Added | What::Left => difference(&Unit::Millis, &a_year(of)),
+        });
+        vec![row.name.clone(), algebra, seen]
     };
-    let added = |of: &Estimate| {
-        let of = scaled(of);
-        format!(
-            "{} {}",
-            estimates::difference(&Unit::Millis, &of),
-            estimates::interval_of_difference(&Unit::Millis, &of)
-        )
+    let head = ["down a year", "algebra", "seen (95 %)"].map(str::to_owned).to_vec();
+    let rows: Vec<_> = std::iter::once(head).chain(rows(told).iter().map(cells)).collect();
+    let table = text::table(&[Side::Left, Side::Left, Side::Left], &rows);
+    let verdict = match is_explained(told) {
+        None => "",
+        Some(true) => "what is not explained is chance: its interval holds nothing\n",
+        Some(false) => "what is not explained is more than chance: its interval does not hold nothing\n",
     };
-    let head = vec![String::new(), "down a year (95 %)".to_owned()];
-    let alone = estimates::measured_as(&Unit::Millis, told.independent * year);
-    let mut rows = vec![head, vec!["independent machines, by algebra".to_owned(), alone]];
-    rows.push(vec!["chance of this simulation".to_owned(), added(&told.chance)]);
-    rows.extend(told.causes.iter().map(|(cause, of)| vec![cause.name().to_owned(), added(of)]));
-    rows.push(vec!["seen".to_owned(), estimates::with_interval(&Unit::Millis, &scaled(&told.seen))]);
-    let table = text::table(&[Side::Left, Side::Left], &rows);
-    format!("\nwhat that is made of, each line on the dice of the one before\n{table}")
+    format!("\nwhat that is made of\n{table}{verdict}")
 }
 
 /// The same for scripts: shares of time.
 pub(crate) fn document(told: &Reconciliation) -> Value {
-    let causes = told.causes.iter().map(|(cause, added)| json!({"cause": cause.name(), "unavailability": added}));
+    let steps = told.steps.iter().zip(told.added());
+    let step = steps
+        .map(|(step, added)| json!({"effect": step.effect.key(), "unavailability_added": added, "seen": step.seen}));
     json!({
-        "independent": told.independent,
-        "chance": told.chance,
-        "causes": causes.collect::<Vec<_>>(),
+        "formula": told.formula.down,
+        "effects": step.collect::<Vec<_>>(),
+        "algebra": told.whole.down,
+        "unexplained": told.unexplained(),
+        "explained": is_explained(told),
         "seen": told.seen,
+    })
+}
+
+/// From the share of time down to the share of requests that fail: names, and what each adds.
+pub(crate) fn met_rows(account: &Account) -> [(&'static str, Estimate); 5] {
+    let less = |of: Estimate| {
+        let minus = |end: Option<f64>| end.map(|end| 0.0 - end);
+        Estimate { value: minus(of.value), lo: minus(of.hi), hi: minus(of.lo), ..of }
+    };
+    [
+        ("+ when requests came", account.timing),
+        ("+ saved by trying again or waiting", less(account.saved)),
+        ("+ cut off while under way", account.cut_off),
+        ("+ late, turned away, lost on links", account.otherwise),
+        ("= requests that fail", account.failed),
+    ]
+}
+
+/// What requests met in runs of the scenario, as a table.
+pub(crate) fn met_table(account: &Account, whole: Availability) -> String {
+    let share = |of: &Estimate| estimates::with_interval(&Unit::Share, of);
+    let mut rows = vec![["of time, of requests", "share (95 %)"].map(str::to_owned).to_vec()];
+    let algebra = estimates::measured_as(&Unit::Share, whole.down);
+    rows.push(vec!["down by the algebra".to_owned(), algebra]);
+    let off = |end: Option<f64>| end.map(|end| end - whole.down);
+    let chance =
+        Estimate { value: off(account.down.value), lo: off(account.down.lo), hi: off(account.down.hi), ..account.down };
+    rows.push(vec!["+ chance of these runs".to_owned(), difference(&Unit::Share, &chance)]);
+    rows.push(vec!["= down as it was seen".to_owned(), share(&account.down)]);
+    for (name, of) in met_rows(account) {
+        let told = if name.starts_with('=') { share(&of) } else { difference(&Unit::Share, &of) };
+        rows.push(vec![name.to_owned(), told]);
+    }
+    let met = format!("{} in {}", text::counted(account.requests, "request"), text::counted(account.runs, "run"),);
+    format!("\nwhat its requests met: {met}\n{}", text::table(&[Side::Left, Side::Left], &rows))
+}
+
+/// The same for scripts: shares of time and of requests.
+pub(crate) fn met_document(account: &Account) -> Value {
+    json!({
+        "runs": account.runs,
+        "requests": account.requests,
+        "time_down": account.down,
+        "timing": account.timing,
+        "saved": account.saved,
+        "cut_off": account.cut_off,
+        "otherwise": account.otherwise,
+        "failed": account.failed,
     })
 }

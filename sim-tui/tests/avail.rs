@@ -123,6 +123,17 @@ const NONSENSE: &[&[&str]] = &[
     &["down=2w/day"],
     &["down=5m"],
     &["sla=100.1%"],
+    &["NaN"],
+    &["nan%"],
+    &["1e400"],
+    &["mtbf=NaNh/mttr=1h"],
+    &["mtbf=1e400h/mttr=1h"],
+    &["mtbf=99999999999999999999999999d/mttr=1h"],
+    &["mtbf=infd/mttr=1h"],
+    &["window=2h"],
+    &["window=2h/every=1h"],
+    &["window=-2h/every=1d"],
+    &["2of3(window=2h/every=1d, beta=10%)"],
     // Names.
     &["edge * app", "--let", "edeg=99%"],
     &["a", "--let", "a=b", "--let", "b=99% * a"],
@@ -132,6 +143,8 @@ const NONSENSE: &[&[&str]] = &[
     &["a", "--let", "a=99% * *"],
     // Files.
     &["circle.json"],
+    &["alone.json"],
+    &["empty.json"],
     &["nowhere.json"],
     &["stranger.json"],
     &["twice.json"],
@@ -143,6 +156,12 @@ const NONSENSE: &[&[&str]] = &[
     &["99%", "--slo", "99%", "--window", "0s"],
     &["99%", "--at", "1"],
     &["99%", "--at=-1h"],
+    &["99%", "--at", "NaNh"],
+    &["99%", "--slo", "NaN%"],
+    &["99%", "--requests", "10"],
+    &["mtbf=1d/mttr=1h", "--simulate=-1y"],
+    &["mtbf=1d", "--simulate", "1y", "--reconcile"],
+    &["1of2(mtbf=1d, standby=cold)", "--simulate", "1y", "--reconcile"],
     &["99%", "--chain", "0"],
     &["99%", "--tries", "0"],
     &["99%", "--simulate", "100y"],
@@ -162,6 +181,8 @@ fn nonsense_is_pointed_at() {
     let shell = Shell::empty();
     shell.write("bridge.json", BRIDGE);
     shell.write("circle.json", &BRIDGE.replace("b -> bridge -> c", "d -> bridge"));
+    shell.write("alone.json", &BRIDGE.replace("a -> bridge -> d", "a -> a"));
+    shell.write("empty.json", r#"{"expression": ""}"#);
     shell.write("stranger.json", &BRIDGE.replace("in -> a ->", "in -> e ->"));
     shell.write("twice.json", &BRIDGE.replace("\"b\": \"link\"", "\"a\": \"link\""));
     shell.write("broken.json", &BRIDGE.replace("]}", "]"));

@@ -88,16 +88,52 @@ fn downtime_that_was_seen_is_told_cause_by_cause() {
         "--json",
     ];
     let told = &shell.json(&words)["reconciliation"];
-    let causes = told["causes"].as_array().expect("a list");
-    let names: Vec<_> = causes.iter().map(|cause| cause["cause"].as_str().expect("a name")).collect();
-    assert_eq!(names, ["waiting for a crew", "taking over"]);
-    // 12.2 failovers a year of 1.8 s each.
+    let effects = told["effects"].as_array().expect("a list");
+    let names: Vec<_> = effects.iter().map(|effect| effect["effect"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["crews", "failover"]);
+    // 12.2 failovers a year of 1.8 s each, and what was seen holds what the algebra says.
     let year = 365.0 * 86_400.0;
-    let end = |name: &str| causes[1]["unavailability"][name].as_f64().expect("an end") * year;
-    assert!(end("lo") < 21.9 && 21.9 < end("hi") && end("hi") - end("lo") < 4.0, "{told:#}");
+    let end = |name: &str| effects[1]["seen"][name].as_f64().expect("an end") * year;
+    let algebra = effects[1]["unavailability_added"].as_f64().expect("a number") * year;
+    assert!((algebra - 21.9).abs() < 0.2 && end("lo") < algebra && algebra < end("hi"), "{told:#}");
+    assert!(end("hi") - end("lo") < 4.0, "{told:#}");
+    // The difference is accounted for to within its interval.
+    let number = |of: &serde_json::Value| of.as_f64().expect("a number");
+    let added: f64 = effects.iter().map(|effect| number(&effect["unavailability_added"])).sum();
+    let sum = number(&told["formula"]) + added + number(&told["unexplained"]["value"]);
+    assert!((sum / number(&told["seen"]["value"]) - 1.0).abs() < 1e-9, "{told:#}");
+    assert_eq!(told["explained"], true, "{told:#}");
     let Said { code, out, .. } = shell.run(&words[..5]);
     assert_eq!(code, 0);
-    for part in ["independent machines, by algebra", "chance of this simulation", "waiting for a crew", "taking over"] {
+    for part in ["formula of independent parts", "+ waiting for a crew", "+ failover", "= algebra", "+ not explained"] {
+        assert!(out.contains(part), "{part} in:\n{out}");
+    }
+}
+
+const TILL: &str = r#"{
+  "faultline": 1, "name": "till",
+  "nodes": {"shop": {"kind": "service", "endpoints": {"buy": [
+              {"call": "till.pay", "timeout": "2s", "retry": {"tries": 3, "backoff": "3s"}}]}},
+            "till": {"kind": "service", "endpoints": {"pay": [{"work": "100ms"}]}}},
+  "workload": {"door": {"rate": "20/s", "for": "10m", "each": "customer", "do": [{"call": "shop.buy"}]}},
+  "faults": ["crash till every ~60s for ~10s", "loss shop->till 1%"]
+}"#;
+
+#[test]
+fn what_requests_meet_beside_outages_is_told_line_by_line() {
+    let shell = Shell::empty();
+    shell.write("till.json", TILL);
+    let words = ["avail", "till.json", "--requests", "20", "--json"];
+    let met = &shell.json(&words)["requests"];
+    let value = |name: &str| met[name]["value"].as_f64().expect("a number");
+    let sum = value("time_down") + value("timing") - value("saved") + value("cut_off") + value("otherwise");
+    assert!((sum - value("failed")).abs() < 1e-9, "{met:#}");
+    assert!(value("saved") > 0.02 && value("cut_off") < 0.01, "{met:#}");
+    assert_eq!((met["runs"].as_u64(), met["requests"].as_u64().map(|all| all > 200_000)), (Some(20), Some(true)));
+    let Said { code, out, .. } = shell.run(&words[..4]);
+    assert_eq!(code, 0);
+    for part in ["down by the algebra", "+ saved by trying again", "+ cut off while under way", "= requests that fail"]
+    {
         assert!(out.contains(part), "{part} in:\n{out}");
     }
 }

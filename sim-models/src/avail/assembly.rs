@@ -6,7 +6,8 @@ use super::bdd::{Chances, DOWN, Diagram, TooEntangled, UP, Way};
 use super::block::{Block, Kind, Part, Quorum, Repaired, Said, Spread, Standby};
 use super::error::AvailError;
 use super::group::Group;
-use super::life::{Life, Shape};
+use super::life::{Life, Phases, Shape};
+use super::markov::Chain;
 use super::up::Availability;
 use super::words::is_name;
 use crate::problem::{Span, did_you_mean};
@@ -171,6 +172,20 @@ pub enum Law {
         rate: f64,
         /// The mean length of an outage in seconds.
         outage: f64,
+    },
+    /// It fails at such a rate while up, and an outage is one thing after the other.
+    Phases {
+        /// Failures per second.
+        rate: f64,
+        /// What an outage is made of.
+        phases: Phases,
+    },
+    /// It is taken down on purpose, as long each time, at a moment of the first period that nobody knows.
+    Planned {
+        /// Seconds from one beginning to the next.
+        every: f64,
+        /// Seconds down each time.
+        out: f64,
     },
     /// It is a group of machines that depend on each other; lengths in seconds.
     Group(Group),
@@ -383,6 +398,8 @@ impl Law {
             Law::Single { rate, outage: Some(outage) } | Law::Fixed { rate, outage } | Law::Uneven { rate, outage } => {
                 Some(rate / (1.0 + rate * outage))
             }
+            Law::Phases { rate, phases } => Some(rate / (1.0 + rate * phases.mean())),
+            Law::Planned { every, .. } => Some(1.0 / every),
             Law::Group(group) => Some(group.settled()?.frequency),
         }
     }
@@ -396,7 +413,16 @@ impl Law {
                 let all = 1.0 + rate * outage;
                 Some(2.0 * rate * outage * outage / (all * all * all))
             }
-            Law::Single { outage: None, .. } | Law::Fixed { .. } | Law::Uneven { .. } | Law::Group(_) => None,
+            // (E[up]² Var[down] + E[down]² Var[up]) / (E[up] + E[down])³, the times up being exponential.
+            Law::Phases { rate, phases } => {
+                let (mean, all) = (phases.mean(), 1.0 + rate * phases.mean());
+                Some(rate * (phases.variance() + mean * mean) / (all * all * all))
+            }
+            Law::Single { outage: None, .. }
+            | Law::Fixed { .. }
+            | Law::Uneven { .. }
+            | Law::Planned { .. }
+            | Law::Group(_) => None,
         }
     }
 
@@ -415,9 +441,36 @@ impl Law {
             }
             Law::Fixed { rate, outage } => fixed_repairs(*rate, *outage, seconds),
             Law::Uneven { .. } => None,
+            Law::Phases { rate, phases } => {
+                let after = phased(*rate, phases).after(0, seconds)?;
+                Some(Availability { up: after.at[0], down: after.at[1..].iter().sum() })
+            }
+            // The first window begins at any moment of the first period.
+            Law::Planned { every, out } => Availability::of_down(seconds.min(*out) / every),
             Law::Group(group) => group.after(seconds).map(|(at, _)| at),
         }
     }
+}
+
+/// What fails at a rate and comes back through phases, as a chain: 0 is up, then the phases in their order, at the end
+/// what is done by hand.
+pub(super) fn phased(rate: f64, phases: &Phases) -> Chain {
+    let each: Vec<f64> = phases.each.into_iter().filter(|mean| *mean > 0.0).collect();
+    let by_hand = each.len() + 1;
+    let mut chain = Chain::new(by_hand + 1);
+    chain.add(0, if each.is_empty() { by_hand } else { 1 }, rate);
+    for (at, mean) in (1..).zip(&each) {
+        if at < each.len() {
+            chain.add(at, at + 1, 1.0 / mean);
+        } else {
+            chain.add(at, 0, (1.0 - phases.missed) / mean);
+            chain.add(at, by_hand, phases.missed / mean);
+        }
+    }
+    if phases.manual > 0.0 {
+        chain.add(by_hand, 0, 1.0 / phases.manual);
+    }
+    chain
 }
 
 /// How likely something is up that fails at a constant rate and is always repaired in the same time: it has failed and
@@ -458,7 +511,8 @@ impl Component {
             Law::Single { rate, outage } => Law::Single { rate: rate * share, outage },
             Law::Fixed { rate, outage } => Law::Fixed { rate: rate * share, outage },
             Law::Uneven { rate, outage } => Law::Uneven { rate: rate * share, outage },
-            Law::Group(_) => law,
+            Law::Phases { rate, phases } => Law::Phases { rate: rate * share, phases },
+            Law::Planned { .. } | Law::Group(_) => law,
         });
         let availability = Availability::of_lengths(up, down * share).unwrap_or(self.availability);
         let lives = self.lives.clone().filter(|_| share > 0.0);
@@ -728,6 +782,12 @@ impl<'n> Builder<'n> {
         span: Span,
     ) -> Result<Piece, AvailError> {
         let (label, part) = self.only(quorum, span)?;
+        if let Part::Planned(_) = part {
+            return Err(AvailError::new(
+                span,
+                format!("{part} is planned and has no failures in common; name it once for all: 2of3(db) * patch#1"),
+            ));
+        }
         let one = figures(&part, &label, block.span)?;
         let own = one.scaled(beta.down);
         let pieces = (0..quorum.of).map(|_| self.component(own.clone(), block.span)).collect::<Result<Vec<_>, _>>()?;
@@ -781,6 +841,12 @@ fn figures(part: &Part, label: &str, span: Span) -> Result<Component, AvailError
             let (law, lives) = (law(repaired, 1.0 / mtbf, outage), lives(repaired, mtbf, outage));
             Ok(Component { law: Some(law), lives: Some(lives), ..plain(availability) })
         }
+        Part::Planned(planned) => {
+            let (every, out) = (planned.every.seconds(), planned.out());
+            let availability = Availability::of_lengths(every - out, out);
+            let availability = availability.ok_or_else(|| wrong("its lengths are too long to be added"))?;
+            Ok(Component { law: Some(Law::Planned { every, out }), ..plain(availability) })
+        }
     }
 }
 
@@ -788,6 +854,10 @@ fn law(repaired: &Repaired, rate: f64, outage: Option<f64>) -> Law {
     let uneven = repaired.fails.is_some() || repaired.repairs.is_some();
     match (outage, &repaired.fixed) {
         (Some(outage), _) if uneven => Law::Uneven { rate, outage },
+        (Some(outage), None) => match repaired.phases() {
+            Some(phases) => Law::Phases { rate, phases },
+            None => Law::Single { rate, outage: Some(outage) },
+        },
         (Some(outage), Some(_)) => Law::Fixed { rate, outage },
         (outage, _) => Law::Single { rate, outage },
     }
@@ -795,7 +865,11 @@ fn law(repaired: &Repaired, rate: f64, outage: Option<f64>) -> Law {
 
 fn lives(repaired: &Repaired, mtbf: f64, outage: Option<f64>) -> (Life, Option<Life>) {
     let shape = |spread: &Option<Spread>| spread.as_ref().map(|spread| spread.shape().clone()).unwrap_or_default();
-    let down = if repaired.fixed.is_some() { Shape::Fixed } else { shape(&repaired.repairs) };
+    let down = match repaired.phases() {
+        _ if repaired.fixed.is_some() => Shape::Fixed,
+        Some(phases) => Shape::Phases(phases),
+        None => shape(&repaired.repairs),
+    };
     (Life { mean: mtbf, shape: shape(&repaired.fails) }, outage.map(|mean| Life { mean, shape: down }))
 }
 

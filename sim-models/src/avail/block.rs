@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::Availability;
-use super::life::Shape;
+use super::life::{Phases, Shape};
 use super::up::Period;
 use crate::problem::Span;
 
@@ -111,6 +111,28 @@ pub enum Part {
     Down(Length, Period),
     /// How it fails and comes back: `mtbf=720h/mttr=1h`.
     Repaired(Box<Repaired>),
+    /// When it is taken down on purpose: `window=2h/every=30d`.
+    Planned(Box<Planned>),
+}
+
+/// Maintenance: a window that comes again and again, as long each time. When the first one comes is not known and equally
+/// likely at any moment of a period, independently of everything else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Planned {
+    /// How long it is down.
+    pub window: Length,
+    /// How long it is from the beginning of one window to that of the next.
+    pub every: Length,
+    /// How long before a window nothing new is let in, so that what is under way ends; nothing unless said, and then a
+    /// window cuts it off.
+    pub drain: Option<Length>,
+}
+
+impl Planned {
+    /// How long it takes nothing new each time, in seconds: while it drains, and during the window.
+    pub fn out(&self) -> f64 {
+        self.window.seconds + self.drain.as_ref().map_or(0.0, Length::seconds)
+    }
 }
 
 /// A component that fails and comes back. The length of an outage is the sum of what is said of it: detection,
@@ -176,7 +198,7 @@ impl Spread {
     fn mean(&self) -> Option<f64> {
         match &self.shape {
             Shape::Observed(lengths) => Some(lengths.iter().sum::<f64>() / lengths.len() as f64),
-            Shape::Exponential | Shape::Fixed | Shape::Weibull(_) | Shape::LogNormal(_) => None,
+            Shape::Exponential | Shape::Fixed | Shape::Weibull(_) | Shape::LogNormal(_) | Shape::Phases(_) => None,
         }
     }
 }
@@ -189,6 +211,20 @@ impl Length {
 }
 
 impl Repaired {
+    /// What an outage is made of, when it is more than one memoryless thing.
+    pub fn phases(&self) -> Option<Phases> {
+        if self.fixed.is_some() || self.repairs.is_some() || self.outage().is_none() {
+            return None;
+        }
+        let seconds = |length: &Option<Length>| length.as_ref().map_or(0.0, Length::seconds);
+        let phases = Phases {
+            each: [seconds(&self.detect), seconds(&self.failover), seconds(&self.mttr)],
+            missed: self.coverage.as_ref().map_or(0.0, |coverage| coverage.value.down),
+            manual: seconds(&self.manual),
+        };
+        phases.are_several().then_some(phases)
+    }
+
     /// The mean length of an outage in seconds; `None` when it never ends by itself.
     pub fn outage(&self) -> Option<f64> {
         let seconds = |length: &Option<Length>| length.as_ref().map(Length::seconds);
@@ -284,7 +320,15 @@ impl fmt::Display for Part {
             Part::Sla(share) => write!(out, "sla={}", share.text),
             Part::Down(length, period) => write!(out, "down={}/{}", length.text, period.name()),
             Part::Repaired(repaired) => write!(out, "{repaired}"),
+            Part::Planned(planned) => write!(out, "{planned}"),
         }
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "window={}/every={}", self.window.text, self.every.text)?;
+        self.drain.as_ref().map_or(Ok(()), |drain| write!(out, "/drain={}", drain.text))
     }
 }
 

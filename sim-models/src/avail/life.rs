@@ -2,6 +2,7 @@
 
 use sim_core::Duration;
 use sim_core::dist::normal_quantile;
+use sim_core::seed::mix;
 
 /// Lengths of time in seconds, by their mean and their law.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,52 @@ pub enum Shape {
     LogNormal(f64),
     /// Lengths that were observed, in seconds, each as likely as the others.
     Observed(Vec<f64>),
+    /// One thing after the other, whose lengths are absolute and come to the mean.
+    Phases(Phases),
+}
+
+/// An outage in which one thing comes after the other, each memoryless with its own mean in seconds: it is seen, another
+/// takes over, it is repaired. In a share of outages that is not the end of it, and somebody has to come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Phases {
+    /// The means of what every outage has; nothing takes no time.
+    pub each: [f64; 3],
+    /// The share of outages that people have to end.
+    pub missed: f64,
+    /// The mean of what that adds.
+    pub manual: f64,
+}
+
+impl Phases {
+    /// The mean length of all of it.
+    pub fn mean(&self) -> f64 {
+        self.each.iter().sum::<f64>() + self.missed * self.manual
+    }
+
+    /// The variance of the length.
+    pub fn variance(&self) -> f64 {
+        let by_hand = self.missed * (2.0 - self.missed) * self.manual * self.manual;
+        self.each.iter().map(|mean| mean * mean).sum::<f64>() + by_hand
+    }
+
+    /// Whether it is more than one memoryless thing.
+    pub fn are_several(&self) -> bool {
+        let always = self.each.iter().filter(|mean| **mean > 0.0).count();
+        always > 1 || self.missed > 0.0 && self.manual > 0.0
+    }
+
+    fn sample(&self, bits: u64) -> f64 {
+        // One number of each phase out of the one that was drawn for the outage.
+        let number = |nth: u64| share(mix(bits, nth));
+        let length = |mean: f64, nth: u64| -mean * libm::log1p(-number(nth));
+        let always: f64 = self.each.iter().zip(1..).map(|(mean, nth)| length(*mean, nth)).sum();
+        if number(4) < self.missed { always + length(self.manual, 5) } else { always }
+    }
+}
+
+/// A number below 1, and above nothing.
+pub(super) fn share(bits: u64) -> f64 {
+    ((bits >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
 impl Life {
@@ -35,8 +82,8 @@ impl Life {
         Life { mean, shape: Shape::Exponential }
     }
 
-    /// The length at 64 uniformly random bits; more bits are no shorter. Lengths beyond what a run can have end there,
-    /// at 584 years.
+    /// The length at 64 uniformly random bits; more bits are no shorter, but for phases, which take their own numbers from
+    /// them. Lengths beyond what a run can have end there, at 584 years.
     ///
     /// ```
     /// use sim_models::avail::{Life, Shape};
@@ -44,7 +91,7 @@ impl Life {
     /// assert_eq!(wears_out.sample(1 << 62).as_secs_f64().round(), 29.0);
     /// ```
     pub fn sample(&self, bits: u64) -> Duration {
-        let share = ((bits >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+        let share = share(bits);
         let waited = || -libm::log1p(-share);
         let seconds = match &self.shape {
             Shape::Exponential => self.mean * waited(),
@@ -55,6 +102,7 @@ impl Life {
                 let at = (share * lengths.len() as f64) as usize;
                 lengths.get(at.min(lengths.len().saturating_sub(1))).copied().unwrap_or(self.mean)
             }
+            Shape::Phases(phases) => phases.sample(bits),
         };
         Duration::from_nanos_f64(seconds * 1e9)
     }
@@ -82,5 +130,24 @@ mod tests {
             let all: f64 = (0..steps).map(|step| life.sample(step << 48 | 1 << 47).as_secs_f64()).sum();
             assert!((all / steps as f64 / 200.0 - 1.0).abs() < 3e-3, "{life:?}: {}", all / steps as f64);
         }
+    }
+
+    /// Detection and failover, and two hours by hand in one outage of fifty: the mean is not what most outages are like.
+    #[test]
+    fn phases_have_their_mean_their_variance_and_their_median() {
+        let phases = Phases { each: [30.0, 60.0, 0.0], missed: 0.02, manual: 7_200.0 };
+        let life = Life { mean: phases.mean(), shape: Shape::Phases(phases) };
+        let mut all: Vec<f64> = (0..400_000).map(|nth| life.sample(mix(7, nth)).as_secs_f64()).collect();
+        all.sort_by(f64::total_cmp);
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        let variance = all.iter().map(|length| (length - mean) * (length - mean)).sum::<f64>() / all.len() as f64;
+        assert_eq!(phases.mean(), 234.0);
+        // Three and a half standard errors of the mean.
+        assert!((mean - 234.0).abs() < 3.5 * libm::sqrt(phases.variance() / all.len() as f64), "{mean}");
+        assert!((variance / phases.variance() - 1.0).abs() < 0.05, "{variance}, not {}", phases.variance());
+        // Of 98 of 100 the sum of two exponentials of 30 s and 60 s, whose tail is 2e^(−t/60) − e^(−t/30).
+        let beyond = |t: f64| 2.0 * libm::exp(-t / 60.0) - libm::exp(-t / 30.0);
+        let median = all[all.len() / 2];
+        assert!((0.98 * (1.0 - beyond(median)) - 0.5).abs() < 0.015, "{median}");
     }
 }

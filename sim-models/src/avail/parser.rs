@@ -1,6 +1,6 @@
 //! From words to blocks. `*` holds tighter than `|`, and `^` tighter than both.
 
-use super::block::{Block, GroupOption, Kind, Length, Part, Quorum, Repaired, Said, Share, Spread, Standby};
+use super::block::{Block, GroupOption, Kind, Length, Part, Planned, Quorum, Repaired, Said, Share, Spread, Standby};
 use super::error::AvailError;
 use super::life::Shape;
 use super::up::Period;
@@ -246,12 +246,14 @@ fn name(text: &str, span: Span) -> Result<Kind, AvailError> {
 }
 
 const OPTIONS: [&str; 8] = ["beta", "crews", "standby", "active", "detect", "failover", "coverage", "manual"];
+const PLANNED: [&str; 3] = ["window", "every", "drain"];
 const FIGURES: [&str; 11] =
     ["mtbf", "mttf", "mttr", "fixed", "fails", "repairs", "detect", "failover", "coverage", "manual", "sla"];
 
 /// Whether a text says something of a group, and is no component of it.
 fn is_option(text: &str) -> bool {
-    text.split_once('=').is_some_and(|(key, _)| !["mtbf", "mttf", "mttr", "sla", "down"].contains(&key))
+    text.split_once('=')
+        .is_some_and(|(key, _)| !["mtbf", "mttf", "mttr", "sla", "down", "window", "every"].contains(&key))
 }
 
 fn option(text: &str, span: Span) -> Result<Said, AvailError> {
@@ -294,6 +296,7 @@ fn part(text: &str, span: Span) -> Result<Part, AvailError> {
     match key {
         "sla" => Ok(Part::Sla(words::share(value, at)?)),
         "down" => down(value, at),
+        "window" | "every" => planned(text, span).map(|planned| Part::Planned(Box::new(planned))),
         _ => repaired(text, span).map(|repaired| Part::Repaired(Box::new(repaired))),
     }
 }
@@ -309,6 +312,35 @@ fn down(value: &str, span: Span) -> Result<Part, AvailError> {
         return Err(AvailError::new(span, format!("a {} has only {days}", period.name())));
     }
     Ok(Part::Down(length, period))
+}
+
+/// `window=2h/every=30d`, and `drain=10m` where it is drained before.
+fn planned(text: &str, span: Span) -> Result<Planned, AvailError> {
+    let (mut window, mut every, mut drain) = (None, None, None);
+    let mut start = span.start;
+    for said in text.split('/') {
+        let whole = Span::new(start, start + said.len());
+        start = whole.end + 1;
+        let (key, value) = said.split_once('=').unwrap_or((said, ""));
+        let at = Span::new(whole.end - value.len(), whole.end);
+        let place = match key {
+            "window" => &mut window,
+            "every" => &mut every,
+            "drain" => &mut drain,
+            _ => return Err(unknown(key, whole, &PLANNED, "of maintenance can be said")),
+        };
+        if place.replace(words::length(value, at)?).is_some() {
+            return Err(AvailError::new(whole, format!("{key} is said twice")));
+        }
+    }
+    let wrong = |message: &str| AvailError::new(span, message);
+    let window: Length = window.ok_or_else(|| wrong("how long is the maintenance? write window=2h before it"))?;
+    let every: Length = every.ok_or_else(|| wrong("how often is the maintenance? write every=30d too"))?;
+    let planned = Planned { window, every, drain };
+    if planned.every.seconds <= planned.out() {
+        return Err(wrong("the next window comes before this one is over; every is from one beginning to the next"));
+    }
+    Ok(planned)
 }
 
 fn repaired(text: &str, span: Span) -> Result<Repaired, AvailError> {
@@ -402,6 +434,7 @@ mod tests {
             "mtbf=30d/mttr=1h/fails=weibull:0.7/repairs=lognormal:1.5",
             "mtbf=30d/repairs=10m:30m:4h",
             "mtbf=30d/mttr=1h/detect=30s/failover=60s/coverage=98%/manual=2h",
+            "2of3(window=2h/every=30d) * window=2h/every=30d/drain=10m",
             "down=4m/month * sla=99.95% * auth#1 * worker-2.eu",
         ] {
             let block = Block::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -460,6 +493,12 @@ mod tests {
             ("mtbf=1h/detect=1s", "what follows"),
             ("down=4m", "per period"),
             ("down=4m/fortnight", "per period"),
+            ("window=2h", "write every=30d too"),
+            ("every=30d", "write window=2h before"),
+            ("window=2h/every=2h", "comes before this one is over"),
+            ("window=2h/every=3h/drain=1h", "comes before this one is over"),
+            ("window=2h/evry=3d", "did you mean \"every\"?"),
+            ("window=2h/every=3d/every=4d", "every is said twice"),
             ("down=25h/day", "a day has only 24 hours"),
             ("auth#x", "number of a shared block"),
             ("99", "is it 99%?"),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::assembly::{Assembly, Law};
+use super::assembly::{Assembly, Law, phased};
 use super::life::Shape;
 use super::markov::Chain;
 use crate::rare::{Jump, Jumps, Move};
@@ -23,7 +23,7 @@ pub enum NotMarkov {
     Unsaid(String),
     /// Times of a component are not exponential.
     #[error(
-        "{0} has times that are not exponential, whose failures cannot be biased; leave out fixed, fails and repairs"
+        "{0} has times that are not exponential, whose failures cannot be biased; leave out fixed, fails, repairs and window"
     )]
     Uneven(String),
 }
@@ -60,7 +60,15 @@ impl<'a> Machines<'a> {
                     }
                     Ok(Part::single(rate, outage))
                 }
-                Some(Law::Fixed { .. } | Law::Uneven { .. }) => Err(uneven()),
+                // A phase that is over leads on; only what people have to end is one more thing that went wrong.
+                Some(Law::Phases { rate, phases }) => {
+                    let chain = phased(rate, &phases);
+                    let last = chain.len() - 1;
+                    let ups = (0..=last).map(|state| state == 0).collect();
+                    let what = |from: usize, to: usize| if from == 0 || to == last { Move::Fails } else { Move::Mends };
+                    Ok(Part::of(&chain, ups, what))
+                }
+                Some(Law::Fixed { .. } | Law::Uneven { .. } | Law::Planned { .. }) => Err(uneven()),
                 None if component.availability.down == 0.0 => Ok(Part::still(true)),
                 None if component.availability.up == 0.0 => Ok(Part::still(false)),
                 None => Err(NotMarkov::Unsaid(component.label.clone())),

@@ -10,9 +10,9 @@ use sim_core::queue::Queue;
 use sim_core::seed::{mix, name_hash};
 use sim_core::{Duration, Histogram, Instant, Ratio, Seed};
 
-use super::assembly::{Assembly, Law};
+use super::assembly::{Assembly, Component, Law};
 use super::group::Group;
-use super::life::Life;
+use super::life::{Life, share};
 use crate::stats::{Confidence, Estimate, replications};
 
 /// What is simulated, and how much of it.
@@ -41,11 +41,27 @@ pub struct Simulated {
     pub episodes: u64,
     /// How long they were, in nanoseconds.
     pub lengths: Histogram,
+    /// The longest of them, the longest first; at most eight.
+    pub longest: Vec<Outage>,
     /// Failures, repairs and takeovers.
     pub events: u64,
     /// How long each run was, in seconds.
     pub run_seconds: f64,
 }
+
+/// An outage that was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outage {
+    /// When it began, in seconds since the first run began, the runs counted one after the other.
+    pub at: f64,
+    /// How long it was, in seconds.
+    pub seconds: f64,
+    /// The components that were down when it began, by their places in the assembly; the one whose failure it was last.
+    pub down: Vec<usize>,
+}
+
+/// So many of the longest outages are kept.
+const LONGEST: usize = 8;
 
 impl Plan {
     /// The longest run whose nanoseconds can be counted, 500 years of 365 days.
@@ -106,7 +122,7 @@ pub struct Simulation {
 impl Simulation {
     /// Nothing was run yet; `None` when it was not said of every component that can fail how it does.
     pub fn new(assembly: &Assembly, plan: &Plan) -> Option<Simulation> {
-        units(assembly).map(|units| Simulation::of(units, plan))
+        units(assembly.components()).map(|units| Simulation::of(units, plan))
     }
 
     fn of(units: Vec<Unit>, plan: &Plan) -> Simulation {
@@ -119,7 +135,7 @@ impl Simulation {
             down: Vec::new(),
             taking_over: Vec::new(),
             starts: Vec::new(),
-            tally: Tally { lengths: Histogram::default(), events: 0 },
+            tally: Tally { lengths: Histogram::default(), events: 0, longest: Vec::new() },
         }
     }
 
@@ -127,6 +143,7 @@ impl Simulation {
     pub fn run(&mut self, assembly: &Assembly) {
         let end = Instant::ZERO + Duration::from_nanos_f64(self.run_seconds * 1e9);
         let mut world = World::new(assembly, &self.units, &self.keys, self.down.len() as u64);
+        world.begun = self.down.len() as f64 * self.run_seconds;
         world.run(end, &mut self.tally);
         let all = end.nanos() as f64;
         self.down.push(world.down as f64 / all);
@@ -147,21 +164,16 @@ impl Simulation {
             frequency: replications(&self.starts, self.confidence),
             episodes: self.tally.lengths.count(),
             lengths: self.tally.lengths.clone(),
+            longest: self.tally.longest.clone(),
             events: self.tally.events,
             run_seconds: self.run_seconds,
         }
     }
 }
 
-/// The share of time down in each run, with other groups in the places of those that are groups.
-pub(super) fn simulate_with(assembly: &Assembly, groups: &[Option<Group>], plan: &Plan) -> Option<Vec<f64>> {
-    let mut units = units(assembly)?;
-    for (unit, group) in units.iter_mut().zip(groups) {
-        if let (Unit::Machines(machines), Some(group)) = (unit, group) {
-            *machines = *group;
-        }
-    }
-    let mut simulation = Simulation::of(units, plan);
+/// The share of time down in each run, with these components in the places of the assembly's own.
+pub(super) fn downs(assembly: &Assembly, components: &[Component], plan: &Plan) -> Option<Vec<f64>> {
+    let mut simulation = Simulation::of(units(components)?, plan);
     (0..plan.runs).for_each(|_| simulation.run(assembly));
     Some(simulation.down)
 }
@@ -173,25 +185,42 @@ enum Unit {
     Still(bool),
     /// It is up and down by turns.
     Turns { up: Life, down: Option<Life> },
+    /// It is taken down every so many seconds for so many.
+    Planned { every: f64, out: f64 },
     /// It is a group of machines.
     Machines(Group),
 }
 
-fn units(assembly: &Assembly) -> Option<Vec<Unit>> {
-    let unit = |component: &super::assembly::Component| match (&component.lives, component.law) {
+fn units(components: &[Component]) -> Option<Vec<Unit>> {
+    let unit = |component: &Component| match (&component.lives, component.law) {
         (Some((up, down)), _) => Some(Unit::Turns { up: up.clone(), down: down.clone() }),
         (None, Some(Law::Group(group))) => Some(Unit::Machines(group)),
+        (None, Some(Law::Planned { every, out })) => Some(Unit::Planned { every, out }),
         (None, _) if component.availability.down == 0.0 => Some(Unit::Still(true)),
         (None, _) if component.availability.up == 0.0 => Some(Unit::Still(false)),
         (None, _) => None,
     };
-    assembly.components().iter().map(unit).collect()
+    components.iter().map(unit).collect()
 }
 
 #[derive(Debug)]
 struct Tally {
     lengths: Histogram,
     events: u64,
+    longest: Vec<Outage>,
+}
+
+impl Tally {
+    fn outage(&mut self, began: f64, length: Duration, down: &[usize]) {
+        self.lengths.record(length.nanos());
+        let seconds = length.as_secs_f64();
+        if self.longest.len() == LONGEST && self.longest.last().is_some_and(|least| least.seconds >= seconds) {
+            return;
+        }
+        let place = self.longest.partition_point(|known| known.seconds >= seconds);
+        self.longest.insert(place, Outage { at: began, seconds, down: down.to_vec() });
+        self.longest.truncate(LONGEST);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -227,6 +256,10 @@ struct World<'a> {
     groups: Vec<Option<Crew>>,
     is_up: bool,
     since: Instant,
+    /// What was down when it went down, the last one being what happened then.
+    because: Vec<usize>,
+    /// Seconds of all runs before this one.
+    begun: f64,
     /// Nanoseconds.
     down: u64,
     taking_over: u64,
@@ -257,11 +290,11 @@ impl<'a> World<'a> {
                 repairing: 0,
                 working: true,
             }),
-            Unit::Still(_) | Unit::Turns { .. } => None,
+            Unit::Still(_) | Unit::Turns { .. } | Unit::Planned { .. } => None,
         };
         let machines = |unit: &Unit| match unit {
             Unit::Machines(group) => group.of as usize + 1,
-            Unit::Still(_) | Unit::Turns { .. } => 1,
+            Unit::Still(_) | Unit::Turns { .. } | Unit::Planned { .. } => 1,
         };
         let ups: Vec<bool> = units.iter().map(|unit| !matches!(unit, Unit::Still(false))).collect();
         World {
@@ -277,6 +310,8 @@ impl<'a> World<'a> {
             is_up: assembly.is_up(&ups),
             ups,
             since: Instant::ZERO,
+            because: Vec::new(),
+            begun: 0.0,
             down: 0,
             taking_over: 0,
             outages: 0,
@@ -288,6 +323,10 @@ impl<'a> World<'a> {
             match &self.units[component] {
                 Unit::Still(_) => {}
                 Unit::Turns { up, .. } => self.plan(component, 0, 0, What::Fails, up),
+                Unit::Planned { every, .. } => {
+                    let die = self.die(component, 0);
+                    self.plan_in(component, What::Fails, every * share(die));
+                }
                 Unit::Machines(group) => self.start(component, *group),
             }
         }
@@ -299,6 +338,10 @@ impl<'a> World<'a> {
                     self.advance(at);
                     self.turn(component, happening.what, up, down.as_ref())
                 }
+                Unit::Planned { every, out } => {
+                    self.advance(at);
+                    self.window(component, happening.what, *every, *out)
+                }
                 Unit::Machines(group) => {
                     self.is_planned(&happening) && {
                         self.advance(at);
@@ -308,7 +351,7 @@ impl<'a> World<'a> {
             };
             if happened {
                 tally.events += 1;
-                self.look(tally);
+                self.look(component, tally);
             }
         }
         self.advance(end);
@@ -327,11 +370,19 @@ impl<'a> World<'a> {
     }
 
     /// Sees whether the whole went down or came back.
-    fn look(&mut self, tally: &mut Tally) {
+    fn look(&mut self, component: usize, tally: &mut Tally) {
         let is_up = self.assembly.is_up(&self.ups);
         match (self.is_up, is_up) {
-            (true, false) => (self.since, self.outages) = (self.now, self.outages + 1),
-            (false, true) => tally.lengths.record(self.now.since(self.since).nanos()),
+            (true, false) => {
+                (self.since, self.outages) = (self.now, self.outages + 1);
+                self.because.clear();
+                self.because.extend((0..self.ups.len()).filter(|at| !self.ups[*at] && *at != component));
+                self.because.push(component);
+            }
+            (false, true) => {
+                let began = self.begun + self.since.since(Instant::ZERO).as_secs_f64();
+                tally.outage(began, self.now.since(self.since), &self.because);
+            }
             (true, true) | (false, false) => {}
         }
         self.is_up = is_up;
@@ -348,6 +399,22 @@ impl<'a> World<'a> {
         let length = life.sample(self.die(component, machine));
         let happening = Happening { component: component as u32, machine: machine as u32, plan, what };
         self.queue.push(self.now + length, happening);
+    }
+
+    fn plan_in(&mut self, component: usize, what: What, seconds: f64) {
+        let happening = Happening { component: component as u32, machine: 0, plan: 0, what };
+        self.queue.push(self.now + Duration::from_nanos_f64(seconds * 1e9), happening);
+    }
+
+    fn window(&mut self, component: usize, what: What, every: f64, out: f64) -> bool {
+        let begins = what == What::Fails;
+        (self.ups[component], self.enough[component]) = (!begins, !begins);
+        if begins {
+            self.plan_in(component, What::Repaired, out);
+        } else {
+            self.plan_in(component, What::Fails, every - out);
+        }
+        true
     }
 
     fn turn(&mut self, component: usize, what: What, up: &Life, down: Option<&Life>) -> bool {

@@ -2,9 +2,10 @@
 //! for every figure that was written in either.
 
 use super::assembly::{Assembly, Names};
-use super::block::{Block, GroupOption, Kind, Length, Part, Quorum, Repaired, Said, Share, Standby};
+use super::block::{Block, GroupOption, Kind, Length, Part, Planned, Quorum, Repaired, Said, Share, Standby};
 use super::error::AvailError;
 use super::file::AvailFile;
+use super::reconcile::Effect;
 use super::replica::one_more;
 use super::up::Availability;
 use super::words;
@@ -83,25 +84,6 @@ pub struct Change {
     pub after: String,
     /// The whole with it.
     pub availability: Availability,
-}
-
-/// What makes more of a system than a formula of independent parts, in the order in which [`System::formula`] puts it
-/// back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// A block that is needed in several places is one and the same.
-    Sharing,
-    /// Some failures strike all of a group at once.
-    CommonCause,
-    /// Repairs wait for a crew, and spares age otherwise than what works.
-    Crews,
-    /// It takes time until a failure is seen and another has taken over, and not every takeover succeeds.
-    Failover,
-}
-
-impl Effect {
-    /// In their order.
-    pub const ALL: [Effect; 4] = [Effect::Sharing, Effect::CommonCause, Effect::Crews, Effect::Failover];
 }
 
 /// More figures than this are not turned one by one to see what they give.
@@ -223,29 +205,9 @@ impl System {
         all
     }
 
-    /// What a formula of independent parts says, and what it becomes as each effect that makes a difference here is put
-    /// back: the last one is what it comes to. `None` when one of them cannot be worked out.
-    pub fn formula(&self) -> Option<(Availability, Vec<(Effect, Availability)>)> {
-        /// What is nearer to the same than this, rounding may have made.
-        const SAME: f64 = 1e-9;
-        let mut system = self.clone();
-        let (mut steps, mut with) = (Vec::new(), system.availability()?);
-        for effect in Effect::ALL.into_iter().rev() {
-            if !system.strip(effect) {
-                continue;
-            }
-            let without = system.availability()?;
-            if (with.down - without.down).abs() > SAME * with.down {
-                steps.push((effect, with));
-                with = without;
-            }
-        }
-        steps.reverse();
-        Some((with, steps))
-    }
-
-    /// Takes an effect away; whether there was any.
-    fn strip(&mut self, effect: Effect) -> bool {
+    /// Takes away that parts are shared, or that causes are common; whether there was any of it. What groups and single
+    /// parts do over time stays as it is.
+    pub(super) fn strip(&mut self, effect: Effect) -> bool {
         let mut any = false;
         self.each_block(&mut |_, block| any |= strip(block, effect));
         if let (What::Diagram(file), Effect::CommonCause) = (&mut self.what, effect) {
@@ -535,6 +497,14 @@ fn part_dials(part: &mut Part, whose: &str, visit: &mut Visit<'_>) {
                 visit(whose, "coverage", Dial::Share(coverage, Better::More));
             }
         }
+        Part::Planned(planned) => {
+            let Planned { window, every, drain } = &mut **planned;
+            visit(whose, "window", Dial::Length(window, Better::Less));
+            visit(whose, "every", Dial::Length(every, Better::More));
+            if let Some(drain) = drain {
+                visit(whose, "drain", Dial::Length(drain, Better::Less));
+            }
+        }
     }
 }
 
@@ -542,15 +512,13 @@ fn part_dials(part: &mut Part, whose: &str, visit: &mut Visit<'_>) {
 fn strip(block: &mut Block, effect: Effect) -> bool {
     match &mut block.kind {
         Kind::Name { shared, .. } => effect == Effect::Sharing && shared.take().is_some(),
-        Kind::Part(Part::Repaired(repaired)) => effect == Effect::Failover && strip_failover(repaired),
         Kind::Part(_) => false,
         Kind::Series(blocks) | Kind::Parallel(blocks) => strip_all(blocks, effect),
         Kind::Copies(one, _) => strip(one, effect),
         Kind::Quorum(quorum) => {
             let inside = strip_all(&mut quorum.blocks, effect);
             let before = quorum.options.len();
-            let spares = quorum.options.iter().any(|option| matches!(option.said, Said::Standby(_)));
-            quorum.options.retain(|option| !belongs(&option.said, effect, spares));
+            quorum.options.retain(|option| effect != Effect::CommonCause || !matches!(option.said, Said::Beta(_)));
             inside || quorum.options.len() < before
         }
     }
@@ -561,25 +529,6 @@ fn strip_all(blocks: &mut [Block], effect: Effect) -> bool {
     let mut any = false;
     for block in blocks {
         any |= strip(block, effect);
-    }
-    any
-}
-
-/// Who does the work matters for spares, and for takeovers.
-fn belongs(said: &Said, effect: Effect, spares: bool) -> bool {
-    match said {
-        Said::Beta(_) => effect == Effect::CommonCause,
-        Said::Crews(_) | Said::Standby(_) => effect == Effect::Crews,
-        Said::Active(_) => effect == if spares { Effect::Crews } else { Effect::Failover },
-        Said::Detect(_) | Said::Failover(_) | Said::Coverage(_) | Said::Manual(_) => effect == Effect::Failover,
-    }
-}
-
-/// What is left of an outage without detection and failover is its repair, where there is one.
-fn strip_failover(repaired: &mut Repaired) -> bool {
-    let any = repaired.mttr.is_some() && (repaired.detect.is_some() || repaired.failover.is_some());
-    if any {
-        (repaired.detect, repaired.failover, repaired.coverage, repaired.manual) = (None, None, None, None);
     }
     any
 }
@@ -660,6 +609,17 @@ mod tests {
         assert!(told("group 1 replicas", "0").contains("no whole number from 1"));
         assert!(told("group 1 mtbf", "0s").contains("no time between failures"));
         assert!(told("db mttr", "1h").contains("no \"db mttr\""));
+        // Whatever somebody types, there is a word about it, and its place.
+        for text in ["", "NaN", "nan%", "1e400", "1e400h", "inf", "-5", "999999999999999999999999999d", "🦀", "1h 2h"]
+        {
+            for knob in system(LEADER, &[]).knobs().iter().map(Knob::name) {
+                let error = told(&knob, text);
+                assert!(error.starts_with(&format!("{knob}:1:1: ")), "{knob} {text:?}: {error}");
+            }
+        }
+        let planned = system("window=2h/every=30d", &[]);
+        let error = planned.turned("part 1 every", "1h").unwrap_err();
+        assert!(error.contains("the next window comes before this one is over"), "{error}");
     }
 
     #[test]
@@ -679,26 +639,24 @@ mod tests {
     #[test]
     fn the_formula_becomes_the_whole_as_effects_are_put_back() {
         let year = 365.0 * 86_400.0;
-        let (formula, steps) = system(LEADER, &[]).formula().unwrap();
+        let told = system(LEADER, &[]).reconciled().unwrap();
         let u = 1.0 / 721.0;
-        assert!((formula.down / (3.0 * u * u * (1.0 - u) + u * u * u) - 1.0).abs() < 1e-12);
-        assert_eq!(steps.iter().map(|(effect, _)| *effect).collect::<Vec<_>>(), [Effect::Failover]);
-        let added = (steps[0].1.down - formula.down) * year;
+        assert!((told.formula.down / (3.0 * u * u * (1.0 - u) + u * u * u) - 1.0).abs() < 1e-12);
+        assert_eq!(told.steps.iter().map(|step| step.effect).collect::<Vec<_>>(), [Effect::Failover]);
+        let added = told.added()[0] * year;
         assert!((added / (365.0 / 30.0 * 1.8) - 1.0).abs() < 0.02, "{added}");
 
-        let (formula, steps) = system(
+        let told = system(
             "(x#1 * a | x#1 * a) * 1of2(b, beta=10%) * 1of2(b, crews=1)",
             &["x=99%", "a=99%", "b=mtbf=9d/mttr=4h"],
         )
-        .formula()
+        .reconciled()
         .unwrap();
         assert_eq!(
-            steps.iter().map(|(effect, _)| *effect).collect::<Vec<_>>(),
+            told.steps.iter().map(|step| step.effect).collect::<Vec<_>>(),
             [Effect::Sharing, Effect::CommonCause, Effect::Crews]
         );
-        let downs: Vec<f64> =
-            std::iter::once(formula).chain(steps.iter().map(|step| step.1)).map(|of| of.down).collect();
-        assert!(downs.windows(2).all(|pair| pair[0] < pair[1]), "each of these makes it worse: {downs:?}");
+        assert!(told.added().iter().all(|added| *added > 0.0), "each of these makes it worse: {told:?}");
     }
 
     #[test]
@@ -712,7 +670,7 @@ mod tests {
         assert_eq!(knobs(&diagram), ["b availability=99%", "link availability=90%"]);
         let better = diagram.turned("link availability", "99%").unwrap();
         assert!(better.availability().unwrap().down < diagram.availability().unwrap().down);
-        let (formula, steps) = diagram.formula().unwrap();
-        assert_eq!((steps.len(), (formula.down / 1e-4 - 1.0).abs() < 1e-12), (1, true), "{}", formula.down);
+        let told = diagram.reconciled().unwrap();
+        assert_eq!((told.steps.len(), (told.formula.down / 1e-4 - 1.0).abs() < 1e-12), (1, true), "{told:?}");
     }
 }

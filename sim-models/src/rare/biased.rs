@@ -1,12 +1,18 @@
 //! Importance sampling of systems whose parts seldom fail and are soon repaired: they are made to fail more often, and
 //! what is seen is weighted by how much more likely it was.
 //!
-//! Balanced failure biasing: while something is being repaired, the next event is a failure half of the time, each of
-//! those that are possible as likely as the others; so the ways that lead down through the least likely failures are
-//! found too, and the relative error stays bounded as failures become rarer (Shahabuddin, Importance sampling for the
-//! simulation of highly reliable Markovian systems, Management Science 40, 1994). Forcing: the first failure comes
+//! Nine parts of ten of the bias go where zero variance would: each jump is as likely as it is times how likely the whole
+//! goes down from where it leads, for which the likeliest single way down through failures stands in (L'Ecuyer and Tuffin,
+//! Approximating zero-variance importance sampling in a reliability setting, Annals of Operations Research 189, 2011).
+//! The tenth, and all of it in systems too large for that, is balanced failure biasing: while something is being repaired,
+//! the next event is a failure four times of five, each of those that are possible as likely as the others; so the ways
+//! that lead down through the least likely failures are found too, and the relative error stays bounded as failures
+//! become rarer (Shahabuddin, Importance sampling for the simulation of highly reliable Markovian systems, Management
+//! Science 40, 1994). Forcing: the first failure comes
 //! within the time that is looked at (Lewis and Böhm, Monte Carlo simulation of Markov unreliability models, Nuclear
 //! Engineering and Design 77, 1984).
+
+use std::collections::BTreeMap;
 
 use sim_core::Seed;
 use sim_core::seed::mix;
@@ -16,7 +22,7 @@ use super::branch;
 /// A system that jumps from state to state, each way at a rate of its own: a Markov process.
 pub trait Jumps {
     /// A state.
-    type State: Clone + PartialEq;
+    type State: Clone + Ord;
 
     /// The state in which nothing has failed.
     fn fresh(&self) -> Self::State;
@@ -104,12 +110,13 @@ impl<'a, S: Jumps> Biased<'a, S> {
     pub fn cycles(&self, runs: u32, replication: u64) -> Cycles {
         let mut found = Cycles::default();
         let runs = u64::from(runs.max(1));
+        let mut hopes = Hopes::new(self.system);
         for run in 0..runs {
             let mut walk = Walk::new(self.system, branch(self.seed, replication, 0, run));
-            let mut how = Bias::Balanced;
+            let mut how = Bias::Down;
             let (mut weight, mut down, mut spread) = (1.0, 0.0, 0.0);
             for _ in 0..CYCLE_MAX {
-                let step = walk.step(how);
+                let step = walk.step(how, &mut hopes);
                 weight *= step.ratio;
                 down += step.down;
                 // The variance of an exponential time is its mean squared.
@@ -129,7 +136,7 @@ impl<'a, S: Jumps> Biased<'a, S> {
         for run in 0..few {
             let mut walk = Walk::new(self.system, branch(self.seed, replication, 1, run));
             for _ in 0..CYCLE_MAX {
-                found.length += walk.step(Bias::None).time;
+                found.length += walk.step(Bias::None, &mut hopes).time;
                 found.events += 1;
                 if walk.is_fresh() {
                     break;
@@ -154,14 +161,15 @@ impl<'a, S: Jumps> Biased<'a, S> {
     /// sampling and defensive mixture distributions, Technometrics 37, 1995).
     pub fn missions(&self, length: f64, runs: u32, replication: u64) -> Missions {
         let (mut found, runs) = (Missions::default(), u64::from(runs.max(1)));
+        let mut hopes = Hopes::new(self.system);
         for run in 0..runs {
             let dice = branch(self.seed, replication, 2, run);
-            found.chance += self.mission(length, Some(self.bias(length)), dice, &mut found.events);
+            found.chance += self.mission(length, Some(self.bias(length)), dice, &mut hopes, &mut found.events);
         }
         // A tenth as many plain ones say how long those are.
         let (few, mut events) = ((runs / 10).max(1), 0);
         for run in 0..few {
-            self.mission(length, None, branch(self.seed, replication, 3, run), &mut events);
+            self.mission(length, None, branch(self.seed, replication, 3, run), &mut hopes, &mut events);
         }
         Missions {
             chance: found.chance / runs as f64,
@@ -172,8 +180,8 @@ impl<'a, S: Jumps> Biased<'a, S> {
 
     /// A plain mission: whether the whole went down, and events.
     pub fn plain_mission(&self, length: f64, run: u64) -> (bool, u64) {
-        let mut events = 0;
-        let chance = self.mission(length, None, branch(self.seed, 0, 4, run), &mut events);
+        let (mut events, mut hopes) = (0, Hopes::new(self.system));
+        let chance = self.mission(length, None, branch(self.seed, 0, 4, run), &mut hopes, &mut events);
         (chance > 0.0, events)
     }
 
@@ -185,7 +193,7 @@ impl<'a, S: Jumps> Biased<'a, S> {
     }
 
     /// The weight with which the whole goes down in a mission; nothing when it does not.
-    fn mission(&self, length: f64, bias: Option<f64>, dice: Seed, events: &mut u64) -> f64 {
+    fn mission(&self, length: f64, bias: Option<f64>, dice: Seed, hopes: &mut Hopes<S>, events: &mut u64) -> f64 {
         let mut walk = Walk::new(self.system, dice);
         let (mut now, mut weight) = (0.0, 1.0);
         // Of the cycle under way: how it goes, and how likely it is plainly over how likely it is biased.
@@ -204,10 +212,10 @@ impl<'a, S: Jumps> Biased<'a, S> {
             if walk.is_fresh() {
                 (how, ratio) = (Bias::None, 1.0);
                 if bias.is_some_and(|bias| walk.chance() < bias) {
-                    how = Bias::Balanced;
+                    how = Bias::Down;
                 }
             }
-            ratio *= walk.step(how).plain_over_biased;
+            ratio *= walk.step(how, hopes).plain_over_biased;
             *events += 1;
             let is_down = self.system.is_down(&walk.state);
             if is_down || walk.is_fresh() {
@@ -225,7 +233,63 @@ impl<'a, S: Jumps> Biased<'a, S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bias {
     None,
-    Balanced,
+    /// The whole goes down more often.
+    Down,
+}
+
+/// More states than this are not looked at for the likeliest way down.
+const STATES_MAX: usize = 4_096;
+/// The share of the bias that follows the likeliest way down; the rest is balanced.
+const LEANS: f64 = 0.9;
+
+/// How likely the whole goes down from a state, by the likeliest single way that leads there through failures.
+struct Hopes<S: Jumps> {
+    known: BTreeMap<S::State, f64>,
+    fresh: S::State,
+    /// Whether there are few enough states.
+    are_of_use: bool,
+}
+
+impl<S: Jumps> Hopes<S> {
+    fn new(system: &S) -> Self {
+        let mut hopes = Hopes::<S> { known: BTreeMap::new(), fresh: system.fresh(), are_of_use: true };
+        let fresh = hopes.fresh.clone();
+        hopes.are_of_use = hopes.of(system, &fresh) > 0.0 && hopes.known.len() < STATES_MAX;
+        hopes
+    }
+
+    fn of(&mut self, system: &S, state: &S::State) -> f64 {
+        if let Some(known) = self.known.get(state) {
+            return *known;
+        }
+        if system.is_down(state) {
+            self.known.insert(state.clone(), 1.0);
+            return 1.0;
+        }
+        if self.known.len() >= STATES_MAX {
+            return 0.0;
+        }
+        // Failures that lead in a circle lead nowhere.
+        self.known.insert(state.clone(), 0.0);
+        let mut ways = Vec::new();
+        system.ways(state, &mut ways);
+        let rate: f64 = ways.iter().map(|way| way.rate).sum();
+        let mut best = 0.0f64;
+        for way in ways.iter().filter(|way| way.what == Move::Fails && way.rate > 0.0) {
+            let mut next = state.clone();
+            system.jump(&mut next, way.way);
+            best = best.max(way.rate / rate * self.of(system, &next));
+        }
+        self.known.insert(state.clone(), best);
+        best
+    }
+
+    /// The same of where a jump leads; a cycle that is over does not go down any more.
+    fn after(&mut self, system: &S, state: &S::State, way: u64) -> f64 {
+        let mut next = state.clone();
+        system.jump(&mut next, way);
+        if next == self.fresh { 0.0 } else { self.of(system, &next) }
+    }
 }
 
 /// A system on its way.
@@ -299,15 +363,18 @@ impl<'a, S: Jumps> Walk<'a, S> {
     }
 
     /// Makes a jump. From a state without ways none is made.
-    fn step(&mut self, how: Bias) -> Jumped {
+    fn step(&mut self, how: Bias, hopes: &mut Hopes<S>) -> Jumped {
         let rate = self.rate();
         let time = 1.0 / rate;
         let down = if self.system.is_down(&self.state) { time } else { 0.0 };
         let chance = self.chance();
         self.balance();
+        if hopes.are_of_use {
+            self.lean(hopes);
+        }
         let made = |way: usize| match how {
             Bias::None => self.ways[way].rate / rate,
-            Bias::Balanced => self.chances[way],
+            Bias::Down => self.chances[way],
         };
         let (mut way, mut below) = (0, 0.0);
         for at in 0..self.ways.len() {
@@ -327,6 +394,18 @@ impl<'a, S: Jumps> Walk<'a, S> {
         self.system.jump(&mut self.state, jump.way);
         self.look();
         Jumped { ratio, plain_over_biased, time, down }
+    }
+
+    /// Most of it goes along the likeliest way down.
+    fn lean(&mut self, hopes: &mut Hopes<S>) {
+        let hope = |way: &Jump| way.rate * hopes.after(self.system, &self.state, way.way);
+        let hopes: Vec<f64> = self.ways.iter().map(hope).collect();
+        let all: f64 = hopes.iter().sum();
+        if all > 0.0 {
+            for (chance, hope) in self.chances.iter_mut().zip(hopes) {
+                *chance = (1.0 - LEANS) * *chance + LEANS * hope / all;
+            }
+        }
     }
 
     /// How likely each way is when failures are balanced.

@@ -14,13 +14,16 @@ pub struct Pilot {
     /// The share that is to come to the next level; 0.2 by default. About that is best: from half as many to twice as
     /// many the variance for the same work differs by a tenth (Garvels 2000, section 3.2).
     pub share: f64,
+    /// So many events are enough for the runs from one level, when those are at least forty; 2 × 10⁷ by default. Of long
+    /// runs fewer say where the next level lies.
+    pub level_events: u64,
     /// The most events; 2 × 10⁸ by default.
     pub events_max: u64,
 }
 
 impl Default for Pilot {
     fn default() -> Self {
-        Pilot { runs: 500, rounds: 4, share: 0.2, events_max: 200_000_000 }
+        Pilot { runs: 500, rounds: 4, share: 0.2, level_events: 20_000_000, events_max: 200_000_000 }
     }
 }
 
@@ -71,6 +74,8 @@ impl Ladder {
 
 /// Fewer than these say little about a level.
 const ARRIVALS_MIN: usize = 10;
+/// Of fewer runs the best fifth is not so many.
+const RUNS_MIN: u64 = 40;
 
 /// Finds levels, from the start to what is rare.
 ///
@@ -87,10 +92,14 @@ pub fn ladder<C: Climber>(start: &impl Fn(Seed) -> C, pilot: &Pilot, seed: Seed)
         let stage = Scout { start, begun: &begun, seed, level: found.levels.len() as u64 };
         let mut base = found.levels.last().copied();
         let mut heights = Vec::new();
-        let mut round = 0;
+        let (mut round, before) = (0, found.events);
         let next = loop {
             let wanted = u64::from(pilot.runs.max(2)) << (2 * round).min(30);
             for run in heights.len() as u64..wanted {
+                if run >= RUNS_MIN && found.events - before > pilot.level_events {
+                    round = pilot.rounds;
+                    break;
+                }
                 if found.events > pilot.events_max {
                     return Err(NoLadder::TooLong { events: found.events });
                 }
@@ -200,6 +209,15 @@ mod tests {
         assert!((0.2..5.0).contains(&(found.guess() / truth)), "{}", found.guess() / truth);
         // From 1, a walk that falls by a third each step is over after three.
         assert!((found.run_events - 3.0).abs() < 0.5, "{}", found.run_events);
+    }
+
+    /// What is enough for a level is enough, however few runs that are.
+    #[test]
+    fn of_long_runs_fewer_look_for_the_way() {
+        let all = ladder(&Walk::ruin(30), &Pilot::default(), Seed(1)).unwrap();
+        let few = ladder(&Walk::ruin(30), &Pilot { level_events: 500, ..Pilot::default() }, Seed(1)).unwrap();
+        assert!(few.events * 3 < all.events, "{} and {}", few.events, all.events);
+        assert!((6..=25).contains(&few.levels.len()) && few.levels.is_sorted(), "{few:?}");
     }
 
     #[test]

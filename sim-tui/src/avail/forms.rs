@@ -160,9 +160,9 @@ fn sensitivity(better: &[&Change], whole: Availability) -> Figure {
 fn side_by_side(question: &Question, seen: &Simulated) -> Figure {
     let whole = question.assembly.availability();
     let (mut rows, mut points) = (Vec::new(), Vec::new());
-    if let Some((formula, _)) = question.system.formula().filter(|(_, steps)| !steps.is_empty()) {
+    if let Some(told) = question.system.reconciled().filter(|told| !told.steps.is_empty()) {
         rows.push("formula of independent parts".to_owned());
-        points.push(alone(0, formula.down * YEAR));
+        points.push(alone(0, told.formula.down * YEAR));
     }
     rows.push("algebra".to_owned());
     points.push(alone(points.len(), whole.down * YEAR));
@@ -225,7 +225,9 @@ fn settles_after(assembly: &Assembly) -> Option<f64> {
         Law::Group(group) => {
             group.mttr.map_or(3.0 * group.mtbf, |mttr| 8.0 * mttr.max(group.manual).max(group.takeover))
         }
-        Law::Single { .. } | Law::Fixed { .. } | Law::Uneven { .. } => 0.0,
+        Law::Phases { rate, phases } if rate > 0.0 => 8.0 * phases.mean().max(phases.manual * phases.missed.ceil()),
+        Law::Planned { out, .. } => 2.0 * out,
+        Law::Single { .. } | Law::Fixed { .. } | Law::Phases { .. } | Law::Uneven { .. } => 0.0,
     };
     let all = assembly.components().iter().filter_map(|component| component.law.as_ref()).map(of);
     Some(all.fold(0.0, f64::max)).filter(|longest| *longest > 0.0)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sim_core::Seed;
-use sim_models::avail::{Availability, Change, Effect, Importance, Piece, Simulated};
+use sim_models::avail::{Account, Availability, Change, Importance, Piece, Reconciliation, Simulated};
 use sim_models::stats::Estimate;
 
 /// What the lab asks for.
@@ -48,7 +48,7 @@ pub(crate) struct Worked {
     /// Outages a year and their mean length in seconds, as far as that is known.
     pub(crate) rhythm: Option<(f64, f64)>,
     /// What a formula of independent parts says, and what is put back to it, in order.
-    pub(crate) formula: Option<(Availability, Vec<(Effect, Availability)>)>,
+    pub(crate) reconciled: Option<Reconciliation>,
     /// Single changes, the best first.
     pub(crate) changes: Vec<Change>,
     pub(crate) importance: Vec<Importance>,
@@ -69,6 +69,8 @@ pub(crate) struct Answered {
     pub(crate) ok: u64,
     pub(crate) of: u64,
     pub(crate) share: Estimate,
+    /// What those met that have an outcome by now, when that is known.
+    pub(crate) met: Option<Account>,
 }
 
 /// A figure or a setting that can be turned.
@@ -105,6 +107,8 @@ pub(crate) struct Seen {
     pub(crate) years: f64,
     pub(crate) goal: f64,
     pub(crate) state: SeenState,
+    /// The longest outages in words, the longest first: how long, in which year, and what was down.
+    pub(crate) longest: Vec<String>,
     /// The share of time down, as it was known after so many years.
     pub(crate) history: Arc<[(f64, Estimate)]>,
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use sim_core::{Duration, Fault, Ratio, Seed};
 use sim_models::avail::{
-    Assembly, Effect, Law, Period, Plan, Simulation, System, next_fraction, next_length, span_of_time,
+    Account, Assembly, Effect, Law, Met, Outage, Period, Plan, Simulation, System, next_fraction, next_length,
+    span_of_time,
 };
 use sim_models::language::{Choices, Setting, SettingKind};
+use sim_models::scenario::Model;
 use sim_models::stats::{Confidence, Estimate, wilson};
 
 use super::super::lab::{Answered, KnobKind, KnobLine, Lab, LabAsk, Seen, SeenState, Worked};
@@ -16,6 +18,7 @@ use super::session::Base;
 use super::{Engine, Shared};
 use crate::avail::{self, Question};
 use crate::commands;
+use crate::quiet::quietly;
 
 /// Failures, repairs and takeovers that are simulated at once: some tenths of a second, and hundreds of outages of most systems.
 const EVENTS: f64 = 400_000.0;
@@ -161,7 +164,8 @@ impl Engine {
         let requests = branch.kept.timeline.live().judge.requests();
         let of = requests.ok + requests.error + requests.unknown;
         let share = wilson(requests.ok, of, Confidence::USUAL);
-        let answered = (of > 0).then_some(Answered { ok: requests.ok, of, share });
+        let met = (of > 0).then(|| met_so_far(&branch.kept.model, branch.seed, branch.kept.edge().events)).flatten();
+        let answered = (of > 0).then_some(Answered { ok: requests.ok, of, share, met });
         let drawn = Drawn {
             base: branch.base.clone(),
             choices: branch.choices.clone(),
@@ -214,6 +218,13 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What the requests of a run have met in its first events; none when those are too many to be made again at once.
+fn met_so_far(model: &Model, seed: Seed, events: u64) -> Option<Account> {
+    const EVENTS_MAX: u64 = 500_000;
+    let block = avail::derive(model, None, &[]).ok().filter(|_| events <= EVENTS_MAX)?.block;
+    Some(Account::of(&[quietly(|| Met::of(model, &block, seed, events))], Confidence::USUAL))
 }
 
 /// So many years in words.
@@ -329,6 +340,7 @@ impl Bench {
 
     fn lab(&self, goal: u32, state: SeenState) -> Lab {
         let seen = self.simulation.as_ref().map(|simulation| Seen {
+            longest: simulation.seen().longest.iter().map(|outage| self.outage(outage)).collect(),
             simulated: simulation.seen(),
             years: self.years(simulation.runs()),
             goal: self.years(goal),
@@ -336,6 +348,16 @@ impl Bench {
             history: self.history.clone().into(),
         });
         Lab { worked: self.worked.clone(), seen }
+    }
+
+    /// An outage in words.
+    fn outage(&self, outage: &Outage) -> String {
+        let components = self.assembly.components();
+        let names: Vec<&str> = outage.down.iter().map(|at| components[*at].label.as_str()).collect();
+        let year = (outage.at / Period::Year.seconds()) as u64 + 1;
+        let (last, before) = names.split_last().map_or(("", String::new()), |(last, rest)| (*last, rest.join(", ")));
+        let with = if before.is_empty() { String::new() } else { format!(" while {before} was down") };
+        format!("{} in year {}: {last}{with}", avail::seconds(outage.seconds), crate::text::count(year))
     }
 
     /// The command line that works out the same.
@@ -449,17 +471,20 @@ impl Built {
             let first = first.get(&line.id).unwrap_or(&line.first).clone();
             KnobLine { first, ..line.clone() }
         };
-        let formula = self.system.formula();
+        let reconciled = self.system.reconciled();
         let has = |wanted: Effect| {
-            formula.as_ref().is_some_and(|(_, steps)| steps.iter().any(|(effect, _)| *effect == wanted))
+            reconciled.as_ref().is_some_and(|told| told.steps.iter().any(|step| step.effect == wanted))
         };
-        let constant =
-            self.assembly.components().iter().all(|of| !matches!(of.law, Some(Law::Uneven { .. } | Law::Fixed { .. })));
+        let constant = self
+            .assembly
+            .components()
+            .iter()
+            .all(|of| !matches!(of.law, Some(Law::Uneven { .. } | Law::Fixed { .. } | Law::Planned { .. })));
         let said = |holds: bool, words: &str| (holds, words.to_owned());
         let formula_assumes = vec![
             said(!has(Effect::Sharing) && !has(Effect::CommonCause), "parts fail independently"),
-            said(!has(Effect::Failover), "a spare takes over at once"),
-            said(!has(Effect::Crews), "a repair starts at once"),
+            said(!has(Effect::Failover) && !has(Effect::Coverage), "a spare takes over at once"),
+            said(!has(Effect::Crews) && !has(Effect::Standby), "a repair starts at once"),
             said(constant, "rates are constant"),
         ];
         let nothing_fails = self.assembly.components().iter().all(|of| of.availability.down == 0.0);
@@ -484,7 +509,7 @@ impl Built {
             knobs: self.knobs.iter().map(knob).collect(),
             whole,
             rhythm: avail::rhythm(&self.assembly),
-            formula,
+            reconciled,
             changes: self.system.changes(),
             importance: self.assembly.importance(),
             formula_assumes,

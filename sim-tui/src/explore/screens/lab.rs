@@ -19,6 +19,7 @@ use crate::estimates;
 use crate::figure::scale::Unit as AxisUnit;
 use crate::figure::terminal::{Paper, drawn};
 use crate::figure::{Axis, Data, Figure, Interval};
+use crate::reconciled as account;
 use crate::text;
 
 /// Where each pane stands; those without room are empty.
@@ -221,10 +222,10 @@ fn head(room: usize) -> String {
 fn figures(view: &LabView, pen: &Pen<'_>, room: usize) -> Lines {
     let Lab { worked, seen } = &*view.told;
     let mut lines: Lines = vec![(Ink::Dim, head(room))];
-    if let Some((formula, steps)) = &worked.formula
-        && !steps.is_empty()
+    if let Some(told) = &worked.reconciled
+        && !told.steps.is_empty()
     {
-        lines.push((Ink::Plain, row("formula", *formula, "", room)));
+        lines.push((Ink::Plain, row("formula", told.formula, "", room)));
     }
     lines.push((Ink::Strong, row("algebra", worked.whole, "", room)));
     if let Some(pinned) = &view.pinned {
@@ -241,12 +242,23 @@ fn figures(view: &LabView, pen: &Pen<'_>, room: usize) -> Lines {
     if let Some(answered) = &worked.requests {
         let share = estimates::with_interval(&Unit::Share, &answered.share);
         let told = format!(
-            "requests of the run: {share} ok, {} of {}; retries, timeouts and losses, which they meet too, are in no row above",
+            "requests of the run: {share} ok, {} of {}; what they met beside outages is in no row above",
             text::count(answered.ok),
             text::count(answered.of)
         );
         lines.push((Ink::Plain, String::new()));
         lines.extend(paragraph(Ink::Plain, &told, room));
+        if let Some(met) = &answered.met {
+            let share = |of: &Estimate| {
+                of.value.map_or(estimates::NOTHING.to_owned(), |it| estimates::measured_as(&Unit::Share, it))
+            };
+            let step = |name: &str, of: &Estimate| {
+                let wide = room.min(64);
+                (Ink::Plain, format!("{name:<rest$}{:>10}", share(of), rest = wide.saturating_sub(10)))
+            };
+            lines.push(step("down in this run", &met.down));
+            lines.extend(account::met_rows(met).iter().map(|(name, of)| step(name, of)));
+        }
     }
     lines.push((Ink::Plain, String::new()));
     lines.push((Ink::Title, "the formula assumes that".to_owned()));
@@ -298,43 +310,34 @@ fn needed(seen: &Seen) -> String {
 fn reconciled(worked: &Worked, seen: Option<&Seen>, room: usize) -> Lines {
     let wide = room.min(64);
     let step = |words: &str, value: String| format!("{words:<rest$}{value:>12}", rest = wide.saturating_sub(12));
+    let Some(told) = worked.reconciled.clone() else { return Lines::new() };
+    // What was never down says nothing of the rest.
+    let seen = seen.filter(|seen| seen.simulated.down.value.is_some_and(|it| it > 0.0 || worked.whole.down == 0.0));
+    let told = match seen {
+        Some(seen) => told.beside(&seen.simulated),
+        None if told.steps.is_empty() => return Lines::new(),
+        None => told,
+    };
     let mut lines: Lines = Vec::new();
-    if let Some((formula, steps)) = worked.formula.as_ref().filter(|(_, steps)| !steps.is_empty()) {
-        lines.push((Ink::Plain, step("formula of independent parts", seconds(a_year(formula.down)))));
-        let mut before = *formula;
-        for (effect, after) in steps {
-            lines.push((Ink::Plain, step(&format!("+ {}", called(*effect)), signed(a_year(after.down - before.down)))));
-            before = *after;
-            let taking_over =
-                seen.map(|seen| seen.simulated.taking_over).filter(|of| of.value.is_some_and(|it| it > 0.0));
-            if let (Effect::Failover, Some(taking_over)) = (effect, taking_over) {
-                let told = estimates::with_interval(&Unit::Millis, &scaled(&taking_over, 1e3 * Period::Year.seconds()));
-                lines.push((Ink::Dim, format!("    seen {told}")));
-            }
+    for row in account::rows(&told) {
+        let value = row.algebra.or(row.seen.as_ref().and_then(|of| of.value)).unwrap_or_default();
+        let ink = if row.name.starts_with('=') { Ink::Strong } else { Ink::Plain };
+        let share = if row.what == account::What::Share { seconds(a_year(value)) } else { signed(a_year(value)) };
+        lines.push((ink, step(&row.name, share)));
+        let taking_over = seen.map(|seen| seen.simulated.taking_over).filter(|of| of.value.is_some_and(|it| it > 0.0));
+        if let (true, Some(taking_over)) = (row.name.ends_with(Effect::Failover.name()), taking_over) {
+            let told = estimates::with_interval(&Unit::Millis, &scaled(&taking_over, 1e3 * Period::Year.seconds()));
+            lines.push((Ink::Dim, format!("    seen {told}")));
+        }
+        if row.what == account::What::Left
+            && let Some(half) = row.seen.as_ref().and_then(Estimate::half_width)
+        {
+            let inside = account::is_explained(&told) != Some(false);
+            let (ink, words) = if inside { (Ink::Dim, "inside") } else { (Ink::Trouble, "outside") };
+            lines.push((ink, format!("    {words} the interval of ±{}", seconds(a_year(half)))));
         }
     }
-    let Some((seen, value)) = seen.and_then(|seen| Some((seen, seen.simulated.down.value?))) else { return lines };
-    if value == 0.0 && worked.whole.down > 0.0 {
-        return lines;
-    }
-    lines.push((Ink::Strong, step("= algebra", seconds(a_year(worked.whole.down)))));
-    lines.push((Ink::Plain, step("+ not explained", signed(a_year(value - worked.whole.down)))));
-    if let Some(half) = seen.simulated.down.half_width() {
-        let inside = seen.simulated.down.covers(worked.whole.down);
-        let (ink, words) = if inside { (Ink::Dim, "inside") } else { (Ink::Trouble, "outside") };
-        lines.push((ink, format!("    {words} the interval of ±{}", seconds(a_year(half)))));
-    }
-    lines.push((Ink::Strong, step("= seen", seconds(a_year(value)))));
     lines
-}
-
-fn called(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Sharing => "shared parts",
-        Effect::CommonCause => "common cause",
-        Effect::Crews => "repair crews, spares",
-        Effect::Failover => "failover",
-    }
 }
 
 fn signed(value: f64) -> String {
@@ -448,10 +451,8 @@ fn scale(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
     let Lab { worked, seen } = &*view.told;
     let mut rows: Vec<(&str, Ink, [Option<f64>; 3])> = Vec::new();
     let exact = |of: Availability| [None, Some(of.nines()), None];
-    if let Some((formula, steps)) = worked.formula.as_ref()
-        && !steps.is_empty()
-    {
-        rows.push(("formula", Ink::Plain, exact(*formula)));
+    if let Some(told) = worked.reconciled.as_ref().filter(|told| !told.steps.is_empty()) {
+        rows.push(("formula", Ink::Plain, exact(told.formula)));
     }
     rows.push(("algebra", Ink::Strong, exact(worked.whole)));
     let seen_down = seen.as_ref().map(|seen| seen.simulated.down).filter(|down| down.value.is_some_and(|it| it > 0.0));
@@ -533,11 +534,15 @@ fn outages(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
         let share = Ratio::new(part, 100).unwrap_or(Ratio::ONE);
         seen.simulated.length(share).map_or(estimates::NOTHING.to_owned(), seconds)
     };
-    let longest =
-        seen.simulated.lengths.max().map_or(estimates::NOTHING.to_owned(), |nanos| seconds(nanos as f64 / 1e9));
-    let told = format!("outages: half over after {}, 99 % after {}; longest {longest}", length(50), length(99));
-    pen.fit(inner, inner.x + 1, inner.y, Ink::Plain, &told, inner.width.saturating_sub(1));
-    let room = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    let told = format!("outages: half over after {}, 99 % after {}; the longest:", length(50), length(99));
+    // As many of the longest as leave room for the picture.
+    let listed = seen.longest.iter().take(usize::from(inner.height.saturating_sub(10)).clamp(1, 3));
+    let lines: Vec<String> = std::iter::once(told).chain(listed.map(|outage| format!("  {outage}"))).collect();
+    for (y, line) in (inner.y..inner.bottom()).zip(&lines) {
+        pen.fit(inner, inner.x + 1, y, Ink::Plain, line, inner.width.saturating_sub(1));
+    }
+    let taken = (lines.len() as u16).min(inner.height);
+    let room = Rect { y: inner.y + taken, height: inner.height - taken, ..inner };
     convergence(worked, seen, pen, room);
 }
 

@@ -1,0 +1,101 @@
+//! What is down in runs of scenarios is what the algebra says of their diagrams: services that crash and come back by
+//! faults, asked by requests over links. The 99.9 % interval of the share of time down holds the exact figure and is
+//! narrow; requests that come at any time fail as often.
+
+use faultline_tests::scenarios::{over_seeds, written};
+use serde_json::{Value, json};
+use sim_models::avail::{Account, Assembly, Met, derived};
+use sim_models::language::Choices;
+use sim_models::stats::Confidence;
+
+const SURE: Confidence = Confidence::new(0.999).unwrap();
+const RUNS: u64 = 30;
+
+/// A service that is asked for something that takes no time.
+fn part() -> Value {
+    json!({"kind": "service", "endpoints": {"get": [{"reply": "OK"}]}})
+}
+
+/// A front that never crashes and does such steps; parts; crashes of about 10 s, and 90 s between them.
+fn system(steps: Value, parts: &[(&str, Value)], faults: Value, seconds: u64) -> Value {
+    let mut nodes = json!({"front": {"kind": "service", "endpoints": {"ask": steps}}});
+    let all = nodes.as_object_mut().expect("an object");
+    all.extend(parts.iter().map(|(name, part)| ((*name).to_owned(), part.clone())));
+    json!({
+        "faultline": 1, "name": "parts", "nodes": nodes, "faults": faults,
+        "workload": {"door": {"rate": "0.02/s", "spacing": "poisson", "for": format!("{seconds}s"), "each": "visit",
+                              "do": [{"call": "front.ask"}]}},
+    })
+}
+
+/// Runs it, and holds the share of time down against the diagram that it draws, and the share of requests that fail.
+#[track_caller]
+fn check(title: &str, scenario: &Value, width: f64) {
+    let model = written(scenario).model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let drawn = derived(model.program(), model.faults(), None, &[]).expect("a diagram");
+    let all = Assembly::of(&drawn.block, &drawn.names).expect("it is small");
+    let truth = all.availability().down;
+    let met = over_seeds(RUNS, |seed| Met::of(&model, &drawn.block, seed, u64::MAX));
+    let told = Account::of(&met, SURE);
+    let outages: u64 = met.iter().map(|met| met.outages).sum();
+    let days = met.iter().map(|met| met.seconds).sum::<f64>() / 86_400.0;
+    let half = told.down.half_width().expect("an interval");
+    println!(
+        "| {title} | {} | {:.5} ± {:.1} % | {truth:.5} | {:.5} | {outages} | {days:.0} | {:.0} |",
+        drawn.block,
+        told.down.value.unwrap(),
+        100.0 * half / truth,
+        told.failed.value.unwrap(),
+        days * (half / (0.05 * truth)) * (half / (0.05 * truth)),
+    );
+    assert!(told.down.covers(truth), "{title}: {:?}, not {truth}", told.down);
+    assert!(half <= width * truth, "{title}: {:?} is wide for {truth}", told.down);
+    assert!(told.timing.covers(0.0), "{title}: {:?}", told.timing);
+    assert_eq!((told.saved.value, told.otherwise.value), (Some(0.0), Some(0.0)), "{title}: nothing else can go wrong");
+}
+
+fn calls(names: &[&str]) -> Value {
+    names.iter().map(|name| json!({"call": format!("{name}.get"), "timeout": "1s"})).collect()
+}
+
+#[test]
+fn a_chain_of_services_is_down_as_often_as_its_product_says() {
+    let parts = [("a", part()), ("b", part()), ("c", part())];
+    let faults = json!(["crash a every ~90s for ~10s", "crash b every ~90s for ~10s", "crash c every ~90s for 10s"]);
+    check("three in a chain", &system(calls(&["a", "b", "c"]), &parts, faults, 60_000), 0.03);
+}
+
+#[test]
+fn a_quorum_of_services_is_lost_as_often_as_the_binomial_says() {
+    let branches = |names: &[&str], need: u32| {
+        let all: Vec<Value> = names.iter().map(|name| calls(&[name])).collect();
+        json!([{"parallel": all, "need": need}])
+    };
+    let parts = ["a", "b", "c", "d", "e"].map(|name| (name, part()));
+    let crash = |names: &[&str]| names.iter().map(|name| json!(format!("crash {name} every ~90s for ~10s"))).collect();
+    let three = ["a", "b", "c"];
+    let five = ["a", "b", "c", "d", "e"];
+    check("two of three", &system(branches(&three, 2), &parts[..3], crash(&three), 400_000), 0.03);
+    check("three of five", &system(branches(&five, 3), &parts, crash(&five), 500_000), 0.04);
+}
+
+/// Replicas crash each by themselves, and callers find whoever is there.
+#[test]
+fn a_pair_that_is_repaired_is_down_as_often_as_both_are() {
+    let pair = json!({"kind": "service", "replicas": 2, "endpoints": {"get": [{"reply": "OK"}]}});
+    let faults = json!(["crash each of pair every ~90s for ~10s"]);
+    let steps = json!([{"call": "pair.get", "timeout": "1s"}]);
+    check("one of two", &system(steps, &[("pair", pair)], faults, 600_000), 0.04);
+}
+
+/// Two fronts over one part in the middle: counted twice it would be down a tenth as often.
+#[test]
+fn what_two_ways_share_is_down_for_both() {
+    let way = json!({"kind": "service", "endpoints": {"get": [{"call": "auth.get", "timeout": "1s"}]}});
+    let steps =
+        json!([{"call": "left.get", "timeout": "2s", "on": {"else": [{"call": "right.get", "timeout": "2s"}]}}]);
+    let faults =
+        json!(["crash left every ~90s for ~10s", "crash right every ~90s for ~10s", "crash auth every ~190s for ~10s"]);
+    let parts = [("left", way.clone()), ("right", way), ("auth", part())];
+    check("two ways over one part", &system(steps, &parts, faults, 200_000), 0.04);
+}
