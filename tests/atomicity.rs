@@ -717,7 +717,7 @@ fn xa_with_a_single_participant_commits_in_one_phase() {
     let crashes = crashes(&points(&model));
     let broken = breaking(&model, &crashes.iter().map(|crash| vec![crash]).collect::<Vec<_>>());
     assert!(broken.is_empty(), "{} of {}, the first {}", broken.len(), crashes.len(), broken[0]);
-    let mut waits = alone.clone();
+    let mut waits = alone;
     waits["nodes"]["shop"]["endpoints"]["buy"][0]["timeout"] = json!("2s");
     waits["metrics"]["locked"] = json!({"peak": "a.lock_waiters"});
     waits["workload"]["buyer"]["do"] = json!([

@@ -17,7 +17,7 @@ fn part() -> Value {
 }
 
 /// A front that never crashes and does such steps; parts; crashes of about 10 s, and 90 s between them.
-fn system(steps: Value, parts: &[(&str, Value)], faults: Value, seconds: u64) -> Value {
+fn system(steps: &Value, parts: &[(&str, Value)], faults: &Value, seconds: u64) -> Value {
     let mut nodes = json!({"front": {"kind": "service", "endpoints": {"ask": steps}}});
     let all = nodes.as_object_mut().expect("an object");
     all.extend(parts.iter().map(|(name, part)| ((*name).to_owned(), part.clone())));
@@ -62,7 +62,7 @@ fn calls(names: &[&str]) -> Value {
 fn a_chain_of_services_is_down_as_often_as_its_product_says() {
     let parts = [("a", part()), ("b", part()), ("c", part())];
     let faults = json!(["crash a every ~90s for ~10s", "crash b every ~90s for ~10s", "crash c every ~90s for 10s"]);
-    check("three in a chain", &system(calls(&["a", "b", "c"]), &parts, faults, 60_000), 0.03);
+    check("three in a chain", &system(&calls(&["a", "b", "c"]), &parts, &faults, 60_000), 0.03);
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn a_quorum_of_services_is_lost_as_often_as_the_binomial_says() {
     let crash = |names: &[&str]| names.iter().map(|name| json!(format!("crash {name} every ~90s for ~10s"))).collect();
     let three = ["a", "b", "c"];
     let five = ["a", "b", "c", "d", "e"];
-    check("two of three", &system(branches(&three, 2), &parts[..3], crash(&three), 400_000), 0.03);
-    check("three of five", &system(branches(&five, 3), &parts, crash(&five), 500_000), 0.04);
+    check("two of three", &system(&branches(&three, 2), &parts[..3], &crash(&three), 400_000), 0.03);
+    check("three of five", &system(&branches(&five, 3), &parts, &crash(&five), 500_000), 0.04);
 }
 
 /// Replicas crash each by themselves, and callers find whoever is there.
@@ -85,7 +85,7 @@ fn a_pair_that_is_repaired_is_down_as_often_as_both_are() {
     let pair = json!({"kind": "service", "replicas": 2, "endpoints": {"get": [{"reply": "OK"}]}});
     let faults = json!(["crash each of pair every ~90s for ~10s"]);
     let steps = json!([{"call": "pair.get", "timeout": "1s"}]);
-    check("one of two", &system(steps, &[("pair", pair)], faults, 600_000), 0.04);
+    check("one of two", &system(&steps, &[("pair", pair)], &faults, 600_000), 0.04);
 }
 
 /// Two fronts over one part in the middle: counted twice it would be down a tenth as often.
@@ -97,5 +97,5 @@ fn what_two_ways_share_is_down_for_both() {
     let faults =
         json!(["crash left every ~90s for ~10s", "crash right every ~90s for ~10s", "crash auth every ~190s for ~10s"]);
     let parts = [("left", way.clone()), ("right", way), ("auth", part())];
-    check("two ways over one part", &system(steps, &parts, faults, 200_000), 0.04);
+    check("two ways over one part", &system(&steps, &parts, &faults, 200_000), 0.04);
 }

@@ -129,6 +129,11 @@ fn is_so(name: &str, value: &str, clause: &Clause, model: &Model, all: &[Seen]) 
                     .iter()
                     .any(|seen| seen.facts.iter().any(|(k, c)| k == fact && c.to_string() == value))
         }
+        // Of the run as a whole, which is the same with every seed.
+        metric if program.metrics.iter().any(|def| def.name == metric) => {
+            let run = model.run(Seed(0), Stop::AtEnd);
+            run.metrics.iter().any(|(name, got)| name == metric && got.is_some_and(|got| got.to_string() == value))
+        }
         slot if program.slots.iter().any(|def| def.name == slot) => {
             seen.known.contains(&(slot.to_owned(), value.to_owned()))
         }

@@ -16,7 +16,8 @@ use std::path::Path;
 use faultline_tests::mutation::mutated;
 use faultline_tests::reading::{READERS, Reader, words};
 use faultline_tests::sources::workspace;
-use sim_core::fault::VERBS;
+use sim_core::fault::{TRIGGERS, VERBS};
+use sim_core::nemesis::GENERAL;
 
 /// The files of a folder of the workspace and their texts, in order; none where there is no folder.
 fn files(folder: &str) -> Vec<(String, String)> {
@@ -31,8 +32,18 @@ fn files(folder: &str) -> Vec<(String, String)> {
 fn written(reader: &str) -> Vec<(String, String)> {
     let all = |folders: &[&str]| folders.iter().flat_map(|folder| files(folder)).collect::<Vec<_>>();
     match reader {
-        "fault" => lines(VERBS.iter().map(|entry| entry.example.to_owned())),
-        "draft" => lines(DRAFTS.iter().map(|draft| (*draft).to_owned())),
+        "fault" => {
+            let examples = VERBS.iter().chain(TRIGGERS).map(|entry| entry.example);
+            lines(examples.chain(FAULTS.iter().copied()).map(str::to_owned))
+        }
+        "draft" => {
+            let placed = |draft: &str| {
+                let link = draft.replace("FROM->TO", "shop->gateway").replace("CLIENT", "shopper");
+                link.replace("GROUP", "shop").replace("NODE", "gateway")
+            };
+            let general = GENERAL.iter().flat_map(|(_, drafts)| drafts.iter().copied());
+            lines(DRAFTS.iter().copied().chain(general).map(placed))
+        }
         "scenario" => all(&["sim-models/scenarios", "examples"]),
         "case" => all(&["tests/cases"]),
         "expression" => lines(EXPRESSIONS.iter().map(|expression| (*expression).to_owned())),
@@ -43,6 +54,28 @@ fn written(reader: &str) -> Vec<(String, String)> {
 fn lines(texts: impl Iterator<Item = String>) -> Vec<(String, String)> {
     texts.map(|text| (text.clone(), text)).collect()
 }
+
+/// Words that no example of a verb has.
+const FAULTS: &[&str] = &[
+    "crash zone eu-1 for 5m",
+    "pause one zone for 1s",
+    "crash each zone every ~3s for 1s",
+    "pause the leader every ~30s for 5s",
+    "3s..4s pause db freezing monotonic",
+    "crash any minority of db swapping disks for 5s",
+    "partition ring of db-1..db-5 cutting flight",
+    "partition isolate one of db for 10s",
+    "clog a<->b charge holding flight",
+    "bandwidth a->b 1KB/s queue 3 random",
+    "5s clock db leap -1s",
+    "5s..9s clock db strobe +4ms per 1ms",
+    "clock db discipline ±5ms per 64s",
+    "2s..9s disk db slow x10",
+    "4s disk db misdirected",
+    "60s..90s skew shopper ends 90%",
+    "slow each of s1..s10 x2.5",
+    "delay a->b 0.1% +2s ~10ms per 5s",
+];
 
 const DRAFTS: &[&str] = &[
     "crash db for 1s..30s",
@@ -134,9 +167,12 @@ fn the_fuzzer_has_seeds_and_a_dictionary() {
             let texts = written(reader.name);
             if matches!(reader.name, "fault" | "draft" | "expression") {
                 let seeds = folder.join("seeds").join(reader.name);
+                if seeds.exists() {
+                    fs::remove_dir_all(&seeds).expect("it can be made anew");
+                }
                 fs::create_dir_all(&seeds).expect("it can be made");
                 for (number, (_, text)) in texts.iter().enumerate() {
-                    fs::write(seeds.join(format!("{number:02}")), text).expect("it can be written");
+                    fs::write(seeds.join(format!("{number:03}")), text).expect("it can be written");
                 }
             }
             all.extend(texts.into_iter().map(|(_, text)| text));
@@ -149,5 +185,11 @@ fn the_fuzzer_has_seeds_and_a_dictionary() {
         let dictionary: String = words(all.iter().map(String::as_str)).iter().map(quoted).collect();
         fs::write(folder.join("words.dict"), dictionary).expect("it can be written");
     }
-    assert!(files("tests/fuzz/seeds/fault").len() >= 20 && folder.join("words.dict").is_file());
+    for reader in ["fault", "draft", "expression"] {
+        let texts: Vec<String> = written(reader).into_iter().map(|(_, text)| text).collect();
+        let seeds: Vec<String> =
+            files(&format!("tests/fuzz/seeds/{reader}")).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(seeds, texts, "write the seeds of {reader} anew, as the head of this file says");
+    }
+    assert!(folder.join("words.dict").is_file());
 }

@@ -440,14 +440,17 @@ fn who_cannot_have_an_anomaly_waits_or_is_refused_as_the_level_says() {
 
 // ---- Histories drawn at random ----
 
+/// When a step comes after the one before, what it does, and to which row.
+type Drawn = (u64, usize, usize);
+
 /// Up to four transactions of up to four steps. What is set is a number that nothing else sets.
 fn scripts() -> impl Strategy<Value = Vec<Script>> {
     let step = (1_u64..40_000_000, 0_usize..8, 0_usize..ROWS.len());
     let script = (prop::collection::vec(step, 1..5), 1_u64..40_000_000, prop::bool::weighted(0.1));
     prop::collection::vec(script, 2..5).prop_map(|drawn| {
-        let script = |(number, (steps, ends_after, aborts)): (usize, (Vec<(u64, usize, usize)>, u64, bool))| {
+        let script = |(number, (steps, ends_after, aborts)): (usize, (Vec<Drawn>, u64, bool))| {
             let value = |index: usize| (100 * (number + 1) + index) as i64;
-            let does = |(index, (after, what, row)): (usize, &(u64, usize, usize))| {
+            let does = |(index, (after, what, row)): (usize, &Drawn)| {
                 let does = match what {
                     0..=2 => Reads(ROWS[*row]),
                     3 => Scans,

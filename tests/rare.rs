@@ -992,6 +992,7 @@ fn a_plant_of_actors_is_down_as_rarely_as_its_chain_says() {
         // Nor if plain runs counted the mean length of each outage in place of the length that they see.
         let better = exact.events / 2.0 / events as f64;
         println!("    {events} events; plain cycles: {:.1e} or {better:.1e} times as many", 2.0 * better);
-        assert!(better >= 100.0, "{title}: {better}");
+        // The other two are no rarer than one in a hundred thousand, and plain runs see them often enough.
+        assert!(better >= 100.0 || truth > 1e-6, "{title}: {better}");
     }
 }

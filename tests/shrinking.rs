@@ -132,11 +132,11 @@ fn what_is_refused_or_altered_on_its_way_is_a_line_of_its_own() {
         format!(
             r#"{{"faultline": 1, "name": "kept", "until": "20s", "network": {{"latency": "1ms", {link}}},
               "nodes": {{"shop": {{"kind": "service", "endpoints": {{"keep": [
-                {{"if": "$amount = 64", "then": [{{"record": "kept"}}]}}, {{"reply": "OK"}}]}}}}}},
+                {{"if": "$amount == 64", "then": [{{"record": "kept"}}]}}, {{"reply": "OK"}}]}}}}}},
               "workload": {{"shopper": {{"rate": "5/s", "limit": 20, "each": "order", "do": [
                 {{"call": "shop.keep", "with": {{"amount": 64}}, "timeout": "1s"}}]}}}},
               "faults": ["{fault}"],
-              "properties": {{"whole": {{"eventually": "kept = 1", "within": "5s"}}}}}}"#
+              "properties": {{"whole": {{"eventually": "kept == 1", "within": "5s"}}}}}}"#
         )
     };
     let refused =

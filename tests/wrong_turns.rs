@@ -862,7 +862,7 @@ fn listed() -> Vec<(String, String)> {
     for row in rows {
         let tests = row.trim_end_matches('|').rsplit(" | ").next().unwrap_or_default();
         let spans: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
-        assert!(!spans.is_empty() && spans.len() % 2 == 0, "a row names its tests, each with its file: {row}");
+        assert!(!spans.is_empty() && spans.len().is_multiple_of(2), "a row names its tests, each with its file: {row}");
         found.extend(spans.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())));
     }
     found

@@ -113,7 +113,7 @@ fn downtime_that_was_seen_is_told_cause_by_cause() {
 const TILL: &str = r#"{
   "faultline": 1, "name": "till",
   "nodes": {"shop": {"kind": "service", "endpoints": {"buy": [
-              {"call": "till.pay", "timeout": "2s", "retry": {"tries": 3, "backoff": "3s"}}]}},
+              {"call": "till.pay", "timeout": "2s", "retry": {"tries": 3, "wait": "3s"}}]}},
             "till": {"kind": "service", "endpoints": {"pay": [{"work": "100ms"}]}}},
   "workload": {"door": {"rate": "20/s", "for": "10m", "each": "customer", "do": [{"call": "shop.buy"}]}},
   "faults": ["crash till every ~60s for ~10s", "loss shop->till 1%"]

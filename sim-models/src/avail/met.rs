@@ -211,7 +211,7 @@ mod tests {
             r#"{{"faultline": 1, "name": "till",
              "nodes": {{"shop": {{"kind": "service", "endpoints": {{"buy": [{{"call": "till.pay", "timeout": "2s"{retry}}}]}}}},
                        "till": {{"kind": "service", "endpoints": {{"pay": [{{"work": "100ms"}}]}}}}}},
-             "workload": {{"door": {{"rate": "20/s", "spacing": "poisson", "for": "20m", "each": "customer",
+             "workload": {{"door": {{"rate": "20/s", "spacing": "poisson", "for": "40m", "each": "customer",
                           "do": [{{"call": "shop.buy"}}]}}}},
              "faults": ["crash till every ~60s for ~10s"{loss}]}}"#
         );
@@ -247,7 +247,7 @@ mod tests {
     /// Four tries with three seconds between them: who comes less than nine seconds before the end gets through.
     #[test]
     fn retries_save_those_for_whom_the_outage_ends_in_time() {
-        let told = account(&model(r#", "retry": {"tries": 4, "backoff": "3s"}"#, ""));
+        let told = account(&model(r#", "retry": {"tries": 4, "wait": "3s"}"#, ""));
         // An outage is exponential: it lasts another nine seconds with e^(−0.9).
         let saved = SEVENTH * (1.0 - libm::exp(-0.9));
         assert!(told.saved.half_width().unwrap() < 0.2 * saved, "{told:?}");

@@ -240,7 +240,7 @@ impl System {
 
 /// The same beside a simulation of each stage: what every effect adds is seen by itself, on the same dice as far as they
 /// belong to the same components, so that it is known much better than how long the whole is down. `None` when it was
-/// not said of every component how it fails, or a group is never repaired, which has no long run.
+/// not said of every component how it fails, or one is never repaired, which has no long run.
 ///
 /// ```
 /// use sim_core::Seed;
@@ -256,8 +256,10 @@ impl System {
 pub fn reconcile(system: &System, plan: &Plan) -> Option<Reconciliation> {
     let stages = Stages::of(system)?;
     let mut told = stages.told()?;
-    let lasts = |component: &Component| !matches!(component.law, Some(Law::Group(Group { mttr: None, .. })));
-    if !stages.assemblies[0].components().iter().all(lasts) {
+    let is_never_repaired = |component: &Component| {
+        matches!(component.law, Some(Law::Group(Group { mttr: None, .. }) | Law::Single { outage: None, .. }))
+    };
+    if stages.assemblies[0].components().iter().any(is_never_repaired) {
         return None;
     }
     told.seen = Some(simulate(&stages.assemblies[0], plan)?.down);

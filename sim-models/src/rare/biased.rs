@@ -398,7 +398,11 @@ impl<'a, S: Jumps> Walk<'a, S> {
 
     /// Most of it goes along the likeliest way down.
     fn lean(&mut self, hopes: &mut Hopes<S>) {
-        let hope = |way: &Jump| way.rate * hopes.after(self.system, &self.state, way.way);
+        // Where a way has no rate it leads nowhere.
+        let hope = |way: &Jump| match way.rate {
+            0.0 => 0.0,
+            rate => rate * hopes.after(self.system, &self.state, way.way),
+        };
         let hopes: Vec<f64> = self.ways.iter().map(hope).collect();
         let all: f64 = hopes.iter().sum();
         if all > 0.0 {

@@ -439,7 +439,6 @@ fn metrics_and_properties_that_name_nothing_are_told_what_there_is() {
         r#"{"value": "db.cals"}"#,
         "value: no counter \"db.cals\"; db has calls, unmet, rollbacks, deadlocks, hits, misses, expired, evicted, forced, logged, heuristics, conflicts, lock_waiters, in_doubt",
     );
-    check_metric(r#"{"value": "db.conflicts"}"#, "value: \"db.conflicts\" is not built yet");
     check_metric(
         r#"{"value": "shop->db.calls"}"#,
         "value: shop does not call db; calls are buyer->shop, clerk->bank, clerk->ledger, clerk->db",
