@@ -99,7 +99,7 @@ fn crews_matter_as_much_as_the_birth_death_chain_says() {
 fn a_failover_costs_what_renewal_reward_says() {
     check("mtbf=30d/detect=30s/failover=60s", &[], 6_000.0, 0.02);
     check("mtbf=30d/detect=30s/failover=60s/coverage=98%/manual=7200s", &[], 110_000.0, 0.02);
-    check("mtbf=30d/detect=10s/failover=20s/coverage=99%/manual=3600s", &[], 140_000.0, 0.02);
+    check("mtbf=30d/detect=10s/failover=20s/coverage=99%/manual=3600s", &[], 165_000.0, 0.02);
 }
 
 /// A21: one outage in a thousand takes four hundred times as long as the others.
@@ -127,13 +127,14 @@ fn common_causes_and_maintenance_take_down_what_the_algebra_says() {
     let names = ["x=mtbf=99h/mttr=1h", "patch=window=2h/every=100h", "slow=window=2h/every=100h/drain=30m"];
     check("2of3(x, beta=10%)", &names, 9_000.0, 0.03);
     check("patch", &names, 300.0, 0.01);
-    // Whether the windows of two machines ever meet is settled as a run begins: it takes many runs, and short ones.
+    // Whether the windows of two machines ever meet is settled as a run begins: it takes many runs, here sixteen thousand of a
+    // quarter of a year, a hundred for each mean.
     let windows = assembly("2of3(x * patch)", &names);
-    let down: Vec<f64> = (0..4_000).map(|seed| seen(&windows, 0.25, seed).down.value.unwrap()).collect();
+    let down: Vec<f64> = (0..160).map(|seed| seen(&windows, 25.0, seed).down.value.unwrap()).collect();
     let mean = down.iter().sum::<f64>() / down.len() as f64;
     let variance = down.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / (down.len() - 1) as f64;
-    // The 99.9 % quantile of the normal law, both sides.
-    let (half, truth) = (3.291 * libm::sqrt(variance / down.len() as f64), windows.availability().down);
+    // The 99.9 % quantile of Student's law with 159 degrees of freedom, both sides.
+    let (half, truth) = (3.352 * libm::sqrt(variance / down.len() as f64), windows.availability().down);
     println!("2of3(x * patch): {mean:.4e} ± {half:.1e} of {truth:.4e}");
     assert!((mean - truth).abs() <= half && half <= 0.05 * truth, "{mean} ± {half}, not {truth}");
     check("2of3(x) * patch#1", &names, 3_000.0, 0.02);

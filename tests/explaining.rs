@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use faultline_tests::committed::{failing, is_calm, outcome, property, verdict};
 use sim_core::case::Case;
 use sim_core::fault::{Decision, Ruling, Value as Given};
-use sim_core::{Answer, Entry, Fate, Fault, Happening, Step, Stop, Verdict};
+use sim_core::{Answer, Entry, Fate, Fault, Happening, Seed, Step, Stop, Verdict};
 use sim_models::explain::{Clause, Explanation, explain};
 use sim_models::interp::Service;
 use sim_models::message::Note;
@@ -124,7 +124,10 @@ fn is_so(name: &str, value: &str, clause: &Clause, model: &Model, all: &[Seen]) 
         fact if program.facts.iter().any(|def| def.name == fact) => {
             // The first clause cites what was read in all; the others, what stands after their event.
             let stands = seen.facts.iter().any(|(known, count)| known == fact && count.to_string() == value);
+            let counted = |seen: &Seen| seen.facts.iter().any(|(known, _)| known == fact);
+            let never = value == "0" && !all[..clause.event as usize].iter().any(counted);
             stands
+                || never
                 || all[..clause.event as usize]
                     .iter()
                     .any(|seen| seen.facts.iter().any(|(k, c)| k == fact && c.to_string() == value))
