@@ -383,6 +383,7 @@ impl<M: Message> System<M> {
             group_names: &self.group_names,
             zones: self.zones(),
             restarts: self.nodes.iter().map(|machine| machine.restart).collect(),
+            named: Known::index(&self.names),
         };
         let (plan, rulings) = compile(&self.faults, &known)?;
         let kind_keys = self.names.kinds().iter().map(|name| kind_key(name)).collect();

@@ -680,7 +680,9 @@ impl Fault {
             _ => known.iter().flat_map(|node| std::iter::once(*node).chain(service_of(node))).collect(),
         };
         let covers = |name: &Pattern| known.iter().any(|node| name.covers(node));
-        let is_known = |name: &Pattern| name.is_all() || exact.contains(name.as_str()) || covers(name);
+        // To compare is quicker than to see whether a pattern fits.
+        let is_one = |name: &Pattern| exact.contains(name.as_str()) || known.contains(&name.as_str());
+        let is_known = |name: &Pattern| name.is_all() || is_one(name) || covers(name);
         match names.iter().find(|name| !is_known(name)) {
             Some(name) => Err(self.unknown(name, known)),
             None => Ok(()),

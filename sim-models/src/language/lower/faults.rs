@@ -37,7 +37,7 @@ impl<'a> Lower<'a> {
 
     /// Whether all that a line names is there.
     pub(super) fn check_fault(&self, line: View<'a>, text: &str, fault: &Fault) -> Result<(), Problem> {
-        let names = self.fault_names();
+        let names = self.named.get_or_init(|| self.fault_names());
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // The fault as it prints may differ from the text, so that the word is looked for again.
         fault.check_names(&names).map_err(|error| line.error_at(word_in(text, &error.word), error.to_string()))?;

@@ -22,6 +22,7 @@ mod steps;
 mod tests;
 mod workload;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use carry::{Carried, Site};
@@ -100,6 +101,8 @@ struct Lower<'a> {
     policies: Vec<Vec<String>>,
     /// By map: the classes of the names by which steps find its cells.
     key_classes: Vec<BTreeSet<u16>>,
+    /// The names that faults may call nodes by, once one does.
+    named: OnceCell<Vec<String>>,
     /// The names of the metrics, in the order of the file.
     metrics: Vec<&'a str>,
     /// Of the endpoint whose steps are being written.
@@ -121,6 +124,7 @@ impl<'a> Lower<'a> {
             budgets: Vec::new(),
             policies: Vec::new(),
             key_classes: Vec::new(),
+            named: OnceCell::new(),
             metrics: Vec::new(),
             scope: Scope::of(NodeRef(0), EndpointRef(0)),
         }
