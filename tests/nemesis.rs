@@ -19,7 +19,7 @@ fn cast(world: &World) -> Cast {
     let nodes: Vec<Member> = world.nodes.iter().map(|(name, _)| member(name)).collect();
     let count = nodes.len();
     let links = (0..count).flat_map(|a| (0..count).map(move |b| (a, b))).filter(|(a, b)| a != b).collect();
-    Cast { servers: count, nodes, links, lossy: Vec::new() }
+    Cast { servers: count, nodes, links, ..Cast::default() }
 }
 
 /// A second, in which the runs of these worlds have all that happens.

@@ -392,14 +392,22 @@ fn long_two_queues_behind_each_other_overflow_as_rarely_as_they_should() {
     }
 }
 
-/// Time with so many customers, of all time: from the first customer until the next one comes to nobody.
+/// Time with so many customers, of all time: from the first customer until the next one comes to nobody, or until nobody is there.
 #[derive(Clone)]
 struct Crowd {
     top: u64,
     inside: u64,
+    /// Whether the time with nobody counts too.
+    to_the_next: bool,
     emptied: bool,
     since: Instant,
     gain: Gain,
+}
+
+impl Crowd {
+    fn of(top: u64, inside: u64, to_the_next: bool) -> Self {
+        Crowd { top, inside, to_the_next, emptied: false, since: Instant::ZERO, gain: Gain::default() }
+    }
 }
 
 impl See<Talk> for Crowd {
@@ -410,7 +418,7 @@ impl See<Talk> for Crowd {
         if step.node() == Some(NodeId(0)) {
             self.inside = sim.actor::<Door>(NodeId(0)).expect("the door").inside;
         }
-        if self.emptied && self.inside > 0 {
+        if self.emptied && self.inside > 0 || self.inside == 0 && !self.to_the_next {
             return Going::Over;
         }
         self.emptied |= self.inside == 0;
@@ -432,7 +440,7 @@ fn crowded(load: f64, top: u64, width: f64) {
     let way = way(&overflow(&prepared, top), 3);
     let mut levels = copies(&way.levels, &way.chances);
     levels.push((top as f64, libm::round(1.0 / way.chances.last().expect("a chance")) as u32));
-    let crowd = |inside| Crowd { top, inside, emptied: false, since: Instant::ZERO, gain: Gain::default() };
+    let crowd = |inside| Crowd::of(top, inside, true);
     let start = |seed| Forked::new(prepared.start(seed), crowd(1), Instant::NEVER);
     let one = |nth| restart(&start, &levels, RUNS, Seed(3), nth);
     let all = until(width, one, |all| share(all, Confidence::USUAL));
@@ -471,13 +479,7 @@ fn crowded_in_parts(load: f64, top: u64) {
     let (all, cycle_events) = swapped(load, top, 0.03);
     let chances: Vec<f64> = all.iter().map(|found| found.gain.rare).collect();
     let crowd = crowd_of(load, top);
-    let from_there = |seed| {
-        Forked::new(
-            crowd.start(seed),
-            Full { top, inside: top, since: Instant::ZERO, gain: Gain::default() },
-            Instant::NEVER,
-        )
-    };
+    let from_there = |seed| Forked::new(crowd.start(seed), Crowd::of(top, top, false), Instant::NEVER);
     let time = |all: &[Replication]| all.iter().map(|found| found.gain.rare).collect::<Vec<f64>>();
     let full = until(
         0.03,
@@ -485,7 +487,7 @@ fn crowded_in_parts(load: f64, top: u64) {
         |all| replications(&time(all), Confidence::USUAL),
     );
     let plainly = line_of(load, &[(1, 1.0)]);
-    let inside = |inside| Crowd { top: u64::MAX, inside, emptied: false, since: Instant::ZERO, gain: Gain::default() };
+    let inside = |inside| Crowd::of(u64::MAX, inside, true);
     let whole = |seed| Forked::new(plainly.start(seed), inside(1), Instant::NEVER);
     let length = |all: &[Replication]| all.iter().map(|found| found.gain.of).collect::<Vec<f64>>();
     let cycles = until(
@@ -511,35 +513,6 @@ fn product([a, b, c]: [Estimate; 3]) -> Estimate {
     let all = value(&a) * value(&b) / value(&c);
     let half = all * libm::sqrt(square(&a) + square(&b) + square(&c));
     Estimate { value: Some(all), lo: Some(all - half), hi: Some(all + half), ..a }
-}
-
-/// Time with so many, from so many until nobody is there.
-#[derive(Clone)]
-struct Full {
-    top: u64,
-    inside: u64,
-    since: Instant,
-    gain: Gain,
-}
-
-impl See<Talk> for Full {
-    fn see(&mut self, step: &Step, sim: &Sim<Talk>) -> Going {
-        let gone = step.at.since(self.since).as_secs_f64();
-        self.gain = Gain { rare: if self.inside >= self.top { gone } else { 0.0 }, of: gone };
-        self.since = step.at;
-        if step.node() == Some(NodeId(0)) {
-            self.inside = sim.actor::<Door>(NodeId(0)).expect("the door").inside;
-        }
-        if self.inside == 0 { Going::Over } else { Going::On }
-    }
-
-    fn height(&self) -> f64 {
-        0.0
-    }
-
-    fn gain(&self) -> Gain {
-        self.gain
-    }
 }
 
 /// R01, in the long run, to five percent.

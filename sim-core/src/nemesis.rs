@@ -466,7 +466,7 @@ mod tests {
         };
         let nodes = nodes.map(member).to_vec();
         let links = (0..5).flat_map(|kv| [(5, kv), (kv, 5)]).chain([(6, 5)]).collect();
-        Cast { nodes, links, servers: 6, lossy: Vec::new() }
+        Cast { nodes, links, servers: 6, ..Cast::default() }
     }
 
     fn bounded() -> Tolerance {

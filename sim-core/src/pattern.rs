@@ -1,5 +1,6 @@
 //! People point at nodes, kinds and operations by name, and at several nodes at once by a pattern.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -104,6 +105,29 @@ fn holds_in_order<'a>(mut text: &str, mut pieces: impl Iterator<Item = &'a str>)
 }
 
 /// `worker` for the replica `worker-2`.
+/// Nodes by the names that a pattern without a `*` covers them by: each by its own, and by that of the service of which it is a
+/// replica. So that of many patterns each is looked up, not held against every node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Called<'a>(BTreeMap<&'a str, Vec<usize>>);
+
+impl<'a> Called<'a> {
+    /// Of these names, each at its place.
+    pub(crate) fn of(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut called: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, name) in names.enumerate() {
+            for known_by in std::iter::once(name).chain(service_of(name)) {
+                called.entry(known_by).or_default().push(place);
+            }
+        }
+        Called(called)
+    }
+
+    /// The places that a pattern covers, in order; none when it has a `*`, and must be held against every name.
+    pub(crate) fn by(&self, pattern: &Pattern) -> Option<&[usize]> {
+        (!pattern.as_str().contains('*')).then(|| self.0.get(pattern.as_str()).map_or(&[][..], Vec::as_slice))
+    }
+}
+
 pub(crate) fn service_of(name: &str) -> Option<&str> {
     let (service, number) = name.rsplit_once('-')?;
     is_number(number).then_some(service)

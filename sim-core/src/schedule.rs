@@ -16,7 +16,7 @@ use crate::fault::{
 use crate::id::NodeId;
 use crate::names::Names;
 use crate::network::{Disturbance, Members, Reach, Split};
-use crate::pattern::{Label, Name, Pattern, service_of};
+use crate::pattern::{Called, Label, Name, Pattern};
 use crate::plight::{Ailment, Harm};
 use crate::ratio::Ratio;
 use crate::roles::Roles;
@@ -233,22 +233,10 @@ pub(crate) struct Known<'a> {
     pub(crate) zones: Vec<Option<&'a str>>,
     /// By node: how long a crash at a point of its program lasts that does not say.
     pub(crate) restarts: Vec<Option<Duration>>,
-    /// Nodes by their own name, and by that of the service of which each is a replica.
-    pub(crate) named: BTreeMap<&'a str, Vec<NodeId>>,
+    pub(crate) called: Called<'a>,
 }
 
-impl<'a> Known<'a> {
-    /// Nodes by the names that a fault may call them by.
-    pub(crate) fn index(names: &'a Names) -> BTreeMap<&'a str, Vec<NodeId>> {
-        let mut named: BTreeMap<&str, Vec<NodeId>> = BTreeMap::new();
-        for (index, name) in names.nodes().iter().enumerate() {
-            for known_by in std::iter::once(name.as_str()).chain(service_of(name)) {
-                named.entry(known_by).or_default().push(NodeId(index as u32));
-            }
-        }
-        named
-    }
-
+impl Known<'_> {
     fn zone(&self, node: NodeId) -> Option<&str> {
         self.zones.get(node.0 as usize).copied().flatten()
     }
@@ -856,10 +844,10 @@ fn lots(verb: &Verb, known: &Known<'_>) -> Option<Lots> {
     };
     let among_nodes = |nodes: &Nodes| -> Vec<(NodeId, u64)> {
         if let Nodes::Like(pattern) = nodes
-            && !pattern.as_str().contains('*')
+            && let Some(called) = known.called.by(pattern)
         {
-            let called = known.named.get(pattern.as_str()).map_or(&[][..], Vec::as_slice);
-            return called.iter().map(|node| (*node, name_hash(known.names.node(*node)))).collect();
+            let called = called.iter().map(|place| NodeId(*place as u32));
+            return called.map(|node| (node, name_hash(known.names.node(node)))).collect();
         }
         let all = among(&|_| true).into_iter();
         all.filter(|(node, _)| nodes.covers(known.names.node(*node), known.zone(*node))).collect()

@@ -18,6 +18,7 @@ use crate::files::Files;
 use crate::id::{Kind, NodeId};
 use crate::names::Names;
 use crate::network::{Link, Links};
+use crate::pattern::Called;
 use crate::schedule::{Known, Plan, compile};
 use crate::seed::{Class, Seed};
 use crate::sim::Sim;
@@ -383,7 +384,7 @@ impl<M: Message> System<M> {
             group_names: &self.group_names,
             zones: self.zones(),
             restarts: self.nodes.iter().map(|machine| machine.restart).collect(),
-            named: Known::index(&self.names),
+            called: Called::of(self.names.nodes().iter().map(String::as_str)),
         };
         let (plan, rulings) = compile(&self.faults, &known)?;
         let kind_keys = self.names.kinds().iter().map(|name| kind_key(name)).collect();

@@ -11,7 +11,7 @@ use crate::amount::Shift;
 use crate::dice::Group;
 use crate::fault::{ClockError, Disk, DiskIll, Fault, Groups, Nodes, Pace, Sides, Stands, Target, Timed, Verb};
 use crate::id::NodeId;
-use crate::pattern::{Pattern, service_of};
+use crate::pattern::{Called, Pattern};
 use crate::ratio::Ratio;
 use crate::system::{Machine, Prepared, System};
 use crate::time::{Duration, Instant};
@@ -57,8 +57,8 @@ pub struct Cast {
     pub links: Vec<(usize, usize)>,
     /// How many of the nodes, from the first on, are part of the system; those behind them ask it.
     pub servers: usize,
-    /// Links that lose without any fault, what share, each once.
-    pub lossy: Vec<((usize, usize), Ratio)>,
+    /// What share those links lose that lose any without a fault.
+    pub lossy: BTreeMap<(usize, usize), Ratio>,
 }
 
 /// A node, as far as a schedule knows it.
@@ -116,7 +116,7 @@ impl Cast {
         let nodes: Vec<Member> = named.zip(&system.nodes).map(member).collect();
         let count = nodes.len();
         let links = (0..count).flat_map(|from| (0..count).map(move |to| (from, to))).filter(|(from, to)| from != to);
-        Cast { links: links.collect(), servers: count, nodes, lossy: Vec::new() }.equipped(system)
+        Cast { links: links.collect(), servers: count, nodes, lossy: BTreeMap::new() }.equipped(system)
     }
 
     /// The same nodes and links, with what those of a system are like that has them in this order.
@@ -142,7 +142,7 @@ impl Cast {
 
     /// What a link loses without any fault.
     fn loses(&self, link: (usize, usize)) -> Ratio {
-        self.lossy.iter().find(|(other, _)| *other == link).map_or(Ratio::ZERO, |(_, lost)| *lost)
+        self.lossy.get(&link).copied().unwrap_or(Ratio::ZERO)
     }
 
     fn covered<'a>(&'a self, covers: impl Fn(&Member) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {
@@ -272,32 +272,28 @@ impl Tolerance {
 /// Nodes by the names that a schedule calls them by.
 struct Roll<'a> {
     cast: &'a Cast,
-    /// By its name, and by that of the service of which it is a replica.
-    named: BTreeMap<&'a str, Vec<usize>>,
+    called: Called<'a>,
     /// By what they are copies of.
     copies: BTreeMap<&'a str, Vec<usize>>,
 }
 
 impl<'a> Roll<'a> {
     fn of(cast: &'a Cast) -> Self {
-        let mut roll = Roll { cast, named: BTreeMap::new(), copies: BTreeMap::new() };
+        let mut copies: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, node) in cast.nodes.iter().enumerate() {
-            for name in std::iter::once(node.name.as_str()).chain(service_of(&node.name)) {
-                roll.named.entry(name).or_default().push(place);
-            }
-            roll.copies.entry(&node.copy_of).or_default().push(place);
+            copies.entry(&node.copy_of).or_default().push(place);
         }
-        roll
+        Roll { cast, called: Called::of(cast.nodes.iter().map(|node| node.name.as_str())), copies }
     }
 
     /// Whom a target may be: of one who is called by name nobody else is looked at.
     fn struck(&self, target: &Target) -> Vec<usize> {
-        match target.nodes() {
-            Some(Nodes::Like(pattern)) if !pattern.as_str().contains('*') => {
-                self.named.get(pattern.as_str()).cloned().unwrap_or_default()
-            }
-            _ => self.cast.covered(|node| may_strike(target, node)).collect(),
-        }
+        let named = match target.nodes() {
+            Some(Nodes::Like(pattern)) => self.called.by(pattern),
+            Some(Nodes::Range(_) | Nodes::Zone(_) | Nodes::Zoned) | None => None,
+        };
+        let search = || self.cast.covered(|node| may_strike(target, node)).collect();
+        named.map_or_else(search, <[usize]>::to_vec)
     }
 
     /// Whom a fault may take out.
@@ -653,7 +649,7 @@ mod tests {
             Member { name: name.to_owned(), copy_of, ..Member::default() }
         };
         let nodes = nodes.map(member).to_vec();
-        Cast { nodes, links: vec![(3, 0), (0, 3)], servers: 4, lossy: Vec::new() }
+        Cast { nodes, links: vec![(3, 0), (0, 3)], servers: 4, lossy: BTreeMap::new() }
     }
 
     fn check(tolerance: &Tolerance, faults: &str, wanted: Option<&str>) {
@@ -731,7 +727,7 @@ mod tests {
     #[test]
     fn what_links_and_clocks_are_without_a_fault_counts_too() {
         let mut cast = cast();
-        cast.lossy = vec![((3, 0), "5%".parse().unwrap())];
+        cast.lossy = BTreeMap::from([((3, 0), "5%".parse().unwrap())]);
         cast.nodes[1].clock = Duration::from_millis(60);
         let excess = |tolerance: &Tolerance, lines: &[&str]| {
             let faults: Vec<Fault> = lines.iter().map(|line| line.parse().unwrap()).collect();

@@ -1668,7 +1668,7 @@ impl Program {
         }
         links.sort_unstable();
         links.dedup();
-        Cast { nodes: (0..self.replicas.len()).map(member).collect(), links, servers, lossy: Vec::new() }
+        Cast { nodes: (0..self.replicas.len()).map(member).collect(), links, servers, ..Cast::default() }
     }
 
     /// The name of a kernel node: that of its declared node, numbered when there are several.

@@ -27,6 +27,9 @@ impl<M: Message> Sim<M> {
             self.log_entry(|| Entry::Tripped { nth: tripped.nth });
         }
         self.struck.clear();
+        if let Change::Strike(nodes, ..) | Change::Release(nodes, _) = &change {
+            self.struck.clone_from(nodes);
+        }
         match change {
             Change::DisturbanceBegins { lineage, until, drawn } => {
                 self.log_each(&drawn, |node| Entry::Struck { node });
@@ -50,7 +53,6 @@ impl<M: Message> Sim<M> {
                 self.let_go();
             }
             Change::Strike(nodes, Blow::Scale(count), _) => {
-                self.struck.clone_from(&nodes);
                 let scale = Scale { fault, count, nodes };
                 self.scales.push(scale.clone());
                 self.rescale(&scale);
@@ -58,12 +60,10 @@ impl<M: Message> Sim<M> {
             Change::Release(_, Blow::Scale(_)) => {
                 if let Some(at) = self.scales.iter().position(|scale| scale.fault == fault) {
                     let scale = self.scales.remove(at);
-                    self.struck.clone_from(&scale.nodes);
                     self.rescale(&scale);
                 }
             }
             Change::Strike(nodes, blow, harm) => {
-                self.struck.clone_from(&nodes);
                 for node in &nodes {
                     let bits = mix(harm.bits, name_hash(self.names().node(*node)));
                     self.strike(*node, blow, fault, Harm { bits, ..harm });
@@ -73,7 +73,6 @@ impl<M: Message> Sim<M> {
                 }
             }
             Change::Release(nodes, blow) => {
-                self.struck.clone_from(&nodes);
                 for node in nodes {
                     self.release(node, blow, fault);
                 }

@@ -8,7 +8,7 @@
 
 use std::ops::ControlFlow;
 
-use sim_core::{Instant, NodeId, Seed, Sim, Stop};
+use sim_core::{Instant, NodeId, Seed, Sim, Step, Stop};
 
 use super::block::{Block, Kind};
 use crate::message::{Msg, Note, Tone};
@@ -42,7 +42,7 @@ impl Met {
     pub fn of(model: &Model, block: &Block, seed: Seed, events: u64) -> Met {
         let (mut watch, mut seen) = (Watch::new(model.program(), block), 0);
         model.run_watched(seed, Stop::AtEnd, sim_core::Limits::default(), |sim, step| {
-            watch.sees(sim, step.at);
+            watch.sees(sim, step);
             seen += 1;
             if seen < events { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
@@ -101,7 +101,7 @@ struct Watch<'a> {
     block: &'a Block,
     /// Nodes of the program with their replicas.
     nodes: Vec<(&'a str, &'a [NodeId])>,
-    /// Which replicas are up, as they were seen last.
+    /// By replica: whether it is up, as it was seen last.
     ups: Vec<bool>,
     is_up: bool,
     /// When it went down and, where it did, came back.
@@ -124,10 +124,21 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn sees(&mut self, sim: &Sim<Msg>, now: Instant) {
-        let ups: Vec<bool> = self.nodes.iter().flat_map(|(_, all)| all.iter().map(|node| sim.is_up(*node))).collect();
-        if ups != self.ups {
-            self.ups = ups;
+    fn sees(&mut self, sim: &Sim<Msg>, step: &Step) {
+        let now = step.at;
+        // Whoever handles something may go by itself; else faults take nodes down.
+        let of_step = step.node();
+        let struck = if of_step.is_some() { &[] } else { sim.struck() };
+        let mut changed = self.ups.is_empty();
+        if changed {
+            let count = self.nodes.iter().map(|(_, replicas)| replicas.len() as u32).sum();
+            self.ups.extend((0..count).map(|node| sim.is_up(NodeId(node))));
+        }
+        for node in of_step.iter().chain(struck) {
+            let (was, is) = (&mut self.ups[node.0 as usize], sim.is_up(*node));
+            changed |= std::mem::replace(was, is) != is;
+        }
+        if changed {
             self.changes(sim, now);
         }
         for note in sim.notes() {

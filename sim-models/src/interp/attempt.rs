@@ -189,7 +189,9 @@ impl Service {
 
     pub(super) fn expect_answer(&mut self, cx: &Cx<'_>, pending: Pending) -> CallId {
         let there = pending.to.0 as usize;
-        self.open.resize(self.open.len().max(there + 1), 0);
+        if there >= self.open.len() {
+            self.open.resize(there + 1, 0);
+        }
         self.open[there] += 1;
         let key = self.pending.insert(pending);
         CallId { life: cx.life(), place: key.place, turn: key.turn }

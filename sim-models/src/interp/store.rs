@@ -368,8 +368,7 @@ impl Store {
                     let facts = if let Operation::Commit { facts, .. } = &operation { &facts[..] } else { &[] };
                     let facts = if outcome.tone() == Tone::Ok { facts } else { &[] };
                     let waits = self.waits_for_disk(program, &operation);
-                    let sees = self.sees_unsynced(program, &operation);
-                    self.write_down(cx, program, key, (facts, waits, sees), outcome, extra);
+                    self.write_down(cx, program, (key, &operation), (facts, waits), outcome, extra);
                 } else {
                     self.completed(cx, program, key, true);
                     self.answer(cx, key, outcome, extra);
@@ -1054,15 +1053,17 @@ impl Store {
         &mut self,
         cx: &mut Cx<'_>,
         program: &Program,
-        key: Key,
-        (facts, waits, sees): (&[FactChange], bool, bool),
+        (key, operation): (Key, &Operation),
+        (facts, waits): (&[FactChange], bool),
         outcome: Outcome,
         extra: Extra,
     ) {
         let Some(journal) = &mut self.journal else { return };
         let Some(record) = journal.record(cx.shared(), facts) else {
             journal.forget_touched();
-            if sees {
+            if self.sees_unsynced(program, operation)
+                && let Some(journal) = &mut self.journal
+            {
                 return journal.hold_read(key, outcome, extra);
             }
             self.completed(cx, program, key, true);
