@@ -111,6 +111,8 @@ impl<'a> Lower<'a> {
         self.program.nodes[node.0 as usize].role =
             Role::Service(ServiceDef { endpoints: endpoints.clone(), ..ServiceDef::default() });
         self.program.nodes[node.0 as usize].count = replicas(view)?;
+        let stop = stop(view)?;
+        self.idle_stop(view, &stop);
         Ok(ServiceDef {
             endpoints,
             workers: count_of(view, "workers")?,
@@ -131,7 +133,7 @@ impl<'a> Lower<'a> {
             version: view.or("version", Value::from("v1"), |version| version.text().map(Value::from))?,
             discovery: view.or("discovery", Duration::ZERO, View::duration)?,
             startup: view.or("startup", Duration::ZERO, View::duration)?,
-            stop: stop(view)?,
+            stop,
             restart: view.optional("restart", View::duration)?,
             liveness: self.probe(node, view, "liveness")?,
             readiness: self.probe(node, view, "readiness")?,
