@@ -232,6 +232,15 @@ impl What {
     }
 }
 
+/// The last start by a platform of what it had ended itself.
+#[derive(Clone, Copy)]
+struct PutOff {
+    /// When it was.
+    at: Instant,
+    /// How long the next one waits, if it comes soon.
+    next: Duration,
+}
+
 /// A node in this run.
 struct Node<M: Message> {
     actor: Box<dyn Program<M>>,
@@ -251,6 +260,10 @@ struct Node<M: Message> {
     ready: bool,
     /// By watch: how often it was set or ended. What is pending for an earlier turn is stale.
     watches: [u32; 2],
+    /// Whether its platform has found it dead and ends it.
+    condemned: bool,
+    /// Of a platform that puts starts off: how it started it last.
+    put_off: Option<PutOff>,
     /// Which of its other programs it runs, and before that.
     version: Option<u16>,
     before: Vec<Option<u16>>,
@@ -271,6 +284,8 @@ impl<M: Message> Clone for Node<M> {
             away: self.away,
             ready: self.ready,
             watches: self.watches,
+            condemned: self.condemned,
+            put_off: self.put_off,
             version: self.version,
             before: self.before.clone(),
             timers: self.timers.clone(),
@@ -353,6 +368,8 @@ impl<M: Message> Sim<M> {
             away: false,
             ready: true,
             watches: [0; 2],
+            condemned: false,
+            put_off: None,
             version: None,
             before: Vec::new(),
             timers: Vec::new(),

@@ -144,6 +144,9 @@ pub struct Service {
     version: Option<Value>,
     #[serde(skip_serializing_if = "Leaving::is_not")]
     leaving: Leaving,
+    /// Whether the process is there and cannot do anything yet.
+    #[serde(skip_serializing_if = "is_off")]
+    boots: bool,
     /// Whether the clocks of this system may differ. Then what is left of a deadline travels, and how long that takes is not known;
     /// on clocks that all show true time the deadline itself does.
     #[serde(skip)]
@@ -152,6 +155,10 @@ pub struct Service {
 
 fn is_none(count: &u32) -> bool {
     *count == 0
+}
+
+fn is_off(switch: &bool) -> bool {
+    !switch
 }
 
 /// How far a replica is that was asked to stop.
@@ -273,6 +280,7 @@ impl Service {
             probes,
             version: None,
             leaving: Leaving::Not,
+            boots: false,
             clocks_differ: false,
         }
     }
@@ -315,6 +323,11 @@ impl Service {
     /// Whether it takes nothing new.
     pub(super) fn drains(&self) -> bool {
         self.leaving == Leaving::Drains
+    }
+
+    /// Whether it is there and cannot do anything yet.
+    pub(super) fn boots(&self) -> bool {
+        self.boots
     }
 
     /// Whether it was asked to stop.
@@ -380,6 +393,25 @@ impl Service {
                 self.alarm(cx, after, alarm);
             }
         }
+        let boot = self.def(program).map_or(sim_core::Duration::ZERO, |def| def.boot);
+        if cx.life() > 1 && !boot.is_zero() {
+            self.boots = true;
+            self.alarm(cx, boot, Alarm::Booted);
+            return self.start_probes(cx, program);
+        }
+        self.can_work(cx, program);
+        self.start_probes(cx, program);
+        self.start_clocks(cx, program);
+    }
+
+    /// It has booted: from now on it does what it is for.
+    fn booted(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        self.boots = false;
+        self.can_work(cx, program);
+        self.start_clocks(cx, program);
+    }
+
+    fn can_work(&mut self, cx: &mut Cx<'_>, program: &Program) {
         if cx.life() > 1 {
             self.recover(cx, program);
         }
@@ -389,7 +421,9 @@ impl Service {
         }
         self.start_consuming(cx, program);
         self.callees = callees(program, self.me, cx.now());
-        self.start_probes(cx, program);
+    }
+
+    fn start_clocks(&mut self, cx: &mut Cx<'_>, program: &Program) {
         if self.number != 1 {
             return;
         }
@@ -453,12 +487,14 @@ impl Service {
 
     fn receive(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, msg: Msg) {
         match msg {
+            // Who asks for a decision, or brings a message, asks again.
+            Msg::Inquire { .. } | Msg::Deliver { .. } | Msg::Rouse { .. } if self.boots => {}
             Msg::Call { id, endpoint, kind, carried, expires, deadline } => {
                 self.count(cx, Counted::Call);
                 let request = Request::new(endpoint, kind, cx.cause(), Env::of(&carried), cx.now());
                 let [expires, deadline] = [expires, deadline].map(|at| self.arrived(cx, at));
                 let request = Request { from: Some((from, id)), expires, deadline, ..request };
-                if self.leaving == Leaving::Drains {
+                if self.boots || self.leaving == Leaving::Drains {
                     return self.refuse(cx, &request);
                 }
                 match cx.service(&program.kinds[request.kind.0 as usize]) {
@@ -849,6 +885,7 @@ impl Service {
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
             Alarm::Arrival => self.arrival(cx, program),
             Alarm::PreStop => self.leaves(cx, program),
+            Alarm::Booted => self.booted(cx, program),
             Alarm::Refused { request, why } => self.refusal_over(cx, program, request, why),
             Alarm::Resend { txn } => self.resend(cx, program, txn),
             Alarm::Noted { txn } => self.noted(cx, txn),

@@ -291,6 +291,8 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// The process can do what it is for.
+    Booted,
     /// A worker has had the time that turning this one away takes.
     Refused { request: Key, why: Turned },
     /// Whoever has not answered about a transaction is asked again.
