@@ -238,6 +238,8 @@ pub struct ServiceDef {
     pub urgent: Vec<EndpointRef>,
     /// Who is dropped when the turn comes.
     pub drops: Drops,
+    /// How many requests a replica has at once; none: as many as come. It always finds itself.
+    pub limit: Option<bulkhead::Rule>,
     /// How long a worker is busy with turning one away.
     pub refusal: Dist,
     /// What whoever is answered `overloaded` is told about trying again.

@@ -10,6 +10,7 @@ mod commitment;
 mod consumer;
 mod exec;
 mod flights;
+mod gate;
 mod guards;
 mod hedged;
 mod inside;

@@ -9,11 +9,13 @@ use sim_core::{Actor, Cause, Context, Dist, Duration, Event, Instant, Kind, Node
 use super::balance::{Callee, callees};
 use super::commitment::Commitment;
 use super::consumer::{Consumer, consumers};
+use super::gate::gate;
 use super::guards::Held;
 use super::probe::{Probe, probes};
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
 use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
+use crate::policy::bulkhead::Bulkhead;
 use crate::policy::codel::Codel;
 use crate::policy::retry::Pushback;
 use crate::program::{Balance, Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
@@ -98,6 +100,9 @@ pub struct Service {
     /// Those who are turned away once a worker has the time for it, and why.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pub(super) refused: VecDeque<(Key, Turned)>,
+    /// How many requests it has at once, where a limit says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gate: Option<Box<Bulkhead>>,
     /// How the line fared, where that decides who is next or dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     congestion: Option<Congestion>,
@@ -249,6 +254,7 @@ impl Service {
         };
         let congestion = program.service(me).and_then(Congestion::of);
         let probes = program.service(me).map(probes).unwrap_or_default();
+        let gate = program.service(me).and_then(gate);
         Service {
             turns: vec![0; program.nodes.len()],
             callees: Vec::new(),
@@ -268,6 +274,7 @@ impl Service {
             busy: 0,
             line: VecDeque::new(),
             refused: VecDeque::new(),
+            gate,
             congestion,
             memory,
             budgets: Vec::new(),
@@ -577,6 +584,9 @@ impl Service {
     /// Gives a request a worker or a place in line, or turns it away. What nobody asked for is never turned away.
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
         let Some(def) = self.def(program) else { return };
+        if !by_clock && !self.passes_gate(cx, key) {
+            return self.turn_away(cx, program, key, Turned::Overloaded);
+        }
         // A worker that has just become free is for those in line.
         let waits = !self.line.is_empty() || !self.refused.is_empty();
         let full = def.workers.is_some_and(|workers| self.busy >= workers || waits);
@@ -684,6 +694,7 @@ impl Service {
     }
 
     fn refuse_now(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Turned) {
+        self.leave_gate(cx, key, None);
         let Some(request) = self.requests.remove(key) else { return };
         cx.because(request.cause);
         if let Some(probing) = request.probe {
@@ -804,6 +815,7 @@ impl Service {
         if request.delivery.is_some() && self.delivery_goes_on(cx, program, key, &outcome) {
             return;
         }
+        self.leave_gate(cx, key, Some(&outcome));
         let Some(request) = self.requests.get_mut(key) else { return };
         request.done = true;
         // What was worked on after its caller had given up.

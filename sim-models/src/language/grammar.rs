@@ -237,6 +237,12 @@ const SERVICE: &[Field] = &[
     Field::new("outlier", Shape::Profile(Policy::Outlier), "Callers take out of their list who fails."),
     Field::new("workers", WORKERS, "Requests that one replica works on at once.").or("unlimited"),
     Field::new("queue", QUEUE, "Requests that wait for a worker, at most; 0 refuses at once.").or("unlimited"),
+    Field::new(
+        "limit",
+        Shape::Profile(Policy::Bulkhead),
+        "How many requests one replica has at once, at work and in line, by a limit that finds itself; one more is overloaded.",
+    )
+    .or("unlimited"),
     Field::new("order", ORDERS, "Who is next in line.").or("fifo"),
     Field::new("drop", DROPS, "Who is dropped when the turn comes.").or("none"),
     Field::new("refusal", Shape::Dist, "How long a worker is busy with turning one away.").or("0s"),

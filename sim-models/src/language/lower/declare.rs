@@ -6,10 +6,12 @@ use sim_core::fault::{Rate, Shift};
 use sim_core::pattern::Name;
 use sim_core::{Backoff, Class, Clock, Discipline, Duration, Instant, Kind};
 
+use super::clauses::library;
 use super::{Lower, joined, place};
 use crate::json::Key;
 use crate::language::View;
 use crate::policy::codel::Codel;
+use crate::policy::{self, bulkhead};
 use crate::problem::Problem;
 use crate::program::{
     self, Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef,
@@ -126,6 +128,7 @@ impl<'a> Lower<'a> {
             order: view.or("order", Order::default(), order)?,
             urgent: Vec::new(),
             drops: view.or("drop", Drops::default(), drops)?,
+            limit: limit(view)?,
             refusal: view.or("refusal", sim_core::Dist::default(), View::dist)?,
             retry_after: view.optional("retry_after", View::pushback)?,
             asynchronous: view.or("async", false, View::bool)?,
@@ -338,6 +341,16 @@ fn stop(view: View<'_>) -> Result<StopDef, Problem> {
         drains: stop.or("then", "exit", View::text)? == "drain",
         grace: stop.or("grace", usual.grace, View::duration)?,
     })
+}
+
+/// `limit` of a service: one that finds itself.
+fn limit(view: View<'_>) -> Result<Option<bulkhead::Rule>, Problem> {
+    let Some(view) = view.field("limit") else { return Ok(None) };
+    let Some(settings) = library(policy::Kind::Bulkhead, view) else { return Ok(None) };
+    let rule = bulkhead::Rule::of(&settings).filter(bulkhead::Rule::finds_itself);
+    let message = "the limit of a service is one that finds itself: aimd, gradient2 or vegas; \"workers\" and \"queue\" say \
+        a number that stays";
+    rule.map(Some).ok_or_else(|| view.error(message))
 }
 
 fn order(view: View<'_>) -> Result<Order, Problem> {
