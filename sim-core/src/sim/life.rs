@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{ANSWER, Due, Entry, FOREVER, Form, Happening, Pending, Scale, Sim, Starting, Step, Stopping, UNSET, What};
+use super::{ANSWER, Due, Entry, FOREVER, Form, Happening, Pending, Scale, Sim, Starting, Step, Stopping, What};
 use crate::actor::{Event, Message, Watch};
 use crate::id::NodeId;
 use crate::schedule::Recycle;
@@ -24,7 +24,7 @@ impl<M: Message> Sim<M> {
         this.watches = this.watches.map(|turn| turn + 1);
         this.life += 1;
         this.last = self.number;
-        this.timers.fill(UNSET);
+        this.timers.clear();
         let nodes = ground.system.nodes.len();
         let owed = catch_unwind(AssertUnwindSafe(|| {
             let owed = this.actor.unanswered();
