@@ -3,9 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{
-    ANSWER, Due, Entry, FOREVER, Form, Happening, Pending, PutOff, Scale, Sim, Starting, Step, Stopping, UNSET, What,
-};
+use super::{ANSWER, Due, Entry, FOREVER, Form, Happening, Pending, PutOff, Scale, Sim, Starting, Step, Stopping, What};
 use crate::actor::{Event, Message, Watch};
 use crate::id::NodeId;
 use crate::schedule::Recycle;
@@ -26,7 +24,7 @@ impl<M: Message> Sim<M> {
         this.watches = this.watches.map(|turn| turn + 1);
         this.life += 1;
         this.last = self.number;
-        this.timers.fill(UNSET);
+        this.timers.clear();
         let nodes = ground.system.nodes.len();
         let owed = catch_unwind(AssertUnwindSafe(|| {
             let owed = this.actor.unanswered();
@@ -62,11 +60,11 @@ impl<M: Message> Sim<M> {
     fn put_off(&mut self, node: NodeId) {
         let Some(backoff) = self.system().nodes[node.0 as usize].backoff else { return };
         let (now, this) = (self.now, &mut self.nodes[node.0 as usize]);
-        let soon = this.put_off.filter(|last| now.since(last.at) <= backoff.most.saturating_mul(2));
-        this.put_off = Some(match soon {
+        let soon = this.put_off.as_deref().filter(|last| now.since(last.at) <= backoff.most.saturating_mul(2));
+        this.put_off = Some(Box::new(match soon {
             None => PutOff { at: now, next: backoff.first.min(backoff.most) },
             Some(last) => PutOff { at: now + last.next, next: last.next.saturating_mul(2).min(backoff.most) },
-        });
+        }));
     }
 
     /// The program with which the next life of a node begins.
@@ -84,7 +82,7 @@ impl<M: Message> Sim<M> {
         let startup = self.system().nodes[node.0 as usize].startup;
         let now = self.now;
         let this = &mut self.nodes[node.0 as usize];
-        let startup = startup.saturating_add(this.put_off.map_or(Duration::ZERO, |last| last.at.since(now)));
+        let startup = startup.saturating_add(this.put_off.as_deref().map_or(Duration::ZERO, |last| last.at.since(now)));
         this.last = self.number;
         if startup.is_zero() {
             self.list_again(node);
