@@ -316,25 +316,44 @@ fn lengths_of_lines_that_are_old_news_make_a_herd() {
     assert_eq!(asked("1ms"), [1, 1, 6]);
 }
 
+/// Three hosts with 300 requests of 3 s open, 100 each, and a fourth that comes at 10 s; how many of a hundred it has in these seconds.
+fn share_of_a_new_host(more: &Value, during: &str) -> f64 {
+    let mut more = more.clone();
+    more["replicas"] = json!(3);
+    let busy = json!({"rate": "100/s", "spacing": "even", "for": "30s", "each": "order", "do": [{"call": "bank.pay"}]});
+    let mut file = bank(&more, "3s", &busy, &["10s scale bank 4"]);
+    // Served by whoever came last.
+    file["nodes"]["bank"]["endpoints"]["pay"] = json!([
+        {"set": "n['id']", "to": "= now", "where": "value == null", "on": {"unmet": []}},
+        {"read": "n['id']", "as": "since"},
+        {"if": "$since >= 10000000000", "then": [{"record": "new"}]}, {"work": "3s"}]);
+    file["metrics"] = json!({"new": {"value": "total(new)", "during": during}});
+    metric(&model(&file).run(Seed(1), Stop::AtEnd), "new")
+}
+
 /// A host that has just come has nothing open, and gets all that comes until it has as much as the others.
 #[test]
 fn a_new_host_is_flooded_by_least_request_and_not_by_turns() {
-    let share = |balance: &str| {
-        let more = json!({"balance": balance, "replicas": 3});
-        let busy =
-            json!({"rate": "100/s", "spacing": "even", "for": "20s", "each": "order", "do": [{"call": "bank.pay"}]});
-        let mut file = bank(&more, "3s", &busy, &["10s scale bank 4"]);
-        // Served by whoever came last, of those that came in the first second after it.
-        file["nodes"]["bank"]["endpoints"]["pay"] = json!([
-            {"set": "n['id']", "to": "= now", "where": "value == null", "on": {"unmet": []}},
-            {"read": "n['id']", "as": "since"},
-            {"if": "$since >= 10000000000", "then": [{"record": "new"}]}, {"work": "3s"}]);
-        file["metrics"] = json!({"new": {"value": "total(new)", "during": "10s..11s"}});
-        metric(&model(&file).run(Seed(1), Stop::AtEnd), "new")
-    };
-    // 300 are open, 100 each: it has the next 75 to 100 of a hundred.
+    let share = |balance: &str| share_of_a_new_host(&json!({"balance": balance}), "10s..11s");
+    // It has the next 75 to 100 of a hundred.
     assert!(share("least-request") >= 75.0, "{}", share("least-request"));
     assert!((24.0..=26.0).contains(&share("round-robin")), "{}", share("round-robin"));
+}
+
+/// By turns it has a tenth of the share of others at first, half of it after 5 s, and all of it after 10 s.
+#[test]
+fn a_slow_start_keeps_a_new_host_from_being_flooded() {
+    let share =
+        |balance: &str, during: &str| share_of_a_new_host(&json!({"balance": balance, "slow_start": "10s"}), during);
+    let turns = |during: &str, least: f64, most: f64| {
+        let share = share("round-robin", during);
+        assert!((least..=most).contains(&share), "{during}: {share}");
+    };
+    turns("10s..11s", 2.0, 4.0);
+    turns("15s..16s", 13.0, 18.0);
+    turns("21s..22s", 24.0, 26.0);
+    let first = share("least-request", "10s..11s");
+    assert!(first <= 75.0 / 2.0, "{first}");
 }
 
 /// A key goes to one replica as long as that is there, and only the keys of one that goes move.
@@ -383,6 +402,14 @@ fn what_is_wrong_with_a_balance_is_said() {
     ] {
         let said = told(json!({"balance": balance}));
         wrong.extend((!said.contains(message)).then(|| format!("{balance}: {said}")));
+    }
+    for (start, balance, message) in [
+        (json!("0s"), json!("round-robin"), "a slow start of no time starts nobody slowly"),
+        (json!("10s"), json!("random"), "a slow start is for \"round-robin\" and \"least-request\""),
+        (json!({"window": "10s", "aggression": 0}), json!("round-robin"), "an aggression is above 0"),
+    ] {
+        let said = told(json!({"balance": balance, "slow_start": start}));
+        wrong.extend((!said.contains(message)).then(|| format!("{start}: {said}")));
     }
     for (outlier, message) in [
         (json!({"consecutive_5xx": 3}), "an outlier needs a \"profile\": \"envoy\""),

@@ -14,7 +14,7 @@ use sim_core::{Backoff, Class, Dist, Duration, Fault, Instant, Kind, Link, NodeI
 use crate::database::Isolation;
 use crate::expr::Expr;
 use crate::policy::balance::Ring;
-use crate::policy::{breaker, budget, bulkhead, hedge, limiter, outlier, retry};
+use crate::policy::{breaker, budget, bulkhead, hedge, limiter, outlier, retry, slow_start};
 use crate::value::Value;
 
 /// A declared node (a service, a store, a queue, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
@@ -256,6 +256,8 @@ pub struct ServiceDef {
     pub points: u32,
     /// The ring, where there is one; filled in by [`Program::place`].
     pub ring: Option<Arc<Ring>>,
+    /// How a replica that has just come gets its share of turns; none: all at once.
+    pub slow_start: Option<slow_start::Rule>,
     /// How callers find out whom they had better not ask.
     pub outlier: Option<Box<OutlierDef>>,
     /// What `$version` is before the first deploy; `v1` when the file does not say.

@@ -9,6 +9,7 @@ use super::thread::{Phase, Thread};
 use crate::message::{EdgeCounted, Note, Outcome};
 use crate::policy::balance::Smooth;
 use crate::policy::outlier::{Answer, Outlier};
+use crate::policy::slow_start::Turns;
 use crate::program::{Balance, EdgeRef, NodeRef, Program, Reason, ServiceDef};
 use crate::slab::Key;
 
@@ -24,6 +25,9 @@ pub(super) struct Callee {
     /// Turns by weight.
     #[serde(skip_serializing_if = "is_untouched")]
     smooth: Smooth,
+    /// Turns by the shares of those that have just come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slow: Option<Box<Turns>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outlier: Option<Outlier>,
 }
@@ -38,9 +42,10 @@ pub(super) fn callees(program: &Program, me: NodeRef, now: Instant) -> Vec<Calle
         let def = program.service(*to).filter(|_| *from == me)?;
         let outlier = def.outlier.as_ref();
         let outlier = outlier.map(|def| Outlier::new(def.rule, program.node(*to).replicas.len(), now));
-        let remembers = outlier.is_some() || def.balance == Balance::Weighted;
+        let slow = def.slow_start.map(|_| Box::default());
+        let remembers = outlier.is_some() || slow.is_some() || def.balance == Balance::Weighted;
         let edge = EdgeRef(edge as u16);
-        remembers.then(|| Callee { node: *to, edge, smooth: Smooth::default(), outlier })
+        remembers.then(|| Callee { node: *to, edge, smooth: Smooth::default(), slow, outlier })
     };
     program.edges.iter().enumerate().filter_map(callee).collect()
 }
@@ -59,7 +64,7 @@ impl Service {
         if let ([only], None) = (&all[..], &def.outlier) {
             return cx.is_up(*only).then_some(*only);
         }
-        if def.balance == Balance::RoundRobin && def.outlier.is_none() {
+        if def.balance == Balance::RoundRobin && def.outlier.is_none() && def.slow_start.is_none() {
             let listed = all.iter().filter(|node| cx.is_up(**node)).count();
             let at = self.turn(callee, listed)?;
             return all.iter().copied().filter(|node| cx.is_up(*node)).nth(at);
@@ -87,6 +92,9 @@ impl Service {
         (callee, def): (NodeRef, &ServiceDef),
         there: Vec<NodeId>,
     ) -> Option<NodeId> {
+        if let Some(node) = self.slow_turn(cx, program, (callee, def), &there) {
+            return Some(node);
+        }
         match def.balance {
             Balance::RoundRobin => self.turn(callee, there.len()).map(|at| there[at]),
             Balance::Random => cx.pick(PICK, &there),
@@ -118,6 +126,28 @@ impl Service {
                 def.ring.as_ref()?.of(mix(key, RING), is_there).map(|place| replicas[place])
             }
         }
+    }
+
+    /// The one whose turn it is where somebody has just come; none where turns are as ever.
+    fn slow_turn(
+        &mut self,
+        cx: &Cx<'_>,
+        program: &Program,
+        (callee, def): (NodeRef, &ServiceDef),
+        there: &[NodeId],
+    ) -> Option<NodeId> {
+        let rule = def.slow_start?;
+        let replicas = &program.node(callee).replicas;
+        let place = |node: &NodeId| replicas.iter().position(|other| other == node);
+        let there: Vec<usize> = there.iter().filter_map(place).collect();
+        let open: Vec<u32> = replicas.iter().map(|node| self.open_at(*node)).collect();
+        let weight = |place: usize| match def.balance {
+            // Envoy's least request divides the weight by what is open, with one more.
+            Balance::LeastRequest => 1.0 / (f64::from(open[place]) + 1.0),
+            _ => 1.0,
+        };
+        let at = self.callee(callee)?.slow.as_mut()?.turn(rule, cx.now(), &there, weight)?;
+        replicas.get(at).copied()
     }
 
     /// How many requests of this caller are open at a node.

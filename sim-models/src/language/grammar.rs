@@ -193,6 +193,18 @@ static BALANCED: Object = Object {
     any_of: &["weighted", "choices", "consistent_hash"],
 };
 
+const SLOW_STARTS: Shape = Shape::OneOf(&[Shape::Duration, Shape::Object(&SLOW_START)]);
+
+static SLOW_START: Object = Object {
+    what: "a slow start",
+    fields: &[
+        Field::new("window", Shape::Duration, "How long it lasts; slow_start_window.").required(),
+        Field::new("aggression", Shape::Float { min: 0.0 }, "1 grows evenly, more is quicker at first.").or("1"),
+        Field::new("min_weight", Shape::Ratio, "The least share; min_weight_percent.").or("10%"),
+    ],
+    any_of: &[],
+};
+
 const WEIGHTS: Shape = Shape::OneOf(&[Shape::ListOf(&WEIGHT), Shape::MapOf(Keys::Free, &WEIGHT)]);
 const WEIGHT: Shape = Shape::Int { min: 0, max: 1_000_000 };
 
@@ -234,6 +246,7 @@ const SERVICE: &[Field] = &[
     Field::new("zones", Shape::ListOf(&Shape::Text), "The zones that its replicas are dealt to, in turn.").or("none"),
     Field::new("replicas", COUNT_FROM_1, "How many processes share the name.").or("1"),
     Field::new("balance", BALANCE, "How a caller picks a replica.").or("round-robin"),
+    Field::new("slow_start", SLOW_STARTS, "How long a caller gives a replica that has just come fewer turns, as Envoy does."),
     Field::new("outlier", Shape::Profile(Policy::Outlier), "Callers take out of their list who fails."),
     Field::new("workers", WORKERS, "Requests that one replica works on at once.").or("unlimited"),
     Field::new("queue", QUEUE, "Requests that wait for a worker, at most; 0 refuses at once.").or("unlimited"),

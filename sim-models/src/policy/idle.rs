@@ -23,7 +23,7 @@ const NEEDS: [(Kind, &str, &str, &str, bool); 13] = [
 ];
 
 /// By kind and profile: what the library has and this program has not, and what there is in its place.
-const ABSENT: [(Kind, &str, &str, &str); 9] = [
+const ABSENT: [(Kind, &str, &str, &str); 11] = [
     (
         Kind::Breaker,
         "hystrix",
@@ -60,11 +60,23 @@ const ABSENT: [(Kind, &str, &str, &str); 9] = [
         "retryOnResultPredicate",
         "it is a function of the program; let the callee \"fail\" with a reason, and name that",
     ),
+    (
+        Kind::Retry,
+        "envoy",
+        "hedge_on_per_try_timeout",
+        "it is a \"hedge\" of the step: its delay is per_try_timeout, its tries are one more than num_retries",
+    ),
     (Kind::Hedge, "polly", "DelayGenerator", "it is a function of the program; \"Delay\" is one length for every time"),
     (
         Kind::Bulkhead,
         "resilience4j",
         "fairCallHandlingEnabled",
+        "whoever waits is served first come first served, which is the library's default, true",
+    ),
+    (
+        Kind::Bulkhead,
+        "resilience4j",
+        "fairCallHandlingStrategyEnabled",
         "whoever waits is served first come first served, which is the library's default, true",
     ),
     (

@@ -22,6 +22,7 @@ mod page;
 mod profile;
 pub mod retry;
 mod settings;
+pub mod slow_start;
 pub mod throttle;
 
 pub use growth::grown;

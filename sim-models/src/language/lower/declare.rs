@@ -11,7 +11,7 @@ use super::{Lower, joined, place};
 use crate::json::Key;
 use crate::language::View;
 use crate::policy::codel::Codel;
-use crate::policy::{self, bulkhead};
+use crate::policy::{self, bulkhead, slow_start};
 use crate::problem::Problem;
 use crate::program::{
     self, Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef,
@@ -138,6 +138,7 @@ impl<'a> Lower<'a> {
             points: view.field("balance").map_or(Ok(POINTS), |balance| balance.or("points", POINTS, View::count))?
                 as u32,
             ring: None,
+            slow_start: slow_start(view)?,
             outlier: None,
             version: view.or("version", Value::from("v1"), |version| version.text().map(Value::from))?,
             discovery: view.or("discovery", Duration::ZERO, View::duration)?,
@@ -385,6 +386,26 @@ fn replicas(view: View<'_>) -> Result<u32, Problem> {
 pub(super) fn count_of(view: View<'_>, field: &str) -> Result<Option<u32>, Problem> {
     let count = view.optional(field, View::count_or_word)?.flatten();
     Ok(count.and_then(|count| u32::try_from(count).ok()))
+}
+
+/// `slow_start` of a service whose balance has turns that a share can make rarer.
+fn slow_start(view: View<'_>) -> Result<Option<slow_start::Rule>, Problem> {
+    let Some(start) = view.field("slow_start") else { return Ok(None) };
+    if !matches!(view.or("balance", Balance::default(), balance)?, Balance::RoundRobin | Balance::LeastRequest) {
+        return Err(start.error("a slow start is for \"round-robin\" and \"least-request\""));
+    }
+    let length = if start.is_object() { start.need("window")? } else { start };
+    let usual = slow_start::Rule::over(length.duration()?);
+    if usual.window < Duration::from_millis(1) {
+        return Err(length.error("a slow start of no time starts nobody slowly; write how long, such as \"60s\""));
+    }
+    let aggression = |field: View<'_>| match (field.float()? * 1e6).round() as u64 {
+        0 => Err(field.error("an aggression is above 0; 1 grows evenly")),
+        parts => Ok(parts),
+    };
+    let aggression = start.or("aggression", usual.aggression, aggression)?;
+    let least = start.or("min_weight", usual.least, View::ratio)?;
+    Ok(Some(slow_start::Rule { aggression, least, ..usual }))
 }
 
 /// Points of each replica on a ring: as many as nginx gives one of weight 1 (`hash … consistent`).

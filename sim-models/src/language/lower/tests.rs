@@ -930,6 +930,9 @@ fn clauses_that_come_to_nothing_are_told_where_they_stand() {
     check(&envoy(r#""max_retries": 5, "retry_budget": true"#), &[&unheard("max_retries", "beside \"retry_budget\"")]);
     let random = unheard("randomizedWaitFactor", "without \"enableRandomizedWait\"");
     check(r#""retry": {"profile": "resilience4j", "randomizedWaitFactor": 0.3}"#, &[&random]);
+    let hedged = "retry.hedge_on_per_try_timeout: \"hedge_on_per_try_timeout\" of envoy is not here: it is a \"hedge\" of the step: its \
+        delay is per_try_timeout, its tries are one more than num_retries";
+    check(&envoy(r#""hedge_on_per_try_timeout": true"#), &[hedged]);
     let none = "limiter.rate: a limiter of no rate soon lets nothing pass; write a rate above 0/s";
     check(r#""limiter": {"rate": "0/s"}"#, &[none]);
     let fair = "bulkhead.fairCallHandlingEnabled: \"fairCallHandlingEnabled\" of resilience4j is not here: whoever waits is served \
