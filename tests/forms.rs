@@ -124,6 +124,24 @@ fn each_form_does_what_is_said_of_it() {
     keeps_its_word(&example(), 4);
 }
 
+/// A rollback that is lost leaves its locks, and the undo that needs them waits for ever, unless the store ends what is idle.
+#[test]
+fn every_saga_ends_though_rollbacks_are_lost_because_stores_end_what_is_idle() {
+    let half_done = |file: &Value| {
+        let choices = Choices::none().set("form", "saga");
+        let model = written(file).model_with(&choices, &Changes::default()).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let held = over_seeds(24, |seed| model.run(seed, Stop::AtEnd).outcome.verdict == Verdict::Held);
+        held.into_iter().filter(|held| !held).count()
+    };
+    let mut file = example();
+    assert_eq!(half_done(&file), 0);
+    for store in ["db", "stock", "payments", "parcels"] {
+        let fields = file["nodes"][store].as_object_mut().expect("a store");
+        assert!(fields.remove("idle_timeout").is_some(), "{store}");
+    }
+    assert!(half_done(&file) > 0);
+}
+
 /// The same orders are refused, whichever the form: the dice belong to the order.
 #[test]
 fn the_same_orders_come_and_the_same_ones_are_refused_in_each_form() {
@@ -239,11 +257,8 @@ fn pairs_break(form: &str, each: usize) -> (usize, Vec<String>) {
     (pairs.len(), judged.into_iter().flatten().collect())
 }
 
-/// Of the forms without a protocol; those with one are in `atomicity.rs`.
-const UNPROTOCOLLED: [&str; 3] = ["one-database", "saga", "events"];
-
 fn hold_in_pairs(each: usize) {
-    for form in UNPROTOCOLLED {
+    for form in FORMS {
         let (pairs, broken) = pairs_break(form, each);
         println!("{form}: {} of {pairs} pairs of faults break", broken.len());
         assert!(pairs > 20 && broken.is_empty(), "{form}: {} of {pairs}, the first {:?}", broken.len(), broken.first());
@@ -251,8 +266,8 @@ fn hold_in_pairs(each: usize) {
 }
 
 #[test]
-fn no_pair_of_faults_in_some_hundred_breaks_a_form() {
-    hold_in_pairs(97);
+fn no_pair_of_faults_in_some_thousand_breaks_a_form() {
+    hold_in_pairs(29);
 }
 
 /// The same of all pairs; figures in docs/validation.md.
