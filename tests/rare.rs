@@ -227,9 +227,9 @@ fn overflow_of_one(load: f64, top: u64, width: f64) {
 
 /// Watches a run in which customers come as fast as they should be served and are served as fast as they should come:
 /// the classic change of measure for one queue (Parekh and Walrand, A quick simulation method for excessive backlogs in
-/// networks of queues, IEEE Transactions on Automatic Control 34, 1989). It keeps account of how likely all that is as it
-/// should be, over how likely it was made: both ways something happens at the same rate, and each arrival is `load` times
-/// as likely, each departure 1/`load`.
+/// networks of queues, IEEE Transactions on Automatic Control 34, 1989). It keeps account of how likely all that is as
+/// it should be, over how likely it was made: both ways something happens at the same rate, and each arrival is `load`
+/// times as likely, each departure 1/`load`.
 #[derive(Clone)]
 struct Swapped {
     load: f64,
@@ -421,7 +421,8 @@ fn long_two_queues_at_half_load_overflow_as_rarely_as_they_should() {
     overflows_of_two(&TANDEMS[12..]);
 }
 
-/// Time with so many customers, of all time: from the first customer until the next one comes to nobody, or until nobody is there.
+/// Time with so many customers, of all time: from the first customer until the next one comes to nobody, or until
+/// nobody is there.
 #[derive(Clone)]
 struct Crowd {
     top: u64,
@@ -501,9 +502,9 @@ fn crowd_of(load: f64, many: u64) -> Prepared<Talk> {
     system.prepare().expect("no faults")
 }
 
-/// The share of time that so many are there, ρ^B, in three parts, each by actors: how likely a cycle comes there, by the
-/// exchange of rates; for how long they are that many from there on until nobody is left, plainly and from a crowd of just
-/// so many, since services and gaps are exponential and have no past; and how long a cycle is.
+/// The share of time that so many are there, ρ^B, in three parts, each by actors: how likely a cycle comes there, by
+/// the exchange of rates; for how long they are that many from there on until nobody is left, plainly and from a crowd
+/// of just so many, since services and gaps are exponential and have no past; and how long a cycle is.
 fn crowded_in_parts(load: f64, top: u64) {
     let (all, cycle_events) = swapped(load, top, 0.03);
     let chances: Vec<f64> = all.iter().map(|found| found.gain.rare).collect();
@@ -851,8 +852,8 @@ fn mean_stay(failed: [u32; 2]) -> f64 {
     1.0 / (failing(failed).into_iter().sum::<f64>() + crew)
 }
 
-/// The machines of the plant as an actor, whose crew is a station with priorities. As it is biased it keeps account of how
-/// likely what happened is as it should be, over how likely it was made.
+/// The machines of the plant as an actor, whose crew is a station with priorities. As it is biased it keeps account of
+/// how likely what happened is as it should be, over how likely it was made.
 #[derive(Clone, Serialize)]
 struct Owner {
     class: Class,
@@ -866,9 +867,9 @@ struct Owner {
 }
 
 impl Owner {
-    /// The rates at which machines fail now: as they should, or nearly all of it on the likeliest way down. A crew at work is
-    /// slow then, and failures come as much more often: all that can happen comes as often as it should, so only what it is
-    /// has a likelihood of its own, and not when it comes.
+    /// The rates at which machines fail now: as they should, or nearly all of it on the likeliest way down. A crew at
+    /// work is slow then, and failures come as much more often: all that can happen comes as often as it should, so
+    /// only what it is has a likelihood of its own, and not when it comes.
     fn wanted(&self) -> [f64; 2] {
         let plain = failing(self.failed);
         let Some(down) = self.bias else { return plain };
@@ -972,9 +973,9 @@ impl Plants {
     }
 }
 
-/// A cycle of the plant, from everything up until everything is up again. Each state counts with the mean time in it, as in
-/// [`Biased::cycles`]. Once it is down a biased cycle goes on in a plant that begins with as many failed and is not biased:
-/// neither failures nor repairs have a past.
+/// A cycle of the plant, from everything up until everything is up again. Each state counts with the mean time in it,
+/// as in [`Biased::cycles`]. Once it is down a biased cycle goes on in a plant that begins with as many failed and is
+/// not biased: neither failures nor repairs have a past.
 #[derive(Clone)]
 struct Shift<'a> {
     plants: &'a Plants,
@@ -1036,8 +1037,8 @@ fn a_plant_of_actors_is_down_as_rarely_as_its_chain_says() {
         let title = format!("plant of actors, {}", down.in_words());
         let usual = ratio(&pairs, Confidence::USUAL);
         told(&title, &usual, &ratio(&pairs, SURE), truth, 0.05);
-        // An outage is as long as a repair, 1 on average and exponential; so a cycle sees it down with such a chance, and
-        // the time down in it has twice the variance of having gone down.
+        // An outage is as long as a repair, 1 on average and exponential; so a cycle sees it down with such a chance,
+        // and the time down in it has twice the variance of having gone down.
         let length = pairs.iter().map(|(_, length)| length).sum::<f64>() / 60.0;
         let relative = usual.half_width().unwrap() / usual.value.unwrap();
         let cycle = all.iter().map(|(_, slow)| slow.events).sum::<u64>() as f64 / (60.0 * 100.0);
