@@ -403,6 +403,8 @@ pub struct StoreDef {
     pub capacity: Option<u64>,
     /// How long an operation waits for a lock; none: for ever.
     pub lock_timeout: Option<Duration>,
+    /// How long a transaction may wait here for its next operation; none: for ever.
+    pub idle_timeout: Option<Duration>,
 }
 
 impl StoreDef {

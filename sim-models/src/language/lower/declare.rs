@@ -384,6 +384,13 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         Some(Durable::Written) => sim_core::Dist::Constant(Duration::from_secs(1)),
         Some(Durable::Synced) | None => sim_core::Dist::default(),
     };
+    let idle_timeout = view.optional("idle_timeout", View::duration)?;
+    if idle_timeout == Some(Duration::ZERO) {
+        return Err(view.need("idle_timeout")?.error(
+            "with 0s every transaction is over after its first operation; say how long one may wait for its \
+             next, such as \"10s\", or leave it out: for ever",
+        ));
+    }
     Ok(StoreDef {
         workers: count_of(view, "workers")?,
         read: dist("read")?,
@@ -397,6 +404,7 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         ttl: view.optional("ttl", View::duration)?,
         capacity: view.optional("capacity", View::count)?,
         lock_timeout: view.optional("lock_timeout", View::duration)?,
+        idle_timeout,
     })
 }
 
