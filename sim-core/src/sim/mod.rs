@@ -234,6 +234,15 @@ impl What {
     }
 }
 
+/// The last start by a platform of what it had ended itself.
+#[derive(Clone)]
+struct PutOff {
+    /// When it was.
+    at: Instant,
+    /// How long the next one waits, if it comes soon.
+    next: Duration,
+}
+
 /// A node in this run. What every event asks about stands in the first 64 bytes, one line of a processor's cache, and the rest in the
 /// next.
 #[repr(C, align(64))]
@@ -256,11 +265,15 @@ struct Node<M: Message> {
     away: bool,
     /// Whether its platform finds it ready, and so lists it.
     ready: bool,
+    /// Whether its platform has found it dead and ends it.
+    condemned: bool,
     /// By watch: how often it was set or ended. What is pending for an earlier turn is stale.
     watches: [u32; 2],
     /// Which of its other programs it runs, and before that.
     version: Option<u16>,
     before: Vec<Option<u16>>,
+    /// Of a platform that puts starts off: how it started it last.
+    put_off: Option<Box<PutOff>>,
 }
 
 impl<M: Message> Clone for Node<M> {
@@ -277,9 +290,11 @@ impl<M: Message> Clone for Node<M> {
             stopping: self.stopping,
             away: self.away,
             ready: self.ready,
+            condemned: self.condemned,
             watches: self.watches,
             version: self.version,
             before: self.before.clone(),
+            put_off: self.put_off.clone(),
         }
     }
 }
@@ -404,9 +419,11 @@ impl<M: Message> Sim<M> {
             stopping: false,
             away: false,
             ready: true,
+            condemned: false,
             watches: [0; 2],
             version: None,
             before: Vec::new(),
+            put_off: None,
         };
         let mut sim = Sim {
             seed,

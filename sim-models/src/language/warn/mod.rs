@@ -1,14 +1,20 @@
 //! Looks at a program for what can run and is probably not meant: endpoints nobody calls, retries that repeat what happened in
 //! the world, and calls that wait for a worker of the pool that they keep busy.
 
+mod failing;
+mod repeats;
+
 use std::collections::BTreeSet;
 
+use self::failing::Failing;
+use self::repeats::{Effect, Effects, Lack, Repeats};
 use super::lower::label;
 use crate::expr::{Expr, Kind};
 use crate::json::Span;
 use crate::problem::Problems;
 use crate::program::{
-    Ack, Ask, BlockRef, Catch, Clauses, EndpointRef, FactRef, NodeRef, Program, Reason, Role, StepRef, Template, Verb,
+    Ack, Ask, BlockRef, Catch, Clauses, EndpointRef, FactRef, MapRef, Program, Reason, RetryDef, Role, StepRef,
+    Template, Verb,
 };
 use crate::value::Value;
 
@@ -26,20 +32,6 @@ pub(super) fn warn(program: &Program, places: &Places, problems: &mut Problems) 
     look.unsafe_retries(problems);
     look.unsafe_hedges(problems);
     look.self_waits(problems);
-}
-
-/// What stands around a list of steps.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Inside {
-    Plain,
-    Transaction,
-}
-
-/// What another try would state once more.
-#[derive(Default)]
-struct Repeats {
-    seen: BTreeSet<EndpointRef>,
-    found: BTreeSet<(EndpointRef, FactRef)>,
 }
 
 struct Look<'a> {
@@ -97,20 +89,18 @@ impl Look<'_> {
     }
 
     fn unsafe_retries(&self, problems: &mut Problems) {
-        let counted = self.counted_on_purpose();
         for endpoint in self.endpoints() {
             for step in self.live_steps(self.program.endpoint(endpoint).body) {
-                if !retries_unknown(&self.program.step(step).clauses) {
+                let Some(retry) = &self.program.step(step).clauses.retry else { continue };
+                if retry.tries == Some(1) {
                     continue;
                 }
-                for (by, fact) in self.repeated(endpoint, step) {
-                    let name = &self.program.facts[fact.0 as usize].name;
-                    if counted.contains(&fact) {
-                        continue;
-                    }
-                    let by = label(self.program, by);
-                    let message = format!("{by} records \"{name}\" and is retried on unknown without \"once\"");
-                    problems.warn(self.places.steps[step.0 as usize], message);
+                if retries_unknown(retry) {
+                    self.tell(Repeats::of(self, endpoint, step), step, "is retried on unknown", "", problems);
+                } else {
+                    let effects = Failing::of(self, endpoint, step, &retry.on);
+                    let what = format!("is retried on {}", self.listed(&retry.on));
+                    self.tell(effects, step, &what, ", which may come behind that,", problems);
                 }
             }
         }
@@ -118,99 +108,71 @@ impl Look<'_> {
 
     /// Of a hedged call that changes something, both may have done it.
     fn unsafe_hedges(&self, problems: &mut Problems) {
-        let counted = self.counted_on_purpose();
         for endpoint in self.endpoints() {
             for step in self.live_steps(self.program.endpoint(endpoint).body) {
-                if self.program.step(step).clauses.hedge.is_none() {
-                    continue;
+                if self.program.step(step).clauses.hedge.is_some() {
+                    let effects = Repeats::of(self, endpoint, step);
+                    self.tell(effects, step, "is hedged", "", problems);
                 }
-                for (by, fact) in self.repeated(endpoint, step) {
-                    if counted.contains(&fact) {
-                        continue;
+            }
+        }
+    }
+
+    /// One warning for each effect of a step that is asked for again.
+    fn tell(&self, effects: Effects, step: StepRef, asked: &str, when: &str, problems: &mut Problems) {
+        let (counted, watched) = self.counted_on_purpose();
+        let place = self.places.steps[step.0 as usize];
+        for ((by, effect), lack) in effects {
+            let does = match effect {
+                Effect::Fact(fact) if counted.contains(&fact) => continue,
+                Effect::Fact(fact) => format!("records \"{}\"", self.program.facts[fact.0 as usize].name),
+                Effect::Change(step) => match &self.program.step(step).verb {
+                    Verb::Set { map, .. } if !watched.contains(map) => {
+                        format!("sets {} to what it makes of its value", self.map_name(*map))
                     }
-                    let name = &self.program.facts[fact.0 as usize].name;
-                    let by = label(self.program, by);
-                    let message = format!(
-                        "{by} records \"{name}\" and is hedged without \"once\": the one that loses may do it too"
-                    );
-                    problems.warn(self.places.steps[step.0 as usize], message);
+                    _ => continue,
+                },
+                Effect::Message(queue) => {
+                    let name = &self.program.node(queue).name;
+                    format!("publishes to {name}, whose consumer does not know a message again,")
                 }
-            }
+            };
+            let without = match lack {
+                Lack::Once => "without \"once\"",
+                Lack::SameKey => "and its \"once\" has another key at each try",
+            };
+            let loses = if asked == "is hedged" { ": the one that loses may do it too" } else { "" };
+            let message = format!("{} {does} and {asked}{when} {without}{loses}", label(self.program, by));
+            problems.warn(place, message);
         }
     }
 
-    /// Whoever asks whether a fact is ever stated twice has thought of it.
-    fn counted_on_purpose(&self) -> BTreeSet<FactRef> {
-        let facts = self.program.properties.iter().map(|property| match &property.ask {
-            Ask::Sometimes(condition) => condition.facts.as_slice(),
-            _ => &[],
-        });
-        facts.flatten().copied().collect()
+    fn map_name(&self, map: MapRef) -> String {
+        let def = &self.program.maps[map.0 as usize];
+        format!("{}.{}", self.program.node(def.owner).name, def.name)
     }
 
-    /// The facts that another try of this step may state once more.
-    fn repeated(&self, here: EndpointRef, step: StepRef) -> BTreeSet<(EndpointRef, FactRef)> {
-        let mut repeats = Repeats::default();
-        match &self.program.step(step).verb {
-            Verb::Call { endpoint, .. } => {
-                self.recorded(*endpoint, self.program.endpoint(*endpoint).body, Inside::Plain, &mut repeats);
-            }
-            Verb::Publish { queue, .. } => self.recorded_by_consumers(*queue, &mut repeats),
-            Verb::Try(body) => {
-                self.recorded(here, *body, Inside::Plain, &mut repeats);
-                // What is stated behind the last step that may be unknown is stated by a try that is ok.
-                let last = self.last_remote(*body);
-                let early = |fact: FactRef| self.first_record(*body, fact).is_some_and(|first| Some(first) < last);
-                repeats.found.retain(|(by, fact)| *by != here || early(*fact));
-            }
-            Verb::Transaction { body, .. } => self.recorded(here, *body, Inside::Transaction, &mut repeats),
-            _ => {}
-        }
-        repeats.found
-    }
-
-    /// The facts that steps of a list state without a guard, and those of the endpoints that they call.
-    fn recorded(&self, here: EndpointRef, body: BlockRef, inside: Inside, repeats: &mut Repeats) {
-        let mut guarded = false;
-        for step in self.program.block(body) {
-            match &self.program.step(*step).verb {
-                // In a transaction, a set with a condition decides whether the rest happens.
-                Verb::Set { condition: Some(_), .. } => guarded |= inside == Inside::Transaction,
-                _ if guarded => continue,
-                Verb::Record { fact, times: 1, .. } => {
-                    repeats.found.insert((here, *fact));
-                }
-                Verb::Call { endpoint, .. } if repeats.seen.insert(*endpoint) => {
-                    self.recorded(*endpoint, self.program.endpoint(*endpoint).body, Inside::Plain, repeats);
-                }
-                Verb::Publish { queue, .. } => self.recorded_by_consumers(*queue, repeats),
-                _ => {}
-            }
-            self.recorded_inside(here, *step, inside, repeats);
-        }
-    }
-
-    /// The facts that whoever consumes a queue states without a guard: a message that is published twice is handled twice.
-    fn recorded_by_consumers(&self, queue: NodeRef, repeats: &mut Repeats) {
-        for endpoint in self.program.queue(queue).into_iter().flat_map(|queue| &queue.consumers) {
-            if repeats.seen.insert(*endpoint) {
-                self.recorded(*endpoint, self.program.endpoint(*endpoint).body, Inside::Plain, repeats);
-            }
-        }
-    }
-
-    fn recorded_inside(&self, here: EndpointRef, step: StepRef, inside: Inside, repeats: &mut Repeats) {
-        let once = match &self.program.step(step).verb {
-            Verb::Once(once) if once.key != Template::Constant(Value::Null) => Some(once.body),
-            _ => None,
+    /// The outcomes that are tried again, as they are written.
+    fn listed(&self, catches: &[Catch]) -> String {
+        let word = |catch: &Catch| match catch {
+            Catch::Ok => "ok".to_owned(),
+            Catch::Error => "error".to_owned(),
+            Catch::Unknown => "unknown".to_owned(),
+            Catch::Else => "else".to_owned(),
+            Catch::Reason(reason) => self.program.reason(*reason).to_owned(),
         };
-        let inside = match &self.program.step(step).verb {
-            Verb::Transaction { .. } => Inside::Transaction,
-            _ => inside,
+        let words: Vec<_> = catches.iter().map(word).collect();
+        words.join(" and ")
+    }
+
+    /// Whoever asks whether a fact is ever stated twice, or what a cell ever is, has thought of it.
+    fn counted_on_purpose(&self) -> (BTreeSet<FactRef>, BTreeSet<MapRef>) {
+        let asked = |property: &'_ crate::program::PropertyDef| match &property.ask {
+            Ask::Sometimes(condition) => (condition.facts.clone(), condition.maps.clone()),
+            _ => Default::default(),
         };
-        for inner in self.live_blocks(step).into_iter().filter(|inner| Some(*inner) != once) {
-            self.recorded(here, inner, inside, repeats);
-        }
+        let (facts, maps): (Vec<_>, Vec<_>) = self.program.properties.iter().map(asked).unzip();
+        (facts.into_iter().flatten().collect(), maps.into_iter().flatten().collect())
     }
 
     fn first_record(&self, body: BlockRef, fact: FactRef) -> Option<StepRef> {
@@ -219,13 +181,18 @@ impl Look<'_> {
         self.live_steps(body).into_iter().find(records)
     }
 
+    /// Behind the last step whose outcome may be unknown; a transaction's is that of its commit.
     fn last_remote(&self, body: BlockRef) -> Option<StepRef> {
-        let remote = |step: &StepRef| match &self.program.step(*step).verb {
-            Verb::Call { .. } | Verb::Publish { .. } => true,
-            Verb::Read { edge, .. } | Verb::List { edge, .. } | Verb::Set { edge, .. } => edge.is_some(),
-            _ => false,
+        let end = |step: &StepRef| match &self.program.step(*step).verb {
+            Verb::Call { .. } | Verb::Publish { .. } => Some(*step),
+            Verb::Read { edge, .. } | Verb::List { edge, .. } | Verb::Set { edge, .. } => edge.map(|_| *step),
+            Verb::Transaction { body, edge, protocol, .. } => {
+                let commits = edge.is_some() || protocol.is_some();
+                commits.then(|| self.live_steps(*body).into_iter().max().unwrap_or(*step))
+            }
+            _ => None,
         };
-        self.live_steps(body).into_iter().filter(remote).max()
+        self.live_steps(body).iter().filter_map(end).max().map(|last| StepRef(last.0 + 1))
     }
 
     fn self_waits(&self, problems: &mut Problems) {
@@ -332,26 +299,25 @@ fn live_cases(on: &Template, cases: &[(Value, BlockRef)], otherwise: BlockRef) -
 
 /// What a condition without names comes to.
 fn constant<N>(condition: &Expr<N>) -> Option<bool> {
-    if has_names(condition) { None } else { condition.is_true(&mut |_, _| Value::Null).ok() }
+    if mentions(condition, &mut |_| true) { None } else { condition.is_true(&mut |_, _| Value::Null).ok() }
 }
 
-fn has_names<N>(expr: &Expr<N>) -> bool {
+/// Whether an expression has one of these names in it.
+fn mentions<N>(expr: &Expr<N>, wanted: &mut dyn FnMut(&N) -> bool) -> bool {
     match &expr.kind {
         Kind::Literal(_) => false,
-        Kind::Name(_) | Kind::Cell(..) => true,
-        Kind::Not(inner) | Kind::Negate(inner) => has_names(inner),
-        Kind::Binary(_, sides) => sides.iter().any(has_names),
+        Kind::Name(name) => wanted(name),
+        Kind::Cell(map, key) => wanted(map) || mentions(key, wanted),
+        Kind::Not(inner) | Kind::Negate(inner) => mentions(inner, wanted),
+        Kind::Binary(_, sides) => sides.iter().any(|side| mentions(side, wanted)),
     }
 }
 
-fn retries_unknown(clauses: &Clauses) -> bool {
+fn retries_unknown(retry: &RetryDef) -> bool {
     let unknown = |catch: &Catch| match catch {
         Catch::Unknown | Catch::Else => true,
         Catch::Reason(reason) => [Reason::TIMEOUT, Reason::RESET, Reason::STUCK].contains(reason),
         Catch::Ok | Catch::Error => false,
     };
-    clauses
-        .retry
-        .as_ref()
-        .is_some_and(|retry| retry.tries != Some(1) && (retry.on.is_empty() || retry.on.iter().any(unknown)))
+    retry.on.is_empty() || retry.on.iter().any(unknown)
 }
