@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{ANSWER, Due, Entry, FOREVER, Form, Happening, Pending, PutOff, Scale, Sim, Starting, Step, Stopping, What};
+use super::{
+    ANSWER, Due, Entry, FOREVER, Form, Happening, Pending, PutOff, Scale, Sim, Starting, Step, Stopping, What,
+};
 use crate::actor::{Event, Message, Watch};
 use crate::id::NodeId;
 use crate::schedule::Recycle;
