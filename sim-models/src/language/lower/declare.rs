@@ -89,9 +89,9 @@ impl<'a> Lower<'a> {
             self.set_role(node, store.map(Role::Store));
             self.maps(node, view, "maps", false);
         } else {
-            let node = self.add_node(&key.name, Role::Service(ServiceDef::default()));
+            let node = self.add_node(&key.name, Role::Service(Box::default()));
             let service = self.service(node, view);
-            self.set_role(node, service.map(Role::Service));
+            self.set_role(node, service.map(|def| Role::Service(Box::new(def))));
             self.maps(node, view, "maps", false);
             self.maps(node, view, "memory", true);
         }
@@ -117,7 +117,7 @@ impl<'a> Lower<'a> {
         }
         // The endpoints stay even when something beside them is wrong, so that calls of them are not called wrong too.
         self.program.nodes[node.0 as usize].role =
-            Role::Service(ServiceDef { endpoints: endpoints.clone(), ..ServiceDef::default() });
+            Role::Service(Box::new(ServiceDef { endpoints: endpoints.clone(), ..ServiceDef::default() }));
         self.program.nodes[node.0 as usize].count = replicas(view)?;
         let stop = stop(view)?;
         self.idle_stop(view, &stop);
