@@ -72,6 +72,9 @@ pub(super) struct Request {
     /// What its caller is told about trying again when it fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) retry_after: Option<Pushback>,
+    /// How many were under way when the gate let it in, itself included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gated: Option<u32>,
 }
 
 /// Steps that go on one after the other.
@@ -291,6 +294,8 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// The process can do what it is for.
+    Booted,
     /// A worker has had the time that turning this one away takes.
     Refused { request: Key, why: Turned },
     /// Whoever has not answered about a transaction is asked again.
@@ -351,6 +356,7 @@ impl Request {
             resumes: None,
             is_resumed: false,
             retry_after: None,
+            gated: None,
         }
     }
 }
