@@ -338,9 +338,7 @@ impl Dice {
         purpose: Purpose,
         fits: impl FnOnce(&Ruling) -> Option<T>,
     ) -> Option<T> {
-        if self.rulings.is_none() {
-            return None;
-        }
+        self.rulings.as_ref()?;
         self.look_up(node, cause, purpose, fits)
     }
 

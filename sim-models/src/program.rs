@@ -214,7 +214,7 @@ pub struct ClockSet {
 #[derive(Clone, Debug)]
 pub enum Role {
     /// Runs endpoints.
-    Service(ServiceDef),
+    Service(Box<ServiceDef>),
     /// Keeps maps.
     Store(StoreDef),
     /// Keeps messages until consumers have handled them.
@@ -417,6 +417,8 @@ pub struct StoreDef {
     pub capacity: Option<u64>,
     /// How long an operation waits for a lock; none: for ever.
     pub lock_timeout: Option<Duration>,
+    /// How long a transaction may wait here for its next operation; none: for ever.
+    pub idle_timeout: Option<Duration>,
 }
 
 impl StoreDef {
@@ -1524,9 +1526,8 @@ impl Program {
     }
 
     fn ring(&self, node: &NodeDef) -> Option<Arc<Ring>> {
-        let Role::Service(ServiceDef { balance: Balance::ConsistentHash(_), points, .. }) = &node.role else {
-            return None;
-        };
+        let Role::Service(def) = &node.role else { return None };
+        let ServiceDef { balance: Balance::ConsistentHash(_), points, .. } = &**def else { return None };
         let names: Vec<String> = node.replicas.iter().map(|id| self.replica_name(*id)).collect();
         Some(Arc::new(Ring::new(names.iter().map(String::as_str), *points)))
     }

@@ -127,7 +127,7 @@ impl ProbeDef {
 
     /// How long it is to a probe, when the process began so long ago: the clock of the probes ticks from its start on, and the delay is
     /// only looked at when it ticks.
-    fn to_tick(&self, begun: Duration) -> Duration {
+    fn until_tick(&self, begun: Duration) -> Duration {
         let from = begun.max(self.delay).nanos();
         let ticks = from.div_ceil(self.every.nanos());
         Duration::from_nanos(ticks.saturating_mul(self.every.nanos()) - begun.nanos())
@@ -148,7 +148,7 @@ impl Service {
             if probe.rests {
                 continue;
             }
-            let wait = def.to_tick(Duration::ZERO);
+            let wait = def.until_tick(Duration::ZERO);
             self.content(cx, place, wait.saturating_add(def.patience()));
             let due = Alarm::Probe { place: place as u8, what: ProbeAlarm::Due };
             if wait.is_zero() {
@@ -174,7 +174,7 @@ impl Service {
             let (begun, at_once) = (cx.now().since(probe.begun), probe.watch == Watch::Readiness);
             // A tick of this very instant found that it had not started.
             let moment = Duration::from_nanos(1);
-            let wait = def.to_tick(begun.saturating_add(moment)).saturating_add(moment);
+            let wait = def.until_tick(begun.saturating_add(moment)).saturating_add(moment);
             let alarm = |what| Alarm::Probe { place: place as u8, what };
             self.alarm(cx, wait, alarm(ProbeAlarm::Due));
             if at_once && begun >= def.delay {

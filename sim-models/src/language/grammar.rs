@@ -393,6 +393,12 @@ const STORE: &[Field] = &[
         "How long an operation waits for a lock before its transaction is over.",
     )
     .or("for ever"),
+    Field::new(
+        "idle_timeout",
+        Shape::Duration,
+        "How long a transaction may wait for its next operation before it is rolled back.",
+    )
+    .or("for ever"),
     Field::new("ttl", Shape::Duration, "How long a value stays after its set.").or("for ever"),
     Field::new("capacity", COUNT_FROM_1, "How many cells it keeps, the last used ones.").or("unlimited"),
     Field::new("replication", Shape::Any, "Copies on other nodes, and how they agree.").not_yet(),

@@ -89,9 +89,9 @@ impl<'a> Lower<'a> {
             self.set_role(node, store.map(Role::Store));
             self.maps(node, view, "maps", false);
         } else {
-            let node = self.add_node(&key.name, Role::Service(ServiceDef::default()));
+            let node = self.add_node(&key.name, Role::Service(Box::default()));
             let service = self.service(node, view);
-            self.set_role(node, service.map(Role::Service));
+            self.set_role(node, service.map(|def| Role::Service(Box::new(def))));
             self.maps(node, view, "maps", false);
             self.maps(node, view, "memory", true);
         }
@@ -117,7 +117,7 @@ impl<'a> Lower<'a> {
         }
         // The endpoints stay even when something beside them is wrong, so that calls of them are not called wrong too.
         self.program.nodes[node.0 as usize].role =
-            Role::Service(ServiceDef { endpoints: endpoints.clone(), ..ServiceDef::default() });
+            Role::Service(Box::new(ServiceDef { endpoints: endpoints.clone(), ..ServiceDef::default() }));
         self.program.nodes[node.0 as usize].count = replicas(view)?;
         let stop = stop(view)?;
         self.idle_stop(view, &stop);
@@ -457,6 +457,13 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         Some(Durable::Written) => sim_core::Dist::Constant(Duration::from_secs(1)),
         Some(Durable::Synced) | None => sim_core::Dist::default(),
     };
+    let idle_timeout = view.optional("idle_timeout", View::duration)?;
+    if idle_timeout == Some(Duration::ZERO) {
+        return Err(view.need("idle_timeout")?.error(
+            "with 0s every transaction is over after its first operation; say how long one may wait for its \
+             next, such as \"10s\", or leave it out: for ever",
+        ));
+    }
     Ok(StoreDef {
         workers: count_of(view, "workers")?,
         read: dist("read")?,
@@ -470,6 +477,7 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         ttl: view.optional("ttl", View::duration)?,
         capacity: view.optional("capacity", View::count)?,
         lock_timeout: view.optional("lock_timeout", View::duration)?,
+        idle_timeout,
     })
 }
 
