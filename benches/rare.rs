@@ -1,4 +1,5 @@
-//! How long does it take to know what happens once in a trillion runs, or for a hundred-millionth of the time?
+//! How long does it take to know what happens once in a trillion runs, or for a hundred-millionth of the time, and how
+//! fast are the events of that beside plain loops that somebody wrote by hand?
 
 use std::hint::black_box;
 
@@ -36,12 +37,47 @@ impl Climber for Walk {
     }
 }
 
+/// So many plain walks, with the same dice; how many steps they took.
+fn walked(walks: u64) -> u64 {
+    let mut all = 0;
+    for walk in 0..walks {
+        let (mut at, mut steps) = (1u32, 0);
+        while at > 0 && at < 40 {
+            steps += 1;
+            at = if mix(walk, steps).is_multiple_of(3) { at + 1 } else { at - 1 };
+        }
+        all += steps;
+    }
+    all
+}
+
+/// Plain cycles of five machines by hand, which fail at such a rate and are repaired at 1; how many jumps they took,
+/// and how often three were down.
+fn cycled(cycles: u64, fails: f64) -> (u64, u64) {
+    let (mut jumps, mut lost) = (0, 0);
+    for cycle in 0..cycles {
+        let mut failed = 1.0;
+        jumps += 1;
+        while failed > 0.0 {
+            jumps += 1;
+            let (worse, better) = ((5.0 - failed) * fails, failed);
+            let share = (mix(cycle, jumps) >> 11) as f64 / (1u64 << 53) as f64;
+            failed += if share * (worse + better) < worse { 1.0 } else { -1.0 };
+            lost += u64::from(failed == 3.0);
+        }
+    }
+    (jumps, lost)
+}
+
 /// Events of one replication of each kind, beside what levels cost.
 fn splitting(criterion: &mut Criterion) {
     let start = |seed: Seed| Walk { at: 1, dice: seed.0, steps: 0 };
     let way = ladder(&start, &Pilot::default(), Seed(0)).expect("a way");
     let levels = copies(&way.levels, &way.chances);
     let mut group = criterion.benchmark_group("once in a trillion");
+    group.throughput(Throughput::Elements(walked(1_000)));
+    group.bench_function("a thousand plain walks by hand", |bench| bench.iter(|| black_box(walked(1_000))));
+    group.throughput(Throughput::Elements(way.events));
     group.bench_function("levels", |bench| bench.iter(|| black_box(ladder(&start, &Pilot::default(), Seed(0)))));
     group.throughput(Throughput::Elements(fixed_effort(&start, &way.levels, 1_000, Seed(0), 0).events));
     group.bench_function("a thousand runs from each level", |bench| {
@@ -60,6 +96,8 @@ fn biasing(criterion: &mut Criterion) {
     let machines = Machines::of(&assembly).expect("it is a Markov process");
     let biased = Biased::new(&machines, Seed(0));
     let mut group = criterion.benchmark_group("a majority of five, lost");
+    group.throughput(Throughput::Elements(cycled(1_000, 1e-4).0));
+    group.bench_function("a thousand plain cycles by hand", |bench| bench.iter(|| black_box(cycled(1_000, 1e-4))));
     group.throughput(Throughput::Elements(biased.cycles(1_000, 0).events));
     group.bench_function("a thousand cycles", |bench| bench.iter(|| black_box(biased.cycles(1_000, 0))));
     group.throughput(Throughput::Elements(biased.missions(8_760.0 * 3_600.0, 1_000, 0).events));

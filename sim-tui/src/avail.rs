@@ -393,10 +393,11 @@ pub(crate) fn rhythm(assembly: &Assembly) -> Option<(f64, f64)> {
 
 /// How much was simulated.
 fn simulated_in_words(seen: &Simulated) -> String {
-    let years = seen.run_seconds * seen.down.n as f64 / Period::Year.seconds();
+    let all = seen.run_seconds * seen.down.n as f64;
+    let years = all / Period::Year.seconds();
+    let length = if years < 0.95 { seconds(all) } else { text::counted(years.round() as u64, "year") };
     format!(
-        "simulated {} in {}: {}, {}",
-        text::counted(years.round() as u64, "year"),
+        "simulated {length} in {}: {}, {}",
         text::counted(seen.down.n, "run"),
         text::counted(seen.episodes, "outage"),
         text::counted(seen.events, "event"),
@@ -415,7 +416,12 @@ fn simulated_rows(seen: &Simulated, assembly: &Assembly) -> Vec<Vec<String>> {
     let row = |name: &str, unit: Unit, by: f64, of: &Estimate, exact: Option<f64>| {
         let estimate = scaled(of, by);
         let exact = exact.map(|exact| exact * by);
-        let inside = exact.map_or("", |exact| if estimate.covers(exact) { "inside" } else { "outside" });
+        let inside = exact.map_or("", |exact| match estimate.value {
+            // Of what was never seen replications have no interval.
+            Some(0.0) if exact > 0.0 => "too rare",
+            _ if estimates::holds(&estimate, exact) => "inside",
+            Some(_) | None => "outside",
+        });
         let told = exact.map_or(String::new(), |exact| estimates::measured_as(&unit, exact));
         vec![name.to_owned(), estimates::with_interval(&unit, &estimate), told, inside.to_owned()]
     };
@@ -436,12 +442,20 @@ fn simulated(seen: &Simulated, assembly: &Assembly) -> String {
     let rows = simulated_rows(seen, assembly);
     let sides = [Side::Left, Side::Left, Side::Left, Side::Left];
     text.push_str(&headed(&sides, &["", "seen (95 %)", "algebra", "interval"], rows));
-    let length = |share: Ratio| seen.length(share).map_or(estimates::NOTHING.to_owned(), seconds);
-    let longest = seen.lengths.max().map_or(estimates::NOTHING.to_owned(), |nanos| seconds(nanos as f64 / 1e9));
     let p99 = Ratio::new(99, 100).unwrap_or(Ratio::ONE);
-    let (half, most) = (length(Ratio::HALF), length(p99));
-    let told = format!("half of all outages are over after {half}, 99 % after {most}; the longest took {longest}");
-    text.push_str(&format!("{}\n", text::wrapped(&told)));
+    let lengths = [seen.length(Ratio::HALF), seen.length(p99), seen.lengths.max().map(|nanos| nanos as f64 / 1e9)];
+    let told = match lengths.map(|length| length.map(seconds)) {
+        [Some(half), Some(most), Some(longest)] => {
+            format!("half of all outages are over after {half}, 99 % after {most}; the longest took {longest}")
+        }
+        _ if assembly.availability().down > 0.0 && seen.down.value == Some(0.0) => {
+            "it was never down for so long; --rare estimates what is too rare to be waited for".to_owned()
+        }
+        [_, _, _] => String::new(),
+    };
+    if !told.is_empty() {
+        text.push_str(&format!("{}\n", text::wrapped(&told)));
+    }
     if let Some(needed) = seen.seconds_for(0.05) {
         let needed = text::count((needed / year).ceil() as u64);
         text.push_str(&format!("downtime to 5 % either way takes {needed} years\n"));

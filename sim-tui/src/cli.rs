@@ -182,9 +182,14 @@ pub(crate) struct Precisely {
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = precision, requires = "rare")]
     pub(crate) precision: f64,
     /// Of --rare: the most events; what is known then is told.
-    #[arg(long, value_name = "N", default_value_t = 1_000_000_000, value_parser = clap::value_parser!(u64).range(1..),
-        requires = "rare")]
+    #[arg(long, value_name = "N", default_value_t = Precisely::USUAL.events,
+        value_parser = clap::value_parser!(u64).range(1..), requires = "rare")]
     pub(crate) events: u64,
+}
+
+impl Precisely {
+    /// What is so unless it is said otherwise.
+    pub(crate) const USUAL: Precisely = Precisely { precision: 0.1, events: 1_000_000_000 };
 }
 
 /// A property that hardly ever breaks.

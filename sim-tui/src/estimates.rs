@@ -42,6 +42,12 @@ pub(crate) fn measured_as(unit: &Unit, value: f64) -> String {
     measured(unit, value, None, Sign::OfLess)
 }
 
+/// Whether an interval holds a value, but for rounding: what does not vary has an interval without a width.
+pub(crate) fn holds(estimate: &Estimate, value: f64) -> bool {
+    const ROUNDED: f64 = 1e-9;
+    estimate.covers(value) || estimate.value.is_some_and(|seen| (seen - value).abs() <= ROUNDED * value.abs())
+}
+
 /// A share to two digits: `4.9 %`.
 pub(crate) fn roughly(share: f64) -> String {
     if share > 0.0 && share < 1e-6 {

@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 use sim_core::Seed;
 use sim_models::avail::{Assembly, Machines};
 use sim_models::rare::{
-    Answer, Biased, Cycles, Ladder, Missions, NoRarity, Pilot, Plain, Rarity, Replication, Rung, Way, fixed_effort,
+    Answer, Biased, Cycles, Jumps, Ladder, Missions, NoRarity, Pilot, Plain, Rarity, Replication, Rung, Way,
+    fixed_effort,
 };
 use sim_models::scenario::ModelError;
 use sim_models::stats::{Confidence, Decision, Estimate, Goal, Precision, ratio};
 
 use crate::cli::{AvailArgs, Precisely, RareArgs, RunArgs};
 use crate::commands;
+use crate::estimates;
 use crate::interrupt::Interrupt;
 use crate::load;
 use crate::quiet::quietly;
@@ -186,8 +188,24 @@ impl Climbed<'_> {
         words.extend(commands::words_of(&self.args.what));
         words.extend(["--rare".to_owned(), self.rarity.property().to_owned()]);
         words.extend(self.way.level.iter().flat_map(|level| ["--level".to_owned(), level.clone()]));
+        words.extend(self.effort());
         words.extend(["--seed".to_owned(), self.args.seed.to_string()]);
         commands::line(called, words.iter().map(String::as_str))
+    }
+
+    /// What was said of how well it is to be known, and with how many runs.
+    fn effort(&self) -> Vec<String> {
+        let RareArgs { runs, precisely, .. } = &self.args.rare;
+        let mut words = Vec::new();
+        if precisely.precision != Precisely::USUAL.precision {
+            let percent = (precisely.precision * 1e6).round() / 1e4;
+            words.extend(["--precision".to_owned(), format!("{percent}%")]);
+        }
+        if precisely.events != Precisely::USUAL.events {
+            words.extend(["--events".to_owned(), precisely.events.to_string()]);
+        }
+        words.extend(runs.iter().flat_map(|runs| ["--runs".to_owned(), runs.to_string()]));
+        words
     }
 
     fn document(&self) -> Value {
@@ -217,7 +235,13 @@ impl Climbed<'_> {
 /// The share of time that an assembly is down, and the chance that it is down at some time of a mission of so many
 /// seconds, by biased failures.
 pub(crate) fn of_assembly(title: &str, assembly: &Assembly, mission: f64, args: &AvailArgs) -> Result<Report, Bad> {
+    if assembly.availability().down == 0.0 {
+        return Err(bad!("--rare: {title} is never down, so there is nothing to estimate"));
+    }
     let machines = Machines::of(assembly).map_err(|error| bad!("--rare: {error}"))?;
+    if machines.is_down(&machines.fresh()) {
+        return Err(bad!("--rare: {title} is down from the beginning, so there is nothing to estimate"));
+    }
     let office = Office::new(args.rare.workers.count(), args.rare.precisely)?;
     let biased = Biased::new(&machines, args.seed);
     let lasting = machines
@@ -282,7 +306,7 @@ impl Biasedly<'_> {
             None => out += "  none: not everything that fails is repaired\n",
             Some(done) => {
                 let (estimate, exact) = (share_down(&done.all), self.assembly.availability().down);
-                let inside = if estimate.covers(exact) { "inside" } else { "outside" };
+                let inside = if estimates::holds(&estimate, exact) { "inside" } else { "outside" };
                 out += &format!("{}; by the algebra {}, {inside}\n", estimated(&estimate), scientific(exact));
                 let events = done.all.iter().map(|found| found.events).sum();
                 out += &self.effort(done.all.len(), "cycles", events);
@@ -373,12 +397,13 @@ fn estimated(estimate: &Estimate) -> String {
 }
 
 fn scientific(value: f64) -> String {
-    if (0.01..1.0).contains(&value) { format!("{value:.4}") } else { format!("{value:.3e}") }
+    if (0.01..=1.0).contains(&value) { format!("{value:.4}") } else { format!("{value:.3e}") }
 }
 
 fn again_in(estimate: &Estimate, what: &str) -> String {
     match estimate.value {
-        Some(value) if value > 0.0 => format!("about once in {} {what}s\n", magnitude(1.0 / value)),
+        // What happens in most of them is no matter of once in so many.
+        Some(value) if value > 0.0 && value <= 0.5 => format!("about once in {} {what}s\n", magnitude(1.0 / value)),
         _ => String::new(),
     }
 }

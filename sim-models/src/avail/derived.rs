@@ -259,8 +259,9 @@ impl Walk<'_> {
         let mut all = Vec::new();
         if !unknown.is_empty() {
             let example = unknown.first().map(String::as_str).unwrap_or_default();
+            let count = if unknown.len() == 1 { "counts" } else { "count" };
             all.push(format!(
-                "nothing here crashes {}, which counts as always up (--let {example}=99.9% says otherwise)",
+                "nothing here crashes {}, which {count} as always up (--let {example}=99.9% says otherwise)",
                 unknown.join(", ")
             ));
         }

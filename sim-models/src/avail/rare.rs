@@ -23,7 +23,8 @@ pub enum NotMarkov {
     Unsaid(String),
     /// Times of a component are not exponential.
     #[error(
-        "{0} has times that are not exponential, whose failures cannot be biased; leave out fixed, fails, repairs and window"
+        "{0} has times that are not exponential: when it fails next depends on its age, of which the likelihood of a \
+         single jump knows nothing; leave out fixed, fails, repairs and window, or simulate without --rare"
     )]
     Uneven(String),
 }

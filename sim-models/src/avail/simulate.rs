@@ -193,6 +193,8 @@ enum Unit {
 
 fn units(components: &[Component]) -> Option<Vec<Unit>> {
     let unit = |component: &Component| match (&component.lives, component.law) {
+        // What takes no time to be repaired is never down.
+        (Some((_, Some(down))), _) if down.mean <= 0.0 => Some(Unit::Still(true)),
         (Some((up, down)), _) => Some(Unit::Turns { up: up.clone(), down: down.clone() }),
         (None, Some(Law::Group(group))) => Some(Unit::Machines(group)),
         (None, Some(Law::Planned { every, out })) => Some(Unit::Planned { every, out }),
