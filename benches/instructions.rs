@@ -29,7 +29,7 @@ const WORKS: &[Work] = &[
 ];
 
 /// Rust 1.95 on x86-64.
-const NOTED: [u64; 7] = [863, 907, 1143, 302, 922, 952, 7402];
+const NOTED: [u64; 7] = [831, 875, 1124, 302, 872, 935, 7402];
 
 fn cluster(events: u64) {
     let mut sim = raft::cluster(true).start(Seed(1));

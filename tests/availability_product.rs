@@ -38,15 +38,15 @@ fn check(title: &str, scenario: &Value, width: f64) {
     let met = over_seeds(RUNS, |seed| Met::of(&model, &drawn.block, seed, u64::MAX));
     let told = Account::of(&met, SURE);
     let outages: u64 = met.iter().map(|met| met.outages).sum();
-    let days = met.iter().map(|met| met.seconds).sum::<f64>() / 86_400.0;
+    let years = met.iter().map(|met| met.seconds).sum::<f64>() / (365.0 * 86_400.0);
     let half = told.down.half_width().expect("an interval");
     println!(
-        "| {title} | {} | {:.5} ± {:.1} % | {truth:.5} | {:.5} | {outages} | {days:.0} | {:.0} |",
+        "| {title} | {} | {:.5} ± {:.1} % | {truth:.5} | {:.5} | {outages} | {years:.2} | {:.3} |",
         drawn.block,
         told.down.value.unwrap(),
         100.0 * half / truth,
         told.failed.value.unwrap(),
-        days * (half / (0.05 * truth)) * (half / (0.05 * truth)),
+        years * (half / (0.05 * truth)) * (half / (0.05 * truth)),
     );
     assert!(told.down.covers(truth), "{title}: {:?}, not {truth}", told.down);
     assert!(half <= width * truth, "{title}: {:?} is wide for {truth}", told.down);

@@ -14,10 +14,13 @@ use sim_models::program::{EdgeRef, NodeRef, Role};
 use sim_models::scenario::{Changes, Model, Scenario};
 
 /// How many events of a run are looked at.
-const EVENTS: u64 = 100_000;
-/// After each event its node is looked at as a whole when so little is under way there; else after a share of so many events as it has
-/// more, so that a look costs no more than this an event. What a single event can make wrong, a leak, stays wrong.
-const SMALL: u64 = 16;
+const EVENTS: u64 = 30_000;
+/// After each of so many events its node is looked at as a whole; behind them its counts still are, and all of it after a few
+/// of its events, or after a share of what it has under way, so that a look costs no more for a full node. What one event makes
+/// wrong, a leak, stays wrong.
+const CLOSELY: u64 = 2_000;
+const FEW: u64 = 7;
+const SHARE: u64 = 16;
 
 fn scenarios() -> Vec<(String, Scenario)> {
     let folder = fs::read_dir(workspace().join("examples")).expect("it is there");
@@ -150,7 +153,8 @@ impl Looks {
             return quick.map(|()| false);
         }
         self.whole += 1;
-        *due = books(sim, node)? as u64 / SMALL;
+        let few = if sim.events() < CLOSELY { 0 } else { FEW };
+        *due = few.max(books(sim, node)? as u64 / SHARE);
         Ok(true)
     }
 }

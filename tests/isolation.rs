@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sim_core::{Seed, Stop, Verdict};
 use sim_models::database::{Answer, Database, Isolation, Refusal, Txn};
+use sim_models::inside::{field, inside};
 
 /// The rows that there may be; the first two are there at the start.
 const ROWS: [&str; 4] = ["a", "b", "c", "d"];
@@ -848,6 +849,55 @@ fn who_waits_for_a_lock_as_long_as_its_store_allows_has_its_transaction_ended() 
 }
 
 #[test]
+fn a_transaction_that_is_idle_for_as_long_as_its_store_allows_is_rolled_back() {
+    let rows = ["db.rows['x']", "db.rows['x']"];
+    let of = |timeout: &str| crossing(&json!({"db": store_with(&json!({"idle_timeout": timeout}))}), rows, &json!({}));
+    // Each thinks for a second with the row in its hands. The first loses it at 310 ms, and the second, which has it
+    // then, at 610 ms.
+    let short = of("300ms");
+    assert_eq!((short["undone"], short["undone_s"], short["fine"]), (2.0, 1.31, 0.0), "{short:?}");
+    // The second waits for the row for 0.99 s before it thinks: who waits in line is not idle.
+    let long = of("1100ms");
+    assert_eq!((long["undone"], long["fine"], long["fine_s"]), (0.0, 2.0, 2.01), "{long:?}");
+}
+
+/// What has promised waits for a decision, not for an operation.
+#[test]
+fn a_promise_is_not_idle_and_who_has_not_been_asked_for_one_is() {
+    let told = |faults: &[&str]| {
+        let file = json!({
+            "faultline": 1, "name": "promised", "until": "30s", "network": {"latency": "1ms"},
+            "nodes": {
+                "a": store_with(&json!({"idle_timeout": "2s"})), "b": store_with(&json!({"idle_timeout": "2s"})),
+                "shop": {"kind": "service", "endpoints": {"buy": [{"transaction": [
+                    {"set": "a.rows['x']", "to": 1}, {"set": "b.rows['x']", "to": 1}, {"wait": "1s"}
+                ], "protocol": "2pc", "id": "tx"}]}}
+            },
+            "workload": {"buyer": {"rate": "1/s", "spacing": "even", "limit": 1, "each": "order",
+                "do": [{"call": "shop.buy", "on": {"else": []}}]}},
+            "faults": faults,
+            "metrics": {"rolled_back": {"value": "a.rollbacks + b.rollbacks"}, "done": {"value": "a.rows['x'] + b.rows['x']"}}
+        });
+        let metrics = remedied(&written(&file), None).run(Seed(1), Stop::AtEnd).metrics;
+        metrics.into_iter().map(|(_, value)| value.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&["crash shop at tx.decided #1 for 10s"]), [0.0, 2.0]);
+    // One that never hears of the end of its transaction, neither by a rollback nor by a crash.
+    assert_eq!(told(&["500ms.. pause shop"]), [2.0, 0.0]);
+}
+
+#[test]
+fn a_transaction_may_not_be_over_as_soon_as_it_waits() {
+    let file = json!({"faultline": 1, "name": "hasty", "nodes": {"db": store_with(&json!({"idle_timeout": "0s"}))}});
+    let scenario = sim_models::scenario::Scenario::parse("hasty.json", &file.to_string());
+    let told = match scenario.map(|scenario| scenario.model(&sim_models::language::Choices::none()).err()) {
+        Ok(error) => error.map_or_else(String::new, |error| error.to_string()),
+        Err(error) => error.to_string(),
+    };
+    assert!(told.contains("with 0s every transaction is over after its first operation"), "{told}");
+}
+
+#[test]
 fn a_set_outside_transactions_waits_for_a_lock_no_longer_either() {
     let db = store_with(&json!({"lock_timeout": "300ms"}));
     let file = json!({
@@ -888,6 +938,33 @@ fn a_circle_over_two_stores_ends_with_a_time_and_without_one_never() {
 }
 
 // ---- Snapshots beside the rest of the language ----
+
+/// What a snapshot sees otherwise than it stands in the maps: the versions that are kept for it.
+#[test]
+fn whoever_looks_inside_a_store_sees_which_old_versions_a_snapshot_reads() {
+    let reads =
+        json!([{"transaction": [{"read": "db.rows['x']", "as": "x"}, {"wait": "10s"}], "isolation": "snapshot"}]);
+    let file = json!({
+        "faultline": 1, "name": "looks", "until": "9s",
+        "nodes": {"db": {"kind": "store", "maps": {"rows": {"x": 1, "y": 1}}, "idle_timeout": "1m"}},
+        "workload": {
+            "reader": {"rate": "1/s", "spacing": "even", "limit": 1, "each": "look", "do": reads},
+            "writer": {"rate": "1/s", "spacing": "even", "start": "1s", "limit": 2, "each": "order", "do": [
+                {"set": "db.rows['x']", "to": "= value + 1"}, {"set": "db.rows[$order]", "to": 5}]}
+        }
+    });
+    let model = remedied(&written(&file), None);
+    let (mut sim, _) = model.start(Seed(1));
+    while sim.step_before(sim_core::Instant::from_nanos(5_000_000_000)).is_some() {}
+    let db = model.program().replicas.iter().position(|(node, _)| model.program().node(*node).name == "db");
+    let db = sim_core::NodeId(db.expect("it is there") as u32);
+    let state = inside(&sim, model.program(), db);
+    assert_eq!(field(&state, "maps.rows.x"), Some(&json!({"value": 3, "version": 3})), "{state:#}");
+    let sees = field(&state, "transactions[reader #1].sees.rows");
+    assert_eq!(sees, Some(&json!({"x": {"value": 1, "version": 1}, "1": null, "2": null})), "{state:#}");
+    let idle = field(&state, "transactions[reader #1].idle_since");
+    assert_eq!(idle, Some(&json!("0s")), "{state:#}");
+}
 
 /// Two orders with one key, each in a snapshot: the key is set once, and who comes second begins again and finds the outcome.
 #[test]
@@ -961,9 +1038,10 @@ fn a_wait_for_a_condition_inside_a_snapshot_is_refused_and_so_is_an_unknown_leve
 /// A client that crashes, a store that crashes, and transactions that end of themselves leave no lock, no transaction and no past.
 #[test]
 fn nothing_of_a_transaction_is_left_when_it_is_over() {
-    for level in Isolation::ALL {
-        for faults in [&[][..], &["25ms..100ms crash shop"], &["25ms..100ms crash db"], &["24ms.. cut shop->db"]] {
-            let file = json!({
+    let all = [&[][..], &["25ms..100ms crash shop"], &["25ms..100ms crash db"], &["24ms.. cut shop->db"]];
+    for (level, faults) in Isolation::ALL.iter().flat_map(|level| all.map(|faults| (*level, faults))) {
+        for idles in [false, true] {
+            let mut file = json!({
                 "faultline": 1, "name": "left", "until": "10s", "network": {"latency": "1ms"},
                 "nodes": {
                     "db": {"kind": "store", "maps": {"rows": {"x": 1}}},
@@ -976,6 +1054,9 @@ fn nothing_of_a_transaction_is_left_when_it_is_over() {
                     "do": [{"call": "shop.buy", "on": {"else": []}}]}},
                 "faults": faults
             });
+            if idles {
+                file["nodes"]["db"]["idle_timeout"] = json!("2s");
+            }
             let model = remedied(&written(&file), None);
             let (mut sim, _) = model.start(Seed(1));
             while sim.step().is_some() {}
@@ -983,8 +1064,8 @@ fn nothing_of_a_transaction_is_left_when_it_is_over() {
                 .map(|index| sim.state(sim_core::NodeId(index as u32)).expect("it serialises"))
                 .find(|state| state.get("locks").is_some())
                 .expect("the store is up");
-            // A rollback that is cut leaves what a half-open connection does.
-            let is_cut = faults.iter().any(|fault| fault.contains("cut"));
+            // A rollback that is cut leaves what a half-open connection does, for as long as the store lets it.
+            let is_cut = !idles && faults.iter().any(|fault| fault.contains("cut"));
             assert_eq!(db["locks"] == json!([]) && db["txns"] == json!([]), !is_cut, "{level:?} {faults:?} {db}");
             assert_eq!(db.get("past").is_some(), is_cut && level == Isolation::Snapshot, "{level:?} {faults:?} {db}");
         }

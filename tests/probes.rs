@@ -142,8 +142,8 @@ fn probes_are_none_of_the_calls_that_are_counted() {
 /// Every probe fails from 20 s on, and each life has its own three: 0, 10 and 20 s after its start, and a startup in between.
 #[test]
 fn each_life_is_probed_from_its_start() {
-    let run =
-        ran(&file(&json!({"replicas": 1, "liveness": probe("local"), "startup": "5s"}), &["20s.. fail pod.local"]));
+    let pod = json!({"replicas": 1, "liveness": probe("local"), "startup": "5s", "backoff": "none"});
+    let run = ran(&file(&pod, &["20s.. fail pod.local"]));
     // An error is a failure at once: 40 s, then every 25 s until 4 min.
     assert_eq!((metric(&run, "killed_at"), number(&run, "killed")), (Some(40.0), 9.0));
 }
@@ -156,6 +156,143 @@ fn a_probe_that_takes_longer_than_its_period_is_followed_at_once() {
     assert_eq!(metric(&run, "killed_at"), Some(27.0));
     let frozen = ran(&file(&json!({"liveness": slow}), &["20500ms..60s pause pod"]));
     assert_eq!(metric(&frozen, "killed_at"), Some(27.0));
+}
+
+// ── Startup ──
+
+/// A pod that is asked ten times a second and boots for 44.5 s. It is down from 10 to 20 s, unless other faults are given.
+fn slow_starter(more: &Value, faults: &[&str]) -> Run {
+    let crash = ["10s..20s crash pod"];
+    let mut file = file(&json!({"replicas": 1, "boot": "44500ms"}), &[&crash[..], faults].concat());
+    for (name, value) in more.as_object().expect("fields") {
+        file["nodes"]["pod"][name] = value.clone();
+    }
+    file["nodes"]["pod"]["endpoints"] = json!({"health": [], "get": []});
+    file["workload"]["user"]["rate"] = json!("10/s");
+    ran(&file)
+}
+
+/// Three failures in 20 s, every life. With a probe that asks first whether it has started, liveness waits for that.
+#[test]
+fn a_slow_start_is_killed_by_liveness_for_ever_and_saved_by_a_startup_probe() {
+    let ran = |startup: Value| {
+        let run = slow_starter(&json!({"liveness": {"call": "health"}, "startup_probe": startup}), &[]);
+        (number(&run, "killed"), metric(&run, "killed_at"), number(&run, "served"))
+    };
+    // 40, 60, 90, 130 and 190 s: each life has 20 s, and each start waits longer. Served is what came before the crash.
+    assert_eq!(ran(Value::Null), (5.0, Some(40.0), 100.0));
+    // And from 64.5 s to 180 s.
+    let saved = (0.0, None, 1_255.0);
+    assert_eq!(ran(json!({"call": "health", "failures": 30})), saved);
+    // It fails at 20, 30, 40, 50 and 60 s: five in a row end it, and a sixth is never needed.
+    assert_eq!(ran(json!({"call": "health", "failures": 6})), saved);
+    assert_eq!(ran(json!({"call": "health", "failures": 5})).1, Some(60.0));
+}
+
+/// The delay is looked at when the clock of the probes ticks, which it does from the start on, every ten seconds.
+#[test]
+fn an_initial_delay_ends_with_the_next_tick_of_the_period() {
+    let killed_at =
+        |delay: &str| metric(&slow_starter(&json!({"liveness": {"call": "health", "delay": delay}}), &[]), "killed_at");
+    // The life begins at 20 s, and three failures are 20 s.
+    for (delay, at) in [("0s", 40.0), ("1s", 50.0), ("15s", 60.0), ("20s", 60.0)] {
+        assert_eq!(killed_at(delay), Some(at), "{delay}");
+    }
+    // 50 and 60 s: two failures, and 70 s is well.
+    assert_eq!((killed_at("21s"), killed_at("1m")), (None, None));
+}
+
+/// The startup probe is ok at 70 s; liveness goes on with its own ticks, 80, 90 and 100 s.
+#[test]
+fn liveness_begins_with_its_next_tick_after_the_start_and_the_startup_probe_is_over() {
+    let startup = json!({"call": "health", "failures": 10});
+    let hung = |pod: Value| metric(&slow_starter(&pod, &["71s.. hang pod.health"]), "killed_at");
+    assert_eq!(hung(json!({"liveness": {"call": "health"}, "startup_probe": startup})), Some(101.0));
+    assert_eq!(hung(json!({"startup_probe": startup})), None);
+}
+
+#[test]
+fn a_process_that_is_frozen_while_it_starts_is_found_out_by_its_startup_probe() {
+    let pod = json!({"startup_probe": {"call": "health", "failures": 6}, "stop": {"grace": "10s"}});
+    let frozen = slow_starter(&pod, &["25s..110s pause pod"]);
+    // 20, 30, … 70 s, and the timeout of the last.
+    assert_eq!((metric(&frozen, "killed_at"), number(&frozen, "killed")), (Some(71.0), 1.0));
+}
+
+/// Up again at 64.5 s. Asked every second, it has started at 65 s; readiness is asked at once and not at its next tick, 70 s.
+#[test]
+fn readiness_is_asked_as_soon_as_the_startup_probe_is_ok() {
+    let refused = |startup: Value| {
+        number(&slow_starter(&json!({"readiness": {"call": "health"}, "startup_probe": startup}), &[]), "refused")
+    };
+    let started = json!({"call": "health", "every": "1s", "failures": 60});
+    // Ten a second from 10 s on.
+    assert_eq!((refused(started), refused(Value::Null)), (550.0, 600.0));
+}
+
+/// Nobody is listed who boots where readiness is asked; without, callers are refused by the process itself.
+#[test]
+fn a_process_that_boots_refuses_what_it_is_asked() {
+    let run = slow_starter(&json!({}), &[]);
+    assert_eq!((number(&run, "refused"), number(&run, "served")), (545.0, 1_255.0));
+}
+
+#[test]
+fn readiness_may_need_several_successes_in_a_row() {
+    let late = |successes: u32| {
+        let readiness = json!({"call": "local", "successes": successes});
+        number(&ran(&file(&json!({"replicas": 1, "readiness": readiness}), &["10s..12s crash pod"])), "refused")
+    };
+    // Up again at 12 s; its probes take a millisecond, and go at 12, 22 and 32 s.
+    assert_eq!((late(1), late(3)), (2_001.0, 22_001.0));
+    // One failure in between begins the row anew: 12 s is well, 22 s is not, then 32, 42 and 52 s.
+    let readiness = json!({"call": "local", "successes": 3, "failures": 10});
+    let file =
+        file(&json!({"replicas": 1, "readiness": readiness}), &["10s..12s crash pod", "21s..23s fail pod.local"]);
+    assert_eq!(number(&ran(&file), "refused"), 42_001.0);
+}
+
+// ── CrashLoopBackOff ──
+
+/// A pod whose probe fails in these stretches of an hour, and when it was killed for the first, second … time.
+fn killed(backoff: Value, faults: &[&str], times: usize) -> Vec<Option<f64>> {
+    let mut pod = json!({"replicas": 1, "liveness": {"call": "local"}});
+    if !backoff.is_null() {
+        pod["backoff"] = backoff;
+    }
+    let mut file = file(&pod, faults);
+    file["until"] = json!("1h");
+    file["workload"]["user"]["limit"] = json!(1);
+    for time in 1..=times {
+        file["metrics"][format!("k{time}")] = json!({"first": format!("pod.killed >= {time}")});
+    }
+    let run = ran(&file);
+    (1..=times).map(|time| metric(&run, &format!("k{time}"))).collect()
+}
+
+/// Each life lasts 20 s: three probes. The first restart comes at once, then after 10, 20, 40 … 300, 300 s.
+#[test]
+fn a_pod_that_is_killed_again_and_again_waits_ten_seconds_and_twice_as_long_each_time_up_to_five_minutes() {
+    let ends = |waits: [u64; 8]| {
+        let mut at = 0;
+        waits.map(|wait| {
+            at += wait + 20;
+            Some(at as f64)
+        })
+    };
+    let always = ["0s.. fail pod.local"];
+    assert_eq!(killed(Value::Null, &always, 8), ends([0, 0, 10, 20, 40, 80, 160, 300]));
+    assert_eq!(killed(json!("none"), &always, 8), ends([0; 8]));
+    let own = json!({"wait": "15s", "max_wait": "40s"});
+    assert_eq!(killed(own, &always, 8), ends([0, 0, 15, 30, 40, 40, 40, 40]));
+}
+
+/// Started anew at 20 s; killed at 620 s it has lived for just ten minutes, and at 630 s for longer than that.
+#[test]
+fn the_waits_begin_anew_after_a_life_of_more_than_ten_minutes() {
+    let third = |from: &str| killed(Value::Null, &["0s..25s fail pod.local", &format!("{from}.. fail pod.local")], 3);
+    assert_eq!(third("10m"), [Some(20.0), Some(620.0), Some(650.0)]);
+    assert_eq!(third("601s"), [Some(20.0), Some(630.0), Some(650.0)]);
 }
 
 // ── Readiness ──
@@ -346,6 +483,18 @@ fn a_probe_says_what_is_wrong_with_it() {
             .contains("no answer comes in no time")
     );
     assert!(told(&json!({"every": "1s"}), &as_it_is).contains("\"call\""));
+    assert!(
+        told(&json!({"call": "local", "successes": 2}), &as_it_is)
+            .contains("only a readiness probe may need more than one success in a row")
+    );
+    let backoff = |value: Value| move |file: &mut Value| file["nodes"]["pod"]["backoff"] = value.clone();
+    let longer = json!({"wait": "1m", "max_wait": "10s"});
+    assert!(told(&every("1s"), &backoff(longer)).contains("the first wait, 60s, is longer than the longest, 10s"));
+    let unprobed = |file: &mut Value| {
+        file["nodes"]["pod"]["liveness"] = Value::Null;
+        file["nodes"]["pod"]["backoff"] = json!("none");
+    };
+    assert!(told(&Value::Null, &unprobed).contains("nothing restarts this service by itself"));
     let endless = |file: &mut Value| file["until"] = Value::Null;
     assert!(told(&every("1s"), &endless).contains("pod is probed every 1s for ever; give the scenario an \"until\""));
     let carries = |file: &mut Value| file["nodes"]["pod"]["endpoints"]["local"] = json!([{"reply": "$request"}]);

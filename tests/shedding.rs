@@ -51,6 +51,35 @@ fn where_there_is_no_place_the_last_goes_who_is_less_urgent() {
     assert!(first_come("paid") < 5_000.0, "{}", first_come("paid"));
 }
 
+/// Three times what it can serve. Without a limit whoever comes last waits for over a minute; with one, about as many are served, and each
+/// in at most twice the time from which on the limit shrinks: it hears of a line when that has been served, and has grown by one for
+/// each served until then.
+#[test]
+fn a_limit_that_finds_itself_keeps_the_line_short_and_serves_as_many() {
+    let seen = |limit: Value| metrics(&file(&json!({"limit": limit}), "300/s", "0.01/s"));
+    let endless = seen(Value::Null);
+    assert!(endless("pay_p99") > 60.0, "{}", endless("pay_p99"));
+    let limited = seen(json!({"profile": "aimd", "minLimit": 1, "timeout": "100ms"}));
+    assert!(limited("pay_p99") <= 0.22, "{}", limited("pay_p99"));
+    assert!(limited("paid") >= 9_500.0, "{}", limited("paid"));
+    assert!((19_900.0..=20_500.0).contains(&limited("refused")), "{}", limited("refused"));
+}
+
+/// Both ask at the same instants, fifty times a second; a limit of one lets the first of them in.
+#[test]
+fn one_more_than_the_limit_is_overloaded_at_once() {
+    let one = json!({"profile": "aimd", "initialLimit": 1, "minLimit": 1, "maxLimit": 1});
+    let seen = metrics(&file(&json!({"limit": one}), "50/s", "50/s"));
+    assert_eq!((seen("paid"), seen("read"), seen("refused")), (5_000.0, 0.0, 5_000.0));
+}
+
+#[test]
+fn a_limit_that_does_not_find_itself_is_refused() {
+    let fixed = file(&json!({"limit": {"profile": "hystrix"}}), "50/s", "50/s");
+    let told = written(&fixed).model(&Choices::none()).err().map(|wrong| wrong.to_string()).unwrap_or_default();
+    assert!(told.contains("aimd, gradient2 or vegas"), "{told}");
+}
+
 /// Of each second g requests take 10 ms and the other 500 - g are refused at 1 ms each: 10 g + 500 - g = 1000, so g = 55.6. At
 /// a thousand a second nothing is left but refusing.
 #[test]

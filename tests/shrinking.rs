@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use faultline_tests::committed::{failing, is_calm, outcome, property, verdict};
 use sim_core::case::Case;
 use sim_core::{Limits, Seed, Verdict};
+use sim_models::explain::explain;
 use sim_models::scenario::replay;
 use sim_models::shrink::{Shrunk, shrink};
 
@@ -146,6 +147,14 @@ fn what_is_refused_or_altered_on_its_way_is_a_line_of_its_own() {
         matches!(&lines(&refused)[..], [one] if one.starts_with("reject shopper->shop keep order/")),
         "{:?}",
         lines(&refused)
+    );
+    let why = explain("kept", &refused.case, 10_000, &mut |_| true).unwrap_or_else(|error| panic!("{error}"));
+    let told = |words: &str| why.clauses.iter().filter(|clause| clause.text.contains(words)).count();
+    assert_eq!(
+        (told("what shopper says to shop is refused"), told("refused"), told("lost")),
+        (1, 1, 0),
+        "{:#?}",
+        why.clauses
     );
     let altered =
         keeps_its_word(&hunted(&shop(r#""checksum": false"#, "0s..2s corrupt shopper->shop keep 30%"), "whole"));

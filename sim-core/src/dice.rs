@@ -100,6 +100,8 @@ pub(crate) enum Addressee {
 #[derive(Debug)]
 pub(crate) struct Dice {
     rest: Rest,
+    /// Whether every question is answered by the seed: no calm, no line of a case.
+    only_cast: bool,
     /// By node.
     faces: Arc<[Face]>,
     ordinals: Ordinals,
@@ -148,6 +150,7 @@ impl Clone for Dice {
     fn clone(&self) -> Self {
         Dice {
             rest: self.rest,
+            only_cast: self.only_cast,
             faces: self.faces.clone(),
             ordinals: Ordinals::default(),
             rulings: self.rulings.clone(),
@@ -181,12 +184,14 @@ impl Dice {
         };
         let faces = groups.iter().map(face).collect();
         let rulings = (!rulings.is_empty()).then(|| Box::new(Rulings::new(rulings)));
-        Dice { rest, faces, ordinals: Ordinals::default(), rulings, record: None }
+        let only_cast = rest == Rest::Seed && rulings.is_none();
+        Dice { rest, only_cast, faces, ordinals: Ordinals::default(), rulings, record: None }
     }
 
     /// From now on every answer comes from this seed, and no line of the case applies any more; those that did are remembered.
     pub(crate) fn reseed(&mut self, seed: Seed) {
         self.rest = Rest::Seed;
+        self.only_cast = self.rulings.is_none();
         let mut keys = BTreeMap::new();
         let mut key = |name: u64| *keys.entry(name).or_insert_with(|| seed.key(name));
         self.faces = self.faces.iter().map(|face| Face { key: key(face.name), ..*face }).collect();
@@ -263,6 +268,13 @@ impl Dice {
         Way { rest: self.rest, lineage: cause.lineage, key: self.link_key(from, to) }
     }
 
+    /// The same of dice that are [only cast](Self::only_cast).
+    #[inline]
+    pub(crate) fn cast_way(&self, from: NodeId, to: NodeId, cause: Cause) -> Way {
+        debug_assert!(self.only_cast, "calm answers, or a line of the case may");
+        Way { rest: Rest::Seed, ..self.way(from, to, cause) }
+    }
+
     #[inline]
     fn link_key(&self, from: NodeId, to: NodeId) -> u64 {
         self.face(from).key ^ self.face(to).key.rotate_left(32)
@@ -305,7 +317,7 @@ impl Dice {
         self.rulings.as_mut()?.send((from, to, kind, of)).cloned()
     }
 
-    #[inline]
+    #[inline(always)]
     fn bits(&mut self, node: NodeId, cause: Cause, purpose: Purpose) -> (u32, u64) {
         let base = mix(cause.lineage, purpose.key() ^ self.face(node).key);
         let nth = self.ordinals.next(base);
@@ -327,6 +339,18 @@ impl Dice {
         fits: impl FnOnce(&Ruling) -> Option<T>,
     ) -> Option<T> {
         self.rulings.as_ref()?;
+        self.look_up(node, cause, purpose, fits)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_up<T>(
+        &mut self,
+        node: NodeId,
+        cause: Cause,
+        purpose: Purpose,
+        fits: impl FnOnce(&Ruling) -> Option<T>,
+    ) -> Option<T> {
         let group = self.face(node).group;
         self.rulings.as_mut()?.draw((group, purpose.key(), cause.operation), fits)
     }
@@ -341,13 +365,13 @@ impl Dice {
         calm: impl FnOnce(u64) -> Answer,
     ) {
         if let Some(record) = &mut self.record {
-            record.push(Draw { purpose, cause, nth, bits, answer, calm: calm(CALM) });
+            write_down(record, Draw { purpose, cause, nth, bits, answer, calm: calm(CALM) });
         }
     }
 
     /// The same dice with every number one half and no line of a case, to ask what calm would do.
     pub(crate) fn calmed(&self) -> Dice {
-        Dice { rest: Rest::Calm, rulings: None, record: None, ..self.clone() }
+        Dice { rest: Rest::Calm, only_cast: false, rulings: None, record: None, ..self.clone() }
     }
 
     pub(crate) fn length(&mut self, node: NodeId, cause: Cause, purpose: Purpose, dist: &Dist) -> Duration {
@@ -372,7 +396,7 @@ impl Dice {
         yes
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn below(&mut self, node: NodeId, cause: Cause, purpose: Purpose, bound: u64) -> u64 {
         // No line of a case answers it, but it counts among the draws of its purpose as any other.
         let _: Option<()> = self.rule_draw(node, cause, purpose, |_| None);
@@ -434,10 +458,22 @@ impl Dice {
         ChaCha8Rng::seed_from_u64(bits)
     }
 
+    /// Whether every question is answered by the seed.
+    #[inline]
+    pub(crate) fn only_cast(&self) -> bool {
+        self.only_cast
+    }
+
     #[inline]
     pub(crate) fn has_rulings(&self) -> bool {
         self.rulings.is_some()
     }
+}
+
+#[cold]
+#[inline(never)]
+fn write_down(record: &mut Vec<Draw>, draw: Draw) {
+    record.push(draw);
 }
 
 #[cold]

@@ -73,7 +73,7 @@ pub use road::{Stream, Transport};
 pub use run::{Course, Limits, Outcome, Stop, run};
 pub use seed::{Cause, Class, Operation, Purpose, Seed};
 pub use sim::{Entry, Form, Happening, Panic, Sim, Step};
-pub use system::{Prepared, System};
+pub use system::{Backoff, Prepared, System};
 pub use time::{Duration, DurationError, Instant};
 pub use timeline::{Budget, Change, Goal, LastChange, Moment, Over, Reached, Retold, Seen, Timeline};
 pub use trace::Trace;

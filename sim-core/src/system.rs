@@ -89,8 +89,21 @@ pub(crate) struct Machine<M: Message> {
     pub(crate) reports: bool,
     /// How long a crash at a point of its program lasts that does not say.
     pub(crate) restart: Option<Duration>,
+    /// How its platform puts off starting it again and again.
+    pub(crate) backoff: Option<Backoff>,
     /// The programs that it can be deployed with, beside its first.
     pub(crate) versions: Vec<(String, Arc<dyn Program<M>>)>,
+}
+
+/// How long a platform waits before it starts again what it has ended itself: not at all the first time, then `first`, then twice as
+/// long each time, at most `most`. It begins anew after a life of more than twice `most`. As the kubelet of Kubernetes does
+/// (`kuberuntime_manager.go`, `doBackOff`; client-go `util/flowcontrol/backoff.go`), whose CrashLoopBackOff it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Before the second start of a row.
+    pub first: Duration,
+    /// At most.
+    pub most: Duration,
 }
 
 /// How long a node has to stop unless something else is said: as Kubernetes' terminationGracePeriodSeconds.
@@ -189,6 +202,7 @@ impl<M: Message> System<M> {
             spare: false,
             reports: false,
             restart: None,
+            backoff: None,
             versions: Vec::new(),
         });
         self.names.add_node(name)
@@ -244,6 +258,12 @@ impl<M: Message> System<M> {
     /// by default.
     pub fn restart(&mut self, node: NodeId, after: Duration) {
         self.nodes[node.0 as usize].restart = Some(after);
+    }
+
+    /// Has the platform of a node put off its start when its [liveness](crate::Watch::Liveness) has ended it again and again; by default
+    /// it starts at once.
+    pub fn backoff(&mut self, node: NodeId, backoff: Backoff) {
+        self.nodes[node.0 as usize].backoff = Some(backoff);
     }
 
     /// Gives a node another program, with which a `deploy` of that version starts it; the last of one name counts.

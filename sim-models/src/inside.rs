@@ -3,7 +3,8 @@
 //! Shown of every node: whether it is up and which life it is in. Of a service: its version, workers, places in line, the
 //! endpoints that run by themselves, each open request (who asked, since when, until when its caller waits, at which step it is
 //! and in which try, what it waits for, the values it knows by a dollar sign, what it does beside), and its maps. Of a store:
-//! workers, line, sizes of maps, open transactions, locks, operations under way, and its maps with the version of each cell. Of a
+//! workers, line, sizes of maps, open transactions (what each has set, since when it is idle, and what a snapshot
+//! sees otherwise than it stands in the maps), locks, operations under way, and its maps with the version of each cell. Of a
 //! workload: how many operations it has begun and has under way, when the next one is due, its users, and its requests.
 //!
 //! Counts come first. A request goes by its operation, `order/17`; when several of one operation are open at a node, by the order
@@ -313,7 +314,7 @@ pub(crate) fn plain(cell: &Cell) -> JsonValue {
     json(&cell.value)
 }
 
-fn versioned(cell: &Cell) -> JsonValue {
+pub(crate) fn versioned(cell: &Cell) -> JsonValue {
     let fields = [("value", json(&cell.value)), ("version", cell.version.into())];
     JsonValue::Object(fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect())
 }

@@ -301,6 +301,24 @@ impl Operation {
         }
     }
 
+    /// The transaction that this belongs to, or ends.
+    pub const fn of(&self) -> Option<TxnId> {
+        match self {
+            Operation::Step { part, .. } | Operation::OnceBegin { part, .. } | Operation::OnceEnd { part, .. } => {
+                match part {
+                    Some(part) => Some(part.id),
+                    None => None,
+                }
+            }
+            Operation::Commit { txn, .. }
+            | Operation::Prepare { txn, .. }
+            | Operation::Precommit { txn, .. }
+            | Operation::Decide { txn, .. }
+            | Operation::Forget { txn, .. } => Some(*txn),
+            Operation::Recover => None,
+        }
+    }
+
     /// Whether somebody waits for an answer.
     pub const fn is_answered(&self) -> bool {
         !matches!(self, Operation::Decide { acked: false, .. } | Operation::Forget { .. })

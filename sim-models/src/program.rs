@@ -9,7 +9,7 @@ use sim_core::fault::{Timed, Verb as FaultVerb};
 use sim_core::nemesis::Nemesis;
 use sim_core::pattern::{Label, Pattern};
 use sim_core::tolerance::{Cast, Member};
-use sim_core::{Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Odds, Operation, Point, Ratio};
+use sim_core::{Backoff, Class, Dist, Duration, Fault, Instant, Kind, Link, NodeId, Odds, Operation, Point, Ratio};
 
 use crate::database::Isolation;
 use crate::expr::Expr;
@@ -223,7 +223,7 @@ pub struct ClockSet {
 #[derive(Clone, Debug)]
 pub enum Role {
     /// Runs endpoints.
-    Service(ServiceDef),
+    Service(Box<ServiceDef>),
     /// Keeps maps.
     Store(StoreDef),
     /// Keeps messages until consumers have handled them.
@@ -247,6 +247,8 @@ pub struct ServiceDef {
     pub urgent: Vec<EndpointRef>,
     /// Who is dropped when the turn comes.
     pub drops: Drops,
+    /// How many requests a replica has at once; none: as many as come. It always finds itself.
+    pub limit: Option<bulkhead::Rule>,
     /// How long a worker is busy with turning one away.
     pub refusal: Dist,
     /// What whoever is answered `overloaded` is told about trying again.
@@ -271,6 +273,8 @@ pub struct ServiceDef {
     pub discovery: Duration,
     /// Time from the start to the first request, at every start but the first.
     pub startup: Duration,
+    /// How long a process is there before it can do anything, at every start but the first.
+    pub boot: Duration,
     /// What a replica does that is asked to stop.
     pub stop: StopDef,
     /// How long a replica is down after a crash at a step that does not say how long; none: for ever.
@@ -279,6 +283,10 @@ pub struct ServiceDef {
     pub liveness: Option<ProbeDef>,
     /// A probe that takes the replica off the list.
     pub readiness: Option<ProbeDef>,
+    /// A probe that has the others wait until it is ok, and restarts a replica that does not come to that.
+    pub startup_probe: Option<ProbeDef>,
+    /// How starts are put off after liveness has ended a replica again and again; none: they are not.
+    pub backoff: Option<Backoff>,
 }
 
 impl ServiceDef {
@@ -308,6 +316,10 @@ pub struct ProbeDef {
     pub timeout: Duration,
     /// How many failures in a row count, at least 1.
     pub failures: u32,
+    /// How many successes in a row count, at least 1.
+    pub successes: u32,
+    /// How long after the start of the process the first may be sent.
+    pub delay: Duration,
 }
 
 /// Who is next in line for a worker.
@@ -412,6 +424,8 @@ pub struct StoreDef {
     pub capacity: Option<u64>,
     /// How long an operation waits for a lock; none: for ever.
     pub lock_timeout: Option<Duration>,
+    /// How long a transaction may wait here for its next operation; none: for ever.
+    pub idle_timeout: Option<Duration>,
 }
 
 impl StoreDef {
@@ -1530,9 +1544,8 @@ impl Program {
     }
 
     fn ring(&self, node: &NodeDef) -> Option<Arc<Ring>> {
-        let Role::Service(ServiceDef { balance: Balance::ConsistentHash(_), points, .. }) = &node.role else {
-            return None;
-        };
+        let Role::Service(def) = &node.role else { return None };
+        let ServiceDef { balance: Balance::ConsistentHash(_), points, .. } = &**def else { return None };
         let names: Vec<String> = node.replicas.iter().map(|id| self.replica_name(*id)).collect();
         Some(Arc::new(Ring::new(names.iter().map(String::as_str), *points)))
     }
@@ -1598,7 +1611,8 @@ impl Program {
 
     /// Whether a probe asks this endpoint.
     pub fn is_probed(&self, endpoint: EndpointRef) -> bool {
-        let probes = self.service(self.endpoint(endpoint).node).map(|def| [def.liveness, def.readiness]);
+        let probes =
+            self.service(self.endpoint(endpoint).node).map(|def| [def.liveness, def.readiness, def.startup_probe]);
         probes.into_iter().flatten().flatten().any(|probe| probe.endpoint == endpoint)
     }
 

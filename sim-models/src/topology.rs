@@ -375,7 +375,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::program::{NodeDef, ServiceDef, StoreDef};
+    use crate::program::{NodeDef, StoreDef};
 
     /// Nodes by one letter each, upper-case ones stores and digits workloads, and edges such as `1a aB`.
     fn program(nodes: &str, edges: &str) -> Program {
@@ -387,7 +387,7 @@ mod tests {
             role: match name {
                 '0'..='9' => workload(),
                 'A'..='Z' => Role::Store(StoreDef::default()),
-                _ => Role::Service(ServiceDef::default()),
+                _ => Role::Service(Box::default()),
             },
             maps: Vec::new(),
             gauged: false,

@@ -153,8 +153,15 @@ pub(crate) fn traffic(run: &Run) -> String {
     format!("{requests}{latency}{}", split(run))
 }
 
-/// What became of requests and calls that were not ok, by sort; nothing when all were.
+/// What became of requests and calls that were not ok, by sort; nothing where that is no more than the table of requests says.
 fn split(run: &Run) -> String {
+    let says_more = |(name, counts): &(String, Vec<(&'static str, u64)>)| {
+        let more = [Sort::Rejected, Sort::Shed, Sort::Open, Sort::Exhausted].map(Sort::word);
+        !name.contains("->") && counts.iter().any(|(sort, count)| *count > 0 && more.contains(sort))
+    };
+    if !run.outcomes.iter().any(says_more) {
+        return String::new();
+    }
     let bad = |counts: &[(&'static str, u64)]| counts.iter().any(|(sort, count)| *sort != "ok" && *count > 0);
     let rows: Vec<&(String, Vec<(&'static str, u64)>)> =
         run.outcomes.iter().filter(|(_, counts)| bad(counts)).collect();
@@ -166,9 +173,6 @@ fn split(run: &Run) -> String {
     let used: Vec<&str> = sorts
         .filter(|word| rows.iter().any(|(_, counts)| count(counts, word).is_some_and(|count| count > 0)))
         .collect();
-    if rows.is_empty() {
-        return String::new();
-    }
     let head: Vec<String> =
         std::iter::once("outcomes".to_owned()).chain(used.iter().map(|word| (*word).to_owned())).collect();
     let row = |(name, counts): &&(String, Vec<(&'static str, u64)>)| {

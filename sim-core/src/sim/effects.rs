@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::road::Turn;
-use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Keeps, Pending, Place, Sim, UNSET, What};
+use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Keeps, Pending, Place, Sim, What};
 use crate::actor::{Effect, Message};
 use crate::dice::{Ruling, Way};
 use crate::digest::Fold;
@@ -29,7 +29,7 @@ impl<M: Message> Sim<M> {
             Effect::Set { timer, after, cause } => self.set(node, timer, after, cause),
             Effect::Cancel { timer } => {
                 self.fold(0xC0_0000_0000 | u64::from(timer.0));
-                if let Some(slot) = self.nodes[node.0 as usize].timers.get_mut(timer.0 as usize) {
+                if let Some(slot) = self.nodes[node.0 as usize].timers.get_mut(timer) {
                     slot.due = Instant::NEVER;
                 }
                 self.log_entry(|| Entry::Cancelled { node, timer });
@@ -112,10 +112,10 @@ impl<M: Message> Sim<M> {
             Envelope { from, to, kind, cause, at, voice }
         };
         let link = self.ground.system.links.get(from, to);
-        if !self.weather.active.is_empty() || self.dice.has_rulings() || !link.is_plain() {
+        if !self.weather.active.is_empty() || !self.dice.only_cast() || !link.is_plain() {
             return self.dispatch_in_trouble(of(), msg, form, fold);
         }
-        let fate = peaceful_fate(link, self.dice.way(from, to, cause));
+        let fate = peaceful_fate(link, self.dice.cast_way(from, to, cause));
         if self.log.is_some() {
             let calm = peaceful_fate(link, Way::CALM);
             self.log_sent(of(), &msg, form, fate.into(), calm);
@@ -296,11 +296,7 @@ impl<M: Message> Sim<M> {
     #[inline(always)]
     pub(super) fn arm(&mut self, node: NodeId, timer: Timer, due: Instant, cause: Cause) {
         let set = self.number;
-        let timers = &mut self.nodes[node.0 as usize].timers;
-        if timers.len() <= timer.0 as usize {
-            timers.resize(timer.0 as usize + 1, UNSET);
-        }
-        let slot = &mut timers[timer.0 as usize];
+        let slot = self.nodes[node.0 as usize].timers.place(timer);
         // A timer that is stopped and set again stands in line anew; one that is only moved back keeps its place.
         let keeps_entry = slot.due != Instant::NEVER && slot.queued <= due;
         slot.due = due;
@@ -317,7 +313,7 @@ impl<M: Message> Sim<M> {
     pub(super) fn ring(&mut self, node: NodeId, life: u32, timer: Timer, cause: Cause) {
         self.fold(0xB0_0000_0000 | u64::from(timer.0) ^ u64::from(node.0) << 40);
         let Some(there) = self.nodes.get(node.0 as usize) else { return };
-        let set = there.timers.get(timer.0 as usize).is_some_and(|slot| slot.due != Instant::NEVER);
+        let set = there.timers.get(timer).is_some_and(|slot| slot.due != Instant::NEVER);
         if there.life == life && there.down == 0 && set {
             self.arm(node, timer, self.now, cause);
         }

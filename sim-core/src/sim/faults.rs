@@ -6,7 +6,7 @@ use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Plac
 use crate::actor::{DiskError, Message};
 use crate::clock::{Clocks, Luck};
 use crate::fault::DiskIll;
-use crate::id::{NodeId, Timer};
+use crate::id::NodeId;
 use crate::network::{Active, Disturbance};
 use crate::plight::{Ailment, Harm, Plight};
 use crate::road::Transport;
@@ -271,7 +271,7 @@ impl<M: Message> Sim<M> {
             Due::Event(pending) => match pending.what {
                 What::Letter { letter, .. } => self.letters.get(letter).is_some(),
                 What::Timer { timer, .. } => {
-                    let slot = &mut this.timers[timer.0 as usize];
+                    let slot = this.timers.place(timer);
                     let is_due = slot.queued == self.now && slot.due <= self.now;
                     if is_due {
                         slot.queued = Instant::NEVER;
@@ -322,7 +322,7 @@ impl<M: Message> Sim<M> {
         }
         for due in std::mem::take(&mut plight.waiting) {
             if let Due::Event(Pending { what: What::Timer { timer, .. }, .. }) = due {
-                let slot = &mut self.nodes[node.0 as usize].timers[timer.0 as usize];
+                let slot = self.nodes[node.0 as usize].timers.place(timer);
                 (slot.due, slot.queued) = (now, now);
             }
             self.first.push_back(due);
@@ -347,7 +347,7 @@ impl<M: Message> Sim<M> {
         let since = stood.unwrap_or(now);
         let lost = if stands { Duration::ZERO } else { now.since(since) };
         let mut moved = 0;
-        for (number, slot) in self.nodes[node.0 as usize].timers.iter_mut().enumerate() {
+        for (timer, slot) in self.nodes[node.0 as usize].timers.iter_mut() {
             if slot.due <= since || slot.due >= FOREVER {
                 continue;
             }
@@ -359,7 +359,7 @@ impl<M: Message> Sim<M> {
             // Later, its entry in the queue moves by itself when it pops.
             if due < slot.queued && !stands {
                 slot.queued = due;
-                let what = What::Timer { node, timer: Timer(number as u32) };
+                let what = What::Timer { node, timer };
                 self.queue.push(due, Pending { cause: slot.cause, sent: slot.set, what });
             }
         }

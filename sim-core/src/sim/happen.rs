@@ -126,12 +126,24 @@ impl<M: Message> Sim<M> {
         if self.nodes[to.0 as usize].down > 0 {
             return Some(self.undelivered(of, msg, cause, sent));
         }
+        if form != Form::Message {
+            return Some(self.answer_of_machine(of, msg, cause, sent));
+        }
+        let (what, event) = (Happening::Delivered { from, to, kind }, Event::Message { from, msg });
+        Some(self.handled_by(to, event, what, cause, sent))
+    }
+
+    /// A node hears what a machine sent back by itself.
+    #[inline(never)]
+    fn answer_of_machine(&mut self, of: Letter, msg: M, cause: Cause, sent: u64) -> Step {
+        let Letter { from, to, form, .. } = of;
+        let kind = msg.kind();
         let (what, event) = match form {
             Form::Message => (Happening::Delivered { from, to, kind }, Event::Message { from, msg }),
             Form::Refused => (Happening::Refused { by: from, to, kind }, Event::Refused { by: from, msg }),
             Form::Reset => (Happening::Reset { by: from, to, kind }, Event::Reset { by: from, msg }),
         };
-        Some(self.handled_by(to, event, what, cause, sent))
+        self.handled_by(to, event, what, cause, sent)
     }
 
     /// An envelope comes to a machine on which nothing listens.
@@ -155,7 +167,7 @@ impl<M: Message> Sim<M> {
     /// Takes a timer that is due, with its cause and the event that set it; `None` when its entry is stale.
     #[inline]
     pub(super) fn take_timer(&mut self, pending: Pending, node: NodeId, timer: Timer) -> Option<(Cause, u64)> {
-        let slot = self.nodes[node.0 as usize].timers.get_mut(timer.0 as usize)?;
+        let slot = self.nodes[node.0 as usize].timers.get_mut(timer)?;
         if slot.queued != self.now {
             return None;
         }
@@ -227,8 +239,7 @@ impl<M: Message> Sim<M> {
     fn handle(&mut self, node: NodeId, event: Event<M>, cause: Cause) {
         self.dice.restart();
         self.effects.ready();
-        let is_peace = self.plights.is_empty() && self.news.is_empty() && !self.ground.plan.is_about_handling();
-        let outcome = if is_peace && !self.dice.has_rulings() {
+        let outcome = if self.is_unruled && self.plights.is_empty() && self.news.is_empty() {
             self.ask_actor::<true>(node, event, cause)
         } else {
             self.ask_actor_in_trouble(node, event, cause)

@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{ANSWER, Due, Entry, FOREVER, Form, Happening, Pending, Scale, Sim, Starting, Step, Stopping, UNSET, What};
+use super::{
+    ANSWER, Due, Entry, FOREVER, Form, Happening, Pending, PutOff, Scale, Sim, Starting, Step, Stopping, What,
+};
 use crate::actor::{Event, Message, Watch};
 use crate::id::NodeId;
 use crate::schedule::Recycle;
@@ -24,7 +26,7 @@ impl<M: Message> Sim<M> {
         this.watches = this.watches.map(|turn| turn + 1);
         this.life += 1;
         this.last = self.number;
-        this.timers.fill(UNSET);
+        this.timers.clear();
         let nodes = ground.system.nodes.len();
         let owed = catch_unwind(AssertUnwindSafe(|| {
             let owed = this.actor.unanswered();
@@ -48,9 +50,23 @@ impl<M: Message> Sim<M> {
         }
         self.lose_what_waits(node);
         self.disconnect(node);
+        if std::mem::take(&mut self.nodes[node.0 as usize].condemned) {
+            self.put_off(node);
+        }
         if self.nodes[node.0 as usize].down == 0 {
             self.come_up(node);
         }
+    }
+
+    /// The platform has ended a node, and says when it starts it again.
+    fn put_off(&mut self, node: NodeId) {
+        let Some(backoff) = self.system().nodes[node.0 as usize].backoff else { return };
+        let (now, this) = (self.now, &mut self.nodes[node.0 as usize]);
+        let soon = this.put_off.as_deref().filter(|last| now.since(last.at) <= backoff.most.saturating_mul(2));
+        this.put_off = Some(Box::new(match soon {
+            None => PutOff { at: now, next: backoff.first.min(backoff.most) },
+            Some(last) => PutOff { at: now + last.next, next: last.next.saturating_mul(2).min(backoff.most) },
+        }));
     }
 
     /// The program with which the next life of a node begins.
@@ -66,7 +82,9 @@ impl<M: Message> Sim<M> {
     /// Lets a node up that nothing holds down any more: now, or when it is ready.
     pub(super) fn come_up(&mut self, node: NodeId) {
         let startup = self.system().nodes[node.0 as usize].startup;
+        let now = self.now;
         let this = &mut self.nodes[node.0 as usize];
+        let startup = startup.saturating_add(this.put_off.as_deref().map_or(Duration::ZERO, |last| last.at.since(now)));
         this.last = self.number;
         if startup.is_zero() {
             self.list_again(node);
@@ -253,7 +271,10 @@ impl<M: Message> Sim<M> {
         let before = self.follow(node);
         let step = self.stepped(Happening::Lapsed { node, watch }, pending.cause, pending.sent);
         match watch {
-            Watch::Liveness => self.ask_to_stop(node, None),
+            Watch::Liveness => {
+                self.nodes[node.0 as usize].condemned = true;
+                self.ask_to_stop(node, None);
+            }
             Watch::Readiness => {
                 if std::mem::take(&mut self.nodes[node.0 as usize].ready) {
                     self.list(node, false);

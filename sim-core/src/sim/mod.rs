@@ -64,6 +64,8 @@ pub struct Sim<M: Message> {
     struck: Vec<NodeId>,
     roles: Roles,
     dice: Dice,
+    /// Whether no line of the case and no place of the schedule will ever have a word in how an event is handled.
+    is_unruled: bool,
     weather: Weather,
     roads: Roads<Pending>,
     cursor: Cursor,
@@ -232,10 +234,24 @@ impl What {
     }
 }
 
-/// A node in this run.
+/// The last start by a platform of what it had ended itself.
+#[derive(Clone)]
+struct PutOff {
+    /// When it was.
+    at: Instant,
+    /// How long the next one waits, if it comes soon.
+    next: Duration,
+}
+
+/// A node in this run. What every event asks about stands in the first 64 bytes, one line of a processor's cache, and the rest in the
+/// next.
+#[repr(C, align(64))]
 struct Node<M: Message> {
     actor: Box<dyn Program<M>>,
     clock: Clock,
+    timers: Timers,
+    /// The event that was handled last.
+    last: u64,
     life: u32,
     /// How many faults hold it down.
     down: u32,
@@ -249,13 +265,15 @@ struct Node<M: Message> {
     away: bool,
     /// Whether its platform finds it ready, and so lists it.
     ready: bool,
+    /// Whether its platform has found it dead and ends it.
+    condemned: bool,
     /// By watch: how often it was set or ended. What is pending for an earlier turn is stale.
     watches: [u32; 2],
     /// Which of its other programs it runs, and before that.
     version: Option<u16>,
     before: Vec<Option<u16>>,
-    timers: Vec<TimerSlot>,
-    last: u64,
+    /// Of a platform that puts starts off: how it started it last.
+    put_off: Option<Box<PutOff>>,
 }
 
 impl<M: Message> Clone for Node<M> {
@@ -263,6 +281,8 @@ impl<M: Message> Clone for Node<M> {
         Node {
             actor: self.actor.boxed(),
             clock: self.clock,
+            timers: self.timers.clone(),
+            last: self.last,
             life: self.life,
             down: self.down,
             dark: self.dark,
@@ -270,11 +290,11 @@ impl<M: Message> Clone for Node<M> {
             stopping: self.stopping,
             away: self.away,
             ready: self.ready,
+            condemned: self.condemned,
             watches: self.watches,
             version: self.version,
             before: self.before.clone(),
-            timers: self.timers.clone(),
-            last: self.last,
+            put_off: self.put_off.clone(),
         }
     }
 }
@@ -287,6 +307,50 @@ struct TimerSlot {
     queued: Instant,
     cause: Cause,
     set: u64,
+}
+
+/// The timers of a node by their numbers, with room for more.
+#[derive(Clone, Debug, Default)]
+struct Timers(Box<[TimerSlot]>);
+
+impl Timers {
+    /// The place of a timer, set or not.
+    #[inline(always)]
+    fn place(&mut self, timer: Timer) -> &mut TimerSlot {
+        let index = timer.0 as usize;
+        if index >= self.0.len() {
+            self.extend(index + 1);
+        }
+        &mut self.0[index]
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn extend(&mut self, count: usize) {
+        let mut places = std::mem::take(&mut self.0).into_vec();
+        places.reserve_exact(count.next_power_of_two() - places.len());
+        places.resize(count.next_power_of_two(), UNSET);
+        self.0 = places.into_boxed_slice();
+    }
+
+    fn get(&self, timer: Timer) -> Option<&TimerSlot> {
+        self.0.get(timer.0 as usize)
+    }
+
+    #[inline(always)]
+    fn get_mut(&mut self, timer: Timer) -> Option<&mut TimerSlot> {
+        self.0.get_mut(timer.0 as usize)
+    }
+
+    /// Each with its number.
+    fn iter_mut(&mut self) -> impl Iterator<Item = (Timer, &mut TimerSlot)> {
+        (0..).map(Timer).zip(&mut self.0)
+    }
+
+    /// None is set any more.
+    fn clear(&mut self) {
+        self.0.fill(UNSET);
+    }
 }
 
 const UNSET: TimerSlot = TimerSlot {
@@ -322,6 +386,7 @@ impl<M: Message> Clone for Sim<M> {
             struck: self.struck.clone(),
             roles: self.roles.clone(),
             dice: self.dice.clone(),
+            is_unruled: self.is_unruled,
             weather: self.weather.clone(),
             roads: self.roads.clone(),
             cursor: self.cursor.clone(),
@@ -345,6 +410,8 @@ impl<M: Message> Sim<M> {
         let fresh = |machine: &crate::system::Machine<M>| Node {
             actor: machine.pristine.boxed(),
             clock: machine.clock,
+            timers: Timers::default(),
+            last: 0,
             life: 1,
             down: 0,
             dark: 0,
@@ -352,11 +419,11 @@ impl<M: Message> Sim<M> {
             stopping: false,
             away: false,
             ready: true,
+            condemned: false,
             watches: [0; 2],
             version: None,
             before: Vec::new(),
-            timers: Vec::new(),
-            last: 0,
+            put_off: None,
         };
         let mut sim = Sim {
             seed,
@@ -374,6 +441,7 @@ impl<M: Message> Sim<M> {
             scales: Vec::new(),
             struck: Vec::new(),
             roles: Roles::default(),
+            is_unruled: !dice.has_rulings() && !ground.plan.is_about_handling(),
             dice,
             weather: Weather { touched: vec![0; system.faults().len()], ..Weather::default() },
             roads: Roads::default(),
@@ -500,7 +568,7 @@ impl<M: Message> Sim<M> {
         let due = |pending: &Pending| match pending.what {
             What::Letter { letter, .. } => self.letters.get(letter).is_some(),
             What::Timer { node, timer } => {
-                let slot = self.nodes[node.0 as usize].timers.get(timer.0 as usize);
+                let slot = self.nodes[node.0 as usize].timers.get(timer);
                 slot.is_some_and(|slot| slot.due < FOREVER)
             }
             What::Synced { node, life, .. } | What::Answered { node, life, .. } | What::Killed { node, life } => {
@@ -524,7 +592,7 @@ impl<M: Message> Sim<M> {
     /// each actor and for what they share, nothing for files (copies share them). Costs as much as writing all of that.
     pub(crate) fn weight(&self) -> usize {
         let node = |node: &Node<M>| {
-            let timers = node.timers.len() * size_of::<TimerSlot>();
+            let timers = size_of_val(&*node.timers.0);
             size_of::<Node<M>>() + size_of::<Disk>() + timers + node.actor.weight()
         };
         let letters = self.letters.weight();
@@ -616,7 +684,7 @@ impl<M: Message> Sim<M> {
 
     /// When a timer of a node is due, in true time; `None` when it is not set, or set for ever.
     pub fn due(&self, node: NodeId, timer: Timer) -> Option<Instant> {
-        let slot = self.nodes[node.0 as usize].timers.get(timer.0 as usize)?;
+        let slot = self.nodes[node.0 as usize].timers.get(timer)?;
         (slot.due < FOREVER).then_some(slot.due)
     }
 

@@ -39,7 +39,8 @@ pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], de
             it.event == event && matches!(it.what, What::Sent { fate, .. } if fate != Fate::Cut && fate.is_lost())
         })
     };
-    let odd = story.decided.iter().filter(|it| it.is_odd() && !(it.said == Said::Lost && lost(it.event)));
+    let is_told = |it: &Decided| matches!(it.said, Said::Lost | Said::Refused) && lost(it.event);
+    let odd = story.decided.iter().filter(|it| it.is_odd() && !is_told(it));
     let odd = odd.map(|it| teller.odd(it));
     let believed = beliefs.iter().map(|belief| teller.belief(belief));
     let faults = story.trace().steps().iter().filter_map(|step| teller.fault(step));
@@ -223,6 +224,9 @@ impl Moment {
             What::Arrived { from, word, answer: false, .. } => format!("{} asks {here}: {word}", name(*from)),
             What::Arrived { from, word, late: true, .. } => {
                 format!("the answer of {} to {word} comes to {here}, where nobody waits for it any more", name(*from))
+            }
+            What::Sent { to, word, fate: Fate::Refused, .. } => {
+                format!("what {here} says to {} is refused: {word}", name(*to))
             }
             What::Sent { to, word, fate, .. } if fate.is_lost() => {
                 format!("what {here} says to {} is lost: {word}", name(*to))

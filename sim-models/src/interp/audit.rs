@@ -102,6 +102,10 @@ impl Service {
             let holding = self.requests.iter().filter(|request| request.holds_worker).count();
             differ("workers", self.busy as usize, holding)?;
         }
+        if let Some(gate) = &self.gate {
+            let gated = self.requests.iter().filter(|request| request.gated.is_some()).count();
+            differ("requests behind a gate", gate.running() as usize, gated)?;
+        }
         let is_there = |waiting: &Waiting| match waiting {
             Waiting::Request(key) => self.requests.get(*key).is_some(),
             Waiting::Work(key) => self.threads.get(*key).is_some(),

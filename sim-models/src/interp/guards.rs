@@ -110,7 +110,7 @@ enum Answer {
 }
 
 /// Mixed into what the luck of a limit follows from.
-const PROBE: u64 = 0x7072_6f62_6500;
+pub(super) const PROBE: u64 = 0x7072_6f62_6500;
 
 impl Passed {
     pub(super) fn is_nothing(&self) -> bool {
@@ -570,7 +570,7 @@ impl Service {
 }
 
 /// Whether a limit takes an outcome for a loss; none: it says nothing, as a failure that comes fast does not.
-fn is_lost(outcome: &Outcome) -> Option<bool> {
+pub(super) fn is_lost(outcome: &Outcome) -> Option<bool> {
     match outcome {
         Outcome::Ok(_) => Some(false),
         Outcome::Unknown(_) | Outcome::Error(Reason::OVERLOADED | Reason::UNAVAILABLE | Reason::LIMITED) => Some(true),
@@ -579,7 +579,7 @@ fn is_lost(outcome: &Outcome) -> Option<bool> {
 }
 
 /// Half to all of a second, by which a limit decides when it probes.
-fn draw_probe(cx: &mut Cx<'_>, cause: sim_core::Cause) -> Duration {
+pub(super) fn draw_probe(cx: &mut Cx<'_>, cause: sim_core::Cause) -> Duration {
     const HALF: Duration = Duration::from_millis(500);
     let before = cx.cause();
     cx.because(cause);

@@ -10,11 +10,13 @@ use super::queue::Queue;
 use super::service::{Service, Waiting};
 use super::store::{Asked, Store, Txn};
 use super::thread::{Alarm, Attempt, Env, Frame, Origin, Phase, Request, Role, Thread};
-use crate::inside::{View, json, key_name, plain, put_rest};
+use crate::inside::{View, json, key_name, plain, put_rest, versioned};
 use crate::judge::words;
+use crate::message::TxnId;
 use crate::policy::limiter::Limiter;
 use crate::program::{EndpointRef, MapRef, PaceDef, Program, Role as NodeRole, Verb, WorkloadDef};
 use crate::said;
+use crate::shelf::Cell;
 use crate::slab::Key;
 use crate::value::Value;
 
@@ -553,19 +555,27 @@ impl Store {
     }
 
     fn transactions_inside(&self, view: &View<'_>) -> JsonValue {
-        let show = |(id, txn): (&_, &Txn)| {
-            (said::transaction(view.program, *id), JsonValue::Object(Self::transaction_inside(view, txn)))
+        let show = |(id, txn): (&TxnId, &Txn)| {
+            (said::transaction(view.program, *id), JsonValue::Object(self.transaction_inside(view, *id, txn)))
         };
         view.clipped(Vec::new(), self.txns.iter().map(show), self.txns.len())
     }
 
-    fn transaction_inside(view: &View<'_>, txn: &Txn) -> Object {
+    fn transaction_inside(&self, view: &View<'_>, id: TxnId, txn: &Txn) -> Object {
         let mut shown = Object::new();
         put_some(&mut shown, "commits", txn.commits.then_some(true));
         put_some(&mut shown, "promised", txn.prepared.is_some().then_some(true));
         put(&mut shown, "waiting", txn.waiting.len());
         let sets = txn.writes.iter().map(|((map, key), write)| ((*map, key), json(&write.value)));
         put(&mut shown, "sets", by_map(view, sets, txn.writes.len()));
+        if let Some(moment) = txn.snapshot {
+            let old = || self.past.changed().filter_map(|place| Some((place, self.past.at(place, moment)?)));
+            let sees = |cell: &Option<Cell>| cell.as_ref().map_or(JsonValue::Null, versioned);
+            let rows = old().map(|((map, key), cell)| ((*map, key), sees(cell)));
+            put(&mut shown, "sees", by_map(view, rows, old().count()));
+        }
+        let is_idle = txn.prepared.is_none() && self.operations.iter().all(|asked| asked.operation.of() != Some(id));
+        put_some(&mut shown, "idle_since", txn.idle.filter(|_| is_idle).map(|idle| view.instant(idle.since)));
         shown
     }
 

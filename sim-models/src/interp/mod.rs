@@ -10,6 +10,7 @@ mod commitment;
 mod consumer;
 mod exec;
 mod flights;
+mod gate;
 mod guards;
 mod hedged;
 mod inside;
@@ -125,6 +126,7 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
             system.startup(node, service.startup);
             system.discovery(node, service.discovery);
             service.restart.into_iter().for_each(|after| system.restart(node, after));
+            service.backoff.into_iter().for_each(|backoff| system.backoff(node, backoff));
             if service.readiness.is_some() {
                 system.reports_ready(node);
             }

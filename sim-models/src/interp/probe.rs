@@ -1,5 +1,5 @@
-//! How the platform of a replica asks it how it is: liveness and readiness, with the meaning they have in Kubernetes
-//! (`pkg/kubelet/prober`).
+//! How the platform of a replica asks it how it is: startup, liveness and readiness, with the meaning they have in Kubernetes
+//! (`pkg/kubelet/prober/worker.go`).
 //!
 //! A probe is a request to the process like any other. It waits for a worker where all are busy, is turned away where the line is
 //! full, and holds its worker after nobody waits for it any more; but it crosses no link, since whoever asks stands beside the process,
@@ -31,6 +31,30 @@ pub(super) struct Probe {
     owed: bool,
     /// When the platform finds the process unfit, if it hears nothing more.
     deadline: Instant,
+    /// Whether it asks if the process has started.
+    #[serde(skip_serializing_if = "is_false")]
+    startup: bool,
+    /// Whether it is not sent: until the process has started, and of the one that asks that, from then on.
+    #[serde(skip_serializing_if = "is_false")]
+    rests: bool,
+    /// Successes in a row, where more than one is needed.
+    #[serde(skip_serializing_if = "is_zero")]
+    successes: u32,
+    /// When the process began, where it is asked whether it has started.
+    #[serde(skip_serializing_if = "is_beginning")]
+    begun: Instant,
+}
+
+fn is_false(switch: &bool) -> bool {
+    !switch
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_beginning(instant: &Instant) -> bool {
+    *instant == Instant::ZERO
 }
 
 /// A probe by its place among those of the service, and its number.
@@ -53,23 +77,40 @@ pub(super) enum ProbeAlarm {
 
 /// Those that the file asks for.
 pub(super) fn probes(def: &ServiceDef) -> Vec<Probe> {
-    let written = [(Watch::Liveness, &def.liveness), (Watch::Readiness, &def.readiness)];
-    let (sent, deadline) = (Instant::ZERO, Instant::NEVER);
-    let probe = |watch| Probe { watch, number: 0, out: None, sent, failures: 0, owed: false, deadline };
-    written.into_iter().filter(|(_, def)| def.is_some()).map(|(watch, _)| probe(watch)).collect()
+    let written = [
+        (Watch::Liveness, false, &def.liveness),
+        (Watch::Readiness, false, &def.readiness),
+        // Until the process has started nothing else watches whether it lives.
+        (Watch::Liveness, true, &def.startup_probe),
+    ];
+    let fresh = |watch, startup| Probe {
+        watch,
+        number: 0,
+        out: None,
+        sent: Instant::ZERO,
+        failures: 0,
+        owed: false,
+        deadline: Instant::NEVER,
+        startup,
+        rests: false,
+        successes: 0,
+        begun: Instant::ZERO,
+    };
+    written.into_iter().filter(|(.., def)| def.is_some()).map(|(watch, startup, _)| fresh(watch, startup)).collect()
 }
 
 impl Probe {
     /// What it is, how many were sent, and how many of the last have failed in a row.
     pub(super) fn seen(&self) -> (&'static str, u64, u32) {
-        (word(self.watch), self.number, self.failures)
+        (self.word(), self.number, self.failures)
     }
-}
 
-const fn word(watch: Watch) -> &'static str {
-    match watch {
-        Watch::Liveness => "liveness",
-        Watch::Readiness => "readiness",
+    const fn word(&self) -> &'static str {
+        match self.watch {
+            _ if self.startup => "startup",
+            Watch::Liveness => "liveness",
+            Watch::Readiness => "readiness",
+        }
     }
 }
 
@@ -83,22 +124,73 @@ impl ProbeDef {
     fn patience(&self) -> Duration {
         self.step().saturating_mul(u64::from(self.failures) - 1).saturating_add(self.timeout)
     }
+
+    /// How long it is to a probe, when the process began so long ago: the clock of the probes ticks from its start on, and the delay is
+    /// only looked at when it ticks.
+    fn until_tick(&self, begun: Duration) -> Duration {
+        let from = begun.max(self.delay).nanos();
+        let ticks = from.div_ceil(self.every.nanos());
+        Duration::from_nanos(ticks.saturating_mul(self.every.nanos()) - begun.nanos())
+    }
 }
 
 impl Service {
-    /// Begins to be probed: at once, as Kubernetes does without an initial delay.
+    /// Begins to be probed: at once, as Kubernetes does without an initial delay; first of all whether it has started, where it is
+    /// asked that.
     pub(super) fn start_probes(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        let asked = self.probes.iter().any(|probe| probe.startup);
         for place in 0..self.probes.len() {
             let Some(def) = self.probe_def(program, place) else { continue };
-            self.content(cx, place, def.patience());
-            self.alarm(cx, def.every, Alarm::Probe { place: place as u8, what: ProbeAlarm::Due });
-            self.send_probe(cx, program, place);
+            let probe = &mut self.probes[place];
+            if asked {
+                (probe.begun, probe.rests) = (cx.now(), !probe.startup);
+            }
+            if probe.rests {
+                continue;
+            }
+            let wait = def.until_tick(Duration::ZERO);
+            self.content(cx, place, wait.saturating_add(def.patience()));
+            let due = Alarm::Probe { place: place as u8, what: ProbeAlarm::Due };
+            if wait.is_zero() {
+                self.alarm(cx, def.every, due);
+                self.send_probe(cx, program, place);
+            } else {
+                self.alarm(cx, wait, due);
+            }
+        }
+    }
+
+    /// It has started: from now on the other probes are sent. That of readiness comes at once, since somebody waits for it (the
+    /// worker's `manualTriggerCh`), that of liveness when its clock ticks next.
+    fn started(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        cx.watch(Watch::Liveness, Duration::FOREVER);
+        for place in 0..self.probes.len() {
+            let Some(def) = self.probe_def(program, place) else { continue };
+            let probe = &mut self.probes[place];
+            probe.rests = probe.startup;
+            if probe.startup {
+                continue;
+            }
+            let (begun, at_once) = (cx.now().since(probe.begun), probe.watch == Watch::Readiness);
+            // A tick of this very instant found that it had not started.
+            let moment = Duration::from_nanos(1);
+            let wait = def.until_tick(begun.saturating_add(moment)).saturating_add(moment);
+            let alarm = |what| Alarm::Probe { place: place as u8, what };
+            self.alarm(cx, wait, alarm(ProbeAlarm::Due));
+            if at_once && begun >= def.delay {
+                self.content(cx, place, def.patience());
+                self.alarm(cx, Duration::ZERO, alarm(ProbeAlarm::Owed));
+            } else {
+                self.content(cx, place, wait.saturating_add(def.patience()));
+            }
         }
     }
 
     fn probe_def<'p>(&self, program: &'p Program, place: usize) -> Option<&'p ProbeDef> {
         let def = program.service(self.me)?;
-        match self.probes.get(place)?.watch {
+        let probe = self.probes.get(place)?;
+        match probe.watch {
+            _ if probe.startup => def.startup_probe.as_ref(),
             Watch::Liveness => def.liveness.as_ref(),
             Watch::Readiness => def.readiness.as_ref(),
         }
@@ -114,7 +206,9 @@ impl Service {
     pub(super) fn probe_rings(&mut self, cx: &mut Cx<'_>, program: &Program, place: u8, what: ProbeAlarm) {
         let place = usize::from(place);
         let Some(def) = self.probe_def(program, place) else { return };
+        let rests = self.probes[place].rests;
         match what {
+            ProbeAlarm::Due | ProbeAlarm::Owed if rests => {}
             ProbeAlarm::Due => {
                 self.alarm(cx, def.every, Alarm::Probe { place: place as u8, what });
                 if self.probes[place].out.is_some() {
@@ -126,7 +220,7 @@ impl Service {
             ProbeAlarm::Owed => self.send_probe(cx, program, place),
             ProbeAlarm::Late => {
                 self.probes[place].out = None;
-                self.heard_probe(cx, def, place, false);
+                self.heard_probe(cx, program, place, false);
             }
         }
     }
@@ -139,13 +233,16 @@ impl Service {
         let probe = &mut self.probes[place];
         probe.number += 1;
         (probe.out, probe.sent) = (Some(timer), cx.now());
-        let root = word(probe.watch);
+        let root = probe.word();
         let endpoint = program.endpoint(def.endpoint);
         let cause = Cause::root(root, &endpoint.name, u64::from(cx.life())).then(probe.number);
         let probing = Probing { place: place as u8, number: probe.number };
         let request = Request::new(def.endpoint, endpoint.kind, cause, Env::empty(program), cx.now());
         let request = Request { expires: cx.now() + def.timeout, probe: Some(probing), ..request };
         cx.because(cause);
+        if self.boots() {
+            return self.probed(cx, program, probing, false);
+        }
         match cx.service(&endpoint.name) {
             sim_core::Service::Served => {
                 let key = self.requests.insert(request);
@@ -159,17 +256,17 @@ impl Service {
     /// A probe has come to this; one that has taken too long has failed already.
     pub(super) fn probed(&mut self, cx: &mut Cx<'_>, program: &Program, probing: Probing, ok: bool) {
         let place = usize::from(probing.place);
-        let Some(def) = self.probe_def(program, place) else { return };
         let probe = &mut self.probes[place];
         if probe.number != probing.number {
             return;
         }
         let Some(timer) = probe.out.take() else { return };
         self.disarm(cx, timer);
-        self.heard_probe(cx, def, place, ok);
+        self.heard_probe(cx, program, place, ok);
     }
 
-    fn heard_probe(&mut self, cx: &mut Cx<'_>, def: &ProbeDef, place: usize, ok: bool) {
+    fn heard_probe(&mut self, cx: &mut Cx<'_>, program: &Program, place: usize, ok: bool) {
+        let Some(def) = self.probe_def(program, place) else { return };
         let probe = &mut self.probes[place];
         if std::mem::take(&mut probe.owed) {
             // After this event, so that nobody runs inside of another.
@@ -177,6 +274,7 @@ impl Service {
         }
         let probe = &mut self.probes[place];
         if !ok {
+            probe.successes = 0;
             probe.failures = probe.failures.saturating_add(1);
             // At its deadline the platform has found out by itself.
             if probe.failures == def.failures && cx.now() < probe.deadline {
@@ -185,8 +283,14 @@ impl Service {
             return;
         }
         probe.failures = 0;
+        if probe.startup {
+            return self.started(cx, program);
+        }
+        if def.successes > 1 {
+            probe.successes = probe.successes.saturating_add(1);
+        }
         let next = (probe.sent + def.every).since(cx.now());
-        if probe.watch == Watch::Readiness {
+        if probe.watch == Watch::Readiness && (def.successes <= 1 || probe.successes >= def.successes) {
             cx.ready();
         }
         self.content(cx, place, next.saturating_add(def.patience()));

@@ -9,11 +9,13 @@ use sim_core::{Actor, Cause, Context, Dist, Duration, Event, Instant, Kind, Node
 use super::balance::{Callee, callees};
 use super::commitment::Commitment;
 use super::consumer::{Consumer, consumers};
+use super::gate::gate;
 use super::guards::{Held, Kept};
 use super::probe::{Probe, probes};
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
 use crate::message::{Aside, Carried, Counted, Extra, Msg, Note, Outcome, Sort, Tone, TxnId};
+use crate::policy::bulkhead::Bulkhead;
 use crate::policy::codel::Codel;
 use crate::policy::retry::Pushback;
 use crate::program::{Balance, Drops, EndpointRef, NodeRef, Order, Program, Reason, Role, ServiceDef};
@@ -98,6 +100,9 @@ pub struct Service {
     /// Those who are turned away once a worker has the time for it, and why.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pub(super) refused: VecDeque<(Key, Turned)>,
+    /// How many requests it has at once, where a limit says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gate: Option<Box<Bulkhead>>,
     /// How the line fared, where that decides who is next or dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     congestion: Option<Congestion>,
@@ -147,6 +152,9 @@ pub struct Service {
     version: Option<Value>,
     #[serde(skip_serializing_if = "Leaving::is_not")]
     leaving: Leaving,
+    /// Whether the process is there and cannot do anything yet.
+    #[serde(skip_serializing_if = "is_off")]
+    boots: bool,
     /// Whether the clocks of this system may differ. Then what is left of a deadline travels, and how long that takes is not known;
     /// on clocks that all show true time the deadline itself does.
     #[serde(skip)]
@@ -155,6 +163,10 @@ pub struct Service {
 
 fn is_none(count: &u32) -> bool {
     *count == 0
+}
+
+fn is_off(switch: &bool) -> bool {
+    !switch
 }
 
 /// How far a replica is that was asked to stop.
@@ -245,6 +257,7 @@ impl Service {
         };
         let congestion = program.service(me).and_then(Congestion::of);
         let probes = program.service(me).map(probes).unwrap_or_default();
+        let gate = program.service(me).and_then(gate);
         Service {
             turns: vec![0; program.nodes.len()],
             callees: Vec::new(),
@@ -264,6 +277,7 @@ impl Service {
             busy: 0,
             line: VecDeque::new(),
             refused: VecDeque::new(),
+            gate,
             congestion,
             memory,
             budgets: Vec::new(),
@@ -277,6 +291,7 @@ impl Service {
             probes,
             version: None,
             leaving: Leaving::Not,
+            boots: false,
             clocks_differ: false,
         }
     }
@@ -319,6 +334,11 @@ impl Service {
     /// Whether it takes nothing new.
     pub(super) fn drains(&self) -> bool {
         self.leaving == Leaving::Drains
+    }
+
+    /// Whether it is there and cannot do anything yet.
+    pub(super) fn boots(&self) -> bool {
+        self.boots
     }
 
     /// Whether it was asked to stop.
@@ -384,6 +404,25 @@ impl Service {
                 self.alarm(cx, after, alarm);
             }
         }
+        let boot = self.def(program).map_or(sim_core::Duration::ZERO, |def| def.boot);
+        if cx.life() > 1 && !boot.is_zero() {
+            self.boots = true;
+            self.alarm(cx, boot, Alarm::Booted);
+            return self.start_probes(cx, program);
+        }
+        self.can_work(cx, program);
+        self.start_probes(cx, program);
+        self.start_clocks(cx, program);
+    }
+
+    /// It has booted: from now on it does what it is for.
+    fn booted(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        self.boots = false;
+        self.can_work(cx, program);
+        self.start_clocks(cx, program);
+    }
+
+    fn can_work(&mut self, cx: &mut Cx<'_>, program: &Program) {
         if cx.life() > 1 {
             self.recover(cx, program);
         }
@@ -393,7 +432,9 @@ impl Service {
         }
         self.start_consuming(cx, program);
         self.callees = callees(program, self.me, cx.now());
-        self.start_probes(cx, program);
+    }
+
+    fn start_clocks(&mut self, cx: &mut Cx<'_>, program: &Program) {
         if self.number != 1 {
             return;
         }
@@ -457,12 +498,14 @@ impl Service {
 
     fn receive(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, msg: Msg) {
         match msg {
+            // Who asks for a decision, or brings a message, asks again.
+            Msg::Inquire { .. } | Msg::Deliver { .. } | Msg::Rouse { .. } if self.boots => {}
             Msg::Call { id, endpoint, kind, carried, expires, deadline } => {
                 self.count(cx, Counted::Call);
                 let request = Request::new(endpoint, kind, cx.cause(), Env::of(&carried), cx.now());
                 let [expires, deadline] = [expires, deadline].map(|at| self.arrived(cx, at));
                 let request = Request { from: Some((from, id)), expires, deadline, ..request };
-                if self.leaving == Leaving::Drains {
+                if self.boots || self.leaving == Leaving::Drains {
                     return self.refuse(cx, &request);
                 }
                 match cx.service(&program.kinds[request.kind.0 as usize]) {
@@ -545,6 +588,9 @@ impl Service {
     /// Gives a request a worker or a place in line, or turns it away. What nobody asked for is never turned away.
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, by_clock: bool) {
         let Some(def) = self.def(program) else { return };
+        if !by_clock && !self.passes_gate(cx, key) {
+            return self.turn_away(cx, program, key, Turned::Overloaded);
+        }
         // A worker that has just become free is for those in line.
         let waits = !self.line.is_empty() || !self.refused.is_empty();
         let full = def.workers.is_some_and(|workers| self.busy >= workers || waits);
@@ -652,6 +698,7 @@ impl Service {
     }
 
     fn refuse_now(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Turned) {
+        self.leave_gate(cx, key, None);
         let Some(request) = self.requests.remove(key) else { return };
         cx.because(request.cause);
         if let Some(probing) = request.probe {
@@ -772,6 +819,7 @@ impl Service {
         if request.delivery.is_some() && self.delivery_goes_on(cx, program, key, &outcome) {
             return;
         }
+        self.leave_gate(cx, key, Some(&outcome));
         let Some(request) = self.requests.get_mut(key) else { return };
         request.done = true;
         // What was worked on after its caller had given up.
@@ -859,6 +907,7 @@ impl Service {
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),
             Alarm::Arrival => self.arrival(cx, program),
             Alarm::PreStop => self.leaves(cx, program),
+            Alarm::Booted => self.booted(cx, program),
             Alarm::Refused { request, why } => self.refusal_over(cx, program, request, why),
             Alarm::Resend { txn } => self.resend(cx, program, txn),
             Alarm::Noted { txn } => self.noted(cx, txn),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, DiskError, Event, Files, Kind, NodeId, Sync, Timer, Unanswered};
+use sim_core::{Actor, Cause, Context, DiskError, Event, Files, Instant, Kind, NodeId, Sync, Timer, Unanswered};
 
 use super::cache::{Cache, EXPIRY};
 use super::journal::{FILE, Found, Journal};
@@ -88,6 +88,8 @@ pub(super) enum Alarm {
     Asks { asks: TxnId },
     /// Its promise has been kept long enough.
     Doubts { doubts: TxnId },
+    /// Whoever runs it may have asked for nothing for as long as the store lets a transaction be idle.
+    Idles { idles: TxnId },
 }
 
 impl Asked {
@@ -141,6 +143,18 @@ pub(super) struct Txn {
     /// What was promised of it, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prepared: Option<Box<Promised>>,
+    /// Since when nothing of it was asked for, of a store with an `idle_timeout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) idle: Option<Idle>,
+}
+
+/// A transaction that waits for its next operation.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Idle {
+    /// When its last operation was answered.
+    pub(super) since: Instant,
+    /// The timer that looks whether that is too long ago; none while an operation is under way that outlasts one.
+    alarm: Option<Key>,
 }
 
 /// The place that stands for all keys of a map that hold nothing. No operation is about the null key, but one whose key is not known;
@@ -388,6 +402,7 @@ impl Store {
 
     fn answer(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome, extra: Extra) {
         let Some(Asked { from, id, kind, operation, .. }) = self.operations.remove(key) else { return };
+        self.waits_for_more(cx, &operation);
         if !operation.is_answered() {
             return;
         }
@@ -814,9 +829,14 @@ impl Store {
     /// Ends a transaction: its operations wait no more (and are answered, if there is something to say), and those next in line
     /// have what it held.
     pub(super) fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
-        let Some(Txn { held, waiting, snapshot, .. }) = self.txns.remove(&txn) else { return };
+        let Some(Txn { held, waiting, snapshot, idle, .. }) = self.txns.remove(&txn) else { return };
         if let Some(snapshot) = snapshot {
             self.past.close(snapshot);
+        }
+        if let Some(alarm) = idle.and_then(|idle| idle.alarm)
+            && self.alarms.remove(alarm).is_some()
+        {
+            cx.cancel(Timer(alarm.place));
         }
         for key in waiting {
             self.leave(cx, program, key);
@@ -871,6 +891,42 @@ impl Store {
             self.count(cx, Counted::Rollback);
             self.end(cx, program, txn, None);
         }
+    }
+
+    /// An operation of a transaction is answered: from now on it waits for the next one.
+    fn waits_for_more(&mut self, cx: &mut Cx<'_>, operation: &Operation) {
+        let patience = self.program.store(self.me).and_then(|def| def.idle_timeout);
+        let (Some(patience), Some(txn)) = (patience, operation.part().map(|part| part.id)) else { return };
+        let Some(open) = self.txns.get_mut(&txn) else { return };
+        let since = cx.now();
+        let running = open.idle.and_then(|idle| idle.alarm);
+        let alarm = running.unwrap_or_else(|| {
+            let alarm = self.alarms.insert(Alarm::Idles { idles: txn });
+            cx.set(Timer(alarm.place), patience);
+            alarm
+        });
+        open.idle = Some(Idle { since, alarm: Some(alarm) });
+    }
+
+    /// Rolls a transaction back that has waited for its next operation for as long as any may, as PostgreSQL does with an
+    /// `idle_in_transaction_session_timeout`. What has been asked to commit, or has promised, is not idle.
+    fn idles(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId) {
+        let patience = program.store(self.me).and_then(|def| def.idle_timeout);
+        let is_busy = self.operations.iter().any(|asked| asked.operation.of() == Some(txn));
+        let Some(open) = self.txns.get_mut(&txn) else { return };
+        let (Some(idle), Some(patience)) = (&mut open.idle, patience) else { return };
+        idle.alarm = None;
+        if is_busy || open.commits || open.prepared.is_some() {
+            return;
+        }
+        let over = idle.since + patience;
+        if over > cx.now() {
+            let alarm = self.alarms.insert(Alarm::Idles { idles: txn });
+            cx.set(Timer(alarm.place), over.since(cx.now()));
+            idle.alarm = Some(alarm);
+            return;
+        }
+        self.forget(cx, program, txn);
     }
 
     fn commit(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, facts: &[FactChange]) -> Tried {
@@ -1017,6 +1073,7 @@ impl Store {
             Some(Alarm::Operation(key)) => key,
             Some(Alarm::Asks { asks }) => return self.asks(cx, program, asks),
             Some(Alarm::Doubts { doubts }) => return self.doubts(cx, doubts),
+            Some(Alarm::Idles { idles }) => return self.idles(cx, program, idles),
             None => return,
         };
         if let Some(asked) = self.operations.get_mut(key) {

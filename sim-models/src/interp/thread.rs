@@ -75,6 +75,9 @@ pub(super) struct Request {
     /// Whether the failure that is on its way out was tried again until nothing was left; nothing is decided by it.
     #[serde(skip)]
     pub(super) is_exhausted: bool,
+    /// How many were under way when the gate let it in, itself included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gated: Option<u32>,
 }
 
 /// Steps that go on one after the other.
@@ -294,6 +297,8 @@ pub(super) enum Alarm {
     Thought { user: u32 },
     /// Callers know by now that this replica is about to stop.
     PreStop,
+    /// The process can do what it is for.
+    Booted,
     /// A worker has had the time that turning this one away takes.
     Refused { request: Key, why: Turned },
     /// Whoever has not answered about a transaction is asked again.
@@ -360,6 +365,7 @@ impl Request {
             is_resumed: false,
             retry_after: None,
             is_exhausted: false,
+            gated: None,
         }
     }
 }

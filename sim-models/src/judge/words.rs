@@ -3,7 +3,7 @@
 use sim_core::{Class, Duration, Instant};
 
 use crate::database::Isolation;
-use crate::program::{Counter, EdgeCounter, EdgeRef, MapRef, NodeCounter, NodeRef, Program, Role, ServiceDef};
+use crate::program::{Counter, EdgeCounter, EdgeRef, MapRef, NodeCounter, NodeRef, Program, Role};
 use crate::value::Value;
 
 /// A count with its thousands apart: `10,000`.
@@ -107,7 +107,7 @@ pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [Node
     match &program.node(node).role {
         Role::Workload(_) => &[Requests, Ok, Error, Unknown, Unanswered],
         // Where nobody can be killed by a probe, nobody is told that none was.
-        Role::Service(ServiceDef { liveness: Some(_), .. }) => {
+        Role::Service(def) if def.liveness.is_some() => {
             &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes, Killed]
         }
         Role::Service(_) => &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes],

@@ -189,9 +189,15 @@ impl Walk<'_> {
             self.problems.error(named.span, format!("no {} has the profile {}{rest}", kind.clause(), shown(named)));
             return None;
         };
-        if let Err(mistakes) = policy::read(profile, &filled) {
-            mistakes.into_iter().for_each(|mistake| self.problems.error(mistake.span, mistake.message));
-            return None;
+        match policy::read(profile, &filled) {
+            Ok(settings) => {
+                let idle = policy::idle(&settings, &filled).into_iter();
+                idle.for_each(|mistake| self.problems.warn(mistake.span, mistake.message));
+            }
+            Err(mistakes) => {
+                mistakes.into_iter().for_each(|mistake| self.problems.error(mistake.span, mistake.message));
+                return None;
+            }
         }
         Some(Json { span, value: JsonValue::Object(filled) })
     }

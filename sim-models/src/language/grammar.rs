@@ -237,6 +237,12 @@ const SERVICE: &[Field] = &[
     Field::new("outlier", Shape::Profile(Policy::Outlier), "Callers take out of their list who fails."),
     Field::new("workers", WORKERS, "Requests that one replica works on at once.").or("unlimited"),
     Field::new("queue", QUEUE, "Requests that wait for a worker, at most; 0 refuses at once.").or("unlimited"),
+    Field::new(
+        "limit",
+        Shape::Profile(Policy::Bulkhead),
+        "How many requests one replica has at once, at work and in line, by a limit that finds itself; one more is overloaded.",
+    )
+    .or("unlimited"),
     Field::new("order", ORDERS, "Who is next in line.").or("fifo"),
     Field::new("drop", DROPS, "Who is dropped when the turn comes.").or("none"),
     Field::new("refusal", Shape::Dist, "How long a worker is busy with turning one away.").or("0s"),
@@ -246,10 +252,23 @@ const SERVICE: &[Field] = &[
     Field::new("version", Shape::Text, "What $version is before the first deploy.").or("v1"),
     Field::new("discovery", Shape::Duration, "How late callers learn that a replica left or came back.").or("0s"),
     Field::new("startup", Shape::Duration, "Time from start to first request; not at the first start.").or("0s"),
+    Field::new(
+        "boot",
+        Shape::Duration,
+        "Time behind that in which the process is there, refuses requests and fails probes; not at the first start.",
+    )
+    .or("0s"),
     Field::new("restart", Shape::Duration, "Time down after a crash at a step.").or("for ever"),
     Field::new("stop", Shape::Object(&STOP), "What happens to requests when a replica is told to stop."),
     Field::new("liveness", Shape::Object(&PROBE), "A probe that restarts the replica."),
     Field::new("readiness", Shape::Object(&PROBE), "A probe that takes the replica off the list."),
+    Field::new(
+        "startup_probe",
+        Shape::Object(&PROBE),
+        "A probe that has the others wait until it is ok, and restarts a replica that does not come to that.",
+    ),
+    Field::new("backoff", BACKOFFS, "How starts are put off after probes have ended a replica again and again.")
+        .or("10s, doubling to 5m, where a probe restarts"),
     Field::new("maps", CONTENTS, "Durable maps that the replicas share, reached in no time."),
     Field::new("memory", CONTENTS, "Maps of one replica each, lost in a crash."),
     Field::new("endpoints", Shape::MapOf(Keys::Names, &ENDPOINT_OR_STEPS), "What it does, by name.").required(),
@@ -309,9 +328,30 @@ static PROBE: Object = Object {
     what: "a probe",
     fields: &[
         Field::new("call", Shape::Name, "The endpoint of this service that is asked.").required(),
-        Field::new("every", Shape::Duration, "How often.").required(),
-        Field::new("timeout", Shape::Duration, "How long it waits for an answer.").or("1s"),
-        Field::new("failures", COUNT_FROM_1, "How many in a row count.").or("1"),
+        Field::new("every", Shape::Duration, "How often; Kubernetes' periodSeconds.").or("10s"),
+        Field::new("timeout", Shape::Duration, "How long it waits for an answer; timeoutSeconds.").or("1s"),
+        Field::new("failures", COUNT_FROM_1, "How many in a row count; failureThreshold.").or("3"),
+        Field::new("successes", COUNT_FROM_1, "How many in a row count, of a readiness probe; successThreshold.")
+            .or("1"),
+        Field::new(
+            "delay",
+            Shape::Duration,
+            "How long after the start of the process the first may be sent; initialDelaySeconds.",
+        )
+        .or("0s"),
+    ],
+    any_of: &[],
+};
+
+const BACKOFFS: Shape = Shape::OneOf(&[Shape::Choice { now: &["none"], later: &[] }, Shape::Object(&RESTART_BACKOFF)]);
+
+static RESTART_BACKOFF: Object = Object {
+    what: "a backoff",
+    fields: &[
+        Field::new("wait", Shape::Duration, "Before the second start of a row; the first comes at once. It doubles.")
+            .or("10s"),
+        Field::new("max_wait", Shape::Duration, "The longest wait; a life of more than twice that begins a new row.")
+            .or("5m"),
     ],
     any_of: &[],
 };
@@ -338,6 +378,12 @@ const STORE: &[Field] = &[
         "lock_timeout",
         Shape::Duration,
         "How long an operation waits for a lock before its transaction is over.",
+    )
+    .or("for ever"),
+    Field::new(
+        "idle_timeout",
+        Shape::Duration,
+        "How long a transaction may wait for its next operation before it is rolled back.",
     )
     .or("for ever"),
     Field::new("ttl", Shape::Duration, "How long a value stays after its set.").or("for ever"),

@@ -15,6 +15,7 @@ pub mod codel;
 pub mod concurrency;
 mod growth;
 pub mod hedge;
+mod idle;
 pub mod limiter;
 pub mod outlier;
 mod page;
@@ -24,6 +25,7 @@ mod settings;
 pub mod throttle;
 
 pub use growth::grown;
+pub use idle::idle;
 pub use page::reference;
 pub use profile::{Kind, Parameter, Profile, profile, profiles};
 pub use settings::{Mistake, Setting, Settings, read};

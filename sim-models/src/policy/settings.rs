@@ -6,6 +6,7 @@ use std::fmt;
 use sim_core::{Duration, Ratio};
 
 use super::growth::ONE;
+use super::idle;
 use super::profile::{Parameter, Profile};
 use crate::json::{Json, JsonValue, Key, Span};
 use crate::problem::did_you_mean;
@@ -50,7 +51,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    fn new(span: Span, message: impl Into<String>) -> Self {
+    pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
         Mistake { span, message: message.into() }
     }
 }
@@ -101,6 +102,9 @@ pub fn read(profile: &'static Profile, members: &[(Key, Json)]) -> Result<Settin
 }
 
 fn unknown(profile: &Profile, name: &str) -> String {
+    if let Some(why) = idle::absent(profile, name) {
+        return format!("\"{name}\" of {} is not here: {why}", profile.name);
+    }
     let names = profile.parameters.iter().map(|parameter| parameter.name);
     let near = did_you_mean(name, names.clone());
     if near.is_empty() {
@@ -199,12 +203,16 @@ fn outcomes(json: &Json) -> Result<Vec<String>, String> {
 }
 
 fn within(parameter: &Parameter, value: Setting) -> Result<Setting, String> {
-    let small = parameter.least.as_ref().is_some_and(|least| value.size() < least.size());
-    let large = parameter.most.as_ref().is_some_and(|most| value.size() > most.size());
-    if small || large {
-        return Err(format!("{value} is outside {}", parameter.range()));
+    let (least, most) = (parameter.least, parameter.most);
+    let range = match (least, most) {
+        (Some(least), Some(most)) => format!("; it goes from {least} to {most}"),
+        _ => String::new(),
+    };
+    match (least, most) {
+        (Some(least), _) if value.size() < least.size() => Err(format!("{value} is below {least}{range}")),
+        (_, Some(most)) if value.size() > most.size() => Err(format!("{value} is above {most}{range}")),
+        _ => Ok(value),
     }
-    Ok(value)
 }
 
 impl Setting {
@@ -404,7 +412,7 @@ mod tests {
             &format!("28: {name}: -5s is negative; a length of time is not"),
         );
         check(r#"{"waitDurationInOpenState": -5}"#, &format!("28: {name}: -5 is negative; a length of time is not"));
-        check(r#"{"waitDurationInOpenState": "0s"}"#, &format!("28: {name}: 0s is outside from 1ms"));
+        check(r#"{"waitDurationInOpenState": "0s"}"#, &format!("28: {name}: 0s is below 1ms"));
     }
 
     #[test]
@@ -418,7 +426,13 @@ mod tests {
     #[test]
     fn a_count_is_whole_and_not_negative_and_a_word_one_of_its_choices() {
         check(r#"{"slidingWindowSize": -1}"#, "22: slidingWindowSize: -1 is negative; a count is not");
-        check(r#"{"slidingWindowSize": 0}"#, "22: slidingWindowSize: 0 is outside 1 to 1000000");
+        check(r#"{"slidingWindowSize": 0}"#, "22: slidingWindowSize: 0 is below 1; it goes from 1 to 1000000");
+        check(
+            r#"{"slidingWindowSize": 1000001}"#,
+            "22: slidingWindowSize: 1000001 is above 1000000; it goes from 1 to 1000000",
+        );
+        let grpc = said(Kind::Hedge, "grpc", r#"{"maxAttempts": 1, "maxTokens": 1001}"#);
+        assert_eq!(grpc, ["16: maxAttempts: 1 is below 2", "32: maxTokens: 1001 is above 1000"]);
         check(r#"{"slidingWindowSize": 1.5}"#, "22: slidingWindowSize: here should be a whole number");
         check(
             r#"{"slidingWindowType": "TIME_BASE"}"#,

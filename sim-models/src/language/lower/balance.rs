@@ -39,7 +39,16 @@ impl<'a> Lower<'a> {
         let Some(service) = self.node_named(&key.name) else { return Ok(Vec::new()) };
         let endpoint =
             |view: View<'a>| self.asked_endpoint(service, view.text()?).map_err(|message| view.error(message));
-        list.items().map(endpoint).collect()
+        let mut urgent = Vec::new();
+        for view in list.items() {
+            let endpoint = endpoint(view)?;
+            if urgent.contains(&endpoint) {
+                let name = view.text()?;
+                return Err(view.error(format!("\"{name}\" stands here twice, and the first place counts; keep one")));
+            }
+            urgent.push(endpoint);
+        }
+        Ok(urgent)
     }
 
     /// The name by whose value a ring is asked.

@@ -8,7 +8,7 @@ use super::steps::Inside;
 use crate::json::Key;
 use crate::language::View;
 use crate::policy::{self, Kind as Policy, Settings, breaker, budget, bulkhead, hedge, limiter, retry};
-use crate::problem::Problem;
+use crate::problem::{Problem, did_you_mean};
 use crate::program::{
     BlockRef, BreakerDef, BudgetDef, BulkheadDef, Catch, Clauses, CoalesceDef, Guard, Guards, HedgeDef, Jitter,
     LimiterDef, RetryDef,
@@ -16,6 +16,23 @@ use crate::program::{
 
 /// Retries that a budget holds when the file does not say.
 const BURST: u64 = 10;
+
+/// Outcomes by the names that they have elsewhere, status codes of gRPC and Envoy's `retry_on`, and by those they have here.
+const LIBRARIES_WORDS: [(&str, &str); 13] = [
+    ("UNAVAILABLE", "\"unavailable\", \"refused\" or \"reset\""),
+    ("DEADLINE_EXCEEDED", "\"timeout\""),
+    ("RESOURCE_EXHAUSTED", "\"overloaded\" or \"limited\""),
+    ("ABORTED", "\"conflict\" or \"deadlock\""),
+    ("CANCELLED", "\"timeout\""),
+    ("INTERNAL", "\"error\""),
+    ("UNKNOWN", "\"unknown\""),
+    ("5xx", "\"unavailable\", \"overloaded\" or \"timeout\""),
+    ("gateway-error", "\"unavailable\", \"overloaded\" or \"timeout\""),
+    ("connect-failure", "\"refused\""),
+    ("refused-stream", "\"refused\""),
+    ("reset-before-request", "\"refused\""),
+    ("retriable-4xx", "\"in_flight\""),
+];
 
 impl<'a> Lower<'a> {
     pub(super) fn clauses(&mut self, verb: &str, value: View<'a>, step: View<'a>, inside: Inside) -> Clauses {
@@ -35,7 +52,10 @@ impl<'a> Lower<'a> {
         });
         let (hedge, coalesce) = (self.hedge(verb, value, step, inside), self.coalesce(verb, value, step, inside));
         let guards = (!guards.order.is_empty() || guards.budget.is_some()).then(|| Box::new(guards));
-        Clauses { timeout, deadline, retry, guards, hedge, coalesce, cancel, bind, on: self.on(step, inside) }
+        let on = self.on(step, inside);
+        let clauses = Clauses { timeout, deadline, retry, guards, hedge, coalesce, cancel, bind, on };
+        self.idle_clauses(step, &clauses);
+        clauses
     }
 
     fn on(&mut self, step: View<'a>, inside: Inside) -> Vec<(Catch, BlockRef)> {
@@ -52,7 +72,7 @@ impl<'a> Lower<'a> {
             return catch;
         }
         // Under another choice of the settings somebody may fail with it, so that it is no error.
-        let reasons = crate::problem::did_you_mean(name, self.program.reasons.iter().map(String::as_str));
+        let reasons = did_you_mean(name, self.program.reasons.iter().map(String::as_str));
         self.problems.warn(key.span, format!("nothing fails with \"{name}\"{reasons}"));
         Catch::Reason(self.reason(name))
     }
@@ -124,13 +144,39 @@ impl<'a> Lower<'a> {
                 Some(Catch::Ok) => self.problems.push(reason.error("what is ok is no failure; remove \"ok\"")),
                 Some(catch) => on.push(catch),
                 None => {
-                    let near = crate::problem::did_you_mean(name, self.program.reasons.iter().map(String::as_str));
-                    self.problems.push(reason.warning(format!("nothing fails with \"{name}\"{near}")));
+                    let problem = self.strange_outcome(reason, name);
+                    self.problems.push(problem);
                     on.push(Catch::Reason(self.reason(name)));
                 }
             }
         }
         on
+    }
+
+    /// What is said of an outcome that nothing has. One that is almost another is refused; of any other, somebody may fail with it
+    /// under another choice of the settings.
+    fn strange_outcome(&self, view: View<'a>, name: &str) -> Problem {
+        let message = |near: String| format!("nothing fails with \"{name}\"{near}");
+        if let Some((_, ours)) = LIBRARIES_WORDS.iter().find(|(theirs, _)| *theirs == name) {
+            return view.error(message(format!("; that is called {ours} here")));
+        }
+        let known = self.program.reasons.iter().map(String::as_str).chain(["error", "unknown"]);
+        let small = name.to_ascii_lowercase();
+        let near = did_you_mean(&small, known.clone());
+        match known.into_iter().find(|known| *known == small) {
+            Some(same) => view.error(message(format!("; did you mean \"{same}\"?"))),
+            None if near.is_empty() => view.warning(message(near)),
+            None => view.error(message(near)),
+        }
+    }
+
+    /// Says what is wrong with the outcomes that a library's policy names.
+    fn outcomes_of_library(&mut self, view: View<'a>, settings: &Settings) {
+        for parameter in settings.profile().parameters {
+            if parameter.default == policy::Setting::Outcomes {
+                self.outcomes(view, parameter.name);
+            }
+        }
     }
 
     fn hedge(&mut self, verb: &str, value: View<'a>, step: View<'a>, inside: Inside) -> Option<Box<HedgeDef>> {
@@ -165,6 +211,7 @@ impl<'a> Lower<'a> {
         };
         let Some(hedged) = hedge::Hedged::of(&settings) else { return Err(view.error("this is no hedge")) };
         let whose = whose_budget(verb, value, step);
+        self.outcomes_of_library(view, &settings);
         let words = hedge::handled(&settings);
         let on = words.iter().map(|word| self.catch_word(word).unwrap_or_else(|| Catch::Reason(self.reason(word))));
         let on = Some(on.collect());
@@ -360,6 +407,7 @@ impl<'a> Lower<'a> {
             let message = "this may be tried for ever, and nothing ends the run; give the scenario an \"until\"";
             self.problems.push(retry.warning(message));
         }
+        self.outcomes_of_library(retry, settings);
         let mut catches = |words: &[String]| -> Vec<Catch> {
             words.iter().map(|word| self.catch_word(word).unwrap_or_else(|| Catch::Reason(self.reason(word)))).collect()
         };
@@ -436,7 +484,11 @@ fn limiter_of(view: View<'_>) -> Result<limiter::Rule, Problem> {
     if let Some(settings) = library(Policy::Limiter, view) {
         return limiter::Rule::of(&settings).ok_or_else(|| view.error("this is no limiter"));
     }
-    let (rate, per) = view.need("rate")?.rate()?.whole();
+    let field = view.need("rate")?;
+    if field.rate()?.is_zero() {
+        return Err(field.error("a limiter of no rate soon lets nothing pass; write a rate above 0/s"));
+    }
+    let (rate, per) = field.rate()?.whole();
     let burst = view.field("burst");
     if let (Some(_), Some(burst)) = (view.field("window"), burst) {
         return Err(burst.error("a window holds no tokens; leave \"burst\" or \"window\" out"));

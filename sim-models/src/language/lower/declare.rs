@@ -4,12 +4,14 @@ use std::str::FromStr;
 
 use sim_core::fault::{Rate, Shift};
 use sim_core::pattern::Name;
-use sim_core::{Class, Clock, Discipline, Duration, Instant, Kind};
+use sim_core::{Backoff, Class, Clock, Discipline, Duration, Instant, Kind};
 
+use super::clauses::library;
 use super::{Lower, joined, place};
 use crate::json::Key;
 use crate::language::View;
 use crate::policy::codel::Codel;
+use crate::policy::{self, bulkhead};
 use crate::problem::Problem;
 use crate::program::{
     self, Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef,
@@ -22,6 +24,12 @@ pub(super) const REPLICAS_MAX: u64 = program::REPLICAS_MAX as u64;
 
 /// Kubernetes' timeoutSeconds.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Kubernetes' periodSeconds.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// Kubernetes' failureThreshold.
+const PROBE_FAILURES: u64 = 3;
+/// The kubelet's first and longest wait before it starts a container again.
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(10), most: Duration::from_secs(300) };
 
 /// What `$try` and its kin mean already.
 const WORDS: [&str; 4] = ["try", "reason", "version", "message"];
@@ -81,9 +89,9 @@ impl<'a> Lower<'a> {
             self.set_role(node, store.map(Role::Store));
             self.maps(node, view, "maps", false);
         } else {
-            let node = self.add_node(&key.name, Role::Service(ServiceDef::default()));
+            let node = self.add_node(&key.name, Role::Service(Box::default()));
             let service = self.service(node, view);
-            self.set_role(node, service.map(Role::Service));
+            self.set_role(node, service.map(|def| Role::Service(Box::new(def))));
             self.maps(node, view, "maps", false);
             self.maps(node, view, "memory", true);
         }
@@ -109,8 +117,10 @@ impl<'a> Lower<'a> {
         }
         // The endpoints stay even when something beside them is wrong, so that calls of them are not called wrong too.
         self.program.nodes[node.0 as usize].role =
-            Role::Service(ServiceDef { endpoints: endpoints.clone(), ..ServiceDef::default() });
+            Role::Service(Box::new(ServiceDef { endpoints: endpoints.clone(), ..ServiceDef::default() }));
         self.program.nodes[node.0 as usize].count = replicas(view)?;
+        let stop = stop(view)?;
+        self.idle_stop(view, &stop);
         Ok(ServiceDef {
             endpoints,
             workers: count_of(view, "workers")?,
@@ -118,6 +128,7 @@ impl<'a> Lower<'a> {
             order: view.or("order", Order::default(), order)?,
             urgent: Vec::new(),
             drops: view.or("drop", Drops::default(), drops)?,
+            limit: limit(view)?,
             refusal: view.or("refusal", sim_core::Dist::default(), View::dist)?,
             retry_after: view.optional("retry_after", View::pushback)?,
             asynchronous: view.or("async", false, View::bool)?,
@@ -131,33 +142,43 @@ impl<'a> Lower<'a> {
             version: view.or("version", Value::from("v1"), |version| version.text().map(Value::from))?,
             discovery: view.or("discovery", Duration::ZERO, View::duration)?,
             startup: view.or("startup", Duration::ZERO, View::duration)?,
-            stop: stop(view)?,
+            boot: view.or("boot", Duration::ZERO, View::duration)?,
+            stop,
             restart: view.optional("restart", View::duration)?,
             liveness: self.probe(node, view, "liveness")?,
             readiness: self.probe(node, view, "readiness")?,
+            startup_probe: self.probe(node, view, "startup_probe")?,
+            backoff: backoff(view)?,
         })
     }
 
-    /// `liveness` or `readiness` of a service whose endpoints are declared.
+    /// `liveness`, `readiness` or `startup_probe` of a service whose endpoints are declared.
     fn probe(&self, node: NodeRef, view: View<'a>, field: &str) -> Result<Option<ProbeDef>, Problem> {
         let Some(probe) = view.field(field) else { return Ok(None) };
-        let (call, every) = (probe.need("call")?, probe.need("every")?);
+        let call = probe.need("call")?;
         let name = call.text()?;
         let endpoint = self.asked_endpoint(node, name).map_err(|message| call.error(message))?;
-        let (period, timeout) = (every.duration()?, probe.or("timeout", PROBE_TIMEOUT, View::duration)?);
-        if period.is_zero() {
-            return Err(every.error("every 0s lets no time pass; write how often, such as \"10s\""));
+        let every = probe.or("every", PROBE_EVERY, View::duration)?;
+        let timeout = probe.or("timeout", PROBE_TIMEOUT, View::duration)?;
+        if every.is_zero() {
+            return Err(probe.need("every")?.error("every 0s lets no time pass; write how often, such as \"10s\""));
         }
         if timeout.is_zero() {
             return Err(probe.need("timeout")?.error("no answer comes in no time; write how long, such as \"1s\""));
         }
         if self.program.until.is_none() {
             let name = self.node_name(node);
-            let message = format!("{name} is probed every {period} for ever; give the scenario an \"until\"");
-            return Err(every.error(message));
+            let message = format!("{name} is probed every {every} for ever; give the scenario an \"until\"");
+            return Err(probe.field("every").unwrap_or(probe).error(message));
         }
-        let failures = u32::try_from(probe.or("failures", 1, View::count)?).unwrap_or(u32::MAX);
-        Ok(Some(ProbeDef { endpoint, every: period, timeout, failures }))
+        let failures = u32::try_from(probe.or("failures", PROBE_FAILURES, View::count)?).unwrap_or(u32::MAX);
+        let successes = u32::try_from(probe.or("successes", 1, View::count)?).unwrap_or(u32::MAX);
+        if successes > 1 && field != "readiness" {
+            let message = "only a readiness probe may need more than one success in a row; leave \"successes\" out";
+            return Err(probe.need("successes")?.error(message));
+        }
+        let delay = probe.or("delay", Duration::ZERO, View::duration)?;
+        Ok(Some(ProbeDef { endpoint, every, timeout, failures, successes, delay }))
     }
 
     /// What the replicas of a node weigh, in turn.
@@ -291,6 +312,27 @@ pub(super) fn word_value(word: &str) -> Value {
     }
 }
 
+/// `backoff` of a service that is probed: what is not restarted by its platform is not put off.
+fn backoff(view: View<'_>) -> Result<Option<Backoff>, Problem> {
+    let restarts = view.field("liveness").or(view.field("startup_probe")).is_some();
+    let Some(backoff) = view.field("backoff") else { return Ok(restarts.then_some(BACKOFF)) };
+    if !restarts {
+        let message =
+            "nothing restarts this service by itself; \"backoff\" goes with \"liveness\" or \"startup_probe\"";
+        return Err(backoff.error(message));
+    }
+    if !backoff.is_object() {
+        return Ok(None);
+    }
+    let first = backoff.or("wait", BACKOFF.first, View::duration)?;
+    let most = backoff.or("max_wait", BACKOFF.most.max(first), View::duration)?;
+    if first > most {
+        let message = format!("the first wait, {first}, is longer than the longest, {most}");
+        return Err(backoff.need("max_wait")?.error(message));
+    }
+    Ok(Some(Backoff { first, most }))
+}
+
 fn stop(view: View<'_>) -> Result<StopDef, Problem> {
     let Some(stop) = view.field("stop") else { return Ok(StopDef::default()) };
     let usual = StopDef::default();
@@ -299,6 +341,16 @@ fn stop(view: View<'_>) -> Result<StopDef, Problem> {
         drains: stop.or("then", "exit", View::text)? == "drain",
         grace: stop.or("grace", usual.grace, View::duration)?,
     })
+}
+
+/// `limit` of a service: one that finds itself.
+fn limit(view: View<'_>) -> Result<Option<bulkhead::Rule>, Problem> {
+    let Some(view) = view.field("limit") else { return Ok(None) };
+    let Some(settings) = library(policy::Kind::Bulkhead, view) else { return Ok(None) };
+    let rule = bulkhead::Rule::of(&settings).filter(bulkhead::Rule::finds_itself);
+    let message = "the limit of a service is one that finds itself: aimd, gradient2 or vegas; \"workers\" and \"queue\" say \
+        a number that stays";
+    rule.map(Some).ok_or_else(|| view.error(message))
 }
 
 fn order(view: View<'_>) -> Result<Order, Problem> {
@@ -384,6 +436,13 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         Some(Durable::Written) => sim_core::Dist::Constant(Duration::from_secs(1)),
         Some(Durable::Synced) | None => sim_core::Dist::default(),
     };
+    let idle_timeout = view.optional("idle_timeout", View::duration)?;
+    if idle_timeout == Some(Duration::ZERO) {
+        return Err(view.need("idle_timeout")?.error(
+            "with 0s every transaction is over after its first operation; say how long one may wait for its \
+             next, such as \"10s\", or leave it out: for ever",
+        ));
+    }
     Ok(StoreDef {
         workers: count_of(view, "workers")?,
         read: dist("read")?,
@@ -397,6 +456,7 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         ttl: view.optional("ttl", View::duration)?,
         capacity: view.optional("capacity", View::count)?,
         lock_timeout: view.optional("lock_timeout", View::duration)?,
+        idle_timeout,
     })
 }
 

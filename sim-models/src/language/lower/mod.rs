@@ -10,6 +10,7 @@ mod clauses;
 mod declare;
 mod expect;
 pub(crate) mod faults;
+mod idle;
 mod judged;
 mod key;
 mod links;

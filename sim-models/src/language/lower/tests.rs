@@ -84,13 +84,19 @@ fn check_property(property: &str, expected: &str) {
 }
 
 #[test]
-fn the_scenarios_lower_with_every_remedy_and_without_a_warning() {
+fn the_scenarios_lower_with_every_remedy_and_without_a_warning_but_of_the_key_that_is_none() {
     for text in [CHECKOUT, GATEWAY_TIMEOUT, OVERSELL] {
         let document = Document::parse("x.json", text).unwrap();
         assert_eq!(said(&lowered(text, &Choices::none()).unwrap().warnings), [""; 0]);
         for remedy in document.settings().remedies() {
             let Lowered { program, warnings } = lowered(text, &Choices::none().remedy(&remedy.name)).unwrap();
-            assert_eq!(said(&warnings), [""; 0]);
+            let told = said(&warnings);
+            if remedy.name == "key-per-try" {
+                assert_eq!(told.len(), 1, "{told:?}");
+                assert!(told[0].contains("its \"once\" has another key at each try"), "{told:?}");
+            } else {
+                assert_eq!(told, [""; 0]);
+            }
             assert!(!program.expect.is_empty());
         }
     }
@@ -692,6 +698,271 @@ fn what_runs_and_is_probably_not_meant_is_a_warning() {
     let text =
         scenario(r#"{"call": "bank.charge", "retry": 3}"#, r#", "properties": {"p": {"sometimes": "charged > 1"}}"#);
     assert_eq!(told(&text), [""; 0]);
+}
+
+/// Services that a retried step asks, and the warnings about it.
+fn check_asked(call: &str, nodes: &str, expected: &[&str]) {
+    let text = format!(
+        r#"{{"faultline": 1, "name": "x", "until": "1h", "nodes": {{{nodes}}},
+ "workload": {{"w": {{"rate": "1/s", "limit": 1, "each": "order", "do": [{call}]}}}}}}"#
+    );
+    let expected: Vec<_> = expected.iter().map(|said| format!("workload.w.do[0]: {said}")).collect();
+    assert_eq!(told(&text), expected, "{call} {nodes}");
+}
+
+fn shop(sell: &str) -> String {
+    format!(
+        r#""db": {{"kind": "store", "maps": {{"stock": {{"book": 3}}, "log": {{}}}}}},
+ "shop": {{"kind": "service", "maps": {{"seen": {{}}}}, "endpoints": {{"sell": [{sell}]}}}}"#
+    )
+}
+
+#[test]
+fn a_cell_that_is_changed_by_what_it_held_is_not_safe_to_be_changed_again() {
+    let own = "w sets db.stock to what it makes of its value and is retried on unknown without \"once\"";
+    let less = r#"{"set": "db.stock['book']", "to": "= value - 1", "where": "value >= 1", "retry": 3}"#;
+    let db = r#""db": {"kind": "store", "maps": {"stock": {"book": 3}}}"#;
+    check_asked(less, db, &[own]);
+    check_asked(&less.replace("value >= 1", "value == 3"), db, &[]);
+    check_asked(&less.replace(r#", "retry": 3"#, ""), db, &[]);
+}
+
+#[test]
+fn what_a_callee_changes_by_what_it_held_is_changed_again_by_another_try() {
+    let sold = "shop.sell sets db.stock to what it makes of its value and is retried on unknown without \"once\"";
+    let call = r#"{"call": "shop.sell", "timeout": "1s", "retry": 3}"#;
+    let check = |sell: &str, expected: &[&str]| check_asked(call, &shop(sell), expected);
+    check(r#"{"set": "db.stock['book']", "to": "= value - 1"}"#, &[sold]);
+    check(r#"{"set": "db.stock['book']", "to": "= value - 1", "where": "value >= 1"}"#, &[sold]);
+    // Read before, and read anew by the next try.
+    check(r#"{"read": "db.stock['book']", "as": "left"}, {"set": "db.stock['book']", "to": "= $left - 1"}"#, &[sold]);
+    check(
+        r#"{"read": "db.stock['book']", "as": "left"}, {"set": "db.stock['book']", "to": "= $left - 1", "where": "value == $left"}"#,
+        &[sold],
+    );
+    // What is the same however often it is done, and what fails the second time.
+    check(r#"{"set": "db.stock['book']", "to": 2}"#, &[]);
+    check(r#"{"set": "db.stock['book']", "to": "= min(value, 2)"}"#, &[]);
+    check(r#"{"set": "db.stock['book']", "to": "= value - 1", "where": "value == 3"}"#, &[]);
+    check(
+        r#"{"set": "db.log[$order]", "to": 1, "where": "value == null"}, {"set": "db.stock['book']", "to": "= value - 1"}"#,
+        &[],
+    );
+    check(r#"{"once": "$order", "in": "seen", "do": [{"set": "db.stock['book']", "to": "= value - 1"}]}"#, &[]);
+    // A try around steps that ends with what nobody can be unsure of.
+    let tried = |steps: &str, expected: &[&str]| {
+        check_asked(&format!(r#"{{"try": [{steps}], "retry": 3}}"#), &shop(r#"{"work": "1ms"}"#), expected);
+    };
+    let own = "w sets db.stock to what it makes of its value and is retried on unknown without \"once\"";
+    let called = r#"{"call": "shop.sell"}"#;
+    tried(&format!(r#"{{"set": "db.stock['book']", "to": "= value - 1"}}, {called}"#), &[own]);
+    tried(&format!(r#"{called}, {{"set": "db.stock['book']", "to": "= value - 1"}}"#), &[own]);
+}
+
+#[test]
+fn a_key_that_is_another_one_at_each_try_protects_nothing() {
+    let bank = |key: &str| {
+        format!(
+            r#""bank": {{"kind": "service", "maps": {{"keys": {{}}}}, "endpoints": {{"charge": [{{"once": "{key}", "in": "keys", "do": [{{"record": "charged"}}]}}]}}}}"#
+        )
+    };
+    let fresh =
+        "bank.charge records \"charged\" and is retried on unknown and its \"once\" has another key at each try";
+    let call =
+        |with: &str| format!(r#"{{"call": "bank.charge", "with": {{"key": {with}}}, "timeout": "1s", "retry": 3}}"#);
+    check_asked(&call(r#""$order/$try""#), &bank("$key"), &[fresh]);
+    check_asked(&call(r#""= $order * 10 + $try""#), &bank("$key"), &[fresh]);
+    check_asked(&call(r#""= now""#), &bank("$key"), &[fresh]);
+    check_asked(&call(r#""$order""#), &bank("$key"), &[]);
+    check_asked(&call(r#""$order""#), &bank("= now"), &[fresh]);
+    // The callee's own tries are counted there: each request begins with the first.
+    check_asked(&call(r#""$order""#), &bank("$order/$try"), &[]);
+    let own = |retry: &str| {
+        format!(
+            r#"{{"try": [{{"call": "bank.charge", "with": {{"key": "$order/$try"}}, "timeout": "1s"{retry}}}], "retry": 3}}"#
+        )
+    };
+    check_asked(&own(""), &bank("$key"), &[fresh]);
+}
+
+#[test]
+fn a_message_that_is_published_again_needs_a_consumer_who_knows_it_again() {
+    let nodes = |handle: &str| {
+        format!(
+            r#""jobs": {{"kind": "queue", "visibility": "30s"}}, "worker": {{"kind": "service", "maps": {{"seen": {{}}}}, "endpoints": {{
+ "handle": {{"from": "jobs", "do": [{handle}]}}}}}}"#
+        )
+    };
+    let publish = r#"{"publish": "jobs", "timeout": "1s", "retry": 3}"#;
+    let twice =
+        "w publishes to jobs, whose consumer does not know a message again, and is retried on unknown without \"once\"";
+    check_asked(publish, &nodes(r#"{"work": "1s"}"#), &[twice]);
+    let done = "worker.handle records \"done\" and is retried on unknown without \"once\"";
+    check_asked(publish, &nodes(r#"{"record": "done"}"#), &[done]);
+    // Each of the two messages has a number of its own.
+    let numbered =
+        "worker.handle records \"done\" and is retried on unknown and its \"once\" has another key at each try";
+    let once = |key: &str| nodes(&format!(r#"{{"once": "{key}", "in": "seen", "do": [{{"record": "done"}}]}}"#));
+    check_asked(publish, &once("$message"), &[numbered]);
+    check_asked(publish, &once("$order"), &[]);
+    check_asked(r#"{"publish": "jobs", "timeout": "1s"}"#, &nodes(r#"{"work": "1s"}"#), &[]);
+}
+
+#[test]
+fn what_stands_before_a_failure_that_is_tried_again_is_done_again() {
+    let bank = |steps: &str| {
+        format!(
+            r#""fees": {{"kind": "service", "endpoints": {{"take": [{{"fail": "bug"}}]}}}},
+ "db": {{"kind": "store", "maps": {{"rows": {{}}}}}},
+ "bank": {{"kind": "service", "endpoints": {{"charge": [{steps}]}}}}"#
+        )
+    };
+    let call = |on: &str| format!(r#"{{"call": "bank.charge", "retry": {{"tries": 3, "on": ["{on}"]}}}}"#);
+    let take = r#"{"call": "fees.take"}"#;
+    let said = |on: &str| {
+        format!("bank.charge records \"charged\" and is retried on {on}, which may come behind that, without \"once\"")
+    };
+    let (bug, error, refused) = (said("bug"), said("error"), said("refused"));
+    let uncalled = "nobody calls fees.take";
+    let check = |on: &str, steps: &str, expected: &str| {
+        let text = told(&format!(
+            r#"{{"faultline": 1, "name": "x", "until": "1h", "nodes": {{{}}},
+ "workload": {{"w": {{"rate": "1/s", "limit": 1, "each": "order", "do": [{}]}}}}}}"#,
+            bank(steps),
+            call(on)
+        ));
+        let found: Vec<_> = text.iter().filter(|said| !said.contains(uncalled)).collect();
+        let expected = if expected.is_empty() { vec![] } else { vec![format!("workload.w.do[0]: {expected}")] };
+        assert_eq!(found, expected.iter().collect::<Vec<_>>(), "{on} {steps}");
+    };
+    check("bug", r#"{"record": "charged"}, {"fail": "bug"}"#, &bug);
+    check("error", r#"{"record": "charged"}, {"fail": "bug"}"#, &error);
+    check("bug", &format!(r#"{{"record": "charged"}}, {take}"#), &bug);
+    check("refused", &format!(r#"{{"record": "charged"}}, {take}"#), &refused);
+    // Before it, in another branch, behind a guard, or where it is caught, nothing is done twice.
+    check("bug", r#"{"chance": "1%", "then": [{"fail": "bug"}]}, {"record": "charged"}"#, "");
+    check("bug", r#"{"chance": "1%", "then": [{"fail": "bug"}], "else": [{"record": "charged"}]}"#, "");
+    check("bug", r#"{"record": "charged"}, {"chance": "1%", "then": [{"reply": 1}], "else": [{"fail": "bug"}]}"#, &bug);
+    check("bug", &format!(r#"{take}, {{"record": "charged"}}"#), "");
+    check("bug", r#"{"record": "charged"}, {"call": "fees.take", "on": {"bug": []}}"#, "");
+    check("refused", r#"{"record": "charged"}, {"fail": "bug"}"#, "");
+    check("bug", r#"{"transaction": [{"set": "db.rows[1]", "to": 1}, {"record": "charged"}, {"fail": "bug"}]}"#, "");
+}
+
+#[test]
+fn an_outcome_of_a_policy_that_nothing_has_is_told_with_the_one_that_was_meant() {
+    let check = |clause: &str, expected: &str| {
+        let found = told(&scenario(&format!(r#"{{"call": "bank.refund", {clause}}}"#), ""));
+        let beside = |said: &String| said.contains("without \"once\"") || said.contains("whose fact is");
+        let found: Vec<_> = found.into_iter().filter(|said| !beside(said)).collect();
+        assert_eq!(found, [format!("nodes.shop.endpoints.pay[0].{expected}")], "{clause}");
+    };
+    let timeout = "nothing fails with \"tiemout\"; did you mean \"timeout\"?";
+    for (profile, name) in [
+        ("resilience4j", "retryExceptions"),
+        ("resilience4j", "ignoreExceptions"),
+        ("polly", "ShouldHandle"),
+        ("envoy", "retry_on"),
+        ("aws-sdk", "retryable"),
+        ("stripe-node", "retryable"),
+        ("temporal", "nonRetryableErrorTypes"),
+    ] {
+        let clause = format!(r#""retry": {{"profile": "{profile}", "{name}": ["tiemout"]}}"#);
+        check(&clause, &format!("retry.{name}[0]: {timeout}"));
+    }
+    let grpc = r#""retry": {"profile": "grpc", "maxAttempts": 2, "initialBackoff": "1s", "maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": "#;
+    check(
+        &format!("{grpc}[\"UNAVAILABLE\"]}}"),
+        "retry.retryableStatusCodes[0]: nothing fails with \"UNAVAILABLE\"; that is called \"unavailable\", \"refused\" or \"reset\" here",
+    );
+    check(
+        &format!("{grpc}[\"Timeout\"]}}"),
+        "retry.retryableStatusCodes[0]: nothing fails with \"Timeout\"; did you mean \"timeout\"?",
+    );
+    check(
+        r#""hedge": {"profile": "grpc", "maxAttempts": 2, "nonFatalStatusCodes": ["tiemout"]}"#,
+        &format!("hedge.nonFatalStatusCodes[0]: {timeout}"),
+    );
+    check(
+        r#""hedge": {"profile": "polly", "ShouldHandle": ["tiemout"]}"#,
+        &format!("hedge.ShouldHandle[0]: {timeout}"),
+    );
+    check(r#""hedge": {"delay": "1s", "on": ["tiemout"]}"#, &format!("hedge.on[0]: {timeout}"));
+    check(
+        r#""retry": {"tries": 2, "on": ["no_mony"]}"#,
+        "retry.on[0]: nothing fails with \"no_mony\"; did you mean \"no_money\"?",
+    );
+    check(
+        r#""retry": {"profile": "envoy", "retry_on": ["5xx"]}"#,
+        "retry.retry_on[0]: nothing fails with \"5xx\"; that is called \"unavailable\", \"overloaded\" or \"timeout\" here",
+    );
+    check(
+        r#""retry": {"profile": "polly", "ShouldHandle": ["strange"]}"#,
+        "retry.ShouldHandle[0]: nothing fails with \"strange\"",
+    );
+}
+
+#[test]
+fn clauses_that_come_to_nothing_are_told_where_they_stand() {
+    let check = |clauses: &str, expected: &[&str]| {
+        let mut found = told(&scenario(&format!(r#"{{"call": "bank.charge", {clauses}}}"#), ""));
+        found.retain(|said| !said.contains("\"once\""));
+        let expected: Vec<_> = expected.iter().map(|said| format!("nodes.shop.endpoints.pay[0].{said}")).collect();
+        assert_eq!(found, expected, "{clauses}");
+    };
+    check(r#""timeout": "0s""#, &["timeout: no answer comes in no time; write a longer \"timeout\""]);
+    check(r#""deadline": "0s""#, &["deadline: no answer comes in no time; write a longer \"deadline\""]);
+    check(r#""timeout": "1s", "hedge": "999ms""#, &[]);
+    let late =
+        |delay: &str, end: &str| format!("hedge: nothing is asked a second time: {delay} is not before the {end}");
+    check(r#""timeout": "1s", "hedge": "1s""#, &[&late("1s", "timeout, 1s")]);
+    check(r#""deadline": "3s", "hedge": {"delay": "5s"}"#, &[&late("5s", "deadline, 3s")]);
+    check(r#""timeout": "1s", "hedge": {"profile": "polly"}"#, &[&late("2s", "timeout, 1s")]);
+    let never = "retry.jitter: decorrelated jitter grows from \"wait\", and without one it never waits";
+    check(r#""retry": {"tries": 3, "jitter": "decorrelated"}"#, &[never]);
+    check(r#""retry": {"tries": 3, "jitter": "decorrelated", "wait": "1ms"}"#, &[]);
+    let shorter = "retry.max_wait: the longest wait, 1s, is shorter than the first, 2s: each is 1s";
+    check(r#""retry": {"tries": 3, "wait": "2s", "max_wait": "1s"}"#, &[shorter]);
+    let unheard = |name: &str, other: &str| format!("retry.{name}: \"{name}\" says nothing {other}");
+    let envoy = |more: &str| format!(r#""retry": {{"profile": "envoy", "retry_on": ["error"], {more}}}"#);
+    check(&envoy(r#""budget_percent": 30"#), &[&unheard("budget_percent", "without \"retry_budget\"")]);
+    check(&envoy(r#""budget_percent": 30, "retry_budget": true"#), &[]);
+    check(&envoy(r#""max_retries": 5, "retry_budget": true"#), &[&unheard("max_retries", "beside \"retry_budget\"")]);
+    let random = unheard("randomizedWaitFactor", "without \"enableRandomizedWait\"");
+    check(r#""retry": {"profile": "resilience4j", "randomizedWaitFactor": 0.3}"#, &[&random]);
+    let none = "limiter.rate: a limiter of no rate soon lets nothing pass; write a rate above 0/s";
+    check(r#""limiter": {"rate": "0/s"}"#, &[none]);
+    let fair = "bulkhead.fairCallHandlingEnabled: \"fairCallHandlingEnabled\" of resilience4j is not here: whoever waits is served \
+        first come first served, which is the library's default, true";
+    check(r#""bulkhead": {"profile": "resilience4j", "fairCallHandlingEnabled": false}"#, &[fair]);
+    let function = "breaker.BreakDurationGenerator: \"BreakDurationGenerator\" of polly is not here: it is a function of the program; \
+        \"BreakDuration\" is one length for every time";
+    check(r#""breaker": {"profile": "polly", "BreakDurationGenerator": "1s"}"#, &[function]);
+}
+
+#[test]
+fn a_node_and_a_workload_that_come_to_nothing_are_told_where_they_stand() {
+    let check = |service: &str, workload: &str, expected: &[&str]| {
+        let text = format!(
+            r#"{{"faultline": 1, "name": "x", "until": "1m", "nodes": {{"shop": {{"kind": "service", {service}
+ "endpoints": {{"pay": [], "look": []}}}}}},
+ "workload": {{"w": {{{workload}, "each": "order", "do": [{{"call": "shop.pay"}}, {{"call": "shop.look"}}]}}}}}}"#
+        );
+        assert_eq!(told(&text), expected, "{service} {workload}");
+    };
+    let some = r#""rate": "1/s""#;
+    let killed = "nodes.shop.stop.pre_stop: it is killed when its grace of 30s is over, before its pre_stop of 40s is";
+    check(r#""stop": {"pre_stop": "40s"},"#, some, &[killed]);
+    check(r#""stop": {"pre_stop": "29s"},"#, some, &[]);
+    check(r#""stop": {"pre_stop": "40s", "grace": "60s"},"#, some, &[]);
+    let twice = "nodes.shop.order.priority[2]: \"pay\" stands here twice, and the first place counts; keep one";
+    check(r#""order": {"priority": ["pay", "look", "pay"]},"#, some, &[twice]);
+    let nothing = |field: &str| format!("workload.w.{field}: nothing is ever asked at a rate of zero");
+    check("", r#""rate": "0/s""#, &[&nothing("rate")]);
+    let stages =
+        |second: &str| format!(r#""stages": [{{"for": "1s", "rate": "0/s"}}, {{"for": "1s", "rate": "{second}"}}]"#);
+    check("", &stages("0/s"), &[&nothing("stages[0].rate")]);
+    check("", &stages("1/s"), &[]);
 }
 
 #[test]

@@ -39,6 +39,7 @@ impl<'a> Lower<'a> {
         let start = Instant::ZERO + view.or("start", sim_core::Duration::ZERO, View::duration)?;
         let limit = view.optional("limit", View::count)?;
         let length = view.optional("for", View::duration)?;
+        self.idle_pace(view);
         let pace = self.told(pace(view)).unwrap_or(PaceDef::Open { stages: Vec::new(), even: false });
         Ok(WorkloadDef { endpoint, class, slot, start, limit, length, pace })
     }
