@@ -1,22 +1,26 @@
 //! Nothing is lost and nothing is held twice: after each event of every scenario, with and without trouble, the books of the
 //! node that handled it balance, and each request has one outcome at most.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use faultline_tests::scenarios::{all_built_in, over_seeds, remedies};
 use faultline_tests::sources::workspace;
-use sim_core::{Instant, Seed};
+use sim_core::{Instant, Judge, NodeId, Seed, Sim};
 use sim_models::interp::{Service, Store};
 use sim_models::language::Choices;
-use sim_models::message::Note;
-use sim_models::program::Role;
+use sim_models::message::{Aside, EdgeCounted, Msg, Note, Sort, Tone};
+use sim_models::program::{EdgeRef, NodeRef, Role};
 use sim_models::scenario::{Changes, Model, Scenario};
 
-/// How many events of a run are looked at, and of those behind them each how-manieth.
+/// How many events of a run are looked at.
+const EVENTS: u64 = 30_000;
+/// After each of so many events its node is looked at as a whole; behind them its counts still are, and all of it after a few
+/// of its events, or after a share of what it has under way, so that a look costs no more for a full node. What one event makes
+/// wrong, a leak, stays wrong.
 const CLOSELY: u64 = 2_000;
-const SELDOM: u64 = 211;
-const EVENTS: u64 = 100_000;
+const FEW: u64 = 7;
+const SHARE: u64 = 16;
 
 fn scenarios() -> Vec<(String, Scenario)> {
     let folder = fs::read_dir(workspace().join("examples")).expect("it is there");
@@ -44,63 +48,282 @@ fn trouble(model: &Model) -> Changes {
     Changes { faults, ..Changes::default() }
 }
 
-/// Requests of the workloads: each is begun once and has one outcome at most, after its beginning.
+/// Requests of the workloads: each is begun once and has one outcome at most, after its beginning. What is sent on each edge has one
+/// outcome too.
 #[derive(Default)]
 struct Requests {
-    begun: BTreeSet<(u16, u64)>,
-    over: BTreeSet<(u16, u64)>,
+    open: BTreeSet<(u16, u64)>,
+    /// How many of each workload have begun, and how many have an outcome.
+    begun: BTreeMap<u16, u64>,
+    over: BTreeMap<u16, u64>,
+    /// How many were sent on each edge, and how many outcomes there were.
+    sent: BTreeMap<u16, u64>,
+    ended: BTreeMap<u16, u64>,
 }
 
 impl Requests {
     fn hear(&mut self, note: &Note) -> Result<(), String> {
         match note {
-            Note::Requested { workload, key } if !self.begun.insert((workload.0, *key)) => {
-                Err(format!("request {key} is begun twice"))
+            Note::Requested { workload, key } => {
+                let begun = self.begun.entry(workload.0).or_default();
+                // They are numbered as they come.
+                if *key != *begun + 1 || !self.open.insert((workload.0, *key)) {
+                    return Err(format!("request {key} is begun out of turn, or twice"));
+                }
+                *begun += 1;
             }
-            Note::Finished { workload, key, .. } if !self.begun.contains(&(workload.0, *key)) => {
-                Err(format!("request {key} has an outcome and was never begun"))
+            Note::Finished { workload, key, tone, sort, .. } => {
+                let fits = match sort.0 {
+                    Sort::Ok => *tone == Tone::Ok,
+                    Sort::Rejected | Sort::Failed | Sort::Shed | Sort::Open => *tone == Tone::Error,
+                    Sort::Unsure => *tone == Tone::Unknown,
+                    Sort::Exhausted => *tone != Tone::Ok,
+                };
+                if !fits {
+                    return Err(format!("request {key} is {tone:?}, and of the sort {:?}", sort.0));
+                }
+                if !self.open.remove(&(workload.0, *key)) {
+                    return Err(format!("request {key} has two outcomes, or was never begun"));
+                }
+                *self.over.entry(workload.0).or_default() += 1;
             }
-            Note::Finished { workload, key, .. } if !self.over.insert((workload.0, *key)) => {
-                Err(format!("request {key} has two outcomes"))
+            Note::Edge(edge, EdgeCounted::Call) => *self.sent.entry(edge.0).or_default() += 1,
+            Note::Edge(edge, EdgeCounted::Outcome(..)) => {
+                let ended = self.ended.entry(edge.0).or_default();
+                *ended += 1;
+                if *ended > self.sent.get(&edge.0).copied().unwrap_or_default() {
+                    return Err(format!("edge {} has more outcomes than calls", edge.0));
+                }
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
+    }
+
+    /// What was begun has ended or is under way; so has what was sent, as long as no caller has died with it.
+    fn balance(&self, model: &Model, sim: &Sim<Msg>) -> Result<(), String> {
+        let program = model.program();
+        let count = |of: &BTreeMap<u16, u64>, at: u16| of.get(&at).copied().unwrap_or_default();
+        let services = |node: NodeRef| {
+            let replicas = program.node(node).replicas.iter();
+            replicas.filter_map(|replica| sim.actor::<Service>(*replica)).collect::<Vec<_>>()
+        };
+        for (at, node) in (0u16..).zip(&program.nodes) {
+            if let Role::Workload(_) = node.role {
+                let open: usize = services(NodeRef(at)).iter().map(|service| service.operations()).sum();
+                let (begun, over) = (count(&self.begun, at), count(&self.over, at));
+                if begun != over + open as u64 {
+                    return Err(format!("{}: {begun} requests are begun, {over} over, {open} under way", node.name));
+                }
+            }
+        }
+        for (at, (caller, callee)) in (0u16..).zip(&program.edges) {
+            // What a queue has delivered is with its consumers.
+            let mut replicas = program.node(*caller).replicas.iter();
+            if let Role::Queue(_) = program.node(*caller).role {
+                continue;
+            }
+            if !replicas.all(|replica| sim.is_up(*replica) && sim.life(*replica) == 1) {
+                continue;
+            }
+            let out: usize = services(*caller).iter().map(|service| service.out(EdgeRef(at))).sum();
+            let (sent, ended) = (count(&self.sent, at), count(&self.ended, at));
+            if sent != ended + out as u64 {
+                let (caller, callee) = (&program.node(*caller).name, &program.node(*callee).name);
+                return Err(format!("{caller}->{callee}: {sent} were sent, {ended} have ended, {out} are out"));
+            }
+        }
+        Ok(())
     }
 }
 
-fn audited(model: &Model, seed: Seed) -> u64 {
-    let (mut sim, _) = model.start(seed);
+/// When each node is looked at next, in events of its own.
+#[derive(Default)]
+struct Looks {
+    due: BTreeMap<NodeId, u64>,
+    whole: u64,
+}
+
+impl Looks {
+    fn look(&mut self, sim: &Sim<Msg>, node: NodeId) -> Result<bool, String> {
+        let due = self.due.entry(node).or_default();
+        if *due > 0 {
+            *due -= 1;
+            let quick = sim.actor::<Service>(node).map_or(Ok(()), Service::audit_counts);
+            return quick.map(|()| false);
+        }
+        self.whole += 1;
+        let few = if sim.events() < CLOSELY { 0 } else { FEW };
+        *due = few.max(books(sim, node)? as u64 / SHARE);
+        Ok(true)
+    }
+}
+
+/// Looks at all that a node has under way; how much that is.
+fn books(sim: &Sim<Msg>, node: NodeId) -> Result<usize, String> {
+    if let Some(service) = sim.actor::<Service>(node) {
+        service.audit()?;
+        return Ok(service.size());
+    }
+    match sim.actor::<Store>(node) {
+        Some(store) => store.audit().map(|()| store.size()),
+        None => Ok(0),
+    }
+}
+
+fn audited(model: &Model, seed: Seed) -> [u64; 2] {
+    let (mut sim, mut judge) = model.start(seed);
     let until = model.until().unwrap_or(Instant::NEVER);
-    let mut requests = Requests::default();
+    let (mut requests, mut looks) = (Requests::default(), Looks::default());
+    let say = |event: u64, wrong: String| -> ! {
+        panic!("{} with {:?}, seed {seed}, event {event}: {wrong}", model.name(), model.changed())
+    };
+    let mut next = 0;
     while sim.events() < EVENTS
         && let Some(step) = sim.step_before(until)
     {
-        let node = step.node().filter(|_| step.number < CLOSELY || step.number % SELDOM == 0);
-        let books = node.map_or(Ok(()), |node| {
-            let service = sim.actor::<Service>(node).map_or(Ok(()), Service::audit);
-            service.and_then(|()| sim.actor::<Store>(node).map_or(Ok(()), Store::audit))
-        });
-        let heard = sim.notes().iter().try_for_each(|note| requests.hear(note));
-        if let Err(wrong) = books.and(heard) {
-            panic!("{} with {:?}, seed {seed}, event {}: {wrong}", model.name(), model.changed(), step.number);
+        let node = step.node();
+        judge.after(&step, &sim);
+        if let Err(wrong) = sim.notes().iter().try_for_each(|note| requests.hear(note)) {
+            say(step.number, wrong);
+        }
+        match node.map_or(Ok(false), |node| looks.look(&sim, node)) {
+            Err(wrong) => say(step.number, wrong),
+            // All requests together are counted as often as that costs no more than a look.
+            Ok(true) if sim.events() >= next => {
+                let out = requests.open.len() as u64 + model.program().nodes.len() as u64;
+                next = sim.events() + out * 4;
+                requests.balance(model, &sim).unwrap_or_else(|wrong| say(step.number, wrong));
+            }
+            Ok(_) => {}
         }
     }
-    assert!(requests.over.len() <= requests.begun.len());
-    sim.events()
+    // Each outcome is of one sort: of a workload those of all sorts, of an edge those that an answer can be.
+    for (name, sorts) in judge.outcomes() {
+        let program = model.program();
+        let names = |at: &u16| program.nodes[usize::from(*at)].name == name;
+        let of_edge = |at: &u16| {
+            let (caller, callee) = program.edges[usize::from(*at)];
+            format!("{}->{}", program.node(caller).name, program.node(callee).name) == name
+        };
+        let of_workload = requests.over.iter().find(|(at, _)| names(at)).map(|(_, over)| *over);
+        let ended = of_workload.or_else(|| requests.ended.iter().find(|(at, _)| of_edge(at)).map(|(_, ended)| *ended));
+        let sum: u64 = sorts.iter().map(|(_, count)| count).sum();
+        if sum != ended.unwrap_or_default() {
+            say(sim.events(), format!("{name}: {ended:?} have ended, and by sort they are {sorts:?}"));
+        }
+    }
+    // Where nothing is under way nothing is held, but for what lost answers hold: the books of all nodes say so.
+    requests.balance(model, &sim).unwrap_or_else(|wrong| say(sim.events(), wrong));
+    let mut idle = 0;
+    for node in (0..model.program().replicas.len() as u32).map(NodeId) {
+        let left = books(&sim, node).unwrap_or_else(|wrong| say(sim.events(), wrong));
+        let held = sim.actor::<Service>(node).map_or((0, 0), Service::places);
+        if left == 0 && held.0 != held.1 {
+            say(sim.events(), format!("{} places are taken by nobody", held.0 - held.1));
+        }
+        idle += u64::from(left == 0);
+    }
+    [sim.events(), idle]
 }
 
 #[test]
 fn the_books_of_every_scenario_balance_after_each_event_with_and_without_trouble() {
-    let mut events = 0;
+    let (mut events, mut idle) = (0, 0);
     for (name, scenario) in scenarios() {
         for remedy in remedies(&scenario) {
             let choices = remedy.as_deref().map_or_else(Choices::none, |remedy| Choices::none().remedy(remedy));
             let model = scenario.model(&choices).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
             let troubled =
                 scenario.model_with(&choices, &trouble(&model)).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
-            events += audited(&model, Seed(0));
-            events += over_seeds(2, |seed| audited(&troubled, seed)).iter().sum::<u64>();
+            let calm = audited(&model, Seed(0));
+            for [more, quiet] in over_seeds(2, |seed| audited(&troubled, seed)).into_iter().chain([calm]) {
+                events += more;
+                idle += quiet;
+            }
         }
     }
-    assert!(events > 100_000, "{events}");
+    assert!(events > 100_000 && idle > 100, "{events} {idle}");
+}
+
+/// Orders through every policy that there is, to a callee that is slow, fails, and loses answers.
+fn guarded() -> Scenario {
+    let pick = |clauses: &str| format!(r#"[{{"call": "slow.get", "timeout": "80ms", {clauses}}}]"#);
+    let endpoints = [
+        r#""breaker": {"profile": "resilience4j", "minimumNumberOfCalls": 4, "slidingWindowSize": 8, "waitDurationInOpenState": "300ms"},
+            "retry": {"profile": "envoy", "retry_on": ["unavailable", "unknown"], "num_retries": 2}, "bulkhead": {"max": 4, "release": "answer", "read_timeout": "1s"}"#,
+        r#""breaker": {"profile": "failsafe", "failureThreshold": 3, "delay": "200ms", "successThreshold": 3}, "bulkhead": {"max": 4, "release": "answer"}"#,
+        r#""breaker": {"profile": "opossum", "resetTimeout": "200ms", "capacity": 5}, "order": ["timeout", "breaker"]"#,
+        r#""bulkhead": {"profile": "resilience4j-thread-pool", "coreThreadPoolSize": 2, "maxThreadPoolSize": 3, "queueCapacity": 4, "read_timeout": "500ms"},
+            "limiter": {"profile": "resilience4j", "limitForPeriod": 3, "limitRefreshPeriod": "100ms", "timeoutDuration": "80ms"}"#,
+        r#""limiter": {"rate": "40/s", "burst": 5}, "retry": {"profile": "grpc", "maxAttempts": 3, "initialBackoff": "10ms", "maxBackoff": "50ms",
+            "backoffMultiplier": 2, "retryableStatusCodes": ["unavailable", "unknown"], "maxTokens": 10, "tokenRatio": 0.1}, "hedge": {"delay": "30ms", "budget": "10%"}"#,
+        r#""limiter": {"rate": "40/s", "window": "sliding"}, "retry": {"tries": 3, "budget": {"profile": "finagle"}}, "coalesce": "$v5""#,
+        r#""retry": {"profile": "aws-sdk", "retryMode": "adaptive"}, "hedge": {"profile": "finagle", "maxExtraLoad": 0.2}, "bulkhead": {"profile": "aimd"}"#,
+    ];
+    let endpoints: Vec<String> =
+        endpoints.iter().enumerate().map(|(at, clauses)| format!(r#""e{at}": {}"#, pick(clauses))).collect();
+    let workloads: Vec<String> = (0..endpoints.len())
+        .map(|at| {
+            format!(r#""w{at}": {{"rate": "40/s", "for": "10s", "each": "v{at}", "do": [{{"call": "api.e{at}"}}]}}"#)
+        })
+        .collect();
+    let text = format!(
+        r#"{{"faultline": 1, "name": "guarded", "until": "60s", "nodes": {{
+            "api": {{"kind": "service", "endpoints": {{{}}}}},
+            "slow": {{"kind": "service", "replicas": 3, "endpoints": {{"get": [
+                {{"work": {{"lognormal": {{"median": "40ms", "sigma": 0.8}}}}}}, {{"chance": "20%", "then": [{{"fail": "unavailable"}}]}}]}}}}}},
+            "workload": {{{}}}, "faults": ["2s..4s loss slow->api 30%", "5s..6s hang slow-1", "7s..7500ms crash slow-2"]}}"#,
+        endpoints.join(","),
+        workloads.join(",")
+    );
+    Scenario::parse("guarded.json", &text).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+#[test]
+fn the_books_of_every_policy_balance_after_each_event_and_at_the_end() {
+    let model = guarded().model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    for [events, idle] in over_seeds(10, |seed| audited(&model, seed)) {
+        // The workloads and the callee have nothing left to do.
+        assert!(events > 10_000 && idle >= 7, "{events} {idle}");
+    }
+}
+
+#[test]
+fn a_request_that_is_lost_or_counted_twice_is_found_out() {
+    let workload = NodeRef(2);
+    let begun = |key| Note::Requested { workload, key };
+    let over = |key| Note::Finished { workload, key, tone: Tone::Ok, since: Instant::ZERO, sort: Aside(Sort::Ok) };
+    let edge = |counted| Note::Edge(EdgeRef(0), counted);
+    let heard = |notes: &[Note]| {
+        let mut requests = Requests::default();
+        notes.iter().try_for_each(|note| requests.hear(note))
+    };
+    assert_eq!(heard(&[begun(1), begun(2), over(2), over(1), edge(EdgeCounted::Call)]), Ok(()));
+    for (notes, said) in [
+        (vec![begun(1), begun(1)], "begun out of turn"),
+        (vec![begun(2)], "begun out of turn"),
+        (vec![over(1)], "was never begun"),
+        (vec![begun(1), over(1), over(1)], "has two outcomes"),
+        (vec![edge(EdgeCounted::Outcome(Tone::Ok, Aside(Sort::Ok)))], "more outcomes than calls"),
+        (
+            vec![
+                begun(1),
+                Note::Finished { workload, key: 1, tone: Tone::Ok, since: Instant::ZERO, sort: Aside(Sort::Shed) },
+            ],
+            "of the sort",
+        ),
+    ] {
+        assert!(heard(&notes).unwrap_err().contains(said), "{notes:?}");
+    }
+    // One that is begun and neither over nor under way; the program says which workload that is.
+    let model = guarded().model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let (sim, _) = model.start(Seed(0));
+    let mut requests = Requests::default();
+    assert_eq!(requests.balance(&model, &sim), Ok(()));
+    requests.hear(&begun(1)).expect("the first");
+    assert!(requests.balance(&model, &sim).unwrap_err().contains("1 requests are begun, 0 over, 0 under way"));
+    let mut requests = Requests::default();
+    requests.hear(&edge(EdgeCounted::Call)).expect("the first");
+    assert!(requests.balance(&model, &sim).unwrap_err().contains("1 were sent, 0 have ended, 0 are out"));
 }

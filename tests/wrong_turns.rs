@@ -233,6 +233,29 @@ fn whoever_says_when_to_try_again_is_heard_by_those_who_listen() {
 }
 
 #[test]
+fn stripe_tries_a_closed_connection_once_more_even_when_it_is_to_retry_nothing() {
+    let file = |retry: Value| {
+        let mut file = system(&json!({"retry": retry}), "1s", &json!({}));
+        file["workload"]["user"] = json!({"users": 1, "limit": 1, "each": "order", "do": [{"call": "api.get"}]});
+        file["properties"] = json!({});
+        file
+    };
+    let stripe = file(json!({"profile": "stripe-node", "maxNetworkRetries": 0}));
+    let once = "500ms..600ms crash svc";
+    check(&stripe, &[once], &[("svc.calls", 2.0), ("user.ok", 1.0)]);
+    // The second one is half a second later, and is not forgiven.
+    check(&stripe, &[once, "1500ms..1600ms crash svc"], &[("svc.calls", 2.0), ("user.unknown", 1.0)]);
+    // Nothing else is: not a failure, not that nobody was there.
+    check(&stripe, &["0s.. fail svc.get"], &[("api->svc.calls", 1.0), ("user.error", 1.0)]);
+    check(&stripe, &["0s..200ms crash svc"], &[("api->svc.calls", 1.0), ("user.error", 1.0)]);
+    // It is one of the retries that there are.
+    let one = file(json!({"profile": "stripe-node", "maxNetworkRetries": 1}));
+    check(&one, &[once, "1500ms..1600ms crash svc"], &[("svc.calls", 2.0), ("user.unknown", 1.0)]);
+    let polly = file(json!({"profile": "resilience4j", "maxAttempts": 1}));
+    check(&polly, &[once], &[("svc.calls", 1.0), ("user.unknown", 1.0)]);
+}
+
+#[test]
 fn after_a_pushback_the_waits_begin_with_the_first_again_in_grpc_and_go_on_elsewhere() {
     // Only the second failure says something: 1 s, 2 s as told, and then the first wait again, or the third.
     let steps = json!([{"if": "$n == 2", "then": [{"fail": "overloaded", "retry_after": "2s"}], "else": [{"fail": "overloaded"}]}]);
@@ -454,6 +477,86 @@ fn a_place_that_is_free_at_the_timeout_while_the_work_goes_on_lets_more_through_
     // One a second, each for ten seconds.
     assert!(naive[0] >= 10.0 && naive[1] == 0.0, "{naive:?}");
     assert!(exact[0] == 2.0 && exact[1] > 10.0, "{exact:?}");
+}
+
+#[test]
+fn a_place_whose_answer_was_lost_comes_back_when_the_client_below_gives_up_and_never_when_it_does_not() {
+    // The answers of the first two are lost, which nobody is told.
+    let lost = &["0s..3500ms loss svc->api 100%"];
+    let file = |bulkhead: Value| system(&json!({"timeout": "500ms", "bulkhead": bulkhead}), "10ms", &json!({}));
+    let seen = |bulkhead: Value| {
+        let mut file = file(bulkhead);
+        file["properties"] = json!({});
+        self::seen(&file, lost, &["user.ok", "user.unknown", "api->svc.limited"])
+    };
+    assert_eq!(seen(json!({"max": 2, "release": "answer"})), [0.0, 2.0, 18.0]);
+    assert_eq!(seen(json!({"profile": "resilience4j", "maxConcurrentCalls": 2})), [0.0, 2.0, 18.0]);
+    // Five seconds after they were sent the client gives up, and both are back.
+    assert_eq!(seen(json!({"max": 2, "release": "answer", "read_timeout": "5s"})), [15.0, 2.0, 3.0]);
+    let profile = |name: &str, more: Value| {
+        let mut profile = more;
+        profile["profile"] = json!(name);
+        profile["read_timeout"] = json!("5s");
+        profile
+    };
+    assert_eq!(seen(profile("resilience4j", json!({"maxConcurrentCalls": 2}))), [15.0, 2.0, 3.0]);
+    let semaphore =
+        json!({"execution.isolation.strategy": "SEMAPHORE", "execution.isolation.semaphore.maxConcurrentRequests": 2});
+    assert_eq!(seen(profile("hystrix", semaphore)), [15.0, 2.0, 3.0]);
+    // What the client has given up before its caller does is nobody's any more.
+    let mut longer = file(json!({"max": 1, "release": "answer", "read_timeout": "300ms"}));
+    longer["nodes"]["api"]["endpoints"]["get"][0]["timeout"] = Value::Null;
+    longer["properties"] = json!({});
+    let all_lost = &["0s.. loss svc->api 100%"];
+    check(&longer, all_lost, &[("user.unknown", 20.0), ("api->svc.limited", 0.0)]);
+}
+
+#[test]
+fn a_place_is_kept_for_whatever_is_out_inside_of_it_and_not_for_what_stands_around_it() {
+    // Two calls one after the other, ten seconds each, inside a group that gives up after half a second.
+    let file = |order: Value| {
+        let group = json!({"try": [{"call": "svc.get"}, {"call": "svc.get"}], "timeout": "500ms", "order": order,
+            "bulkhead": {"max": 1, "release": "answer"}});
+        let mut file = system(&json!({}), "2500ms", &json!({}));
+        file["nodes"]["api"]["endpoints"]["get"] = json!([group]);
+        file["properties"] = json!({});
+        file
+    };
+    // One a second: after each that goes two are refused, until its answer is there.
+    check(
+        &file(json!(["timeout", "bulkhead"])),
+        &[],
+        &[("user.unknown", 7.0), ("user.error", 13.0), ("svc.calls", 7.0)],
+    );
+    // Outside of the timeout the bulkhead hears that it is over.
+    check(&file(json!(["bulkhead", "timeout"])), &[], &[("user.unknown", 20.0), ("svc.calls", 20.0)]);
+}
+
+#[test]
+fn a_task_of_a_pool_that_was_given_up_keeps_its_place_in_the_queue_and_is_done_for_nobody() {
+    let file = |bulkhead: Value| {
+        let mut file = system(&json!({"timeout": "1500ms", "bulkhead": bulkhead}), "4s", &json!({}));
+        file["workload"]["user"]["limit"] = json!(6);
+        file["properties"] = json!({});
+        file
+    };
+    // One a second. The first works for four seconds; the second waits, gives up, and still has the one place in the queue: the third
+    // and fourth are refused. When its turn comes it is sent.
+    let pool = json!({"profile": "resilience4j-thread-pool", "coreThreadPoolSize": 1, "maxThreadPoolSize": 1, "queueCapacity": 1});
+    let expected = [
+        ("api->svc.limited", 3.0),
+        ("user.unknown", 3.0),
+        ("svc.calls", 3.0),
+        ("total(done)", 3.0),
+        ("peak svc.busy", 1.0),
+        // Nobody waits for the second and the third at all.
+        ("svc.wasted_time", 2.5 + 4.0 + 4.0),
+    ];
+    check(&file(pool), &[], &expected);
+    // Hystrix takes it out of the queue.
+    let hystrix = json!({"profile": "hystrix", "coreSize": 1, "maxQueueSize": 1, "execution.isolation.thread.interruptOnTimeout": false});
+    let left = seen(&file(hystrix), &[], &["svc.calls", "total(done)", "svc.wasted_time"]);
+    assert_eq!(left, [2.0, 2.0, 2.5 + 3.5], "the first, and the fourth, which a thread takes before it gives up");
 }
 
 #[test]
@@ -764,12 +867,21 @@ fn an_order_that_cannot_mean_anything_is_refused_and_one_around_all_tries_is_a_s
         (json!(["retry", "breaker"]), "\"order\" does not say where \"bulkhead\" stands"),
         (json!(["retry", "breaker", "limiter", "bulkhead"]), "\"order\" names \"limiter\", and this step has none"),
         (json!(["retry", "fallback"]), "fallback"),
-        (json!(["hedge", "breaker", "bulkhead"]), "hedge"),
+        (json!(["hedge", "breaker", "bulkhead"]), "\"hedge\" comes last"),
+        (json!(["retry", "breaker", "coalesce", "bulkhead"]), "\"coalesce\" stands around all but \"retry\""),
+        (json!(["coalesce", "retry", "breaker", "bulkhead"]), "\"retry\" comes first"),
+        (
+            json!(["retry", "breaker", "timeout", "bulkhead", "hedge"]),
+            "\"order\" names \"hedge\", and this step has none",
+        ),
     ] {
         let said = told(all(order.clone()));
         assert!(said.contains(message), "{order}: {said}");
     }
     assert_eq!(told(all(json!(["retry", "bulkhead", "timeout", "breaker"]))), "");
+    let mut shared = all(json!(["retry", "coalesce", "breaker", "timeout", "bulkhead", "hedge"]));
+    (shared["coalesce"], shared["hedge"]) = (json!("$order"), json!("100ms"));
+    assert_eq!(told(shared), "");
     // A breaker around all tries hears of the last alone: three orders of three tries open it, where one of three would
     // inside.
     let calls = |outside: bool| {
@@ -786,6 +898,39 @@ fn an_order_that_cannot_mean_anything_is_refused_and_one_around_all_tries_is_a_s
         seen(&file, &["0s.. fail svc.get"], &["svc.calls"])[0]
     };
     assert_eq!((calls(false), calls(true)), (3.0, 9.0));
+}
+
+#[test]
+fn a_breaker_inside_the_timeout_that_cancels_its_calls_is_warned_of_where_its_library_does_not_count_them() {
+    let file = |name: &str, order: &[&str]| {
+        let few = match name {
+            "resilience4j" => json!({"minimumNumberOfCalls": 2, "slidingWindowSize": 2}),
+            "hystrix" => json!({"circuitBreaker.requestVolumeThreshold": 2}),
+            "polly" => json!({"MinimumThroughput": 2}),
+            _ => json!({}),
+        };
+        let mut breaker = few;
+        breaker["profile"] = json!(name);
+        let mut file = system(&json!({"timeout": "500ms", "breaker": breaker, "order": order}), "10s", &json!({}));
+        file["properties"] = json!({});
+        file
+    };
+    let hears = [
+        ("resilience4j", "one that never was"),
+        ("hystrix", "one that never was"),
+        ("polly", "a success"),
+        ("opossum", ""),
+        ("failsafe", ""),
+    ];
+    for (name, told) in hears {
+        let said =
+            format!("the breaker of {name} takes a call that timed out for {told}: calls that hang never open it");
+        let (blind, sees) = (file(name, &["timeout", "breaker"]), file(name, &["breaker", "timeout"]));
+        assert_eq!(warned(&blind).contains(&said), !told.is_empty(), "{name}: {}", warned(&blind));
+        assert!(!warned(&sees).contains("never open it"), "{}", warned(&sees));
+        let open = |file: &Value| seen(file, &[], &["api->svc.open"])[0] > 0.0;
+        assert_eq!([open(&blind), open(&sees)], [told.is_empty(), true], "{name}: what is warned of is what comes");
+    }
 }
 
 #[test]

@@ -67,7 +67,76 @@ pub enum Outcome {
     Unknown(Reason),
 }
 
+/// Of which sort an outcome is, as a service's reports split errors: each outcome is of just one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sort {
+    /// Done.
+    Ok,
+    /// Not done because of what was asked: a reason of the file's own, or a condition that did not hold.
+    Rejected,
+    /// Not done for any other reason: nobody there, a fault, no time left, a rollback.
+    Failed,
+    /// Nobody knows.
+    Unsure,
+    /// Not done because there was too much to do: a full line, a limiter or a bulkhead.
+    Shed,
+    /// Not done because a breaker was open.
+    Open,
+    /// Not done, or nobody knows, and it was tried again until nothing was left to try with.
+    Exhausted,
+}
+
+/// A sort that stands beside what is noted. The digest of a run does not know of it: runs that were recorded before there were sorts
+/// are the same runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aside(pub Sort);
+
+impl std::hash::Hash for Aside {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+}
+
+impl Sort {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Sort; 7] =
+        [Sort::Ok, Sort::Rejected, Sort::Failed, Sort::Unsure, Sort::Shed, Sort::Open, Sort::Exhausted];
+
+    /// Its name in formulas and reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Sort::Ok => "ok",
+            Sort::Rejected => "rejected",
+            Sort::Failed => "failed",
+            Sort::Unsure => "unsure",
+            Sort::Shed => "shed",
+            Sort::Open => "open",
+            Sort::Exhausted => "exhausted",
+        }
+    }
+
+    /// The sort of an outcome of which no more is known than this.
+    pub const fn of(tone: Tone) -> Sort {
+        match tone {
+            Tone::Ok => Sort::Ok,
+            Tone::Error => Sort::Failed,
+            Tone::Unknown => Sort::Unsure,
+        }
+    }
+}
+
 impl Outcome {
+    /// Of which sort it is by its reason, however often it was tried.
+    pub const fn sort(&self) -> Sort {
+        match self {
+            Outcome::Ok(_) => Sort::Ok,
+            Outcome::Unknown(_) => Sort::Unsure,
+            Outcome::Error(Reason::OVERLOADED | Reason::LIMITED) => Sort::Shed,
+            Outcome::Error(Reason::OPEN) => Sort::Open,
+            Outcome::Error(Reason::UNMET) => Sort::Rejected,
+            Outcome::Error(reason) if reason.is_of_the_file() => Sort::Rejected,
+            Outcome::Error(_) => Sort::Failed,
+        }
+    }
+
     /// Which of the three it is.
     pub const fn tone(&self) -> Tone {
         match self {
@@ -504,6 +573,8 @@ pub enum Note {
         tone: Tone,
         /// When it was to begin.
         since: Instant,
+        /// Of which sort the outcome is.
+        sort: Aside,
     },
     /// Something is counted of a node.
     Count(NodeRef, Counted),
@@ -582,8 +653,8 @@ pub enum EdgeCounted {
     Call,
     /// It was not the first.
     Retry,
-    /// A try had this outcome.
-    Outcome(Tone),
+    /// A try had this outcome, of this sort.
+    Outcome(Tone, Aside),
     /// An answer came after its caller had given up: the callee's work was wasted.
     Late,
     /// A try was not sent because a breaker is open.

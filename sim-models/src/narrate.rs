@@ -186,7 +186,9 @@ impl Teller<'_> {
                 let map = format!("{}.{}", self.program.node(def.owner).name, def.name);
                 What::Cell { map, key: key.to_string(), value: value.to_string() }
             }
-            Note::Edge(edge, EdgeCounted::Outcome(Tone::Unknown)) if matches!(step.what, Happening::Fired { .. }) => {
+            Note::Edge(edge, EdgeCounted::Outcome(Tone::Unknown, _))
+                if matches!(step.what, Happening::Fired { .. }) =>
+            {
                 let callee = self.program.node(self.program.edges[edge.0 as usize].1).replicas[0];
                 let again =
                     all.iter().any(|note| matches!(note, Note::Edge(other, EdgeCounted::Retry) if other == edge));

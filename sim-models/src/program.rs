@@ -57,6 +57,8 @@ impl Reason {
     /// The disk of a store did not keep a change, or does not give its files. Its number is apart from those of the others, which
     /// stay as they are.
     pub const DISK: Reason = Reason(u16::MAX);
+    /// Those that only some scenarios know are numbered from here on.
+    const RARE: u16 = u16::MAX - 3;
     const DISK_NAME: &str = "disk";
     /// A participant of a transaction has decided alone, and otherwise than the others (XA's `HEURMIX`). Apart as well.
     pub const MIXED: Reason = Reason(u16::MAX - 1);
@@ -84,6 +86,13 @@ macro_rules! system_reasons {
         /// The reasons that the system gives, in the order of their numbers.
         pub const SYSTEM_REASONS: &[&str] = &[$($text),*];
     };
+}
+
+impl Reason {
+    /// Whether the file has it of its own, and no machinery gives it.
+    pub const fn is_of_the_file(self) -> bool {
+        self.0 as usize >= SYSTEM_REASONS.len() && self.0 < Reason::RARE
+    }
 }
 
 system_reasons! {
@@ -1140,6 +1149,8 @@ pub struct RetryDef {
     pub heeds: retry::Heeds,
     /// Whether what a stopping process turned away unseen is tried once more at once, beside all that is counted.
     pub is_transparent: bool,
+    /// Whether a first try that ended `reset` is tried again, however few tries there are to be and whatever `on` lists.
+    pub forgives_close: bool,
     /// Share of first tries that may be retried, and how many at once at most.
     pub budget: Option<BudgetDef>,
 }
@@ -1352,6 +1363,12 @@ pub enum NodeCounter {
     Heuristics,
     Mixed,
     Conflicts,
+    Rejected,
+    Failed,
+    Unsure,
+    Shed,
+    Open,
+    Exhausted,
     InDoubt,
     Busy,
     Waiting,
@@ -1389,6 +1406,9 @@ pub enum EdgeCounter {
     Hedges,
     Coalesced,
     Exhausted,
+    Rejected,
+    Failed,
+    Shed,
     Amplification,
 }
 

@@ -334,6 +334,7 @@ mod tests {
     use super::*;
     use crate::judge::percentile;
     use crate::language::Choices;
+    use crate::message::{Aside, Sort};
 
     fn model() -> crate::scenario::Model {
         let scenario = crate::builtin::scenario("checkout").unwrap().unwrap();
@@ -359,7 +360,16 @@ mod tests {
         let begun = requests.iter().map(|(at, _)| (*at, Note::Requested { workload, key: 1 }));
         let ended = requests.iter().filter_map(|(since, end)| {
             let (at, tone) = (*end)?;
-            Some((at, Note::Finished { workload, key: 1, tone, since: Instant::from_nanos(*since) }))
+            Some((
+                at,
+                Note::Finished {
+                    workload,
+                    key: 1,
+                    tone,
+                    since: Instant::from_nanos(*since),
+                    sort: Aside(Sort::of(tone)),
+                },
+            ))
         });
         let mut notes: Vec<(u64, Note)> = begun.chain(ended).collect();
         notes.sort_by_key(|(at, _)| *at);

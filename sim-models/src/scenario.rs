@@ -84,6 +84,8 @@ pub struct Run {
     pub touched: Vec<u64>,
     /// Counters of nodes and edges by name.
     pub counters: Vec<(String, u64)>,
+    /// What became of the requests of each workload and of what was sent on each edge, by sort.
+    pub outcomes: Vec<(String, Vec<(&'static str, u64)>)>,
 }
 
 /// What a model is asked to do otherwise than its file says.
@@ -477,6 +479,7 @@ impl Model {
             latency: judge.latency(),
             metrics: judge.metrics(sim),
             counters: judge.counters(),
+            outcomes: judge.outcomes(),
             touched: sim.touched(),
             outcome,
         }

@@ -47,7 +47,7 @@ pub fn event(program: &Program, faults: &[Fault], step: &Step, notes: &[Note], d
 
 /// What a timer was for: told by what is noted when it goes off, else by what was drawn when it was set.
 fn rung(program: &Program, notes: &[Note], drawn: Option<&str>) -> String {
-    let timed_out = |note: &&Note| matches!(note, Note::Edge(_, EdgeCounted::Outcome(Tone::Unknown)));
+    let timed_out = |note: &&Note| matches!(note, Note::Edge(_, EdgeCounted::Outcome(Tone::Unknown, _)));
     if let Some(Note::Edge(edge, _)) = notes.iter().find(timed_out) {
         let callee = &program.node(program.edges[edge.0 as usize].1).name;
         return format!("has no answer from {callee} in time");
@@ -138,7 +138,7 @@ const fn grade_of_note(note: &Note) -> Grade {
     match note {
         Note::Fact(..) | Note::Cell { .. } => Grade::Notable,
         Note::Finished { tone: Tone::Error | Tone::Unknown, .. }
-        | Note::Edge(_, EdgeCounted::Outcome(Tone::Unknown) | EdgeCounted::Late)
+        | Note::Edge(_, EdgeCounted::Outcome(Tone::Unknown, _) | EdgeCounted::Late)
         | Note::Trouble { .. } => Grade::Trouble,
         Note::Count(_, counted) => grade_of_count(*counted),
         Note::Finished { tone: Tone::Ok, .. }
@@ -191,6 +191,7 @@ mod tests {
 
     use super::*;
     use crate::language::Choices;
+    use crate::message::{Aside, Sort};
     use crate::program::{EdgeRef, FactRef, NodeRef};
     use crate::scenario::Model;
     use crate::value::Value;
@@ -230,9 +231,10 @@ mod tests {
     #[test]
     fn the_worst_of_what_an_event_did_grades_it() {
         let workload = NodeRef(0);
-        let finished = |tone| Note::Finished { workload, key: 1, tone, since: Instant::ZERO };
+        let finished =
+            |tone| Note::Finished { workload, key: 1, tone, since: Instant::ZERO, sort: Aside(Sort::of(tone)) };
         let fact = Note::Fact(FactRef(0), Value::Int(1), 1);
-        let gave_up = Note::Edge(EdgeRef(0), EdgeCounted::Outcome(Tone::Unknown));
+        let gave_up = Note::Edge(EdgeRef(0), EdgeCounted::Outcome(Tone::Unknown, Aside(Sort::Unsure)));
         let arrives = sent(Fate::Arrives(sim_core::Duration::ZERO));
         check(FIRED, &[arrives], &[finished(Tone::Ok)], Grade::Quiet);
         check(FIRED, &[], &[finished(Tone::Ok), fact.clone()], Grade::Notable);

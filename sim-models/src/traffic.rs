@@ -213,7 +213,7 @@ impl Watch {
         for note in notes {
             match note {
                 Note::Requested { workload, key } => _ = self.open.insert((workload.0, *key), at),
-                Note::Finished { workload, key, tone, since } => {
+                Note::Finished { workload, key, tone, since, .. } => {
                     self.open.remove(&(workload.0, *key));
                     let stretch = self.traffic.at(*since);
                     match tone {
@@ -277,6 +277,7 @@ mod tests {
 
     use super::*;
     use crate::language::Choices;
+    use crate::message::{Aside, Sort};
     use crate::program::NodeRef;
     use crate::scenario::{Changes, Run};
 
@@ -322,7 +323,13 @@ mod tests {
         let mut watch = Watch::default();
         let second = |seconds: u64| Instant::ZERO + Duration::from_secs(seconds);
         let workload = NodeRef(3);
-        let finished = |key, since| Note::Finished { workload, key, tone: Tone::Error, since: second(since) };
+        let finished = |key, since| Note::Finished {
+            workload,
+            key,
+            tone: Tone::Error,
+            since: second(since),
+            sort: Aside(Sort::Failed),
+        };
         watch.take(second(1), &[Note::Requested { workload, key: 1 }]);
         watch.take(second(1), &[Note::Requested { workload, key: 2 }]);
         watch.take(second(95), &[finished(1, 1)]);

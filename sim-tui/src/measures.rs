@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sim_core::{Duration, Judged, Outcome, Verdict};
+use sim_models::message::Sort;
 use sim_models::program::Expected;
 use sim_models::scenario::{Model, Run};
 use sim_models::stats::{Confidence, Estimate};
@@ -36,6 +37,7 @@ pub(crate) fn json(name: &str, model: &Model, run: &Run, wall: std::time::Durati
         "property": outcome.property(),
         "properties": outcome.properties,
         "requests": requests(run),
+        "outcomes": outcomes(run),
         "latency_ms": latency(run),
         "metrics": run.metrics.iter().map(|(name, value)| (name.clone(), metric(*value))).collect::<Map<_, _>>(),
         "units": units(model),
@@ -69,6 +71,14 @@ fn requests(run: &Run) -> Value {
         "total": of.total, "ok": of.ok, "error": of.error, "unknown": of.unknown, "unanswered": of.unanswered,
         "availability": of.availability,
     })
+}
+
+/// By workload and by edge: `{"shopper": {"ok": 9890, "rejected": 0, …}}`.
+fn outcomes(run: &Run) -> Value {
+    let counts = |counts: &[(&'static str, u64)]| -> Map<String, Value> {
+        counts.iter().map(|(sort, count)| ((*sort).to_owned(), json!(count))).collect()
+    };
+    Value::Object(run.outcomes.iter().map(|(name, of)| (name.clone(), Value::Object(counts(of)))).collect())
 }
 
 fn latency(run: &Run) -> Value {
@@ -140,7 +150,38 @@ pub(crate) fn traffic(run: &Run) -> String {
             let (head, row): (Vec<&str>, Vec<String>) = cells.unzip();
             columns(&head, row)
         });
-    format!("{requests}{latency}")
+    format!("{requests}{latency}{}", split(run))
+}
+
+/// What became of requests and calls that were not ok, by sort; nothing where that is no more than the table of requests says.
+fn split(run: &Run) -> String {
+    let says_more = |(name, counts): &(String, Vec<(&'static str, u64)>)| {
+        let more = [Sort::Rejected, Sort::Shed, Sort::Open, Sort::Exhausted].map(Sort::word);
+        !name.contains("->") && counts.iter().any(|(sort, count)| *count > 0 && more.contains(sort))
+    };
+    if !run.outcomes.iter().any(says_more) {
+        return String::new();
+    }
+    let bad = |counts: &[(&'static str, u64)]| counts.iter().any(|(sort, count)| *sort != "ok" && *count > 0);
+    let rows: Vec<&(String, Vec<(&'static str, u64)>)> =
+        run.outcomes.iter().filter(|(_, counts)| bad(counts)).collect();
+    // Only columns that have something in them.
+    let sorts = Sort::ALL.iter().map(|sort| sort.word());
+    let count = |counts: &[(&'static str, u64)], word: &str| {
+        counts.iter().find(|(sort, _)| *sort == word).map(|(_, count)| *count)
+    };
+    let used: Vec<&str> = sorts
+        .filter(|word| rows.iter().any(|(_, counts)| count(counts, word).is_some_and(|count| count > 0)))
+        .collect();
+    let head: Vec<String> =
+        std::iter::once("outcomes".to_owned()).chain(used.iter().map(|word| (*word).to_owned())).collect();
+    let row = |(name, counts): &&(String, Vec<(&'static str, u64)>)| {
+        let cells = used.iter().map(|word| count(counts, word).map_or(NOTHING.to_owned(), text::count));
+        std::iter::once(name.clone()).chain(cells).collect::<Vec<_>>()
+    };
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().map(row)).collect();
+    let sides: Vec<Side> = std::iter::once(Side::Left).chain(used.iter().map(|_| Side::Right)).collect();
+    table(&sides, &rows)
 }
 
 /// What became of the requests, each count under its name.

@@ -57,7 +57,7 @@ impl Story<'_> {
     fn about_call(&self, step: &Step) -> Option<Belief> {
         let Happening::Fired { node, .. } = step.what else { return None };
         let gave_up = self.trace().notes(step.number).iter().find_map(|note| match note {
-            Note::Edge(edge, EdgeCounted::Outcome(Tone::Unknown)) => Some(*edge),
+            Note::Edge(edge, EdgeCounted::Outcome(Tone::Unknown, _)) => Some(*edge),
             _ => None,
         })?;
         let callee = self.program.edges[gave_up.0 as usize].1;

@@ -10,7 +10,9 @@ use super::guards::{Asked, Passed, edge_of};
 use super::retry::{breadth, catches, is_retried};
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Spared, Thread, Touched, Txn};
-use crate::message::{CallId, Counted, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Part, Tone, TxnId};
+use crate::message::{
+    Aside, CallId, Counted, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Part, Sort, Tone, TxnId,
+};
 use crate::program::{BlockRef, EdgeRef, Program, Reason, Slot, Step, StepRef, Template, Verb};
 use crate::slab::Key;
 use crate::value::Value;
@@ -132,7 +134,7 @@ impl Service {
         let Some(thread) = self.threads.get_mut(key) else { return };
         let depth = thread.frames.len() - 1;
         let Some(attempt) = thread.attempt() else { return };
-        if attempt.timer.is_some() {
+        if attempt.timer.is_some() || attempt.passed.outlives_timeout(step) {
             return;
         }
         let deadline = attempt.around.deadline;
@@ -198,10 +200,15 @@ impl Service {
     }
 
     /// Something that was sent has come to this.
-    pub(super) fn resolve(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, tone: Tone) -> Option<Pending> {
+    pub(super) fn resolve(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, sort: Sort) -> Option<Pending> {
         let pending = self.pending.remove(key)?;
         self.open[pending.to.0 as usize] -= 1;
-        cx.note(Note::Edge(pending.edge, EdgeCounted::Outcome(tone)));
+        let tone = match sort {
+            Sort::Ok => Tone::Ok,
+            Sort::Unsure => Tone::Unknown,
+            Sort::Rejected | Sort::Failed | Sort::Shed | Sort::Open | Sort::Exhausted => Tone::Error,
+        };
+        cx.note(Note::Edge(pending.edge, EdgeCounted::Outcome(tone, Aside(sort))));
         if tone == Tone::Unknown
             && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
         {
@@ -248,7 +255,7 @@ impl Service {
         let callee = program.endpoint(*endpoint).node;
         let Some(to) = self.replica_for(cx, program, key, callee) else {
             cx.note(Note::Count(callee, Counted::Refused));
-            cx.note(Note::Edge(edge, EdgeCounted::Outcome(Tone::Error)));
+            cx.note(Note::Edge(edge, EdgeCounted::Outcome(Tone::Error, Aside(Sort::Failed))));
             return Err(refused);
         };
         let mut values = Vec::with_capacity(with.len());
@@ -259,7 +266,7 @@ impl Service {
         let carried = self.seen(key).carried(values);
         let around = self.threads.get(key).map_or(Around::nothing(1), Thread::around);
         let kind = program.endpoint(*endpoint).kind;
-        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, txn: None });
+        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, since: cx.now(), txn: None });
         let [expires, deadline] = [around.expires, around.deadline].map(|at| self.travelling(cx, at));
         cx.send(to, Msg::Call { id, endpoint: *endpoint, kind, carried, expires, deadline });
         Ok(Key { place: id.place, turn: id.turn })
@@ -287,7 +294,7 @@ impl Service {
         let about = about.map(|about| self.value(cx, key, about)).transpose();
         let about = Self::checked(cx, reference, about).unwrap_or_default();
         let (to, kind) = (program.node(program.edges[edge.0 as usize].1).replicas[0], self.kinds.publish);
-        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, txn: None });
+        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, since: cx.now(), txn: None });
         self.phase(key, Phase::Calling(Key { place: id.place, turn: id.turn }));
         cx.send(to, Msg::Publish { id, carried, key: about, kind });
         Next::Wait
@@ -345,14 +352,14 @@ impl Service {
     ) -> Key {
         self.count_try(cx, key, edge);
         let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
-        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, txn: None });
+        let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, since: cx.now(), txn: None });
         cx.send(to, Msg::Ask { id, operation, kind });
         Key { place: id.place, turn: id.turn }
     }
 
     /// An answer to a request that is still waited for.
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome, extra: Extra) {
-        let Some(pending) = self.resolve(cx, program, key, outcome.tone()) else { return };
+        let Some(pending) = self.resolve(cx, program, key, outcome.sort()) else { return };
         if let Some(txn) = pending.txn {
             return self.member_answered(cx, program, txn, &pending, &outcome, extra);
         }
@@ -385,6 +392,8 @@ impl Service {
         let reference = attempt.step;
         let step = program.step(reference);
         let followed = attempt.flight.as_ref().is_some_and(|flight| flight.follows());
+        let is_for_nobody = attempt.passed.is_for_nobody();
+        self.given_up.clear();
         if step.clauses.coalesce.is_some() {
             self.land(key, Some((&outcome, &extra)));
         }
@@ -393,16 +402,24 @@ impl Service {
             let is_seen = !self.is_transparent(key, step, &extra);
             self.try_over(cx, key, step, guards, Some(&outcome).filter(|_| !followed && is_seen));
         }
+        if is_for_nobody {
+            if let Some(thread) = self.threads.get_mut(key) {
+                thread.frames.pop();
+            }
+            return Next::Go;
+        }
         if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome, &extra) {
             return self.back_off(cx, program, key, wait);
         }
         if let Some(guards) = &step.clauses.guards {
             self.call_over(guards);
         }
+        let is_exhausted = match &step.clauses.retry {
+            Some(retry) => retry.tries != Some(1) && is_retried(retry, &outcome),
+            None => false,
+        };
         if program.asked.exhausted
-            && let Some(retry) = &step.clauses.retry
-            && retry.tries != Some(1)
-            && is_retried(retry, &outcome)
+            && is_exhausted
             && let Some(edge) = edge_of(step)
         {
             cx.note(Note::Edge(edge, EdgeCounted::Exhausted));
@@ -420,10 +437,25 @@ impl Service {
             (Some(block), _) => {
                 let reason = outcome.reason().map_or(Value::Null, |reason| Value::from(program.reason(reason)));
                 self.env(key).reason = reason;
+                self.exhausted(key, false);
                 self.enter(key, block)
             }
             (None, Outcome::Ok(_)) => Next::Go,
-            (None, _) => Next::Raise(outcome),
+            (None, _) => {
+                // On its way out it stays what it was.
+                if is_exhausted {
+                    self.exhausted(key, true);
+                }
+                Next::Raise(outcome)
+            }
+        }
+    }
+
+    /// Whether the failure that is on its way out of a request was tried again until nothing was left.
+    pub(super) fn exhausted(&mut self, key: Key, is: bool) {
+        let request = self.threads.get(key).map(|thread| thread.request);
+        if let Some(request) = request.and_then(|request| self.requests.get_mut(request)) {
+            request.is_exhausted = is;
         }
     }
 

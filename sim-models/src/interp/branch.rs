@@ -3,7 +3,7 @@
 use super::exec::{Next, TRY};
 use super::service::{Cx, Service};
 use super::thread::{Branches, Fan, Frame, Origin, Phase, Role, Thread};
-use crate::message::{CallId, Msg, Outcome, Tone};
+use crate::message::{CallId, Msg, Outcome, Sort, Tone};
 use crate::program::{BlockRef, Program, Reason, Verb};
 use crate::slab::Key;
 use crate::value::Value;
@@ -99,6 +99,9 @@ impl Service {
     pub(super) fn decide(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome) -> Next {
         let running = self.branches(key).map(|branches| std::mem::take(&mut branches.running)).unwrap_or_default();
         let tells = self.tells(program, key);
+        if outcome.tone() == Tone::Ok {
+            self.exhausted(key, false);
+        }
         for branch in running {
             self.kill(cx, program, branch, tells);
         }
@@ -154,6 +157,7 @@ impl Service {
             |frame| matches!(&frame.role, Role::Attempt(attempt) if program.step(attempt.step).clauses.cancel),
         );
         self.saw_timeout(cx, program, key, depth);
+        self.given_up.clear();
         self.unwind(cx, program, key, depth, tells);
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         attempt.timer = None;
@@ -175,6 +179,13 @@ impl Service {
 
     /// Stops all that runs above the frame of this depth, and what that frame's attempt waits for.
     pub(super) fn unwind(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, depth: usize, tells: bool) {
+        // What other threads have given up keeps no place of this one; what this one gives up does, and those around it.
+        let of_others = std::mem::take(&mut self.given_up);
+        self.unwind_alone(cx, program, key, depth, tells);
+        self.given_up.splice(0..0, of_others);
+    }
+
+    fn unwind_alone(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, depth: usize, tells: bool) {
         if program.service(self.me).is_some_and(|def| def.asynchronous) {
             self.leave_line(cx, program, key);
         }
@@ -242,9 +253,6 @@ impl Service {
                 self.hedge_over(cx, key, def);
             }
             Phase::Calling(pending) | Phase::OnceBegin(pending) | Phase::OnceEnd(pending, _) => {
-                if !tells {
-                    self.keeps_place(key, program.step(step), pending);
-                }
                 self.give_up(cx, program, pending, tells);
             }
             Phase::Committing(pending, txn, _) => {
@@ -270,10 +278,12 @@ impl Service {
 
     /// Waits no longer for an answer: nobody will know what came of it.
     pub(super) fn give_up(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, tells: bool) {
-        let Some(pending) = self.resolve(cx, program, key, Tone::Unknown) else { return };
+        let Some(pending) = self.resolve(cx, program, key, Sort::Unsure) else { return };
         if tells {
             let id = CallId { life: cx.life(), place: key.place, turn: key.turn };
             cx.send(pending.to, Msg::Cancel { id, kind: pending.kind });
+        } else {
+            self.given_up.push((key, pending.since));
         }
     }
 

@@ -15,7 +15,7 @@ use super::exec::{Next, TRY};
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Frame, Pending, Phase, Role, Thread, Txn};
 use super::transaction::tell_facts;
-use crate::message::{CallId, Counted, Decision, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Tone, TxnId};
+use crate::message::{CallId, Counted, Decision, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Sort, Tone, TxnId};
 use crate::program::{EdgeRef, Presume, Program, Protocol, ProtocolDef, Reason, StepRef, Verb};
 use crate::shelf::Agreed;
 use crate::slab::Key;
@@ -195,7 +195,8 @@ impl Service {
                 continue;
             }
             cx.note(Note::Edge(edge, EdgeCounted::Call));
-            let call = self.expect_answer(cx, Pending { thread: NOBODY, edge, to, kind, txn: Some(id) });
+            let call =
+                self.expect_answer(cx, Pending { thread: NOBODY, edge, to, kind, since: cx.now(), txn: Some(id) });
             let agrees = self.commitments.get_mut(&id).into_iter().flat_map(|agrees| &mut agrees.members);
             agrees.filter(|member| member.to == to).for_each(|member| {
                 member.asked.push(Key { place: call.place, turn: call.turn });
@@ -291,7 +292,7 @@ impl Service {
         let done = agrees.members.iter_mut().filter(|member| member.to == to && !member.is_due(stage));
         let asked: Vec<Key> = done.flat_map(|member| std::mem::take(&mut member.asked)).collect();
         for key in asked {
-            self.resolve(cx, program, key, Tone::Unknown);
+            self.resolve(cx, program, key, Sort::Unsure);
         }
     }
 
@@ -386,7 +387,7 @@ impl Service {
         let members = self.commitments.get_mut(&id).into_iter().flat_map(|agrees| &mut agrees.members);
         let asked: Vec<Key> = members.flat_map(|member| std::mem::take(&mut member.asked)).collect();
         for key in asked {
-            self.resolve(cx, program, key, Tone::Unknown);
+            self.resolve(cx, program, key, Sort::Unsure);
         }
     }
 

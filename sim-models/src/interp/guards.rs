@@ -14,11 +14,11 @@ use sim_core::{Dist, Duration, Instant};
 use super::exec::{Next, TRY};
 use super::retry::{catches, is_retried};
 use super::service::{Cx, JITTER, Service};
-use super::thread::{Alarm, Phase, Role, Thread};
+use super::thread::{Alarm, Around, Attempt, Frame, Origin, Phase, Role, Spared, Thread};
 use crate::message::{EdgeCounted, Note, Outcome, Tone};
 use crate::policy::breaker::{Admission, Breaker, Ended, State};
 use crate::policy::budget::{self, Budget, Paid};
-use crate::policy::bulkhead::{Bulkhead, Entered, Place, Until};
+use crate::policy::bulkhead::{Bulkhead, Entered, Place, Task};
 use crate::policy::coalesce::Flights;
 use crate::policy::concurrency::Sample;
 use crate::policy::hedge::Latencies;
@@ -51,12 +51,25 @@ pub(super) struct Passed {
     guards: u8,
     /// What it was paid with, when it is a retry.
     paid: Option<Paid>,
-    /// Whether its place in a bulkhead comes back with the answer only.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    kept: bool,
+    /// That its caller gave up while it waited for a thread of a pool, which guard that is: it is done all the same, for nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    for_nobody: Option<u8>,
     /// When it got a place in a bulkhead whose limit finds itself, and how many were under way then.
     #[serde(skip_serializing_if = "Option::is_none")]
     entered: Option<(Instant, u32)>,
+}
+
+/// The place in a bulkhead of a try that was given up while what it had sent was out.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Kept {
+    /// Which bulkhead, by its place among the policies of this node.
+    pub(super) index: u32,
+    /// When it was given up.
+    pub(super) since: Instant,
+    /// What is out: the place comes back with the last answer to it.
+    out: Vec<Key>,
+    /// The timer of the client below, which gives up then; none: it waits for ever.
+    pub(super) alarm: Option<Key>,
 }
 
 /// A try that a guard has wait.
@@ -107,6 +120,27 @@ impl Passed {
     /// How many guards it has passed and not left, from the outermost.
     pub(super) fn inside(self) -> u8 {
         self.guards
+    }
+
+    /// How many of those, from the outermost, it has left although it goes on.
+    pub(super) fn left(self) -> u8 {
+        self.for_nobody.unwrap_or_default()
+    }
+
+    /// Whether a budget has paid for it.
+    pub(super) fn is_paid(self) -> bool {
+        self.paid.is_some()
+    }
+
+    /// Whether nobody waits for what comes of it.
+    pub(super) fn is_for_nobody(self) -> bool {
+        self.for_nobody.is_some()
+    }
+
+    /// Whether it goes on though the timeout around it is over.
+    pub(super) fn outlives_timeout(self, step: &Step) -> bool {
+        let around = step.clauses.guards.as_ref().map_or(0, |guards| guards.around_timeout);
+        self.for_nobody.is_some_and(|waited| waited >= around)
     }
 }
 
@@ -191,11 +225,11 @@ impl Service {
             }
             Then::Asks => self.pass(cx, program, key),
             Then::Fails => {
-                self.waits_no_more(key, guards, queued.guard);
+                self.waits_no_more(cx.now(), key, guards, queued.guard);
                 Next::settle(Self::refused(cx, step, Reason::LIMITED))
             }
             Then::Expires => {
-                self.waits_no_more(key, guards, queued.guard);
+                self.waits_no_more(cx.now(), key, guards, queued.guard);
                 Next::settle(Outcome::Error(Reason::EXPIRED))
             }
         };
@@ -208,18 +242,49 @@ impl Service {
             self.disarm(cx, alarm);
         }
         if let Some(guards) = &step.clauses.guards {
-            self.waits_no_more(key, guards, queued.guard);
+            self.waits_no_more(cx.now(), key, guards, queued.guard);
         }
     }
 
-    fn waits_no_more(&mut self, key: Key, guards: &Guards, guard: u8) {
-        if let Some(Guard::Bulkhead(def)) = guards.order.get(usize::from(guard))
-            && let Some(Some(Held::Bulkhead(bulkhead, line))) = self.held.get_mut(def.index as usize)
-            && let Some(at) = line.iter().position(|waiting| *waiting == key)
-        {
-            line.remove(at);
-            bulkhead.goes_away();
+    fn waits_no_more(&mut self, now: Instant, key: Key, guards: &Guards, guard: u8) {
+        let Some(Guard::Bulkhead(def)) = guards.order.get(usize::from(guard)) else { return };
+        let Some(Some(Held::Bulkhead(_, line))) = self.held.get(def.index as usize) else { return };
+        let Some(at) = line.iter().position(|waiting| *waiting == key) else { return };
+        let task = match def.rule.given_up() {
+            Task::IsDone => self.for_nobody(now, key, guard),
+            Task::Leaves => None,
+        };
+        if let Some(Some(Held::Bulkhead(bulkhead, line))) = self.held.get_mut(def.index as usize) {
+            match task {
+                Some(task) => line[at] = task,
+                None => {
+                    line.remove(at);
+                    bulkhead.goes_away();
+                }
+            }
         }
+    }
+
+    /// A thread that waits at this guard in place of the one whose top frame does, and does for nobody what that would have done.
+    fn for_nobody(&mut self, now: Instant, key: Key, guard: u8) -> Option<Key> {
+        let env = Box::new(self.seen(key).clone());
+        let thread = self.threads.get_mut(key)?;
+        let (request, around) = (thread.request, thread.around);
+        let Frame { block, role: Role::Attempt(attempt), .. } = thread.frames.last()? else { return None };
+        let attempt = Attempt {
+            around: Around { expires: attempt.around.expires.min(now), ..attempt.around },
+            timer: None,
+            passed: Passed { guards: guard, for_nobody: Some(guard), ..Passed::default() },
+            flight: None,
+            spared: Spared::default(),
+            phase: Phase::Queued(Box::new(Queued { alarm: None, guard, then: Then::Fails })),
+            ..(**attempt).clone()
+        };
+        let block = *block;
+        let frame = Frame { block, next: u32::MAX, role: Role::Attempt(Box::new(attempt)) };
+        let task = self.spawn(request, Origin::Background, block, Some(env), around);
+        self.threads.get_mut(task)?.frames = vec![frame];
+        Some(task)
     }
 
     /// The try in the top frame has ended; none: its caller went away before it did.
@@ -235,6 +300,10 @@ impl Service {
         self.leave_guards(cx, key, step, guards, 0, outcome);
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         let passed = std::mem::take(&mut attempt.passed);
+        if passed.is_for_nobody() {
+            // Whoever wanted it has said already how it ended.
+            return;
+        }
         if let (Some((rule, index)), Some(retry)) = (guards.budget, &step.clauses.retry) {
             let ended = match outcome {
                 Some(outcome) if outcome.tone() == Tone::Ok => budget::Ended::Ok,
@@ -263,6 +332,7 @@ impl Service {
     ) {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         let (inside, since) = (attempt.passed.guards, attempt.since);
+        let down_to = down_to.max(attempt.passed.left());
         attempt.passed.guards = inside.min(down_to);
         let left = guards.order.iter().take(usize::from(inside)).skip(usize::from(down_to));
         for guard in left.rev() {
@@ -294,13 +364,15 @@ impl Service {
     pub(super) fn left(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Option<&Outcome>) {
         let frame = self.threads.get(key).and_then(|thread| thread.frames.last());
         let Some(Role::Attempt(attempt)) = frame.map(|frame| &frame.role) else { return };
-        let step = program.step(attempt.step);
+        let (step, is_for_nobody) = (program.step(attempt.step), attempt.passed.is_for_nobody());
         if attempt.flight.is_some() {
             self.land(key, None);
         }
         if let Some(guards) = &step.clauses.guards {
             self.try_over(cx, key, step, guards, outcome);
-            self.call_over(guards);
+            if !is_for_nobody {
+                self.call_over(guards);
+            }
         }
     }
 
@@ -379,7 +451,9 @@ impl Service {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         let cause = attempt.cause.then(TRY | u64::from(attempt.number)).then(PROBE);
         let entered = attempt.passed.entered.take();
-        if std::mem::take(&mut attempt.passed.kept) {
+        if let (None, Some(read_timeout)) = (outcome, def.rule.keeps())
+            && self.keeps_place(cx, def.index, read_timeout)
+        {
             return;
         }
         if let (Some((since, in_flight)), Some(lost)) = (entered, outcome.and_then(is_lost)) {
@@ -409,27 +483,39 @@ impl Service {
         self.ready.push_back(next);
     }
 
-    /// The try in the top frame is given up while this is out: its place in a bulkhead comes back with the answer, where the
-    /// library has it so and the callee is not told.
-    pub(super) fn keeps_place(&mut self, key: Key, step: &Step, pending: Key) {
-        let Some(guards) = &step.clauses.guards else { return };
-        let held = guards
-            .order
-            .iter()
-            .position(|guard| matches!(guard, Guard::Bulkhead(def) if def.rule.until == Until::TheAnswer));
-        let Some(held) = held else { return };
-        let Guard::Bulkhead(def) = &guards.order[held] else { return };
-        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
-        if usize::from(attempt.passed.guards) > held {
-            attempt.passed.kept = true;
-            self.strays.insert(pending, def.index);
+    /// Keeps a place in a bulkhead whose try is given up while something is out that it has sent and whose callee is not told. False:
+    /// nothing is, or the client below has given all of it up by now.
+    fn keeps_place(&mut self, cx: &mut Cx<'_>, index: u32, read_timeout: Duration) -> bool {
+        let Some(sent) = self.given_up.iter().map(|(_, since)| *since).max() else { return false };
+        let alarm = if read_timeout == Duration::FOREVER {
+            None
+        } else {
+            let left = (sent + read_timeout).since(cx.now());
+            if left.is_zero() {
+                return false;
+            }
+            Some(self.alarm(cx, left, Alarm::ReadTimeout))
+        };
+        let out = self.given_up.iter().map(|(pending, _)| *pending).collect();
+        self.kept.push(Kept { index, since: cx.now(), out, alarm });
+        true
+    }
+
+    /// What was given up is answered after all, or never will be: the place that was kept for it comes back.
+    pub(super) fn stray_is_over(&mut self, cx: &mut Cx<'_>, pending: Key) {
+        self.kept.iter_mut().for_each(|kept| kept.out.retain(|out| *out != pending));
+        while let Some(at) = self.kept.iter().position(|kept| kept.out.is_empty()) {
+            let kept = self.kept.remove(at);
+            kept.alarm.into_iter().for_each(|alarm| self.disarm(cx, alarm));
+            self.free_place(cx, kept.index);
         }
     }
 
-    /// What was given up is answered after all, or never will be.
-    pub(super) fn stray_is_over(&mut self, cx: &mut Cx<'_>, pending: Key) {
-        if let Some(index) = self.strays.remove(&pending) {
-            self.free_place(cx, index);
+    /// The client below has waited long enough for what a place was kept for.
+    pub(super) fn client_gives_up(&mut self, cx: &mut Cx<'_>, alarm: Key) {
+        if let Some(at) = self.kept.iter().position(|kept| kept.alarm == Some(alarm)) {
+            let kept = self.kept.remove(at);
+            self.free_place(cx, kept.index);
         }
     }
 

@@ -41,6 +41,20 @@ pub(super) struct Leg {
     paid: Option<Paid>,
 }
 
+impl Leg {
+    /// Whether a budget has paid for it.
+    pub(super) fn is_paid(&self) -> bool {
+        self.paid.is_some()
+    }
+}
+
+impl Hedging {
+    /// Requests that were sent, and when the next one is if nothing is heard before.
+    pub(super) fn seen(&self) -> (u32, Option<Instant>) {
+        (self.hedge.started(), self.hedge.next().filter(|next| *next != Instant::NEVER))
+    }
+}
+
 impl Service {
     /// Begins a hedged try.
     #[cold]

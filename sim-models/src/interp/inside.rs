@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as JsonValue};
-use sim_core::{Instant, Operation};
+use sim_core::{Duration, Instant, Operation};
 
 use super::guards::Held;
 use super::queue::Queue;
@@ -53,6 +53,8 @@ fn numbered(name: String, number: u32) -> String {
 /// What kind of policy it is, and what it goes by.
 fn policy(view: &View<'_>, held: &Held) -> (&'static str, Object) {
     let mut shown = Object::new();
+    // As the clock of its node shows, by which it goes.
+    let now = view.sim.clocks(view.node).monotonic(view.sim.now());
     let kind = match held {
         Held::Breaker(breaker, seen) => {
             let sight = breaker.sight();
@@ -68,18 +70,33 @@ fn policy(view: &View<'_>, held: &Held) -> (&'static str, Object) {
             put(&mut shown, "most", bulkhead.most());
             "bulkhead"
         }
-        Held::Limiter(Limiter::Adaptive(adaptive)) => {
-            put_some(&mut shown, "rate", adaptive.rate());
+        Held::Limiter(limiter) => {
+            if let Limiter::Adaptive(adaptive) = limiter {
+                put_some(&mut shown, "rate", adaptive.rate());
+            }
+            if let Some(sight) = limiter.sight(now) {
+                put(&mut shown, "tokens", sight.left);
+                put(&mut shown, "most", sight.most);
+                put_some(&mut shown, "more_at", sight.more.and_then(|at| instant(view, at)));
+            }
             "limiter"
         }
-        Held::Limiter(_) => "limiter",
-        Held::Latencies(_) => "hedge",
+        Held::Latencies(seen) => {
+            let delay = seen.delay_seen(now);
+            put(&mut shown, "delay", if delay == Duration::FOREVER { "none".to_owned() } else { delay.to_string() });
+            put(&mut shown, "latencies", seen.count(now));
+            "hedge"
+        }
         Held::Flights(flights) => {
             put(&mut shown, "flights", flights.len());
+            put_some(&mut shown, "waiting", Some(flights.waiting()).filter(|waiting| *waiting > 0));
             "coalesce"
         }
         Held::Budget(budget) => {
             put(&mut shown, "tokens", budget.tokens() as f64 / 1000.0);
+            let (calls, retries) = budget.under_way();
+            put(&mut shown, "calls", calls);
+            put_some(&mut shown, "retries", Some(retries).filter(|retries| *retries > 0));
             "budget"
         }
     };
@@ -221,14 +238,46 @@ impl Service {
             return;
         }
         let mut all = Object::new();
-        for (held, whose) in self.held.iter().zip(&view.program.node(self.me).policies) {
+        for ((index, held), whose) in (0..).zip(&self.held).zip(&view.program.node(self.me).policies) {
             let Some(held) = held else { continue };
-            let (kind, what) = policy(view, held);
+            let (kind, mut what) = policy(view, held);
+            self.put_for_nobody(view, index, held, &mut what);
             let name = format!("{kind} {whose}");
             let number = (1..).find(|number| !all.contains_key(&numbered(name.clone(), *number))).unwrap_or(1);
             all.insert(numbered(name, number), what.into());
         }
         put(shown, "policies", JsonValue::Object(all));
+    }
+
+    /// What a policy holds for tries that nobody waits for any more; and of one that follows the latencies of hedges, who is out.
+    fn put_for_nobody(&self, view: &View<'_>, index: u32, held: &Held, shown: &mut Object) {
+        if let Held::Bulkhead(_, line) = held {
+            let kept = self.kept.iter().filter(|kept| kept.index == index);
+            put_some(shown, "given_up", Some(kept.clone().count()).filter(|count| *count > 0));
+            put_some(shown, "given_up_since", kept.clone().map(|kept| kept.since).min().map(|at| view.instant(at)));
+            // Without a timeout of the client below it is for ever, should the answer be lost.
+            let back = kept.clone().filter_map(|kept| view.due(kept.alarm?)).min();
+            put_some(shown, "back_at", back.map(|at| view.instant(at)));
+            let is_for_nobody = |key: &&Key| {
+                let frame = self.threads.get(**key).and_then(|thread| thread.frames.last());
+                frame.and_then(attempt_in).is_some_and(|attempt| attempt.passed.is_for_nobody())
+            };
+            let tasks = line.iter().filter(is_for_nobody).count();
+            put_some(shown, "waiting_for_nobody", Some(tasks).filter(|tasks| *tasks > 0));
+        }
+        if let Held::Latencies(_) = held {
+            let attempts = self.threads.iter().flat_map(|thread| &thread.frames).filter_map(attempt_in);
+            let hedged = attempts.filter_map(|attempt| match &attempt.phase {
+                Phase::Hedging(hedging) => {
+                    let follows = view.program.step(attempt.step).clauses.hedge.as_ref()?.follows;
+                    follows.filter(|(_, _, its)| *its == index).map(|_| hedging.legs.len())
+                }
+                _ => None,
+            });
+            let out: Vec<usize> = hedged.collect();
+            put(shown, "calls", out.len());
+            put(shown, "out", out.iter().sum::<usize>());
+        }
     }
 
     fn index(&self) -> Index {
@@ -326,6 +375,7 @@ impl Service {
             wait.put(view, shown);
         }
         self.put_transaction(view, thread, shown);
+        self.put_hedge(view, thread, shown);
         let saga = thread.frames.iter().rev().filter_map(attempt_in).find_map(|attempt| match &attempt.phase {
             Phase::Saga(saga) => Some(saga.word().to_lowercase()),
             _ => None,
@@ -391,6 +441,18 @@ impl Service {
                 Some(Wait::new(words::counted(branches.running.len() as u64, "branch"), until))
             }
         }
+    }
+
+    /// The requests of a hedged try: how many were sent, how many are out, after which delay the next goes, and when.
+    fn put_hedge(&self, view: &View<'_>, thread: &Thread, shown: &mut Object) {
+        let Some(attempt) = thread.frames.last().and_then(attempt_in) else { return };
+        let Phase::Hedging(hedging) = &attempt.phase else { return };
+        let (sent, next) = hedging.seen();
+        let mut hedge = Object::new();
+        put(&mut hedge, "sent", sent);
+        put(&mut hedge, "out", hedging.legs.len());
+        put_some(&mut hedge, "next", next.map(|at| view.instant(at)));
+        put(shown, "hedge", hedge);
     }
 
     /// The innermost transaction and the facts that happen with its commit.

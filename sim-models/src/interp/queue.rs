@@ -16,7 +16,7 @@ use sim_core::{Actor, Cause, Context, Duration, Event, Instant, NodeId, Timer, U
 use super::service::{Kinds, PICK};
 use crate::backlog::{Backlog, State, Stored};
 use crate::message::{
-    CallId, Carried, Counted, EdgeCounted, Extra, Msg, Note, Outcome, Parcel, Receipt, Room, Settled, Tone,
+    Aside, CallId, Carried, Counted, EdgeCounted, Extra, Msg, Note, Outcome, Parcel, Receipt, Room, Settled, Sort, Tone,
 };
 use crate::program::{Ack, Balance, EdgeRef, EndpointRef, NodeRef, Program, QueueDef, Reason};
 use crate::shelf::{Waiter, as_pairs};
@@ -338,7 +338,7 @@ impl Queue {
             session.open = session.open.saturating_sub(1);
         }
         if let Some(edge) = Self::edge(program, who.1) {
-            cx.note(Note::Edge(edge, EdgeCounted::Outcome(tone)));
+            cx.note(Note::Edge(edge, EdgeCounted::Outcome(tone, Aside(Sort::of(tone)))));
         }
     }
 

@@ -37,7 +37,9 @@ impl Service {
         }
         let cause = attempt.cause.then(TRY | u64::from(attempt.number));
         let (tried, number) = (attempt.number - spared.tries, attempt.number - spared.waits);
-        if !is_retried(retry, outcome) || retry.tries.is_some_and(|tries| tried >= tries) {
+        let forgives = retry.forgives_close && attempt.number == 1 && outcome.reason() == Some(Reason::RESET);
+        let is_last = retry.tries.is_some_and(|tries| tried >= tries);
+        if !forgives && (is_last || !is_retried(retry, outcome)) {
             return None;
         }
         cx.because(cause);
@@ -79,6 +81,8 @@ impl Service {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
         attempt.number += 1;
         attempt.around.number = attempt.number;
+        self.exhausted(key, false);
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
         // What takes no time and is tried again at once goes through the queue of events, where a loop without end is noticed.
         if wait.is_zero() && attempt.since < cx.now() {
             return self.launch(cx, program, key);

@@ -10,11 +10,11 @@ use super::balance::{Callee, callees};
 use super::commitment::Commitment;
 use super::consumer::{Consumer, consumers};
 use super::gate::gate;
-use super::guards::Held;
+use super::guards::{Held, Kept};
 use super::probe::{Probe, probes};
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
-use crate::message::{Carried, Counted, Extra, Msg, Note, Outcome, Tone, TxnId};
+use crate::message::{Aside, Carried, Counted, Extra, Msg, Note, Outcome, Sort, Tone, TxnId};
 use crate::policy::bulkhead::Bulkhead;
 use crate::policy::codel::Codel;
 use crate::policy::retry::Pushback;
@@ -126,9 +126,12 @@ pub struct Service {
     /// Threads that go on when this event has been handled; empty between events.
     #[serde(skip)]
     pub(super) ready: VecDeque<Key>,
-    /// Requests that were given up and whose answers give a place in a bulkhead back: which, by its place among `held`.
-    #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) strays: BTreeMap<Key, u32>,
+    /// Places in bulkheads that tries have which were given up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) kept: Vec<Kept>,
+    /// What was sent and is given up in the event at hand by what is being unwound, and when it was sent.
+    #[serde(skip)]
+    pub(super) given_up: Vec<(Key, Instant)>,
     pub(super) txns: u32,
     /// Transactions whose stores this replica has agree.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
@@ -280,7 +283,8 @@ impl Service {
             budgets: Vec::new(),
             held: Vec::new(),
             ready: VecDeque::new(),
-            strays: BTreeMap::new(),
+            kept: Vec::new(),
+            given_up: Vec::new(),
             txns: 0,
             commitments: BTreeMap::new(),
             generator,
@@ -826,6 +830,11 @@ impl Service {
         let probe = request.probe;
         cx.because(cause);
         let tone = outcome.tone();
+        let sort = match outcome.sort() {
+            Sort::Ok => Sort::Ok,
+            _ if request.is_exhausted => Sort::Exhausted,
+            sort => sort,
+        };
         if let Some(request) = self.requests.get(key) {
             self.reply(cx, request, outcome);
         }
@@ -838,7 +847,7 @@ impl Service {
         match (operation, probe) {
             (None, Some(probing)) => self.probed(cx, program, probing, tone == Tone::Ok),
             (Some((number, user)), _) => {
-                cx.note(Note::Finished { workload: self.me, key: number, tone, since });
+                cx.note(Note::Finished { workload: self.me, key: number, tone, since, sort: Aside(sort) });
                 self.operation_over(cx, program, user);
             }
             (None, None) => self.count(
@@ -892,6 +901,7 @@ impl Service {
             Alarm::Try { thread, depth } => self.try_timed_out(cx, program, thread, depth),
             Alarm::Hedge { thread, depth } => self.hedge_due(cx, program, thread, depth),
             Alarm::Guard { thread } => self.guard_rings(cx, program, thread),
+            Alarm::ReadTimeout => self.client_gives_up(cx, key),
             Alarm::Over { thread } => self.wait_over(cx, program, thread),
             Alarm::Look { thread } => self.look_again(cx, program, thread),
             Alarm::Clock { endpoint } => self.clock_due(cx, program, endpoint),

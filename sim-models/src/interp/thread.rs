@@ -72,6 +72,9 @@ pub(super) struct Request {
     /// What its caller is told about trying again when it fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) retry_after: Option<Pushback>,
+    /// Whether the failure that is on its way out was tried again until nothing was left; nothing is decided by it.
+    #[serde(skip)]
+    pub(super) is_exhausted: bool,
     /// How many were under way when the gate let it in, itself included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) gated: Option<u32>,
@@ -312,6 +315,8 @@ pub(super) enum Alarm {
     Hedge { thread: Key, depth: usize },
     /// The wait at a guard of the attempt in the top frame is over.
     Guard { thread: Key },
+    /// The client below gives up what a place in a bulkhead is kept for.
+    ReadTimeout,
 }
 
 /// A request that is out.
@@ -321,6 +326,9 @@ pub(super) struct Pending {
     pub(super) edge: EdgeRef,
     pub(super) to: NodeId,
     pub(super) kind: Kind,
+    /// When it was sent.
+    #[serde(skip)]
+    pub(super) since: Instant,
     /// The transaction whose coordinator waits, and no thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) txn: Option<TxnId>,
@@ -356,6 +364,7 @@ impl Request {
             resumes: None,
             is_resumed: false,
             retry_after: None,
+            is_exhausted: false,
             gated: None,
         }
     }

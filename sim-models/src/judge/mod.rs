@@ -29,7 +29,7 @@ pub(crate) use self::tally::percentile;
 pub(crate) use self::tally::{latency_ns, rank};
 use self::verdict::{End, Over};
 use crate::expr::Kind;
-use crate::message::{Msg, Note, Tone};
+use crate::message::{Msg, Note, Sort, Tone};
 use crate::program::{Counter, EdgeCounter, EdgeRef, NodeCounter, NodeRef, Program, Role};
 
 /// The property that no file names: a condition or value that cannot be worked out is a finding.
@@ -174,6 +174,35 @@ impl ScenarioJudge {
         sum.unanswered = sum.total.saturating_sub(answered);
         sum.availability = (answered > 0).then(|| sum.ok as f64 / answered as f64);
         sum
+    }
+
+    /// What became of the requests of each workload and of what was sent on each edge so far, by sort: `("shopper", [("ok", 9890), …])`.
+    ///
+    /// The sorts of one add up to its outcomes. An edge has those that an answer can be: nothing is sent where a breaker is open, and what is
+    /// used up is a step.
+    pub fn outcomes(&self) -> Vec<(String, Vec<(&'static str, u64)>)> {
+        let of_node = |node: NodeRef| {
+            use NodeCounter::{Exhausted, Failed, Ok, Open, Rejected, Shed, Unsure};
+            let counters = [Ok, Rejected, Failed, Unsure, Shed, Open, Exhausted];
+            let counts = Sort::ALL.iter().zip(counters);
+            let counts = counts.map(|(sort, counter)| (sort.word(), self.node_counter(node, counter))).collect();
+            (self.program.node(node).name.clone(), counts)
+        };
+        let of_edge = |edge: EdgeRef| {
+            use EdgeCounter::{Failed, Ok, Rejected, Shed, Unknown};
+            let counters = [
+                (Sort::Ok, Ok),
+                (Sort::Rejected, Rejected),
+                (Sort::Failed, Failed),
+                (Sort::Unsure, Unknown),
+                (Sort::Shed, Shed),
+            ];
+            let place = |counter| tally::edge_place(self.program.nodes.len(), edge, counter);
+            let count = |counter| self.state.tally.counter(place(counter), None);
+            (words::edge(&self.program, edge), counters.map(|(sort, counter)| (sort.word(), count(counter))).to_vec())
+        };
+        let edges = (0..self.program.edges.len()).map(|edge| EdgeRef(edge as u16));
+        self.workloads().map(of_node).chain(edges.map(of_edge)).collect()
     }
 
     /// Latency of the requests so far.

@@ -10,7 +10,7 @@ use super::tally::{Quantile, Sample, Share, Tally, edge_place, latency_ns, node_
 use super::words;
 use crate::expr::EvalError;
 use crate::keymap::KeyMap;
-use crate::message::{Counted, EdgeCounted, Note, Tone};
+use crate::message::{Counted, EdgeCounted, Note, Sort, Tone};
 use crate::policy::breaker;
 use crate::program::{Ask, EdgeCounter, EdgeRef, FactRef, MapRef, NodeCounter, NodeRef, Program};
 use crate::value::Value;
@@ -215,8 +215,12 @@ impl State {
             Note::Apart => self.apart = true,
             Note::Together => self.together(program, plan),
             Note::Requested { workload, key } => self.requested(program, plan, *workload, *key),
-            Note::Finished { workload, key, tone, since } => {
+            Note::Finished { workload, key, tone, since, sort } => {
                 self.finished(program, plan, *workload, *key, *tone, *since);
+                // What is ok is counted as that already.
+                if let Some(place) = split_of_node(sort.0).and_then(|counter| node_place(*workload, counter)) {
+                    self.count(plan, place);
+                }
             }
             Note::Count(node, counted) => {
                 if let Some(place) = node_place(*node, counter_of(*counted)) {
@@ -233,9 +237,12 @@ impl State {
                 let counter = match counted {
                     EdgeCounted::Call => EdgeCounter::Calls,
                     EdgeCounted::Retry => EdgeCounter::Retries,
-                    EdgeCounted::Outcome(Tone::Ok) => EdgeCounter::Ok,
-                    EdgeCounted::Outcome(Tone::Error) => EdgeCounter::Error,
-                    EdgeCounted::Outcome(Tone::Unknown) => EdgeCounter::Unknown,
+                    EdgeCounted::Outcome(Tone::Ok, _) => EdgeCounter::Ok,
+                    EdgeCounted::Outcome(Tone::Error, sort) => {
+                        self.count(plan, edge_place(program.nodes.len(), *edge, split_of_edge(sort.0)));
+                        EdgeCounter::Error
+                    }
+                    EdgeCounted::Outcome(Tone::Unknown, _) => EdgeCounter::Unknown,
                     EdgeCounted::Late => EdgeCounter::Late,
                     EdgeCounted::Open => EdgeCounter::Open,
                     EdgeCounted::Limited => EdgeCounter::Limited,
@@ -799,6 +806,28 @@ pub(super) fn property_words(program: &Program, property: usize, whose: Option<(
 
 fn question_of(plan: &Plan, target: u16) -> Option<&Question> {
     plan.targets[target as usize].question(&plan.counts)
+}
+
+/// The counter of a sort of outcome of a workload's requests; none of those that are counted by what they are.
+const fn split_of_node(sort: Sort) -> Option<NodeCounter> {
+    match sort {
+        Sort::Ok => None,
+        Sort::Rejected => Some(NodeCounter::Rejected),
+        Sort::Failed => Some(NodeCounter::Failed),
+        Sort::Unsure => Some(NodeCounter::Unsure),
+        Sort::Shed => Some(NodeCounter::Shed),
+        Sort::Open => Some(NodeCounter::Open),
+        Sort::Exhausted => Some(NodeCounter::Exhausted),
+    }
+}
+
+/// The counter of a sort of error on an edge. An open breaker of the callee's own is a failure to its caller.
+const fn split_of_edge(sort: Sort) -> EdgeCounter {
+    match sort {
+        Sort::Rejected => EdgeCounter::Rejected,
+        Sort::Shed => EdgeCounter::Shed,
+        Sort::Ok | Sort::Failed | Sort::Unsure | Sort::Open | Sort::Exhausted => EdgeCounter::Failed,
+    }
 }
 
 const fn counter_of(counted: Counted) -> NodeCounter {

@@ -17,9 +17,9 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 30;
+const NODE_SLOTS: usize = 36;
 /// Counters of each edge.
-const EDGE_SLOTS: usize = 13;
+const EDGE_SLOTS: usize = 16;
 
 /// The place of a node's counter among its counters; none for what is worked out and for gauges.
 const fn node_slot(counter: NodeCounter) -> Option<usize> {
@@ -55,6 +55,12 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         // In nanoseconds.
         NodeCounter::WastedTime => Some(28),
         NodeCounter::Conflicts => Some(29),
+        NodeCounter::Rejected => Some(30),
+        NodeCounter::Failed => Some(31),
+        NodeCounter::Unsure => Some(32),
+        NodeCounter::Shed => Some(33),
+        NodeCounter::Open => Some(34),
+        NodeCounter::Exhausted => Some(35),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -99,6 +105,9 @@ pub(super) const fn edge_place(nodes: usize, edge: EdgeRef, counter: EdgeCounter
         EdgeCounter::Hedges => 10,
         EdgeCounter::Coalesced => 11,
         EdgeCounter::Exhausted => 12,
+        EdgeCounter::Rejected => 13,
+        EdgeCounter::Failed => 14,
+        EdgeCounter::Shed => 15,
         // Worked out from calls, by what of them was no first request.
         EdgeCounter::Amplification => 0,
     };

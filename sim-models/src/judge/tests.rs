@@ -7,7 +7,7 @@ use sim_core::Verdict;
 use super::*;
 use crate::expr::EvalError;
 use crate::language::{Choices, Document, lower};
-use crate::message::{Counted, EdgeCounted, Tone};
+use crate::message::{Aside, Counted, EdgeCounted, Sort, Tone};
 use crate::program::{FactRef, MapRef, StepRef};
 use crate::value::Value;
 
@@ -84,7 +84,7 @@ impl Run {
         );
         let finished = |tone| {
             let since = self.sent[&number(1)];
-            Note::Finished { workload, key: number(1), tone, since }
+            Note::Finished { workload, key: number(1), tone, since, sort: Aside(Sort::of(tone)) }
         };
         match words[0] {
             "apart" => Note::Apart,

@@ -144,6 +144,12 @@ const fn node_counter(counter: NodeCounter) -> &'static str {
         NodeCounter::Rollbacks => "rollbacks",
         NodeCounter::Deadlocks => "deadlocks",
         NodeCounter::Conflicts => "conflicts",
+        NodeCounter::Rejected => "rejected",
+        NodeCounter::Failed => "failed",
+        NodeCounter::Unsure => "unsure",
+        NodeCounter::Shed => "shed",
+        NodeCounter::Open => "open",
+        NodeCounter::Exhausted => "exhausted",
         NodeCounter::SagasStuck => "sagas_stuck",
         NodeCounter::Logged => "logged",
         NodeCounter::Forced => "forced",
@@ -185,6 +191,9 @@ const fn edge_counter(counter: EdgeCounter) -> &'static str {
         EdgeCounter::Hedges => "hedges",
         EdgeCounter::Coalesced => "coalesced",
         EdgeCounter::Exhausted => "exhausted",
+        EdgeCounter::Rejected => "rejected",
+        EdgeCounter::Failed => "failed",
+        EdgeCounter::Shed => "shed",
         EdgeCounter::Amplification => "amplification",
     }
 }

@@ -590,10 +590,12 @@ const COALESCED: Field =
     Field::new("coalesce", Shape::OneOf(&[Shape::Bool, Shape::Value]), "Of those who want the same, one asks.")
         .or("false");
 const ORDER: Field = Field::new("order", ORDERED, "Which stands around which, the outermost first.")
-    .or("retry, breaker, limiter, timeout, bulkhead");
+    .or("retry, coalesce, breaker, limiter, timeout, bulkhead, hedge");
 const CANCEL: Field = Field::new("cancel", Shape::Bool, "Tells the callee when giving up.").or("false");
-const ORDERED: Shape =
-    Shape::ListOf(&Shape::Choice { now: &["retry", "breaker", "limiter", "timeout", "bulkhead"], later: &["hedge"] });
+const ORDERED: Shape = Shape::ListOf(&Shape::Choice {
+    now: &["retry", "coalesce", "breaker", "limiter", "timeout", "bulkhead", "hedge"],
+    later: &[],
+});
 
 static LIMITER: Object = Object {
     what: "a limiter",
@@ -643,6 +645,12 @@ static BULKHEAD: Object = Object {
             "When the place of a try comes back that was given up.",
         )
         .or("timeout"),
+        Field::new(
+            "read_timeout",
+            Shape::Duration,
+            "With \"release\": \"answer\": how long the client below waits for an answer itself; the place comes back then at the latest.",
+        )
+        .or("for ever"),
     ],
     any_of: &[],
 };

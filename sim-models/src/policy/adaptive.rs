@@ -7,6 +7,8 @@
 use serde::Serialize;
 use sim_core::{Duration, Instant};
 
+use super::limiter::Sight;
+
 /// The rate limiter of one client.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Adaptive {
@@ -110,6 +112,24 @@ impl Adaptive {
             self.slice = slice;
         }
         self.measured
+    }
+
+    /// What it goes by; none while everybody goes.
+    pub(super) fn sight(&self, now: Instant) -> Option<Sight> {
+        let mut then = self.clone();
+        then.fill(now);
+        let missing = libm::floor(then.tokens) + 1.0 - then.tokens;
+        let wait = Duration::from_nanos_f64(libm::ceil(missing / then.rate * 1e9));
+        let more = (then.tokens < then.most).then(|| now + wait);
+        self.enabled.then_some(Sight { left: then.tokens, most: then.most, more })
+    }
+
+    /// Whether it holds no less than nothing and no more than it may.
+    pub(super) fn audit(&self) -> Result<(), String> {
+        if (0.0..=self.most).contains(&self.tokens) {
+            return Ok(());
+        }
+        Err(format!("tokens of a rate: {}, and 0 to {} may be", self.tokens, self.most))
     }
 
     /// Tokens a second; none while everybody goes.

@@ -154,6 +154,32 @@ impl Budget {
         self.active = self.active.saturating_sub(1);
     }
 
+    /// Calls under way, and tries among them that are retries; the second of Envoy's alone.
+    pub fn under_way(&self) -> (u32, u32) {
+        (self.active, self.retries)
+    }
+
+    /// Whether it holds no more than it may, and what is under way is what its owner says: calls, and retries that are paid for.
+    ///
+    /// # Errors
+    /// What does not balance, in words.
+    pub fn audit(&self, calls: u32, paid: u32) -> Result<(), String> {
+        let most = match self.rule {
+            Rule::Grpc { tokens, .. } | Rule::Aws { capacity: tokens, .. } => u64::from(tokens) * 1000,
+            Rule::Finagle { .. } | Rule::Envoy { .. } => 0,
+        };
+        if self.tokens > most {
+            return Err(format!("tokens of a budget: {} thousandths, and {most} are the most", self.tokens));
+        }
+        if self.active != calls {
+            return Err(format!("calls of a budget: {} counted, {calls} there", self.active));
+        }
+        if matches!(self.rule, Rule::Envoy { .. }) && self.retries != paid {
+            return Err(format!("retries of a budget: {} counted, {paid} there", self.retries));
+        }
+        Ok(())
+    }
+
     /// Tokens that are left, in thousandths; of gRPC and AWS.
     pub fn tokens(&self) -> u64 {
         self.tokens
@@ -315,6 +341,16 @@ mod tests {
         assert_eq!(granted(&mut Budget::new(AWS), at(0), 1000), 100);
         let mut budget = Budget::new(AWS);
         assert_eq!((0..1000).filter(|_| budget.retry(at(0), true).is_some()).count(), 50);
+    }
+
+    #[test]
+    fn a_budget_that_leaks_is_found_out() {
+        let envoy = Budget { active: 2, retries: 1, ..Budget::new(Rule::Envoy { share: Ratio::ZERO, least: 3 }) };
+        assert_eq!(envoy.audit(2, 1), Ok(()));
+        assert!(envoy.audit(1, 1).unwrap_err().contains("calls of a budget"));
+        assert!(envoy.audit(2, 0).unwrap_err().contains("retries of a budget"));
+        let aws = Budget { tokens: 500_001, ..Budget::new(AWS) };
+        assert!(aws.audit(0, 0).unwrap_err().contains("tokens of a budget"));
     }
 
     #[test]

@@ -44,9 +44,20 @@ pub enum Room {
         queue: u32,
         /// How long a thread beyond those that stay does nothing before it goes.
         keep: Duration,
+        /// What becomes of a task whose caller gives up before a thread has taken it.
+        given_up: Task,
     },
     /// As many as a limit allows that finds itself; others are refused.
     Found(concurrency::Rule),
+}
+
+/// What becomes of a task in a queue that nobody waits for any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// It leaves the queue.
+    Leaves,
+    /// It keeps its place there, and when its turn comes it is done for nobody.
+    IsDone,
 }
 
 /// When the place of a try comes back whose caller waits no longer.
@@ -54,8 +65,12 @@ pub enum Room {
 pub enum Until {
     /// At once, though the callee may work on: then more are under way than the bulkhead allows.
     TheCallerLeaves,
-    /// When the answer comes after all, or it is known that none will.
-    TheAnswer,
+    /// When the call has ended in the client below: the answer comes after all, or it is known that none will.
+    TheAnswer {
+        /// How long that client waits for an answer itself. For ever is as most clients come: then a place whose answer was lost on
+        /// the way stays taken until the process ends.
+        read_timeout: Duration,
+    },
 }
 
 /// A bulkhead and what is under way in it.
@@ -144,7 +159,7 @@ impl Bulkhead {
                     Entered::Refused
                 }
             }
-            Room::Threads { core, most, queue, keep } => self.enter_pool((core, most, queue, keep), now),
+            Room::Threads { core, most, queue, keep, .. } => self.enter_pool((core, most, queue, keep), now),
             Room::Found(_) if self.running < self.most() => Entered::Goes,
             Room::Found(_) => Entered::Refused,
         };
@@ -212,6 +227,22 @@ impl Rule {
         Rule { room: Room::Permits { max, wait: Duration::ZERO, queue: u32::MAX }, until: Until::TheCallerLeaves }
     }
 
+    /// How long a place is kept at most whose caller has gone; none: it comes back at once.
+    pub const fn keeps(&self) -> Option<Duration> {
+        match self.until {
+            Until::TheCallerLeaves => None,
+            Until::TheAnswer { read_timeout } => Some(read_timeout),
+        }
+    }
+
+    /// What becomes of whoever waits for a place and whose caller gives up.
+    pub const fn given_up(&self) -> Task {
+        match self.room {
+            Room::Threads { given_up, .. } => given_up,
+            Room::Permits { .. } | Room::Found(_) => Task::Leaves,
+        }
+    }
+
     /// Whether how many may go at once follows from how calls end.
     pub const fn finds_itself(&self) -> bool {
         matches!(self.room, Room::Found(_))
@@ -229,7 +260,7 @@ impl Rule {
                     wait: settings.length("maxWaitDuration"),
                     queue: u32::MAX,
                 },
-                until: Until::TheAnswer,
+                until: the_answer(settings),
             },
             "resilience4j-thread-pool" => Rule {
                 room: Room::Threads {
@@ -237,8 +268,9 @@ impl Rule {
                     most: settings.count("maxThreadPoolSize"),
                     queue: settings.count("queueCapacity"),
                     keep: settings.length("keepAliveDuration"),
+                    given_up: Task::IsDone,
                 },
-                until: Until::TheAnswer,
+                until: the_answer(settings),
             },
             "hystrix" => hystrix(settings),
             "polly" => Rule {
@@ -254,6 +286,19 @@ impl Rule {
     }
 }
 
+/// The one parameter here that is no library's: what it holds a place for ends in the client below.
+const READ_TIMEOUT: Parameter = Parameter::new(
+    "read_timeout",
+    Setting::Length(Duration::FOREVER),
+    "Not the library's: how long the client below waits for an answer itself. A place that outlives its caller comes back then at \
+        the latest.",
+)
+.from(Setting::millis(1));
+
+fn the_answer(settings: &Settings) -> Until {
+    Until::TheAnswer { read_timeout: settings.length(READ_TIMEOUT.name) }
+}
+
 /// resilience4j, in the thread of whoever calls
 pub static RESILIENCE4J: Profile = Profile {
     name: "resilience4j",
@@ -263,9 +308,11 @@ pub static RESILIENCE4J: Profile = Profile {
     parameters: &[
         Parameter::new("maxConcurrentCalls", Setting::Count(25), "Calls at once.").from(Setting::Count(1)),
         Parameter::new("maxWaitDuration", Setting::secs(0), "How long one more waits; 0: it is refused at once."),
+        READ_TIMEOUT,
     ],
     surprises: &[
         "A call that its TimeLimiter gave up keeps its permit until it ends: hung calls fill the bulkhead, whatever the timeout.",
+        "When the answer to such a call is lost and the client below has no timeout, its permit never comes back.",
         "The wait is inside the timeout that stands around the bulkhead.",
         "Who waits is served first come first served.",
     ],
@@ -295,11 +342,13 @@ pub static THREAD_POOL: Profile = Profile {
             Setting::millis(20),
             "How long a thread beyond those that stay does nothing and stays.",
         ),
+        READ_TIMEOUT,
     ],
     surprises: &[
         "More threads than coreThreadPoolSize come only when the queue is full.",
         "The call that finds the queue full overtakes all that wait in it.",
         "A call that was given up keeps its thread until it ends.",
+        "A call that was given up while it waits keeps its place in the queue, and is sent when its turn comes, for nobody.",
     ],
     sound: |settings| {
         let (core, most) = (settings.count("coreThreadPoolSize"), settings.count("maxThreadPoolSize"));
@@ -338,10 +387,12 @@ pub static HYSTRIX: Profile = Profile {
             Setting::Count(10),
             "Calls at once in the callers' threads.",
         ),
+        READ_TIMEOUT,
     ],
     surprises: &[
         "With a queue of 100 as with one of 10, the sixth that waits is refused: queueSizeRejectionThreshold is 5.",
         "A semaphore has no timeout of its own thread: a call that was given up keeps its permit until it ends.",
+        "A call that is given up while it waits leaves the queue.",
     ],
     sound: |_| Ok(()),
 };
@@ -349,13 +400,14 @@ pub static HYSTRIX: Profile = Profile {
 fn hystrix(settings: &Settings) -> Rule {
     if settings.word("execution.isolation.strategy") == "SEMAPHORE" {
         let max = settings.count("execution.isolation.semaphore.maxConcurrentRequests");
-        return Rule { until: Until::TheAnswer, ..Rule::permits(max) };
+        return Rule { until: the_answer(settings), ..Rule::permits(max) };
     }
     let threads = settings.count("coreSize");
     let queue = settings.count("maxQueueSize").min(settings.count("queueSizeRejectionThreshold"));
     let interrupts = settings.is("execution.isolation.thread.interruptOnTimeout");
-    let until = if interrupts { Until::TheCallerLeaves } else { Until::TheAnswer };
-    Rule { room: Room::Threads { core: threads, most: threads, queue, keep: Duration::from_secs(60) }, until }
+    let until = if interrupts { Until::TheCallerLeaves } else { the_answer(settings) };
+    let keep = Duration::from_secs(60);
+    Rule { room: Room::Threads { core: threads, most: threads, queue, keep, given_up: Task::Leaves }, until }
 }
 
 /// Polly
@@ -458,10 +510,21 @@ mod tests {
     #[test]
     fn a_permit_is_held_until_the_answer_where_a_thread_or_a_semaphore_is() {
         let until = |name: &str, parameters: &str| rule(name, parameters).until;
-        assert_eq!(until("resilience4j", "{}"), Until::TheAnswer);
+        let answer = Until::TheAnswer { read_timeout: Duration::FOREVER };
+        assert_eq!(until("resilience4j", "{}"), answer);
         assert_eq!(until("hystrix", "{}"), Until::TheCallerLeaves, "its thread is interrupted");
-        assert_eq!(until("hystrix", r#"{"execution.isolation.thread.interruptOnTimeout": false}"#), Until::TheAnswer);
-        assert_eq!(until("hystrix", r#"{"execution.isolation.strategy": "SEMAPHORE"}"#), Until::TheAnswer);
+        assert_eq!(until("hystrix", r#"{"execution.isolation.thread.interruptOnTimeout": false}"#), answer);
+        assert_eq!(until("hystrix", r#"{"execution.isolation.strategy": "SEMAPHORE"}"#), answer);
         assert_eq!(until("polly", "{}"), Until::TheCallerLeaves);
+        let minute = Until::TheAnswer { read_timeout: Duration::from_secs(60) };
+        assert_eq!(until("resilience4j", r#"{"read_timeout": "1m"}"#), minute);
+    }
+
+    #[test]
+    fn a_task_of_resilience4js_pool_stays_in_its_queue_when_it_is_given_up_and_one_of_hystrix_leaves() {
+        let pool = r#"{"coreThreadPoolSize": 1, "maxThreadPoolSize": 1}"#;
+        assert_eq!(rule("resilience4j-thread-pool", pool).given_up(), Task::IsDone);
+        assert_eq!(rule("hystrix", r#"{"maxQueueSize": 5}"#).given_up(), Task::Leaves);
+        assert_eq!(rule("resilience4j", r#"{"maxWaitDuration": "1s"}"#).given_up(), Task::Leaves);
     }
 }

@@ -64,6 +64,11 @@ impl<K: Ord, W: PartialEq> Flights<K, W> {
         }
     }
 
+    /// Those who wait for what others fetch.
+    pub fn waiting(&self) -> usize {
+        self.flights.values().map(Vec::len).sum()
+    }
+
     /// Flights under way.
     pub fn len(&self) -> usize {
         self.flights.len()

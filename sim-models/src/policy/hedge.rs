@@ -209,6 +209,18 @@ impl Latencies {
         if delay >= LONGEST { Duration::FOREVER } else { delay }
     }
 
+    /// The delay that a request which is sent now would have, without a look at it.
+    pub fn delay_seen(&self, now: Instant) -> Duration {
+        self.clone().delay(now)
+    }
+
+    /// How many latencies count at the moment.
+    pub fn count(&self, now: Instant) -> u64 {
+        let bucket = now.nanos() / BUCKET.nanos();
+        let full = self.buckets.iter().filter(|(of, _)| *of < bucket && of + BUCKETS >= bucket);
+        full.flat_map(|(_, counts)| counts.values()).map(|count| u64::from(*count)).sum()
+    }
+
     fn percentile(&self, bucket: u64) -> Duration {
         let mut counts = BTreeMap::<u64, u64>::new();
         for (millis, count) in self.buckets.iter().filter(|(of, _)| *of < bucket).flat_map(|(_, counts)| counts) {

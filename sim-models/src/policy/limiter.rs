@@ -80,6 +80,17 @@ pub enum Said {
     FailsAfter(Duration),
 }
 
+/// What a limiter goes by at the moment, for whoever looks inside.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sight {
+    /// Calls that may go now, with the part of one that a bucket has gained; less than none when permits of later cycles are reserved.
+    pub left: f64,
+    /// The most that may be left.
+    pub most: f64,
+    /// When one more may go than now; none: nothing is missing, or nothing comes.
+    pub more: Option<Instant>,
+}
+
 impl Limiter {
     /// One that has let nobody pass yet, made at `now`.
     pub fn new(rule: Rule, now: Instant) -> Self {
@@ -108,6 +119,38 @@ impl Limiter {
             Limiter::Adaptive(adaptive) => return adaptive.take(now).map_or_else(Said::AsksAfter, |()| Said::Goes),
         };
         if passes { Said::Goes } else { Said::FailsAfter(Duration::ZERO) }
+    }
+
+    /// What it goes by; none while it lets everybody go.
+    pub fn sight(&self, now: Instant) -> Option<Sight> {
+        match self {
+            Limiter::Bucket(bucket) => Some(bucket.sight(now)),
+            Limiter::Fixed(window) => Some(window.sight(now)),
+            Limiter::Sliding(window) => Some(window.sight(now)),
+            Limiter::Cycles(cycles) => Some(cycles.sight(now)),
+            Limiter::Adaptive(adaptive) => adaptive.sight(now),
+        }
+    }
+
+    /// Whether nobody has more than there is, and nothing is reserved beyond what may be waited for.
+    ///
+    /// # Errors
+    /// What there is too much or too little of, in words.
+    pub fn audit(&self) -> Result<(), String> {
+        let (what, is, least, most): (_, i128, i128, i128) = match self {
+            Limiter::Bucket(bucket) => {
+                ("tokens of a bucket", bucket.level as i128, 0, bucket.price(bucket.burst) as i128)
+            }
+            Limiter::Fixed(window) => ("calls in a window", i128::from(window.taken), 0, i128::from(window.limit)),
+            Limiter::Sliding(window) => ("calls in a window", window.passed.len() as i128, 0, i128::from(window.limit)),
+            Limiter::Cycles(cycles) => {
+                let ahead = u128::from(cycles.timeout.nanos() / cycles.period.nanos().max(1)) + 1;
+                let reserved = i128::try_from(ahead).unwrap_or(i128::MAX).saturating_mul(i128::from(cycles.limit));
+                ("permits of a cycle", i128::from(cycles.permits), -reserved, i128::from(cycles.limit))
+            }
+            Limiter::Adaptive(adaptive) => return adaptive.audit(),
+        };
+        if is < least || is > most { Err(format!("{what}: {is}, and {least} to {most} may be")) } else { Ok(()) }
     }
 }
 
@@ -184,6 +227,15 @@ impl TokenBucket {
         u128::from(tokens) * u128::from(self.per.nanos())
     }
 
+    fn sight(&self, now: Instant) -> Sight {
+        let mut bucket = self.clone();
+        bucket.fill(now);
+        let per = u128::from(bucket.per.nanos()).max(1);
+        let whole = u64::try_from(bucket.level / per).unwrap_or(u64::MAX);
+        let more = bucket.ready(now, whole.saturating_add(1)).map(|wait| now + wait);
+        Sight { left: bucket.level as f64 / per as f64, most: bucket.burst as f64, more }
+    }
+
     /// Takes so many tokens, all or none. What is refused costs nothing.
     pub fn take(&mut self, now: Instant, tokens: u64) -> bool {
         self.fill(now);
@@ -228,6 +280,14 @@ impl FixedWindow {
         FixedWindow { limit, window, number: 0, taken: 0 }
     }
 
+    fn sight(&self, now: Instant) -> Sight {
+        let number = now.nanos() / self.window.nanos().max(1);
+        let taken = if number > self.number { 0 } else { self.taken };
+        let next = Instant::from_nanos((number + 1).saturating_mul(self.window.nanos()));
+        let left = self.limit.saturating_sub(taken) as f64;
+        Sight { left, most: self.limit as f64, more: (taken > 0).then_some(next) }
+    }
+
     /// Lets one pass, or not.
     pub fn take(&mut self, now: Instant) -> bool {
         let number = now.nanos() / self.window.nanos().max(1);
@@ -254,6 +314,14 @@ impl SlidingWindow {
     /// `limit` in any `window`.
     pub const fn new(limit: u32, window: Duration) -> Self {
         SlidingWindow { limit, window, passed: VecDeque::new() }
+    }
+
+    fn sight(&self, now: Instant) -> Sight {
+        let mut counted = self.passed.iter().filter(|passed| now.since(**passed) < self.window);
+        let first = counted.next().copied();
+        let taken = counted.count() + usize::from(first.is_some());
+        let left = (self.limit as usize).saturating_sub(taken) as f64;
+        Sight { left, most: f64::from(self.limit), more: first.map(|first| first + self.window) }
     }
 
     /// Lets one pass, or not. What passed just a window ago counts no more.
@@ -299,15 +367,28 @@ impl Cycles {
         Cycles { period, limit, timeout, cycle: 0, permits: limit as i64 }
     }
 
-    /// Reserves one permit, if it comes in time.
-    pub fn reserve(&mut self, now: Instant) -> Reserved {
-        let period = self.period.nanos().max(1);
+    /// Lets the cycles pass that are over by now.
+    fn turn(&mut self, now: Instant, period: u64) {
         let cycle = now.nanos() / period;
         if cycle > self.cycle {
             let gained = i128::from(cycle - self.cycle) * i128::from(self.limit);
             let permits = (i128::from(self.permits) + gained).min(i128::from(self.limit));
             (self.cycle, self.permits) = (cycle, permits as i64);
         }
+    }
+
+    fn sight(&self, now: Instant) -> Sight {
+        let (mut cycles, period) = (self.clone(), self.period.nanos().max(1));
+        cycles.turn(now, period);
+        let next = Instant::from_nanos((cycles.cycle + 1).saturating_mul(period));
+        let is_full = cycles.permits >= i64::from(self.limit);
+        Sight { left: cycles.permits as f64, most: f64::from(self.limit), more: (!is_full).then_some(next) }
+    }
+
+    /// Reserves one permit, if it comes in time.
+    pub fn reserve(&mut self, now: Instant) -> Reserved {
+        let period = self.period.nanos().max(1);
+        self.turn(now, period);
         let wait = self.wait(now, period);
         if wait > self.timeout {
             return Reserved::FailsAfter(self.timeout);
@@ -406,6 +487,49 @@ mod tests {
             (0..1_000_000)
                 .all(|_| matches!(cycles.reserve(ms(1)), Reserved::After(wait) if wait < Duration::from_millis(11)))
         );
+    }
+
+    #[test]
+    fn what_is_left_is_seen_and_when_there_is_more() {
+        let sight = |left: f64, most: f64, more: Option<u64>| Some(Sight { left, most, more: more.map(ms) });
+        let after_three = |rule: Rule| {
+            let mut limiter = Limiter::new(rule, Instant::ZERO);
+            (0..3).for_each(|_| _ = limiter.ask(ms(250)));
+            limiter.audit().unwrap();
+            limiter
+        };
+        // Ten a second: at 300 ms half of the next token is there.
+        let bucket = after_three(Rule::Bucket { rate: 10, per: SECOND, burst: 3 });
+        assert_eq!(bucket.sight(ms(300)), sight(0.5, 3.0, Some(350)));
+        assert_eq!(bucket.sight(ms(900)), sight(3.0, 3.0, None), "full");
+        let fixed = after_three(Rule::Fixed { limit: 5, window: SECOND });
+        assert_eq!([fixed.sight(ms(300)), fixed.sight(ms(1000))], [sight(2.0, 5.0, Some(1000)), sight(5.0, 5.0, None)]);
+        let sliding = after_three(Rule::Sliding { limit: 5, window: SECOND });
+        assert_eq!(
+            [sliding.sight(ms(1249)), sliding.sight(ms(1250))],
+            [sight(2.0, 5.0, Some(1250)), sight(5.0, 5.0, None)]
+        );
+        let cycles = after_three(Rule::Cycles { limit: 2, period: SECOND, timeout: SECOND });
+        assert_eq!(cycles.sight(ms(300)), sight(-1.0, 2.0, Some(1000)), "one is reserved ahead");
+        assert_eq!(cycles.sight(ms(1000)), sight(1.0, 2.0, Some(2000)));
+        assert_eq!(Limiter::new(Rule::Adaptive, Instant::ZERO).sight(ms(300)), None, "nobody was throttled yet");
+    }
+
+    #[test]
+    fn a_limiter_that_has_given_more_than_there_is_is_found_out() {
+        let found = |limiter: Limiter| limiter.audit().unwrap_err();
+        let bucket = TokenBucket { level: 4 * u128::from(SECOND.nanos()), ..TokenBucket::new(1, SECOND, 3, ms(0)) };
+        assert!(found(Limiter::Bucket(bucket)).contains("tokens of a bucket"));
+        assert!(
+            found(Limiter::Fixed(FixedWindow { taken: 6, ..FixedWindow::new(5, SECOND) }))
+                .contains("calls in a window")
+        );
+        let sliding = SlidingWindow { passed: [ms(0), ms(0)].into(), ..SlidingWindow::new(1, SECOND) };
+        assert!(found(Limiter::Sliding(sliding)).contains("calls in a window"));
+        for permits in [3, -5] {
+            let cycles = Cycles { permits, ..Cycles::new(2, SECOND, SECOND) };
+            assert!(found(Limiter::Cycles(cycles)).contains("permits of a cycle"));
+        }
     }
 
     proptest! {

@@ -515,7 +515,7 @@ fn operation_of(violation: &Violation) -> Option<Operation> {
 /// Whether a timer that went off was a wait for an answer: what it notes of the callee nobody knows.
 fn gave_up(notes: &[Note]) -> Vec<crate::program::EdgeRef> {
     let edges = notes.iter().filter_map(|note| match note {
-        Note::Edge(edge, EdgeCounted::Outcome(Tone::Unknown)) => Some(*edge),
+        Note::Edge(edge, EdgeCounted::Outcome(Tone::Unknown, _)) => Some(*edge),
         _ => None,
     });
     edges.collect()

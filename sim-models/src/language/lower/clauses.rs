@@ -127,6 +127,7 @@ impl<'a> Lower<'a> {
                 policy::retry::Heeds::Nothing
             },
             is_transparent: false,
+            forgives_close: false,
             budget: self.budget(retry, verb, value, step)?,
         })
     }
@@ -273,7 +274,16 @@ impl<'a> Lower<'a> {
         if let Some(rule) = step.field("bulkhead").and_then(|view| self.told(bulkhead_of(view))) {
             let index = self.place_of(format!("bulkhead {whose} {rule:?}"), &whose);
             guards.order.push(Guard::Bulkhead(BulkheadDef { rule, index }));
-            if rule.until == bulkhead::Until::TheAnswer
+            if let Some(read_timeout) = rule.keeps()
+                && let Some(timeout) = step.field("timeout")
+                && timeout.duration().is_ok_and(|timeout| timeout > read_timeout)
+            {
+                let message = format!(
+                    "the client below gives up after its \"read_timeout\" of {read_timeout}, before this timeout"
+                );
+                self.problems.push(timeout.error(message));
+            }
+            if rule.keeps().is_some()
                 && let Some(hedge) = step.field("hedge")
             {
                 let message = "a hedge has several answers, and this bulkhead holds a place until the answer: \
@@ -321,6 +331,14 @@ impl<'a> Lower<'a> {
                 let message = "\"retry\" comes first; what is to stand around all tries and hear of the last alone \
                     belongs to a \"try\" around this step";
                 self.problems.push(word.error(message));
+            } else if *name == "coalesce" && words[..at].iter().any(|word| *word != "retry") {
+                let message = "\"coalesce\" stands around all but \"retry\": who shares an answer asks nobody, and what stands around \
+                    each of those who share it belongs to a \"try\" around this step";
+                self.problems.push(word.error(message));
+            } else if *name == "hedge" && at + 1 < words.len() {
+                let message = "\"hedge\" comes last: the requests of one try share all that stands around them. What each request is to \
+                    pass by itself belongs to the service that is called";
+                self.problems.push(word.error(message));
             } else if step.field(name).is_none() && !(*name == "timeout" && has_timeout()) {
                 self.problems.push(word.error(format!("\"order\" names \"{name}\", and this step has none")));
             }
@@ -333,6 +351,25 @@ impl<'a> Lower<'a> {
         let timeout = place("timeout").unwrap_or(usize::MAX);
         let around = guards.order.iter().filter(|guard| place(guard.word()).is_some_and(|at| at < timeout)).count();
         guards.around_timeout = around as u8;
+        self.warn_of_blind_breaker(step, guards, order);
+    }
+
+    /// A breaker inside of the timeout does not see it.
+    fn warn_of_blind_breaker(&mut self, step: View<'a>, guards: &Guards, order: View<'a>) {
+        let timeout = step.optional("timeout", View::duration).ok().flatten();
+        if timeout.or_else(|| self.library_timeout(step, guards)).is_none() {
+            return;
+        }
+        let inside = guards.order.iter().skip(usize::from(guards.around_timeout));
+        for guard in inside {
+            let Guard::Breaker(def) = guard else { continue };
+            if let Some((library, hears)) = def.rule.blind() {
+                let message = format!(
+                    "inside \"timeout\" the breaker of {library} takes a call that timed out for {hears}: calls that hang never open it"
+                );
+                self.problems.push(order.warning(message));
+            }
+        }
     }
 
     /// The place of a policy among those of this node. Policies of one owner with other settings are others.
@@ -355,7 +392,12 @@ impl<'a> Lower<'a> {
             Guard::Breaker(def) => def.rule.timeout(),
             Guard::Bulkhead(_) | Guard::Limiter(_) => None,
         });
-        of_retry.or(of_breaker)
+        // The client below a bulkhead may have one, which it knows.
+        let of_client = guards.order.iter().find_map(|guard| match guard {
+            Guard::Bulkhead(def) => def.rule.keeps().filter(|read_timeout| *read_timeout != Duration::FOREVER),
+            Guard::Breaker(_) | Guard::Limiter(_) => None,
+        });
+        of_retry.or(of_breaker).or(of_client)
     }
 
     fn library_retry(&mut self, retry: View<'a>, step: View<'a>, settings: &Settings) -> Result<RetryDef, Problem> {
@@ -373,8 +415,8 @@ impl<'a> Lower<'a> {
         let except = catches(retry::profiles::excepted(settings));
         // Nothing to try again is one try: an empty list would stand for the usual.
         let tries = if on.is_empty() { Some(1) } else { rule.tries };
-        let retry::Rule { wait, heeds, is_transparent, .. } = rule;
-        Ok(RetryDef { tries, on, except, profile: Some(wait), heeds, is_transparent, ..no_retry() })
+        let retry::Rule { wait, heeds, is_transparent, forgives_close, .. } = rule;
+        Ok(RetryDef { tries, on, except, profile: Some(wait), heeds, is_transparent, forgives_close, ..no_retry() })
     }
 
     /// Whether a retry has the budget of a library.
@@ -420,9 +462,19 @@ fn bulkhead_of(view: View<'_>) -> Result<bulkhead::Rule, Problem> {
     }
     let max = tries(view.need("max")?.count()?);
     let wait = view.or("wait", Duration::ZERO, View::duration)?;
-    let until = match view.or("release", "timeout", View::text)? {
-        "answer" => bulkhead::Until::TheAnswer,
-        _ => bulkhead::Until::TheCallerLeaves,
+    let read_timeout = view.field("read_timeout");
+    let until = match (view.or("release", "timeout", View::text)?, read_timeout) {
+        ("answer", None) => bulkhead::Until::TheAnswer { read_timeout: Duration::FOREVER },
+        ("answer", Some(field)) if field.duration()?.is_zero() => {
+            return Err(field.error("a client that waits for no time gets no answer; write a longer \"read_timeout\""));
+        }
+        ("answer", Some(field)) => bulkhead::Until::TheAnswer { read_timeout: field.duration()? },
+        (_, None) => bulkhead::Until::TheCallerLeaves,
+        (_, Some(field)) => {
+            let message = "a place that comes back at the timeout waits for no client; write \"release\": \"answer\", or \
+                leave \"read_timeout\" out";
+            return Err(field.error(message));
+        }
     };
     Ok(bulkhead::Rule { room: bulkhead::Room::Permits { max, wait, queue: u32::MAX }, until })
 }
@@ -487,6 +539,7 @@ fn no_retry() -> RetryDef {
         profile: None,
         heeds: retry::Heeds::Nothing,
         is_transparent: false,
+        forgives_close: false,
         budget: None,
     }
 }

@@ -451,7 +451,7 @@ fn metrics_and_properties_that_name_nothing_are_told_what_there_is() {
     );
     check_metric(
         r#"{"value": "clerk->db.call"}"#,
-        "value: no counter \"clerk->db.call\"; clerk->db has calls, retries, ok, error, unknown, late, open, limited, breaker, ejected, hedges, coalesced, exhausted, amplification",
+        "value: no counter \"clerk->db.call\"; clerk->db has calls, retries, ok, error, unknown, rejected, failed, shed, late, open, limited, breaker, ejected, hedges, coalesced, exhausted, amplification",
     );
     check_metric(
         r#"{"value": "$order"}"#,

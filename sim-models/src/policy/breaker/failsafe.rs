@@ -5,7 +5,7 @@ use serde::Serialize;
 use sim_core::{Duration, Instant};
 
 use super::window::{Counts, LastCalls, Mark};
-use super::{Admission, Ended, State};
+use super::{Admission, Ended, State, differ};
 use crate::policy::profile::{Kind, Parameter, Profile};
 use crate::policy::settings::{Setting, Settings};
 
@@ -112,13 +112,24 @@ pub struct Breaker {
     #[serde(skip)]
     rule: Rule,
     phase: Phase,
+    /// Calls that were let go and have not ended; nothing is decided by it.
+    #[serde(skip)]
+    under_way: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 enum Phase {
     Closed(Stats),
-    Open { since: Instant },
-    HalfOpen { permits: u32, calls: LastCalls },
+    Open {
+        since: Instant,
+    },
+    HalfOpen {
+        permits: u32,
+        calls: LastCalls,
+        /// Calls that were under way when it became half-open; nothing is decided by it.
+        #[serde(skip)]
+        before: u32,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -205,9 +216,13 @@ impl Rule {
         })
     }
 
-    fn half_open(&self) -> Phase {
-        let capacity = [self.successes_of, self.executions, self.of].into_iter().find(|of| *of != 0).unwrap_or(1);
-        Phase::HalfOpen { permits: capacity, calls: LastCalls::new(capacity) }
+    /// Calls at once while half-open, and calls that are remembered then.
+    fn capacity(&self) -> u32 {
+        [self.successes_of, self.executions, self.of].into_iter().find(|of| *of != 0).unwrap_or(1)
+    }
+
+    fn half_open(&self, before: u32) -> Phase {
+        Phase::HalfOpen { permits: self.capacity(), calls: LastCalls::new(self.capacity()), before }
     }
 
     fn opens(&self, counts: Counts) -> bool {
@@ -242,26 +257,39 @@ impl Rule {
 
 impl Breaker {
     pub(super) fn new(rule: Rule, now: Instant) -> Breaker {
-        Breaker { rule, phase: rule.closed(now) }
+        Breaker { rule, phase: rule.closed(now), under_way: 0 }
     }
 
     pub(super) fn admit(&mut self, now: Instant) -> Admission {
         if let Phase::Open { since } = self.phase
             && now.since(since) >= self.rule.delay
         {
-            self.phase = self.rule.half_open();
+            self.phase = self.rule.half_open(self.under_way);
         }
         match &mut self.phase {
-            Phase::Closed(_) => Admission::Go,
-            Phase::HalfOpen { permits, .. } if *permits > 0 => {
-                *permits -= 1;
-                Admission::Go
+            Phase::Closed(_) => {}
+            Phase::HalfOpen { permits, .. } if *permits > 0 => *permits -= 1,
+            Phase::HalfOpen { .. } | Phase::Open { .. } => return Admission::Open,
+        }
+        self.under_way += 1;
+        Admission::Go
+    }
+
+    /// A permit is there, or taken by a call that was let go while half-open; each call from before that ends adds one, as the library
+    /// has it.
+    pub(super) fn audit(&self, under_way: u32) -> Result<(), String> {
+        differ("calls under way", self.under_way, under_way)?;
+        match &self.phase {
+            Phase::HalfOpen { permits, before, .. } => {
+                let accounted = permits.saturating_add(under_way);
+                differ("half-open permits", accounted, self.rule.capacity().saturating_add(*before))
             }
-            Phase::HalfOpen { .. } | Phase::Open { .. } => Admission::Open,
+            Phase::Closed(_) | Phase::Open { .. } => Ok(()),
         }
     }
 
     pub(super) fn report(&mut self, now: Instant, ended: Ended) {
+        self.under_way = self.under_way.saturating_sub(1);
         let mark = match ended {
             Ended::Ok | Ended::Overlooked => Mark::Ok,
             Ended::Failed | Ended::Cancelled => Mark::Failed,
@@ -283,7 +311,7 @@ impl Breaker {
                     self.phase = Phase::Open { since: now };
                 }
             }
-            Phase::HalfOpen { permits, calls } => {
+            Phase::HalfOpen { permits, calls, .. } => {
                 calls.record(mark);
                 match rule.decides(calls.counts()) {
                     Some(State::Closed) => self.phase = rule.closed(now),

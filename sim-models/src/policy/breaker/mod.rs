@@ -121,6 +121,17 @@ impl Rule {
         }
     }
 
+    /// The library, and what it takes a call for that was cancelled from outside, when that is no failure.
+    pub fn blind(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Rule::Resilience4j(_) => Some(("resilience4j", "one that never was")),
+            Rule::Hystrix(_) => Some(("hystrix", "one that never was")),
+            // An OperationCanceledException is not handled, which is a success.
+            Rule::Polly(_) => Some(("polly", "a success")),
+            Rule::Opossum(_) | Rule::Failsafe(_) => None,
+        }
+    }
+
     /// How long a call may take when nobody says: some of these libraries bring a timeout along.
     pub fn timeout(&self) -> Option<Duration> {
         match self {
@@ -165,6 +176,20 @@ impl Breaker {
         }
     }
 
+    /// Whether its half-open permits and its calls under way are those that `under_way` calls have which were let go and have not
+    /// been reported. Only of libraries that count them: Hystrix and Polly let one call decide and count nothing.
+    ///
+    /// # Errors
+    /// What does not balance, in words.
+    pub fn audit(&self, under_way: u32) -> Result<(), String> {
+        match self {
+            Breaker::Resilience4j(breaker) => breaker.audit(under_way),
+            Breaker::Opossum(breaker) => breaker.audit(under_way),
+            Breaker::Failsafe(breaker) => breaker.audit(under_way),
+            Breaker::Polly(_) | Breaker::Hystrix(_) => Ok(()),
+        }
+    }
+
     /// What it goes by.
     pub fn sight(&self) -> Sight {
         let (counts, until) = match self {
@@ -187,6 +212,11 @@ impl Breaker {
             Breaker::Failsafe(breaker) => breaker.state(),
         }
     }
+}
+
+/// Books of a breaker that do not balance.
+fn differ(what: &str, counted: u32, there: u32) -> Result<(), String> {
+    if counted == there { Ok(()) } else { Err(format!("{what} of a breaker: {counted} counted, {there} there")) }
 }
 
 /// Whether `part` of `total` is at least this share; exact, where a library divides two floats.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use sim_core::{Duration, Instant, Ratio};
 
 use super::window::{Buckets, Counts};
-use super::{Admission, Ended, State, exceeds};
+use super::{Admission, Ended, State, differ, exceeds};
 use crate::policy::profile::{Kind, Parameter, Profile};
 use crate::policy::settings::{Setting, Settings};
 
@@ -212,6 +212,10 @@ impl Breaker {
         if opens {
             self.phase = Phase::Open { until: now + self.rule.reset };
         }
+    }
+
+    pub(super) fn audit(&self, under_way: u32) -> Result<(), String> {
+        differ("calls under way", self.in_flight, under_way)
     }
 
     pub(super) fn sight(&self) -> (Counts, Option<Instant>) {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use sim_core::{Duration, Instant, Ratio};
 
 use super::window::{Buckets, Counts, LastCalls, Mark};
-use super::{Admission, Ended, State, reaches};
+use super::{Admission, Ended, State, differ, reaches};
 use crate::policy::growth::{ONE, grown};
 use crate::policy::profile::{Kind, Parameter, Profile};
 use crate::policy::settings::{Setting, Settings};
@@ -160,6 +160,9 @@ pub struct Breaker {
     #[serde(skip)]
     rule: Rule,
     phase: Phase,
+    /// Calls that were let go and have not ended; nothing is decided by it.
+    #[serde(skip)]
+    under_way: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -175,6 +178,9 @@ enum Phase {
         since: Instant,
         permits: u32,
         calls: LastCalls,
+        /// Calls that were under way when it became half-open; nothing is decided by it.
+        #[serde(skip)]
+        before: u32,
     },
     Disabled,
     MetricsOnly(Window),
@@ -290,8 +296,8 @@ impl Rule {
         self.open(attempts.saturating_add(skipped), at + turn.saturating_mul(turns))
     }
 
-    fn half_open(&self, attempts: u32, now: Instant) -> Phase {
-        Phase::HalfOpen { attempts, since: now, permits: self.permitted, calls: LastCalls::new(self.permitted) }
+    fn half_open(&self, attempts: u32, now: Instant, before: u32) -> Phase {
+        Phase::HalfOpen { attempts, since: now, permits: self.permitted, calls: LastCalls::new(self.permitted), before }
     }
 
     fn mark(&self, failed: bool, took: Duration) -> Mark {
@@ -321,7 +327,7 @@ impl Breaker {
             Initial::MetricsOnly => Phase::MetricsOnly(Window::new(rule.window, now)),
             Initial::ForcedOpen => Phase::ForcedOpen,
         };
-        Breaker { rule, phase }
+        Breaker { rule, phase, under_way: 0 }
     }
 
     /// When a timer of its own changes it next.
@@ -339,7 +345,7 @@ impl Breaker {
         while self.changes_at() <= now && self.changes_at() != Instant::NEVER {
             let at = self.changes_at();
             self.phase = match self.phase {
-                Phase::Open { attempts, .. } => rule.half_open(attempts, at),
+                Phase::Open { attempts, .. } => rule.half_open(attempts, at, self.under_way),
                 Phase::HalfOpen { .. } if rule.after_half_open == State::Closed => rule.closed(at),
                 Phase::HalfOpen { attempts, .. } => rule.open_again(attempts, at, now),
                 Phase::Closed(_) | Phase::Disabled | Phase::MetricsOnly(_) | Phase::ForcedOpen => return,
@@ -352,20 +358,35 @@ impl Breaker {
         if let Phase::Open { attempts, until } = self.phase
             && now > until
         {
-            self.phase = self.rule.half_open(attempts, now);
+            self.phase = self.rule.half_open(attempts, now, self.under_way);
         }
         match &mut self.phase {
-            Phase::Closed(_) | Phase::Disabled | Phase::MetricsOnly(_) => Admission::Go,
-            Phase::HalfOpen { permits, .. } if *permits > 0 => {
-                *permits -= 1;
-                Admission::Go
+            Phase::Closed(_) | Phase::Disabled | Phase::MetricsOnly(_) => {}
+            Phase::HalfOpen { permits, .. } if *permits > 0 => *permits -= 1,
+            Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::ForcedOpen => return Admission::Open,
+        }
+        self.under_way += 1;
+        Admission::Go
+    }
+
+    /// A permit is there, or taken by a call that was let go while half-open, or spent on one that has ended. Those of calls from
+    /// before are added when they end without an outcome, as the library has it.
+    pub(super) fn audit(&self, under_way: u32) -> Result<(), String> {
+        differ("calls under way", self.under_way, under_way)?;
+        match &self.phase {
+            Phase::HalfOpen { permits, calls, before, .. } => {
+                let accounted = permits.saturating_add(calls.counts().total).saturating_add(under_way);
+                differ("half-open permits", accounted, self.rule.permitted.saturating_add(*before))
             }
-            Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::ForcedOpen => Admission::Open,
+            Phase::Closed(_) | Phase::Open { .. } | Phase::Disabled | Phase::MetricsOnly(_) | Phase::ForcedOpen => {
+                Ok(())
+            }
         }
     }
 
     pub(super) fn report(&mut self, now: Instant, ended: Ended, took: Duration) {
         self.settle(now);
+        self.under_way = self.under_way.saturating_sub(1);
         let rule = self.rule;
         let failed = match ended {
             Ended::Ok => false,

@@ -21,6 +21,7 @@ fn settings(name: &str, parameters: &str) -> Settings {
 /// like, what it is · `*N`, N times.
 pub(super) fn check(name: &str, parameters: &str, story: &str) {
     let (mut now, mut breaker) = (Instant::ZERO, Breaker::new(rule(name, parameters), Instant::ZERO));
+    let mut under_way: u32 = 0;
     for word in story.split_whitespace() {
         let (word, times) = word.split_once('*').map_or((word, 1), |(word, times)| (word, times.parse().unwrap()));
         if let Ok(at) = word.parse::<Instant>() {
@@ -28,7 +29,14 @@ pub(super) fn check(name: &str, parameters: &str, story: &str) {
             continue;
         }
         for nth in 1..=times {
-            one(&mut breaker, now, word).unwrap_or_else(|what| panic!("{word} #{nth} at {now}: {what}\n{breaker:#?}"));
+            let told = one(&mut breaker, now, word);
+            match word.split('/').next() {
+                Some("go") => under_way += 1,
+                Some("ok" | "bad" | "skip" | "gone") => under_way -= 1,
+                _ => {}
+            }
+            let told = told.and_then(|()| breaker.audit(under_way));
+            told.unwrap_or_else(|what| panic!("{word} #{nth} at {now}: {what}\n{breaker:#?}"));
         }
     }
 }

@@ -27,6 +27,9 @@ pub struct Rule {
     pub heeds: Heeds,
     /// Whether what a stopping process turned away unseen is tried once more at once, beside all that is counted.
     pub is_transparent: bool,
+    /// Whether a first try whose connection was closed under it (`reset`) is tried again, however few retries there are to be
+    /// (stripe-node).
+    pub forgives_close: bool,
 }
 
 /// What is made of a [`Pushback`].
@@ -350,6 +353,14 @@ mod tests {
         let waits = [[500.0, 500.0, 500.0], [500.0, 750.0, 1000.0], [1000.0, 1500.0, 2000.0], [2000.0, 3000.0, 4000.0]];
         check("stripe-node", "{}", &waits);
         check("stripe-node", "{}", &[waits[0], waits[1], waits[2], waits[3], [2500.0, 3750.0, 5000.0]]);
+    }
+
+    #[test]
+    fn stripe_alone_tries_a_closed_connection_again_whatever_the_number_of_retries() {
+        let forgives = ["resilience4j", "aws-sdk", "polly", "envoy", "stripe-node", "temporal"]
+            .map(|name| rule(name, "{}").forgives_close);
+        assert_eq!(forgives, [false, false, false, false, true, false]);
+        assert!(rule("stripe-node", r#"{"maxNetworkRetries": 0}"#).forgives_close);
     }
 
     #[test]

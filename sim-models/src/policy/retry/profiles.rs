@@ -109,6 +109,7 @@ fn resilience4j(settings: &Settings) -> Rule {
         budget: None,
         heeds: Heeds::Nothing,
         is_transparent: false,
+        forgives_close: false,
     }
 }
 
@@ -162,6 +163,7 @@ fn polly(settings: &Settings) -> Rule {
         budget: None,
         heeds: Heeds::Nothing,
         is_transparent: false,
+        forgives_close: false,
     }
 }
 
@@ -216,6 +218,7 @@ fn grpc(settings: &Settings) -> Rule {
         budget: (tokens > 0).then(|| budget::Rule::Grpc { tokens, ratio: settings.factor("tokenRatio") / 1000 }),
         heeds: Heeds::AndBeginsAnew,
         is_transparent: true,
+        forgives_close: false,
     }
 }
 
@@ -282,6 +285,7 @@ fn envoy(settings: &Settings) -> Rule {
         }),
         heeds: Heeds::Nothing,
         is_transparent: false,
+        forgives_close: false,
     }
 }
 
@@ -341,6 +345,7 @@ fn aws_sdk(settings: &Settings) -> Rule {
         }),
         heeds: Heeds::Nothing,
         is_transparent: false,
+        forgives_close: false,
     }
 }
 
@@ -366,6 +371,7 @@ pub static STRIPE_NODE: Profile = Profile {
         "maxNetworkRetries does not count the first try: 2 are three tries.",
         "The first wait has no jitter: half of half a second is lifted to half a second again.",
         "A conflict with an execution under way (409) is tried again.",
+        "A first try whose connection is closed under it (\"reset\": ECONNRESET, EPIPE) is tried again even with maxNetworkRetries 0.",
         "It waits no less than it is told (\"retry_after\" of whoever fails), unless that is more than a minute; \"never\" ends it.",
     ],
     sound: |_| Ok(()),
@@ -386,6 +392,7 @@ fn stripe_node(settings: &Settings) -> Rule {
         budget: None,
         heeds: Heeds::UpTo(Duration::from_secs(60)),
         is_transparent: false,
+        forgives_close: true,
     }
 }
 
@@ -432,5 +439,6 @@ fn temporal(settings: &Settings) -> Rule {
         budget: None,
         heeds: Heeds::AndGoesOn,
         is_transparent: false,
+        forgives_close: false,
     }
 }
