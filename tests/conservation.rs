@@ -52,6 +52,7 @@ fn trouble(model: &Model) -> Changes {
 /// outcome too.
 #[derive(Default)]
 struct Requests {
+    known: BTreeSet<(u16, u64)>,
     open: BTreeSet<(u16, u64)>,
     /// How many of each workload have begun, and how many have an outcome.
     begun: BTreeMap<u16, u64>,
@@ -65,12 +66,11 @@ impl Requests {
     fn hear(&mut self, note: &Note) -> Result<(), String> {
         match note {
             Note::Requested { workload, key } => {
-                let begun = self.begun.entry(workload.0).or_default();
-                // They are numbered as they come.
-                if *key != *begun + 1 || !self.open.insert((workload.0, *key)) {
-                    return Err(format!("request {key} is begun out of turn, or twice"));
+                let request = (workload.0, *key);
+                if !self.known.insert(request) || !self.open.insert(request) {
+                    return Err(format!("request {key} is begun twice"));
                 }
-                *begun += 1;
+                *self.begun.entry(workload.0).or_default() += 1;
             }
             Note::Finished { workload, key, tone, sort, .. } => {
                 let fits = match sort.0 {
@@ -301,8 +301,8 @@ fn a_request_that_is_lost_or_counted_twice_is_found_out() {
     };
     assert_eq!(heard(&[begun(1), begun(2), over(2), over(1), edge(EdgeCounted::Call)]), Ok(()));
     for (notes, said) in [
-        (vec![begun(1), begun(1)], "begun out of turn"),
-        (vec![begun(2)], "begun out of turn"),
+        (vec![begun(1), begun(1)], "is begun twice"),
+        (vec![begun(1), over(1), begun(1)], "is begun twice"),
         (vec![over(1)], "was never begun"),
         (vec![begun(1), over(1), over(1)], "has two outcomes"),
         (vec![edge(EdgeCounted::Outcome(Tone::Ok, Aside(Sort::Ok)))], "more outcomes than calls"),

@@ -368,14 +368,14 @@ mod tests {
             ("places in a bulkhead", |api| {
                 bulkhead(api, |bulkhead| {
                     if bulkhead.most() == 3 {
-                        _ = bulkhead.enter(Instant::ZERO)
+                        _ = bulkhead.enter(Instant::ZERO);
                     }
                 });
             }),
             ("places in a bulkhead", |api| {
                 bulkhead(api, |bulkhead| {
                     if bulkhead.most() == 3 {
-                        _ = bulkhead.leave(Instant::ZERO)
+                        _ = bulkhead.leave(Instant::ZERO);
                     }
                 });
             }),
@@ -391,7 +391,7 @@ mod tests {
             ("calls of a budget", |api| {
                 policies(api, |held| {
                     if let Held::Budget(budget) = held {
-                        budget.request(Instant::ZERO)
+                        budget.request(Instant::ZERO);
                     }
                 });
             }),
@@ -422,7 +422,7 @@ mod tests {
             assert!(found.contains(said), "{said}: {found}");
         }
         // A permit of the half-open breaker that went and never came back, though its call is over.
-        let mut api = api.clone();
+        let mut api = api;
         let inside = |frame: &super::super::thread::Frame| matches!(&frame.role, Role::Attempt(attempt) if attempt.passed.inside() > 0);
         let mut lost = 0;
         policies(&mut api, |held| {
