@@ -1310,7 +1310,7 @@ fn a_finished_key_is_forgotten_after_its_ttl_and_a_running_one_taken_over_after_
 #[test]
 fn an_unknown_outcome_leaves_the_key_running() {
     for store in [false, true] {
-        let unknown = r#"{"record": "did"}, {"set": "db.stock['book']", "to": 1, "timeout": "0s"}"#;
+        let unknown = r#"{"record": "did"}, {"set": "db.stock['book']", "to": 1, "timeout": "100us"}"#;
         let text = thrice(r#""lock": "5s","#, unknown, store);
         let text = text.replace(r#""ok": [{"record": "yes"}]"#, r#""ok": [{"record": "yes"}], "unknown": []"#);
         let text = text.replace(r#""maps": {"stock""#, r#""set": "1ms", "maps": {"stock""#);
