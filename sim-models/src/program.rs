@@ -1022,7 +1022,7 @@ pub struct HedgeDef {
     /// Share of first requests that may be hedged, and how many at once at most.
     pub budget: Option<BudgetDef>,
     /// The budget of a library, and its place in the caller's list.
-    pub library: Option<(budget::Rule, u32)>,
+    pub profile_budget: Option<(budget::Rule, u32)>,
     /// Whether the losers are told even when the step does not say `cancel`.
     pub cancels: bool,
     /// Whether the next one comes when a callee that failed says so.

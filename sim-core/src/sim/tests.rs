@@ -128,3 +128,9 @@ fn an_envelope_to_a_node_that_is_down_is_forgone_without_a_word() {
     assert_eq!(sim.forgo(), Some(next.what));
     assert_ne!(sim.step().map(|step| step.what), Some(next.what));
 }
+
+#[test]
+fn what_every_event_asks_of_a_node_stands_in_one_line_of_a_cache() {
+    assert_eq!((align_of::<Node<Ball>>(), std::mem::offset_of!(Node<Ball>, dark)), (64, 64));
+    assert_eq!(size_of::<Node<Ball>>(), 128);
+}

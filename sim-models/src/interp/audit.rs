@@ -211,7 +211,7 @@ impl Service {
                 taken.leads += u32::from(!flight.follows());
             }
             if let (Phase::Hedging(hedging), Some((_, index))) =
-                (&attempt.phase, clauses.hedge.as_ref().and_then(|hedge| hedge.library))
+                (&attempt.phase, clauses.hedge.as_ref().and_then(|hedge| hedge.profile_budget))
             {
                 let taken = counted.entry(index).or_default();
                 taken.calls += 1;

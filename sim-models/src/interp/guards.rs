@@ -310,7 +310,7 @@ impl Service {
                 Some(outcome) if is_retried(retry, outcome) => budget::Ended::Failed,
                 Some(_) | None => budget::Ended::Otherwise,
             };
-            self.library_budget(rule, index).ended(ended, passed.paid);
+            self.profile_budget(rule, index).ended(ended, passed.paid);
         }
     }
 
@@ -348,7 +348,7 @@ impl Service {
     #[cold]
     pub(super) fn call_begun(&mut self, now: Instant, guards: &Guards) {
         if let Some((rule, index)) = guards.budget {
-            self.library_budget(rule, index).request(now);
+            self.profile_budget(rule, index).request(now);
         }
     }
 
@@ -356,7 +356,7 @@ impl Service {
     #[cold]
     pub(super) fn call_over(&mut self, guards: &Guards) {
         if let Some((rule, index)) = guards.budget {
-            self.library_budget(rule, index).over();
+            self.profile_budget(rule, index).over();
         }
     }
 
@@ -380,7 +380,7 @@ impl Service {
     pub(super) fn pay(&mut self, now: Instant, key: Key, guards: &Guards, outcome: &Outcome) -> bool {
         let Some((rule, index)) = guards.budget else { return true };
         let timed_out = outcome.reason() == Some(Reason::TIMEOUT);
-        let paid = self.library_budget(rule, index).retry(now, timed_out);
+        let paid = self.profile_budget(rule, index).retry(now, timed_out);
         if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
             attempt.passed.paid = paid;
         }
@@ -553,7 +553,7 @@ impl Service {
         }
     }
 
-    pub(super) fn library_budget(&mut self, rule: budget::Rule, index: u32) -> &mut Budget {
+    pub(super) fn profile_budget(&mut self, rule: budget::Rule, index: u32) -> &mut Budget {
         match self.held(index, || Held::Budget(Budget::new(rule))) {
             Held::Budget(budget) => budget,
             _ => unreachable!("{OWN_PLACE}"),

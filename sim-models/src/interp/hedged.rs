@@ -64,8 +64,8 @@ impl Service {
             Some(_) => self.latencies(def).map_or(def.rule.delay, |seen| seen.delay(now)),
             None => def.rule.delay,
         };
-        if let Some((rule, index)) = def.library {
-            self.library_budget(rule, index).request(now);
+        if let Some((rule, index)) = def.profile_budget {
+            self.profile_budget(rule, index).request(now);
         }
         self.earn_from(def.budget);
         let hedge = Hedge::new(Rule { delay, ..def.rule }, now);
@@ -144,9 +144,9 @@ impl Service {
         if def.budget.is_some_and(|budget| !self.spend_from(budget)) {
             return None;
         }
-        match def.library {
+        match def.profile_budget {
             None => Some(None),
-            Some((rule, index)) => self.library_budget(rule, index).retry(now, false).map(Some),
+            Some((rule, index)) => self.profile_budget(rule, index).retry(now, false).map(Some),
         }
     }
 
@@ -284,21 +284,21 @@ impl Service {
         if let Some(timer) = self.hedging(key).and_then(|hedging| hedging.timer.take()) {
             self.disarm(cx, timer);
         }
-        if let Some((rule, index)) = def.library {
-            self.library_budget(rule, index).over();
+        if let Some((rule, index)) = def.profile_budget {
+            self.profile_budget(rule, index).over();
         }
         self.phase(key, Phase::Idle);
     }
 
     /// A request has its outcome: the budget hears of it, and the latencies unless it is a fast failure.
     fn leg_ended(&mut self, now: Instant, def: &HedgeDef, leg: Leg, outcome: &Outcome, goes_on: bool) {
-        if let Some((rule, index)) = def.library {
+        if let Some((rule, index)) = def.profile_budget {
             let ended = match outcome.tone() {
                 Tone::Ok => Ended::Ok,
                 _ if goes_on => Ended::Failed,
                 _ => Ended::Otherwise,
             };
-            self.library_budget(rule, index).ended(ended, leg.paid);
+            self.profile_budget(rule, index).ended(ended, leg.paid);
         }
         let counts = outcome.tone() == Tone::Ok || outcome.reason() == Some(crate::program::Reason::TIMEOUT);
         if let Some(seen) = self.latencies(def).filter(|_| counts) {

@@ -32,25 +32,17 @@ pub(super) struct Probe {
     /// When the platform finds the process unfit, if it hears nothing more.
     deadline: Instant,
     /// Whether it asks if the process has started.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     startup: bool,
     /// Whether it is not sent: until the process has started, and of the one that asks that, from then on.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     rests: bool,
     /// Successes in a row, where more than one is needed.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "super::service::is_none")]
     successes: u32,
     /// When the process began, where it is asked whether it has started.
     #[serde(skip_serializing_if = "is_beginning")]
     begun: Instant,
-}
-
-fn is_false(switch: &bool) -> bool {
-    !switch
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 fn is_beginning(instant: &Instant) -> bool {

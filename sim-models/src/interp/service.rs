@@ -153,7 +153,7 @@ pub struct Service {
     #[serde(skip_serializing_if = "Leaving::is_not")]
     leaving: Leaving,
     /// Whether the process is there and cannot do anything yet.
-    #[serde(skip_serializing_if = "is_off")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     boots: bool,
     /// Whether the clocks of this system may differ. Then what is left of a deadline travels, and how long that takes is not known;
     /// on clocks that all show true time the deadline itself does.
@@ -161,12 +161,8 @@ pub struct Service {
     clocks_differ: bool,
 }
 
-fn is_none(count: &u32) -> bool {
+pub(super) fn is_none(count: &u32) -> bool {
     *count == 0
-}
-
-fn is_off(switch: &bool) -> bool {
-    !switch
 }
 
 /// How far a replica is that was asked to stop.

@@ -198,8 +198,8 @@ impl<'a> Lower<'a> {
     fn hedge_of(&mut self, view: View<'a>, verb: &str, value: View<'a>, step: View<'a>) -> Result<HedgeDef, Problem> {
         if !view.is_object() {
             let rule = hedge::Rule { delay: view.duration()?, ..hedge::Rule::GRPC };
-            let (on, budget, library) = (None, None, None);
-            return Ok(HedgeDef { rule, follows: None, on, budget, library, cancels: false, heeds: false });
+            let (on, budget, profile_budget) = (None, None, None);
+            return Ok(HedgeDef { rule, follows: None, on, budget, profile_budget, cancels: false, heeds: false });
         }
         let Some(settings) = library(Policy::Hedge, view) else {
             let on = view.field("on").map(|_| self.outcomes(view, "on"));
@@ -207,7 +207,15 @@ impl<'a> Lower<'a> {
             let rule =
                 hedge::Rule { delay: view.need("delay")?.duration()?, tries: tries(tries_in_all), ..hedge::Rule::GRPC };
             let budget = self.budget(view, verb, value, step)?;
-            return Ok(HedgeDef { rule, follows: None, on, budget, library: None, cancels: false, heeds: false });
+            return Ok(HedgeDef {
+                rule,
+                follows: None,
+                on,
+                budget,
+                profile_budget: None,
+                cancels: false,
+                heeds: false,
+            });
         };
         let Some(hedged) = hedge::Hedged::of(&settings) else { return Err(view.error("this is no hedge")) };
         let whose = whose_budget(verb, value, step);
@@ -216,7 +224,7 @@ impl<'a> Lower<'a> {
         let on = words.iter().map(|word| self.catch_word(word).unwrap_or_else(|| Catch::Reason(self.reason(word))));
         let on = Some(on.collect());
         // gRPC has one bucket for the retries and the hedges of a server.
-        let library = hedged.budget.map(|rule| {
+        let profile_budget = hedged.budget.map(|rule| {
             let what = if hedged.follows.is_some() { "backups" } else { "budget" };
             (rule, self.place_of(format!("{what} {whose} {rule:?}"), &whose))
         });
@@ -224,7 +232,7 @@ impl<'a> Lower<'a> {
             .follows
             .map(|(share, least)| (share, least, self.place_of(format!("hedge {whose} {share} {least}"), &whose)));
         let heeds = settings.profile().name == "grpc";
-        Ok(HedgeDef { rule: hedged.rule, follows, on, budget: None, library, cancels: hedged.cancels, heeds })
+        Ok(HedgeDef { rule: hedged.rule, follows, on, budget: None, profile_budget, cancels: hedged.cancels, heeds })
     }
 
     fn coalesce(&mut self, verb: &str, value: View<'a>, step: View<'a>, inside: Inside) -> Option<Box<CoalesceDef>> {
@@ -420,7 +428,7 @@ impl<'a> Lower<'a> {
     }
 
     /// Whether a retry has the budget of a library.
-    pub(super) fn has_library_budget(&self, retry: View<'a>) -> bool {
+    pub(super) fn has_profile_budget(&self, retry: View<'a>) -> bool {
         let own = retry.field("budget").is_some_and(|view| library(Policy::Budget, view).is_some());
         let of_retry = library(Policy::Retry, retry).and_then(|settings| retry::Rule::of(&settings)?.budget);
         own || of_retry.is_some()

@@ -162,7 +162,7 @@ impl<'a> Lower<'a> {
         if rule.on.is_empty() {
             rule.on = vec![Catch::Else];
         }
-        if self.has_library_budget(retry) {
+        if self.has_profile_budget(retry) {
             self.problems.push(retry.error("the budget of a library is for calls; write \"tries\" and \"wait\""));
         }
         if let Some(consumes) = &mut self.program.endpoints[endpoint.0 as usize].consumes {
