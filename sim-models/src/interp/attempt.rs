@@ -192,13 +192,17 @@ impl Service {
         } else if number > 1 {
             cx.note(Note::Edge(edge, EdgeCounted::Retry));
         }
-        // What begins and ends a `once` or a transaction in a store is asked for by that.
-        let program = &*self.program;
-        let of_step = |attempt: &Attempt| program.step(attempt.step).edge().is_some();
-        let is_of_step = self.threads.get(key).and_then(Thread::top).is_none_or(of_step);
-        if program.asked.amplification && !is_of_step && !self.is_tried_again(key) {
+        if self.program.asked.amplification && self.asks_for_its_step(key) {
             cx.note(Note::Edge(edge, EdgeCounted::Asked));
         }
+    }
+
+    /// Whether what is sent is none of what a step asks for by itself, and not tried again: what begins and ends a `once` or a
+    /// transaction in a store.
+    fn asks_for_its_step(&self, key: Key) -> bool {
+        let of_step = |attempt: &Attempt| self.program.step(attempt.step).edge().is_some();
+        let is_of_step = self.threads.get(key).and_then(Thread::top).is_none_or(of_step);
+        !is_of_step && !self.is_tried_again(key)
     }
 
     /// Whether the step that a thread has come to asks for something anew, and not because something around is tried again.
@@ -223,6 +227,10 @@ impl Service {
 
     /// Whether nobody waits for what comes of a request that is out.
     pub(super) fn is_for_nobody(&self, pending: Key) -> bool {
+        // Only a bulkhead has anything done for nobody.
+        if self.held.is_empty() {
+            return false;
+        }
         let thread = self.pending.get(pending).and_then(|pending| self.threads.get(pending.thread));
         thread.and_then(Thread::top).is_some_and(|attempt| attempt.passed.is_for_nobody())
     }
