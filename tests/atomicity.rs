@@ -433,7 +433,7 @@ fn no_schedule_of_up_to_two_faults_breaks_two_phases() {
 
 /// Of every variant, and with three phases those that break, which hold a cut, a loss or something slower than is waited for.
 #[test]
-#[ignore = "a hundred thousand runs; run by hand in a release build"]
+#[ignore = "a hundred thousand runs; run by hand"]
 fn no_schedule_of_up_to_two_faults_breaks_any_variant_of_two_phases() {
     for clauses in two_phases() {
         let (schedules, broken) = pairs_break(&clauses);
@@ -508,7 +508,7 @@ fn ac1_ac3_and_ac5_hold_under_any_nemesis() {
 
 /// The same at length; figures in docs/validation.md.
 #[test]
-#[ignore = "10,000 seeds of each variant take minutes; run by hand in a release build"]
+#[ignore = "10,000 seeds of each variant take minutes; run by hand"]
 fn ac1_ac3_and_ac5_hold_over_ten_thousand_nemesis_seeds() {
     hold_under_nemesis(10_000);
 }

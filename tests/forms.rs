@@ -317,7 +317,7 @@ fn every_form_is_all_or_nothing_under_any_nemesis() {
 
 /// The same at length; figures in docs/validation.md.
 #[test]
-#[ignore = "10,000 seeds of each form take minutes; run by hand in a release build"]
+#[ignore = "10,000 seeds of each form take minutes; run by hand"]
 fn every_form_is_all_or_nothing_over_ten_thousand_nemesis_seeds() {
     hold_under_nemesis(10_000);
 }
