@@ -374,7 +374,7 @@ const KEPT: &[Kept] = &[
     Kept {
         file: "events-in-a-circle",
         scenario: "trip.json",
-        settings: &[("form", "events"), ("rate", "2/s"), ("length", "10s")],
+        settings: &[("form", "events"), ("rate", "2/s"), ("length", "10s"), ("confirm", "5s")],
         faults: &[],
         property: Some("both or neither"),
         shrunk: true,
