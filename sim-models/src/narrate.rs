@@ -48,10 +48,12 @@ pub enum What {
         /// Whether nobody waited for it any more.
         late: bool,
     },
-    /// A fact was recorded; how often it stands now.
+    /// A fact was recorded, or taken back; how often it stands now.
     Fact {
         /// Its name.
         name: String,
+        /// Whether it was taken back.
+        undone: bool,
         /// How often it stands for this key.
         count: i64,
     },
@@ -179,7 +181,7 @@ impl Teller<'_> {
         let what = match note {
             Note::Fact(fact, _, times) => {
                 let count = self.count(fact.0, *times);
-                What::Fact { name: self.program.facts[fact.0 as usize].name.clone(), count }
+                What::Fact { name: self.program.facts[fact.0 as usize].name.clone(), undone: *times < 0, count }
             }
             Note::Cell { map, key, value } => {
                 let def = self.program.map(*map);

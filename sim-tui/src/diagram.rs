@@ -62,7 +62,7 @@ impl Lanes {
             What::Sent { to, word, fate, .. } if fate.is_lost() => {
                 arrow(&mut row, here, self.at(*to)?, &format!("{word} lost"), '✕', '✕');
             }
-            What::Fact { name, count } => label(&mut row, here, &format!("● {name} ({count})")),
+            What::Fact { name, count, .. } => label(&mut row, here, &format!("● {name} ({count})")),
             What::TimedOut { again, .. } => {
                 label(&mut row, here, if *again { "○ no answer: tries again" } else { "○ no answer: gives up" });
             }

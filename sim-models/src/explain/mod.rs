@@ -7,6 +7,7 @@
 mod beliefs;
 mod clauses;
 mod cures;
+mod rounds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
