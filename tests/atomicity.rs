@@ -31,9 +31,9 @@ use sim_models::language::Choices;
 use sim_models::message::Note;
 use sim_models::scenario::{Chance, Changes, Model, Run, Scenario};
 
-/// A shop that sets a cell of this order in each of these stores, waits a while, and has them agree.
+/// A shop that adds 1 to a cell of this order in each of these stores, waits a while, and has them agree.
 fn system(stores: &[&str], wait: &str, protocol: &Value) -> Value {
-    let sets = stores.iter().map(|store| json!({"set": format!("{store}.rows[$order]"), "to": "YES"}));
+    let sets = stores.iter().map(|store| json!({"set": format!("{store}.rows[$order]"), "to": "= value + 1"}));
     let more = [json!({"record": "placed"}), json!({"wait": wait})];
     let mut transaction = json!({"transaction": sets.chain(more).collect::<Vec<_>>(), "id": "tx"});
     for (name, value) in protocol.as_object().expect("clauses") {
@@ -44,7 +44,7 @@ fn system(stores: &[&str], wait: &str, protocol: &Value) -> Value {
     };
     let pairs: Vec<String> = stores
         .windows(2)
-        .map(|two| format!("({}.rows[$order] == 'YES') != ({}.rows[$order] == 'YES')", two[0], two[1]))
+        .map(|two| format!("({}.rows[$order] == 1) != ({}.rows[$order] == 1)", two[0], two[1]))
         .collect();
     let half_done = if pairs.is_empty() { "placed > 1".to_owned() } else { pairs.join(" || ") };
     let none = all(&|store| format!("{store}.rows[$order] == null"), " || ");
@@ -52,7 +52,8 @@ fn system(stores: &[&str], wait: &str, protocol: &Value) -> Value {
     let mut metrics = json!({
         "half_done": {"count": half_done},
         "unpromised": {"count": format!("placed > 0 && ({none})")},
-        "untold": {"count": format!("placed != 1 && {}.rows[$order] == 'YES'", stores[0])},
+        "set_twice": {"count": all(&|store| format!("{store}.rows[$order] > 1"), " || ")},
+        "untold": {"count": format!("placed != 1 && {}.rows[$order] == 1", stores[0])},
         "in_doubt": {"value": all(&|store| format!("{store}.in_doubt"), " + ")},
         "placed": {"value": "total(placed)"},
         "mixed": {"value": "shop.mixed"},
@@ -75,6 +76,7 @@ fn system(stores: &[&str], wait: &str, protocol: &Value) -> Value {
         "properties": {
             "AC1: all decide the same": {"at_end": "half_done == 0"},
             "AC3: it commits only what all have promised": {"at_end": "unpromised == 0"},
+            "what is set is set once": {"at_end": "set_twice == 0"},
             "what is done is told, once": {"at_end": "untold == 0"},
             "AC5: all decide in the end": {"at_end": "in_doubt == 0"}
         }
@@ -220,7 +222,11 @@ fn a_store_that_has_only_read_votes_and_hears_no_more() {
         file
     };
     assert_eq!(costs(&reads("abort"), &[]), [2, 1, 0, 0, 1, 1]);
+    assert_eq!(costs(&reads("commit"), &[]), [2, 2, 0, 0, 1, 1]);
     assert_eq!(costs(&reads("nothing"), &[]), [2, 1, 2, 2, 2, 2], "who presumes nothing has everybody promise");
+    let mut asks = reads("abort");
+    asks["nodes"]["shop"]["endpoints"]["buy"][0]["protocol"] = json!("2pc-cooperative");
+    assert_eq!(costs(&asks, &[]), [2, 1, 2, 2, 2, 2], "and who may be asked by others");
     let mut idle = reads("abort");
     for store in ["b", "c"] {
         let at = if store == "b" { 1 } else { 2 };

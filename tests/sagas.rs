@@ -194,6 +194,10 @@ fn behind_a_pivot_there_is_only_on() {
     let logged = &json!({"log": "log", "undo_retry": {"tries": "forever", "wait": "1s"}});
     let crashed = &["crash shop after call #2 for 1s", "drop b->shop do order/1 #1", "1s..4s crash b"];
     assert_eq!(stands(&pivot(logged), crashed), "a b c lost");
+    // It comes twice, and the copy hears that the first still runs: which is no answer about it, here or behind the pivot.
+    for twice in ["twice shop->b do order/1 #1 1ms", "twice shop->c do order/1 #1 1ms"] {
+        assert_eq!(stands(&pivot(retried), &[twice]), "a b c fine placed", "{twice}");
+    }
     // No time that somebody has for it binds what has to come about.
     let timed = json!({"undo_retry": {"tries": "forever", "wait": "1s"}, "timeout": "2s"});
     assert_eq!(stands(&pivot(&timed), &["0s..5s fail c.do"]), "a b c fine placed");
