@@ -811,3 +811,88 @@ fn the_row_stands_still_for_as_long_as_the_coordinator_does() {
         assert!(if protocol == "3pc" { gap < 3.0 } else { gap > 59.0 }, "{protocol}: {gap}");
     }
 }
+
+// ── What is warned about ──
+
+#[track_caller]
+fn check_warned(file: &Value, expected: &[&str]) {
+    let told = model(file, &[]).warnings().to_string();
+    let said: Vec<&str> =
+        told.lines().filter_map(|line| line.split_once(": warning: ")).map(|(_, said)| said).collect();
+    assert_eq!(said, expected);
+}
+
+/// Each locks one store and then the other, and no clause ends the wait.
+#[test]
+fn transactions_that_take_two_stores_in_opposite_orders_without_a_time_are_warned_about() {
+    let both_ways = |more: &Value| {
+        let mut file = system(&["a", "b"], "20ms", more);
+        let mut other = file["nodes"]["shop"]["endpoints"]["buy"].clone();
+        let steps = other[0]["transaction"].as_array_mut().expect("steps");
+        steps.swap(0, 1);
+        other[0]["id"] = json!("other");
+        file["nodes"]["shop"]["endpoints"]["return"] = other;
+        file["workload"]["buyer"]["do"] = json!([{"call": "shop.buy"}, {"call": "shop.return"}]);
+        file
+    };
+    let because = "which another transaction takes the other way round: neither store sees that they wait for each other, and both wait for ever; give the transaction a \"timeout\", or the stores a \"lock_timeout\"";
+    let said = [format!("this locks a and then b, {because}"), format!("this locks b and then a, {because}")];
+    check_warned(&both_ways(&json!({"protocol": "2pc"})), &[&said[0], &said[1]]);
+    check_warned(&both_ways(&json!({"protocol": "2pc", "timeout": "5s"})), &[]);
+    let mut patient = both_ways(&json!({"protocol": "xa"}));
+    for store in ["a", "b"] {
+        patient["nodes"][store]["lock_timeout"] = json!("5s");
+    }
+    check_warned(&patient, &[]);
+    check_warned(&system(&["a", "b"], "20ms", &json!({"protocol": "2pc"})), &[]);
+}
+
+#[test]
+fn what_stays_when_a_transaction_is_rolled_back_is_warned_about() {
+    let with = |step: Value| {
+        let mut file = system(&["a", "b"], "20ms", &json!({"protocol": "2pc", "timeout": "5s"}));
+        file["nodes"]["bank"] =
+            json!({"kind": "service", "endpoints": {"charge": [{"record": "charged"}], "rate": [{"reply": 7}]}});
+        file["nodes"]["shop"]["endpoints"]["look"] = json!([{"call": "bank.charge"}, {"call": "bank.rate"}]);
+        file["workload"]["buyer"]["do"] = json!([{"call": "shop.buy"}, {"call": "shop.look"}]);
+        file["nodes"]["shop"]["endpoints"]["buy"][0]["transaction"][1] = step;
+        file
+    };
+    let stays = "bank.charge records \"charged\", which stays when the transaction around the call is rolled back";
+    check_warned(&with(json!({"call": "bank.charge"})), &[stays]);
+    check_warned(&with(json!({"call": "bank.rate"})), &[]);
+}
+
+#[test]
+fn a_mix_that_nobody_is_told_of_cannot_be_caught() {
+    let caught = |protocol: &str| {
+        system(
+            &["a", "b"],
+            "20ms",
+            &json!({"protocol": protocol, "in_doubt": "5s", "on": {"mixed": [{"record": "seen"}]}}),
+        )
+    };
+    check_warned(&caught("xa"), &[]);
+    check_warned(
+        &caught("2pc"),
+        &["\"mixed\" never comes here: only \"xa\" tells whoever asked that a store has decided otherwise"],
+    );
+}
+
+#[test]
+fn what_keeps_no_promise_is_refused() {
+    let told = |clauses: &Value, edit: &dyn Fn(&mut Value)| {
+        let mut file = system(&["a", "b"], "20ms", clauses);
+        edit(&mut file);
+        match Scenario::parse("agree.json", &file.to_string()) {
+            Ok(scenario) => scenario.model(&Choices::none()).err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+        .expect("it is wrong")
+    };
+    let said = told(&json!({"protocol": "xa", "in_doubt": "0s"}), &|_| {});
+    assert!(said.contains("in_doubt 0s keeps no promise"), "{said}");
+    let empty = |file: &mut Value| file["nodes"]["shop"]["endpoints"]["buy"][0]["transaction"] = json!([]);
+    let said = told(&json!({}), &empty);
+    assert!(said.contains("a transaction has at least one step"), "{said}");
+}

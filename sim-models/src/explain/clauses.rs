@@ -9,7 +9,7 @@ use super::rounds::rounds;
 use super::{Belief, Story};
 use crate::decided::{Decided, Question, Said};
 use crate::message::Tone;
-use crate::narrate::{Moment, What};
+use crate::narrate::{Moment, Settled, What};
 use crate::shrink::rounded;
 
 /// One thing that is said of a run, and the event it is said of.
@@ -240,6 +240,17 @@ impl Tone {
     }
 }
 
+impl Settled {
+    /// What a store does with its promise, behind its name.
+    const fn sentence(self) -> &'static str {
+        match self {
+            Settled::Committed => "commits it",
+            Settled::Aborted => "aborts it",
+            Settled::Alone => "has waited long enough, and rolls it back alone",
+        }
+    }
+}
+
 impl Moment {
     /// The moment as a sentence without its full stop; `nth` is the how-manieth time that a request of its kind comes this way.
     /// None for what the moments around it say anyway.
@@ -279,6 +290,9 @@ impl Moment {
             What::Outcome(tone) => format!("{here} has its outcome: {}", tone.word()),
             What::Failed { callee } => format!("{here} learns that nobody answers at {}", name(*callee)),
             What::TurnedAway => format!("{here} turns it away"),
+            What::Promised => format!("{here} promises it"),
+            What::Settled(settled) => format!("{here} {}", settled.sentence()),
+            What::Mixed => format!("{here} learns that a store has decided otherwise"),
             What::Sent { .. } | What::Arrived { .. } => return None,
         })
     }

@@ -22,7 +22,7 @@ use crate::decided::{Decided, decided};
 use crate::interp::Service;
 use crate::judge::{Source, Violation};
 use crate::likelihood::{Likelihood, Plan, likelihood};
-use crate::message::Msg;
+use crate::message::{Msg, Note};
 use crate::narrate::{Moment, What, narrate};
 use crate::program::{MapRef, Program, Role, Slot};
 use crate::prove::{Proof, prove, prove_near};
@@ -169,6 +169,13 @@ struct Story<'a> {
     seed: sim_core::Seed,
 }
 
+/// The last event in which a store has made something of a promise.
+fn last_settled(record: &Record) -> Option<u64> {
+    let settles = |note: &Note| matches!(note, Note::InDoubt { by, .. } if *by < 0);
+    let steps = record.trace.steps().iter().filter(|step| step.number <= record.outcome.events);
+    steps.filter(|step| record.trace.notes(step.number).iter().any(settles)).map(|step| step.number).last()
+}
+
 /// A value that a service has read.
 #[derive(Clone, Debug, PartialEq)]
 struct Learnt {
@@ -223,6 +230,7 @@ impl<'a> Story<'a> {
         } else {
             let faults = record.trace.steps().iter().filter(|step| step.node().is_none()).map(|step| step.number);
             let wrong = odd().map(|it| it.event).chain(faults).max();
+            let wrong = last_settled(&record).or(wrong);
             (odd().map(|it| it.question.operation()).collect(), wrong.unwrap_or(violated))
         };
         let operations = told(operations, small.model.only());
@@ -289,7 +297,7 @@ impl<'a> Story<'a> {
         match &moment.what {
             What::Fact { name, .. } => self.reads_fact(name),
             What::Cell { map, .. } => self.reads_cell(map),
-            What::Arrived { from, .. } => !self.is_store(moment.node) && !self.is_store(*from),
+            What::Arrived { from, word, .. } => agrees(word) || !self.is_store(moment.node) && !self.is_store(*from),
             What::Sent { to, fate, .. } => !matches!(fate, Fate::Arrives(_)) || !self.is_store(*to),
             _ => true,
         }
@@ -349,11 +357,19 @@ impl<'a> Story<'a> {
     }
 }
 
-/// The nodes that are drawn: services and workloads, and stores only where a fact or a cell changed that is told.
+/// Whether a kind of message is one by which stores agree.
+fn agrees(word: &str) -> bool {
+    ["prepare", "precommit", "decide"].contains(&word)
+}
+
+/// The nodes that are drawn: services and workloads, and stores only where a fact or a cell changed that is told, or where something was
+/// promised.
 fn worth_a_column(story: &Story<'_>, moments: &[Moment]) -> Vec<(NodeId, String)> {
     let mut nodes: Vec<NodeId> = Vec::new();
     for moment in moments {
-        let told = !story.is_store(moment.node) || matches!(moment.what, What::Fact { .. } | What::Cell { .. });
+        let at_store =
+            || matches!(moment.what, What::Fact { .. } | What::Cell { .. } | What::Promised | What::Settled(_));
+        let told = !story.is_store(moment.node) || at_store();
         if told && !nodes.contains(&moment.node) {
             nodes.push(moment.node);
         }
