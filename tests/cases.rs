@@ -342,6 +342,16 @@ const KEPT: &[Kept] = &[
         other: ("inbox", "on"),
     },
     Kept {
+        file: "saga-puts-back-what-was",
+        scenario: "put-back.json",
+        settings: &[("rate", "6/m")],
+        faults: &[],
+        property: Some("no lamp is lost or made"),
+        shrunk: true,
+        note: "One order takes a lamp while another is about to put its own back: the number that was there before forgets the first.",
+        other: ("undo", "one-more"),
+    },
+    Kept {
         file: "saga-late-reply",
         scenario: "trip.json",
         settings: &[("rate", "2/s"), ("sold_out", "0%")],

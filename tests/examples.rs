@@ -60,6 +60,7 @@ fn every_example_is_looked_after() {
             "order-saga.json",
             "paid-and-forgotten.json",
             "profiles.json",
+            "put-back.json",
             "receipts.json",
             "retry-storm.json",
             "saga-deployed.json",
@@ -257,4 +258,11 @@ fn four_more_sagas_are_wrong_and_each_has_a_remedy() {
         assert!(model.warnings().is_empty(), "{variant}: {}", model.warnings());
         assert_eq!(over_seeds(4, |seed| model.run(seed, Stop::AtEnd).outcome.verdict), [verdict; 4], "{variant}");
     }
+}
+
+/// 2 orders a second for 1,000 s, of which a tenth is put back after 302 ms: 200 undos, in each of which 0.6 others have come in between. In
+/// 4,000 runs of these numbers alone, without a network or a store, 91.4 ± 12.4 lamps are missed, from 54 to 133 in all but a thousandth.
+#[test]
+fn an_undo_that_puts_back_what_was_there_forgets_who_came_in_between() {
+    check("put-back.json", Verdict::Broken);
 }
