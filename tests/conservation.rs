@@ -246,10 +246,9 @@ fn the_books_of_every_scenario_balance_after_each_event_with_and_without_trouble
     assert!(events > 100_000 && idle > 100, "{events} {idle}");
 }
 
-/// Orders through every policy that there is, to a callee that is slow, fails, and loses answers.
-fn guarded() -> Scenario {
-    let pick = |clauses: &str| format!(r#"[{{"call": "slow.get", "timeout": "80ms", {clauses}}}]"#);
-    let endpoints = [
+/// What each of several endpoints has around its call: every policy that there is.
+fn guards() -> [&'static str; 7] {
+    [
         r#""breaker": {"profile": "resilience4j", "minimumNumberOfCalls": 4, "slidingWindowSize": 8, "waitDurationInOpenState": "300ms"},
             "retry": {"profile": "envoy", "retry_on": ["unavailable", "unknown"], "num_retries": 2}, "bulkhead": {"max": 4, "release": "answer", "read_timeout": "1s"}"#,
         r#""breaker": {"profile": "failsafe", "failureThreshold": 3, "delay": "200ms", "successThreshold": 3}, "bulkhead": {"max": 4, "release": "answer"}"#,
@@ -260,7 +259,13 @@ fn guarded() -> Scenario {
             "backoffMultiplier": 2, "retryableStatusCodes": ["unavailable", "unknown"], "maxTokens": 10, "tokenRatio": 0.1}, "hedge": {"delay": "30ms", "budget": "10%"}"#,
         r#""limiter": {"rate": "40/s", "window": "sliding"}, "retry": {"tries": 3, "budget": {"profile": "finagle"}}, "coalesce": "$v5""#,
         r#""retry": {"profile": "aws-sdk", "retryMode": "adaptive"}, "hedge": {"profile": "finagle", "maxExtraLoad": 0.2}, "bulkhead": {"profile": "aimd"}"#,
-    ];
+    ]
+}
+
+/// Orders through every policy that there is, to a callee that is slow, fails, and loses answers.
+fn guarded() -> Scenario {
+    let pick = |clauses: &str| format!(r#"[{{"call": "slow.get", "timeout": "80ms", {clauses}}}]"#);
+    let endpoints = guards();
     let endpoints: Vec<String> =
         endpoints.iter().enumerate().map(|(at, clauses)| format!(r#""e{at}": {}"#, pick(clauses))).collect();
     let workloads: Vec<String> = (0..endpoints.len())
@@ -286,6 +291,56 @@ fn the_books_of_every_policy_balance_after_each_event_and_at_the_end() {
     for [events, idle] in over_seeds(10, |seed| audited(&model, seed)) {
         // The workloads and the callee have nothing left to do.
         assert!(events > 10_000 && idle >= 7, "{events} {idle}");
+    }
+}
+
+/// The same behind a front whose users go before they are answered, and who say so or leave a deadline behind: everybody minds, and tells
+/// whom it has asked. All that is counted of whom work is for is asked for.
+fn cancelled() -> Scenario {
+    let endpoint = |at: usize, clauses: &str| {
+        let body = match at % 3 {
+            0 => format!(r#"[{{"call": "slow.get", "timeout": "400ms", "cancel": true, {clauses}}}]"#),
+            1 => format!(
+                r#"[{{"work": "5ms"}}, {{"parallel": [[{{"call": "slow.get", "timeout": "400ms", {clauses}}}], [{{"wait": "300ms"}}]], "cancel": true}}]"#
+            ),
+            _ => format!(
+                r#"[{{"try": [{{"set": "m[$v{at}]", "to": 1}}, {{"once": "$v{at}", "in": "keys", "in_flight": "wait", "lock": "1s", "do": [
+                    {{"call": "slow.get", "timeout": "400ms", "cancel": true, {clauses}}}]}}], "bulkhead": {{"max": 5, "wait": "100ms"}}}}]"#
+            ),
+        };
+        format!(r#""e{at}": {body}"#)
+    };
+    let all = |write: &dyn Fn(usize, &str) -> String| -> String {
+        guards().iter().enumerate().map(|(at, clauses)| write(at, clauses)).collect::<Vec<_>>().join(",")
+    };
+    let passes = |at: usize, _: &str| format!(r#""e{at}": [{{"call": "api.e{at}", "timeout": "5s", "cancel": true}}]"#);
+    let workload = |at: usize, _: &str| {
+        let goes = if at % 2 == 0 { r#""timeout": "60ms", "cancel": true"# } else { r#""deadline": "60ms""# };
+        format!(
+            r#""w{at}": {{"rate": "40/s", "for": "10s", "each": "v{at}", "do": [{{"call": "front.e{at}", {goes}}}]}}"#
+        )
+    };
+    let text = format!(
+        r#"{{"faultline": 1, "name": "cancelled", "until": "60s", "network": {{"latency": {{"uniform": ["0ms", "8ms"]}}}}, "nodes": {{
+            "front": {{"kind": "service", "honours_cancel": true, "workers": 9, "queue": 9, "endpoints": {{{}}}}},
+            "api": {{"kind": "service", "honours_cancel": true, "workers": 3, "async": true, "maps": {{"m": {{}}, "keys": {{}}}}, "endpoints": {{{}}}}},
+            "slow": {{"kind": "service", "replicas": 3, "honours_cancel": true, "workers": 8, "queue": 8, "drop": "expired", "endpoints": {{"get": [
+                {{"wait": {{"lognormal": {{"median": "30ms", "sigma": 0.8}}}}}}, {{"work": "2ms"}}, {{"chance": "20%", "then": [{{"fail": "unavailable"}}]}}]}}}}}},
+            "workload": {{{}}}, "faults": ["2s..4s loss *->* 10%", "5s..5500ms hang slow-1", "7s..7500ms crash slow-2", "8s..8200ms crash api", "6s..8s duplicate *->* 5%"],
+            "metrics": {{"for_nobody": {{"value": "front.wasted_time + api.wasted_time + slow.wasted_time"}}, "more": {{"value": "api->slow.amplification"}}}}}}"#,
+        all(&passes),
+        all(&endpoint),
+        all(&workload)
+    );
+    Scenario::parse("cancelled.json", &text).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+#[test]
+fn a_cancel_that_goes_down_a_chain_gives_back_all_that_was_held_there() {
+    let model = cancelled().model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    for [events, idle] in over_seeds(10, |seed| audited(&model, seed)) {
+        // Seven workloads, the front, the api and at least two of three replicas: what hung has been accepted, and stays.
+        assert!(events > 10_000 && idle >= 11, "{events} {idle}");
     }
 }
 

@@ -93,6 +93,7 @@ fn did(seen: &Seen, line: &str) -> bool {
             (Given::Yes, Answer::Chance(yes)) => yes,
             (Given::No, Answer::Chance(yes)) => !yes,
             (Given::Choice(_), Answer::Node(_)) => true,
+            (Given::Number(number), Answer::Number(drawn)) => *number == drawn,
             _ => false,
         }),
         Fault::Timed(_) => false,
@@ -299,4 +300,40 @@ fn without_the_slow_charge_the_run_of_the_seed_fails_for_another_order_or_not_at
     let model = Model::of_case("case.json", case).unwrap_or_else(|error| panic!("{error}"));
     assert!(model.run(case.seed, Stop::AtViolation).outcome.verdict.is_failure());
     assert_eq!(property(case), "charged at most once");
+}
+
+/// What is told of a case, each clause without its event.
+fn clauses(case: &str) -> Vec<&'static str> {
+    let (_, _, why) = EXPLAINED.iter().find(|(name, ..)| name == case).expect("it is there");
+    why.clauses.iter().map(|clause| clause.text.as_str()).collect()
+}
+
+#[track_caller]
+fn check_told(case: &str, in_order: &[&str]) {
+    let told = clauses(case);
+    let mut rest = told.iter();
+    for said in in_order {
+        assert!(rest.any(|told| told == said), "{case}: no {said:?} in its place in {told:#?}");
+    }
+}
+
+/// Who promised, who decided what, and who decided otherwise.
+#[test]
+fn how_stores_came_to_differ_is_told_by_what_they_promised_and_did() {
+    let promised = ["stock promises it", "payments promises it"];
+    let alone = "payments has waited long enough, and rolls it back alone";
+    let differs = "shop learns that a store has decided otherwise";
+    check_told("xa-heuristic-mix", &[promised[0], promised[1], "stock commits it", alone, differs]);
+    check_told("promise-timed-out", &[promised[0], promised[1], "stock commits it", alone]);
+    check_told("three-phases-split", &[promised[0], promised[1], "stock commits it", "payments aborts it", differs]);
+    check_told("decision-not-forced", &[promised[0], promised[1], "stock commits it", "payments aborts it"]);
+    check_told("promise-not-forced", &["payments commits it", "payments aborts it"]);
+    check_told("shared-prefix", &["shop-1 asks stock: decide", "stock aborts it", "parcels commits it"]);
+}
+
+#[test]
+fn a_circle_is_told_twice_and_counted() {
+    let told = clauses("events-in-a-circle");
+    assert!(told.len() < 40 && told.last().is_some_and(|last| last.starts_with("so it goes round, ")), "{told:#?}");
+    assert!(told.contains(&"hotel takes back: hotel"), "{told:#?}");
 }

@@ -194,6 +194,10 @@ fn behind_a_pivot_there_is_only_on() {
     let logged = &json!({"log": "log", "undo_retry": {"tries": "forever", "wait": "1s"}});
     let crashed = &["crash shop after call #2 for 1s", "drop b->shop do order/1 #1", "1s..4s crash b"];
     assert_eq!(stands(&pivot(logged), crashed), "a b c lost");
+    // It comes twice, and the copy hears that the first still runs: which is no answer about it, here or behind the pivot.
+    for twice in ["twice shop->b do order/1 #1 1ms", "twice shop->c do order/1 #1 1ms"] {
+        assert_eq!(stands(&pivot(retried), &[twice]), "a b c fine placed", "{twice}");
+    }
     // No time that somebody has for it binds what has to come about.
     let timed = json!({"undo_retry": {"tries": "forever", "wait": "1s"}, "timeout": "2s"});
     assert_eq!(stands(&pivot(&timed), &["0s..5s fail c.do"]), "a b c fine placed");
@@ -369,6 +373,33 @@ fn what_a_saga_must_not_be_is_said() {
     let scenario = written(&file);
     let error = scenario.model(&Choices::none()).err().map(|error| error.to_string()).expect("it is wrong");
     assert!(error.contains("did you mean \"buy.s.prepared\"?") || error.contains("s.prepared"), "{error}");
+}
+
+#[test]
+fn a_part_that_nothing_takes_back_is_warned_about() {
+    let told = |edit: &dyn Fn(&mut Value)| {
+        let mut file = file(&saga(&json!({})));
+        edit(&mut file["nodes"]["shop"]["endpoints"]["buy"][0]["saga"]);
+        let model = written(&file).model(&Choices::none()).unwrap_or_else(|error| panic!("{error}"));
+        let said = model.warnings().to_string();
+        let said = said.lines().filter_map(|line| line.split_once(": warning: ")).map(|(_, said)| said.to_owned());
+        said.filter(|said| said.contains("of the saga")).collect::<Vec<_>>()
+    };
+    let stays = "part 2 of the saga sets b.tries and has no \"undo\": that stays when a later part is not ok; a part from which there is no way back is a \"pivot\"";
+    let forgotten = |parts: &mut Value| _ = parts[1].as_object_mut().expect("a part").remove("undo");
+    let nothing: [&str; 0] = [];
+    assert_eq!(told(&|_| {}), nothing);
+    assert_eq!(told(&forgotten), [stays]);
+    let pivot = |parts: &mut Value| {
+        forgotten(parts);
+        parts[1]["pivot"] = json!(true);
+    };
+    assert_eq!(told(&pivot), nothing);
+    let looks = |parts: &mut Value| {
+        forgotten(parts);
+        parts[1]["do"] = json!([{"read": "log[$order]"}]);
+    };
+    assert_eq!(told(&looks), nothing);
 }
 
 // ── The order saga ──

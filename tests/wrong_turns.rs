@@ -124,9 +124,10 @@ fn a_deadline_is_one_for_all_hops_and_tries_and_does_not_begin_anew() {
             "metrics": {}
         })
     };
-    // Without, B works 2 s of 3 s for nobody; with it, no longer than A waits.
-    check(&chain(json!({"timeout": "1s"})), &[], &[("b.wasted_time", 20.0), ("c.calls", 10.0)]);
-    check(&chain(json!({"deadline": "1s"})), &[], &[("b.wasted_time", 0.0), ("c.calls", 10.0), ("a.unknown", 10.0)]);
+    // Without, B and C work 2 s of 3 s for nobody; with it, B no longer than A waits. C goes on with what it has begun.
+    let wasted = |b: f64, c: f64| [("b.wasted_time", b), ("c.wasted_time", c), ("c.calls", 10.0), ("a.unknown", 10.0)];
+    check(&chain(json!({"timeout": "1s"})), &[], &wasted(20.0, 20.0));
+    check(&chain(json!({"deadline": "1s"})), &[], &wasted(0.0, 20.0));
 }
 
 #[test]
@@ -549,8 +550,12 @@ fn a_task_of_a_pool_that_was_given_up_keeps_its_place_in_the_queue_and_is_done_f
         ("svc.calls", 3.0),
         ("total(done)", 3.0),
         ("peak svc.busy", 1.0),
-        // Nobody waits for the second and the third at all.
+        // Nobody waits for the second and the third at all, nor for what they are answered.
         ("svc.wasted_time", 2.5 + 4.0 + 4.0),
+        ("api->svc.ok", 0.0),
+        ("api->svc.unknown", 3.0),
+        ("api->svc.late", 3.0),
+        ("svc.wasted", 3.0),
     ];
     check(&file(pool), &[], &expected);
     // Hystrix takes it out of the queue.

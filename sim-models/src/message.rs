@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Cause, Duration, Instant, Kind, Message, NodeId};
+use sim_core::{Cause, Instant, Kind, Message, NodeId};
 
 use crate::policy::breaker;
 use crate::policy::retry::Pushback;
@@ -610,8 +610,43 @@ pub enum Note {
         /// When.
         since: Option<Instant>,
     },
-    /// A request was worked on for so long after its caller had given up (only where that is asked for).
-    Wasted(NodeRef, Duration),
+    /// A service was asked, and whoever asked waits for the answer from now on (this and what follows only where wasted time is
+    /// asked for).
+    Awaits(Asking, Sake),
+    /// Whoever asked waits no longer: it has an answer, or has given up.
+    Leaves(Asking),
+    /// A worker begins, or ends, to be held by a request.
+    Works {
+        /// The service.
+        node: NodeRef,
+        /// The request.
+        of: Asking,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// What is done for the one begins, or ends, to be done for the other as well, which shares its answer.
+    Shares {
+        /// For whom it is done anyway.
+        lead: Asking,
+        /// Who shares it.
+        follows: Sake,
+        /// Whether it begins.
+        begins: bool,
+    },
+}
+
+/// A request to a service: who sent it, and by what its answer is known.
+pub type Asking = (NodeId, CallId);
+
+/// For whom something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sake {
+    /// For whoever is always there: a user, a clock, a queue, and what was begun in the background.
+    Itself,
+    /// For whoever sent this request, as long as it waits.
+    Of(Asking),
+    /// For nobody from the beginning.
+    Nobody,
 }
 
 /// What is counted of services, stores and queues.
@@ -644,6 +679,8 @@ pub enum Counted {
     Miss,
     Aged,
     Evicted,
+    Open,
+    Limited,
 }
 
 /// What is counted of an edge.
@@ -672,6 +709,9 @@ pub enum EdgeCounted {
     Exhausted,
     /// A try was not sent, since it shares the answer of one that is under way.
     Coalesced,
+    /// A request comes to a step that sends here, for the first time or again for another reason than that something is tried again
+    /// (only where that is asked for).
+    Asked,
 }
 
 impl Message for Msg {

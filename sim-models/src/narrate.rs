@@ -48,10 +48,12 @@ pub enum What {
         /// Whether nobody waited for it any more.
         late: bool,
     },
-    /// A fact was recorded; how often it stands now.
+    /// A fact was recorded, or taken back; how often it stands now.
     Fact {
         /// Its name.
         name: String,
+        /// Whether it was taken back.
+        undone: bool,
         /// How often it stands for this key.
         count: i64,
     },
@@ -89,11 +91,29 @@ pub enum What {
     Outcome(Tone),
     /// A request was turned away.
     TurnedAway,
+    /// A store has promised a transaction over several.
+    Promised,
+    /// What a store has made of its promise.
+    Settled(Settled),
+    /// Whoever asked for a transaction learns that a store has decided otherwise.
+    Mixed,
+}
+
+/// What becomes of a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// What was set is done.
+    Committed,
+    /// It is rolled back, because that was decided or because the disk has not kept the promise.
+    Aborted,
+    /// The store has waited long enough, and rolls it back by itself.
+    Alone,
 }
 
 /// Tells what happened for one operation up to an event.
 pub fn narrate(trace: &Trace<Msg>, program: &Program, operation: Operation, up_to: u64) -> Vec<Moment> {
-    let mut teller = Teller { program, moments: Vec::new(), facts: Vec::new(), requests: Vec::new() };
+    let (moments, facts, requests, rolled_back) = Default::default();
+    let mut teller = Teller { program, moments, facts, requests, rolled_back };
     let of_it = |step: &&Step| step.number <= up_to && step.cause.operation == operation;
     for step in trace.steps().iter().filter(of_it) {
         teller.step(step, trace.entries(step.number), trace.notes(step.number), operation);
@@ -108,6 +128,8 @@ struct Teller<'p> {
     moments: Vec<Moment>,
     facts: Vec<(u16, i64)>,
     requests: Vec<(NodeId, NodeId, u16, u32)>,
+    /// The stores that have begun to roll back what they had promised.
+    rolled_back: Vec<NodeId>,
 }
 
 impl Teller<'_> {
@@ -179,7 +201,7 @@ impl Teller<'_> {
         let what = match note {
             Note::Fact(fact, _, times) => {
                 let count = self.count(fact.0, *times);
-                What::Fact { name: self.program.facts[fact.0 as usize].name.clone(), count }
+                What::Fact { name: self.program.facts[fact.0 as usize].name.clone(), undone: *times < 0, count }
             }
             Note::Cell { map, key, value } => {
                 let def = self.program.map(*map);
@@ -197,9 +219,24 @@ impl Teller<'_> {
             Note::Edge(edge, EdgeCounted::Retry) => return self.tried_again(*edge),
             Note::Finished { tone, .. } => What::Outcome(*tone),
             Note::Count(_, Counted::Overloaded | Counted::Dropped) => What::TurnedAway,
+            Note::Count(_, Counted::Rollback) => return self.rolled_back.push(here),
+            Note::Count(_, Counted::Mixed) => What::Mixed,
+            Note::InDoubt { by: 1, .. } => What::Promised,
+            Note::InDoubt { by: -1, .. } => What::Settled(self.settled(here, all)),
             _ => return,
         };
         self.tell(step, here, what);
+    }
+
+    /// What a store makes of its promise: it counts what it rolls back before, and what it decides alone beside it.
+    fn settled(&self, here: NodeId, all: &[Note]) -> Settled {
+        if all.iter().any(|note| matches!(note, Note::Count(_, Counted::Heuristic))) {
+            Settled::Alone
+        } else if self.rolled_back.contains(&here) {
+            Settled::Aborted
+        } else {
+            Settled::Committed
+        }
     }
 
     /// Whoever waited before this try had not given up for good.

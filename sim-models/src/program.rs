@@ -168,6 +168,8 @@ pub struct Program {
 pub struct Asked {
     /// Steps whose tries are used up.
     pub exhausted: bool,
+    /// How many requests asked for what went over an edge.
+    pub amplification: bool,
     /// Time that was worked for callers who have gone.
     pub wasted_time: bool,
 }
@@ -632,6 +634,31 @@ pub struct Step {
 }
 
 impl Step {
+    /// The edge on which it sends what is asked of another node by it alone; none of what sends nothing, or for steps inside.
+    pub const fn edge(&self) -> Option<EdgeRef> {
+        match &self.verb {
+            Verb::Call { edge, .. } | Verb::Publish { edge, .. } => Some(*edge),
+            Verb::Read { edge, .. } | Verb::List { edge, .. } | Verb::Set { edge, .. } => *edge,
+            Verb::Work(_)
+            | Verb::Wait(_)
+            | Verb::Record { .. }
+            | Verb::Reply(_)
+            | Verb::Fail(_)
+            | Verb::If { .. }
+            | Verb::Switch { .. }
+            | Verb::Chance { .. }
+            | Verb::Buggify { .. }
+            | Verb::Pick { .. }
+            | Verb::ForEach { .. }
+            | Verb::Background(_)
+            | Verb::Try(_)
+            | Verb::Transaction { .. }
+            | Verb::Once(_)
+            | Verb::Saga(_)
+            | Verb::Parallel { .. } => None,
+        }
+    }
+
     /// Where faults can strike inside of it, if there is such a place.
     pub fn milestones(&self) -> Option<&Milestones> {
         match &self.verb {
@@ -1387,6 +1414,7 @@ pub enum NodeCounter {
     WastedTime,
     Goodput,
     Offered,
+    Limited,
 }
 
 /// What is counted of an edge.

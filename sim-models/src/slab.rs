@@ -60,8 +60,8 @@ impl<T> Slab<T> {
     }
 
     /// The first that a condition holds for.
-    pub(crate) fn find_mut(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Option<&mut T> {
-        self.entries.iter_mut().filter_map(|(_, item)| item.as_mut()).find(|item| wanted(item))
+    pub(crate) fn find(&self, mut wanted: impl FnMut(&T) -> bool) -> Option<Key> {
+        self.entries().find(|(_, item)| wanted(item)).map(|(key, _)| key)
     }
 
     /// All with their keys, by place.

@@ -143,7 +143,10 @@ const fn grade_of_note(note: &Note) -> Grade {
         Note::Count(_, counted) => grade_of_count(*counted),
         Note::Finished { tone: Tone::Ok, .. }
         | Note::Edge(..)
-        | Note::Wasted(..)
+        | Note::Awaits(..)
+        | Note::Leaves(..)
+        | Note::Works { .. }
+        | Note::Shares { .. }
         | Note::Apart
         | Note::Together
         | Note::Requested { .. }
@@ -181,7 +184,9 @@ const fn grade_of_count(counted: Counted) -> Grade {
         | Counted::Hit
         | Counted::Miss
         | Counted::Aged
-        | Counted::Evicted => Grade::Quiet,
+        | Counted::Evicted
+        | Counted::Open
+        | Counted::Limited => Grade::Quiet,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Draws one operation of a run as text: nodes as columns, time going down, an arrow for each envelope that arrived.
 
 use sim_core::NodeId;
-use sim_models::narrate::{Moment, What};
+use sim_models::narrate::{Moment, Settled, What};
 
 /// Room for the number and the instant of an event.
 const MARGIN: usize = 17;
@@ -62,18 +62,29 @@ impl Lanes {
             What::Sent { to, word, fate, .. } if fate.is_lost() => {
                 arrow(&mut row, here, self.at(*to)?, &format!("{word} lost"), '✕', '✕');
             }
-            What::Fact { name, count } => label(&mut row, here, &format!("● {name} ({count})")),
+            What::Fact { name, count, .. } => label(&mut row, here, &format!("● {name} ({count})")),
             What::TimedOut { again, .. } => {
                 label(&mut row, here, if *again { "○ no answer: tries again" } else { "○ no answer: gives up" });
             }
             What::Outcome(tone) => label(&mut row, here, &format!("= {}", tone.word())),
             What::TurnedAway => label(&mut row, here, "✕ turned away"),
             What::Failed { .. } => label(&mut row, here, "✕ nobody there"),
+            What::Promised => label(&mut row, here, "◦ promises"),
+            What::Settled(settled) => label(&mut row, here, settled_as(*settled)),
+            What::Mixed => label(&mut row, here, "✕ decided otherwise"),
             What::Cell { map, key, value } => label(&mut row, here, &format!("● {map}[{key}] = {value}")),
             What::Learnt { name, value, .. } => label(&mut row, here, &format!("◦ read {name} = {value}")),
             What::Sent { .. } => return None,
         }
         Some(row.into_iter().collect())
+    }
+}
+
+const fn settled_as(settled: Settled) -> &'static str {
+    match settled {
+        Settled::Committed => "● commits",
+        Settled::Aborted => "● aborts",
+        Settled::Alone => "● rolls back alone",
     }
 }
 

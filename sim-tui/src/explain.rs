@@ -437,7 +437,7 @@ fn sentence(clause: &Clause) -> String {
     let mut letters = clause.text.chars();
     // Names of nodes keep their case; only an article at the beginning is written large.
     let text = match clause.text.split(' ').next() {
-        Some("the" | "what" | "at") => {
+        Some("the" | "what" | "at" | "so") => {
             letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str())
         }
         _ => None,

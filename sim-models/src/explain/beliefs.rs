@@ -158,7 +158,7 @@ impl Story<'_> {
                 _ => None,
             })
             .collect();
-        facts.retain(|fact| self.reads_fact(fact));
+        facts.retain(|fact| self.subjects.has_fact(fact, self.program));
         facts.dedup();
         if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) }
     }

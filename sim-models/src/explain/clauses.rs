@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sim_core::{Fate, Happening, NodeId, Operation, Step};
 
+use super::rounds::rounds;
 use super::{Belief, Story};
 use crate::decided::{Decided, Question, Said};
 use crate::message::Tone;
-use crate::narrate::{Moment, What};
+use crate::narrate::{Moment, Settled, What};
 use crate::shrink::rounded;
 
 /// One thing that is said of a run, and the event it is said of.
@@ -48,9 +49,36 @@ pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], de
     let mut told = teller.told;
     told.extend(rest);
     told.sort_by_key(|(rank, clause)| (clause.event, *rank));
+    let told: Vec<Clause> = told.into_iter().map(|(_, clause)| clause).collect();
     let mut clauses = vec![opening(story, detail)];
-    clauses.extend(told.into_iter().map(|(_, clause)| clause));
+    clauses.extend(round_by_round(told));
     clauses
+}
+
+/// Rounds that are alike but for their number are told twice and then counted.
+fn round_by_round(told: Vec<Clause>) -> Vec<Clause> {
+    let alike: Vec<(String, String)> = told.iter().map(|it| (it.node.clone(), whichever_time(&it.text))).collect();
+    let mut clauses = Vec::with_capacity(told.len());
+    let mut from = 0;
+    while let Some(rounds) = rounds(&alike, from) {
+        clauses.extend_from_slice(&told[from..rounds.counted_from()]);
+        let last = &told[rounds.end() - 1];
+        let times =
+            if rounds.counted() == 1 { "once more".to_owned() } else { format!("{} times more", rounds.counted()) };
+        let text = format!("so it goes round, {times}");
+        clauses.push(Clause { text, values: BTreeMap::new(), ..last.clone() });
+        from = rounds.end();
+    }
+    clauses.extend_from_slice(&told[from..]);
+    clauses
+}
+
+/// The words of a clause without the how-manieth time it is.
+fn whichever_time(text: &str) -> String {
+    match text.rsplit_once(", for the ") {
+        Some((said, time)) if time.ends_with(" time") => said.replace(" again: ", ": "),
+        _ => text.to_owned(),
+    }
 }
 
 /// What is broken, and by which event.
@@ -99,7 +127,7 @@ impl Teller<'_, '_> {
         let nth = self.nth(moment);
         let Some(text) = moment.sentence(nth, &|node| self.story.name(node)) else { return };
         let values = match &moment.what {
-            What::Fact { name, count } => vec![(name.as_str(), count.to_string())],
+            What::Fact { name, count, .. } => vec![(name.as_str(), count.to_string())],
             What::Cell { map, key, value } => vec![("cell", format!("{map}[{key}]")), ("value", value.clone())],
             What::Learnt { name, value, .. } => vec![(name.as_str(), value.clone())],
             What::Outcome(tone) => vec![("outcome", tone.word().to_owned())],
@@ -212,6 +240,17 @@ impl Tone {
     }
 }
 
+impl Settled {
+    /// What a store does with its promise, behind its name.
+    const fn sentence(self) -> &'static str {
+        match self {
+            Settled::Committed => "commits it",
+            Settled::Aborted => "aborts it",
+            Settled::Alone => "has waited long enough, and rolls it back alone",
+        }
+    }
+}
+
 impl Moment {
     /// The moment as a sentence without its full stop; `nth` is the how-manieth time that a request of its kind comes this way.
     /// None for what the moments around it say anyway.
@@ -231,8 +270,12 @@ impl Moment {
             What::Sent { to, word, fate, .. } if fate.is_lost() => {
                 format!("what {here} says to {} is lost: {word}", name(*to))
             }
-            What::Fact { name, count: 1 } => format!("{here} records: {name}"),
-            What::Fact { name, count } => format!("{here} records once more: {name}, which makes {count}"),
+            What::Fact { name, undone: true, count: 0 } => format!("{here} takes back: {name}"),
+            What::Fact { name, undone: true, count } => format!("{here} takes back: {name}, which makes {count}"),
+            What::Fact { name, undone: false, count: 1 } => format!("{here} records: {name}"),
+            What::Fact { name, undone: false, count } => {
+                format!("{here} records once more: {name}, which makes {count}")
+            }
             What::Cell { map, key, value } => format!("{map}[{key}] becomes {value}"),
             What::Learnt { name, value, whose } => {
                 let whose = whose.as_ref().map(|whose| format!(" for {whose}")).unwrap_or_default();
@@ -247,6 +290,9 @@ impl Moment {
             What::Outcome(tone) => format!("{here} has its outcome: {}", tone.word()),
             What::Failed { callee } => format!("{here} learns that nobody answers at {}", name(*callee)),
             What::TurnedAway => format!("{here} turns it away"),
+            What::Promised => format!("{here} promises it"),
+            What::Settled(settled) => format!("{here} {}", settled.sentence()),
+            What::Mixed => format!("{here} learns that a store has decided otherwise"),
             What::Sent { .. } | What::Arrived { .. } => return None,
         })
     }

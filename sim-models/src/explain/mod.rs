@@ -7,6 +7,8 @@
 mod beliefs;
 mod clauses;
 mod cures;
+mod rounds;
+mod subjects;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,13 +19,14 @@ use sim_core::{Fate, Instant, NodeId, Operation, Rest, Step, Trace, Verdict};
 pub use self::beliefs::Belief;
 pub use self::clauses::Clause;
 pub use self::cures::{Cure, cures};
+use self::subjects::Subjects;
 use crate::decided::{Decided, decided};
 use crate::interp::Service;
-use crate::judge::{Source, Violation};
+use crate::judge::Violation;
 use crate::likelihood::{Likelihood, Plan, likelihood};
-use crate::message::Msg;
+use crate::message::{Msg, Note};
 use crate::narrate::{Moment, What, narrate};
-use crate::program::{MapRef, Program, Role, Slot};
+use crate::program::{Program, Role, Slot};
 use crate::prove::{Proof, prove, prove_near};
 use crate::record::{Record, soon_after};
 use crate::scenario::{CaseError, Model};
@@ -156,6 +159,8 @@ struct Story<'a> {
     model: &'a Model,
     program: &'a Program,
     record: Record,
+    /// What the property that is broken is about.
+    subjects: Subjects,
     decided: Vec<Decided>,
     /// What came to be known, in order.
     learnt: Vec<Learnt>,
@@ -166,6 +171,13 @@ struct Story<'a> {
     /// The event that decided that it would: the same, of what breaks for a key.
     decisive: u64,
     seed: sim_core::Seed,
+}
+
+/// The last event in which a store has made something of a promise.
+fn last_settled(record: &Record) -> Option<u64> {
+    let settles = |note: &Note| matches!(note, Note::InDoubt { by, .. } if *by < 0);
+    let steps = record.trace.steps().iter().filter(|step| step.number <= record.outcome.events);
+    steps.filter(|step| record.trace.notes(step.number).iter().any(settles)).map(|step| step.number).last()
 }
 
 /// A value that a service has read.
@@ -222,11 +234,13 @@ impl<'a> Story<'a> {
         } else {
             let faults = record.trace.steps().iter().filter(|step| step.node().is_none()).map(|step| step.number);
             let wrong = odd().map(|it| it.event).chain(faults).max();
+            let wrong = last_settled(&record).or(wrong);
             (odd().map(|it| it.question.operation()).collect(), wrong.unwrap_or(violated))
         };
         let operations = told(operations, small.model.only());
         let event = if has_key { violated } else { record.violation.as_ref().map_or(violated, |it| it.event) };
-        Story { model, program, decided, learnt, operations, event, decisive, seed, record }
+        let subjects = Subjects::of(record.violation.as_ref(), program);
+        Story { model, program, subjects, decided, learnt, operations, event, decisive, seed, record }
     }
 
     fn trace(&self) -> &Trace<Msg> {
@@ -286,34 +300,12 @@ impl<'a> Story<'a> {
     /// Whether a moment has to do with what the property reads. What goes to a store and back is told by what becomes of cells.
     fn matters(&self, moment: &Moment) -> bool {
         match &moment.what {
-            What::Fact { name, .. } => self.reads_fact(name),
-            What::Cell { map, .. } => self.reads_cell(map),
-            What::Arrived { from, .. } => !self.is_store(moment.node) && !self.is_store(*from),
+            What::Fact { name, .. } => self.subjects.has_fact(name, self.program),
+            What::Cell { map, .. } => self.subjects.has_map(map, self.program),
+            What::Arrived { from, word, .. } => agrees(word) || !self.is_store(moment.node) && !self.is_store(*from),
             What::Sent { to, fate, .. } => !matches!(fate, Fate::Arrives(_)) || !self.is_store(*to),
             _ => true,
         }
-    }
-
-    /// Whether the property that is broken reads this fact.
-    fn reads_fact(&self, name: &str) -> bool {
-        let read = self.record.violation.iter().flat_map(|violation| &violation.read);
-        let mut facts = read.filter_map(|reading| match reading.source {
-            Source::Fact(fact) | Source::Instant(Some(fact)) | Source::Total(fact) => Some(fact),
-            _ => None,
-        });
-        facts.any(|fact| self.program.facts[fact.0 as usize].name == name)
-    }
-
-    /// Whether the property reads a cell of this map, `orders.status`, or somebody learnt one.
-    fn reads_cell(&self, map: &str) -> bool {
-        let named = |of: MapRef| {
-            let def = self.program.map(of);
-            format!("{}.{}", self.program.node(def.owner).name, def.name) == map
-        };
-        let read = self.record.violation.iter().flat_map(|violation| &violation.read);
-        let mut cells =
-            read.filter_map(|reading| if let Source::Cell(map, _) = reading.source { Some(map) } else { None });
-        cells.any(named)
     }
 
     /// The events that made the deciding one happen, from the beginning of its operation.
@@ -348,11 +340,19 @@ impl<'a> Story<'a> {
     }
 }
 
-/// The nodes that are drawn: services and workloads, and stores only where a fact or a cell changed that is told.
+/// Whether a kind of message is one by which stores agree.
+fn agrees(word: &str) -> bool {
+    ["prepare", "precommit", "decide"].contains(&word)
+}
+
+/// The nodes that are drawn: services and workloads, and stores only where a fact or a cell changed that is told, or where something was
+/// promised.
 fn worth_a_column(story: &Story<'_>, moments: &[Moment]) -> Vec<(NodeId, String)> {
     let mut nodes: Vec<NodeId> = Vec::new();
     for moment in moments {
-        let told = !story.is_store(moment.node) || matches!(moment.what, What::Fact { .. } | What::Cell { .. });
+        let at_store =
+            || matches!(moment.what, What::Fact { .. } | What::Cell { .. } | What::Promised | What::Settled(_));
+        let told = !story.is_store(moment.node) || at_store();
         if told && !nodes.contains(&moment.node) {
             nodes.push(moment.node);
         }

@@ -6,7 +6,7 @@ use sim_core::{Duration, Instant, Passing};
 
 use super::cells::is_instant;
 use super::exec::{Next, TRY};
-use super::guards::{Asked, Passed, edge_of};
+use super::guards::{Asked, Passed};
 use super::retry::{breadth, catches, is_retried};
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Spared, Thread, Touched, Txn};
@@ -20,6 +20,11 @@ use crate::value::Value;
 impl Service {
     pub(super) fn attempt(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, reference: StepRef) -> Next {
         let step = program.step(reference);
+        if program.asked.amplification
+            && let Some(edge) = step.edge().filter(|_| self.asks_anew(key, reference))
+        {
+            cx.note(Note::Edge(edge, EdgeCounted::Asked));
+        }
         let cause = self.cause_of(key, reference, step);
         let Some(thread) = self.threads.get_mut(key) else { return Next::Over };
         let around = thread.around();
@@ -187,6 +192,39 @@ impl Service {
         } else if number > 1 {
             cx.note(Note::Edge(edge, EdgeCounted::Retry));
         }
+        // What begins and ends a `once` or a transaction in a store is asked for by that.
+        let program = &*self.program;
+        let of_step = |attempt: &Attempt| program.step(attempt.step).edge().is_some();
+        let is_of_step = self.threads.get(key).and_then(Thread::top).is_none_or(of_step);
+        if program.asked.amplification && !is_of_step && !self.is_tried_again(key) {
+            cx.note(Note::Edge(edge, EdgeCounted::Asked));
+        }
+    }
+
+    /// Whether the step that a thread has come to asks for something anew, and not because something around is tried again.
+    fn asks_anew(&self, key: Key, reference: StepRef) -> bool {
+        let request = self.threads.get(key).and_then(|thread| self.requests.get(thread.request));
+        let was_here = request.is_some_and(|request| request.visits.iter().any(|(known, _)| *known == reference));
+        !was_here || !self.is_tried_again(key)
+    }
+
+    /// Whether anything that a thread is in is tried again.
+    fn is_tried_again(&self, mut key: Key) -> bool {
+        let again = |frame: &Frame| matches!(&frame.role, Role::Attempt(attempt) if attempt.number > 1);
+        while let Some(thread) = self.threads.get(key) {
+            if thread.frames.iter().any(again) {
+                return true;
+            }
+            let Origin::Branch { parent, .. } = thread.origin else { return false };
+            key = parent;
+        }
+        false
+    }
+
+    /// Whether nobody waits for what comes of a request that is out.
+    pub(super) fn is_for_nobody(&self, pending: Key) -> bool {
+        let thread = self.pending.get(pending).and_then(|pending| self.threads.get(pending.thread));
+        thread.and_then(Thread::top).is_some_and(|attempt| attempt.passed.is_for_nobody())
     }
 
     pub(super) fn expect_answer(&mut self, cx: &Cx<'_>, pending: Pending) -> CallId {
@@ -203,6 +241,8 @@ impl Service {
     pub(super) fn resolve(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, sort: Sort) -> Option<Pending> {
         let pending = self.pending.remove(key)?;
         self.open[pending.to.0 as usize] -= 1;
+        let callee = program.edges[pending.edge.0 as usize].1;
+        self.tells_end(cx, program, callee, key);
         let tone = match sort {
             Sort::Ok => Tone::Ok,
             Sort::Unsure => Tone::Unknown,
@@ -212,7 +252,6 @@ impl Service {
         if tone == Tone::Unknown
             && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
         {
-            let callee = program.edges[pending.edge.0 as usize].1;
             match program.store(callee) {
                 None => txn.in_doubt = true,
                 Some(_) if txn.members.is_none() => txn.strays = true,
@@ -267,6 +306,7 @@ impl Service {
         let around = self.threads.get(key).map_or(Around::nothing(1), Thread::around);
         let kind = program.endpoint(*endpoint).kind;
         let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, since: cx.now(), txn: None });
+        self.tells_wait(cx, program, key, id);
         let [expires, deadline] = [around.expires, around.deadline].map(|at| self.travelling(cx, at));
         cx.send(to, Msg::Call { id, endpoint: *endpoint, kind, carried, expires, deadline });
         Ok(Key { place: id.place, turn: id.turn })
@@ -359,7 +399,9 @@ impl Service {
 
     /// An answer to a request that is still waited for.
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Outcome, extra: Extra) {
-        let Some(pending) = self.resolve(cx, program, key, outcome.sort()) else { return };
+        // Whoever asked has gone, and does not know what came of it.
+        let sort = if self.is_for_nobody(key) { Sort::Unsure } else { outcome.sort() };
+        let Some(pending) = self.resolve(cx, program, key, sort) else { return };
         if let Some(txn) = pending.txn {
             return self.member_answered(cx, program, txn, &pending, &outcome, extra);
         }
@@ -395,7 +437,7 @@ impl Service {
         let is_for_nobody = attempt.passed.is_for_nobody();
         self.given_up.clear();
         if step.clauses.coalesce.is_some() {
-            self.land(key, Some((&outcome, &extra)));
+            self.land(cx, program, key, Some((&outcome, &extra)));
         }
         if let Some(guards) = &step.clauses.guards {
             // Who followed another's request has asked nobody itself.
@@ -420,7 +462,7 @@ impl Service {
         };
         if program.asked.exhausted
             && is_exhausted
-            && let Some(edge) = edge_of(step)
+            && let Some(edge) = step.edge()
         {
             cx.note(Note::Edge(edge, EdgeCounted::Exhausted));
         }

@@ -194,7 +194,7 @@ impl Service {
             if let Some(alarm) = thread.sleeping.take() {
                 let worked = self.disarm_work(cx, program, key, alarm);
                 if worked {
-                    self.free_worker(cx, program);
+                    self.free_worker(cx, program, self.asker_of(key));
                 }
                 continue;
             }
@@ -216,10 +216,8 @@ impl Service {
     /// Stops a sleep; whether that was work which held a worker for itself.
     pub(super) fn disarm_work(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, alarm: Key) -> bool {
         self.disarm(cx, alarm);
-        let Some(frame) = self.threads.get(key).and_then(|thread| thread.frames.last()) else { return false };
-        let step = program.block(frame.block).get((frame.next as usize).wrapping_sub(1));
-        let works = step.is_some_and(|step| matches!(program.step(*step).verb, Verb::Work(_)));
-        works && self.is_asynchronous(program, key)
+        let frame = self.threads.get(key).and_then(|thread| thread.frames.last());
+        frame.is_some_and(|frame| frame.is_behind_work(program)) && self.is_asynchronous(program, key)
     }
 
     /// Lets go of what the top frame waits for; `tells`: those who were asked learn of it.

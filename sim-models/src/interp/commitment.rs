@@ -195,6 +195,9 @@ impl Service {
                 continue;
             }
             cx.note(Note::Edge(edge, EdgeCounted::Call));
+            if self.program.asked.amplification {
+                cx.note(Note::Edge(edge, EdgeCounted::Asked));
+            }
             let call =
                 self.expect_answer(cx, Pending { thread: NOBODY, edge, to, kind, since: cx.now(), txn: Some(id) });
             let agrees = self.commitments.get_mut(&id).into_iter().flat_map(|agrees| &mut agrees.members);

@@ -147,9 +147,12 @@ impl Service {
     pub(super) fn abandon_request(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> Next {
         let Some(request) = self.threads.get(key).map(|thread| thread.request) else { return Next::Over };
         let Some(main) = self.main_of(key) else { return Next::Over };
+        self.given_up.clear();
         self.kill(cx, program, main, false);
-        if let Some(request) = self.requests.get_mut(request) {
-            request.from = None;
+        let Some(abandoned) = self.requests.get_mut(request) else { return Next::Over };
+        let (from, held) = (abandoned.from.take(), std::mem::take(&mut abandoned.holds_worker));
+        if held {
+            self.free_worker(cx, program, from);
         }
         self.finish_request(cx, program, request, Outcome::Unknown(Reason::TIMEOUT));
         Next::Over
@@ -373,7 +376,7 @@ impl Service {
         cx.because(cause);
         let length = cx.work(WORK, dist);
         if length.is_zero() && self.is_asynchronous(program, key) {
-            self.free_worker(cx, program);
+            self.free_worker(cx, program, self.asker_of(key));
         }
         self.sleep(cx, key, length)
     }
@@ -397,7 +400,7 @@ impl Service {
         });
         let Some((step, dist)) = work else {
             debug_assert!(false, "only a thread that has come to its work waits for a worker");
-            return self.free_worker(cx, program);
+            return self.free_worker(cx, program, self.asker_of(key));
         };
         let next = self.draw_work(cx, program, key, step, dist);
         self.drive(cx, program, key, next);
@@ -422,13 +425,9 @@ impl Service {
             let next = if self.saga_waits(key) { self.saga_again(program, key) } else { self.launch(cx, program, key) };
             return self.drive(cx, program, key, next);
         }
-        let at = thread.frames.last().map(|frame| (frame.block, frame.next));
-        let worked = at.is_some_and(|(block, next)| {
-            let step = program.block(block).get((next as usize).wrapping_sub(1));
-            step.is_some_and(|step| matches!(program.step(*step).verb, Verb::Work(_)))
-        });
+        let worked = thread.frames.last().is_some_and(|frame| frame.is_behind_work(program));
         if worked && self.is_asynchronous(program, key) {
-            self.free_worker(cx, program);
+            self.free_worker(cx, program, self.asker_of(key));
         }
         self.go_on(cx, program, key);
     }

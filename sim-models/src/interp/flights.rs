@@ -7,9 +7,9 @@
 use serde::Serialize;
 
 use super::exec::{Next, TRY};
-use super::guards::{Held, OWN_PLACE, edge_of};
+use super::guards::{Held, OWN_PLACE};
 use super::service::{Cx, Service};
-use super::thread::{Phase, Thread};
+use super::thread::{Phase, Role, Thread};
 use crate::message::{EdgeCounted, Extra, Note, Outcome};
 use crate::policy::coalesce::{Flights, Joined};
 use crate::program::{CoalesceDef, Program, Reason, StepRef, Verb};
@@ -29,6 +29,14 @@ impl Flight {
     /// Whether somebody else asks.
     pub(super) const fn follows(&self) -> bool {
         !self.leads
+    }
+}
+
+/// The flight that the try in the top frame of a thread is part of.
+fn flight_of(thread: &Thread) -> Option<&Flight> {
+    match &thread.frames.last()?.role {
+        Role::Attempt(attempt) => attempt.flight.as_deref(),
+        Role::Plain | Role::Each { .. } | Role::Fan(_) => None,
     }
 }
 
@@ -61,10 +69,25 @@ impl Service {
             return false;
         }
         attempt.phase = Phase::Following;
-        if let Some(edge) = edge_of(step) {
+        if let Some(edge) = step.edge() {
             cx.note(Note::Edge(edge, EdgeCounted::Coalesced));
         }
+        self.shares(cx, program, key, true);
         true
+    }
+
+    /// Tells the judge that the try in the top frame begins, or ends, to follow another's.
+    fn shares(&self, cx: &mut Cx<'_>, program: &Program, key: Key, begins: bool) {
+        if !program.asked.wasted_time {
+            return;
+        }
+        let Some(followed) = self.threads.get(key).and_then(flight_of) else { return };
+        let leads = |thread: &Thread| {
+            flight_of(thread).is_some_and(|it| it.leads && it.index == followed.index && it.key == followed.key)
+        };
+        if let Some((lead, _)) = self.threads.entries().find(|(_, thread)| leads(thread)) {
+            self.tells_share(cx, program, lead, key, begins);
+        }
     }
 
     fn flights(&mut self, index: u32) -> &mut Flights<Value, Key> {
@@ -76,18 +99,30 @@ impl Service {
 
     /// The try in the top frame is over: those who follow it share its outcome. None: it was given up, and nobody knows.
     #[cold]
-    pub(super) fn land(&mut self, key: Key, outcome: Option<(&Outcome, &Extra)>) {
-        let flight = self.threads.get_mut(key).and_then(Thread::attempt).and_then(|attempt| attempt.flight.take());
+    pub(super) fn land(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Option<(&Outcome, &Extra)>) {
+        let flight = self.threads.get_mut(key).and_then(Thread::attempt).and_then(|attempt| attempt.flight.clone());
         let Some(flight) = flight else { return };
         if !flight.leads {
-            return self.flights(flight.index).leave(&flight.key, &key);
+            if self.flights(flight.index).leave(&flight.key, &key) {
+                self.shares(cx, program, key, false);
+            }
+            return self.leaves_flight(key);
         }
         let gone = (&Outcome::Unknown(Reason::TIMEOUT), &Extra::None);
         let (outcome, extra) = outcome.unwrap_or(gone);
-        for follower in self.flights(flight.index).land(&flight.key) {
+        let followers = self.flights(flight.index).land(&flight.key);
+        followers.iter().for_each(|follower| self.shares(cx, program, *follower, false));
+        self.leaves_flight(key);
+        for follower in followers {
             let Some(attempt) = self.threads.get_mut(follower).and_then(Thread::attempt) else { continue };
             attempt.phase = Phase::Landed(Box::new((outcome.clone(), extra.clone())));
             self.ready.push_back(follower);
+        }
+    }
+
+    fn leaves_flight(&mut self, key: Key) {
+        if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
+            attempt.flight = None;
         }
     }
 

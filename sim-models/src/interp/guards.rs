@@ -15,7 +15,7 @@ use super::exec::{Next, TRY};
 use super::retry::{catches, is_retried};
 use super::service::{Cx, JITTER, Service};
 use super::thread::{Alarm, Around, Attempt, Frame, Origin, Phase, Role, Spared, Thread};
-use crate::message::{EdgeCounted, Note, Outcome, Tone};
+use crate::message::{Counted, EdgeCounted, Note, Outcome, Tone};
 use crate::policy::breaker::{Admission, Breaker, Ended, State};
 use crate::policy::budget::{self, Budget, Paid};
 use crate::policy::bulkhead::{Bulkhead, Entered, Place, Task};
@@ -23,7 +23,7 @@ use crate::policy::coalesce::Flights;
 use crate::policy::concurrency::Sample;
 use crate::policy::hedge::Latencies;
 use crate::policy::limiter::{self, Limiter};
-use crate::program::{BreakerDef, BulkheadDef, EdgeRef, Guard, Guards, LimiterDef, Program, Reason, Step, Verb};
+use crate::program::{BreakerDef, BulkheadDef, Guard, Guards, LimiterDef, Program, Reason, Step};
 use crate::slab::Key;
 use crate::value::Value;
 
@@ -160,7 +160,7 @@ impl Service {
             };
             match answer {
                 Answer::Goes => self.passes_guard(key, index as u8),
-                Answer::Refuses(reason) => return Asked::Refused(Self::refused(cx, step, reason)),
+                Answer::Refuses(reason) => return Asked::Refused(self.refused(cx, step, reason)),
                 Answer::Waits(wait, then) => {
                     self.wait_at_guard(cx, key, step, guards, (index as u8, wait, then));
                     return Asked::Waits;
@@ -176,12 +176,13 @@ impl Service {
         }
     }
 
-    /// A guard says no, which is counted where nothing is sent.
-    fn refused(cx: &mut Cx<'_>, step: &Step, reason: Reason) -> Outcome {
-        let counted = if reason == Reason::OPEN { EdgeCounted::Open } else { EdgeCounted::Limited };
-        if let Some(edge) = edge_of(step) {
-            cx.note(Note::Edge(edge, counted));
-        }
+    /// A guard says no, which is counted on the edge where nothing is sent, or of this node where it stands around a group.
+    fn refused(&self, cx: &mut Cx<'_>, step: &Step, reason: Reason) -> Outcome {
+        let is_open = reason == Reason::OPEN;
+        cx.note(match step.edge() {
+            Some(edge) => Note::Edge(edge, if is_open { EdgeCounted::Open } else { EdgeCounted::Limited }),
+            None => Note::Count(self.me, if is_open { Counted::Open } else { Counted::Limited }),
+        });
         Outcome::Error(reason)
     }
 
@@ -226,7 +227,7 @@ impl Service {
             Then::Asks => self.pass(cx, program, key),
             Then::Fails => {
                 self.waits_no_more(cx.now(), key, guards, queued.guard);
-                Next::settle(Self::refused(cx, step, Reason::LIMITED))
+                Next::settle(self.refused(cx, step, Reason::LIMITED))
             }
             Then::Expires => {
                 self.waits_no_more(cx.now(), key, guards, queued.guard);
@@ -366,7 +367,7 @@ impl Service {
         let Some(Role::Attempt(attempt)) = frame.map(|frame| &frame.role) else { return };
         let (step, is_for_nobody) = (program.step(attempt.step), attempt.passed.is_for_nobody());
         if attempt.flight.is_some() {
-            self.land(key, None);
+            self.land(cx, program, key, None);
         }
         if let Some(guards) = &step.clauses.guards {
             self.try_over(cx, key, step, guards, outcome);
@@ -418,7 +419,7 @@ impl Service {
         let (breaker, seen) = self.breaker(now, def);
         let is = breaker.state(now);
         if std::mem::replace(seen, is) != is
-            && let Some(edge) = edge_of(step)
+            && let Some(edge) = step.edge()
         {
             cx.note(Note::Edge(edge, EdgeCounted::Breaker(def.index, is)));
         }
@@ -604,14 +605,5 @@ impl BreakerDef {
         } else {
             Ended::Ok
         }
-    }
-}
-
-/// The edge on which a step sends, if it sends.
-pub(super) const fn edge_of(step: &Step) -> Option<EdgeRef> {
-    match &step.verb {
-        Verb::Call { edge, .. } => Some(*edge),
-        Verb::Read { edge, .. } | Verb::List { edge, .. } | Verb::Set { edge, .. } => *edge,
-        _ => None,
     }
 }

@@ -21,6 +21,7 @@ mod probe;
 mod queue;
 mod retry;
 mod saga;
+mod sake;
 mod service;
 mod store;
 mod thread;

@@ -485,6 +485,8 @@ impl Queue {
         if receives > 1 {
             self.count(cx, Counted::Redelivered);
             edge.into_iter().for_each(|edge| cx.note(Note::Edge(edge, EdgeCounted::Retry)));
+        } else if program.asked.amplification {
+            edge.into_iter().for_each(|edge| cx.note(Note::Edge(edge, EdgeCounted::Asked)));
         }
         if let Some(session) = self.sessions.get_mut(&who) {
             session.open += 1;

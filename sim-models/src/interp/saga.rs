@@ -67,14 +67,18 @@ impl Saga {
     }
 
     /// Whether there is no way back: something is to be undone, or the pivot was passed, or may have been. An answer that no further try
-    /// would change, such as that the order is refused, is one about all tries.
+    /// would change, such as that the order is refused, is one about all tries; that one of them still runs is none.
     fn must_go_on(&mut self, def: &SagaDef, outcome: &Outcome) -> bool {
         let at = self.at as usize;
         let passed = def.parts[..at].iter().any(|part| part.pivot);
-        let is_unknown = outcome.tone() == Tone::Unknown;
-        self.in_doubt |= def.parts[at].pivot && is_unknown;
-        self.back.is_some() || passed || self.in_doubt && (is_unknown || is_retried(&def.undo_retry, outcome))
+        self.in_doubt |= def.parts[at].pivot && is_open(outcome);
+        self.back.is_some() || passed || self.in_doubt && (is_open(outcome) || is_retried(&def.undo_retry, outcome))
     }
+}
+
+/// Whether an outcome leaves open whether it was done, or will be: nobody knows, or another try with this key still runs.
+fn is_open(outcome: &Outcome) -> bool {
+    outcome.tone() == Tone::Unknown || outcome.reason() == Some(Reason::IN_FLIGHT)
 }
 
 fn saga_of(program: &Program, step: StepRef) -> Option<&SagaDef> {
@@ -209,7 +213,8 @@ impl Service {
     ) -> Next {
         let Some((def, cause)) = self.saga_at(program, key) else { return Next::Over };
         let retry = &def.undo_retry;
-        if !is_retried(retry, outcome) || retry.tries.is_some_and(|tries| saga.tries >= tries) {
+        let is_under_way = outcome.reason() == Some(Reason::IN_FLIGHT);
+        if !(is_under_way || is_retried(retry, outcome)) || retry.tries.is_some_and(|tries| saga.tries >= tries) {
             return self.end_saga(cx, program, key, *saga, End::Stuck);
         }
         cx.because(cause.then(AGAIN | u64::from(saga.at)).then(u64::from(saga.tries)));

@@ -14,7 +14,7 @@ use super::guards::{Held, Kept};
 use super::probe::{Probe, probes};
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
-use crate::message::{Aside, Carried, Counted, Extra, Msg, Note, Outcome, Sort, Tone, TxnId};
+use crate::message::{Aside, Asking, Carried, Counted, Extra, Msg, Note, Outcome, Sort, Tone, TxnId};
 use crate::policy::bulkhead::Bulkhead;
 use crate::policy::codel::Codel;
 use crate::policy::retry::Pushback;
@@ -497,13 +497,13 @@ impl Service {
             // Who asks for a decision, or brings a message, asks again.
             Msg::Inquire { .. } | Msg::Deliver { .. } | Msg::Rouse { .. } if self.boots => {}
             Msg::Call { id, endpoint, kind, carried, expires, deadline } => {
-                self.count(cx, Counted::Call);
                 let request = Request::new(endpoint, kind, cx.cause(), Env::of(&carried), cx.now());
                 let [expires, deadline] = [expires, deadline].map(|at| self.arrived(cx, at));
                 let request = Request { from: Some((from, id)), expires, deadline, ..request };
                 if self.boots || self.leaving == Leaving::Drains {
                     return self.refuse(cx, &request);
                 }
+                self.count(cx, Counted::Call);
                 match cx.service(&program.kinds[request.kind.0 as usize]) {
                     sim_core::Service::Served => {
                         let key = self.requests.insert(request);
@@ -525,6 +525,9 @@ impl Service {
                 match self.pending.get(key) {
                     Some(_) if id.life == cx.life() => {
                         self.heard(program, key);
+                        if self.is_for_nobody(key) {
+                            self.late(cx, program, from, None);
+                        }
                         self.answered(cx, program, key, outcome, extra);
                     }
                     _ => {
@@ -535,7 +538,7 @@ impl Service {
                     }
                 }
             }
-            Msg::Cancel { id, .. } => self.cancel(program, from, id),
+            Msg::Cancel { id, .. } => self.cancel(cx, program, (from, id)),
             Msg::Ask { id, kind, .. } => {
                 // Only stores are asked; whoever asks a service finds nobody there.
                 let outcome = Outcome::Error(Reason::REFUSED);
@@ -678,18 +681,18 @@ impl Service {
         let Some(def) = self.def(program) else { return };
         let Some(request) = self.requests.get_mut(key) else { return };
         request.holds_worker = true;
+        let from = request.from;
         cx.because(request.cause);
-        self.busy += 1;
-        self.gauge(cx, program, 1, 0);
+        self.hold_worker(cx, program, from);
         let length = cx.work(REFUSAL, &def.refusal);
         self.alarm(cx, length, Alarm::Refused { request: key, why });
     }
 
     /// A worker has turned somebody away.
     fn refusal_over(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, why: Turned) {
-        if self.requests.get(key).is_some() {
+        if let Some(from) = self.requests.get(key).map(|request| request.from) {
             self.refuse_now(cx, program, key, why);
-            self.free_worker(cx, program);
+            self.free_worker(cx, program, from);
         }
     }
 
@@ -733,14 +736,27 @@ impl Service {
         let asynchronous = program.service(self.me).is_none_or(|def| def.asynchronous);
         if !asynchronous {
             request.holds_worker = true;
-            self.busy += 1;
-            self.gauge(cx, program, 1, 0);
+            let from = request.from;
+            self.hold_worker(cx, program, from);
         }
         if resumes {
             return self.resume_saga(cx, program, key);
         }
+        if around.deadline != Instant::NEVER && program.service(self.me).is_some_and(|def| def.honours_cancel) {
+            self.watch_deadline(cx, key, around.deadline);
+        }
         let thread = self.spawn(key, Origin::Main, body, None, around);
         self.go_on(cx, program, thread);
+    }
+
+    /// A request stops when no time is left for it, as when its caller says so.
+    fn watch_deadline(&mut self, cx: &mut Cx<'_>, key: Key, deadline: Instant) {
+        let left = deadline.since(cx.now());
+        let expiry = (!left.is_zero()).then(|| self.alarm(cx, left, Alarm::Expired { request: key }));
+        if let Some(request) = self.requests.get_mut(key) {
+            request.expiry = expiry;
+            request.cancelled |= expiry.is_none();
+        }
     }
 
     /// Takes a worker for the work of an `async` service; false: it has to wait.
@@ -750,8 +766,7 @@ impl Service {
             self.stand_in_line(cx, program, Waiting::Work(thread));
             return false;
         }
-        self.busy += 1;
-        self.gauge(cx, program, 1, 0);
+        self.hold_worker(cx, program, self.asker_of(thread));
         true
     }
 
@@ -763,10 +778,18 @@ impl Service {
         }
     }
 
+    /// A worker is held from now on, for whoever asked.
+    fn hold_worker(&mut self, cx: &mut Cx<'_>, program: &Program, of: Option<Asking>) {
+        self.busy += 1;
+        self.gauge(cx, program, 1, 0);
+        self.tells_work(cx, program, of, true);
+    }
+
     /// Gives a worker back; the next in line gets it when this event has been handled, so that nobody runs inside of another.
-    pub(super) fn free_worker(&mut self, cx: &mut Cx<'_>, program: &Program) {
+    pub(super) fn free_worker(&mut self, cx: &mut Cx<'_>, program: &Program, of: Option<Asking>) {
         self.busy -= 1;
         self.gauge(cx, program, -1, 0);
+        self.tells_work(cx, program, of, false);
     }
 
     /// Gives the workers that are free to those in line.
@@ -780,8 +803,7 @@ impl Service {
             let Some(next) = self.take_next(cx, program) else { return };
             match next {
                 Waiting::Work(thread) => {
-                    self.busy += 1;
-                    self.gauge(cx, program, 1, 0);
+                    self.hold_worker(cx, program, self.asker_of(thread));
                     self.work_now(cx, program, thread);
                 }
                 Waiting::Request(key) => self.next_in_line(cx, program, key),
@@ -818,9 +840,8 @@ impl Service {
         self.leave_gate(cx, key, Some(&outcome));
         let Some(request) = self.requests.get_mut(key) else { return };
         request.done = true;
-        // What was worked on after its caller had given up.
-        let wasted = cx.now().since(request.expires.max(request.since));
-        let held = std::mem::take(&mut request.holds_worker);
+        let expiry = request.expiry.take();
+        let held = std::mem::take(&mut request.holds_worker).then_some(request.from);
         let (endpoint, operation, since, cause) = (request.endpoint, request.operation, request.since, request.cause);
         let is_resumed = request.is_resumed;
         let probe = request.probe;
@@ -831,11 +852,9 @@ impl Service {
             _ if request.is_exhausted => Sort::Exhausted,
             sort => sort,
         };
+        expiry.into_iter().for_each(|expiry| self.disarm(cx, expiry));
         if let Some(request) = self.requests.get(key) {
             self.reply(cx, request, outcome);
-        }
-        if program.asked.wasted_time && !wasted.is_zero() && self.generator.is_none() {
-            cx.note(Note::Wasted(self.me, wasted));
         }
         if let Some(clock) = self.clocks.iter_mut().find(|clock| clock.endpoint == endpoint && !is_resumed) {
             clock.runs = false;
@@ -856,8 +875,8 @@ impl Service {
             ),
         }
         self.forget_if_over(key);
-        if held {
-            self.free_worker(cx, program);
+        if let Some(from) = held {
+            self.free_worker(cx, program, from);
         }
     }
 
@@ -869,12 +888,34 @@ impl Service {
     }
 
     /// A caller has given up and says so.
-    fn cancel(&mut self, program: &Program, from: NodeId, id: crate::message::CallId) {
+    fn cancel(&mut self, cx: &mut Cx<'_>, program: &Program, of: Asking) {
         if !program.service(self.me).is_some_and(|def| def.honours_cancel) {
             return;
         }
-        if let Some(request) = self.requests.find_mut(|request| request.from == Some((from, id))) {
-            request.cancelled = true;
+        if let Some(key) = self.requests.find(|request| request.from == Some(of)) {
+            self.stop(cx, program, key);
+        }
+    }
+
+    /// A request is to stop: at once where it waits, at its next step where it works or has not begun.
+    fn stop(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        let Some(request) = self.requests.get_mut(key) else { return };
+        request.cancelled = true;
+        let threads = self.threads.entries().filter(|(_, thread)| thread.request == key);
+        let threads: Vec<Key> = threads.map(|(thread, _)| thread).filter(|key| self.main_of(*key).is_some()).collect();
+        let works = |key: &Key| self.threads.get(*key).is_some_and(|thread| thread.is_at_work(program));
+        if let Some(first) = threads.first().filter(|_| !threads.iter().any(works)) {
+            self.abandon_request(cx, program, *first);
+        }
+    }
+
+    /// No time is left for a request.
+    fn expired(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        if let Some(request) = self.requests.get_mut(key) {
+            request.expiry = None;
+            let cause = request.cause;
+            cx.because(cause);
+            self.stop(cx, program, key);
         }
     }
 
@@ -911,6 +952,7 @@ impl Service {
             Alarm::Again { request } => self.handle_again(cx, program, request),
             Alarm::Probe { place, what } => self.probe_rings(cx, program, place, what),
             Alarm::Thought { user } => self.user_asks(cx, program, user),
+            Alarm::Expired { request } => self.expired(cx, program, request),
         }
     }
 

@@ -38,6 +38,10 @@ pub struct Store {
     pub(super) line: VecDeque<Key>,
     #[serde(serialize_with = "as_pairs")]
     pub(super) txns: BTreeMap<TxnId, Txn>,
+    /// Those that were open here: what comes of them later, a copy or what was given up, opens none of them again. Left out of the state
+    /// that is shown, as `said` is.
+    #[serde(skip)]
+    over: BTreeSet<TxnId>,
     pub(super) locks: Locks<Place, TxnId, Key>,
     /// What cells held before, while a snapshot is open.
     #[serde(skip_serializing_if = "is_unwatched")]
@@ -138,6 +142,9 @@ pub(super) struct Txn {
     pub(super) snapshot: Option<Snapshot>,
     /// Its operations that wait for a cell, a condition or a `once`.
     pub(super) waiting: Vec<Key>,
+    /// What was asked for in it. Left out of the state that is shown: all but copies is in what came of it.
+    #[serde(skip)]
+    pub(super) said: Vec<CallId>,
     /// Whether its commit has come: nothing takes that back.
     pub(super) commits: bool,
     /// What was promised of it, if it was.
@@ -198,6 +205,7 @@ impl Store {
             busy: 0,
             line: VecDeque::new(),
             txns: BTreeMap::new(),
+            over: BTreeSet::new(),
             locks: Locks::default(),
             past: Past::default(),
             watching: Vec::new(),
@@ -253,6 +261,9 @@ impl Store {
                 let hangs = service == sim_core::Service::Hangs;
                 if !hangs {
                     self.open(&operation);
+                    if self.has_had(id, &operation) {
+                        return;
+                    }
                 }
                 let cause = cx.cause();
                 let key = self.operations.insert(Asked::new(from, id, kind, cause, operation));
@@ -285,12 +296,24 @@ impl Store {
         {
             open.commits = true;
         }
-        let Some(part) = operation.part().filter(|part| part.opens) else { return };
+        let Some(part) = operation.part().filter(|part| part.opens && !self.over.contains(&part.id)) else { return };
         let begun = &mut self.begun;
         self.txns.entry(part.id).or_insert_with(|| {
             *begun += 1;
             Txn { begun: *begun, ..Txn::default() }
         });
+    }
+
+    /// Whether this is a copy of what its transaction has had already: a session numbers what is said in it, so that nothing in it is done twice.
+    fn has_had(&mut self, id: CallId, operation: &Operation) -> bool {
+        let open = operation.part().and_then(|part| self.txns.get_mut(&part.id));
+        open.is_some_and(|open| {
+            let has = open.said.contains(&id);
+            if !has {
+                open.said.push(id);
+            }
+            has
+        })
     }
 
     /// Tries what is ready and gives the workers that are free to those in line, until nothing more happens now.
@@ -830,6 +853,7 @@ impl Store {
     /// have what it held.
     pub(super) fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
         let Some(Txn { held, waiting, snapshot, idle, .. }) = self.txns.remove(&txn) else { return };
+        self.over.insert(txn);
         if let Some(snapshot) = snapshot {
             self.past.close(snapshot);
         }

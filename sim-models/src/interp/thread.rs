@@ -14,7 +14,7 @@ use super::saga::Saga;
 use super::service::Turned;
 use crate::message::{CallId, Carried, Extra, FactChange, Outcome, TxnId};
 use crate::policy::retry::Pushback;
-use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef};
+use crate::program::{BlockRef, EdgeRef, EndpointRef, Program, Slot, StepRef, Verb};
 use crate::shelf::Unfinished;
 use crate::slab::Key;
 use crate::value::Value;
@@ -78,6 +78,9 @@ pub(super) struct Request {
     /// How many were under way when the gate let it in, itself included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) gated: Option<u32>,
+    /// The timer of its deadline, where it stops then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expiry: Option<Key>,
 }
 
 /// Steps that go on one after the other.
@@ -317,6 +320,8 @@ pub(super) enum Alarm {
     Guard { thread: Key },
     /// The client below gives up what a place in a bulkhead is kept for.
     ReadTimeout,
+    /// No time is left for a request of a service that stops then.
+    Expired { request: Key },
 }
 
 /// A request that is out.
@@ -366,6 +371,7 @@ impl Request {
             retry_after: None,
             is_exhausted: false,
             gated: None,
+            expiry: None,
         }
     }
 }
@@ -436,12 +442,26 @@ impl Frame {
     pub(super) fn plain(block: BlockRef) -> Self {
         Frame { block, next: 0, role: Role::Plain }
     }
+
+    /// Whether the last step that it came to was work.
+    pub(super) fn is_behind_work(&self, program: &Program) -> bool {
+        let step = program.block(self.block).get((self.next as usize).wrapping_sub(1));
+        step.is_some_and(|step| matches!(program.step(*step).verb, Verb::Work(_)))
+    }
 }
 
 impl Thread {
     /// The attempt in the top frame.
     pub(super) fn attempt(&mut self) -> Option<&mut Attempt> {
         match self.frames.last_mut() {
+            Some(Frame { role: Role::Attempt(attempt), .. }) => Some(attempt),
+            _ => None,
+        }
+    }
+
+    /// The same, to look at.
+    pub(super) fn top(&self) -> Option<&Attempt> {
+        match self.frames.last() {
             Some(Frame { role: Role::Attempt(attempt), .. }) => Some(attempt),
             _ => None,
         }
@@ -456,6 +476,11 @@ impl Thread {
             },
             _ => None,
         })
+    }
+
+    /// Whether it is in the middle of some work, and not of a wait.
+    pub(super) fn is_at_work(&self, program: &Program) -> bool {
+        self.sleeping.is_some() && self.frames.last().is_some_and(|frame| frame.is_behind_work(program))
     }
 
     /// What holds for its next step.

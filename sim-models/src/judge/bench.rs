@@ -47,6 +47,8 @@ pub(super) struct Bench<'a> {
     pub(super) worked: Option<&'a [Option<f64>]>,
     /// Now, or the end of the run.
     pub(super) now: Instant,
+    /// Up to when there is a run: now, or its `until` even where nothing happens any more before that.
+    pub(super) length: Instant,
 }
 
 /// An expression that has no value, and where it stands.
@@ -123,7 +125,7 @@ impl<'a> Bench<'a> {
             | What::Metric(_)
             | What::Oldest(_)
             | What::Now
-            | What::Spent(_)
+            | What::Wasted(_)
             | What::PerSecond(_)
             | What::Amplification(_) => Ok(Value::Null),
         }
@@ -141,7 +143,10 @@ impl<'a> Bench<'a> {
             | What::Total(_)
             | What::Cell(_) => Ok(Number::from(&self.exact(what, cell, window)?)),
             What::Share(share) => maybe(self.shares[share].ratio()),
-            What::Spent(place) => maybe(Some(self.tally.counter(place, window) as f64 / 1e9)),
+            What::Wasted(node) => {
+                let bounds = window.map(|window| (window, self.plan.windows[window]));
+                maybe(Some(self.tally.wasted(node, bounds, self.now) as f64 / 1e9))
+            }
             What::PerSecond(place) => {
                 let seconds = self.seconds(window).filter(|seconds| *seconds > 0.0);
                 maybe(seconds.map(|seconds| self.tally.counter(place, window) as f64 / seconds))
@@ -171,13 +176,12 @@ impl<'a> Bench<'a> {
         window.and_then(|window| self.windows.get(window)).unwrap_or(self.knowledge)
     }
 
-    /// Calls of an edge for each that is neither a retry nor a further request of a hedge; none without any.
+    /// Calls of an edge for each request that asked for one; none where none did.
     fn amplification(&self, edge: EdgeRef, window: Option<usize>) -> Option<f64> {
         let nodes = self.tally.samples.len();
         let counted = |counter| self.tally.counter(super::tally::edge_place(nodes, edge, counter), window);
-        let [calls, retries, hedges] = [EdgeCounter::Calls, EdgeCounter::Retries, EdgeCounter::Hedges].map(counted);
-        let first = calls.saturating_sub(retries).saturating_sub(hedges);
-        (first > 0).then(|| calls as f64 / first as f64)
+        let [calls, asked] = [EdgeCounter::Calls, EdgeCounter::Amplification].map(counted);
+        (asked > 0).then(|| calls as f64 / asked as f64)
     }
 
     fn unanswered(&self, node: crate::program::NodeRef, window: Option<usize>) -> u64 {
@@ -243,8 +247,8 @@ impl<'a> Bench<'a> {
     /// How long the run was, or the part of a window that it has reached.
     fn seconds(&self, window: Option<usize>) -> Option<f64> {
         let (begin, end) = match window.map(|window| self.plan.windows[window]) {
-            Some(window) => (window.begin, window.end.min(self.now)),
-            None => (Instant::ZERO, self.now),
+            Some(window) => (window.begin, window.end.min(self.length)),
+            None => (Instant::ZERO, self.length),
         };
         let seconds = end.since(begin).as_secs_f64();
         (seconds > 0.0).then_some(seconds)

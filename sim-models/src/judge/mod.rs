@@ -12,6 +12,7 @@ mod question;
 mod state;
 mod tally;
 mod verdict;
+mod waste;
 pub(crate) mod words;
 
 #[cfg(test)]

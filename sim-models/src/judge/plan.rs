@@ -175,11 +175,11 @@ pub(super) enum What {
     /// What the breakers of an edge are, in a word.
     Breaker(EdgeRef),
     Unanswered(NodeRef),
-    /// A counter of nanoseconds, in seconds.
-    Spent(usize),
+    /// How long workers of a node were held for nobody, in seconds.
+    Wasted(NodeRef),
     /// A counter, per second of the stretch or of the run.
     PerSecond(usize),
-    /// Calls of an edge for each first one.
+    /// Calls of an edge for each request that asked for one.
     Amplification(EdgeRef),
     Share(usize),
     /// The last: its place among those that are kept up to date.
@@ -453,7 +453,7 @@ impl Builder<'_> {
                 term.what,
                 What::Share(_) | What::Percentile(..) | What::Metric(_) | What::Oldest(_) | What::Now
             );
-            let is_float = matches!(term.what, What::Spent(_) | What::PerSecond(_) | What::Amplification(_));
+            let is_float = matches!(term.what, What::Wasted(_) | What::PerSecond(_) | What::Amplification(_));
             integral &= !is_float;
             Ok::<_, ()>(term)
         });
@@ -474,7 +474,7 @@ impl Builder<'_> {
             RunVar::Map(map) => (What::Cell(*map), words::map(program, *map)),
             RunVar::Now => (What::Now, "now".to_owned()),
         };
-        self.plan.needs_end |= matches!(what, What::Now | What::Oldest(_) | What::PerSecond(_));
+        self.plan.needs_end |= matches!(what, What::Now | What::Oldest(_) | What::PerSecond(_) | What::Wasted(_));
         if window.is_some() && matches!(what, What::Count(_) | What::Cell(_)) {
             self.plan.keeps_log = true;
         }
@@ -490,8 +490,11 @@ impl Builder<'_> {
             }
             Counter::Node(node, counter) => (node, counter),
         };
+        if counter == NodeCounter::WastedTime {
+            return What::Wasted(node);
+        }
         if let Some(place) = node_place(node, counter) {
-            return if counter == NodeCounter::WastedTime { What::Spent(place) } else { What::Counter(place) };
+            return What::Counter(place);
         }
         let per_second = |of| What::PerSecond(node_place(node, of).unwrap_or_default());
         let percentile =
@@ -717,12 +720,14 @@ impl Builder<'_> {
     fn listen_to(&mut self, live: u16, what: What) {
         let triggers = &mut self.plan.triggers;
         match what {
-            What::Counter(place) | What::Spent(place) | What::PerSecond(place) => {
+            What::Counter(place) | What::PerSecond(place) => {
                 once(&mut triggers.live_counters[place], live);
             }
             What::Amplification(edge) => {
-                let place = edge_place(self.program.nodes.len(), edge, EdgeCounter::Calls);
-                once(&mut triggers.live_counters[place], live);
+                for counter in [EdgeCounter::Calls, EdgeCounter::Amplification] {
+                    let place = edge_place(self.program.nodes.len(), edge, counter);
+                    once(&mut triggers.live_counters[place], live);
+                }
             }
             What::Gauge(node, _) => once(&mut triggers.live_gauges[node.0 as usize], live),
             What::Breaker(edge) => {
@@ -747,7 +752,8 @@ impl Builder<'_> {
                 once(&mut triggers.live_ages[node.0 as usize], live);
                 once(&mut triggers.live_always, live);
             }
-            What::Now => once(&mut triggers.live_always, live),
+            // It grows by itself.
+            What::Now | What::Wasted(_) => once(&mut triggers.live_always, live),
             What::Metric(_) => {}
         }
     }

@@ -7,6 +7,7 @@ use super::finding::{Reading, Violation, broken, in_parentheses, read_cell, read
 use super::plan::{HowAsked, HowLive, Plan, Target, Whom};
 use super::question::{EventNumber, Knowledge, Question, small};
 use super::tally::{Quantile, Sample, Share, Tally, edge_place, latency_ns, node_place};
+use super::waste::Waste;
 use super::words;
 use crate::expr::EvalError;
 use crate::keymap::KeyMap;
@@ -114,6 +115,7 @@ impl State {
         known(&self.knowledge)
             + of(&self.counts)
             + log
+            + self.tally.waste.bytes()
             + samples.chain(quantiles).chain(cells).chain(standings).sum::<usize>()
     }
 
@@ -181,6 +183,7 @@ impl State {
             windows: &[],
             worked: None,
             now: self.at,
+            length: self.at,
         }
     }
 
@@ -222,15 +225,24 @@ impl State {
                     self.count(plan, place);
                 }
             }
+            Note::Count(node, counted @ (Counted::Open | Counted::Limited)) => {
+                self.count_refused(program, plan, *node, counter_of(*counted));
+            }
             Note::Count(node, counted) => {
                 if let Some(place) = node_place(*node, counter_of(*counted)) {
                     self.count(plan, place);
                 }
             }
-            Note::Wasted(node, time) => {
-                if let Some(place) = node_place(*node, NodeCounter::WastedTime) {
-                    self.tally.now.counters[place] += time.nanos();
-                    self.mark(&plan.triggers.live_counters[place]);
+            Note::Awaits(call, sake) => self.waste().awaits(*call, *sake),
+            Note::Leaves(call) => self.waste().leaves(*call),
+            Note::Works { node, of, begins } => {
+                if let Some(replica) = handler {
+                    self.waste().works(*node, replica, *of, *begins);
+                }
+            }
+            Note::Shares { lead, follows, begins } => {
+                if let Some(replica) = handler {
+                    self.waste().shares(*lead, *follows, replica, *begins);
                 }
             }
             Note::Edge(edge, counted) => {
@@ -250,6 +262,7 @@ impl State {
                     EdgeCounted::Hedge => EdgeCounter::Hedges,
                     EdgeCounted::Coalesced => EdgeCounter::Coalesced,
                     EdgeCounted::Exhausted => EdgeCounter::Exhausted,
+                    EdgeCounted::Asked => EdgeCounter::Amplification,
                     EdgeCounted::Breaker(index, state) => {
                         if let Some(node) = handler {
                             self.breaker((*edge, node, *index), *state);
@@ -259,7 +272,12 @@ impl State {
                 };
                 self.count(plan, edge_place(program.nodes.len(), *edge, counter));
                 // An answer that nobody waits for: the callee worked for nothing.
-                let callee = program.edges[edge.0 as usize].1;
+                let (caller, callee) = program.edges[edge.0 as usize];
+                match counted {
+                    EdgeCounted::Open => self.count_refused(program, plan, caller, NodeCounter::Open),
+                    EdgeCounted::Limited => self.count_refused(program, plan, caller, NodeCounter::Limited),
+                    _ => {}
+                }
                 if let (EdgeCounted::Late, Some(place)) = (counted, node_place(callee, NodeCounter::Wasted)) {
                     self.count(plan, place);
                 }
@@ -278,6 +296,20 @@ impl State {
             Note::Oldest { queue, since } => self.oldest(program, plan, *queue, *since),
             Note::Trouble { step, error } => {
                 self.trouble(|| program.step(*step).path.clone(), *error);
+            }
+        }
+    }
+
+    /// Who waits for what, with all counted that was wasted up to now.
+    fn waste(&mut self) -> &mut Waste {
+        self.count_waste(self.at);
+        &mut self.tally.waste
+    }
+
+    fn count_waste(&mut self, now: Instant) {
+        for (node, time) in self.tally.waste.count(now) {
+            if let Some(place) = node_place(node, NodeCounter::WastedTime) {
+                self.tally.now.counters[place] += time.nanos();
             }
         }
     }
@@ -312,6 +344,9 @@ impl State {
 
     fn crashed(&mut self, program: &Program, plan: &Plan, node: NodeId) {
         let (declared, _) = program.replicas[node.0 as usize];
+        if program.asked.wasted_time {
+            self.waste().falls(node);
+        }
         // What a queue keeps is not its process's; what a store has promised is in doubt while it is down, too.
         if program.queue(declared).is_none() {
             let [busy, waiting] = std::mem::take(&mut self.tally.by_replica[node.0 as usize]);
@@ -333,6 +368,15 @@ impl State {
     fn count(&mut self, plan: &Plan, place: usize) {
         self.tally.now.counters[place] += 1;
         self.mark(&plan.triggers.live_counters[place]);
+    }
+
+    /// A guard of a node has refused a try. Of a workload `open` is what became of requests.
+    #[cold]
+    fn count_refused(&mut self, program: &Program, plan: &Plan, node: NodeRef, counter: NodeCounter) {
+        let is_outcome = counter == NodeCounter::Open && program.service(node).is_none();
+        if let Some(place) = node_place(node, counter).filter(|_| !is_outcome) {
+            self.count(plan, place);
+        }
     }
 
     #[cold]
@@ -753,6 +797,7 @@ impl State {
     fn cross_edges(&mut self, program: &Program, plan: &Plan) {
         while let Some((at, window, is_end)) = plan.edges.get(self.next_edge).filter(|edge| edge.0 <= self.at) {
             self.next_edge += 1;
+            self.count_waste(*at);
             let edges = &mut self.tally.windows[*window];
             let counts = Some(Box::new(self.tally.now.clone()));
             if *is_end {
@@ -857,5 +902,7 @@ const fn counter_of(counted: Counted) -> NodeCounter {
         Counted::Hit => NodeCounter::Hits,
         Counted::Miss => NodeCounter::Misses,
         Counted::Evicted => NodeCounter::Evicted,
+        Counted::Open => NodeCounter::Open,
+        Counted::Limited => NodeCounter::Limited,
     }
 }

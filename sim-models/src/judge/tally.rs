@@ -15,11 +15,12 @@ use crate::program::{EdgeCounter, EdgeRef, NodeCounter, NodeRef, Program};
 use crate::stats::nearest_rank;
 
 use super::question::Cell;
+use super::waste::Waste;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 36;
+const NODE_SLOTS: usize = 37;
 /// Counters of each edge.
-const EDGE_SLOTS: usize = 16;
+const EDGE_SLOTS: usize = 17;
 
 /// The place of a node's counter among its counters; none for what is worked out and for gauges.
 const fn node_slot(counter: NodeCounter) -> Option<usize> {
@@ -61,6 +62,7 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Shed => Some(33),
         NodeCounter::Open => Some(34),
         NodeCounter::Exhausted => Some(35),
+        NodeCounter::Limited => Some(36),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -108,8 +110,8 @@ pub(super) const fn edge_place(nodes: usize, edge: EdgeRef, counter: EdgeCounter
         EdgeCounter::Rejected => 13,
         EdgeCounter::Failed => 14,
         EdgeCounter::Shed => 15,
-        // Worked out from calls, by what of them was no first request.
-        EdgeCounter::Amplification => 0,
+        // How many asked for it: what calls are divided by.
+        EdgeCounter::Amplification => 16,
     };
     nodes * NODE_SLOTS + edge.0 as usize * EDGE_SLOTS + slot
 }
@@ -206,6 +208,8 @@ pub(super) struct Tally {
     /// By declared node; only workloads have any.
     pub(super) samples: Vec<Vec<Sample>>,
     pub(super) windows: Vec<Edges>,
+    /// Who waits for what, where wasted time is asked for.
+    pub(super) waste: Waste,
 }
 
 impl Tally {
@@ -223,6 +227,7 @@ impl Tally {
             by_replica: vec![[0; 2]; program.replicas.len()],
             samples: vec![Vec::new(); nodes],
             windows: vec![Edges::default(); windows],
+            waste: Waste::new(nodes),
         }
     }
 
@@ -243,6 +248,18 @@ impl Tally {
             None => until,
             Some(window) => self.since(window).map_or(0, |since| until - since.counters[place]),
         }
+    }
+
+    /// How long workers of a node were held for nobody up to now, or inside a stretch, in nanoseconds.
+    pub(super) fn wasted(&self, node: NodeRef, window: Option<(usize, Window)>, now: Instant) -> u64 {
+        let place = node_place(node, NodeCounter::WastedTime);
+        let counted = place.map_or(0, |place| self.counter(place, window.map(|(window, _)| window)));
+        let uncounted = match window {
+            None => self.waste.uncounted(node, Instant::ZERO, now),
+            Some((window, _)) if self.windows[window].end.is_some() => 0,
+            Some((_, bounds)) => self.waste.uncounted(node, bounds.begin, bounds.end.min(now)),
+        };
+        counted + uncounted
     }
 
     /// How often a fact stands over all keys, or was added inside a window.

@@ -152,7 +152,11 @@ impl ScenarioJudge {
     }
 
     fn final_bench<'a>(&'a self, end: End, windows: &'a [Knowledge], worked: &'a [Option<f64>]) -> Bench<'a> {
-        Bench { windows, worked: Some(worked), now: end.at, ..self.state.bench(&self.program, &self.plan) }
+        let length = match (end.over, self.program.until) {
+            (Over::NothingLeft, Some(until)) => until.max(end.at),
+            (Over::NothingLeft | Over::Until | Over::Cut, _) => end.at,
+        };
+        Bench { windows, worked: Some(worked), now: end.at, length, ..self.state.bench(&self.program, &self.plan) }
     }
 
     fn word(

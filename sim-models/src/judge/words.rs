@@ -101,11 +101,20 @@ pub(crate) fn counter(program: &Program, counter: Counter) -> String {
 pub(crate) fn shown_counters(program: &Program, node: NodeRef) -> &'static [NodeCounter] {
     use NodeCounter::{
         Acked, Calls, Conflicts, Crashes, Dead, Deadlocks, Delivered, Dropped, Error, Evicted, Expired, Hits, Killed,
-        Misses, Ok, Overloaded, Published, Redelivered, Refused, Requests, Rollbacks, Unanswered, Unknown, Unmet,
-        Wasted,
+        Limited, Misses, Ok, Open, Overloaded, Published, Redelivered, Refused, Requests, Rollbacks, Unanswered,
+        Unknown, Unmet, Wasted,
     };
+    // Where something may refuse that is no call: what a call is refused stands with its edge.
+    let guards_groups = || program.steps.iter().any(|step| step.clauses.guards.is_some() && step.edge().is_none());
     match &program.node(node).role {
+        Role::Workload(_) if guards_groups() => &[Requests, Ok, Error, Unknown, Unanswered, Limited],
         Role::Workload(_) => &[Requests, Ok, Error, Unknown, Unanswered],
+        Role::Service(def) if guards_groups() && def.liveness.is_some() => {
+            &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Open, Limited, Crashes, Killed]
+        }
+        Role::Service(_) if guards_groups() => {
+            &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Open, Limited, Crashes]
+        }
         // Where nobody can be killed by a probe, nobody is told that none was.
         Role::Service(def) if def.liveness.is_some() => {
             &[Calls, Ok, Error, Unknown, Overloaded, Refused, Dropped, Wasted, Crashes, Killed]
@@ -173,6 +182,7 @@ const fn node_counter(counter: NodeCounter) -> &'static str {
         NodeCounter::WastedTime => "wasted_time",
         NodeCounter::Goodput => "goodput",
         NodeCounter::Offered => "offered",
+        NodeCounter::Limited => "limited",
     }
 }
 

@@ -261,7 +261,8 @@ const SERVICE: &[Field] = &[
     Field::new("refusal", Shape::Dist, "How long a worker is busy with turning one away.").or("0s"),
     Field::new("retry_after", PUSHBACK, "What whoever is answered overloaded is told about trying again."),
     Field::new("async", Shape::Bool, "Hold a worker during work only, not while waiting for others.").or("false"),
-    Field::new("honours_cancel", Shape::Bool, "Stop at the next step when the caller says so.").or("false"),
+    Field::new("honours_cancel", Shape::Bool, "Stop when the caller says so or the deadline is over: at once, or behind its work.")
+        .or("false"),
     Field::new("version", Shape::Text, "What $version is before the first deploy.").or("v1"),
     Field::new("discovery", Shape::Duration, "How late callers learn that a replica left or came back.").or("0s"),
     Field::new("startup", Shape::Duration, "Time from start to first request; not at the first start.").or("0s"),

@@ -57,11 +57,12 @@ impl<K: Ord, W: PartialEq> Flights<K, W> {
         self.flights.remove(key).unwrap_or_default()
     }
 
-    /// One that waits gives up; the flight goes on.
-    pub fn leave(&mut self, key: &K, who: &W) {
-        if let Some(waiting) = self.flights.get_mut(key) {
-            waiting.retain(|other| other != who);
-        }
+    /// One that waits gives up; the flight goes on. Whether it waited: whose flight has landed waits no longer.
+    pub fn leave(&mut self, key: &K, who: &W) -> bool {
+        let Some(waiting) = self.flights.get_mut(key) else { return false };
+        let before = waiting.len();
+        waiting.retain(|other| other != who);
+        waiting.len() < before
     }
 
     /// Those who wait for what others fetch.
@@ -100,7 +101,7 @@ mod tests {
         flights.join('k', 0);
         flights.join('k', 1);
         flights.join('k', 2);
-        flights.leave(&'k', &1);
+        assert_eq!([flights.leave(&'k', &1), flights.leave(&'k', &1)], [true, false]);
         assert_eq!((flights.len(), flights.land(&'k')), (1, vec![2]));
     }
 }

@@ -63,6 +63,11 @@ impl<'a> Lower<'a> {
             return Err(clause
                 .error("with 3pc nobody stays in doubt: after \"resend\" the others are asked, and it is decided"));
         }
+        if in_doubt.is_some_and(Duration::is_zero) {
+            return Err(step.need("in_doubt")?.error(
+                "in_doubt 0s keeps no promise; write for how long one is kept, such as \"1m\", or leave it out",
+            ));
+        }
         let resend = step.or("resend", Duration::from_secs(1), View::duration)?;
         if resend.is_zero() {
             return Err(step.need("resend")?.error("resend 0s lets no time pass; write how often, such as \"1s\""));

@@ -37,6 +37,7 @@ const OF_WORKLOAD: Words<NodeCounter> = &[
     ("p90", Some(NodeCounter::P90)),
     ("p99", Some(NodeCounter::P99)),
     ("p999", Some(NodeCounter::P999)),
+    ("limited", Some(NodeCounter::Limited)),
     ("offered", Some(NodeCounter::Offered)),
     ("goodput", Some(NodeCounter::Goodput)),
 ];
@@ -49,6 +50,8 @@ const OF_SERVICE: Words<NodeCounter> = &[
     ("dropped", Some(NodeCounter::Dropped)),
     ("wasted", Some(NodeCounter::Wasted)),
     ("wasted_time", Some(NodeCounter::WastedTime)),
+    ("open", Some(NodeCounter::Open)),
+    ("limited", Some(NodeCounter::Limited)),
     ("crashes", Some(NodeCounter::Crashes)),
     ("killed", Some(NodeCounter::Killed)),
     ("sagas_stuck", Some(NodeCounter::SagasStuck)),
@@ -220,6 +223,7 @@ impl<'a> Lower<'a> {
         };
         let counter = find(OF_EDGE, &format!("{from}->{to}"), word)?;
         self.program.asked.exhausted |= counter == EdgeCounter::Exhausted;
+        self.program.asked.amplification |= counter == EdgeCounter::Amplification;
         Ok(Counter::Edge(EdgeRef(place(edge)), counter))
     }
 

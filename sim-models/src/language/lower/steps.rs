@@ -261,6 +261,9 @@ impl<'a> Lower<'a> {
                 "a transaction inside a transaction is not supported: all commits at the end of the outer one",
             ));
         }
+        if value.items().next().is_none() {
+            return Err(value.error("a transaction has at least one step"));
+        }
         let before = std::mem::take(&mut self.scope.touched);
         let isolation = step.or("isolation", Isolation::default().word(), View::text);
         let isolation = self.told(isolation).and_then(Isolation::named).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Looks at a program for what can run and is probably not meant: endpoints nobody calls, retries that repeat what happened in
-//! the world, and calls that wait for a worker of the pool that they keep busy.
+//! the world, calls that wait for a worker of the pool that they keep busy, and transactions and sagas that do not keep together what they seem to.
 
+mod atomic;
 mod failing;
 mod repeats;
 
@@ -32,6 +33,7 @@ pub(super) fn warn(program: &Program, places: &Places, problems: &mut Problems) 
     look.unsafe_retries(problems);
     look.unsafe_hedges(problems);
     look.self_waits(problems);
+    look.atomic(problems);
 }
 
 struct Look<'a> {
