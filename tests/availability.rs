@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use faultline_tests::closed_forms::confirm;
 use proptest::prelude::*;
 use sim_models::avail::{
-    Assembly, AvailFile, Availability, Block, Chain, Group, Kind, Law, Names, Nested, Outages, Period, one_more,
+    Assembly, AvailFile, Availability, Block, Chain, Group, Kind, Law, Names, Nested, Outages, Period, Structure,
+    one_more,
 };
 use sim_models::rare::Plain;
 use sim_models::stats::{Confidence, rule_of_three, trials_without_a_hit};
@@ -523,7 +524,8 @@ fn a_highly_reliable_system_is_exact() {
     confirm("down", share(|a, b| a == 3 || b == 2), 8.093657752361909e-06);
 }
 
-/// R09. None of n: the exact upper end of one-sided 95 %, just below 3/n (Hanley and Lippman-Hand, 1983), and the trials that show a limit.
+/// R09. None of n: the exact upper end of one-sided 95 %, just below 3/n (Hanley and Lippman-Hand, 1983), and the
+/// trials that show a limit.
 #[test]
 fn the_rule_of_three_is_its_exact_form() {
     let table = [
@@ -564,6 +566,122 @@ fn two_hundred_entangled_blocks_are_exact() {
         [[of(0, 0), of(0, 1)], [of(1, 0), of(1, 1)]]
     });
     confirm("by neighbours", all.availability().up, product[0][0] + product[1][1]);
+}
+
+/// Two rows of a hundred blocks with rungs that are gone both ways, and all rows both ways: column by column it is a
+/// chain of four cases, of which the next column keeps those it can reach.
+#[test]
+fn a_ladder_that_is_gone_both_ways_is_exact() {
+    let columns = 100;
+    let blocks: Vec<String> = (0..2 * columns).map(|at| format!("\"b{at}\": \"95%\"")).collect();
+    let mut links = vec!["in -> b0".to_owned(), "in -> b1".to_owned()];
+    links.extend((0..columns).map(|at| format!("b{} <-> b{}", 2 * at, 2 * at + 1)));
+    links.extend((0..2 * (columns - 1)).map(|at| format!("b{at} <-> b{}", at + 2)));
+    links.extend([198, 199].map(|at| format!("b{at} -> out")));
+    let links: Vec<String> = links.iter().map(|link| format!("\"{link}\"")).collect();
+    let text = format!("{{\"blocks\": {{{}}}, \"links\": [{}]}}", blocks.join(", "), links.join(", "));
+    let all = AvailFile::parse("ladder.json", &text).unwrap().assembly().unwrap();
+    // Nobody gains by going back in a ladder of two: met are one row, the other, or both, and a column of two up
+    // makes both of either.
+    let (p, q): (f64, f64) = (0.95, 0.05);
+    let mut met = [p * q, q * p, p * p];
+    for _ in 1..columns {
+        let [top, bottom, both] = met;
+        met = [(top + both) * p * q, (bottom + both) * p * q, (top + bottom + both) * p * p];
+    }
+    confirm("column by column", all.availability().up, met.iter().sum());
+    assert!(all.nodes() < 2_000, "{}", all.nodes());
+}
+
+/// A grid of six by six, gone both ways, from the left to the right, against the same count by the states of whole
+/// columns.
+#[test]
+fn a_grid_that_is_gone_both_ways_is_exact() {
+    const SIDE: usize = 6;
+    let p = 0.9f64;
+    let name = |row: usize, column: usize| format!("g{row}_{column}");
+    let (mut blocks, mut links) = (Vec::new(), Vec::new());
+    for row in 0..SIDE {
+        links.push(format!("in -> {}", name(row, 0)));
+        links.push(format!("{} -> out", name(row, SIDE - 1)));
+        for column in 0..SIDE {
+            blocks.push(format!("\"{}\": \"90%\"", name(row, column)));
+            if column + 1 < SIDE {
+                links.push(format!("{} <-> {}", name(row, column), name(row, column + 1)));
+            }
+            if row + 1 < SIDE {
+                links.push(format!("{} <-> {}", name(row, column), name(row + 1, column)));
+            }
+        }
+    }
+    let links: Vec<String> = links.iter().map(|link| format!("\"{link}\"")).collect();
+    let text = format!("{{\"blocks\": {{{}}}, \"links\": [{}]}}", blocks.join(", "), links.join(", "));
+    let all = AvailFile::parse("grid.json", &text).unwrap().assembly().unwrap();
+    // By row of a column: which group it belongs to, none when it is down; group 0 is that of the beginning.
+    let mut columns: BTreeMap<Vec<Option<usize>>, f64> = BTreeMap::from([(vec![Some(0); SIDE], 1.0)]);
+    for _ in 0..SIDE {
+        let mut next: BTreeMap<Vec<Option<usize>>, f64> = BTreeMap::new();
+        for (groups, chance) in &columns {
+            for case in 0..1u32 << SIDE {
+                let up = |row: usize| case >> row & 1 == 1;
+                let count = case.count_ones() as i32;
+                let chance = chance * p.powi(count) * (1.0 - p).powi(SIDE as i32 - count);
+                let mut union: Vec<usize> = (0..2 * SIDE + 1).collect();
+                // The new rows are SIDE and on, before them the groups of the old ones.
+                let join = |union: &mut Vec<usize>, a: usize, b: usize| {
+                    let (a, b) = (union[a], union[b]);
+                    union.iter_mut().filter(|of| **of == a.max(b)).for_each(|of| *of = a.min(b));
+                };
+                for row in (0..SIDE).filter(|row| up(*row)) {
+                    if let Some(group) = groups[row] {
+                        join(&mut union, group, SIDE + row);
+                    }
+                    if row > 0 && up(row - 1) {
+                        join(&mut union, SIDE + row - 1, SIDE + row);
+                    }
+                }
+                let mut names: Vec<usize> = vec![0];
+                let told = (0..SIDE).map(|row| {
+                    up(row).then(|| {
+                        let of = union[SIDE + row];
+                        names.iter().position(|known| *known == of).unwrap_or_else(|| {
+                            names.push(of);
+                            names.len() - 1
+                        })
+                    })
+                });
+                *next.entry(told.collect()).or_insert(0.0) += chance;
+            }
+        }
+        columns = next;
+    }
+    let up: f64 = columns.iter().filter(|(groups, _)| groups.contains(&Some(0))).map(|(_, chance)| chance).sum();
+    confirm("column by column", all.availability().up, up);
+}
+
+/// A circle of pairs that share one part each with the next, in an order of mention that is no order.
+#[test]
+fn a_circle_is_exact_in_whatever_order_its_blocks_are_mentioned() {
+    let names = ["x=90%", "y=99%"];
+    let pair = |at: u32| format!("(x#{at} | y#{at} * y#{})", at % 200 + 1);
+    let of = |order: Vec<u32>| assembly(&order.into_iter().map(pair).collect::<Vec<_>>().join(" * "), &names);
+    let ordered = of((1..=200).collect());
+    // 77 and 200 have no factor in common: every pair once, far from its neighbours.
+    let jumbled = of((1..=200).map(|at| at * 77 % 200 + 1).collect());
+    let (a, b) = (ordered.availability(), jumbled.availability());
+    assert!((a.up / b.up - 1.0).abs() < 1e-12 && (a.down / b.down - 1.0).abs() < 1e-12, "{a:?} {b:?}");
+    // With a y, a pair holds when the next y is up or its x.
+    let (x, y) = (0.9f64, 0.99f64);
+    let step = |from: bool, to: bool| if from && to { 1.0 } else { x };
+    let around = |first: bool| {
+        let mut now = [f64::from(u8::from(!first)), f64::from(u8::from(first))];
+        for _ in 1..200 {
+            let next = |to: bool, chance: f64| (now[0] * step(false, to) + now[1] * step(true, to)) * chance;
+            now = [next(false, 1.0 - y), next(true, y)];
+        }
+        now[0] * step(false, first) + now[1] * step(true, first)
+    };
+    confirm("around it", a.up, y * around(true) + (1.0 - y) * around(false));
 }
 
 /// Blocks of a few named parts, some of them shared.
@@ -636,6 +754,127 @@ impl Walk<'_> {
 
 const NAMES: [&str; 4] = ["a=90%", "b=0.8", "c=b * 95%", "d=c#1 | 70%"];
 
+/// Links of a diagram of a few blocks: from one to another, and whether they can be gone both ways. The first is where
+/// all begin, the last where all end; one way goes only from what comes earlier.
+fn diagrams() -> impl Strategy<Value = (usize, Vec<(usize, usize, bool)>, Vec<u32>)> {
+    (1..8usize).prop_flat_map(|blocks| {
+        let ends = blocks + 2;
+        let links = prop::collection::vec((0..ends, 0..ends, any::<bool>()), 1..18);
+        let order = Just((0..blocks as u32).collect::<Vec<_>>()).prop_shuffle();
+        (Just(blocks), links, order)
+    })
+}
+
+fn name_of(end: usize, blocks: usize) -> String {
+    match end {
+        0 => "in".to_owned(),
+        end if end == blocks + 1 => "out".to_owned(),
+        end => format!("b{end}"),
+    }
+}
+
+/// Whether one gets from the beginning to the end over blocks that are up, step by step.
+fn is_through(blocks: usize, links: &[(usize, usize, bool)], ups: &[bool]) -> bool {
+    met(blocks, links, ups)[blocks + 1]
+}
+
+/// The links, and as many more as it takes until every block and the end can be met: without, they are a mistake.
+fn with_all_met(blocks: usize, mut links: Vec<(usize, usize, bool)>) -> Vec<(usize, usize, bool)> {
+    let ups = vec![true; blocks];
+    while let Some(lost) = (1..=blocks).find(|block| !met(blocks, &links, &ups)[*block]) {
+        links.push((0, lost, false));
+    }
+    if !is_through(blocks, &links, &ups) {
+        links.push((blocks / 2 + 1, blocks + 1, false));
+    }
+    links
+}
+
+/// Where one gets from the beginning over blocks that are up.
+fn met(blocks: usize, links: &[(usize, usize, bool)], ups: &[bool]) -> Vec<bool> {
+    let up = |end: usize| end == 0 || end == blocks + 1 || ups[end - 1];
+    let mut met = vec![false; blocks + 2];
+    met[0] = true;
+    for _ in 0..blocks + 2 {
+        for (from, to, both) in links.iter().copied() {
+            for (from, to) in [Some((from, to)), both.then_some((to, from))].into_iter().flatten() {
+                met[to] |= met[from] && up(to);
+            }
+        }
+    }
+    met
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// A diagram of blocks of which one is shared by two, and some have a cause in common, is what all cases add up to.
+    #[test]
+    fn ways_through_a_diagram_are_what_all_cases_say((blocks, links, order) in diagrams(), common in any::<bool>()) {
+        let links: Vec<(usize, usize, bool)> = links
+            .into_iter()
+            .filter(|(from, to, _)| from != to)
+            .map(|(from, to, both)| (from.min(to), from.max(to), both))
+            .collect();
+        let links = with_all_met(blocks, links);
+        // Blocks are mentioned in any order; the last two have a part in common.
+        let figure = |block: usize| match block {
+            _ if common && block + 2 >= blocks && blocks > 2 => "90%".to_owned(),
+            block if block + 2 >= blocks && blocks > 3 => format!("p#1 * {}%", 60 + block),
+            block => format!("{}%", 60 + block),
+        };
+        let said: Vec<String> =
+            order.iter().map(|block| format!("\"b{}\": \"{}\"", block + 1, figure(*block as usize))).collect();
+        let told: Vec<String> = links
+            .iter()
+            .map(|(from, to, both)| {
+                let arrow = if *both { "<->" } else { "->" };
+                format!("\"{} {arrow} {}\"", name_of(*from, blocks), name_of(*to, blocks))
+            })
+            .collect();
+        let cause = if common && blocks > 2 {
+            format!(", \"common\": [{{\"blocks\": [\"b{}\", \"b{}\"], \"beta\": \"20%\"}}]", blocks - 1, blocks)
+        } else {
+            String::new()
+        };
+        let text = format!(
+            "{{\"let\": {{\"p\": \"70%\"}}, \"blocks\": {{{}}}, \"links\": [{}]{cause}}}",
+            said.join(", "), told.join(", ")
+        );
+        let file = AvailFile::parse("x.json", &text).unwrap();
+        let all = file.assembly().unwrap();
+        let parts: Vec<Availability> = all.components().iter().map(|component| component.availability).collect();
+        let part = |label: &str| all.components().iter().position(|component| component.label == label);
+        let cause = all.components().iter().position(|component| component.label.starts_with("common cause"));
+        // Inside a block made of several parts these are called by their figures.
+        let own = |block: usize| part(&format!("b{}", block + 1)).or_else(|| part(&format!("{}%", 60 + block))).unwrap();
+        let mut down = 0.0;
+        for case in 0..1u32 << parts.len() {
+            let is_up = |at: usize| case >> at & 1 == 1;
+            let ups: Vec<bool> = (0..blocks)
+                .map(|block| {
+                    let shares = figure(block).starts_with("p#1");
+                    let struck = common && blocks > 2 && block + 2 >= blocks && !is_up(cause.unwrap());
+                    is_up(own(block)) && !struck && (!shares || is_up(part("p#1").unwrap()))
+                })
+                .collect();
+            let components: Vec<bool> = (0..parts.len()).map(is_up).collect();
+            let through = is_through(blocks, &links, &ups);
+            prop_assert_eq!(all.is_up(&components), through, "{} {:?}", text, ups);
+            if !through {
+                let each = parts.iter().zip(&components).map(|(part, up)| if *up { part.up } else { part.down });
+                down += each.product::<f64>();
+            }
+        }
+        prop_assert!((all.availability().down - down).abs() <= 1e-12, "{text}: {:?} {down}", all.availability());
+        let drawn = file.drawn().unwrap();
+        for case in [0, 1, 5, 1 << parts.len() >> 1, u32::MAX] {
+            let components: Vec<bool> = (0..parts.len()).map(|at| case >> at & 1 == 1).collect();
+            prop_assert_eq!(drawn.is_up(&components), all.is_up(&components), "{}", text);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -657,6 +896,44 @@ proptest! {
         prop_assert!((all.availability().up + down - 1.0).abs() < 1e-12);
     }
 
+    /// Every component stands in one line, and what that says of it is what all cases say when it alone is changed.
+    #[test]
+    fn what_each_component_matters_is_what_all_cases_say(text in expressions()) {
+        let all = assembly(&text, &NAMES);
+        let parts: Vec<Availability> = all.components().iter().map(|component| component.availability).collect();
+        prop_assume!(parts.len() <= 10);
+        let down_with = |which: usize, as_if: Option<bool>| {
+            let mut down = 0.0;
+            for case in 0..1u32 << parts.len() {
+                let ups: Vec<bool> = (0..parts.len()).map(|at| case >> at & 1 == 1).collect();
+                if as_if.is_some_and(|up| ups[which] != up) || is_up(&text, &ups) {
+                    continue;
+                }
+                let others = parts.iter().zip(&ups).enumerate().filter(|(at, _)| as_if.is_none() || *at != which);
+                down += others.map(|(_, (part, up))| if *up { part.up } else { part.down }).product::<f64>();
+            }
+            down
+        };
+        let whole = down_with(0, None);
+        let importance = all.importance();
+        let mut met: Vec<usize> = importance.iter().flat_map(|of| of.components.iter().copied()).collect();
+        met.sort_unstable();
+        prop_assert_eq!(met, (0..parts.len()).collect::<Vec<_>>());
+        for of in &importance {
+            for at in of.components.iter().copied() {
+                let (up, down) = (down_with(at, Some(true)), down_with(at, Some(false)));
+                let near = |got: f64, wanted: f64| (got - wanted).abs() <= 1e-12;
+                prop_assert!(near(of.birnbaum, down - up), "{text}: {} {} {}", of.title(), of.birnbaum, down - up);
+                prop_assert!(near(of.without.down, up), "{text}: {} {} {up}", of.title(), of.without.down);
+                let share = if whole > 0.0 { (whole - up) / whole } else { 0.0 };
+                prop_assert!((of.criticality - share).abs() < 1e-9, "{text}: {} {} {share}", of.title(), of.criticality);
+                prop_assert_eq!(&of.label, &all.components()[at].label);
+            }
+            let alike = all.components().iter().filter(|component| component.label == of.label).count();
+            prop_assert_eq!(of.of, alike, "{}: {}", text, of.title());
+        }
+    }
+
     #[test]
     fn what_is_written_reads_back(text in expressions()) {
         let once = Block::parse(&text).unwrap();
@@ -674,6 +951,27 @@ proptest! {
         NAMES.iter().for_each(|name| names.bind(name).unwrap());
         for more in one_more(&Block::parse(&text).unwrap(), &names) {
             prop_assert!(more.availability.down <= all.down * (1.0 + 1e-12), "{} → {}", more.before, more.after);
+        }
+    }
+
+    /// A second one beside a component changes how likely that alone is down, to the square: by Birnbaum's measure, so
+    /// much less is the whole.
+    #[test]
+    fn one_more_of_a_component_squares_how_likely_it_is_down(text in expressions()) {
+        let all = assembly(&text, &NAMES);
+        let importance = all.importance();
+        let mut names = Names::new();
+        NAMES.iter().for_each(|name| names.bind(name).unwrap());
+        for more in one_more(&Block::parse(&text).unwrap(), &names) {
+            prop_assert!(!more.places.is_empty() && more.places.len() <= more.of, "{}", more.title());
+            let known: Vec<_> = importance.iter().filter(|of| of.label == more.before).collect();
+            let less = |of: &&&sim_models::avail::Importance| {
+                let Availability { up, down } = all.components()[of.components[0]].availability;
+                let wanted = all.availability().down - of.birnbaum * down * up;
+                (more.availability.down - wanted).abs() <= 1e-12
+            };
+            // What is called so may stand in several places, of which this is one.
+            prop_assert!(known.is_empty() || known.iter().any(|of| less(&of)), "{text}: {} {:?}", more.title(), more);
         }
     }
 

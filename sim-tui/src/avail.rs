@@ -9,9 +9,9 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde_json::Value;
 use sim_core::{Ratio, Seed};
 use sim_models::avail::{
-    Account, Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Change, Derived, DerivedError,
-    Importance, Met, Names, Nested, OneMore, Outages, Period, Piece, Plan, Reconciliation, Role, Simulated, System,
-    Urgency, derived, one_more, percentage, reconcile, simulate, span_of_time,
+    Account, Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Change, Derived, DerivedError, Drawn,
+    Importance, Met, Names, Nested, NoFirst, OneMore, Outages, Period, Piece, Plan, Reconciliation, Role, Simulated,
+    System, Urgency, derived, percentage, reconcile, simulate, span_of_time,
 };
 use sim_models::builtin;
 use sim_models::json;
@@ -79,7 +79,7 @@ impl Question {
 impl Answer {
     fn of(question: Question, asked: Asked, seen: Option<Simulated>) -> Answer {
         let importance = question.assembly.importance();
-        let more = question.system.block().map(|block| one_more(block, question.system.names())).unwrap_or_default();
+        let more = question.system.one_more();
         let changes = question.system.changes();
         Answer { question, asked, importance, more, changes, seen, told: None, met: None }
     }
@@ -88,17 +88,18 @@ impl Answer {
 /// Works it out, and tells.
 pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
     let asked = asked(args)?;
-    let question = question(args, called)?;
     args.pictures.check()?;
     sweep::check_csv(args.csv.as_deref())?;
+    let question = match question(args, called)? {
+        Found::WorkedOut(question) => *question,
+        Found::Hard(hard) => return hard.told(args, &asked),
+    };
     if let Some(plan) = asked.simulation.filter(|_| args.rare.is_asked) {
         return rare::of_assembly(&question.title, &question.assembly, plan.seconds, args);
     }
     let seen = match &asked.simulation {
         None => None,
-        Some(plan) => Some(simulate(&question.assembly, plan).ok_or_else(|| {
-            bad!("--simulate: not every component says how often it fails; write mtbf=720h/mttr=1h in place of a share")
-        })?),
+        Some(plan) => Some(simulate(&question.assembly, plan).ok_or_else(|| bad!("{UNSIMULATED}"))?),
     };
     let told = match asked.simulation.filter(|_| args.reconcile) {
         None => None,
@@ -140,6 +141,12 @@ fn requests_met(question: &Question, runs: u32, args: &AvailArgs) -> Result<Acco
     Ok(account)
 }
 
+/// The share of time down of runs as long as these, which begin with everything up, where that can be worked out.
+fn expected(met: &Account, assembly: &Assembly) -> Option<f64> {
+    let during = met.from_start.then(|| assembly.during(met.seconds)).flatten()?;
+    Some(during.down)
+}
+
 /// What the lab of the explorer is asked for with the same words.
 pub(crate) fn line(args: &AvailArgs) -> String {
     let lets = args.bound.iter().map(|text| format!(" --let {text}"));
@@ -164,16 +171,80 @@ pub(crate) fn is_scenario(what: &str) -> Result<bool, Bad> {
     Ok(json::parse(&text).is_ok_and(|root| root.get("nodes").is_some()))
 }
 
-fn question(args: &AvailArgs, called: &str) -> Result<Question, Bad> {
+/// What was asked about.
+enum Found {
+    WorkedOut(Box<Question>),
+    /// So much hangs together in it, or its times are such, that only a simulation can tell.
+    Hard(Hard),
+}
+
+/// What can only be simulated.
+struct Hard {
+    title: String,
+    system: System,
+    drawn: Drawn,
+    why: String,
+}
+
+fn question(args: &AvailArgs, called: &str) -> Result<Found, Bad> {
     if is_scenario(&args.what)? {
-        return of_scenario(args, called);
+        return of_scenario(args, called).map(|question| Found::WorkedOut(Box::new(question)));
     }
     if args.endpoint.is_some() {
         return Err(bad!("--endpoint is of a scenario, and {} is none", args.what));
     }
-    let (system, assembly) = read(&args.what, &args.bound)?;
-    Ok(Question::new(title(&args.what, &system), system, assembly, Vec::new()))
+    let (system, drawn) = draw(&args.what, &args.bound)?;
+    let title = title(&args.what, &system);
+    Ok(match drawn.clone().worked_out() {
+        Ok(assembly) => Found::WorkedOut(Box::new(Question::new(title, system, assembly, Vec::new()))),
+        Err(why) => Found::Hard(Hard { title, system, drawn, why }),
+    })
 }
+
+impl Hard {
+    /// What a simulation shows, when one was asked for and nothing that the algebra alone can say.
+    fn told(&self, args: &AvailArgs, asked: &Asked) -> Result<Report, Bad> {
+        let Some(plan) = &asked.simulation else { return Err(Bad(self.system.hard(&self.why))) };
+        let needs = [
+            ("--at", !asked.at.is_empty()),
+            ("--slo", asked.budget.is_some()),
+            ("--chain", !asked.chain.is_empty()),
+            ("--tries", asked.tries.is_some()),
+            ("--reconcile", args.reconcile),
+            ("--requests", args.requests.is_some()),
+            ("--rare", args.rare.is_asked),
+            ("--csv", args.csv.is_some()),
+            ("--plot, --html and --svg", args.pictures.are_wanted()),
+        ];
+        if let Some((flag, _)) = needs.iter().find(|(_, asked)| *asked) {
+            return Err(bad!("{flag}: the algebra is needed for that, and {}", self.why));
+        }
+        let seen = simulate(&self.drawn, plan).ok_or_else(|| bad!("{UNSIMULATED}"))?;
+        if args.output.json {
+            let lets = self.system.names().iter().map(|(name, meaning)| (name.to_owned(), Value::from(meaning)));
+            let document = serde_json::json!({
+                "expression": self.system.block().map(Block::to_string),
+                "let": lets.collect::<serde_json::Map<_, _>>(),
+                "availability": Value::Null,
+                "not_worked_out": self.why,
+                "simulated": simulated_document(&seen, plan),
+            });
+            return Ok(Report::fine(format!("{document:#}\n")));
+        }
+        let names = self.system.names().iter().map(|(name, meaning)| format!("  {name} = {meaning}\n"));
+        let told = text::wrapped(&self.why);
+        Ok(Report::fine(format!(
+            "{}\n{}\n{told}\n{}",
+            text::wrapped(&self.title),
+            names.collect::<String>(),
+            simulated(&seen, None)
+        )))
+    }
+}
+
+/// Why something cannot be simulated.
+const UNSIMULATED: &str =
+    "--simulate: not every component says how often it fails; write mtbf=720h/mttr=1h in place of a share";
 
 /// What a system is called that was asked for by this word.
 pub(crate) fn title(what: &str, system: &System) -> String {
@@ -211,28 +282,31 @@ pub(crate) fn derive(model: &Model, endpoint: Option<&str>, bound: &[String]) ->
 /// # Errors
 /// Every mistake in it, with its place.
 pub(crate) fn read(what: &str, bound: &[String]) -> Result<(System, Assembly), Bad> {
-    if !is_file(what) {
-        return read_expression(what, bound);
-    }
-    if !bound.is_empty() {
-        return Err(bad!("--let is for expressions; in a file, names are bound under \"let\""));
-    }
-    let file = AvailFile::parse(what, &load::file(what, "a diagram")?).map_err(load::told)?;
-    let assembly = file.assembly().map_err(load::told)?;
-    Ok((System::of_file(file), assembly))
+    let (system, drawn) = draw(what, bound)?;
+    let assembly = drawn.worked_out().map_err(|why| Bad(system.hard(&why)))?;
+    Ok((system, assembly))
 }
 
-fn read_expression(text: &str, bound: &[String]) -> Result<(System, Assembly), Bad> {
+/// The same, with nothing worked out.
+fn draw(what: &str, bound: &[String]) -> Result<(System, Drawn), Bad> {
+    if is_file(what) {
+        if !bound.is_empty() {
+            return Err(bad!("--let is for expressions; in a file, names are bound under \"let\""));
+        }
+        let file = AvailFile::parse(what, &load::file(what, "a diagram")?).map_err(load::told)?;
+        let drawn = file.drawn().map_err(load::told)?;
+        return Ok((System::of_file(file), drawn));
+    }
     let mut names = Names::new();
     for text in bound {
         names.bind(text).map_err(|error| pointed(&error, "--let", text))?;
     }
-    let block = Block::parse(text).map_err(|error| pointed(&error, "expression", text))?;
-    let assembly = Assembly::of(&block, &names).map_err(|error| match &error.name {
+    let block = Block::parse(what).map_err(|error| pointed(&error, "expression", what))?;
+    let drawn = Drawn::of(&block, &names).map_err(|error| match &error.name {
         Some(name) => pointed(&error, &format!("--let {name}"), names.text(name).unwrap_or_default()),
-        None => pointed(&error, "expression", text),
+        None => pointed(&error, "expression", what),
     })?;
-    Ok((System::of(block, names), assembly))
+    Ok((System::of(block, names), drawn))
 }
 
 /// A mistake with the line it stands in.
@@ -250,13 +324,13 @@ fn asked(args: &AvailArgs) -> Result<Asked, Bad> {
         None => None,
         Some(text) => {
             let slo = percentage(text).map_err(|error| pointed(&error, "--slo", text))?;
-            if slo.down == 0.0 {
-                let error = AvailError {
-                    name: None,
-                    span: Span::new(0, text.len()),
-                    message: "an objective of 100% leaves nothing to fail, so there is no budget; write 99.9%"
-                        .to_owned(),
-                };
+            let wrong = match (slo.up == 0.0, slo.down == 0.0) {
+                (true, _) => Some("an objective of 0% asks for nothing, so there is nothing to keep; write 99.9%"),
+                (_, true) => Some("an objective of 100% leaves nothing to fail, so there is no budget; write 99.9%"),
+                (false, false) => None,
+            };
+            if let Some(message) = wrong {
+                let error = AvailError { name: None, span: Span::new(0, text.len()), message: message.to_owned() };
                 return Err(pointed(&error, "--slo", text));
             }
             Some(Budget::new(slo, length("--window", &args.window)?))
@@ -294,16 +368,19 @@ fn plain(answer: &Answer) -> String {
     let whole = assembly.availability();
     let mut text = format!("{}\n", text::wrapped(&question.title));
     for (name, meaning) in question.system.names().iter() {
-        text.push_str(&format!("  {name} = {meaning}\n"));
+        let lines = text::hanging(&format!("  {name} = "), meaning);
+        text.push_str(&(lines.join("\n") + "\n"));
     }
     text.push('\n');
     text.push_str(&blocks(assembly.root()));
     text.push('\n');
     text.push_str(&downtime(whole));
     text.push_str(&outages(assembly));
-    text.push_str(&answer.seen.as_ref().map(|seen| simulated(seen, assembly)).unwrap_or_default());
+    text.push_str(&first(assembly).map(|told| text::wrapped(&told) + "\n").unwrap_or_default());
+    text.push_str(&answer.seen.as_ref().map(|seen| simulated(seen, Some(assembly))).unwrap_or_default());
     text.push_str(&answer.told.as_ref().map(reconciled::table).unwrap_or_default());
-    text.push_str(&answer.met.as_ref().map(|met| reconciled::met_table(met, whole)).unwrap_or_default());
+    let met = answer.met.as_ref();
+    text.push_str(&met.map(|met| reconciled::met_table(met, whole, expected(met, assembly))).unwrap_or_default());
     for (at, seconds) in &asked.at {
         text.push_str(&after(assembly, at, *seconds));
     }
@@ -391,6 +468,28 @@ pub(crate) fn rhythm(assembly: &Assembly) -> Option<(f64, f64)> {
     Some((frequency * Period::Year.seconds(), assembly.availability().down / frequency))
 }
 
+/// When it is down for the first time, or why that is not known; none where it never fails, or it was not said of each
+/// part how often that does.
+pub(crate) fn first(assembly: &Assembly) -> Option<String> {
+    match assembly.first_outage() {
+        Ok(first) => Some(format!("first down after {} on average, from everything up", ages(first.mean))),
+        Err(NoFirst::Never | NoFirst::Unsaid(_)) => None,
+        Err(why @ (NoFirst::Uneven(_) | NoFirst::TooMuch)) => {
+            Some(format!("when it is down for the first time is not worked out, since {}", why.why()))
+        }
+    }
+}
+
+/// A length of time that may be longer than anything lasts.
+fn ages(length: f64) -> String {
+    let years = length / Period::Year.seconds();
+    match years {
+        ..100.0 => seconds(length),
+        ..1e9 => text::counted(years.round() as u64, "year"),
+        _ => format!("{years:.2e} years"),
+    }
+}
+
 /// How much was simulated.
 fn simulated_in_words(seen: &Simulated) -> String {
     let all = seen.run_seconds * seen.down.n as f64;
@@ -405,7 +504,7 @@ fn simulated_in_words(seen: &Simulated) -> String {
 }
 
 /// What was seen, beside what the algebra says, and whether that is inside the interval.
-fn simulated_rows(seen: &Simulated, assembly: &Assembly) -> Vec<Vec<String>> {
+fn simulated_rows(seen: &Simulated, assembly: Option<&Assembly>) -> Vec<Vec<String>> {
     let year = Period::Year.seconds();
     let scaled = |of: &Estimate, by: f64| Estimate {
         value: of.value.map(|value| value * by),
@@ -426,8 +525,14 @@ fn simulated_rows(seen: &Simulated, assembly: &Assembly) -> Vec<Vec<String>> {
         vec![name.to_owned(), estimates::with_interval(&unit, &estimate), told, inside.to_owned()]
     };
     let mut rows = vec![
-        row("down a year", Unit::Millis, year * 1e3, &seen.down, Some(assembly.availability().down)),
-        row("outages a year", Unit::Plain(String::new()), year, &seen.frequency, assembly.frequency()),
+        row("down a year", Unit::Millis, year * 1e3, &seen.down, assembly.map(|all| all.availability().down)),
+        row(
+            "outages a year",
+            Unit::Plain(String::new()),
+            year,
+            &seen.frequency,
+            assembly.and_then(Assembly::frequency),
+        ),
     ];
     if seen.taking_over.value.is_some_and(|share| share > 0.0) {
         rows.push(row("of that taking over", Unit::Millis, year * 1e3, &seen.taking_over, None));
@@ -436,21 +541,27 @@ fn simulated_rows(seen: &Simulated, assembly: &Assembly) -> Vec<Vec<String>> {
 }
 
 /// What was seen, beside what the algebra says.
-fn simulated(seen: &Simulated, assembly: &Assembly) -> String {
+fn simulated(seen: &Simulated, assembly: Option<&Assembly>) -> String {
     let year = Period::Year.seconds();
     let mut text = format!("\n{}\n", simulated_in_words(seen));
     let rows = simulated_rows(seen, assembly);
-    let sides = [Side::Left, Side::Left, Side::Left, Side::Left];
-    text.push_str(&headed(&sides, &["", "seen (95 %)", "algebra", "interval"], rows));
+    text.push_str(&match assembly {
+        Some(_) => headed(&[Side::Left; 4], &["", "seen (95 %)", "algebra", "interval"], rows),
+        None => {
+            let rows = rows.into_iter().map(|row| row.into_iter().take(2).collect()).collect();
+            headed(&[Side::Left; 2], &["", "seen (95 %)"], rows)
+        }
+    });
     let p99 = Ratio::new(99, 100).unwrap_or(Ratio::ONE);
     let lengths = [seen.length(Ratio::HALF), seen.length(p99), seen.lengths.max().map(|nanos| nanos as f64 / 1e9)];
     let told = match lengths.map(|length| length.map(seconds)) {
         [Some(half), Some(most), Some(longest)] => {
             format!("half of all outages are over after {half}, 99 % after {most}; the longest took {longest}")
         }
-        _ if assembly.availability().down > 0.0 && seen.down.value == Some(0.0) => {
+        _ if seen.down.value == Some(0.0) && assembly.is_some_and(|all| all.availability().down > 0.0) => {
             "it was never down for so long; --rare estimates what is too rare to be waited for".to_owned()
         }
+        _ if seen.down.value == Some(0.0) && assembly.is_none() => "it was never down for so long".to_owned(),
         [_, _, _] => String::new(),
     };
     if !told.is_empty() {
@@ -468,12 +579,19 @@ fn times(number: f64) -> String {
 }
 
 fn after(assembly: &Assembly, at: &str, time: f64) -> String {
-    match (assembly.at(time), assembly.during(time)) {
-        (Some(then), Some(mean)) => {
-            format!("{at} after the start it is up with {}; until then {} of the time\n", share(then), share(mean))
+    let known = assembly.at(time).zip(assembly.during(time));
+    let told = match known {
+        Some((then, mean)) => {
+            let never = assembly.first_outage().ok().and_then(|first| first.survives(time));
+            let never = never.map_or(String::new(), |of| format!("; not down even once until then with {}", share(of)));
+            format!("{at} after the start it is up with {}; until then {} of the time{never}", share(then), share(mean))
         }
-        _ => format!("{at} after the start: not known, since not every component says how often it fails (mtbf=…)\n"),
-    }
+        None => {
+            let why = assembly.why_not_at(time).unwrap_or_else(|| "too much happens until then".to_owned());
+            format!("{at} after the start: not known, since {why}")
+        }
+    };
+    text::wrapped(&told) + "\n"
 }
 
 /// How many lines a list of advice has.
@@ -484,12 +602,11 @@ fn matters(importance: &[Importance]) -> String {
         return String::new();
     }
     let rows = importance.iter().take(ADVICE_MAX).map(|of| {
-        let label = if of.count > 1 { format!("{} (each of {})", of.label, of.count) } else { of.label.clone() };
         let down = of.without.downtime_seconds(Period::Year);
-        vec![figure(of.birnbaum), text::percent(of.criticality.min(1.0)), seconds(down), label]
+        vec![figure(of.birnbaum), text::percent(of.criticality.min(1.0)), seconds(down), of.title()]
     });
     let sides = [Side::Right, Side::Right, Side::Right, Side::Left];
-    let head = ["Birnbaum", "criticality", "down a year without its failures", "what matters most"];
+    let head = ["Birnbaum", "criticality", "down if it never fails", "what matters most"];
     format!("\n{}", headed(&sides, &head, rows.collect()))
 }
 
@@ -498,16 +615,20 @@ fn larger(more: &[OneMore], whole: Availability) -> String {
     if better.is_empty() {
         return String::new();
     }
-    let row = |more: &&OneMore| (format!("{} → {}", more.before, more.after), more.availability);
+    let row = |more: &&OneMore| (format!("{} → {}", more.title(), more.after), more.availability);
     format!("\n{}", named("one more of something", better.iter().take(ADVICE_MAX).map(row).collect()))
 }
 
 fn spent(budget: Budget, whole: Availability) -> String {
     let mut text = format!("\n{}\n", budget_in_words(budget, whole));
     let sides = [Side::Left, Side::Left, Side::Right, Side::Right, Side::Right, Side::Right];
-    text.push_str(&headed(&sides, &ALERT_HEAD, alert_rows(budget)));
+    let rows = alert_rows(budget);
+    text.push_str(&if rows.is_empty() { NO_ALERT.to_owned() + "\n" } else { headed(&sides, &ALERT_HEAD, rows) });
     text
 }
+
+/// What stands in the place of alerts where the window is too short for each of them.
+const NO_ALERT: &str = "no alert of the workbook looks back that little; they are made for windows of days";
 
 fn budget_in_words(budget: Budget, whole: Availability) -> String {
     let rate = budget.burn_rate(whole);
@@ -600,6 +721,9 @@ fn outage_laws(mean: f64) -> [(&'static str, Outages); 2] {
 }
 
 fn independently(whole: Availability, tries: u32) -> Availability {
+    if tries == 1 {
+        return whole;
+    }
     let down = Nested { tries, layers: 1 }.fails(whole.down);
     Availability { up: 1.0 - down, down }
 }
@@ -683,14 +807,17 @@ fn document(answer: &Answer) -> Value {
     let rhythm = rhythm(assembly);
     put("outages_per_year", rhythm.map(|(per_year, _)| per_year).into());
     put("outage_seconds_mean", rhythm.map(|(_, mean)| mean).into());
-    put("blocks", block(assembly.root()));
+    let first = assembly.first_outage();
+    put("mttf_seconds", first.as_ref().ok().map(|first| first.mean).into());
+    put("mttf_unknown", first.as_ref().err().map(NoFirst::why).into());
+    put("blocks", block(assembly.root(), assembly));
     put(
         "importance",
         importance
             .iter()
             .map(|of| {
-                serde_json::json!({"component": of.label, "count": of.count, "birnbaum": of.birnbaum, "criticality": of.criticality,
-               "without": figures(of.without)})
+                serde_json::json!({"component": of.label, "count": of.components.len(), "places": of.places, "of": of.of,
+               "birnbaum": of.birnbaum, "criticality": of.criticality, "without": figures(of.without)})
             })
             .collect(),
     );
@@ -701,6 +828,8 @@ fn document(answer: &Answer) -> Value {
                 let mut of = figures(more.availability);
                 of["before"] = more.before.clone().into();
                 of["after"] = more.after.clone().into();
+                of["places"] = more.places.clone().into();
+                of["of"] = more.of.into();
                 of
             })
             .collect(),
@@ -714,6 +843,7 @@ fn document(answer: &Answer) -> Value {
                 of["change"] = change.what.clone().into();
                 of["before"] = change.before.clone().into();
                 of["after"] = change.after.clone().into();
+                of["place"] = change.place.clone().into();
                 of
             })
             .collect(),
@@ -726,7 +856,7 @@ fn document(answer: &Answer) -> Value {
         put("reconciliation", reconciled::document(told));
     }
     if let Some(met) = met {
-        put("requests", reconciled::met_document(met));
+        put("requests", reconciled::met_document(met, expected(met, assembly)));
     }
     put("assumes", assumptions(question).into());
     if !asked.at.is_empty() {
@@ -737,7 +867,8 @@ fn document(answer: &Answer) -> Value {
                 .iter()
                 .map(|(text, seconds)| {
                     serde_json::json!({"after": text, "seconds": seconds, "then": assembly.at(*seconds).map(figures),
-                   "until_then": assembly.during(*seconds).map(figures)})
+                   "until_then": assembly.during(*seconds).map(figures),
+                   "never_down": first.as_ref().ok().and_then(|first| first.survives(*seconds)).map(figures)})
                 })
                 .collect(),
         );
@@ -766,7 +897,8 @@ fn document(answer: &Answer) -> Value {
     all
 }
 
-/// What a formula of independent parts says, and what it becomes as each effect is put back; null when that is not known.
+/// What a formula of independent parts says, and what it becomes as each effect is put back; null when that is not
+/// known.
 fn formula_document(system: &System) -> Value {
     let Some(told) = system.reconciled() else { return Value::Null };
     let mut of = figures(told.formula);
@@ -787,7 +919,7 @@ fn figures(of: Availability) -> Value {
            "downtime_seconds_per_year": of.downtime_seconds(Period::Year)})
 }
 
-fn block(piece: &Piece) -> Value {
+fn block(piece: &Piece, assembly: &Assembly) -> Value {
     let mut of = figures(piece.availability);
     of["block"] = piece.label.clone().into();
     of["kind"] = kind(piece.role).into();
@@ -795,7 +927,8 @@ fn block(piece: &Piece) -> Value {
         of["need"] = need.into();
     }
     of["alike"] = piece.alike.into();
-    of["blocks"] = piece.pieces.iter().map(block).collect();
+    of["mttf_seconds"] = assembly.first_outage_of(piece).ok().map(|first| first.mean).into();
+    of["blocks"] = piece.pieces.iter().map(|inside| block(inside, assembly)).collect();
     of
 }
 

@@ -688,13 +688,45 @@ pub(crate) fn command(called: &str) -> clap::Command {
 
 /// Reads the command line; help and mistakes are printed, and end the program.
 pub(crate) fn parse(called: &str) -> Cli {
-    let matches = command(called).bin_name(called).get_matches();
+    let matches = command(called).bin_name(called).try_get_matches().unwrap_or_else(|error| {
+        if let Some(told) = negative(&error, std::env::args().skip(1)) {
+            eprintln!("{told}");
+            std::process::exit(2);
+        }
+        error.exit()
+    });
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// What is wrong with an expression that begins with a minus: not that it is no option, for which it was taken.
+fn negative(error: &clap::Error, mut words: impl Iterator<Item = String>) -> Option<String> {
+    if error.kind() != clap::error::ErrorKind::UnknownArgument || words.next()? != "avail" {
+        return None;
+    }
+    let is_number = |word: &String| {
+        word.strip_prefix('-')
+            .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit() || first == '.'))
+    };
+    let word = words.find(is_number)?;
+    let wrong = sim_models::avail::Block::parse(&word).err()?;
+    Some(wrong.pointed_at("expression", &word).to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_below_nothing_is_no_option() {
+        let told = |words: &[&str]| {
+            let error = command("faultline").try_get_matches_from([&["faultline"], words].concat()).unwrap_err();
+            negative(&error, words.iter().map(|word| (*word).to_owned()))
+        };
+        let wrong = told(&["avail", "-5%"]).unwrap();
+        assert!(wrong.starts_with("expression:1:1: -5% is below nothing; a share is between 0% and 100%"), "{wrong}");
+        assert_eq!(told(&["avail", "--bogus", "99%"]), None);
+        assert_eq!(told(&["run", "-5"]), None);
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -110,23 +110,39 @@ pub(crate) fn met_rows(account: &Account) -> [(&'static str, Estimate); 5] {
     };
     [
         ("+ when requests came", account.timing),
-        ("+ saved by trying again or waiting", less(account.saved)),
+        ("+ done all the same", less(account.saved)),
         ("+ cut off while under way", account.cut_off),
         ("+ late, turned away, lost on links", account.otherwise),
         ("= requests that fail", account.failed),
     ]
 }
 
-/// What requests met in runs of the scenario, as a table.
-pub(crate) fn met_table(account: &Account, whole: Availability) -> String {
+/// What requests met in runs of the scenario, as a table; `expected` is the share of time down of runs that are as long
+/// and begin with everything up, where the algebra has it.
+pub(crate) fn met_table(account: &Account, whole: Availability, expected: Option<f64>) -> String {
     let share = |of: &Estimate| estimates::with_interval(&Unit::Share, of);
     let mut rows = vec![["of time, of requests", "share (95 %)"].map(str::to_owned).to_vec()];
     let algebra = estimates::measured_as(&Unit::Share, whole.down);
     rows.push(vec!["down by the algebra".to_owned(), algebra]);
-    let off = |end: Option<f64>| end.map(|end| end - whole.down);
-    let chance =
-        Estimate { value: off(account.down.value), lo: off(account.down.lo), hi: off(account.down.hi), ..account.down };
-    rows.push(vec!["+ chance of these runs".to_owned(), difference(&Unit::Share, &chance)]);
+    let exact = |value: f64| Estimate { value: Some(value), lo: None, hi: None, ..account.down };
+    let beyond = |truth: f64| {
+        let off = |end: Option<f64>| end.map(|end| end - truth);
+        let drawn = account.drawn;
+        Estimate { value: off(drawn.value), lo: off(drawn.lo), hi: off(drawn.hi), ..drawn }
+    };
+    let row = |name: &str, of: &Estimate| vec![name.to_owned(), difference(&Unit::Share, of)];
+    match expected {
+        Some(expected) => {
+            // Worked out, so that there is no interval.
+            let start = estimates::difference(&Unit::Share, &exact(expected - whole.down));
+            rows.push(vec!["+ all up at the start".to_owned(), start]);
+            rows.push(row("+ chance of these runs", &beyond(expected)));
+        }
+        None => rows.push(row("+ all up at the start, and chance", &beyond(whole.down))),
+    }
+    if account.left_out.value != Some(0.0) {
+        rows.push(row("+ faults that are left out", &account.left_out));
+    }
     rows.push(vec!["= down as it was seen".to_owned(), share(&account.down)]);
     for (name, of) in met_rows(account) {
         let told = if name.starts_with('=') { share(&of) } else { difference(&Unit::Share, &of) };
@@ -137,10 +153,14 @@ pub(crate) fn met_table(account: &Account, whole: Availability) -> String {
 }
 
 /// The same for scripts: shares of time and of requests.
-pub(crate) fn met_document(account: &Account) -> Value {
+pub(crate) fn met_document(account: &Account, expected: Option<f64>) -> Value {
     json!({
         "runs": account.runs,
         "requests": account.requests,
+        "seconds": account.seconds,
+        "time_down_expected": expected,
+        "time_down_drawn": account.drawn,
+        "time_down_left_out": account.left_out,
         "time_down": account.down,
         "timing": account.timing,
         "saved": account.saved,

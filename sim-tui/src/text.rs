@@ -64,7 +64,7 @@ pub(crate) fn length(nanos: u64) -> String {
         1_000..1_000_000 => in_unit(1e3, "µs"),
         1_000_000..1_000_000_000 => in_unit(1e6, "ms"),
         1_000_000_000..120_000_000_000 => in_unit(1e9, "s"),
-        _ => long((nanos + 500_000_000) / 1_000_000_000),
+        _ => long(nanos.saturating_add(500_000_000) / 1_000_000_000),
     }
 }
 
@@ -92,8 +92,8 @@ pub(crate) enum Side {
 /// How wide a terminal is at least.
 const WIDTH: usize = 80;
 
-/// Rows in columns that line up, two blanks apart, indented by two. A last column that does not fit is broken between words,
-/// unless it would be too narrow to read.
+/// Rows in columns that line up, two blanks apart, indented by two. A last column that does not fit is broken between
+/// words, unless it would be too narrow to read.
 pub(crate) fn table(sides: &[Side], rows: &[Vec<String>]) -> String {
     const NARROW: usize = 24;
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| wide(cell)).max();
@@ -140,10 +140,23 @@ pub(crate) fn hanging(begin: &str, text: &str) -> Vec<String> {
     lines.lines().enumerate().map(|(nth, line)| format!("{}{line}", if nth == 0 { begin } else { &blanks })).collect()
 }
 
-/// Lines of at most so many characters, broken between words; a longer word has a line of its own.
+/// Lines of at most so many characters, broken between words, or behind the slashes of one that is longer; what is
+/// longer still has a line of its own.
 pub(crate) fn broken(text: &str, width: usize) -> String {
     let (mut done, mut line) = (String::new(), String::new());
-    for word in text.split_whitespace() {
+    let words = text.split_whitespace().flat_map(|word| {
+        let slashes = if wide(word) > width { word.split_inclusive('/').collect() } else { vec![word] };
+        let mut parts: Vec<String> = Vec::new();
+        for part in slashes {
+            match parts.last_mut() {
+                Some(last) if wide(last) + wide(part) <= width => last.push_str(part),
+                Some(_) | None => parts.push(part.to_owned()),
+            }
+        }
+        parts
+    });
+    for word in words {
+        let word = word.as_str();
         if !line.is_empty() && wide(&line) + 1 + wide(word) > width {
             done.push_str(&line);
             done.push('\n');
@@ -171,7 +184,8 @@ fn cut(text: &str, bytes: usize) -> &str {
     &text[..ends.unwrap_or(0)]
 }
 
-/// Bytes of a slug: two of them, a seed and what tells cases of one name apart make less than 200, and file systems take 255.
+/// Bytes of a slug: two of them, a seed and what tells cases of one name apart make less than 200, and file systems
+/// take 255.
 const LONGEST: usize = 80;
 
 #[cfg(test)]

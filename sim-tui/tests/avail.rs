@@ -93,6 +93,7 @@ const NONSENSE: &[&[&str]] = &[
     &["edge * 101%"],
     &["99"],
     &["-1%"],
+    &["-.5"],
     &["99.9% 99%"],
     &["99.9% ** 99%"],
     &["99.9% & 99%"],
@@ -153,6 +154,11 @@ const NONSENSE: &[&[&str]] = &[
     &["bridge.json", "--let", "link=99%"],
     // What is asked beside.
     &["99%", "--slo", "100%"],
+    &["99%", "--slo", "0%"],
+    &["mtbf=1d/mttr=1h", "--slo=-5%"],
+    &["2of3(mtbf=1d/mttr=1h/fails=weibull:2, crews=1)"],
+    &["2of3(mtbf=1d/mttr=1h/fails=weibull:2, crews=1)", "--simulate", "1y", "--slo", "99%"],
+    &["grid.json"],
     &["99%", "--slo", "99%", "--window", "0s"],
     &["99%", "--at", "1"],
     &["99%", "--at=-1h"],
@@ -183,6 +189,7 @@ const NONSENSE: &[&[&str]] = &[
 fn nonsense_is_pointed_at() {
     let shell = Shell::empty();
     shell.write("bridge.json", BRIDGE);
+    shell.write("grid.json", &grid(16));
     shell.write("circle.json", &BRIDGE.replace("b -> bridge -> c", "d -> bridge"));
     shell.write("alone.json", &BRIDGE.replace("a -> bridge -> d", "a -> a"));
     shell.write("empty.json", r#"{"expression": ""}"#);
@@ -197,6 +204,148 @@ fn nonsense_is_pointed_at() {
         said.push_str(&format!("$ faultline avail {}\n{}\n", words.join(" "), told.err));
     }
     insta::assert_snapshot!("avail-errors", said);
+}
+
+/// A grid of so many by so many that is gone in all ways, from its left side to its right.
+fn grid(side: usize) -> String {
+    let (mut blocks, mut links) = (Vec::new(), Vec::new());
+    for row in 0..side {
+        links.push(format!("\"in -> g{row}_0\", \"g{row}_{} -> out\"", side - 1));
+        for column in 0..side {
+            blocks.push(format!("\"g{row}_{column}\": \"mtbf=9h/mttr=1h\""));
+            let down = (row + 1 < side).then(|| format!("\"g{row}_{column} <-> g{}_{column}\"", row + 1));
+            let right = (column + 1 < side).then(|| format!("\"g{row}_{column} <-> g{row}_{}\"", column + 1));
+            links.extend(down.into_iter().chain(right));
+        }
+    }
+    format!("{{\"blocks\": {{{}}}, \"links\": [{}]}}", blocks.join(", "), links.join(", "))
+}
+
+/// What hangs together too much to be worked out, or has laws without a closed form, is simulated all the same.
+#[test]
+fn what_cannot_be_worked_out_can_be_simulated() {
+    let shell = Shell::empty();
+    let group = "2of3(mtbf=30h/mttr=1h/fails=weibull:0.7, crews=1)";
+    let told = shell.run(&["avail", group, "--simulate", "50y"]);
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(told.out.contains("no closed form") && told.out.contains("simulated 50 years"), "{}", told.out);
+    assert!(!told.out.contains("algebra "), "{}", told.out);
+    let json = shell.json(&["avail", group, "--simulate", "50y", "--json"]);
+    assert!(json["availability"].is_null() && json["not_worked_out"].as_str().unwrap().contains("closed form"));
+    let seen = json["simulated"]["unavailability"]["value"].as_f64().unwrap();
+    assert!((1e-3..1e-2).contains(&seen), "{json}");
+}
+
+/// A name that stands in unlike places has a line for each, and all forms say the same of each.
+#[test]
+fn a_name_in_unlike_places_has_figures_of_its_own_in_each() {
+    let shell = Shell::empty();
+    let words = ["avail", "a * b | a", "--let", "a=90%", "--let", "b=50%"];
+    let told = shell.run(&[&words[..], &["--csv", "blocks.csv"]].concat());
+    let line = |name: &str| {
+        let found = told.out.lines().rfind(|line| line.ends_with(name)).unwrap_or_else(|| panic!("{}", told.out));
+        found.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        [line("  a (2nd of 2)"), line("  b"), line("  a (1st of 2)")],
+        ["0.55 100 %", "0.09 81.8181 %", "0.05 9.0909 %"].map(|begin| format!("{begin}"))
+    );
+    assert!(told.out.contains("a (2nd of 2) → a | a") && told.out.contains("a (1st of 2) → a | a"), "{}", told.out);
+    let rows: Vec<String> = shell.read("blocks.csv").lines().map(str::to_owned).collect();
+    let birnbaum = |row: &String| row.split(',').nth(8).unwrap().parse::<f64>().unwrap();
+    let of: Vec<f64> = rows.iter().filter(|row| row.starts_with("a,component")).map(birnbaum).collect();
+    assert!((of[0] - 0.05).abs() < 1e-12 && (of[1] - 0.55).abs() < 1e-12, "{rows:?}");
+    let json = shell.json(&[&words[..], &["--json"]].concat());
+    let places: Vec<_> = json["importance"].as_array().unwrap().iter().map(|of| &of["places"]).collect();
+    assert_eq!(places, [&serde_json::json!([2]), &serde_json::json!([1]), &serde_json::json!([1])]);
+}
+
+/// When it is down for the first time is told, per block in tables and documents, and why not where it is not.
+#[test]
+fn when_it_is_down_for_the_first_time_is_told() {
+    let shell = Shell::empty();
+    let told = shell.run(&["avail", "2of3(mtbf=30h)", "--at", "10h", "--csv", "first.csv"]);
+    assert!(told.out.contains("first down after 1d 1h on average, from everything up"), "{}", told.out);
+    let up: f64 = (-1.0f64 / 3.0).exp();
+    let survives = up * up * (3.0 - 2.0 * up);
+    let json = shell.json(&["avail", "2of3(mtbf=30h)", "--at", "10h", "--json"]);
+    assert!((json["mttf_seconds"].as_f64().unwrap() / 90_000.0 - 1.0).abs() < 1e-9, "{json}");
+    assert!((json["at"][0]["never_down"]["availability"].as_f64().unwrap() / survives - 1.0).abs() < 1e-9, "{json}");
+    assert!((json["blocks"]["blocks"][0]["mttf_seconds"].as_f64().unwrap() / 108_000.0 - 1.0).abs() < 1e-9, "{json}");
+    assert!(shell.read("first.csv").lines().nth(1).unwrap().split(',').next_back().unwrap().starts_with("9000"));
+    let pair = "mtbf=30h/mttr=1h | mtbf=30h/mttr=1h";
+    let json = shell.json(&["avail", pair, "--json"]);
+    assert!((json["mttf_seconds"].as_f64().unwrap() / (495.0 * 3_600.0) - 1.0).abs() < 1e-9, "{json}");
+    let told = shell.run(&["avail", "mtbf=30h/mttr=1h/fails=weibull:2 | mtbf=30h/mttr=1h", "--at", "1h"]);
+    let lines = told.out.replace('\n', " ");
+    assert!(
+        lines.contains("first time is not worked out, since not all times of mtbf=30h/mttr=1h/fails=weibull:2"),
+        "{lines}"
+    );
+    assert!(
+        lines.contains("1h after the start: not known, since mtbf=30h/mttr=1h/fails=weibull:2 is repaired"),
+        "{lines}"
+    );
+    let json = shell.json(&["avail", "99% * mtbf=30h/mttr=1h", "--json"]);
+    assert_eq!((&json["mttf_seconds"], json["mttf_unknown"].is_string()), (&serde_json::Value::Null, true));
+}
+
+/// What is not chance has lines of its own: that all is up at the start, and faults that the diagram leaves out.
+#[test]
+fn what_the_diagram_leaves_out_is_not_called_chance() {
+    let shell = Shell::empty();
+    let till = r#"{"faultline": 1, "name": "till",
+ "nodes": {"shop": {"kind": "service", "endpoints": {"buy": [{"call": "till.pay", "timeout": "2s"}]}},
+           "till": {"kind": "service", "endpoints": {"pay": [{"reply": "OK"}]}}},
+ "workload": {"door": {"rate": "5/s", "for": "2m", "each": "customer", "do": [{"call": "shop.buy"}]}},
+ "faults": ["crash till every ~60s for ~10s", "30s..60s crash till"]}"#;
+    shell.write("till.json", till);
+    let json = shell.json(&["avail", "till.json", "--requests", "200", "--json"]);
+    let met = &json["requests"];
+    let value = |key: &str| met[key]["value"].as_f64().unwrap_or_else(|| panic!("{key}: {met}"));
+    let expected = met["time_down_expected"].as_f64().unwrap();
+    assert!((value("time_down_drawn") + value("time_down_left_out") - value("time_down")).abs() < 1e-12, "{met}");
+    assert!(expected < 10.0 / 70.0 - 0.005 && value("time_down_left_out") > 0.18, "{met}");
+    let [lo, hi] = ["lo", "hi"].map(|end| met["time_down_drawn"][end].as_f64().unwrap());
+    // The interval is of 95 %; twice as far is nearly four standard errors.
+    let off = value("time_down_drawn") - expected;
+    assert!(off.abs() < hi - lo && hi - lo < 0.05, "what is left is chance: {met}");
+    let told = shell.run(&["avail", "till.json", "--requests", "20"]).out;
+    for line in ["+ all up at the start", "+ chance of these runs", "+ faults that are left out"] {
+        assert!(told.contains(line), "{told}");
+    }
+    // Without a form for how likely it is down after a while, both are one line.
+    shell.write("till.json", &till.replace("every ~60s", "every 60s"));
+    let told = shell.run(&["avail", "till.json", "--requests", "10"]).out;
+    assert!(told.contains("+ all up at the start, and chance") && told.contains("fails=fixed"), "{told}");
+}
+
+#[test]
+fn an_outage_that_is_as_long_as_the_tries_is_over() {
+    let told = Shell::empty().run(&["avail", "mtbf=100h/fixed=30s", "--tries", "3", "--over", "30s"]);
+    let line = told.out.lines().find(|line| line.contains("all as long")).unwrap();
+    assert_eq!(line.split("all as long").nth(1).unwrap().split_whitespace().collect::<Vec<_>>().join(" "), "100 % ∞");
+}
+
+#[test]
+fn alerts_look_back_no_further_than_the_window() {
+    let shell = Shell::empty();
+    let told = |window: &str| shell.run(&["avail", "99%", "--slo", "99%", "--window", window]).out;
+    let is_alert = |line: &&str| line.starts_with("  page") || line.starts_with("  ticket");
+    let lines = |window: &str| told(window).lines().filter(is_alert).count();
+    assert_eq!((lines("30d"), lines("7d")), (3, 2), "{}", told("7d"));
+    assert!(told("1h").contains("no alert of the workbook looks back that little"), "{}", told("1h"));
+}
+
+#[test]
+fn long_parts_are_no_wider_than_a_terminal() {
+    let shell = Shell::empty();
+    let pair = "(mtbf=30d/mttr=1h * window=2h/every=30d/drain=10m)";
+    let told = shell.run(&["avail", &format!("{pair} | {pair}"), "--simulate", "100y"]);
+    assert_eq!(told.out.lines().find(|line| line.chars().count() > 80), None, "{}", told.out);
+    let long = "mtbf=30d/mttr=1h/detect=30s/failover=60s/coverage=98%/manual=2h";
+    let told = shell.run(&["avail", &format!("{long} * db"), "--let", &format!("db={long} | {long}")]);
+    assert_eq!(told.out.lines().find(|line| line.chars().count() > 80), None, "{}", told.out);
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::bdd::{Chances, DOWN, Diagram, TooEntangled, UP, Way};
+use super::bdd::{Chances, NODES_MAX, Way};
 use super::block::{Block, Kind, Part, Quorum, Repaired, Said, Spread, Standby};
 use super::error::AvailError;
 use super::group::Group;
 use super::life::{Life, Phases, Shape};
 use super::markov::Chain;
 use super::up::Availability;
+use super::wiring::{Gate, Hard, Solved, Wire, Wiring};
 use super::words::is_name;
 use crate::problem::{Span, did_you_mean};
 
@@ -123,16 +124,18 @@ pub struct Piece {
     pub availability: Availability,
     /// What it is made of, one of those that are alike.
     pub pieces: Vec<Piece>,
-    way: Way,
+    /// Its place in [`Assembly::components`], when it is one; of those that are alike, that of the first.
+    pub component: Option<usize>,
+    wire: Wire,
 }
 
 impl Piece {
-    pub(super) fn new(label: String, role: Role, pieces: Vec<Piece>, way: Way) -> Piece {
-        Piece { label, role, alike: 1, availability: Availability::ALWAYS, pieces, way }
+    pub(super) fn new(label: String, role: Role, pieces: Vec<Piece>, wire: Wire) -> Piece {
+        Piece { label, role, alike: 1, availability: Availability::ALWAYS, pieces, component: None, wire }
     }
 
-    pub(super) fn way(&self) -> Way {
-        self.way
+    pub(super) fn wire(&self) -> Wire {
+        self.wire
     }
 }
 
@@ -145,7 +148,8 @@ pub struct Component {
     pub availability: Availability,
     /// How it fails and comes back, when that was said.
     pub law: Option<Law>,
-    /// How long it is up and, unless it stays so, down, when it is no group.
+    /// How long it is up and, unless it stays so, down; of a group its machines, and only where not all of that is
+    /// exponential.
     pub lives: Option<(Life, Option<Life>)>,
 }
 
@@ -191,61 +195,61 @@ pub enum Law {
     Group(Group),
 }
 
-/// How much a component matters.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Importance {
-    /// What the component is called; those of one name count together.
-    pub label: String,
-    /// How many components have that name.
-    pub count: usize,
-    /// By how much the unavailability of the whole falls when one of them that is down comes up (Birnbaum).
-    pub birnbaum: f64,
-    /// The share of the whole's unavailability that would go if one of them never failed (criticality).
-    pub criticality: f64,
-    /// The whole, if none of them ever failed.
-    pub without: Availability,
-}
-
-/// An expression, worked out.
-#[derive(Debug)]
-pub struct Assembly {
+/// An expression or a diagram with its names filled in and its components counted, of which nothing is worked out: it
+/// can be simulated, however much hangs together in it.
+#[derive(Clone, Debug)]
+pub struct Drawn {
     root: Piece,
     components: Vec<Component>,
-    diagram: Diagram,
+    wiring: Wiring,
+}
+
+/// An expression or a diagram, worked out.
+#[derive(Debug)]
+pub struct Assembly {
+    drawn: Drawn,
+    solved: Solved,
     chances: Chances,
 }
 
-impl Assembly {
-    /// Works out a block.
+/// Components, and when the whole is up.
+pub trait Structure {
+    /// All components, in the order in which they are mentioned.
+    fn components(&self) -> &[Component];
+    /// Whether the whole is up when these components are, in the order of [`Structure::components`].
+    fn is_up(&self, ups: &[bool]) -> bool;
+}
+
+impl Structure for Drawn {
+    fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    fn is_up(&self, ups: &[bool]) -> bool {
+        self.wiring.is_up(self.root.wire, ups)
+    }
+}
+
+impl Structure for Assembly {
+    fn components(&self) -> &[Component] {
+        &self.drawn.components
+    }
+
+    fn is_up(&self, ups: &[bool]) -> bool {
+        Assembly::is_up(self, ups)
+    }
+}
+
+impl Drawn {
+    /// Fills in the names of an expression.
     ///
     /// # Errors
-    /// When a name has no meaning or is part of its own, when what is said of a group cannot be, or when it is larger
-    /// than can be worked out: 4,096 components, or so entangled that its decision diagram passes two million nodes.
-    ///
-    /// ```
-    /// use sim_models::avail::{Assembly, Block, Names};
-    /// let mut names = Names::new();
-    /// names.bind("app=99.9%").unwrap();
-    /// names.bind("auth=99%").unwrap();
-    /// let of = |text: &str| Assembly::of(&Block::parse(text).unwrap(), &names).unwrap().availability();
-    /// // Both need the same auth; counting it twice would hide 99 % of the downtime.
-    /// assert!((of("app * auth#1 | app * auth#1").up - 0.98999901).abs() < 1e-12);
-    /// assert!((of("app * auth | app * auth").up - 0.9998792199).abs() < 1e-12);
-    /// ```
-    pub fn of(block: &Block, names: &Names) -> Result<Assembly, AvailError> {
+    /// When a name has no meaning or is part of its own, when what is said of a group cannot be, or when it has more
+    /// than 4,096 components.
+    pub fn of(block: &Block, names: &Names) -> Result<Drawn, AvailError> {
         let mut builder = Builder::new(names);
         let root = builder.piece(block)?;
         Ok(builder.finished(root))
-    }
-
-    /// How likely the whole is up.
-    pub fn availability(&self) -> Availability {
-        self.root.availability
-    }
-
-    /// The whole, block by block.
-    pub fn root(&self) -> &Piece {
-        &self.root
     }
 
     /// All components, in the order in which they are mentioned.
@@ -253,22 +257,43 @@ impl Assembly {
         &self.components
     }
 
-    /// Whether the whole is up when these components are, in the order of [`Assembly::components`].
+    /// Works it out.
     ///
-    /// # Panics
-    /// When there are fewer of them than components.
-    pub fn is_up(&self, ups: &[bool]) -> bool {
-        self.diagram.is_up(self.root.way, ups)
+    /// # Errors
+    /// When so much hangs together in it that it cannot be worked out exactly: what that is, and what can be done.
+    pub fn worked_out(mut self) -> Result<Assembly, String> {
+        let uneven =
+            |component: &&Component| component.lives.is_some() && component.law.is_some_and(|law| law.is_group());
+        if let Some(component) = self.components.iter().find(uneven) {
+            return Err(format!(
+                "{}: for machines that share crews or wait as spares, and whose times are not exponential, there is no \
+                 closed form; --simulate 1000y shows what they come to",
+                component.label
+            ));
+        }
+        let solved = self.wiring.solved(self.root.wire).map_err(|hard| self.told(hard))?;
+        let chances = solved.diagram.chances(&availabilities(&self.components));
+        settle(&mut self.root, &solved, &chances);
+        Ok(Assembly { drawn: self, solved, chances })
     }
 
-    /// How many nodes the decision diagram took.
-    pub fn nodes(&self) -> usize {
-        self.diagram.size()
-    }
-
-    /// How likely the whole is up with other components in the places of these.
-    pub(super) fn with(&self, parts: &[Availability]) -> Availability {
-        self.diagram.chances(parts).of(self.root.way)
+    fn told(&self, hard: Hard) -> String {
+        let millions = NODES_MAX / 1_000_000;
+        let what = match hard {
+            Hard::Sharing(count) => {
+                format!("{count} blocks are needed in several places, together in more than {millions} million cases")
+            }
+            Hard::Network { block, wide } => {
+                let name = self.root.pieces.get(block).map_or("out", |piece| piece.label.as_str());
+                format!(
+                    "around {name} lie {wide} blocks side by side, and how they lead to each other has too many cases"
+                )
+            }
+        };
+        format!(
+            "this cannot be worked out exactly: {what}; --simulate 1000y estimates it where every block says how often \
+             it fails (mtbf=30d/mttr=1h)"
+        )
     }
 
     /// Lets every component of which only a share is known fail and come back, with outages of so many seconds on
@@ -290,6 +315,99 @@ impl Assembly {
         }
         assumed
     }
+}
+
+fn availabilities(components: &[Component]) -> Vec<Availability> {
+    components.iter().map(|component| component.availability).collect()
+}
+
+impl Assembly {
+    /// Works out a block.
+    ///
+    /// # Errors
+    /// As [`Drawn::of`], and when so much hangs together in it that its decision diagram passes two million nodes in
+    /// each order of its parts that is tried.
+    ///
+    /// ```
+    /// use sim_models::avail::{Assembly, Block, Names};
+    /// let mut names = Names::new();
+    /// names.bind("app=99.9%").unwrap();
+    /// names.bind("auth=99%").unwrap();
+    /// let of = |text: &str| Assembly::of(&Block::parse(text).unwrap(), &names).unwrap().availability();
+    /// // Both need the same auth; counting it twice would hide 99 % of the downtime.
+    /// assert!((of("app * auth#1 | app * auth#1").up - 0.98999901).abs() < 1e-12);
+    /// assert!((of("app * auth | app * auth").up - 0.9998792199).abs() < 1e-12);
+    /// ```
+    pub fn of(block: &Block, names: &Names) -> Result<Assembly, AvailError> {
+        Drawn::of(block, names)?.worked_out().map_err(|message| AvailError::new(block.span, message))
+    }
+
+    /// How likely the whole is up.
+    pub fn availability(&self) -> Availability {
+        self.drawn.root.availability
+    }
+
+    /// The whole, block by block.
+    pub fn root(&self) -> &Piece {
+        &self.drawn.root
+    }
+
+    /// All components, in the order in which they are mentioned.
+    pub fn components(&self) -> &[Component] {
+        &self.drawn.components
+    }
+
+    /// Whether the whole is up when these components are, in the order of [`Assembly::components`].
+    ///
+    /// # Panics
+    /// When there are fewer of them than components.
+    pub fn is_up(&self, ups: &[bool]) -> bool {
+        self.solved.diagram.is_up(self.way(), ups)
+    }
+
+    /// How many nodes the decision diagram took.
+    pub fn nodes(&self) -> usize {
+        self.solved.diagram.size()
+    }
+
+    fn way(&self) -> Way {
+        self.solved.way(self.drawn.root.wire)
+    }
+
+    pub(super) fn wiring(&self) -> &Wiring {
+        &self.drawn.wiring
+    }
+
+    /// How likely the whole is up with other components in the places of these.
+    pub(super) fn with(&self, parts: &[Availability]) -> Availability {
+        self.solved.diagram.chances(parts).of(self.way())
+    }
+
+    /// What another whole comes to: at once when it is this one with other figures.
+    pub(super) fn beside(&self, other: Drawn) -> Option<Availability> {
+        if other.wiring == self.drawn.wiring && other.root.wire == self.drawn.root.wire {
+            return Some(self.with(&availabilities(&other.components)));
+        }
+        other.worked_out().ok().map(|assembly| assembly.availability())
+    }
+
+    /// What it comes to with a second one, independent of the first, beside the component of this label; `None` unless
+    /// there is just one of it, or where two in parallel are not what one more is.
+    pub(super) fn with_second(&self, label: &str) -> Option<Availability> {
+        let mut named = (0..).zip(self.components()).filter(|(_, component)| component.label == label);
+        let (at, component): (usize, &Component) = named.next()?;
+        if named.next().is_some() || component.law.is_some_and(|law| law.is_group()) {
+            return None;
+        }
+        let mut parts = self.parts();
+        parts[at] = component.availability.or(component.availability);
+        Some(self.with(&parts))
+    }
+
+    /// As [`Drawn::assume_outages`].
+    pub fn assume_outages(&mut self, seconds: f64) -> Vec<String> {
+        self.drawn.assume_outages(seconds)
+    }
 
     /// Failures, repairs and takeovers per second that a simulation of it has to follow, at most.
     pub fn events_per_second(&self) -> f64 {
@@ -298,11 +416,16 @@ impl Assembly {
             Some(law) => 2.0 * law.frequency().unwrap_or(0.0),
             None => 0.0,
         };
-        self.components.iter().map(of).sum()
+        self.components().iter().map(of).sum()
     }
 
-    fn parts(&self) -> Vec<Availability> {
-        self.components.iter().map(|component| component.availability).collect()
+    pub(super) fn parts(&self) -> Vec<Availability> {
+        availabilities(self.components())
+    }
+
+    /// By how much the chance of being down falls when a component that is down comes up, for each.
+    pub(super) fn birnbaum(&self) -> Vec<f64> {
+        self.solved.diagram.birnbaum(self.way(), &self.parts(), &self.chances)
     }
 
     /// How often the whole goes down, per second, in the long run; `None` when it was not said of every component how
@@ -310,47 +433,35 @@ impl Assembly {
     ///
     /// A failure of a component takes the whole down with the chance that Birnbaum's measure is.
     pub fn frequency(&self) -> Option<f64> {
-        let birnbaum = self.diagram.birnbaum(self.root.way, &self.parts(), &self.chances);
-        let each = self.components.iter().zip(birnbaum).filter(|(component, _)| component.availability.down > 0.0);
+        let each =
+            self.components().iter().zip(self.birnbaum()).filter(|(component, _)| component.availability.down > 0.0);
         each.map(|(component, birnbaum)| Some(birnbaum * component.law?.frequency()?)).sum()
-    }
-
-    /// How much each component matters, the one that matters most first.
-    pub fn importance(&self) -> Vec<Importance> {
-        let parts = self.parts();
-        let birnbaum = self.diagram.birnbaum(self.root.way, &parts, &self.chances);
-        let mut labels: Vec<&str> = Vec::new();
-        for component in &self.components {
-            if !labels.contains(&component.label.as_str()) {
-                labels.push(&component.label);
-            }
-        }
-        let down = self.root.availability.down;
-        let of = |label: &str| {
-            let mine: Vec<usize> = (0..parts.len()).filter(|at| self.components[*at].label == label).collect();
-            // The first of those that matter most.
-            let most =
-                mine.iter().copied().fold(mine[0], |most, at| if birnbaum[at] > birnbaum[most] { at } else { most });
-            let mut perfect = parts.clone();
-            mine.iter().for_each(|at| perfect[*at] = Availability::ALWAYS);
-            Importance {
-                label: label.to_owned(),
-                count: mine.len(),
-                birnbaum: birnbaum[most],
-                criticality: if down > 0.0 { birnbaum[most] * parts[most].down / down } else { 0.0 },
-                without: self.diagram.chances(&perfect).of(self.root.way),
-            }
-        };
-        let mut all: Vec<Importance> = labels.into_iter().map(of).collect();
-        all.sort_by(|a, b| a.without.down.total_cmp(&b.without.down));
-        all
     }
 
     /// How likely the whole is up after so many seconds, everything being up at the start; `None` when it was not said
     /// of every component how often it fails.
     pub fn at(&self, seconds: f64) -> Option<Availability> {
-        let parts: Option<Vec<_>> = self.components.iter().map(|component| component.at(seconds)).collect();
-        Some(self.diagram.chances(&parts?).of(self.root.way))
+        self.at_of(self.way(), seconds)
+    }
+
+    /// The same of any function of the components.
+    pub(super) fn at_of(&self, way: Way, seconds: f64) -> Option<Availability> {
+        let parts: Option<Vec<_>> = self.components().iter().map(|component| component.at(seconds)).collect();
+        Some(self.solved.diagram.chances(&parts?).of(way))
+    }
+
+    /// The function of a piece.
+    pub(super) fn way_of(&self, piece: &Piece) -> Way {
+        self.solved.way(piece.wire)
+    }
+
+    pub(super) fn is_up_in(&self, way: Way, ups: &[bool]) -> bool {
+        self.solved.diagram.is_up(way, ups)
+    }
+
+    /// Why [`Assembly::at`] is not known after so many seconds, as what follows "since"; `None` when it is.
+    pub fn why_not_at(&self, seconds: f64) -> Option<String> {
+        self.components().iter().find(|component| component.at(seconds).is_none()).map(Component::why_not_at)
     }
 
     /// The share of the first so many seconds that the whole is up, everything being up at the start: the mean of
@@ -362,17 +473,19 @@ impl Assembly {
         for piece in (0..=PIECES).rev() {
             let to = libm::ldexp(seconds, -piece);
             let half = (to - from) / 2.0;
-            for (place, weight) in GAUSS {
-                for place in [-place, place] {
-                    let at = self.at(from + half * (1.0 + place))?;
-                    sum.up += at.up * weight * half / seconds;
-                    sum.down += at.down * weight * half / seconds;
-                }
-            }
+            let at = |place: f64| self.at(from + half * (1.0 + place));
+            sum.up += gauss(|place| at(place).map(|at| at.up))? * half / seconds;
+            sum.down += gauss(|place| at(place).map(|at| at.down))? * half / seconds;
             from = to;
         }
         Some(sum)
     }
+}
+
+/// The integral from −1 to 1, by Gauss and Legendre's rule of ten points.
+pub(super) fn gauss(of: impl Fn(f64) -> Option<f64>) -> Option<f64> {
+    let both = |(place, weight): (f64, f64)| Some((of(-place)? + of(place)?) * weight);
+    GAUSS.into_iter().map(both).sum()
 }
 
 /// Places and weights of Gauss and Legendre's rule of ten points, each place standing for itself and its opposite
@@ -520,11 +633,42 @@ impl Component {
         Component { label: self.label.clone(), availability, law, lives }
     }
 
-    fn at(&self, seconds: f64) -> Option<Availability> {
-        match &self.law {
-            Some(law) => law.at(seconds),
-            None if self.availability.down == 0.0 => Some(Availability::ALWAYS),
-            None => None,
+    /// Whether it is a single part that never comes back.
+    pub(super) fn is_never_repaired(&self) -> bool {
+        match self.law {
+            Some(Law::Single { outage, .. }) => outage.is_none(),
+            Some(Law::Fixed { .. } | Law::Uneven { .. } | Law::Phases { .. } | Law::Planned { .. } | Law::Group(_))
+            | None => false,
+        }
+    }
+
+    /// Whether how long it has been up does not matter.
+    pub(super) fn is_memoryless(&self) -> bool {
+        self.lives.as_ref().is_none_or(|(up, _)| up.shape == Shape::Exponential)
+    }
+
+    /// How likely it is up after so many seconds, having started up.
+    pub(super) fn at(&self, seconds: f64) -> Option<Availability> {
+        match (&self.law, &self.lives) {
+            // What is never repaired is up as long as it has not failed, whatever the law.
+            (Some(Law::Single { .. }), Some((up, None))) => Some(up.lasts(seconds)),
+            (Some(law), _) => law.at(seconds),
+            (None, _) if self.availability.down == 0.0 => Some(Availability::ALWAYS),
+            (None, _) => None,
+        }
+    }
+
+    /// Why it is not known how likely it is up after a time; as what follows "since".
+    fn why_not_at(&self) -> String {
+        match self.law {
+            None => format!("{} does not say how often it fails (mtbf=30d/mttr=1h)", self.label),
+            Some(Law::Uneven { .. }) => {
+                format!(
+                    "{} is repaired and has a law that is not exponential, of which only the long run is known",
+                    self.label
+                )
+            }
+            Some(_) => format!("more happens to {} in that time than can be followed", self.label),
         }
     }
 }
@@ -540,7 +684,7 @@ const NAMES_MAX: usize = 60;
 pub(super) struct Builder<'n> {
     names: &'n Names,
     components: Vec<Component>,
-    pub(super) diagram: Diagram,
+    pub(super) wiring: Wiring,
     /// What numbered names have come to.
     shared: BTreeMap<(String, u32), Piece>,
     /// The names that are being filled in, from the outermost.
@@ -553,19 +697,16 @@ impl<'n> Builder<'n> {
         Builder {
             names,
             components: Vec::new(),
-            diagram: Diagram::new(),
+            wiring: Wiring::new(),
             shared: BTreeMap::new(),
             open: Vec::new(),
             blocks: 0,
         }
     }
 
-    /// The whole, and how likely each of its pieces is up.
-    pub(super) fn finished(self, mut root: Piece) -> Assembly {
-        let parts: Vec<_> = self.components.iter().map(|component| component.availability).collect();
-        let chances = self.diagram.chances(&parts);
-        settle(&mut root, &chances);
-        Assembly { root, components: self.components, diagram: self.diagram, chances }
+    /// The whole.
+    pub(super) fn finished(self, root: Piece) -> Drawn {
+        Drawn { root, components: self.components, wiring: self.wiring }
     }
 
     pub(super) fn piece(&mut self, block: &Block) -> Result<Piece, AvailError> {
@@ -581,7 +722,7 @@ impl<'n> Builder<'n> {
             Kind::Parallel(blocks) => self.joined(blocks, block, Role::Any),
             Kind::Copies(one, count) => {
                 let pieces = self.alike(one, *count)?;
-                self.over(pieces, block, Role::All, *count)
+                Ok(self.over(pieces, block, Role::All, *count))
             }
             Kind::Quorum(quorum) => self.quorum(quorum, block),
         }
@@ -612,24 +753,19 @@ impl<'n> Builder<'n> {
             piece.label = name.to_owned();
             return Ok(piece);
         }
-        let way = piece.way;
-        Ok(Piece {
-            label: name.to_owned(),
-            role: Role::Same,
-            alike: 1,
-            availability: Availability::ALWAYS,
-            pieces: vec![piece],
-            way,
-        })
+        let wire = piece.wire;
+        Ok(Piece::new(name.to_owned(), Role::Same, vec![piece], wire))
     }
 
     /// A piece by the name of a block in a diagram.
     pub(super) fn called(&mut self, piece: Piece, name: &str) -> Piece {
         if piece.role != Role::Component {
-            let way = piece.way;
-            return Piece::new(name.to_owned(), Role::Same, vec![piece], way);
+            let wire = piece.wire;
+            return Piece::new(name.to_owned(), Role::Same, vec![piece], wire);
         }
-        if let Some(component) = self.components.last_mut() {
+        let component = piece.component.and_then(|at| self.components.get_mut(at));
+        // What is numbered may be another block as well, and keeps its own name.
+        if let Some(component) = component.filter(|component| !component.label.contains('#')) {
             component.label = name.to_owned();
         }
         Piece { label: name.to_owned(), ..piece }
@@ -637,14 +773,9 @@ impl<'n> Builder<'n> {
 
     /// Takes the share `beta` of the failures of such components from each, and makes it one component that all of them
     /// need; or what is wrong with that.
-    pub(super) fn common(&mut self, members: &[Way], beta: Availability) -> Result<Way, String> {
-        let all = |components: &[Component]| -> Option<Vec<usize>> {
-            let at =
-                |way: &Way| self.diagram.only_part(*way).map(|part| part as usize).filter(|at| *at < components.len());
-            members.iter().map(at).collect()
-        };
-        let members =
-            all(&self.components).ok_or("only single components have a cause in common, each in one group")?;
+    pub(super) fn common(&mut self, members: &[Wire], beta: Availability) -> Result<Wire, String> {
+        let all: Option<Vec<usize>> = members.iter().map(|wire| self.wiring.only_part(*wire)).collect();
+        let members = all.ok_or("only single components have a cause in common, each in one group")?;
         let first = self.components[members[0]].clone();
         if members.iter().any(|at| self.components[*at].availability != first.availability) {
             return Err("components with a cause in common have the same figures".to_owned());
@@ -655,7 +786,7 @@ impl<'n> Builder<'n> {
         let labels: Vec<&str> = members.iter().map(|at| self.components[*at].label.as_str()).collect();
         let label = format!("common cause of {}", labels.join(", "));
         let piece = self.component(Component { label, ..first.scaled(beta.up) }, Span::default());
-        piece.map(|piece| piece.way).map_err(|error| error.message)
+        piece.map(|piece| piece.wire).map_err(|error| error.message)
     }
 
     fn shared(&mut self, name: &str, number: u32, block: &Block) -> Result<Piece, AvailError> {
@@ -683,15 +814,16 @@ impl<'n> Builder<'n> {
         if self.components.len() == COMPONENTS_MAX {
             return Err(AvailError::new(span, format!("written out it has more than {COMPONENTS_MAX} components")));
         }
-        let way = self.diagram.part(self.components.len() as u32).map_err(|error| entangled(error, span))?;
-        let (label, availability) = (component.label.clone(), component.availability);
+        let place = self.components.len();
+        let wire = self.wiring.part();
+        let label = component.label.clone();
         self.components.push(component);
-        Ok(Piece { label, role: Role::Component, alike: 1, availability, pieces: Vec::new(), way })
+        Ok(Piece { component: Some(place), ..Piece::new(label, Role::Component, Vec::new(), wire) })
     }
 
     fn joined(&mut self, blocks: &[Block], block: &Block, role: Role) -> Result<Piece, AvailError> {
         let pieces = blocks.iter().map(|block| self.piece(block)).collect::<Result<Vec<_>, _>>()?;
-        self.over(pieces, block, role, 1)
+        Ok(self.over(pieces, block, role, 1))
     }
 
     /// So many of one block.
@@ -700,26 +832,18 @@ impl<'n> Builder<'n> {
     }
 
     /// The piece that depends so on those; of those that are alike one is kept for showing.
-    fn over(&mut self, mut pieces: Vec<Piece>, block: &Block, role: Role, alike: u32) -> Result<Piece, AvailError> {
-        let ways: Vec<Way> = pieces.iter().map(|piece| piece.way).collect();
-        let way = self.way(role, &ways).map_err(|error| entangled(error, block.span))?;
+    fn over(&mut self, mut pieces: Vec<Piece>, block: &Block, role: Role, alike: u32) -> Piece {
+        let wires: Vec<Wire> = pieces.iter().map(|piece| piece.wire).collect();
+        let wire = self.wiring.gate(match role {
+            Role::Component | Role::Same | Role::All | Role::Ways => Gate::All(wires),
+            Role::Any => Gate::Any(wires),
+            Role::AtLeast(need) => Gate::AtLeast(need, wires),
+        });
         if alike > 1 {
             pieces.truncate(1);
             pieces[0].alike = alike;
         }
-        Ok(Piece { label: block.to_string(), role, alike: 1, availability: Availability::ALWAYS, pieces, way })
-    }
-
-    fn way(&mut self, role: Role, ways: &[Way]) -> Result<Way, TooEntangled> {
-        let diagram = &mut self.diagram;
-        // From the right: what was mentioned first is asked first, and the rest hangs below it as it is.
-        match role {
-            Role::Component | Role::Same | Role::All | Role::Ways => {
-                ways.iter().rev().try_fold(UP, |rest, way| diagram.both(*way, rest))
-            }
-            Role::Any => ways.iter().rev().try_fold(DOWN, |rest, way| diagram.either(*way, rest)),
-            Role::AtLeast(need) => diagram.at_least(need as usize, ways),
-        }
+        Piece::new(block.to_string(), role, pieces, wire)
     }
 
     fn quorum(&mut self, quorum: &Quorum, block: &Block) -> Result<Piece, AvailError> {
@@ -732,7 +856,7 @@ impl<'n> Builder<'n> {
         match (chained, beta) {
             (None, None) if quorum.blocks.len() == 1 => {
                 let pieces = self.alike(&quorum.blocks[0], quorum.of)?;
-                self.over(pieces, block, role, quorum.of)
+                Ok(self.over(pieces, block, role, quorum.of))
             }
             (None, None) => self.joined(&quorum.blocks, block, role),
             (Some(option), Some(_)) => Err(AvailError::new(
@@ -791,10 +915,10 @@ impl<'n> Builder<'n> {
         let one = figures(&part, &label, block.span)?;
         let own = one.scaled(beta.down);
         let pieces = (0..quorum.of).map(|_| self.component(own.clone(), block.span)).collect::<Result<Vec<_>, _>>()?;
-        let members = self.over(pieces, block, Role::AtLeast(quorum.need), quorum.of)?;
+        let members = self.over(pieces, block, Role::AtLeast(quorum.need), quorum.of);
         let common = Component { label: format!("common cause of {}", one.label), ..one.scaled(beta.up) };
         let common = self.component(common, block.span)?;
-        self.over(vec![members, common], block, Role::All, 1)
+        Ok(self.over(vec![members, common], block, Role::All, 1))
     }
 
     /// Machines that depend on each other, as one component.
@@ -808,20 +932,22 @@ impl<'n> Builder<'n> {
         };
         let group = group(quorum, repaired, span)?;
         let availability = group.settled().map_or(Availability::NEVER, |settled| settled.availability);
+        // Where times are exponential, the figures of the group say all.
+        let outage = repaired.outage();
+        let lives = Some(lives(repaired, group.mtbf, outage)).filter(|(up, down)| {
+            let plain = |life: &Life| life.shape == Shape::Exponential;
+            !plain(up) || down.as_ref().is_some_and(|down| !plain(down))
+        });
         self.component(
-            Component { label: block.to_string(), availability, law: Some(Law::Group(group)), lives: None },
+            Component { label: block.to_string(), availability, law: Some(Law::Group(group)), lives },
             block.span,
         )
     }
 }
 
-fn entangled(_: TooEntangled, span: Span) -> AvailError {
-    AvailError::new(span, "so much is shared here that it cannot be worked out exactly: more than two million cases")
-}
-
-fn settle(piece: &mut Piece, chances: &Chances) {
-    piece.availability = chances.of(piece.way);
-    piece.pieces.iter_mut().for_each(|piece| settle(piece, chances));
+fn settle(piece: &mut Piece, solved: &Solved, chances: &Chances) {
+    piece.availability = chances.of(solved.way(piece.wire));
+    piece.pieces.iter_mut().for_each(|piece| settle(piece, solved, chances));
 }
 
 /// A component by its figures.
@@ -851,7 +977,8 @@ fn figures(part: &Part, label: &str, span: Span) -> Result<Component, AvailError
 }
 
 fn law(repaired: &Repaired, rate: f64, outage: Option<f64>) -> Law {
-    let uneven = repaired.fails.is_some() || repaired.repairs.is_some();
+    let uneven =
+        [&repaired.fails, &repaired.repairs].into_iter().flatten().any(|spread| *spread.shape() != Shape::Exponential);
     match (outage, &repaired.fixed) {
         (Some(outage), _) if uneven => Law::Uneven { rate, outage },
         (Some(outage), None) => match repaired.phases() {
@@ -882,22 +1009,13 @@ fn group(quorum: &Quorum, repaired: &Repaired, span: Span) -> Result<Group, Avai
             format!("of more than {MACHINES_MAX} machines that depend on each other not all states can be followed"),
         ));
     }
-    if repaired.fails.is_some() || repaired.repairs.is_some() {
-        return Err(AvailError::new(span, "in such a group all times are exponential; leave out fails and repairs"));
-    }
-    if let Some(fixed) = &repaired.fixed {
-        return Err(AvailError::new(
-            span,
-            format!("in such a group repairs are exponential; write mttr={} instead of fixed", fixed.text),
-        ));
-    }
     if repaired.failover.is_some() || repaired.detect.is_some() {
         return Err(AvailError::new(
             span,
             "say failover, detect, coverage and manual of the group, not of each machine",
         ));
     }
-    let mttr = repaired.mttr.as_ref().map(|length| length.seconds());
+    let mttr = repaired.outage();
     if mttr == Some(0.0) {
         return Err(AvailError::new(span, "machines that are repaired in no time need neither crews nor spares"));
     }

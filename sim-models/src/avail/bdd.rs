@@ -3,8 +3,8 @@
 //!
 //! Bryant, Graph-Based Algorithms for Boolean Function Manipulation, IEEE Transactions on Computers 35 (1986); for
 //! reliability: Rauzy, New algorithms for fault trees analysis, Reliability Engineering and System Safety 40 (1993).
-//! Variables are asked in the order in which they are mentioned, which keeps diagrams of nested blocks as small as
-//! their text.
+//! Parts are asked in an order that is given; one in which they are mentioned keeps diagrams of nested blocks as small
+//! as their text.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +20,9 @@ pub(super) const DOWN: Way = Way(0);
 pub(super) const UP: Way = Way(1);
 
 /// More nodes than this would take minutes and gigabytes.
-const NODES_MAX: usize = 2_000_000;
+pub(super) const NODES_MAX: usize = 2_000_000;
 
-/// The diagram became larger than [`NODES_MAX`] nodes.
+/// The diagram became larger than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooEntangled;
 
@@ -41,12 +41,31 @@ pub(super) struct Diagram {
     nodes: Vec<Node>,
     known: BTreeMap<Node, Way>,
     chosen: BTreeMap<(Way, Way, Way), Way>,
+    /// By part, when it is asked.
+    places: Vec<u32>,
+    /// More nodes it may not have.
+    most: usize,
 }
 
 impl Diagram {
-    pub(super) fn new() -> Diagram {
+    /// Asks these parts in this order, each of which stands there once, and has at most so many nodes.
+    pub(super) fn new(order: &[u32], most: usize) -> Diagram {
         let end = Node { part: u32::MAX, up: DOWN, down: DOWN };
-        Diagram { nodes: vec![end, end], known: BTreeMap::new(), chosen: BTreeMap::new() }
+        let mut places = vec![0; order.len()];
+        for (place, part) in (0..).zip(order) {
+            places[*part as usize] = place;
+        }
+        Diagram { nodes: vec![end, end], known: BTreeMap::new(), chosen: BTreeMap::new(), places, most }
+    }
+
+    /// When a part is asked; the ends are behind all of them.
+    fn place(&self, part: u32) -> u32 {
+        self.places.get(part as usize).copied().unwrap_or(part)
+    }
+
+    /// When the first part is asked on which a function hangs; for one that hangs on none, after all.
+    pub(super) fn asked_at(&self, way: Way) -> u32 {
+        self.place(self.at(way).part)
     }
 
     /// Up while that part is.
@@ -61,19 +80,13 @@ impl Diagram {
         if let Some(known) = self.known.get(&node) {
             return Ok(*known);
         }
-        if self.nodes.len() >= NODES_MAX {
+        if self.nodes.len() >= self.most {
             return Err(TooEntangled);
         }
         let way = Way(self.nodes.len() as u32);
         self.nodes.push(node);
         self.known.insert(node, way);
         Ok(way)
-    }
-
-    /// The part that the function is up with, when it asks nothing else.
-    pub(super) fn only_part(&self, way: Way) -> Option<u32> {
-        let node = self.at(way);
-        (node.part != u32::MAX && node.up == UP && node.down == DOWN).then_some(node.part)
     }
 
     fn at(&self, way: Way) -> Node {
@@ -93,7 +106,8 @@ impl Diagram {
         if let Some(known) = self.chosen.get(&key) {
             return Ok(*known);
         }
-        let part = [when, then, otherwise].map(|way| self.at(way).part).into_iter().min().unwrap_or(u32::MAX);
+        let parts = [when, then, otherwise].map(|way| self.at(way).part);
+        let part = parts.into_iter().min_by_key(|part| self.place(*part)).unwrap_or(u32::MAX);
         let under = |way: Way| {
             let node = self.at(way);
             if node.part == part { (node.up, node.down) } else { (way, way) }
@@ -185,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_bridge_is_exact() {
-        let mut diagram = Diagram::new();
+        let mut diagram = Diagram::new(&[0, 1, 2, 3, 4], NODES_MAX);
         let [a, b, c, d, bridge] = [0, 1, 2, 3, 4].map(|part| diagram.part(part).unwrap());
         // Conditioned on the bridge: two pairs in series, or two series in parallel.
         let pairs = {
@@ -207,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_function_is_made_once() {
-        let mut diagram = Diagram::new();
+        let mut diagram = Diagram::new(&[1, 0], NODES_MAX);
         let [a, b] = [0, 1].map(|part| diagram.part(part).unwrap());
         let one = diagram.both(a, b).unwrap();
         let size = diagram.size();

@@ -64,14 +64,20 @@ impl Budget {
 
     /// The alerts that the Site Reliability Workbook (Google, 2018, chapter 5, table 5-8) recommends to begin with: 2 %
     /// of the budget in an hour and 5 % in six hours are paged, 10 % in three days are a ticket. For another window
-    /// than 30 days the shares stay and the rates follow.
-    pub fn alerts(&self) -> [Alert; 3] {
+    /// than 30 days the shares stay and the rates follow; those are left out that look back further than the window,
+    /// and those that would fire at less than the rate which the objective allows.
+    pub fn alerts(&self) -> Vec<Alert> {
+        /// What is less than one only by rounding.
+        const ONE: f64 = 1.0 - 1e-9;
         const HOUR: f64 = 3_600.0;
         let alert = |urgency, hours: f64, spent: f64| {
             let (long, burn_rate) = (hours * HOUR, spent * self.window / (hours * HOUR));
             Alert { urgency, long, short: long / 12.0, spent, burn_rate, threshold: burn_rate * self.slo.down }
         };
         [alert(Urgency::Page, 1.0, 0.02), alert(Urgency::Page, 6.0, 0.05), alert(Urgency::Ticket, 72.0, 0.1)]
+            .into_iter()
+            .filter(|alert| alert.long <= self.window && alert.burn_rate >= ONE)
+            .collect()
     }
 }
 
@@ -91,9 +97,16 @@ mod tests {
     #[test]
     fn the_published_alerts_come_out() {
         let budget = Budget::new(Availability::of_down(0.001).unwrap(), 30.0 * 86_400.0);
-        let rates = budget.alerts().map(|alert| (alert.burn_rate * 10.0).round() / 10.0);
-        assert_eq!(rates, [14.4, 6.0, 1.0]);
-        assert_eq!(budget.alerts().map(|alert| alert.short / 60.0), [5.0, 30.0, 360.0]);
+        let rates = |days: f64| -> Vec<f64> {
+            let alerts = Budget::new(budget.slo, days * 86_400.0).alerts();
+            alerts.iter().map(|alert| (alert.burn_rate * 10.0).round() / 10.0).collect()
+        };
+        assert_eq!(rates(30.0), [14.4, 6.0, 1.0]);
+        // A ticket at a third of what is allowed would never rest, and none looks back further than there is to look.
+        assert_eq!(rates(7.0), [3.4, 1.4]);
+        assert_eq!(rates(1.0 / 24.0), [0.0; 0]);
+        let shorts: Vec<f64> = budget.alerts().iter().map(|alert| alert.short / 60.0).collect();
+        assert_eq!(shorts, [5.0, 30.0, 360.0]);
         // An outage of everything is paged after 14.4 of a thousand parts of an hour, 51.84 s.
         assert_eq!((budget.alerts()[0].fires_after(1.0).unwrap() * 100.0).round(), 5_184.0);
         assert_eq!(budget.alerts()[0].fires_after(0.01), None);

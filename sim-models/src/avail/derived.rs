@@ -15,7 +15,7 @@ use super::block::{Block, Kind, Part, Quorum, Share};
 use super::error::AvailError;
 use super::up::Availability;
 use crate::problem::{Span, did_you_mean};
-use crate::program::{BlockRef, Catch, EndpointRef, NodeDef, NodeRef, Program, Role, Step, Verb};
+use crate::program::{BlockRef, Catch, EndpointRef, NodeDef, NodeRef, Program, Reason, Role, Step, Verb};
 
 /// What has to be up, and what was left out.
 #[derive(Clone, Debug)]
@@ -291,16 +291,13 @@ fn handler(step: &Step, wanted: Catch) -> Option<BlockRef> {
     step.clauses.on.iter().find(|(catch, _)| *catch == wanted).map(|(_, block)| *block)
 }
 
-/// What a step does whatever its failure is, when that does not fail by itself.
+/// What a step does when what it needs is down, unless that fails by itself. Whoever asks a node that is down, by a
+/// crash or without power, is refused at once, so that this is what has to be caught: by its name, as an error, or as
+/// anything but ok.
 fn fallback(program: &Program, step: &Step) -> Option<BlockRef> {
-    let both = handler(step, Catch::Unknown).zip(handler(step, Catch::Error));
-    let (other, all) = match (handler(step, Catch::Else), both) {
-        (Some(other), _) => (other, vec![other]),
-        (None, Some((unknown, error))) => (unknown, vec![unknown, error]),
-        (None, None) => return None,
-    };
-    let fails = all.into_iter().any(|block| fails(program, block));
-    (!fails).then_some(other)
+    let caught = [Catch::Reason(Reason::REFUSED), Catch::Error, Catch::Else];
+    let other = caught.into_iter().find_map(|catch| handler(step, catch))?;
+    (!fails(program, other)).then_some(other)
 }
 
 /// Whether steps may end in a failure of their own making.
@@ -423,8 +420,15 @@ fn crashes(program: &Program, faults: &[Fault], node: &NodeDef) -> Crashes {
         }
         // Of those it may strike, it strikes one at a time.
         let among = program.nodes.iter().filter(|node| pattern.covers(&node.name)).map(|node| u64::from(node.count));
-        let between = if whom == Whom::One { every.saturating_mul(among.sum()) } else { every };
-        let figure = format!("mtbf={between}/mttr={length}");
+        let among: u64 = among.sum();
+        let between = if whom == Whom::One { mean(every).saturating_mul(among) } else { mean(every) };
+        let repair = match length {
+            Pace::About(length) => format!("mttr={length}"),
+            Pace::Exactly(length) => format!("fixed={length}"),
+        };
+        // Where one of several is struck each time, how long one of them is spared is by chance in any case.
+        let exactly = matches!(every, Pace::Exactly(_)) && (whom != Whom::One || among == 1);
+        let figure = format!("mtbf={between}/{repair}{}", if exactly { "/fails=fixed" } else { "" });
         match whom {
             Whom::All if node.count > 1 => found.all = Some(figure),
             Whom::All | Whom::Each | Whom::One => found.each = Some(figure),
@@ -438,9 +442,15 @@ struct Crash<'f> {
     pattern: &'f Pattern,
     whom: Whom,
     /// How long apart, from the end of one to the next.
-    every: Duration,
+    every: Pace,
     /// How long each.
-    length: Duration,
+    length: Pace,
+}
+
+fn mean(pace: Pace) -> Duration {
+    match pace {
+        Pace::Exactly(length) | Pace::About(length) => length,
+    }
 }
 
 /// Which of those that a pattern names crash at a time.
@@ -462,9 +472,6 @@ fn crash(fault: &Fault) -> Option<Crash<'_>> {
     else {
         return None;
     };
-    let mean = |pace: &Pace| match pace {
-        Pace::Exactly(length) | Pace::About(length) => *length,
-    };
     let (pattern, whom) = match target {
         Target::All(Nodes::Like(pattern)) => (pattern, Whom::All),
         Target::Each(Nodes::Like(pattern)) => (pattern, Whom::Each),
@@ -472,5 +479,11 @@ fn crash(fault: &Fault) -> Option<Crash<'_>> {
         Target::All(_) | Target::Each(_) | Target::One(_) => return None,
         Target::Minority(_) | Target::The(_) | Target::OneZone | Target::EachZone => return None,
     };
-    Some(Crash { pattern, whom, every: mean(every), length: mean(length) })
+    Some(Crash { pattern, whom, every: *every, length: *length })
+}
+
+/// Whether a fault is a crash that the diagram knows, and whether it goes on from the start.
+pub(super) fn is_drawn(fault: &Fault) -> Option<bool> {
+    crash(fault)?;
+    Some(matches!(fault, Fault::Timed(Timed { when: When::Always, .. })))
 }

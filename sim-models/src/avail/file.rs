@@ -10,11 +10,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::assembly::{Assembly, Builder, Names, Piece, Role};
-use super::bdd::{DOWN, UP, Way};
+use super::assembly::{Assembly, Builder, Drawn, Names, Piece, Role};
 use super::block::Block;
 use super::error::AvailError;
+use super::network::{End, Network};
+use super::replica::{OneMore, gathered, second_of};
 use super::up::Availability;
+use super::wiring::{Gate, Wire};
 use super::words::{is_name, share};
 use crate::json::{Json, JsonValue, Key};
 use crate::problem::{Problems, Source, Span, did_you_mean};
@@ -116,6 +118,32 @@ impl AvailFile {
         self.names.each_block(visit);
     }
 
+    /// What one more of each block of a diagram would give, the best first: a second one with the same links,
+    /// independent of the first but for what they have in common with others. What would be too large to be worked out
+    /// is left out.
+    pub(super) fn one_more(&self) -> Vec<OneMore> {
+        let What::Ways(ways) = &self.what else { return Vec::new() };
+        let Ok(known) = self.assembly() else { return Vec::new() };
+        let blocks: Vec<Block> = ways.blocks.iter().flatten().map(|(block, _)| block.clone()).collect();
+        let each = (0..).zip(ways.names.iter().zip(&ways.blocks));
+        let mut seen: Vec<String> = Vec::new();
+        let second = each.filter_map(|(at, (name, block))| {
+            let (before, after, second) = second_of(name, &block.as_ref()?.0, &blocks)?;
+            // What is numbered is one in all blocks that it stands for.
+            let is_first = !seen.contains(&before);
+            seen.push(before.clone());
+            is_first.then_some((before, after, (at, second)))
+        });
+        gathered(second, |before, (at, second)| {
+            known.with_second(before).or_else(|| {
+                let mut changed = ways.clone();
+                let span = changed.blocks.get(at)?.as_ref()?.1;
+                changed.blocks[at] = Some((second, span));
+                known.beside(changed.drawn(&self.names).ok()?)
+            })
+        })
+    }
+
     /// Lets every block fail by itself; whether any had a cause in common with others.
     pub(super) fn forget_common_causes(&mut self) -> bool {
         match &mut self.what {
@@ -129,19 +157,40 @@ impl AvailFile {
     /// # Errors
     /// As [`Assembly::of`], and when there is no way through a diagram, or a way that goes in circles.
     pub fn assembly(&self) -> Result<Assembly, Problems> {
-        let worked = match &self.what {
-            What::Expression { block, span } => Assembly::of(block, &self.names).map_err(|error| (*span, error)),
-            What::Ways(ways) => ways.assembly(&self.names),
+        self.drawn()?.worked_out().map_err(|message| self.hard(&message))
+    }
+
+    /// Fills in its names and counts its components, without working anything out.
+    ///
+    /// # Errors
+    /// As [`Drawn::of`], and when there is no way through a diagram, or a way that goes in circles.
+    pub fn drawn(&self) -> Result<Drawn, Problems> {
+        let drawn = match &self.what {
+            What::Expression { block, span } => Drawn::of(block, &self.names).map_err(|error| (*span, error)),
+            What::Ways(ways) => ways.drawn(&self.names),
         };
-        worked.map_err(|(span, error)| {
+        drawn.map_err(|(span, error)| {
             let span = match &error.name {
                 Some(name) => self.meanings.get(name).copied().unwrap_or(span),
                 None => span,
             };
-            let mut problems = Problems::new(Arc::clone(&self.source));
-            problems.error(inside(&self.source, span, error.span), error.message);
-            problems
+            self.problem(inside(&self.source, span, error.span), error.message)
         })
+    }
+
+    /// That it cannot be worked out, as a mistake of what it is about as a whole.
+    pub fn hard(&self, message: &str) -> Problems {
+        let span = match &self.what {
+            What::Expression { span, .. } => *span,
+            What::Ways(ways) => ways.whole(),
+        };
+        self.problem(span, message.to_owned())
+    }
+
+    fn problem(&self, span: Span, message: String) -> Problems {
+        let mut problems = Problems::new(Arc::clone(&self.source));
+        problems.error(span, message);
+        problems
     }
 }
 
@@ -317,37 +366,44 @@ impl Reader {
 }
 
 impl Ways {
-    fn assembly(&self, names: &Names) -> Result<Assembly, (Span, AvailError)> {
+    fn drawn(&self, names: &Names) -> Result<Drawn, (Span, AvailError)> {
         let order = self.order();
         self.check(&order)?;
         let mut builder = Builder::new(names);
-        let (mut pieces, mut up) = (Vec::new(), vec![DOWN; self.names.len()]);
-        (up[IN], up[OUT]) = (UP, UP);
-        for at in order.iter().copied() {
+        let (mut pieces, mut up): (Vec<Piece>, Vec<Option<Wire>>) = (Vec::new(), vec![None; self.names.len()]);
+        let mut blocks = Vec::new();
+        for at in order {
             let Some((block, span)) = &self.blocks[at] else { continue };
             let mut piece = builder.piece(block).map_err(|error| (*span, error))?;
             piece = builder.called(piece, &self.names[at]);
-            up[at] = piece.way();
+            up[at] = Some(piece.wire());
             pieces.push(piece);
+            blocks.push(at);
         }
-        let whole = || {
-            (
-                self.whole(),
-                AvailError::new(Span::default(), "so much is shared here that it cannot be worked out exactly"),
-            )
-        };
         for common in &self.common {
-            let members: Vec<Way> = common.blocks.iter().map(|at| up[*at]).collect();
+            let members: Vec<Wire> = common.blocks.iter().filter_map(|at| up[*at]).collect();
             let cause = builder
                 .common(&members, common.beta)
                 .map_err(|message| (common.span, AvailError::new(Span::default(), message)))?;
             for at in &common.blocks {
-                up[*at] = builder.diagram.both(up[*at], cause).map_err(|_| whole())?;
+                up[*at] = up[*at].map(|own| builder.wiring.gate(Gate::All(vec![own, cause])));
             }
         }
-        let way = self.reached(&order, &up, &mut builder).map_err(|()| whole())?;
+        let network = Network::new(blocks.len(), self.steps_between(&blocks));
+        let wires = blocks.iter().filter_map(|at| up[*at]).collect();
+        let wire = builder.wiring.gate(Gate::Through(network, wires));
         let label = format!("a way through {} blocks", pieces.len());
-        Ok(builder.finished(Piece::new(label, Role::Ways, pieces, way)))
+        Ok(builder.finished(Piece::new(label, Role::Ways, pieces, wire)))
+    }
+
+    /// Each way from one block to the next, blocks by their places in a list.
+    fn steps_between(&self, blocks: &[usize]) -> impl Iterator<Item = (End, End)> {
+        let mut ends: Vec<Option<End>> = vec![None; self.names.len()];
+        (ends[IN], ends[OUT]) = (Some(End::In), Some(End::Out));
+        for (place, block) in blocks.iter().enumerate() {
+            ends[*block] = Some(End::Block(place));
+        }
+        self.steps().filter_map(move |(from, to)| ends[from].zip(ends[to]))
     }
 
     /// Where the file speaks of links, for mistakes that are of no single one.
@@ -363,13 +419,22 @@ impl Ways {
             .flatten()
     }
 
+    /// By block, those that come next.
+    fn next(&self, steps: impl Iterator<Item = (usize, usize)>) -> Vec<Vec<usize>> {
+        let mut next = vec![Vec::new(); self.names.len()];
+        steps.for_each(|(from, to)| next[from].push(to));
+        next
+    }
+
     /// The blocks that can be reached, the nearest first.
     fn order(&self) -> Vec<usize> {
-        let (mut order, mut at) = (vec![IN], 0);
+        let next = self.next(self.steps());
+        let (mut order, mut seen, mut at) = (vec![IN], vec![false; self.names.len()], 0);
+        seen[IN] = true;
         while let Some(block) = order.get(at).copied() {
-            for (from, to) in self.steps() {
-                if from == block && !order.contains(&to) {
-                    order.push(to);
+            for to in &next[block] {
+                if !std::mem::replace(&mut seen[*to], true) {
+                    order.push(*to);
                 }
             }
             at += 1;
@@ -399,28 +464,31 @@ impl Ways {
         Ok(())
     }
 
-    /// A circle of links that go one way, from its link in the file's order.
+    /// A circle of links that go one way, from its first link in the file's order.
     fn circle(&self) -> Option<(Link, Vec<usize>)> {
-        let one_way: Vec<Link> = self.links.iter().copied().filter(|link| !link.both).collect();
-        one_way.iter().find_map(|link| {
-            // Back from where it leads to where it comes from.
-            let mut found: Vec<(usize, usize)> = vec![(link.to, usize::MAX)];
+        let one_way = || self.links.iter().copied().filter(|link| !link.both);
+        let next = self.next(one_way().map(|link| (link.from, link.to)));
+        let in_circles = self.in_circles(&next);
+        one_way().filter(|link| in_circles[link.from] && in_circles[link.to]).find_map(|link| {
+            // From where it leads back to where it comes from, the shortest way.
+            let mut came: Vec<Option<usize>> = vec![None; self.names.len()];
+            let mut found = vec![link.to];
             let mut at = 0;
-            while let Some((block, _)) = found.get(at).copied() {
+            while let Some(block) = found.get(at).copied() {
                 if block == link.from {
-                    let mut circle = Vec::new();
-                    let mut step = at;
-                    while step != usize::MAX {
-                        circle.push(found[step].0);
-                        step = found[step].1;
+                    let mut circle = vec![block];
+                    while let Some(before) = circle.last().filter(|last| **last != link.to).and_then(|last| came[*last])
+                    {
+                        circle.push(before);
                     }
                     circle.push(link.from);
                     circle.reverse();
-                    return Some((*link, circle));
+                    return Some((link, circle));
                 }
-                for next in one_way.iter().filter(|next| next.from == block) {
-                    if found.iter().all(|(known, _)| *known != next.to) {
-                        found.push((next.to, at));
+                for to in next[block].iter().filter(|to| in_circles[**to] && **to != link.to) {
+                    if came[*to].is_none() {
+                        came[*to] = Some(block);
+                        found.push(*to);
                     }
                 }
                 at += 1;
@@ -429,24 +497,23 @@ impl Ways {
         })
     }
 
-    /// When the end can be reached over blocks that are up: what is reached grows until it does not any more.
-    fn reached(&self, order: &[usize], up: &[Way], builder: &mut Builder<'_>) -> Result<Way, ()> {
-        let mut reached = vec![DOWN; self.names.len()];
-        reached[IN] = UP;
-        let steps: Vec<(usize, usize)> = self.steps().collect();
-        loop {
-            let before = reached.clone();
-            for at in order.iter().copied().filter(|at| *at != IN) {
-                let mut into = DOWN;
-                for (from, _) in steps.iter().filter(|(_, to)| *to == at) {
-                    into = builder.diagram.either(into, reached[*from]).map_err(|_| ())?;
+    /// By block, whether it lies on a circle or behind one: those to which no step leads are taken away until none is
+    /// left.
+    fn in_circles(&self, next: &[Vec<usize>]) -> Vec<bool> {
+        let mut into = vec![0; self.names.len()];
+        next.iter().flatten().for_each(|to| into[*to] += 1);
+        let mut left = vec![true; self.names.len()];
+        let mut free: Vec<usize> = (0..into.len()).filter(|block| into[*block] == 0).collect();
+        while let Some(block) = free.pop() {
+            left[block] = false;
+            for to in &next[block] {
+                into[*to] -= 1;
+                if into[*to] == 0 {
+                    free.push(*to);
                 }
-                reached[at] = builder.diagram.both(up[at], into).map_err(|_| ())?;
-            }
-            if reached == before {
-                return Ok(reached[OUT]);
             }
         }
+        left
     }
 }
 
@@ -486,6 +553,35 @@ mod tests {
         let own = 0.009 / (0.99 + 0.009);
         let common = 0.001 / (0.99 + 0.001);
         assert!((down(text) - (common + (1.0 - common) * own * own)).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_part_that_two_blocks_share_keeps_its_name_and_others_theirs() {
+        let text = r#"{"let": {"p": "90%", "q": "80%"}, "blocks": {"a": "p#1", "b": "q", "c": "p#1"},
+            "links": ["in -> a -> b -> c -> out"]}"#;
+        let all = AvailFile::parse("x.json", text).unwrap().assembly().unwrap();
+        let labels: Vec<&str> = all.components().iter().map(|component| component.label.as_str()).collect();
+        assert_eq!(labels, ["p#1", "b"]);
+        assert!((all.availability().up - 0.72).abs() < 1e-15);
+    }
+
+    #[test]
+    fn one_more_of_a_block_has_the_same_links_and_causes() {
+        let text = r#"{"blocks": {"a": "99%", "b": "99%", "c": "2of3(90%)", "d": "95% * 95%"},
+            "links": ["in -> a -> c -> d -> out", "in -> b -> c"],
+            "common": [{"blocks": ["a", "b"], "beta": "10%"}]}"#;
+        let file = AvailFile::parse("x.json", text).unwrap();
+        let told = file.one_more();
+        let names: Vec<String> = told.iter().map(|more| format!("{} → {}", more.before, more.after)).collect();
+        assert_eq!(names, ["d → d | d", "c → 2of4(90%)", "a → a | a", "b → b | b"]);
+        // Three of which one is enough, and what strikes all of them.
+        let (own, common) = (0.009 / 0.999, 0.001 / 0.991);
+        let pair = 1.0 - (1.0 - common) * (1.0 - own * own * own);
+        let wanted = 1.0 - (1.0 - pair) * (0.9 * 0.9 * (3.0 - 2.0 * 0.9)) * 0.95 * 0.95;
+        assert!((told[2].availability.down / wanted - 1.0).abs() < 1e-12, "{} {wanted}", told[2].availability.down);
+        let two = 1.0 - 0.0975 * 0.0975;
+        let wanted = 1.0 - (1.0 - common) * (1.0 - own * own) * (0.9 * 0.9 * (3.0 - 2.0 * 0.9)) * two;
+        assert!((told[0].availability.down / wanted - 1.0).abs() < 1e-12, "{} {wanted}", told[0].availability.down);
     }
 
     #[test]

@@ -109,7 +109,8 @@ impl Group {
         chain
     }
 
-    /// The chain, by state whether the group is up, and how much has gone wrong: more of it is a failure, less a repair.
+    /// The chain, by state whether the group is up, and how much has gone wrong: more of it is a failure, less a
+    /// repair.
     pub(super) fn jumps(&self) -> (Chain, Vec<bool>, Vec<u32>) {
         // A machine that fails counts for more than whatever becomes of a takeover at the same time.
         let wrong = self.states().map(|(_, failed, mode)| failed * MODES.len() as u32 + mode as u32);
@@ -206,7 +207,8 @@ mod tests {
         for (need, of) in [(1, 1), (1, 2), (2, 3), (3, 5), (4, 7), (1, 9)] {
             let got = Group::new(need, of, 100.0, Some(4.0)).settled().unwrap();
             let one = Availability::of_lengths(100.0, 4.0).unwrap();
-            let mut diagram = crate::avail::bdd::Diagram::new();
+            let order: Vec<u32> = (0..of).collect();
+            let mut diagram = crate::avail::bdd::Diagram::new(&order, 1_000);
             let ways: Vec<_> = (0..of).map(|part| diagram.part(part).unwrap()).collect();
             let whole = diagram.at_least(need as usize, &ways).unwrap();
             let expected = diagram.chances(&vec![one; of as usize]).of(whole);

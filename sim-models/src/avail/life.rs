@@ -4,6 +4,8 @@ use sim_core::Duration;
 use sim_core::dist::normal_quantile;
 use sim_core::seed::mix;
 
+use super::up::Availability;
+
 /// Lengths of time in seconds, by their mean and their law.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Life {
@@ -32,8 +34,8 @@ pub enum Shape {
     Phases(Phases),
 }
 
-/// An outage in which one thing comes after the other, each memoryless with its own mean in seconds: it is seen, another
-/// takes over, it is repaired. In a share of outages that is not the end of it, and somebody has to come.
+/// An outage in which one thing comes after the other, each memoryless with its own mean in seconds: it is seen,
+/// another takes over, it is repaired. In a share of outages that is not the end of it, and somebody has to come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Phases {
     /// The means of what every outage has; nothing takes no time.
@@ -82,8 +84,48 @@ impl Life {
         Life { mean, shape: Shape::Exponential }
     }
 
-    /// The length at 64 uniformly random bits; more bits are no shorter, but for phases, which take their own numbers from
-    /// them. Lengths beyond what a run can have end there, at 584 years.
+    /// How likely it is longer than so many seconds, and how likely it is not.
+    ///
+    /// ```
+    /// use sim_models::avail::{Life, Shape};
+    /// let life = Life { mean: 100.0, shape: Shape::LogNormal(1.0) };
+    /// // Half of them are over after the median, 100 · e^(−σ²/2).
+    /// assert!((life.lasts(60.653_065_971_263_34).up - 0.5).abs() < 1e-12);
+    /// ```
+    pub fn lasts(&self, seconds: f64) -> Availability {
+        let of_hazard = |hazard: f64| Availability { up: libm::exp(-hazard), down: -libm::expm1(-hazard) };
+        let of_share = |up: f64| Availability { up, down: 1.0 - up };
+        if seconds <= 0.0 {
+            return Availability::ALWAYS;
+        }
+        match &self.shape {
+            Shape::Exponential => of_hazard(seconds / self.mean),
+            Shape::Fixed => of_share(if seconds < self.mean { 1.0 } else { 0.0 }),
+            Shape::Weibull(shape) => {
+                let scale = self.mean / libm::tgamma(1.0 + 1.0 / shape);
+                of_hazard(libm::pow(seconds / scale, *shape))
+            }
+            Shape::LogNormal(sigma) => {
+                let standard = (libm::log(seconds / self.mean) + sigma * sigma / 2.0) / sigma;
+                let of = |standard: f64| libm::erfc(standard / std::f64::consts::SQRT_2) / 2.0;
+                Availability { up: of(standard), down: of(-standard) }
+            }
+            Shape::Observed(lengths) => {
+                let longer = lengths.iter().filter(|length| **length > seconds).count();
+                of_share(longer as f64 / lengths.len().max(1) as f64)
+            }
+            Shape::Phases(phases) => {
+                let after = super::assembly::phased(0.0, phases).after(1, seconds);
+                after.map_or(Availability::NEVER, |after| Availability {
+                    up: after.at[1..].iter().sum(),
+                    down: after.at[0],
+                })
+            }
+        }
+    }
+
+    /// The length at 64 uniformly random bits; more bits are no shorter, but for phases, which take their own numbers
+    /// from them. Lengths beyond what a run can have end there, at 584 years.
     ///
     /// ```
     /// use sim_models::avail::{Life, Shape};
@@ -132,7 +174,8 @@ mod tests {
         }
     }
 
-    /// Detection and failover, and two hours by hand in one outage of fifty: the mean is not what most outages are like.
+    /// Detection and failover, and two hours by hand in one outage of fifty: the mean is not what most outages are
+    /// like.
     #[test]
     fn phases_have_their_mean_their_variance_and_their_median() {
         let phases = Phases { each: [30.0, 60.0, 0.0], missed: 0.02, manual: 7_200.0 };

@@ -1,16 +1,17 @@
 //! What requests meet in runs of a scenario, beside how long what they need was down: an outage, another try that
 //! outlasts it, a crash while they were under way, and what no diagram of blocks knows of.
 //!
-//! A block diagram speaks of time, a client of requests. Between the two lie when requests come, those that come through
-//! an outage all the same, since they are tried again or wait, those that are lost although they came while all was up,
-//! since it went down before they had an answer, and those that fail while nothing is down: late, turned away, lost on a
-//! link. Each request is one of these, so the account closes in every run, to the last request.
+//! A block diagram speaks of time, a client of requests. Between the two lie when requests come, those that come
+//! through an outage all the same, since they are tried again or wait, those that are lost although they came while all
+//! was up, since it went down before they had an answer, and those that fail while nothing is down: late, turned away,
+//! lost on a link. Each request is one of these, so the account closes in every run, to the last request.
 
 use std::ops::ControlFlow;
 
-use sim_core::{Instant, NodeId, Seed, Sim, Step, Stop};
+use sim_core::{Fault, Instant, NodeId, Seed, Sim, Step, Stop};
 
 use super::block::{Block, Kind};
+use super::derived::is_drawn;
 use crate::message::{Msg, Note, Tone};
 use crate::program::Program;
 use crate::scenario::Model;
@@ -31,6 +32,11 @@ pub struct Met {
     pub otherwise: u64,
     /// The share of the time down, from the start until the last outcome.
     pub down: f64,
+    /// The share of the same time that it would have been down, had nothing struck but the crashes that its diagram
+    /// knows.
+    pub drawn: f64,
+    /// Whether these go on from the very start, which is when all is up.
+    pub from_start: bool,
     /// How often it went down in that time.
     pub outages: u64,
     /// How long that time is, in seconds.
@@ -39,20 +45,43 @@ pub struct Met {
 
 impl Met {
     /// What the requests of a run meet in its first so many events; the block is that of [`derived`](super::derived()).
+    ///
+    /// Where other faults may strike, the same run is made again without them, up to the same instant: every die is
+    /// cast for what it is about, so that what is left strikes as it did.
     pub fn of(model: &Model, block: &Block, seed: Seed, events: u64) -> Met {
-        let (mut watch, mut seen) = (Watch::new(model.program(), block), 0);
-        model.run_watched(seed, Stop::AtEnd, sim_core::Limits::default(), |sim, step| {
-            watch.sees(sim, step);
-            seen += 1;
-            if seen < events { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        watch.met()
+        let model = model.of_seed(seed);
+        let watch = watched(&model, block, seed, events, None);
+        let last = watch.last;
+        let met = watch.met();
+        let drawn: Vec<Fault> = model.faults().iter().filter(|fault| is_drawn(fault).is_some()).cloned().collect();
+        let from_start = drawn.iter().all(|fault| is_drawn(fault) == Some(true));
+        if drawn.len() == model.faults().len() {
+            return Met { drawn: met.down, from_start, ..met };
+        }
+        let alone = model.with(drawn, model.rest());
+        let mut watch = watched(&alone, block, seed, u64::MAX, Some(last));
+        watch.last = last;
+        Met { drawn: watch.met().down, from_start, ..met }
     }
 
     /// How many were not done.
     pub fn failed(&self) -> u64 {
         self.came_down - self.saved + self.cut_off + self.otherwise
     }
+}
+
+/// What is seen of a run in its first so many events, up to an instant.
+fn watched<'a>(model: &'a Model, block: &'a Block, seed: Seed, events: u64, until: Option<Instant>) -> Watch<'a> {
+    let (mut watch, mut seen) = (Watch::new(model.program(), block), 0);
+    model.run_watched(seed, Stop::AtEnd, sim_core::Limits::default(), |sim, step| {
+        if until.is_some_and(|until| step.at > until) {
+            return ControlFlow::Break(());
+        }
+        watch.sees(sim, step);
+        seen += 1;
+        if seen < events { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    watch
 }
 
 /// Shares of requests over independent runs, and how they follow from the share of time down.
@@ -62,6 +91,14 @@ pub struct Account {
     pub runs: u64,
     /// Requests in all of them.
     pub requests: u64,
+    /// How long a run is until its last outcome, in seconds, on average.
+    pub seconds: f64,
+    /// Whether the crashes that the diagram knows go on from the start of each run.
+    pub from_start: bool,
+    /// The share of time that it would have been down by the crashes alone that the diagram knows.
+    pub drawn: Estimate,
+    /// What faults add to that share that the diagram leaves out.
+    pub left_out: Estimate,
     /// The share of time down, as it was seen.
     pub down: Estimate,
     /// By how much more requests come while it is down than time passes.
@@ -86,6 +123,10 @@ impl Account {
         Account {
             runs: counted.len() as u64,
             requests: counted.iter().map(|met| met.requests).sum(),
+            seconds: counted.iter().map(|met| met.seconds).sum::<f64>() / counted.len().max(1) as f64,
+            from_start: counted.iter().all(|met| met.from_start),
+            drawn: mean(&|met| met.drawn),
+            left_out: mean(&|met| met.down - met.drawn),
             down: mean(&|met| met.down),
             timing: mean(&|met| met.came_down as f64 / met.requests as f64 - met.down),
             saved: share(|met| met.saved),
@@ -265,6 +306,81 @@ mod tests {
         assert!((told.saved.value.unwrap() / saved - 1.0).abs() < 0.15, "{saved}: {told:?}");
         // Who is cut off tries again, too.
         assert!(told.cut_off.value.unwrap() < 0.1 / 70.0 * 0.7, "{told:?}");
+    }
+
+    /// A run that begins with all up is down less than in the long run, and what else strikes is told by itself: with
+    /// both in the account, nothing but chance is left.
+    #[test]
+    fn the_start_and_faults_that_are_left_out_have_lines_of_their_own() {
+        let short = |faults: &str| {
+            let text = format!(
+                r#"{{"faultline": 1, "name": "till",
+                 "nodes": {{"shop": {{"kind": "service", "endpoints": {{"buy": [{{"call": "till.pay", "timeout": "2s"}}]}}}},
+                           "till": {{"kind": "service", "endpoints": {{"pay": [{{"reply": "OK"}}]}}}}}},
+                 "workload": {{"door": {{"rate": "2/s", "spacing": "poisson", "for": "2m", "each": "customer",
+                              "do": [{{"call": "shop.buy"}}]}}}},
+                 "faults": ["crash till every ~60s for ~10s"{faults}]}}"#
+            );
+            let scenario = Scenario::parse("till.json", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
+            let model = scenario.model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+            let drawn = derived(model.program(), model.faults(), None, &[]).unwrap();
+            let runs: Vec<Met> = (0..300).map(|seed| Met::of(&model, &drawn.block, Seed(seed), u64::MAX)).collect();
+            let account = Account::of(&runs, Confidence::new(0.999).unwrap());
+            let assembly = crate::avail::Assembly::of(&drawn.block, &drawn.names).unwrap();
+            (account, assembly)
+        };
+        let (plain, assembly) = short("");
+        let expected = assembly.during(plain.seconds).unwrap().down;
+        assert!((assembly.availability().down - SEVENTH).abs() < 1e-12);
+        assert!(expected < SEVENTH - 0.005, "{expected}");
+        assert!(plain.drawn.covers(expected) && plain.drawn.half_width().unwrap() < 0.03, "{plain:?} {expected}");
+        assert_eq!((plain.left_out.value, plain.from_start), (Some(0.0), true));
+        // Down for half a minute by a fault that the diagram leaves out, now and then beside a crash that it knows.
+        let (struck, _) = short(r#", "30s..60s crash till""#);
+        assert_eq!(struck.drawn.value, plain.drawn.value, "the crashes that are known strike as they did");
+        let added = struck.left_out;
+        let wanted = (1.0 - expected) * 30.0 / struck.seconds;
+        assert!((added.value.unwrap() / wanted - 1.0).abs() < 0.1, "{added:?} {wanted}");
+        assert!((struck.drawn.value.unwrap() + added.value.unwrap() - struck.down.value.unwrap()).abs() < 1e-12);
+    }
+
+    /// What is caught when it is refused is done another way: by the diagram that never is down, and by requests.
+    #[test]
+    fn a_try_that_catches_what_is_refused_is_another_way() {
+        let need = |on: &str| {
+            let text = format!(
+                r#"{{"faultline": 1, "name": "till",
+                 "nodes": {{"shop": {{"kind": "service", "endpoints": {{"buy": [
+                             {{"try": [{{"call": "till.pay", "timeout": "1s"}}], "on": {{{on}}}}}]}}}},
+                           "till": {{"kind": "service", "endpoints": {{"pay": [{{"reply": "OK"}}]}}}},
+                           "book": {{"kind": "service", "endpoints": {{"note": [{{"reply": "OK"}}]}}}}}},
+                 "workload": {{"door": {{"rate": "20/s", "for": "10m", "each": "customer", "do": [{{"call": "shop.buy"}}]}}}},
+                 "faults": ["crash till every ~60s for ~10s"]}}"#
+            );
+            let scenario = Scenario::parse("till.json", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
+            let model = scenario.model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+            let block = derived(model.program(), model.faults(), None, &[]).unwrap().block;
+            let runs: Vec<Met> = (0..4).map(|seed| Met::of(&model, &block, Seed(seed), u64::MAX)).collect();
+            let account = Account::of(&runs, Confidence::new(0.999).unwrap());
+            (block.to_string(), account.saved.value.unwrap(), account.failed.value.unwrap())
+        };
+        let other = r#"[{"call": "book.note", "timeout": "1s"}]"#;
+        for on in [
+            format!(r#""error": {other}, "timeout": {other}"#),
+            format!(r#""error": {other}"#),
+            format!(r#""refused": {other}"#),
+            format!(r#""else": {other}"#),
+        ] {
+            let (block, saved, failed) = need(&on);
+            assert_eq!((block.as_str(), saved), ("shop#1 * (till#1 | book#1)", 0.0), "{on}");
+            assert!(failed < 0.001, "{on}: {failed}");
+        }
+        // Nobody who is refused is told that he is too late.
+        for on in [format!(r#""timeout": {other}"#), format!(r#""unknown": {other}"#)] {
+            let (block, saved, failed) = need(&on);
+            assert_eq!((block.as_str(), saved), ("shop#1 * till#1", 0.0), "{on}");
+            assert!(failed > 0.02, "{on}: {failed}");
+        }
     }
 
     #[test]

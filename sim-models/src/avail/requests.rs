@@ -30,10 +30,15 @@ impl Outages {
     /// assert_eq!(Outages::Fixed(60.0).outlasts(31.0), 1.0 - 31.0 / 60.0);
     /// assert_eq!(Outages::Fixed(60.0).outlasts(61.0), 0.0);
     /// ```
+    ///
+    /// Lengths are often worked out, as a share of time over a number of outages. What differs from the wait by less
+    /// than that rounds is as long as the wait, and nothing of it is left.
     pub fn outlasts(self, wait: f64) -> f64 {
+        const SAME: f64 = 1e-12;
         match self {
             Outages::Fixed(length) | Outages::Exponential(length) if length <= 0.0 => 0.0,
-            Outages::Fixed(length) => (1.0 - wait / length).max(0.0),
+            Outages::Fixed(length) if wait >= length * (1.0 - SAME) => 0.0,
+            Outages::Fixed(length) => 1.0 - wait / length,
             // What is left of an exponential outage is as long as all of it.
             Outages::Exponential(mean) => libm::exp(-wait / mean),
         }
@@ -43,7 +48,11 @@ impl Outages {
     /// and each tries over so many seconds. All tries of one request meet the same outage; that another one begins
     /// meanwhile is left out.
     pub fn of_requests(self, of_time: Availability, wait: f64) -> Availability {
-        let down = of_time.down * self.outlasts(wait);
+        let outlasts = self.outlasts(wait);
+        if outlasts == 1.0 {
+            return of_time;
+        }
+        let down = of_time.down * outlasts;
         Availability { up: 1.0 - down, down }
     }
 }
@@ -80,5 +89,24 @@ impl Nested {
             *chance = fails;
             Some((calls, fails))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::avail::{Assembly, Block, Names};
+
+    #[test]
+    fn an_outage_that_is_as_long_as_the_wait_is_over_however_its_length_was_worked_out() {
+        for text in ["mtbf=100h/fixed=30s", "mtbf=7d/fixed=30s", "mtbf=3d/fixed=7s", "mtbf=13h/fixed=90ms"] {
+            let all = Assembly::of(&Block::parse(text).unwrap(), &Names::new()).unwrap();
+            let mean = all.availability().down / all.frequency().unwrap();
+            let of = |wait: f64| Outages::Fixed(mean).of_requests(all.availability(), wait);
+            let near = (mean * 1e9).round() / 1e9;
+            assert_eq!(of(near), Availability::ALWAYS, "{text}: {mean}");
+            assert_eq!(of(0.0), all.availability(), "{text}");
+            assert!(of(near * (1.0 - 1e-9)).down > 0.0, "{text}");
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! What is worked out, as a whole that somebody can turn: an expression or a diagram, what its names mean, and a knob
 //! for every figure that was written in either.
 
-use super::assembly::{Assembly, Names};
+use super::assembly::{Assembly, Drawn, Names};
 use super::block::{Block, GroupOption, Kind, Length, Part, Planned, Quorum, Repaired, Said, Share, Standby};
 use super::error::AvailError;
 use super::file::AvailFile;
 use super::reconcile::Effect;
-use super::replica::one_more;
+use super::replica::{OneMore, one_more};
 use super::up::Availability;
 use super::words;
 use crate::problem::Span;
@@ -82,8 +82,17 @@ pub struct Change {
     pub before: String,
     /// What there would be.
     pub after: String,
+    /// Which of the places where that is written is meant, where it matters.
+    pub place: Option<String>,
     /// The whole with it.
     pub availability: Availability,
+}
+
+impl Change {
+    /// What there would be, and where: `a | a (2nd of 2)`.
+    pub fn to(&self) -> String {
+        self.place.as_ref().map_or_else(|| self.after.clone(), |place| format!("{} ({place})", self.after))
+    }
 }
 
 /// More figures than this are not turned one by one to see what they give.
@@ -132,9 +141,25 @@ impl System {
         }
     }
 
-    /// What it comes to, if that can be worked out.
-    fn availability(&self) -> Option<Availability> {
-        self.assembly().ok().map(|assembly| assembly.availability())
+    /// Fills in its names and counts its components, without working anything out.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the line it stands in.
+    pub fn drawn(&self) -> Result<Drawn, String> {
+        match &self.what {
+            What::Expression { block, names } => {
+                Drawn::of(block, names).map_err(|error| pointed_in(&error, block, names))
+            }
+            What::Diagram(file) => file.drawn().map_err(|problems| problems.to_string()),
+        }
+    }
+
+    /// That it is too hard to be worked out, as [`Drawn::worked_out`] says, with the line it stands in.
+    pub fn hard(&self, message: &str) -> String {
+        match &self.what {
+            What::Expression { block, names } => pointed_in(&AvailError::new(block.span, message), block, names),
+            What::Diagram(file) => file.hard(message).to_string(),
+        }
     }
 
     /// Everything that can be turned, in the order in which it is written: the expression or the diagram first.
@@ -149,15 +174,26 @@ impl System {
     /// # Errors
     /// When there is no such knob, or it cannot stand so: what is wrong, and where.
     pub fn turned(&self, knob: &str, value: &str) -> Result<System, String> {
+        self.turned_all([(knob, value)])
+    }
+
+    /// The same with several knobs turned at once, each by its name: what cannot stand beside what was there may stand
+    /// beside what there is then.
+    ///
+    /// # Errors
+    /// When there is no such knob, or they cannot stand so: what is wrong, and where.
+    pub fn turned_all<'t>(&self, turns: impl IntoIterator<Item = (&'t str, &'t str)>) -> Result<System, String> {
         let mut system = self.clone();
-        let mut outcome = Err(format!("there is no \"{knob}\" to turn"));
-        system.each_dial(&mut |whose, what, dial| {
-            if knob_name(whose, what) == knob {
-                let set = dial.set(value.trim());
-                outcome = set.map_err(|error| error.pointed_at(knob, value.trim()).to_string());
-            }
-        });
-        outcome?;
+        for (knob, value) in turns {
+            let mut outcome = Err(format!("there is no \"{knob}\" to turn"));
+            system.each_dial(&mut |whose, what, dial| {
+                if knob_name(whose, what) == knob {
+                    let set = dial.set(value.trim());
+                    outcome = set.map_err(|error| error.pointed_at(knob, value.trim()).to_string());
+                }
+            });
+            outcome?;
+        }
         system.check()?;
         Ok(system)
     }
@@ -182,6 +218,7 @@ impl System {
     /// What single changes would give, the best first: one more of something, and each figure twice as good.
     pub fn changes(&self) -> Vec<Change> {
         let mut all = Vec::new();
+        let Ok(known) = self.assembly() else { return all };
         for knob in self.knobs().iter().take(CHANGES_MAX) {
             let (mut system, mut after) = (self.clone(), None);
             system.each_dial(&mut |whose, what, dial| {
@@ -189,20 +226,27 @@ impl System {
                     after = dial.improve(knob.better);
                 }
             });
-            let (Some(after), Some(availability)) = (after, system.availability()) else { continue };
-            all.push(Change { what: knob.name(), before: knob.value.clone(), after, availability });
+            let comes_to = || system.drawn().ok().and_then(|drawn| known.beside(drawn));
+            let Some((after, availability)) = after.and_then(|after| Some((after, comes_to()?))) else { continue };
+            all.push(Change { what: knob.name(), before: knob.value.clone(), after, place: None, availability });
         }
-        if let What::Expression { block, names } = &self.what {
-            let more = one_more(block, names).into_iter();
-            all.extend(more.map(|more| Change {
-                what: "one more".to_owned(),
-                before: more.before,
-                after: more.after,
-                availability: more.availability,
-            }));
-        }
+        all.extend(self.one_more().into_iter().map(|more| Change {
+            what: "one more".to_owned(),
+            place: more.place(),
+            before: more.before,
+            after: more.after,
+            availability: more.availability,
+        }));
         all.sort_by(|a, b| a.availability.down.total_cmp(&b.availability.down));
         all
+    }
+
+    /// What one more of each block would give, the best first.
+    pub fn one_more(&self) -> Vec<OneMore> {
+        match &self.what {
+            What::Expression { block, names } => one_more(block, names),
+            What::Diagram(file) => file.one_more(),
+        }
     }
 
     /// Takes away that parts are shared, or that causes are common; whether there was any of it. What groups and single
@@ -550,6 +594,10 @@ mod tests {
         System::of(Block::parse(text).unwrap(), names)
     }
 
+    fn comes_to(system: &System) -> Availability {
+        system.assembly().unwrap().availability()
+    }
+
     fn knobs(system: &System) -> Vec<String> {
         system.knobs().iter().map(|knob| format!("{}={}", knob.name(), knob.value)).collect()
     }
@@ -593,10 +641,10 @@ mod tests {
             ("2of3(mtbf=9d/fixed=1h, beta=10%) * 1of2(mtbf=9d/mttr=1h, standby=20%, crews=1)", &[]),
         ] {
             let system = system(text, lets);
-            let before = system.availability().unwrap();
+            let before = comes_to(&system);
             for knob in system.knobs() {
                 let same = system.turned(&knob.name(), &knob.value).unwrap();
-                assert_eq!((same.availability().unwrap(), same.knobs()), (before, system.knobs()), "{knob:?}");
+                assert_eq!((comes_to(&same), same.knobs()), (before, system.knobs()), "{knob:?}");
             }
         }
     }
@@ -623,9 +671,18 @@ mod tests {
     }
 
     #[test]
+    fn knobs_that_need_each_other_turn_together() {
+        let three = system(LEADER, &[]);
+        assert!(three.turned("group 1 needed", "4").is_err());
+        let five = three.turned_all([("group 1 needed", "4"), ("group 1 replicas", "5")]).unwrap();
+        assert_eq!(five.block().unwrap().to_string(), LEADER.replace("2of3", "4of5"));
+        assert!(five.turned_all([("group 1 needed", "3"), ("group 1 replicas", "2")]).unwrap_err().contains("3 of 2"));
+    }
+
+    #[test]
     fn what_is_twice_as_good_is_never_worse() {
         let system = system("edge * 2of3(db, crews=1, active=1, failover=2s)", &["edge=99.99%", "db=mtbf=90d/mttr=4h"]);
-        let down = system.availability().unwrap().down;
+        let down = comes_to(&system).down;
         let changes = system.changes();
         let named: Vec<String> =
             changes.iter().map(|it| format!("{}: {} → {}", it.what, it.before, it.after)).collect();
@@ -669,7 +726,7 @@ mod tests {
         let diagram = System::of_file(AvailFile::parse("x.json", &text).unwrap());
         assert_eq!(knobs(&diagram), ["b availability=99%", "link availability=90%"]);
         let better = diagram.turned("link availability", "99%").unwrap();
-        assert!(better.availability().unwrap().down < diagram.availability().unwrap().down);
+        assert!(comes_to(&better).down < comes_to(&diagram).down);
         let told = diagram.reconciled().unwrap();
         assert_eq!((told.steps.len(), (told.formula.down / 1e-4 - 1.0).abs() < 1e-12), (1, true), "{told:?}");
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sim_models::avail::{Assembly, Availability, Change, Importance, Law, Period, Piece, Plan, Role, Simulated};
+use sim_models::avail::{Assembly, Availability, Change, Importance, Law, Period, Piece, Plan, Simulated};
 use sim_models::stats::Estimate;
 
 use super::{Answer, Asked, Question, called, figure, kind, nines, seconds, share};
@@ -39,6 +39,9 @@ pub(super) fn page(answer: &Answer) -> Page {
     if let Some((per_year, mean)) = super::rhythm(assembly) {
         page.paragraph(format!("It goes down {} a year, for {} on average.", super::times(per_year), seconds(mean)));
     }
+    if let Some(first) = super::first(assembly) {
+        page.paragraph(format!("{}{}.", first[..1].to_uppercase(), &first[1..]));
+    }
     let names: Vec<Vec<String>> =
         question.system.names().iter().map(|(name, meaning)| vec![name.to_owned(), meaning.to_owned()]).collect();
     page.table(&["name", "what it means"], &names);
@@ -52,7 +55,7 @@ pub(super) fn page(answer: &Answer) -> Page {
     if let Some(seen) = seen {
         page.heading("Simulation beside it");
         page.paragraph(super::simulated_in_words(seen));
-        page.table(&["", "seen (95 %)", "algebra", "interval"], &super::simulated_rows(seen, assembly));
+        page.table(&["", "seen (95 %)", "algebra", "interval"], &super::simulated_rows(seen, Some(assembly)));
         page.figure(side_by_side(question, seen));
         page.figure(lengths(seen));
     }
@@ -81,7 +84,7 @@ fn advice(answer: &Answer, changes: &[Change], page: &mut Page) {
     if !better.is_empty() {
         page.heading("What buys the most, one change at a time");
         let row = |change: &&Change| {
-            let words = format!("{}: {} → {}", change.what, change.before, change.after);
+            let words = format!("{}: {} → {}", change.what, change.before, change.to());
             let of = change.availability;
             vec![share(of), nines(of), seconds(of.downtime_seconds(Period::Year)), words]
         };
@@ -92,17 +95,19 @@ fn advice(answer: &Answer, changes: &[Change], page: &mut Page) {
     if answer.importance.len() > 1 {
         page.heading("What matters most");
         let row = |of: &Importance| {
-            let name = if of.count > 1 { format!("{} (each of {})", of.label, of.count) } else { of.label.clone() };
             let down = seconds(of.without.downtime_seconds(Period::Year));
-            vec![figure(of.birnbaum), text::percent(of.criticality.min(1.0)), down, name]
+            vec![figure(of.birnbaum), text::percent(of.criticality.min(1.0)), down, of.title()]
         };
         let rows: Vec<Vec<String>> = answer.importance.iter().take(ROWS_MAX).map(row).collect();
-        page.table(&["Birnbaum", "criticality", "down a year without its failures", "part"], &rows);
+        page.table(&["Birnbaum", "criticality", "down a year if it never fails", "part"], &rows);
     }
     if let Some(budget) = answer.asked.budget {
         page.heading("The error budget");
         page.paragraph(super::budget_in_words(budget, whole));
-        page.table(&super::ALERT_HEAD, &super::alert_rows(budget));
+        match super::alert_rows(budget) {
+            rows if rows.is_empty() => page.paragraph(format!("There is {}.", super::NO_ALERT)),
+            rows => page.table(&super::ALERT_HEAD, &rows),
+        }
     }
     if !answer.asked.chain.is_empty() {
         page.heading("So many in series");
@@ -129,12 +134,9 @@ fn by_part(importance: &[Importance], whole: Availability) -> Option<Figure> {
     if parts.len() < 2 {
         return None;
     }
-    let name = |of: &&Importance| {
-        if of.count > 1 {
-            format!("without failures of all {} {}", of.count, of.label)
-        } else {
-            format!("without failures of {}", of.label)
-        }
+    let name = |of: &&Importance| match of.components.len() {
+        1 => format!("without failures of {}", of.title()),
+        _ => format!("without failures of one {}", of.title().replace("(each of", "(any of")),
     };
     let rows = std::iter::once("as it is".to_owned()).chain(parts.iter().map(name)).collect();
     let downs = std::iter::once(whole.down).chain(parts.iter().map(|of| of.without.down));
@@ -145,7 +147,7 @@ fn by_part(importance: &[Importance], whole: Availability) -> Option<Figure> {
 fn sensitivity(better: &[&Change], whole: Availability) -> Figure {
     let shown = || better.iter().take(ROWS_MAX);
     let name = |change: &&Change| match change.what.as_str() {
-        "one more" => format!("one more: {}", change.after),
+        "one more" => format!("one more: {}", change.to()),
         what => format!("{what} {}", change.after),
     };
     let rows = std::iter::once("as it is".to_owned()).chain(shown().map(name)).collect();
@@ -249,10 +251,11 @@ pub(super) fn csv(assembly: &Assembly, importance: &[Importance]) -> Result<Stri
         "birnbaum",
         "criticality",
         "unavailability_without",
+        "mttf_seconds",
     ];
     out.write_record(head).map_err(|error| wrong(&error))?;
     let mut records = Vec::new();
-    csv_rows(assembly.root(), 0, importance, &mut records);
+    csv_rows(assembly, assembly.root(), 0, importance, &mut records);
     for record in records {
         out.write_record(record).map_err(|error| wrong(&error))?;
     }
@@ -260,10 +263,17 @@ pub(super) fn csv(assembly: &Assembly, importance: &[Importance]) -> Result<Stri
     String::from_utf8(bytes).map_err(|error| wrong(&error))
 }
 
-fn csv_rows(piece: &Piece, depth: usize, importance: &[Importance], records: &mut Vec<Vec<String>>) {
+fn csv_rows(
+    assembly: &Assembly,
+    piece: &Piece,
+    depth: usize,
+    importance: &[Importance],
+    records: &mut Vec<Vec<String>>,
+) {
     let of = piece.availability;
     let nines = Some(of.nines()).filter(|nines| nines.is_finite());
-    let known = importance.iter().find(|it| piece.role == Role::Component && it.label == piece.label);
+    // By the component itself: another of its name may stand where it matters more.
+    let known = piece.component.and_then(|at| importance.iter().find(|it| it.components.contains(&at)));
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     records.push(vec![
         piece.label.clone(),
@@ -277,8 +287,9 @@ fn csv_rows(piece: &Piece, depth: usize, importance: &[Importance], records: &mu
         number(known.map(|it| it.birnbaum)),
         number(known.map(|it| it.criticality)),
         number(known.map(|it| it.without.down)),
+        number(assembly.first_outage_of(piece).ok().map(|first| first.mean)),
     ]);
-    piece.pieces.iter().for_each(|inside| csv_rows(inside, depth + 1, importance, records));
+    piece.pieces.iter().for_each(|inside| csv_rows(assembly, inside, depth + 1, importance, records));
 }
 
 /// Writes a question with what was seen as a page and, beside it, as a table; says where.

@@ -47,6 +47,8 @@ pub(crate) struct Worked {
     pub(crate) whole: Availability,
     /// Outages a year and their mean length in seconds, as far as that is known.
     pub(crate) rhythm: Option<(f64, f64)>,
+    /// When it is down for the first time, in words; none where that was not said of some part.
+    pub(crate) first: Option<String>,
     /// What a formula of independent parts says, and what is put back to it, in order.
     pub(crate) reconciled: Option<Reconciliation>,
     /// Single changes, the best first.

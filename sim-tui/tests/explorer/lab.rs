@@ -1,4 +1,5 @@
-//! The availability lab: what is turned is worked out again, what is seen agrees with the algebra, and it never blocks the keys.
+//! The availability lab: what is turned is worked out again, what is seen agrees with the algebra, and it never blocks
+//! the keys.
 
 use std::time::Duration;
 
@@ -58,6 +59,19 @@ fn a_knob_that_is_turned_is_worked_out_again_at_once() {
     explorer.press("backspace");
     assert_eq!(figures(&explorer, "algebra "), "5.18 3m 24s 16.74");
     assert_ne!(quarter, "5.18 3m 24s 16.74");
+}
+
+/// What needs five of something that there are three of may stand as soon as there are six.
+#[test]
+fn more_may_be_needed_when_there_are_more() {
+    let mut explorer = lab(LEADER);
+    explorer.press("l l l j l l l");
+    let text = explorer.text();
+    assert!(line(&text, "db replicas").contains("[ 6"), "{text}");
+    assert!(line(&text, "db needed").contains("[ 5"), "{text}");
+    explorer.press("k h");
+    assert!(line(&explorer.text(), "db replicas").contains("[ 5"), "{}", explorer.text());
+    assert!(explorer.text().contains("first down after"), "{}", explorer.text());
 }
 
 #[test]

@@ -20,7 +20,8 @@ use crate::avail::{self, Question};
 use crate::commands;
 use crate::quiet::quietly;
 
-/// Failures, repairs and takeovers that are simulated at once: some tenths of a second, and hundreds of outages of most systems.
+/// Failures, repairs and takeovers that are simulated at once: some tenths of a second, and hundreds of outages of most
+/// systems.
 const EVENTS: f64 = 400_000.0;
 /// Independent runs, so that there is an interval; so many at first, and at most.
 const RUNS: u32 = 100;
@@ -399,7 +400,8 @@ impl Bench {
     }
 }
 
-/// A round length of time that is not longer: 1, 2 or 5 times a power of ten of years, or of days where it is less than one.
+/// A round length of time that is not longer: 1, 2 or 5 times a power of ten of years, or of days where it is less than
+/// one.
 fn round_length(seconds: f64) -> f64 {
     let (year, day) = (Period::Year.seconds(), 86_400.0);
     let unit = if seconds >= year { year } else { day };
@@ -429,12 +431,10 @@ impl Built {
             Source::Written(system) => (system.clone(), Vec::new(), Vec::new()),
             Source::Drawn(drawn) => drawn.system(turned)?,
         };
-        for (knob, value) in turned {
-            // A figure may be gone with the setting that it hung on.
-            if system.knobs().iter().any(|known| known.name() == *knob) {
-                system = system.turned(knob, value)?;
-            }
-        }
+        // A figure may be gone with the setting that it hung on.
+        let known: Vec<String> = system.knobs().iter().map(sim_models::avail::Knob::name).collect();
+        let figures = turned.iter().filter(|(knob, _)| known.contains(knob));
+        system = system.turned_all(figures.map(|(knob, value)| (knob.as_str(), value.as_str())))?;
         let mut assembly = system.assembly()?;
         let outage = turned.get(OUTAGE_KNOB).map_or(OUTAGE, String::as_str);
         let seconds = span_of_time(outage).map_err(|error| error.pointed_at(OUTAGE_KNOB, outage).to_string())?;
@@ -509,6 +509,7 @@ impl Built {
             knobs: self.knobs.iter().map(knob).collect(),
             whole,
             rhythm: avail::rhythm(&self.assembly),
+            first: avail::first(&self.assembly),
             reconciled,
             changes: self.system.changes(),
             importance: self.assembly.importance(),

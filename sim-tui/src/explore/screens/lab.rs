@@ -1,4 +1,5 @@
-//! The availability lab: what can be turned, what the algebra says and the simulation shows, why they differ, what buys the most.
+//! The availability lab: what can be turned, what the algebra says and the simulation shows, why they differ, what buys
+//! the most.
 
 mod sketch;
 
@@ -358,6 +359,9 @@ fn rhythm(worked: &Worked, seen: Option<&Seen>, room: usize) -> Lines {
         let told = format!("goes down {} times a year, for {} on average", avail::figure(per_year), seconds(mean));
         lines.extend(paragraph(Ink::Plain, &told, room));
     }
+    if let Some(first) = &worked.first {
+        lines.extend(paragraph(Ink::Plain, first, room));
+    }
     if let Some(seen) = seen.filter(|seen| seen.simulated.episodes > 0) {
         let often = scaled(&seen.simulated.frequency, Period::Year.seconds());
         let often = estimates::with_interval(&Unit::Plain(String::new()), &often);
@@ -429,7 +433,7 @@ fn changes(view: &LabView, pen: &Pen<'_>, room: usize) -> Lines {
         let bar = pen.look.level(1, 1).repeat(filled.min(bars));
         let down = seconds(a_year(change.availability.down));
         let words = match change.what.as_str() {
-            "one more" => format!("one more: {}", change.after),
+            "one more" => format!("one more: {}", change.to()),
             what => format!("{what} {} → {}", change.before, change.after),
         };
         let bar = if bars > 0 { format!("{bar:<bars$}  ") } else { bar };
@@ -438,9 +442,8 @@ fn changes(view: &LabView, pen: &Pen<'_>, room: usize) -> Lines {
     lines.push((Ink::Plain, String::new()));
     lines.push((Ink::Dim, format!(" share {:>9}  if this never failed", "down/year")));
     for of in worked.importance.iter().filter(|of| of.criticality > 0.0) {
-        let label = if of.count > 1 { format!("{} (each of {})", of.label, of.count) } else { of.label.clone() };
         let share = format!("{:.0} %", of.criticality.min(1.0) * 100.0);
-        lines.push((Ink::Plain, format!("{share:>6} {:>9}  {label}", seconds(a_year(of.without.down)))));
+        lines.push((Ink::Plain, format!("{share:>6} {:>9}  {}", seconds(a_year(of.without.down)), of.title())));
     }
     lines
 }
