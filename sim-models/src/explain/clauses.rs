@@ -51,12 +51,12 @@ pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], de
     told.sort_by_key(|(rank, clause)| (clause.event, *rank));
     let told: Vec<Clause> = told.into_iter().map(|(_, clause)| clause).collect();
     let mut clauses = vec![opening(story, detail)];
-    clauses.extend(round_by_round(told));
+    clauses.extend(round_by_round(&told));
     clauses
 }
 
 /// Rounds that are alike but for their number are told twice and then counted.
-fn round_by_round(told: Vec<Clause>) -> Vec<Clause> {
+fn round_by_round(told: &[Clause]) -> Vec<Clause> {
     let alike: Vec<(String, String)> = told.iter().map(|it| (it.node.clone(), whichever_time(&it.text))).collect();
     let mut clauses = Vec::with_capacity(told.len());
     let mut from = 0;

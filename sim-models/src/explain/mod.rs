@@ -176,8 +176,8 @@ struct Story<'a> {
 /// The last event in which a store has made something of a promise.
 fn last_settled(record: &Record) -> Option<u64> {
     let settles = |note: &Note| matches!(note, Note::InDoubt { by, .. } if *by < 0);
-    let steps = record.trace.steps().iter().filter(|step| step.number <= record.outcome.events);
-    steps.filter(|step| record.trace.notes(step.number).iter().any(settles)).map(|step| step.number).last()
+    let mut steps = record.trace.steps().iter().rev().filter(|step| step.number <= record.outcome.events);
+    steps.find(|step| record.trace.notes(step.number).iter().any(settles)).map(|step| step.number)
 }
 
 /// A value that a service has read.
