@@ -315,7 +315,7 @@ fn cancelled() -> Scenario {
     };
     let passes = |at: usize, _: &str| format!(r#""e{at}": [{{"call": "api.e{at}", "timeout": "5s", "cancel": true}}]"#);
     let workload = |at: usize, _: &str| {
-        let goes = if at % 2 == 0 { r#""timeout": "60ms", "cancel": true"# } else { r#""deadline": "60ms""# };
+        let goes = if at.is_multiple_of(2) { r#""timeout": "60ms", "cancel": true"# } else { r#""deadline": "60ms""# };
         format!(
             r#""w{at}": {{"rate": "40/s", "for": "10s", "each": "v{at}", "do": [{{"call": "front.e{at}", {goes}}}]}}"#
         )

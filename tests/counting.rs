@@ -182,8 +182,7 @@ fn whoever_shares_an_answer_wants_it_too() {
 fn what_is_begun_in_the_background_or_by_the_clock_is_wanted_for_itself() {
     let slow = service(&json!([{"work": "3s"}]), &json!({}));
     let background = service(&json!([{"background": [{"call": "svc.get"}]}, {"work": "2s"}]), &json!({}));
-    let file =
-        users(10, &json!([{"call": "api.get", "timeout": "1s"}]), &json!({"api": background, "svc": slow.clone()}));
+    let file = users(10, &json!([{"call": "api.get", "timeout": "1s"}]), &json!({"api": background, "svc": slow}));
     check(&file, &[], &[("svc.wasted_time", 0.0), ("api.wasted_time", 10.0)]);
     let clock = json!({"kind": "service", "endpoints": {"get": [], "tick": {"every": "10s", "do": [
         {"call": "svc.get", "timeout": "1s", "on": {"else": []}}]}}});
@@ -294,6 +293,14 @@ fn a_request_that_is_cancelled_gives_back_all_that_it_holds() {
         file["nodes"]["b"]["endpoints"]["get"] = body.clone();
         file["nodes"]["b"]["maps"] = json!({"keys": {}});
         check(&file, &[], &[("b.calls", 10.0), ("b.overloaded", 0.0), ("b.wasted_time", 0.0), ("b.busy", 0.0)]);
+    }
+    // Where one of two branches works, both stop behind that, also if nothing follows there.
+    for work in [json!([{"work": "2s"}]), json!([{"work": "2s"}, {"record": "after"}])] {
+        let mut file = chain(tells.clone(), one.clone(), call.clone(), one.clone(), stalls.clone());
+        file["workload"]["user"]["limit"] = json!(1);
+        file["nodes"]["b"]["endpoints"]["get"] = json!([{"parallel": [work, [{"wait": "50s"}]]}, {"record": "after"}]);
+        let expected = [("total(after)", 0.0), ("b.wasted_time", 1.1), ("b.busy", 0.0)];
+        check(&file, &[], &expected);
     }
     // Whoever waits in line for a worker of an `async` service leaves the line.
     let mut file = chain(tells, json!({"honours_cancel": true, "workers": 1, "async": true}), call, one, stalls);

@@ -628,7 +628,13 @@ impl Service {
                 self.unwind(cx, program, parent, depth, false);
                 self.drive(cx, program, parent, Next::End(outcome));
             }
-            Origin::Branch { parent, .. } => self.branch_over(cx, program, parent, key, &outcome),
+            Origin::Branch { parent, .. } => {
+                // Of a request that is to stop the others may have waited for this one to be done with its work.
+                if self.is_cancelled(parent) {
+                    self.stop(cx, program, thread.request);
+                }
+                self.branch_over(cx, program, parent, key, &outcome);
+            }
         }
         Next::Over
     }

@@ -897,8 +897,8 @@ impl Service {
         }
     }
 
-    /// A request is to stop: at once where it waits, at its next step where it works or has not begun.
-    fn stop(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+    /// A request is to stop: at once where it waits, behind its work where it works, at its first step where it has not begun.
+    pub(super) fn stop(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
         let Some(request) = self.requests.get_mut(key) else { return };
         request.cancelled = true;
         let threads = self.threads.entries().filter(|(_, thread)| thread.request == key);
