@@ -162,17 +162,19 @@ impl Wiring {
     /// When neither order of parts keeps it small enough.
     pub(super) fn solved(&self, root: Wire) -> Result<Solved, Hard> {
         let mentioned = self.as_mentioned(root);
-        if self.shared() == 0 {
-            // No other order is better where each thing is needed once.
-            return self.asking(&mentioned, NODES_MAX);
-        }
-        match self.asking(&mentioned, FIRST_MAX) {
-            Ok(solved) => return Ok(solved),
-            Err(hard @ Hard::Network { .. }) => return Err(hard),
-            Err(Hard::Sharing(_)) => {}
+        let shares = self.shared() > 0;
+        // Each network has an order of its own, which that of mention keeps to; where each thing is needed once, no other
+        // order is better.
+        if !shares || self.gates.iter().any(|gate| matches!(gate, Gate::Through(..))) {
+            return self.asking(&mentioned, NODES_MAX).or_else(|hard| match hard {
+                Hard::Sharing(_) if shares => self.asking(&self.as_neighbours(root), NODES_MAX),
+                Hard::Sharing(_) | Hard::Network { .. } => Err(hard),
+            });
         }
         // What is nearest in one way may be far in another, so that at last the order of the text has as much room.
-        self.asking(&self.as_neighbours(root), NODES_MAX).or_else(|_| self.asking(&mentioned, NODES_MAX))
+        self.asking(&mentioned, FIRST_MAX)
+            .or_else(|_| self.asking(&self.as_neighbours(root), NODES_MAX))
+            .or_else(|_| self.asking(&mentioned, NODES_MAX))
     }
 
     /// Parts in the order in which one meets them on the way down from a wire; those that it does not need come last.
