@@ -260,6 +260,7 @@ fn guarded() -> Scenario {
             "backoffMultiplier": 2, "retryableStatusCodes": ["unavailable", "unknown"], "maxTokens": 10, "tokenRatio": 0.1}, "hedge": {"delay": "30ms", "budget": "10%"}"#,
         r#""limiter": {"rate": "40/s", "window": "sliding"}, "retry": {"tries": 3, "budget": {"profile": "finagle"}}, "coalesce": "$v5""#,
         r#""retry": {"profile": "aws-sdk", "retryMode": "adaptive"}, "hedge": {"profile": "finagle", "maxExtraLoad": 0.2}, "bulkhead": {"profile": "aimd"}"#,
+        r#""limiter": {"profile": "adaptive-throttling", "window": "2s"}, "retry": {"tries": 3, "wait": "10ms", "backoff": "linear"}"#,
     ];
     let endpoints: Vec<String> =
         endpoints.iter().enumerate().map(|(at, clauses)| format!(r#""e{at}": {}"#, pick(clauses))).collect();
