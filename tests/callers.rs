@@ -771,6 +771,158 @@ fn in_adaptive_mode_a_client_that_is_throttled_slows_down() {
     assert!(adaptive < standard / 2.0, "{adaptive} {standard}");
 }
 
+/// A hundred requests a second, evenly, from a client that throttles itself, to a callee whose answer is this, for so
+/// long.
+fn throttled(throttle: &Value, answer: &Value, seconds: u64, during: &str) -> Model {
+    let mut limiter = throttle.clone();
+    limiter["profile"] = json!("adaptive-throttling");
+    let file = json!({
+        "faultline": 1, "name": "throttled", "until": format!("{seconds}s"),
+        "nodes": {
+            "api": {"kind": "service", "endpoints": {"get": [{"call": "svc.get", "limiter": limiter}]}},
+            "svc": {"kind": "service", "endpoints": {"get": [answer]}},
+            "depot": {"kind": "service", "endpoints": {"take": []}}},
+        "workload": {"user": {"rate": "100/s", "spacing": "even", "each": "visit", "do": [{"call": "api.get"}]}},
+        "metrics": {"sent": {"value": "api->svc.calls", "during": during}, "refused": {"value": "api->svc.limited", "during": during}}
+    });
+    model(&file, &[])
+}
+
+/// What so many seeds add up to, and how many standard deviations that is from so many draws of this chance.
+fn off(model: &Model, seeds: u64, name: &str, mean: f64, variance: f64) -> f64 {
+    let values = over_seeds(seeds, |seed| value(&model.run(seed, Stop::AtEnd), name));
+    (values.iter().sum::<f64>() / seeds as f64 - mean) / (variance / seeds as f64).sqrt()
+}
+
+#[test]
+fn an_adaptive_throttle_refuses_with_the_chance_that_the_book_gives() {
+    // Nothing is accepted: the n-th request is sent with the chance 1/n.
+    let never = throttled(&json!({}), &json!({"fail": "overloaded"}), 4, "0s..4s");
+    let chances = (1..=400).map(|n| 1.0 / f64::from(n));
+    let (mean, squares) = (chances.clone().sum::<f64>(), chances.map(|chance| chance * chance).sum::<f64>());
+    let z = off(&never, 200, "sent", mean, mean - squares);
+    assert!(z.abs() < 4.0, "{z}");
+    // Ten a second are accepted: of requests R and accepts A of two minutes (R - K A) / (R + 1) is refused, so that K A
+    // are sent.
+    let ten = json!({"call": "depot.take", "limiter": {"rate": "10/s", "window": "fixed"}});
+    for k in [2.0, 4.0] {
+        let some = throttled(&json!({"K": k}), &ten, 330, "130s..330s");
+        let chance = (12_000.0 - k * 1_200.0) / 12_001.0;
+        let z = off(&some, 4, "refused", 20_000.0 * chance, 20_000.0 * chance * (1.0 - chance));
+        assert!(z.abs() < 4.0, "{k}: {z}");
+    }
+}
+
+#[test]
+fn an_adaptive_throttle_refuses_nothing_of_what_comes_back_with_an_answer_of_the_callees_own() {
+    for (answer, refuses) in [
+        (json!({"reply": 1}), false),
+        (json!({"fail": "sold_out"}), false),
+        (json!({"fail": "overloaded"}), true),
+        (json!({"fail": "limited"}), true),
+        (json!({"wait": "1h"}), true),
+        (json!({"chance": "60%", "then": [{"reply": 1}], "else": [{"fail": "overloaded"}]}), false),
+    ] {
+        let run = throttled(&json!({}), &answer, 300, "60s..300s").run(Seed(1), Stop::AtEnd);
+        assert_eq!(value(&run, "refused") > 0.0, refuses, "{answer}: {:?}", run.metrics);
+    }
+}
+
+#[test]
+fn when_the_callee_recovers_an_adaptive_throttle_opens_step_by_step_over_several_windows() {
+    let heals = json!({"if": "now < 100s", "then": [{"fail": "overloaded"}]});
+    let sent = |during: &str| {
+        let run = throttled(&json!({"window": "10s"}), &heals, 400, during).run(Seed(1), Stop::AtEnd);
+        (value(&run, "sent"), value(&run, "refused"))
+    };
+    let (trickle, _) = sent("50s..100s");
+    assert!(trickle < 25.0, "a thousandth of five thousand, and what the window forgets: {trickle}");
+    assert_eq!(sent("300s..400s"), (10_000.0, 0.0));
+    // What is accepted lets two more go, evenly over the window behind it: growth at the rate x with x = 2 (1 - e^-x)
+    // per window, so that each window sends e^1.594 = 4.9 times as many as the one before.
+    let windows: Vec<f64> = (10..20).map(|n| sent(&format!("{n}0s..{}0s", n + 1)).0).collect();
+    let few = |before: f64| 4.92 * before + 5.0 * (4.92 * before).sqrt() + 10.0;
+    assert!(windows.windows(2).all(|pair| pair[1] < few(pair[0])), "{windows:?}");
+    assert!(windows.windows(2).any(|pair| pair[0] > 50.0 && pair[0] < 900.0 && pair[1] > pair[0]), "{windows:?}");
+}
+
+#[test]
+fn what_an_adaptive_throttle_goes_by_is_seen() {
+    let seen = |times: &[u64], until: &str| {
+        let state = at(&asked(&json!({"limiter": {"profile": "adaptive-throttling"}}), times), &[], until);
+        ["requests", "accepts", "refuses"].map(|name| state(&format!("policies[limiter one].{name}")))
+    };
+    assert_eq!(seen(&[0, 1, 2], "50ms"), [json!(3), json!(0), json!(0.75)]);
+    assert_eq!(seen(&[0], "500ms"), [json!(1), json!(1), json!(0.0)]);
+}
+
+#[test]
+fn a_client_that_throttles_itself_spares_its_callee_as_much_as_it_is_told_to() {
+    let plain = overload(&json!({}), "500/s");
+    let throttled = overload(&json!({"limiter": {"profile": "adaptive-throttling"}}), "500/s");
+    assert_eq!(value(&throttled, "left"), 0.0);
+    // With K = 2 about as many are refused by the callee as are served.
+    let (refused, ok) = (value(&throttled, "overloaded"), value(&throttled, "ok"));
+    assert!(refused < 1.3 * ok && refused < value(&plain, "overloaded") / 3.0, "{refused} {ok}");
+    assert!(ok > 0.8 * value(&plain, "ok"), "{ok}");
+}
+
+// ── Waits ──
+
+#[test]
+fn a_linear_wait_grows_by_what_it_was_first_up_to_the_longest() {
+    let asked_at = |retry: Value| {
+        let file = json!({
+            "faultline": 1, "name": "linear", "until": "60s",
+            "nodes": {
+                "api": {"kind": "service", "endpoints": {"get": [{"call": "svc.get", "retry": retry}]}},
+                "svc": {"kind": "service", "endpoints": {"get": [{"record": "asked"}, {"fail": "overloaded"}]}}},
+            "workload": {"user": {"users": 1, "limit": 1, "each": "visit", "do": [{"call": "api.get"}]}},
+            "metrics": {"last": {"max": "asked.last"}}
+        });
+        value(&model(&file, &[]).run(Seed(1), Stop::AtEnd), "last")
+    };
+    for (tries, last) in [(2, 0.1), (3, 0.3), (4, 0.55), (5, 0.8)] {
+        let plain = json!({"tries": tries, "wait": "100ms", "backoff": "linear", "max_wait": "250ms"});
+        assert!((asked_at(plain.clone()) - last).abs() < 1e-9, "{tries}: {}", asked_at(plain));
+        let mut spread = plain;
+        spread["jitter"] = json!("equal");
+        assert!(((last / 2.0)..=last).contains(&asked_at(spread)), "{tries}");
+    }
+    let named = json!({"tries": 4, "wait": "100ms", "backoff": "exponential", "factor": 3});
+    assert!((asked_at(named) - 1.3).abs() < 1e-9, "100, 300 and 900 ms");
+}
+
+// ── What is done instead ──
+
+#[test]
+fn a_fallback_is_what_on_does_instead_and_its_value_goes_on_as_the_calls() {
+    let file = |faults: bool| {
+        let mut file = json!({
+            "faultline": 1, "name": "fallback", "until": "60s",
+            "nodes": {
+                "shop": {"kind": "service", "memory": {"last": {}}, "endpoints": {"page": [
+                    {"call": "picks.get", "as": "shown", "timeout": "100ms",
+                        "breaker": {"profile": "failsafe", "failureThreshold": 3},
+                        "on": {"ok": [{"set": "last['picks']", "to": "$shown"}],
+                               "else": [{"record": "stale"}, {"read": "last['picks']", "as": "shown"}]}},
+                    {"reply": "$shown"}]}},
+                "picks": {"kind": "service", "endpoints": {"get": [{"work": "10ms"}, {"reply": 7}]}}},
+            "workload": {"reader": {"rate": "10/s", "spacing": "even", "for": "30s", "each": "view", "do": [
+                {"call": "shop.page", "as": "page"}, {"if": "$page == 7", "then": [{"record": "seven"}]}]}},
+            "metrics": {"seven": {"count": "seven"}, "stale": {"count": "stale"}}
+        });
+        if faults {
+            file["faults"] = json!(["10s..20s hang picks"]);
+        }
+        file
+    };
+    check(&file(false), &[], &[("reader.ok", 300.0), ("seven", 300.0), ("stale", 0.0)]);
+    let run = model(&file(true), &[]).run(Seed(1), Stop::AtEnd);
+    assert!(value(&run, "stale") > 90.0, "{:?}", run.metrics);
+    check(&file(true), &[], &[("reader.ok", 300.0), ("seven", 300.0), ("shop->picks.unknown", 3.0)]);
+}
+
 // ── What is counted ──
 
 #[test]

@@ -15,7 +15,7 @@ use sim_models::inside::{field, inside};
 use sim_models::language::Choices;
 use sim_models::policy::breaker::{Admission, Breaker, Ended, Rule, State};
 use sim_models::policy::retry::{Grows, Spread, Wait};
-use sim_models::policy::{Kind, Settings, profile, reference};
+use sim_models::policy::{Kind, Settings, plain, profile, reference};
 use sim_models::scenario::{Model, Run, Scenario};
 
 /// A metric without a value: what never happens.
@@ -55,6 +55,21 @@ fn check(text: &str, expected: &[(&str, f64, f64)]) {
 fn the_page_about_policies_is_made_from_the_tables() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policies.md")).unwrap();
     assert!(page == reference(), "write it anew: cargo run --release -- policies --markdown > docs/policies.md");
+}
+
+#[test]
+fn each_pattern_that_needs_no_library_is_written_as_its_example_says() {
+    for pattern in plain() {
+        let text = format!(
+            r#"{{"faultline": 1, "name": "x", "until": "1m", "nodes": {{
+                "shop": {{"kind": "service", "endpoints": {{"pay": [{{"call": "bank.rate", {}}}]}}}},
+                "bank": {{"kind": "service", "replicas": 2, "endpoints": {{"rate": [{{"work": "1ms"}}]}}}}}},
+               "workload": {{"buyer": {{"rate": "1/s", "each": "order", "do": [{{"call": "shop.pay"}}]}}}}}}"#,
+            pattern.example
+        );
+        assert_eq!(model(&text).warnings().to_string(), "", "{}", pattern.name);
+        assert!(pattern.example.contains(&format!("\"{}\"", pattern.clause)), "{}", pattern.name);
+    }
 }
 
 // ── Breakers ──

@@ -22,14 +22,15 @@ use crate::scenario::Model;
 /// A run written down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Written {
-    /// The model with its lines in place of the dice: calm for all the rest.
+    /// The model with its lines in place of the dice.
     pub faults: Vec<Fault>,
     /// Whether the lines are those of the whole run, because those of the violation's past did not fail in the same way.
     pub whole: bool,
 }
 
-/// Writes a run down that fails so; `None` when it does not, or does not by its lines alone.
-pub fn materialise(model: &Model, seed: Seed, failure: &Failure) -> Option<Written> {
+/// Writes a run down that fails so, with `rest` for all that its lines do not say; `None` when it does not fail, or
+/// does not by its lines alone.
+pub fn materialise(model: &Model, seed: Seed, failure: &Failure, rest: Rest) -> Option<Written> {
     let record = Record::of(model, seed, failure);
     record.failure.as_ref()?;
     let program = model.program();
@@ -53,7 +54,7 @@ pub fn materialise(model: &Model, seed: Seed, failure: &Failure) -> Option<Writt
         let odd = all.iter().filter(|it| it.is_odd() && (whole || past.contains(&it.event)));
         // What the case said before stays where the run says nothing else: the lines of the run stand behind and win.
         let faults = once_each(timed.into_iter().chain(said.iter().cloned()).chain(odd.filter_map(line)));
-        if fails(&model.with(faults.clone(), Rest::Calm), seed, failure) {
+        if fails(&model.with(faults.clone(), rest), seed, failure) {
             return Some(Written { faults, whole });
         }
     }

@@ -93,6 +93,11 @@ impl Reason {
     pub const fn is_of_the_file(self) -> bool {
         self.0 as usize >= SYSTEM_REASONS.len() && self.0 < Reason::RARE
     }
+
+    /// Whether the system gives it to outcomes that say nothing of what was done.
+    pub const fn is_unknown(self) -> bool {
+        matches!(self, Reason::TIMEOUT | Reason::RESET | Reason::STUCK)
+    }
 }
 
 system_reasons! {
@@ -1160,8 +1165,8 @@ pub struct RetryDef {
     pub tries: Option<u32>,
     /// Wait before the first retry.
     pub wait: Duration,
-    /// By how much each wait is longer than the one before, in parts per 10⁶ (2 is 2,000,000).
-    pub factor_ppm: u64,
+    /// How each wait is longer than the one before.
+    pub grows: retry::Grows,
     /// The longest wait before jitter.
     pub max_wait: Duration,
     /// Jitter.

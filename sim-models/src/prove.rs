@@ -3,6 +3,7 @@
 //! All else stays: the fork has the same past, and every other question has the same answer, because no answer depends on the
 //! order in which things are asked. So the violation vanishes only if it needed the line.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -13,7 +14,7 @@ use crate::decided::{Decided, Said, decided};
 use crate::judge::{ScenarioJudge, Violation};
 use crate::materialise::past;
 use crate::message::Msg;
-use crate::record::{Failure, Record, fails, violation_of};
+use crate::record::{Failure, Record, fails_by, violation_of};
 use crate::scenario::Model;
 use crate::shrink::{MOMENT, Part};
 use crate::value::Value;
@@ -121,21 +122,41 @@ impl Broken {
     }
 }
 
-/// Proves each line of a model whose run fails so, in the order of its schedule.
+/// Proves each line of a model whose run fails so, in the order of its schedule. Where that would cost more than ten
+/// million events, only the first ones: what holds for some time goes before decisions.
 pub fn prove(model: &Model, seed: Seed, failure: &Failure) -> Vec<Proof> {
     let record = Record::of(model, seed, failure);
-    let trial = Trial::new(model, seed, failure, &record);
-    (0..model.faults().len()).map(|place| trial.proof(place, true)).collect()
+    let most = usize::try_from(EVENTS / record.outcome.events.max(1)).unwrap_or(usize::MAX).max(LEAST);
+    let mut places: Vec<usize> = (0..model.faults().len()).collect();
+    places.sort_by_key(|place| matches!(model.faults()[*place], Fault::Decision(_)));
+    places.truncate(most);
+    places.sort_unstable();
+    let trial = Trial::new(model, seed, failure, &record, &places);
+    let mut proofs = Vec::new();
+    for place in places {
+        if trial.events.get() > EVENTS && proofs.len() >= LEAST {
+            break;
+        }
+        proofs.push(trial.proof(place, true));
+    }
+    proofs
 }
 
-/// Proves, in the run of a seed, what was left of it after shrinking and what came close to mattering: answers other than the
-/// default in the past of the violation, at most so many, those of its own operation first and the latest first.
+/// What forks may cost, and how many lines are looked at whatever they cost.
+const EVENTS: u64 = 10_000_000;
+const LEAST: usize = 3;
+
+/// Proves, in the run of a seed, what was left of it after shrinking and what came close to mattering: answers other
+/// than the default in the past of the violation, at most so many, those of its own operation first and the latest
+/// first.
 ///
 /// Whether each is one of those that were left stands beside it.
 pub fn prove_near(model: &Model, seed: Seed, failure: &Failure, left: &[Fault], most: usize) -> Vec<(Proof, bool)> {
     let record = Record::of(model, seed, failure);
     let program = model.program();
     let all = decided(&record.trace, program);
+    // Of many that are left only some are shown.
+    let left = &left[..left.len().min(3 * most)];
     let is_left = |decided: &Decided| {
         let asked =
             |fault: &Fault| matches!(fault, Fault::Decision(decision) if decided.is_asked_by(decision, program));
@@ -154,10 +175,11 @@ pub fn prove_near(model: &Model, seed: Seed, failure: &Failure, left: &[Fault], 
         .collect();
     // The lines say what the seed says, so that the run is the same, and can be overruled one by one.
     let first = model.faults().len();
+    let places: Vec<usize> = (first..first + rows.len()).collect();
     let lines = model.faults().iter().cloned().chain(rows.iter().map(|(line, _)| line.clone())).collect();
     let spoken = model.with(lines, Rest::Seed);
     let record = Record::of(&spoken, seed, failure);
-    let trial = Trial::new(&spoken, seed, failure, &record);
+    let trial = Trial::new(&spoken, seed, failure, &record, &places);
     rows.into_iter().enumerate().map(|(index, (_, left))| (trial.proof(first + index, false), left)).collect()
 }
 
@@ -171,17 +193,28 @@ struct Trial<'a> {
     begins: BTreeMap<usize, (u64, Instant, Option<Decided>)>,
     /// The run as it was just before those events.
     forks: BTreeMap<u64, (Sim<Msg>, ScenarioJudge)>,
+    /// Events of forks so far.
+    events: Cell<u64>,
 }
 
 impl<'a> Trial<'a> {
-    fn new(model: &'a Model, seed: Seed, failure: &'a Failure, record: &Record) -> Self {
-        let begins = begins(model, record);
+    /// `places`: those of the lines that are to be proven.
+    fn new(model: &'a Model, seed: Seed, failure: &'a Failure, record: &Record, places: &[usize]) -> Self {
+        let begins = begins(model, record, places);
         let wanted: Vec<u64> = begins.values().map(|(event, ..)| *event).collect();
         let lineage = record.violation.as_ref().and_then(|violation| record.trace.step(violation.event));
         let lineage = lineage.map(|step| step.cause.lineage);
         let end = End::of(&record.outcome, failure);
         let broken = Broken { end, violation: record.violation.clone(), lineage };
-        Trial { model, seed, failure, broken, begins, forks: forks(model, seed, failure.stop(), &wanted) }
+        Trial {
+            model,
+            seed,
+            failure,
+            broken,
+            begins,
+            forks: forks(model, seed, failure.stop(), &wanted),
+            events: Cell::new(0),
+        }
     }
 
     fn proof(&self, place: usize, measured: bool) -> Proof {
@@ -217,6 +250,7 @@ impl<'a> Trial<'a> {
             lineages.push(step.cause.lineage);
             ControlFlow::Continue(())
         });
+        self.count(outcome.events - before);
         let end = End::of(&outcome, self.failure);
         let violation = (end == End::FailsSo).then(|| violation_of(&judge, self.failure)).flatten();
         let lineage = violation.as_ref().and_then(|violation| match violation.event.checked_sub(before + 1) {
@@ -225,6 +259,10 @@ impl<'a> Trial<'a> {
             None => self.broken.lineage.filter(|_| same_event(&self.broken, violation)),
         });
         Broken { end, violation, lineage }
+    }
+
+    fn count(&self, events: u64) {
+        self.events.set(self.events.get() + events);
     }
 
     /// Halves the distance between what is enough and what is not, until three digits behind the first are known.
@@ -254,7 +292,9 @@ impl<'a> Trial<'a> {
     fn fails_with(&self, place: usize, line: Fault) -> bool {
         let mut lines = self.model.faults().to_vec();
         lines[place] = line;
-        fails(&self.model.with(lines, self.model.rest()), self.seed, self.failure)
+        let (fails, events) = fails_by(&self.model.with(lines, self.model.rest()), self.seed, self.failure, None);
+        self.count(events);
+        fails
     }
 }
 
@@ -275,15 +315,15 @@ fn passing(line: &Fault, part: Part, decided: Option<&Decided>) -> Option<Durati
     }
 }
 
-/// For each line of a model's schedule, the event at which it first matters in a recorded run.
-fn begins(model: &Model, record: &Record) -> BTreeMap<usize, (u64, Instant, Option<Decided>)> {
+/// For each of these lines of a model's schedule, the event at which it first matters in a recorded run.
+fn begins(model: &Model, record: &Record, places: &[usize]) -> BTreeMap<usize, (u64, Instant, Option<Decided>)> {
     let program = model.program();
     let all = decided(&record.trace, program);
     let at = |event: u64| record.trace.step(event).map_or(Instant::ZERO, |step| step.at);
     let began = |place: usize| {
         record.trace.steps().iter().find(|step| step.what == Happening::FaultBegan { fault: place as u32 })
     };
-    let of = |(place, fault): (usize, &Fault)| match fault {
+    let of = |place: usize| match &model.faults()[place] {
         // What strikes at a point of a program has cut the handling short in which that came there.
         Fault::Timed(timed) => began(place).map(|step| {
             let event = step.by.filter(|_| timed.trigger.is_some()).unwrap_or(step.number);
@@ -294,7 +334,7 @@ fn begins(model: &Model, record: &Record) -> BTreeMap<usize, (u64, Instant, Opti
             Some((place, (asked.event, at(asked.event), Some(*asked))))
         }
     };
-    model.faults().iter().enumerate().filter_map(of).collect()
+    places.iter().copied().filter_map(of).collect()
 }
 
 /// The run as it is just before each of these events.

@@ -42,15 +42,20 @@ impl Failure {
 
 /// Whether a model fails in this way, whatever the seed says.
 pub fn fails(model: &Model, seed: Seed, failure: &Failure) -> bool {
-    failure.is_of(&model.run(seed, failure.stop()).outcome)
+    fails_by(model, seed, failure, None).0
 }
 
-/// The same, of a run that is given up at an instant; what only fails later is said not to.
-pub(crate) fn fails_before(model: &Model, seed: Seed, failure: &Failure, end: Instant) -> bool {
+/// The same, of a run that is given up at an instant: what only fails later is said not to. And how many events that
+/// took.
+pub(crate) fn fails_by(model: &Model, seed: Seed, failure: &Failure, end: Option<Instant>) -> (bool, u64) {
+    let Some(end) = end else {
+        let outcome = model.run(seed, failure.stop()).outcome;
+        return (failure.is_of(&outcome), outcome.events);
+    };
     let in_time =
         |_: &Sim<Msg>, step: &Step| if step.at > end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let run = model.run_watched(seed, failure.stop(), Limits::default(), in_time);
-    failure.is_of(&run.outcome)
+    let outcome = model.run_watched(seed, failure.stop(), Limits::default(), in_time).outcome;
+    (failure.is_of(&outcome), outcome.events)
 }
 
 /// An instant soon after a violation, up to which one that is like it is looked for: a quarter as far again, and a second.

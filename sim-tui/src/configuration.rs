@@ -198,5 +198,5 @@ fn changed_case(loaded: &LoadedCase, path: &str, changes: &Changes) -> Result<Mo
 
 /// Whether every seed gives the same run: nothing is left to the dice.
 pub(crate) fn is_calm(model: &Model) -> bool {
-    model.rest() == Rest::Calm
+    model.rest().is_calm()
 }

@@ -241,6 +241,12 @@ impl Told<'_> {
             &["line", "without it", "enough", "not enough"],
             &why.proofs.iter().map(|proof| self.row(proof)).collect::<Vec<_>>(),
         );
+        if self.untried() > 0 {
+            let lines = text::counted(self.untried(), "more line");
+            page.paragraph(format!(
+                "{lines} of this run were not taken back one by one: each fork of so long a run costs its time."
+            ));
+        }
         self.near(&mut page);
         if !why.likelihood.moments.is_empty() {
             page.heading("When it became likely");
@@ -259,6 +265,11 @@ impl Told<'_> {
         told.join(" ")
     }
 
+    /// Lines of the small case that were not taken back one by one.
+    fn untried(&self) -> u64 {
+        (self.why.small.case.faults.len() - self.why.proofs.len()) as u64
+    }
+
     /// What the forks prove, in a sentence.
     fn needed(&self) -> String {
         let proofs = &self.why.proofs;
@@ -267,6 +278,7 @@ impl Told<'_> {
             [] if proofs.is_empty() => {
                 "Nothing had to go wrong for it: it fails without any fault, and without any luck.".to_owned()
             }
+            [] if self.untried() > 0 => "No line of those that were taken back by themselves was needed.".to_owned(),
             [] => "No line of it alone was needed, as forks of the run without each of them say.".to_owned(),
             [one] => {
                 let least = one.least.map(|least| strength(one, &least));
@@ -411,7 +423,7 @@ impl Told<'_> {
             vec![name, case.to_owned(), seeds, most]
         };
         page.table(
-            &["remedy", "this case", "seeds failing", "at most (95 %)"],
+            &["remedy", "smallest run", "seeds failing", "at most (95 %)"],
             &self.tried.iter().map(row).collect::<Vec<_>>(),
         );
         let cured = |tried: &&Tried<'_>| !tried.fails && tried.failing == 0 && !self.interrupted;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sim_core::pattern::nearest;
-use sim_models::policy::{Kind, Parameter, Profile, profiles, reference};
+use sim_models::policy::{Kind, PLAINLY, Parameter, Plain, Profile, plain, profiles, reference};
 
 use crate::cli::Output;
 use crate::report::{Bad, Exit, Report, bad};
@@ -14,15 +14,17 @@ pub(crate) fn policies(name: Option<&str>, markdown: bool, output: Output) -> Re
         return Ok(Report::fine(reference()));
     }
     let shown: Vec<&Profile> = profiles().filter(|it| name.is_none_or(|name| it.name == name)).collect();
-    if let (Some(name), true) = (name, shown.is_empty()) {
+    let plainly: Vec<&Plain> = plain().filter(|it| name.is_none_or(|name| it.name == name)).collect();
+    if let (Some(name), true, true) = (name, shown.is_empty(), plainly.is_empty()) {
         return Err(unknown(name));
     }
     if output.json {
-        return Ok(Report::json(&shown.into_iter().map(as_json).collect(), Exit::Held));
+        let all = shown.into_iter().map(as_json).chain(plainly.into_iter().map(plain_as_json));
+        return Ok(Report::json(&all.collect(), Exit::Held));
     }
     if name.is_some() {
-        let pages: Vec<String> = shown.into_iter().map(Profile::page).collect();
-        return Ok(Report::fine(pages.join("\n")));
+        let pages = shown.into_iter().map(Profile::page).chain(plainly.into_iter().map(Plain::page));
+        return Ok(Report::fine(pages.collect::<Vec<String>>().join("\n")));
     }
     let mut text = String::new();
     for kind in Kind::ALL {
@@ -30,11 +32,13 @@ pub(crate) fn policies(name: Option<&str>, markdown: bool, output: Output) -> Re
         let rows: Vec<_> = of_kind.map(|it| vec![it.name.to_owned(), it.about.to_owned()]).collect();
         text += &format!("{}\n{}\n", kind.about(), table(&[Side::Left, Side::Left], &rows));
     }
+    let rows: Vec<_> = plainly.iter().map(|it| vec![it.name.to_owned(), it.about.to_owned()]).collect();
+    text += &format!("{PLAINLY}\n{}\n", table(&[Side::Left, Side::Left], &rows));
     Ok(Report::fine(text + "All about one of them: faultline policies resilience4j\n"))
 }
 
 fn unknown(name: &str) -> Bad {
-    let mut names: Vec<&str> = profiles().map(|it| it.name).collect();
+    let mut names: Vec<&str> = profiles().map(|it| it.name).chain(plain().map(|it| it.name)).collect();
     names.sort_unstable();
     names.dedup();
     match nearest(name, names.iter().copied()) {
@@ -47,6 +51,13 @@ fn as_json(it: &Profile) -> Value {
     json!({
         "name": it.name, "kind": it.kind.clause(), "example": it.example(), "about": it.about, "source": it.source,
         "parameters": it.parameters.iter().map(parameter).collect::<Vec<_>>(), "surprises": it.surprises,
+    })
+}
+
+fn plain_as_json(it: &Plain) -> Value {
+    json!({
+        "name": it.name, "kind": it.clause, "example": it.example, "about": it.about, "source": "the scenario language",
+        "parameters": [], "surprises": it.surprises,
     })
 }
 

@@ -55,8 +55,13 @@ fn told(small: &Shrunk, args: &ShrinkArgs, called: &str) -> String {
     if small.case.faults.is_empty() {
         out += "  it fails without any fault or decision, in a run in which nothing is left to chance\n";
     }
-    for line in &small.case.faults {
+    const SHOWN: usize = 40;
+    let lines = &small.case.faults;
+    for line in &lines[..lines.len().min(SHOWN)] {
         out += &format!("  {line}\n");
+    }
+    if lines.len() > SHOWN {
+        out += &format!("  and {} more\n", text::counted((lines.len() - SHOWN) as u64, "line"));
     }
     if let Some(only) = &small.case.only {
         out += &match only.len() {

@@ -213,6 +213,8 @@ fn drawn(node: &str, purpose: &str, it: &Decided, story: &Story<'_>) -> String {
         }
         (Said::Length(length), "jitter") => format!("{node} waits {length} before it tries again{}", usual(it.calm)),
         (Said::Length(length), purpose) => format!("{node} draws {length} for {purpose}{}", usual(it.calm)),
+        (Said::Chance(true), "throttle") => format!("{node} refuses its own request"),
+        (Said::Chance(false), "throttle") => format!("{node} does not refuse its own request"),
         (Said::Chance(true), _) => format!("at {node} a chance comes true"),
         (Said::Chance(false), _) => format!("at {node} a chance does not come true"),
         (Said::Node(chosen), _) => format!("{node} chooses {}", story.name(chosen)),

@@ -5,6 +5,7 @@ use sim_core::case::Case;
 use sim_core::{Fault, Rest};
 
 use crate::language::Document;
+use crate::record::{Failure, fails};
 use crate::scenario::{CaseError, Model};
 
 /// A remedy, ready to be tried.
@@ -31,23 +32,90 @@ pub fn cures(file: &str, given: &Case, small: &Case) -> Result<Vec<Cure>, CaseEr
     // What somebody added to the faults of the file; of a case whose rest is calm, only what holds for some time.
     let is_kept = |fault: &&Fault| given.rest == Rest::Seed || matches!(fault, Fault::Timed(_));
     let added: Vec<Fault> = given.faults.iter().filter(is_kept).filter(|fault| !own.contains(fault)).cloned().collect();
-    let small = Case { scenario: given.scenario.clone(), settings: given.settings.clone(), ..small.clone() };
-    let mut cures = vec![cure(file, &small, &added, None, String::new())?];
+    let given = Given { file, case: given, small, stage: stage(file, given, small), added };
+    let mut cures = vec![given.cure(None, &[])?];
     for remedy in document.settings().remedies().filter(|remedy| remedy.cures) {
-        let mut cured = small.clone();
-        let set = remedy.set.iter().map(|(name, text)| (name.clone(), Json::String(text.clone())));
-        cured.settings.extend(set);
-        if cured.settings != small.settings {
-            let about = given.scenario["remedies"][&remedy.name]["about"].as_str().unwrap_or_default();
-            cures.push(cure(file, &cured, &added, Some(&remedy.name), about.to_owned())?);
+        let changes =
+            |(name, text): &(String, String)| given.case.settings.get(name) != Some(&Json::String(text.clone()));
+        if remedy.set.iter().any(changes) {
+            cures.push(given.cure(Some(&remedy.name), &remedy.set)?);
         }
     }
     Ok(cures)
 }
 
-fn cure(file: &str, case: &Case, added: &[Fault], name: Option<&str>, about: String) -> Result<Cure, CaseError> {
-    let small = Model::of_case(file, case)?;
-    let whole = Model::of_case(file, &Case { faults: Vec::new(), only: None, ..case.clone() })?;
-    let faults = whole.own_faults().iter().chain(added).cloned().collect();
-    Ok(Cure { name: name.map(str::to_owned), about, case: small, seeds: whole.with(faults, Rest::Seed) })
+/// The scenario in which the small case fails: that of the given case, if its lines are enough there, so that each
+/// remedy finds what it sets; else what is left of that scenario. Where shrinking has left one replica of ten, the
+/// lines for the one do nothing to ten.
+fn stage(file: &str, given: &Case, small: &Case) -> Json {
+    let whole = Case { scenario: given.scenario.clone(), settings: given.settings.clone(), ..small.clone() };
+    let expect = small.expect.as_ref();
+    let failure = expect.map(|expect| Failure { verdict: expect.verdict, property: expect.property.clone() });
+    let stands = failure
+        .is_none_or(|failure| Model::of_case(file, &whole).is_ok_and(|model| fails(&model, small.seed, &failure)));
+    if stands { whole.scenario } else { small.scenario.clone() }
+}
+
+/// What remedies are tried on.
+struct Given<'a> {
+    file: &'a str,
+    case: &'a Case,
+    small: &'a Case,
+    stage: Json,
+    added: Vec<Fault>,
+}
+
+impl Given<'_> {
+    fn cure(&self, name: Option<&str>, set: &[(String, String)]) -> Result<Cure, CaseError> {
+        let mut settings = self.case.settings.clone();
+        settings.extend(set.iter().map(|(name, text)| (name.clone(), Json::String(text.clone()))));
+        let small = Case { scenario: self.stage.clone(), settings: settings.clone(), ..self.small.clone() };
+        let whole = Case { scenario: self.case.scenario.clone(), faults: Vec::new(), only: None, ..small.clone() };
+        // What a remedy brings in may be asked of what shrinking has taken out.
+        let case = Model::of_case(self.file, &small)
+            .or_else(|_| Model::of_case(self.file, &Case { scenario: self.case.scenario.clone(), ..small }))?;
+        let whole = Model::of_case(self.file, &whole)?;
+        let faults = whole.own_faults().iter().chain(&self.added).cloned().collect();
+        let about = name.and_then(|name| self.case.scenario["remedies"][name]["about"].as_str()).unwrap_or_default();
+        let (name, about) = (name.map(str::to_owned), about.to_owned());
+        Ok(Cure { name, about, case, seeds: whole.with(faults, Rest::Seed) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sim_core::{Seed, Stop};
+
+    use super::*;
+    use crate::language::Choices;
+    use crate::scenario::Scenario;
+    use crate::shrink::shrink;
+
+    /// Ten replicas, of which shrinking may leave one; the remedy is about another service.
+    const TEN: &str = r#"{
+        "faultline": 1, "name": "ten", "until": "2s",
+        "settings": {"tries": {"default": 1, "min": 1, "max": 5}, "replicas": {"default": 10, "min": 1, "max": 20}},
+        "nodes": {
+            "api": {"kind": "service", "replicas": 10, "workers": 1, "queue": 3, "endpoints": {"get": [
+                {"work": {"exponential": "90ms"}}]}}},
+        "workload": {"user": {"rate": "100/s", "for": "2s", "each": "request", "do": [{"call": "api.get", "retry": "${tries}"}]}},
+        "properties": {"nearly all": {"availability": "user", "at_least": "99%"}},
+        "remedies": {"again": {"set": {"tries": 5}}}}"#;
+
+    #[test]
+    fn what_remedies_are_compared_with_fails_as_the_smallest_case_does() {
+        let model = Scenario::parse("ten.json", TEN).unwrap().model(&Choices::none()).unwrap();
+        let case = model.case(&model.run(Seed(0), Stop::AtViolation));
+        let small = shrink("ten.json", &case, 10_000, &mut |_| true).unwrap();
+        assert_eq!(
+            small.case.scenario["nodes"]["api"].get("replicas"),
+            None,
+            "one of ten is left, which is all the harder pressed"
+        );
+        let cures = cures("ten.json", &case, &small.case).unwrap();
+        let names: Vec<_> = cures.iter().map(|cure| cure.name.as_deref()).collect();
+        assert_eq!(names, [None, Some("again")]);
+        assert!(fails(&cures[0].case, case.seed, &small.failure), "it is the smallest case itself");
+        assert!(fails(&cures[0].seeds, Seed(1), &small.failure) && cures[0].seeds.program().replicas.len() > 10);
+    }
 }

@@ -63,7 +63,7 @@ pub struct Explanation {
     pub moments: Vec<Moment>,
     /// The nodes worth a column, in the order in which they come up.
     pub nodes: Vec<(NodeId, String)>,
-    /// What each line of the small case does for the failure.
+    /// What each line of the small case does for the failure; of many lines of a long run, the first ones.
     pub proofs: Vec<Proof>,
     /// Of a case that follows from a seed: the same in the run of the seed, with what came close to mattering. True beside what
     /// is left in the small case.
@@ -103,7 +103,7 @@ pub fn explain(
     let small = shrink(file, case, most, watch)?;
     let seed = case.seed;
     let near = match case.rest {
-        Rest::Calm => Vec::new(),
+        Rest::Calm | Rest::Steady => Vec::new(),
         Rest::Seed => prove_near(&Model::of_case(file, case)?, seed, &small.failure, &small.case.faults, NEAR),
     };
     let proofs = prove(&small.model, seed, &small.failure);
@@ -144,14 +144,18 @@ fn told(operations: BTreeSet<Operation>, only: Option<&[Operation]>) -> BTreeSet
     told
 }
 
-/// As many forks as cost about two million events in all, at least 20 and at most 200 at each moment. What breaks at an event
-/// is looked for until soon after it: that it breaks some day is another question.
+/// As many forks as cost about two million events in all, at least 20 and at most 200 at each moment; and where that
+/// many at each of 24 moments would cost more than twice as much, fewer moments. What breaks at an event is looked for
+/// until soon after it: that it breaks some day is another question.
 fn plan(record: &Record) -> Plan {
-    const MOMENTS: usize = 24;
+    const MOMENTS: u64 = 24;
     const EVENTS: u64 = 2_000_000;
-    let forks = (EVENTS / (MOMENTS as u64 * record.outcome.events.max(1))).clamp(20, 200);
+    let length = record.outcome.events.max(1);
+    let forks = (EVENTS / (MOMENTS * length)).clamp(20, 200);
+    // A fork is half as long as the run, taken over all moments.
+    let moments = (4 * EVENTS / (forks * length)).clamp(6, MOMENTS) as usize;
     let until = record.outcome.stopped_at.is_some().then(|| soon_after(record.outcome.end));
-    Plan { moments: MOMENTS, forks, until, ..Plan::default() }
+    Plan { moments, forks, until, ..Plan::default() }
 }
 
 /// The smallest failing run with all that is needed to tell it.

@@ -9,11 +9,11 @@
 use std::collections::VecDeque;
 
 use serde::Serialize;
-use sim_core::{Dist, Duration, Instant};
+use sim_core::{Dist, Duration, Instant, Ratio};
 
 use super::exec::{Next, TRY};
 use super::retry::{catches, is_retried};
-use super::service::{Cx, JITTER, Service};
+use super::service::{Cx, JITTER, Service, THROTTLE};
 use super::thread::{Alarm, Around, Attempt, Frame, Origin, Phase, Role, Spared, Thread};
 use crate::message::{Counted, EdgeCounted, Note, Outcome, Tone};
 use crate::policy::breaker::{Admission, Breaker, Ended, State};
@@ -156,7 +156,7 @@ impl Service {
             let answer = match guard {
                 Guard::Breaker(def) => self.ask_breaker(cx, step, def),
                 Guard::Bulkhead(def) => self.ask_bulkhead(cx.now(), key, *def),
-                Guard::Limiter(def) => self.ask_limiter(cx.now(), *def),
+                Guard::Limiter(def) => self.ask_limiter(cx, key, *def),
             };
             match answer {
                 Answer::Goes => self.passes_guard(key, index as u8),
@@ -520,14 +520,33 @@ impl Service {
         }
     }
 
-    fn ask_limiter(&mut self, now: Instant, def: LimiterDef) -> Answer {
+    fn ask_limiter(&mut self, cx: &mut Cx<'_>, key: Key, def: LimiterDef) -> Answer {
+        let now = cx.now();
         match self.limiter(now, def).ask(now) {
             limiter::Said::Goes => Answer::Goes,
             limiter::Said::GoesAfter(wait) => Answer::Waits(wait, Then::Passes),
             limiter::Said::AsksAfter(wait) => Answer::Waits(wait, Then::Asks),
             limiter::Said::FailsAfter(Duration::ZERO) => Answer::Refuses(Reason::LIMITED),
             limiter::Said::FailsAfter(wait) => Answer::Waits(wait, Then::Fails),
+            limiter::Said::FailsByChance(chance) => {
+                if self.draw_refusal(cx, key, chance) {
+                    Answer::Refuses(Reason::LIMITED)
+                } else {
+                    Answer::Goes
+                }
+            }
         }
+    }
+
+    /// Whether the try in the top frame is refused by its own client.
+    fn draw_refusal(&mut self, cx: &mut Cx<'_>, key: Key, chance: Ratio) -> bool {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return false };
+        let cause = attempt.cause.then(TRY | u64::from(attempt.number));
+        let before = cx.cause();
+        cx.because(cause);
+        let is_refused = cx.chance(THROTTLE, chance);
+        cx.because(before);
+        is_refused
     }
 
     fn limiter(&mut self, now: Instant, def: LimiterDef) -> &mut Limiter {
@@ -539,10 +558,15 @@ impl Service {
 
     /// A limiter that finds itself hears of an answer; the others do not.
     fn tell_limiter(&mut self, now: Instant, def: LimiterDef, outcome: Option<&Outcome>) {
-        if let (limiter::Rule::Adaptive, Some(outcome)) = (def.rule, outcome)
-            && let Limiter::Adaptive(adaptive) = self.limiter(now, def)
-        {
-            adaptive.answered(now, matches!(outcome.reason(), Some(Reason::OVERLOADED | Reason::LIMITED)));
+        let (limiter::Rule::Adaptive | limiter::Rule::Throttle { .. }, Some(outcome)) = (def.rule, outcome) else {
+            return;
+        };
+        match self.limiter(now, def) {
+            Limiter::Adaptive(adaptive) => {
+                adaptive.answered(now, matches!(outcome.reason(), Some(Reason::OVERLOADED | Reason::LIMITED)));
+            }
+            Limiter::Throttle(throttle) if is_accepted(outcome) => throttle.accepted(now),
+            _ => {}
         }
     }
 
@@ -576,6 +600,17 @@ pub(super) fn is_lost(outcome: &Outcome) -> Option<bool> {
         Outcome::Ok(_) => Some(false),
         Outcome::Unknown(_) | Outcome::Error(Reason::OVERLOADED | Reason::UNAVAILABLE | Reason::LIMITED) => Some(true),
         Outcome::Error(_) => None,
+    }
+}
+
+/// Whether somebody has taken a request on, whatever came of it, and said so in time.
+fn is_accepted(outcome: &Outcome) -> bool {
+    const DENIED: [Reason; 6] =
+        [Reason::REFUSED, Reason::OVERLOADED, Reason::UNAVAILABLE, Reason::LIMITED, Reason::OPEN, Reason::EXPIRED];
+    match outcome {
+        Outcome::Ok(_) => true,
+        Outcome::Error(reason) => !DENIED.contains(reason),
+        Outcome::Unknown(_) => false,
     }
 }
 

@@ -74,6 +74,12 @@ fn policy(view: &View<'_>, held: &Held) -> (&'static str, Object) {
             if let Limiter::Adaptive(adaptive) = limiter {
                 put_some(&mut shown, "rate", adaptive.rate());
             }
+            if let Limiter::Throttle(throttle) = limiter {
+                let counted = throttle.counted(now);
+                put(&mut shown, "requests", counted.requests);
+                put(&mut shown, "accepts", counted.accepts);
+                put(&mut shown, "refuses", counted.chance.as_f64());
+            }
             if let Some(sight) = limiter.sight(now) {
                 put(&mut shown, "tokens", sight.left);
                 put(&mut shown, "most", sight.most);

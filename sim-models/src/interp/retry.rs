@@ -153,19 +153,10 @@ pub(super) fn is_usually_retried(outcome: &Outcome) -> bool {
     }
 }
 
-/// The wait before retry `number` (from 1): `min(wait · factor^(number − 1), max_wait)`, then jitter.
+/// The wait before retry `number` (from 1): `min(wait · factor^(number − 1), max_wait)` or `min(wait · number,
+/// max_wait)`, then jitter.
 pub(super) fn wait_of(cx: &mut Cx<'_>, retry: &RetryDef, number: u32, waited: Duration) -> Duration {
-    const ONE: u128 = 1_000_000;
-    let most = u128::from(retry.max_wait.nanos());
-    let mut wait = u128::from(retry.wait.nanos()).min(most);
-    for _ in 1..number {
-        let longer = wait * u128::from(retry.factor_ppm) / ONE;
-        if longer == wait || wait == most {
-            break;
-        }
-        wait = longer.min(most);
-    }
-    let wait = Duration::from_nanos(wait as u64);
+    let wait = retry.grows.waited(retry.wait, number, retry.max_wait);
     let spread = |cx: &mut Cx<'_>, low, high| match Dist::uniform(low, high) {
         Ok(dist) => cx.draw(JITTER, &dist),
         Err(_) => high,

@@ -29,6 +29,7 @@ pub(super) const CHANCE: Purpose = Purpose::new("chance");
 pub(super) const JITTER: Purpose = Purpose::new("jitter");
 const REFUSAL: Purpose = Purpose::new("refusal");
 pub(super) const PICK: Purpose = Purpose::new("pick");
+pub(super) const THROTTLE: Purpose = Purpose::new("throttle");
 pub(super) const NUMBER: Purpose = Purpose::new("number");
 
 /// The context of the scenario's nodes.

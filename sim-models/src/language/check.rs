@@ -397,6 +397,9 @@ impl<'a> Part<'a> {
     }
 
     fn unknown(&self, name: &str) -> String {
+        if name == "fallback" {
+            return policy::NO_FALLBACK.to_owned();
+        }
         let names = || self.fields().map(|field| field.name);
         let Some((verbs, verb)) = self.verb else {
             let guess = did_you_mean(name, names());
@@ -422,7 +425,7 @@ impl<'a> Part<'a> {
 }
 
 /// Words that people know from elsewhere, and the clauses of ours that they mean.
-const MEANT: [(&str, &[&str]); 9] = [
+const MEANT: [(&str, &[&str]); 15] = [
     ("if", &["where", "when"]),
     ("when", &["where"]),
     ("condition", &["where"]),
@@ -432,6 +435,12 @@ const MEANT: [(&str, &[&str]); 9] = [
     ("params", &["with"]),
     ("body", &["with"]),
     ("name", &["as", "id"]),
+    ("circuit_breaker", &["breaker"]),
+    ("circuitBreaker", &["breaker"]),
+    ("rate_limiter", &["limiter"]),
+    ("rateLimiter", &["limiter"]),
+    ("throttle", &["limiter"]),
+    ("backoff", &["retry"]),
 ];
 
 /// Two verbs are two steps, unless one of them is a word for a clause of the other.

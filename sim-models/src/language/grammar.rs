@@ -662,6 +662,7 @@ pub static RETRY: Object = Object {
     fields: &[
         TRIES,
         RETRY_WAIT,
+        RETRY_BACKOFF,
         RETRY_FACTOR,
         RETRY_MAX,
         RETRY_JITTER,
@@ -685,8 +686,15 @@ const TRIES: Field = Field::new(
 )
 .required();
 const RETRY_WAIT: Field = Field::new("wait", Shape::Duration, "Before the first retry.").or("0s");
+const RETRY_BACKOFF: Field = Field::new(
+    "backoff",
+    Shape::Choice { now: &["exponential", "linear"], later: &[] },
+    "How the wait grows: by \"factor\" each time, which is 1 unless said, or by \"wait\" each time.",
+)
+.or("exponential");
 const RETRY_FACTOR: Field =
-    Field::new("factor", Shape::Float { min: 1.0 }, "By which the wait grows each time.").or("1");
+    Field::new("factor", Shape::Float { min: 1.0 }, "By which an exponential wait grows each time; 1 is a fixed wait.")
+        .or("1");
 const RETRY_MAX: Field = Field::new("max_wait", Shape::Duration, "The longest wait.").or("unlimited");
 const RETRY_JITTER: Field = Field::new(
     "jitter",
@@ -811,7 +819,7 @@ const UNDO_RETRIES: Shape = Shape::OneOf(&[COUNT_FROM_1, Shape::Object(&UNDO_RET
 /// What must come to be ok is tried again without a budget.
 static UNDO_RETRY: Object = Object {
     what: "a retry",
-    fields: &[TRIES, RETRY_WAIT, RETRY_FACTOR, RETRY_MAX, RETRY_JITTER, RETRY_ON],
+    fields: &[TRIES, RETRY_WAIT, RETRY_BACKOFF, RETRY_FACTOR, RETRY_MAX, RETRY_JITTER, RETRY_ON],
     any_of: &[],
 };
 

@@ -37,6 +37,12 @@ impl<'a> View<'a> {
         self.json.span
     }
 
+    /// Whether the file leaves it to a setting: `"${wait}"`.
+    pub fn is_chosen(self) -> bool {
+        let span = self.json.span;
+        self.source.text().get(span.start..span.end).is_some_and(|written| written.contains("${"))
+    }
+
     /// An error at this value.
     pub fn error(self, message: impl Into<String>) -> Problem {
         self.source.problem(Severity::Error, self.json.span, message)

@@ -292,7 +292,8 @@ pub static GRPC: Profile = Profile {
         ),
         Parameter::new("maxTokens", Setting::Count(0), "Tokens at first and at most; 0: no throttling.")
             .to(Setting::Count(1000)),
-        Parameter::new("tokenRatio", Setting::Factor(100_000), "What a success gives back, to three digits."),
+        Parameter::new("tokenRatio", Setting::Factor(100_000), "What a success gives back, to three digits.")
+            .from(Setting::Factor(1_000)),
     ],
     surprises: &[
         "Without nonFatalStatusCodes the first failure ends it, however many are under way.",

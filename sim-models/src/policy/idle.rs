@@ -1,12 +1,14 @@
-//! Parameters that are written and come to nothing: since another one that they need is not, or since this program does not have
-//! what the library does.
+//! Parameters that are written and come to nothing: since another one that they need is not, or since this program does
+//! not have what the library does.
+
+use sim_core::Ratio;
 
 use super::profile::{Kind, Profile};
 use super::settings::{Mistake, Setting, Settings};
-use crate::json::{Json, Key};
+use crate::json::{Json, JsonValue, Key};
 
 /// By kind and profile: a parameter, and the one that must be on, or off, for it to say anything.
-const NEEDS: [(Kind, &str, &str, &str, bool); 13] = [
+const NEEDS: [(Kind, &str, &str, &str, bool); 33] = [
     (Kind::Retry, "resilience4j", "exponentialBackoffMultiplier", "enableExponentialBackoff", true),
     (Kind::Retry, "resilience4j", "exponentialMaxWaitDuration", "enableExponentialBackoff", true),
     (Kind::Retry, "resilience4j", "randomizedWaitFactor", "enableRandomizedWait", true),
@@ -20,6 +22,61 @@ const NEEDS: [(Kind, &str, &str, &str, bool); 13] = [
     (Kind::Hedge, "grpc", "tokenRatio", "maxTokens", true),
     (Kind::Breaker, "resilience4j", "exponentialBackoffMultiplier", "enableExponentialBackoff", true),
     (Kind::Breaker, "resilience4j", "exponentialMaxWaitDurationInOpenState", "enableExponentialBackoff", true),
+    (Kind::Breaker, "resilience4j", "transitionToStateAfterWaitDuration", "maxWaitDurationInHalfOpenState", true),
+    (Kind::Breaker, "hystrix", "circuitBreaker.requestVolumeThreshold", "circuitBreaker.enabled", true),
+    (Kind::Breaker, "hystrix", "circuitBreaker.errorThresholdPercentage", "circuitBreaker.enabled", true),
+    (Kind::Breaker, "hystrix", "circuitBreaker.sleepWindowInMilliseconds", "circuitBreaker.enabled", true),
+    (Kind::Breaker, "hystrix", "circuitBreaker.forceOpen", "circuitBreaker.enabled", true),
+    (Kind::Breaker, "hystrix", "circuitBreaker.forceClosed", "circuitBreaker.forceOpen", false),
+    (Kind::Breaker, "failsafe", "failureThreshold", "failureRateThreshold", false),
+    (Kind::Breaker, "failsafe", "successThresholdingCapacity", "successThreshold", true),
+    (Kind::Bulkhead, "hystrix", "queueSizeRejectionThreshold", "maxQueueSize", true),
+    (Kind::Bulkhead, "hystrix", "maxQueueSize", "queueSizeRejectionThreshold", true),
+    (Kind::Outlier, "envoy", "consecutive_5xx", "enforcing_consecutive_5xx", true),
+    (Kind::Outlier, "envoy", "consecutive_gateway_failure", "enforcing_consecutive_gateway_failure", true),
+    (Kind::Outlier, "envoy", "success_rate_minimum_hosts", "enforcing_success_rate", true),
+    (Kind::Outlier, "envoy", "success_rate_request_volume", "enforcing_success_rate", true),
+    (Kind::Outlier, "envoy", "success_rate_stdev_factor", "enforcing_success_rate", true),
+    (Kind::Outlier, "envoy", "failure_percentage_threshold", "enforcing_failure_percentage", true),
+    (Kind::Outlier, "envoy", "failure_percentage_minimum_hosts", "enforcing_failure_percentage", true),
+    (Kind::Outlier, "envoy", "failure_percentage_request_volume", "enforcing_failure_percentage", true),
+    (Kind::Retry, "polly", "UseJitter", "Delay", true),
+    (Kind::Retry, "polly", "BackoffType", "Delay", true),
+];
+
+/// By kind and profile: a parameter, and the one that must be this word for it to say anything.
+const NEEDS_WORD: [(Kind, &str, &str, &str, &str); 17] = [
+    (Kind::Bulkhead, "hystrix", "coreSize", ISOLATION, "THREAD"),
+    (Kind::Bulkhead, "hystrix", "maxQueueSize", ISOLATION, "THREAD"),
+    (Kind::Bulkhead, "hystrix", "queueSizeRejectionThreshold", ISOLATION, "THREAD"),
+    (Kind::Bulkhead, "hystrix", "execution.isolation.thread.interruptOnTimeout", ISOLATION, "THREAD"),
+    (Kind::Bulkhead, "hystrix", "execution.isolation.semaphore.maxConcurrentRequests", ISOLATION, "SEMAPHORE"),
+    (Kind::Breaker, "resilience4j", "failureRateThreshold", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "slowCallRateThreshold", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "slowCallDurationThreshold", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "slidingWindowType", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "slidingWindowSize", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "minimumNumberOfCalls", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "waitDurationInOpenState", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "enableExponentialBackoff", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "permittedNumberOfCallsInHalfOpenState", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "maxWaitDurationInHalfOpenState", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "automaticTransitionFromOpenToHalfOpenEnabled", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "recordExceptions", "initialState", "CLOSED"),
+];
+
+const ISOLATION: &str = "execution.isolation.strategy";
+
+/// By kind and profile: lists of outcomes that are the usual ones when they are empty, not none.
+const USUAL_WHEN_EMPTY: [(Kind, &str, &str); 8] = [
+    (Kind::Retry, "resilience4j", "retryExceptions"),
+    (Kind::Retry, "polly", "ShouldHandle"),
+    (Kind::Retry, "aws-sdk", "retryable"),
+    (Kind::Retry, "stripe-node", "retryable"),
+    (Kind::Hedge, "polly", "ShouldHandle"),
+    (Kind::Breaker, "resilience4j", "recordExceptions"),
+    (Kind::Breaker, "polly", "ShouldHandle"),
+    (Kind::Breaker, "failsafe", "handle"),
 ];
 
 /// By kind and profile: what the library has and this program has not, and what there is in its place.
@@ -95,17 +152,129 @@ pub(super) fn absent(profile: &Profile, name: &str) -> Option<&'static str> {
     ABSENT.iter().find(is).map(|(.., why)| *why)
 }
 
-/// Parameters that are written and say nothing as the others are.
+/// Parameters that are written and say nothing as the others are, and policies that come to nothing as they are set.
 pub fn idle(settings: &Settings, members: &[(Key, Json)]) -> Vec<Mistake> {
     let profile = settings.profile();
-    let of_it = NEEDS.iter().filter(|(kind, library, ..)| *kind == profile.kind && *library == profile.name);
+    let is_of_it = |kind: Kind, library: &str| kind == profile.kind && library == profile.name;
+    let written = |name: &str| members.iter().find(|(key, json)| key.name == name && !json.is_null());
     let mut found = Vec::new();
-    for (_, _, name, other, wanted) in of_it {
-        let Some((key, _)) = members.iter().find(|(key, json)| key.name == *name && !json.is_null()) else { continue };
+    for (_, _, name, other, wanted) in NEEDS.iter().filter(|(kind, library, ..)| is_of_it(*kind, library)) {
+        let Some((key, _)) = written(name) else { continue };
         if is_on(settings.get(other)) != *wanted {
             let beside = if *wanted { "without" } else { "beside" };
             found.push(Mistake::new(key.span, format!("\"{name}\" says nothing {beside} \"{other}\"")));
         }
+    }
+    for (_, _, name, other, word) in NEEDS_WORD.iter().filter(|(kind, library, ..)| is_of_it(*kind, library)) {
+        let Some((key, _)) = written(name) else { continue };
+        let is = settings.word(other);
+        if is != *word {
+            found.push(Mistake::new(key.span, format!("\"{name}\" says nothing beside \"{other}\": \"{is}\"")));
+        }
+    }
+    for (_, _, name) in USUAL_WHEN_EMPTY.iter().filter(|(kind, library, _)| is_of_it(*kind, library)) {
+        let Some((key, json)) = written(name) else { continue };
+        if matches!(&json.value, JsonValue::List(items) if items.is_empty()) {
+            let message =
+                format!("\"{name}\" without any outcome is as if it were not written; name some, or leave it out");
+            found.push(Mistake::new(key.span, message));
+        }
+    }
+    for (name, message) in vain(settings) {
+        let at = written(name).or_else(|| written("profile")).map_or_else(Default::default, |(key, _)| key.span);
+        found.push(Mistake::new(at, message));
+    }
+    found
+}
+
+/// Values that are each fine and with which the policy never does what it is there for: the parameter to blame, and
+/// why.
+fn vain(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let mut say = |name, message: String| found.push((name, message));
+    let profile = settings.profile();
+    match (profile.kind, profile.name) {
+        (Kind::Budget, "finagle") => {
+            if settings.ratio("percentCanRetry").is_zero() && settings.count("minRetriesPerSec") == 0 {
+                let message = "nothing is ever tried again: requests bring no retry (percentCanRetry), and none is free \
+                    (minRetriesPerSec)";
+                say("percentCanRetry", message.to_owned());
+            }
+        }
+        (Kind::Retry, "aws-sdk") => {
+            let (quota, cost) = (settings.count("retryQuota"), settings.count("retryCost"));
+            let timed_out = settings.count("timeoutRetryCost");
+            if (1..cost.min(timed_out)).contains(&quota) {
+                let least = cost.min(timed_out);
+                say(
+                    "retryQuota",
+                    format!(
+                        "nothing is ever tried again: a retry costs {least} tokens at least, and there are {quota} at most"
+                    ),
+                );
+            } else if (1..cost).contains(&quota) {
+                say(
+                    "retryQuota",
+                    format!(
+                        "only what times out is ever tried again: any other retry costs {cost} tokens, and there are {quota} at most"
+                    ),
+                );
+            } else if (1..timed_out).contains(&quota) {
+                say(
+                    "retryQuota",
+                    format!(
+                        "what times out is never tried again: that costs {timed_out} tokens, and there are {quota} at most"
+                    ),
+                );
+            }
+        }
+        (Kind::Retry, "envoy") => {
+            if settings.outcomes("retry_on").is_empty() {
+                say("retry_on", "nothing is ever tried again: \"retry_on\" names no outcome".to_owned());
+            } else if settings.is("retry_budget") {
+                if settings.ratio("budget_percent").is_zero() && settings.count("min_retry_concurrency") == 0 {
+                    let message = "nothing is ever tried again: a budget of no percent and no min_retry_concurrency allows none at once";
+                    say("budget_percent", message.to_owned());
+                }
+            } else if settings.count("max_retries") == 0 {
+                say("max_retries", "nothing is ever tried again: max_retries allows none at once".to_owned());
+            }
+        }
+        (Kind::Breaker, "opossum") => {
+            if settings.ratio("errorThresholdPercentage") == Ratio::ONE {
+                let message = "it opens above errorThresholdPercentage, not at it: when every call fails, that is 100 % and not more; \
+                    write less than 100";
+                say("errorThresholdPercentage", message.to_owned());
+            }
+        }
+        (Kind::Breaker, "hystrix") => {
+            let is_asked = settings.is("circuitBreaker.enabled")
+                && !settings.is("circuitBreaker.forceOpen")
+                && !settings.is("circuitBreaker.forceClosed");
+            if is_asked && settings.count("circuitBreaker.errorThresholdPercentage") == 0 {
+                let message = "it opens although nothing fails: none of the calls is 0 %, and that is enough";
+                say("circuitBreaker.errorThresholdPercentage", message.to_owned());
+            }
+        }
+        (Kind::Bulkhead, "hystrix") => {
+            let name = "execution.isolation.semaphore.maxConcurrentRequests";
+            if settings.word(ISOLATION) == "SEMAPHORE" && settings.count(name) == 0 {
+                say(name, "no call ever goes through a semaphore of 0".to_owned());
+            }
+        }
+        (Kind::Outlier, "envoy") => {
+            if settings.ratio("max_ejection_percent").is_zero() && !settings.is("always_eject_one_host") {
+                say("max_ejection_percent", "nobody is ever out: 0 % may be".to_owned());
+            }
+            let (base, most) = (settings.length("base_ejection_time"), settings.length("max_ejection_time"));
+            if most < base {
+                say(
+                    "max_ejection_time",
+                    format!("each time lasts {base}: max_ejection_time, {most}, is not above base_ejection_time"),
+                );
+            }
+        }
+        _ => {}
     }
     found
 }
@@ -114,7 +283,9 @@ fn is_on(setting: Option<&Setting>) -> bool {
     match setting {
         Some(Setting::Switch(on)) => *on,
         Some(Setting::Count(number)) => *number > 0,
-        _ => false,
+        Some(Setting::Length(length)) => !length.is_zero(),
+        Some(Setting::Percent(ratio) | Setting::Share(ratio)) => !ratio.is_zero(),
+        Some(Setting::Factor(_) | Setting::Word(_) | Setting::Outcomes) | None => false,
     }
 }
 
@@ -131,6 +302,14 @@ mod tests {
         };
         for (kind, library, name, other, _) in NEEDS {
             assert!(has(kind, library, name) && has(kind, library, other), "{library} {name} {other}");
+        }
+        for (kind, library, name, other, word) in NEEDS_WORD {
+            let found = profile(kind, library).unwrap();
+            let other = found.parameters.iter().find(|parameter| parameter.name == other).unwrap();
+            assert!(has(kind, library, name) && other.choices.contains(&word), "{library} {name} {word}");
+        }
+        for (kind, library, name) in USUAL_WHEN_EMPTY {
+            assert!(has(kind, library, name), "{library} {name}");
         }
         for (kind, library, name, _) in ABSENT {
             assert!(!has(kind, library, name), "{library} {name}");

@@ -1,17 +1,18 @@
 //! Rate limiters: so many in a time, and no more.
 //!
 //! They differ in what a time is: a bucket that fills, windows with fixed edges, a window that slides, cycles in which
-//! permits can be reserved ahead. All count in integers of nanoseconds: a bucket that is asked often loses no part of a
-//! token.
+//! permits can be reserved ahead; two find out how much the callee takes. All but those count in integers of
+//! nanoseconds: a bucket that is asked often loses no part of a token.
 
 use std::collections::VecDeque;
 
 use serde::Serialize;
-use sim_core::{Duration, Instant};
+use sim_core::{Duration, Instant, Ratio};
 
 use super::adaptive::Adaptive;
 use super::profile::{Kind, Parameter, Profile};
 use super::settings::{Setting, Settings};
+use super::throttle::Throttle;
 
 /// How calls are limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +51,13 @@ pub enum Rule {
     },
     /// The AWS SDKs' adaptive mode.
     Adaptive,
+    /// The SRE book's adaptive throttling.
+    Throttle {
+        /// Requests let go for each that is accepted, in millionths.
+        k: u64,
+        /// Over which both are counted.
+        window: Duration,
+    },
 }
 
 /// A limiter and what it remembers.
@@ -65,6 +73,8 @@ pub enum Limiter {
     Cycles(Cycles),
     /// A rate that finds itself.
     Adaptive(Adaptive),
+    /// A chance that follows from what is accepted.
+    Throttle(Throttle),
 }
 
 /// What a limiter says to a call.
@@ -78,6 +88,8 @@ pub enum Said {
     AsksAfter(Duration),
     /// It is refused, after this long.
     FailsAfter(Duration),
+    /// It is refused with this chance, else it goes.
+    FailsByChance(Ratio),
 }
 
 /// What a limiter goes by at the moment, for whoever looks inside.
@@ -100,6 +112,7 @@ impl Limiter {
             Rule::Sliding { limit, window } => Limiter::Sliding(SlidingWindow::new(limit, window)),
             Rule::Cycles { limit, period, timeout } => Limiter::Cycles(Cycles::new(limit, period, timeout)),
             Rule::Adaptive => Limiter::Adaptive(Adaptive::new(now)),
+            Rule::Throttle { k, window } => Limiter::Throttle(Throttle::new(k, window)),
         }
     }
 
@@ -117,11 +130,15 @@ impl Limiter {
                 };
             }
             Limiter::Adaptive(adaptive) => return adaptive.take(now).map_or_else(Said::AsksAfter, |()| Said::Goes),
+            Limiter::Throttle(throttle) => {
+                let chance = throttle.request(now);
+                return if chance.is_zero() { Said::Goes } else { Said::FailsByChance(chance) };
+            }
         };
         if passes { Said::Goes } else { Said::FailsAfter(Duration::ZERO) }
     }
 
-    /// What it goes by; none while it lets everybody go.
+    /// Permits that it goes by; none while it lets everybody go, or goes by none.
     pub fn sight(&self, now: Instant) -> Option<Sight> {
         match self {
             Limiter::Bucket(bucket) => Some(bucket.sight(now)),
@@ -129,6 +146,7 @@ impl Limiter {
             Limiter::Sliding(window) => Some(window.sight(now)),
             Limiter::Cycles(cycles) => Some(cycles.sight(now)),
             Limiter::Adaptive(adaptive) => adaptive.sight(now),
+            Limiter::Throttle(_) => None,
         }
     }
 
@@ -149,6 +167,7 @@ impl Limiter {
                 ("permits of a cycle", i128::from(cycles.permits), -reserved, i128::from(cycles.limit))
             }
             Limiter::Adaptive(adaptive) => return adaptive.audit(),
+            Limiter::Throttle(throttle) => return throttle.audit(),
         };
         if is < least || is > most { Err(format!("{what}: {is}, and {least} to {most} may be")) } else { Ok(()) }
     }
@@ -157,10 +176,14 @@ impl Limiter {
 impl Rule {
     /// The rule that settings of a limiter's profile come to; none when they are of another kind of policy.
     pub fn of(settings: &Settings) -> Option<Rule> {
-        (settings.profile().kind == Kind::Limiter).then(|| Rule::Cycles {
-            limit: settings.count("limitForPeriod"),
-            period: settings.length("limitRefreshPeriod"),
-            timeout: settings.length("timeoutDuration"),
+        let profile = settings.profile();
+        (profile.kind == Kind::Limiter).then(|| match profile.name {
+            "adaptive-throttling" => Rule::Throttle { k: settings.factor("K"), window: settings.length("window") },
+            _ => Rule::Cycles {
+                limit: settings.count("limitForPeriod"),
+                period: settings.length("limitRefreshPeriod"),
+                timeout: settings.length("timeoutDuration"),
+            },
         })
     }
 }

@@ -19,6 +19,7 @@ mod idle;
 pub mod limiter;
 pub mod outlier;
 mod page;
+mod plain;
 mod profile;
 pub mod retry;
 mod settings;
@@ -27,6 +28,7 @@ pub mod throttle;
 
 pub use growth::grown;
 pub use idle::idle;
-pub use page::reference;
+pub use page::{PLAINLY, reference};
+pub use plain::{Plain, plain};
 pub use profile::{Kind, Parameter, Profile, profile, profiles};
-pub use settings::{Mistake, Setting, Settings, read};
+pub use settings::{Mistake, NO_FALLBACK, Setting, Settings, read};

@@ -1,5 +1,6 @@
 //! The reference pages of the profiles, made from the tables that read them.
 
+use super::plain::{Plain, plain};
 use super::profile::{Kind, Parameter, Profile, profiles};
 use super::settings::Setting;
 
@@ -15,7 +16,7 @@ impl Kind {
             }
             Kind::Hedge => "Hedges: when the first one asked is slow, a second one is.",
             Kind::Bulkhead => "Bulkheads: so many calls at once, by a number or by a limit that finds itself.",
-            Kind::Limiter => "Rate limiters: so many calls in a time.",
+            Kind::Limiter => "Limiters: so many calls in a time, or as many as the callee accepts.",
         }
     }
 }
@@ -95,9 +96,14 @@ pub fn reference() -> String {
             out += &profile.markdown();
         }
     }
+    out += &format!("## {PLAINLY}\n\n");
+    out.extend(plain().map(Plain::markdown));
     out.truncate(out.trim_end().len());
     out + "\n"
 }
+
+/// The heading of the patterns that need no profile.
+pub const PLAINLY: &str = "Without a library: the words that the language has of its own.";
 
 const INTRODUCTION: &str = "# Policies
 
@@ -108,6 +114,9 @@ A profile is written with the names of its library: `{\"profile\": \"resilience4
 written is as the library has it. Lengths of time need a unit (`\"30s\"`), also where the library counts in milliseconds; a percentage \
 is a number from 0 to 100 or `\"50%\"`, a share a number from 0 to 1 or `\"10%\"`. Outcomes are listed by kind or reason: \
 `[\"timeout\", \"error\"]`. A name that the library does not have, a value outside its range, values that contradict each other: each is \
-an error that says where.
+an error that says where. A value that is allowed and comes to nothing (a budget that never pays for a retry, a threshold that is never \
+reached, a parameter that another one has switched off) is a warning that says where.
+
+A fallback is the clause `on` of a step, as are the other patterns that need no library: they stand at the end.
 
 ";

@@ -1,7 +1,7 @@
 //! Which libraries there are by name, and what each of their parameters is called, means, and is when nobody says.
 
 use super::settings::{Setting, Settings};
-use super::{breaker, budget, bulkhead, concurrency, hedge, limiter, outlier, retry};
+use super::{breaker, budget, bulkhead, concurrency, hedge, limiter, outlier, retry, throttle};
 
 /// What a policy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,6 +153,7 @@ pub fn profiles() -> impl Iterator<Item = &'static Profile> + Clone {
         &concurrency::GRADIENT2,
         &concurrency::VEGAS,
         &limiter::RESILIENCE4J,
+        &throttle::ADAPTIVE_THROTTLING,
     ]
     .into_iter()
 }

@@ -56,6 +56,10 @@ impl Mistake {
     }
 }
 
+/// What is said to whoever writes a fallback as other libraries have it.
+pub const NO_FALLBACK: &str = "\"fallback\" is no word of its own: what is done instead stands in the step's \"on\", by outcome, such as \
+    \"on\": {\"else\": [{\"reply\": 0}]}";
+
 /// Fields of such an object that are not the library's.
 const OURS: [&str; 4] = ["profile", "note", "about", "$schema"];
 
@@ -86,6 +90,12 @@ pub fn read(profile: &'static Profile, members: &[(Key, Json)]) -> Result<Settin
         }
     }
     for parameter in profile.parameters.iter().filter(|parameter| parameter.required) {
+        let (name, written) = (parameter.name, members.iter().find(|(key, _)| key.name == parameter.name));
+        if let Some((_, json)) =
+            written.filter(|(_, json)| matches!(&json.value, JsonValue::List(items) if items.is_empty()))
+        {
+            mistakes.push(Mistake::new(json.span, format!("{name} names no outcome; name one at least")));
+        }
         if !members.iter().any(|(key, json)| key.name == parameter.name && !json.is_null()) {
             let span = members.first().map_or(Span::default(), |(key, _)| key.span);
             let message = format!("{} has no default for {}; write it", profile.name, parameter.name);
@@ -104,6 +114,9 @@ pub fn read(profile: &'static Profile, members: &[(Key, Json)]) -> Result<Settin
 fn unknown(profile: &Profile, name: &str) -> String {
     if let Some(why) = idle::absent(profile, name) {
         return format!("\"{name}\" of {} is not here: {why}", profile.name);
+    }
+    if name.starts_with("fallback") {
+        return NO_FALLBACK.to_owned();
     }
     let names = profile.parameters.iter().map(|parameter| parameter.name);
     let near = did_you_mean(name, names.clone());

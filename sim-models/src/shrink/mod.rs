@@ -8,13 +8,15 @@
 mod nodes;
 mod times;
 
+use std::collections::BTreeSet;
+
 use sim_core::case::Case;
 use sim_core::shrink::{Budget, minimise};
 use sim_core::{Fault, Instant, Operation, Rest, Seed, Stop};
 
 use crate::materialise::materialise;
-use crate::program::{Ask, PropertyDef};
-use crate::record::{Failure, Record, fails, fails_before, soon_after};
+use crate::program::{Ask, PaceDef, PropertyDef, Role};
+use crate::record::{Failure, Record, fails, fails_by, soon_after};
 use crate::scenario::{CaseError, Model, Run};
 
 pub(crate) use self::times::MOMENT;
@@ -59,8 +61,8 @@ pub struct Progress {
     pub lines: usize,
 }
 
-/// Shrinks a case with at most `most` replays. `watch` is told before each how far it is; false ends it with the smallest case so
-/// far.
+/// Shrinks a case with at most `most` replays, and no more events than as many replays of 2,000 each have, or 20
+/// million. `watch` is told before each how far it is; false ends it with the smallest case so far.
 ///
 /// # Errors
 /// What is wrong with the case, or that it does not fail.
@@ -73,22 +75,21 @@ pub fn shrink(
     let model = Model::of_case(file, case)?;
     let seed = case.seed;
     let (failure, first) = failing(&model, case)?;
-    let lines = match case.rest {
-        Rest::Calm => case.faults.clone(),
-        Rest::Seed => match materialise(&model, seed, &failure) {
-            Some(written) => written.faults,
-            None => return Err(CaseError::Other("this case does not fail by its lines alone".to_owned())),
-        },
+    let (lines, rest) = match case.rest {
+        Rest::Calm | Rest::Steady => (case.faults.clone(), case.rest),
+        Rest::Seed => written(&model, seed, &failure)
+            .ok_or_else(|| CaseError::Other("this case does not fail by its lines alone".to_owned()))?,
     };
     let from = size(&lines, first.outcome.events);
     // Most of what does not fail any more would run to its end, many times as far as to the violation. At first it may not; what
     // is left then is tried without that limit until nothing more can go.
     let soon = first.outcome.stopped_at.is_some().then(|| soon_after(first.outcome.end));
-    let mut trial = Trial { seed, failure, budget: Budget::new(most), stopped: false, end: soon, watch };
-    let about = about(&model, &lines, seed, &trial.failure);
-    let whole = Candidate { only: model.only().map(<[_]>::to_vec), model, lines, about };
+    let events = most.saturating_mul(EVENTS_A_REPLAY).max(EVENTS);
+    let mut trial = Trial { seed, failure, budget: Budget::new(most), events, stopped: false, end: soon, watch };
+    let about = about(&model, &lines, rest, seed, &trial.failure);
+    let whole = Candidate { only: model.only().map(<[_]>::to_vec), model, lines, rest, about };
     let mut small = whole.clone().shrunk(&mut trial);
-    if small.lines.len() > FEW {
+    if small.lines.len() > FEW && !trial.is_over() {
         // Which of several reasons is left depends on what is tried to do without first.
         let other = whole.reversed().shrunk(&mut trial).reversed();
         small = if other.lines.len() < small.lines.len() { other } else { small };
@@ -115,8 +116,31 @@ enum About {
     Every,
 }
 
-fn about(model: &Model, lines: &[Fault], seed: Seed, failure: &Failure) -> About {
-    let record = Record::of(&model.with(lines.to_vec(), Rest::Calm), seed, failure);
+/// The lines that a run fails by, and what answers all that they do not.
+fn written(model: &Model, seed: Seed, failure: &Failure) -> Option<(Vec<Fault>, Rest)> {
+    let usual = usual(model, failure);
+    let other = (usual == Rest::Steady).then_some(Rest::Calm);
+    let tried = [Some(usual), other].into_iter().flatten();
+    tried.into_iter().find_map(|rest| Some((materialise(model, seed, failure, rest)?.faults, rest)))
+}
+
+/// What stands for all that is left to chance. What is said of a run as a whole hangs on how much is asked of whom:
+/// that stays as it is on average.
+fn usual(model: &Model, failure: &Failure) -> Rest {
+    let program = model.program();
+    let asks = program.properties.iter().find(|it| Some(&it.name) == failure.property.as_ref()).map(|it| &it.ask);
+    let is_open = program.nodes.iter().any(|node| match &node.role {
+        Role::Workload(def) => matches!(def.pace, PaceDef::Open { even: false, .. }),
+        Role::Service(_) | Role::Store(_) | Role::Queue(_) => false,
+    });
+    match asks {
+        Some(Ask::Availability { .. } | Ask::Latency { .. } | Ask::AtEnd(_)) if is_open => Rest::Steady,
+        _ => Rest::Calm,
+    }
+}
+
+fn about(model: &Model, lines: &[Fault], rest: Rest, seed: Seed, failure: &Failure) -> About {
+    let record = Record::of(&model.with(lines.to_vec(), rest), seed, failure);
     if record.violation.is_some_and(|violation| violation.key.is_some()) {
         return About::Some;
     }
@@ -125,7 +149,7 @@ fn about(model: &Model, lines: &[Fault], seed: Seed, failure: &Failure) -> About
     if matches!(ask, Some(Ask::Availability { .. } | Ask::Latency { .. })) {
         return About::Every;
     }
-    let fails = |only| fails(&model.limited_to(only).with(Vec::new(), Rest::Calm), seed, failure);
+    let fails = |only| fails(&model.limited_to(only).with(Vec::new(), rest), seed, failure);
     match (fails(Some(Vec::new())), fails(model.only().map(<[_]>::to_vec))) {
         (false, _) => About::Some,
         (true, false) => About::All,
@@ -160,6 +184,8 @@ struct Trial<'w> {
     seed: Seed,
     failure: Failure,
     budget: Budget,
+    /// Events that are left.
+    events: u64,
     stopped: bool,
     /// When a run is given up.
     end: Option<Instant>,
@@ -168,20 +194,19 @@ struct Trial<'w> {
 
 impl Trial<'_> {
     fn is_over(&self) -> bool {
-        self.stopped || self.budget.used >= self.budget.most
+        self.stopped || self.events == 0 || self.budget.used >= self.budget.most
     }
 
     /// Whether it fails in the same way; no answer when it is over.
     fn fails(&mut self, candidate: &Model) -> Option<bool> {
         let lines = candidate.faults().len();
         self.stopped |= !(self.watch)(Progress { replays: self.budget.used, lines });
-        if self.stopped || !self.budget.take() {
+        if self.stopped || self.events == 0 || !self.budget.take() {
             return None;
         }
-        Some(match self.end {
-            Some(end) => fails_before(candidate, self.seed, &self.failure, end),
-            None => fails(candidate, self.seed, &self.failure),
-        })
+        let (fails, events) = fails_by(candidate, self.seed, &self.failure, self.end);
+        self.events = self.events.saturating_sub(events);
+        Some(fails)
     }
 }
 
@@ -190,12 +215,20 @@ impl Trial<'_> {
 struct Candidate {
     model: Model,
     lines: Vec<Fault>,
+    rest: Rest,
     only: Option<Vec<Operation>>,
     about: About,
 }
 
 /// So many lines are read at a glance.
 const FEW: usize = 2;
+
+/// From so many lines on, all of a kind are tried to do without before each alone.
+const MANY: usize = 256;
+
+/// What a long run costs: events in all, or for each replay that is allowed, whichever is more.
+const EVENTS: u64 = 20_000_000;
+const EVENTS_A_REPLAY: u64 = 2_000;
 
 impl Candidate {
     /// The same with its lines the other way round.
@@ -205,7 +238,7 @@ impl Candidate {
     }
 
     fn with(&self, lines: &[Fault], only: Option<Vec<Operation>>) -> Model {
-        self.model.limited_to(only).with(lines.to_vec(), Rest::Calm)
+        self.model.limited_to(only).with(lines.to_vec(), self.rest)
     }
 
     fn now(&self) -> Model {
@@ -228,6 +261,12 @@ impl Candidate {
     }
 
     fn drop_lines(&mut self, trial: &mut Trial<'_>) {
+        if self.lines.len() > MANY {
+            let kinds = minimise(kinds(&self.lines), |kinds| {
+                trial.fails(&self.with(&of_kinds(&self.lines, kinds), self.only.clone()))
+            });
+            self.lines = of_kinds(&self.lines, &kinds);
+        }
         self.lines = minimise(self.lines.clone(), |lines| trial.fails(&self.with(lines, self.only.clone())));
     }
 
@@ -252,10 +291,31 @@ impl Candidate {
     fn fails_by_lines(&self, trial: &mut Trial<'_>, smaller: &Model) -> Option<bool> {
         let fails = trial.fails(smaller)?;
         match self.about {
-            About::All if fails => trial.fails(&smaller.with(Vec::new(), Rest::Calm)).map(|fails| !fails),
+            About::All if fails => trial.fails(&smaller.with(Vec::new(), self.rest)).map(|fails| !fails),
             About::All | About::Some | About::Every => Some(fails),
         }
     }
+}
+
+/// What lines are about, each kind once: decisions by what they decide and where, each fault that holds for a time by
+/// itself.
+fn kinds(lines: &[Fault]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    lines.iter().map(kind).filter(|kind| seen.insert(kind.clone())).collect()
+}
+
+fn kind(line: &Fault) -> String {
+    let text = line.to_string();
+    match line {
+        // `draw gateway work order/5 #1 1.4s`, `late shop->bank charge order/5 #1 1.4s`: up to the operation.
+        Fault::Decision(_) => text.split(' ').take(3).collect::<Vec<_>>().join(" "),
+        Fault::Timed(_) => text,
+    }
+}
+
+fn of_kinds(lines: &[Fault], kinds: &[String]) -> Vec<Fault> {
+    let kinds: BTreeSet<&str> = kinds.iter().map(String::as_str).collect();
+    lines.iter().filter(|line| kinds.contains(kind(line).as_str())).cloned().collect()
 }
 
 #[cfg(test)]
@@ -263,6 +323,7 @@ mod tests {
     use super::*;
     use crate::builtin;
     use crate::language::Choices;
+    use crate::scenario::Scenario;
 
     fn shrunk(scenario: &str, choices: &Choices, seed: u64) -> Shrunk {
         let scenario = builtin::scenario(scenario).unwrap().unwrap();
@@ -277,6 +338,54 @@ mod tests {
         assert_eq!(small.case.faults.len(), 1);
         assert_eq!(small.case.faults[0].to_string(), "draw gateway work order/5 #1 1.4s");
         assert_eq!(small.case.only.as_deref(), Some(&["order/5".to_owned()][..]));
+    }
+
+    /// Eighty in a hundred of what one worker can do; for fifteen seconds it works half as fast, and retries keep it
+    /// busy after that.
+    const STORM: &str = r#"{
+        "faultline": 1, "name": "storm", "until": "60s",
+        "nodes": {"api": {"kind": "service", "workers": 1, "endpoints": {"get": [{"work": {"exponential": "8ms"}}]}}},
+        "workload": {"user": {"rate": "100/s", "for": "60s", "each": "request", "do": [{"call": "api.get", "timeout": "1s",
+            "retry": {"tries": 4, "wait": "100ms", "factor": 2, "max_wait": "10s", "jitter": "full"}}]}},
+        "faults": ["10s..25s slow api x2"],
+        "metrics": {"requests": {"value": "user.requests"}},
+        "properties": {"nine in ten": {"availability": "user", "at_least": "90%"}}}"#;
+
+    fn storm() -> Model {
+        Scenario::parse("storm.json", STORM).unwrap().model(&Choices::none()).unwrap()
+    }
+
+    #[test]
+    fn where_nothing_is_left_to_chance_as_much_is_asked_as_on_average_or_in_median_gaps() {
+        let requests = |rest| storm().with(Vec::new(), rest).run(Seed(1), Stop::AtEnd).metrics[0].1.unwrap();
+        assert_eq!(requests(Rest::Steady), 5_999.0);
+        let median_gap = 0.010 * std::f64::consts::LN_2;
+        assert!((requests(Rest::Calm) - 60.0 / median_gap).abs() < 2.0);
+    }
+
+    #[test]
+    fn what_fails_as_a_whole_is_shrunk_at_the_load_that_there_is_to_the_fault_in_a_few_replays() {
+        let model = storm();
+        let case = model.case(&model.run(Seed(0), Stop::AtViolation));
+        let small = shrink("storm.json", &case, 10_000, &mut |_| true).unwrap();
+        assert_eq!(small.case.rest, Rest::Steady);
+        let lines: Vec<String> = small.case.faults.iter().map(ToString::to_string).collect();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("slow api x2"), "{lines:?}");
+        assert!(
+            small.from.decisions > 10_000 && !small.unfinished && small.replays < 60,
+            "{} {}",
+            small.from.decisions,
+            small.replays
+        );
+        let again = shrink("storm.json", &small.case, 10_000, &mut |_| true).unwrap();
+        assert_eq!(again.case, small.case);
+    }
+
+    #[test]
+    fn what_is_said_of_one_key_is_shrunk_to_medians_as_ever() {
+        let small = shrunk("checkout", &Choices::none().set("orders", "10"), 0);
+        assert_eq!(small.case.rest, Rest::Calm);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! the scenario's own checks, which name the place of each mistake. What the failing property or another node needs stays.
 
 use serde_json::Value;
+use sim_core::Seed;
 use sim_core::case::Case;
-use sim_core::{Rest, Seed};
 
 use super::{About, Candidate, Trial};
 use crate::problem::{Problems, Severity};
@@ -72,7 +72,7 @@ enum Cut {
 impl Model {
     /// What it is as a case, without a run of it.
     pub(crate) fn bare_case(&self, seed: Seed) -> Case {
-        Case { expect: None, ..self.case_of(seed, Rest::Calm) }
+        Case { expect: None, ..self.case_of(seed, self.rest()) }
     }
 }
 

@@ -339,6 +339,7 @@ impl<T: Tape> Clues<'_, T> {
     pub(super) fn chance(&mut self, event: u64, entry: u32, draw: &Draw) -> Reason {
         let node = self.node_name(event);
         let says = match draw.answer {
+            Answer::Chance(true) if draw.purpose.name() == "throttle" => format!("{node} refused its own request"),
             Answer::Chance(true) => format!("at {node} a chance came true"),
             Answer::Chance(false) => format!("at {node} a chance did not come true"),
             Answer::Node(chosen) => format!("{node} chose {}", self.name(chosen)),

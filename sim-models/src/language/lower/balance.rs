@@ -16,6 +16,10 @@ impl<'a> Lower<'a> {
             let slot = self.told(slot).flatten();
             let outlier = self.outlier(view);
             let outlier = self.told(outlier).flatten();
+            if let Some(field) = view.field("outlier") {
+                let replicas = view.or("replicas", 1, View::count).unwrap_or(1);
+                self.idle_outlier(field, replicas);
+            }
             let urgent = self.urgent(key, view);
             let urgent = self.told(urgent).unwrap_or_default();
             self.set_balance(key, slot, outlier, urgent);

@@ -107,15 +107,20 @@ impl<'a> Lower<'a> {
             return self.library_retry(retry, step, &settings);
         }
         let on = self.outcomes(retry, "on");
+        if let Some(field) = retry.field("on").filter(|field| field.items().next().is_none()) {
+            let message =
+                "this names nothing to try again; leave \"retry\" out, or \"on\" to try again what usually is";
+            self.problems.push(field.error(message));
+        }
         let tries = retry.need("tries")?.count_or_word()?.map(tries);
         if tries.is_none() && self.program.until.is_none() && step.optional("deadline", View::duration)?.is_none() {
             let message = "this may be tried for ever, and nothing ends the run; give the scenario an \"until\"";
             self.problems.push(retry.warning(message));
         }
-        Ok(RetryDef {
+        let def = RetryDef {
             tries,
             wait: retry.or("wait", Duration::ZERO, View::duration)?,
-            factor_ppm: retry.or("factor", 1_000_000, |factor| Ok((factor.float()? * 1e6).round() as u64))?,
+            grows: grows(retry)?,
             max_wait: retry.or("max_wait", Duration::FOREVER, View::duration)?,
             jitter: retry.or("jitter", Jitter::None, jitter)?,
             on,
@@ -129,7 +134,9 @@ impl<'a> Lower<'a> {
             is_transparent: false,
             forgives_close: false,
             budget: self.budget(retry, verb, value, step)?,
-        })
+        };
+        self.idle_retry(retry, &def);
+        Ok(def)
     }
 
     /// The outcomes that a field lists.
@@ -539,7 +546,7 @@ fn no_retry() -> RetryDef {
     RetryDef {
         tries: Some(1),
         wait: Duration::ZERO,
-        factor_ppm: 1_000_000,
+        grows: retry::Grows::By(1_000_000),
         max_wait: Duration::FOREVER,
         jitter: Jitter::None,
         on: Vec::new(),
@@ -549,6 +556,19 @@ fn no_retry() -> RetryDef {
         is_transparent: false,
         forgives_close: false,
         budget: None,
+    }
+}
+
+/// How the wait of a retry grows.
+fn grows(retry: View<'_>) -> Result<retry::Grows, Problem> {
+    let factor = retry.optional("factor", View::float)?;
+    match (retry.optional("backoff", View::text)?, retry.field("factor")) {
+        (Some("linear"), Some(factor)) => {
+            let message = "a linear wait grows by \"wait\" each time; leave \"factor\" or \"backoff\" out";
+            Err(factor.error(message))
+        }
+        (Some("linear"), None) => Ok(retry::Grows::Linearly),
+        _ => Ok(retry::Grows::By((factor.unwrap_or(1.0) * 1e6).round() as u64)),
     }
 }
 

@@ -943,6 +943,234 @@ fn clauses_that_come_to_nothing_are_told_where_they_stand() {
     check(r#""breaker": {"profile": "polly", "BreakDurationGenerator": "1s"}"#, &[function]);
 }
 
+/// What is said of a call to the bank with these clauses, the risk of charging twice left out.
+fn check_clauses(clauses: &str, expected: &[&str]) {
+    let mut found = told(&scenario(&format!(r#"{{"call": "bank.charge", {clauses}}}"#), ""));
+    found.retain(|said| !said.contains("\"once\""));
+    let expected: Vec<_> = expected.iter().map(|said| format!("nodes.shop.endpoints.pay[0].{said}")).collect();
+    assert_eq!(found, expected, "{clauses}");
+}
+
+#[test]
+fn a_retry_that_is_never_made_is_told_where_it_stands() {
+    let check = check_clauses;
+    let empty = "retry.budget.burst: there is never a retry: it costs 1, and this budget holds 0 at most; write a larger \"burst\"";
+    check(r#""retry": {"tries": 3, "budget": {"ratio": "10%", "burst": 0}}"#, &[empty]);
+    check(r#""retry": {"tries": 3, "budget": {"ratio": "10%", "burst": 1}}"#, &[]);
+    let dry = "this budget gains nothing: after 10 there is never another retry; write a ratio above 0";
+    check(r#""retry": {"tries": 3, "budget": {"ratio": "0%"}}"#, &[&format!("retry.budget.ratio: {dry}")]);
+    check(r#""retry": {"tries": 3, "budget": "0%"}"#, &[&format!("retry.budget: {dry}")]);
+    let hedge = "hedge.budget.burst: there is never a further request: it costs 1, and this budget holds 0 at most; write a larger \"burst\"";
+    check(r#""hedge": {"delay": "1s", "budget": {"ratio": "5%", "burst": 0}}"#, &[hedge]);
+    let nothing =
+        "retry.on: this names nothing to try again; leave \"retry\" out, or \"on\" to try again what usually is";
+    check(r#""retry": {"tries": 3, "on": []}"#, &[nothing]);
+    let late = "retry.wait: nothing is ever tried again: a wait of 2s is not shorter than the deadline, 2s";
+    check(r#""deadline": "2s", "retry": {"tries": 3, "wait": "2s"}"#, &[late]);
+    check(r#""deadline": "2s", "retry": {"tries": 3, "wait": "2s", "jitter": "full"}"#, &[]);
+    let finagle = "retry.budget.percentCanRetry: nothing is ever tried again: requests bring no retry (percentCanRetry), and none is \
+        free (minRetriesPerSec)";
+    let budget = |more: &str| format!(r#""retry": {{"tries": 3, "budget": {{"profile": "finagle", {more}}}}}"#);
+    check(&budget(r#""percentCanRetry": 0, "minRetriesPerSec": 0"#), &[finagle]);
+    check(&budget(r#""percentCanRetry": 0"#), &[]);
+    check(&budget(r#""minRetriesPerSec": 0"#), &[]);
+    let aws = |more: &str| format!(r#""retry": {{"profile": "aws-sdk", {more}}}"#);
+    let of = |said: &str| format!("retry.retryQuota: {said}");
+    let none = of("nothing is ever tried again: a retry costs 5 tokens at least, and there are 4 at most");
+    check(&aws(r#""retryQuota": 4"#), &[&none]);
+    let slow = of("what times out is never tried again: that costs 10 tokens, and there are 9 at most");
+    check(&aws(r#""retryQuota": 9"#), &[&slow]);
+    let dear = of("only what times out is ever tried again: any other retry costs 20 tokens, and there are 15 at most");
+    check(&aws(r#""retryQuota": 15, "retryCost": 20"#), &[&dear]);
+    check(&aws(r#""retryQuota": 10"#), &[]);
+    check(
+        r#""retry": {"profile": "envoy"}"#,
+        &["retry.profile: nothing is ever tried again: \"retry_on\" names no outcome"],
+    );
+    let envoy = |more: &str| format!(r#""retry": {{"profile": "envoy", "retry_on": ["timeout"], {more}}}"#);
+    let endless = "retry.retry_on: no try is ended by a timeout: Envoy's own is that of the whole route (a \"deadline\" here), after \
+        which nothing is tried again; write a \"per_try_timeout\"";
+    check(&envoy(r#""num_retries": 2"#), &[endless]);
+    check(&envoy(r#""per_try_timeout": "1s""#), &[]);
+    check(&format!(r#""timeout": "1s", {}"#, envoy(r#""num_retries": 2"#)), &[]);
+    let concurrent = "retry.max_retries: nothing is ever tried again: max_retries allows none at once";
+    check(&envoy(r#""per_try_timeout": "1s", "max_retries": 0"#), &[concurrent]);
+    let grpc = |more: &str| {
+        format!(
+            r#""retry": {{"profile": "grpc", "maxAttempts": 2, "initialBackoff": "1s", "maxBackoff": "1s", "backoffMultiplier": 2, {more}}}"#
+        )
+    };
+    let listed = "retry.retryableStatusCodes: retryableStatusCodes names no outcome; name one at least";
+    check(&grpc(r#""retryableStatusCodes": []"#), &[listed]);
+    check(
+        &grpc(r#""retryableStatusCodes": ["unavailable"], "maxTokens": 10, "tokenRatio": 0.0005"#),
+        &["retry.tokenRatio: tokenRatio: 0.0005 is below 0.001"],
+    );
+    let all = "nothing is ever tried again: this takes in all that would be";
+    check(
+        r#""retry": {"profile": "temporal", "maximumAttempts": 3, "nonRetryableErrorTypes": ["error", "unknown"]}"#,
+        &[&format!("retry.nonRetryableErrorTypes: {all}")],
+    );
+    check(
+        r#""retry": {"profile": "resilience4j", "retryExceptions": ["timeout"], "ignoreExceptions": ["unknown"]}"#,
+        &[&format!("retry.ignoreExceptions: {all}")],
+    );
+    check(
+        r#""retry": {"profile": "polly", "ShouldHandle": []}"#,
+        &[
+            "retry.ShouldHandle: \"ShouldHandle\" without any outcome is as if it were not written; name some, or leave it out",
+        ],
+    );
+}
+
+#[test]
+fn a_part_of_a_wait_that_says_nothing_is_told_where_it_stands() {
+    let check = |parts: &str, expected: &[&str]| {
+        let expected: Vec<_> = expected.iter().map(|said| format!("retry.{said}")).collect();
+        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        check_clauses(&format!(r#""retry": {{"tries": 3, {parts}}}"#), &expected);
+    };
+    let without = |name: &str| format!("{name}: \"{name}\" says nothing without a \"wait\"");
+    check(r#""jitter": "full""#, &[&without("jitter")]);
+    check(r#""factor": 2, "max_wait": "1s""#, &[&without("factor"), &without("max_wait")]);
+    check(r#""backoff": "linear""#, &[&without("backoff")]);
+    check(r#""jitter": "none", "factor": 1"#, &[]);
+    check(r#""wait": "1s", "factor": 2, "max_wait": "9s", "jitter": "equal""#, &[]);
+    check(r#""wait": "1s", "backoff": "linear", "max_wait": "9s""#, &[]);
+    check(
+        r#""wait": "1s", "max_wait": "9s""#,
+        &["max_wait: each wait is 1s: \"max_wait\" says nothing where it does not grow"],
+    );
+    check(
+        r#""wait": "1s", "backoff": "exponential""#,
+        &["backoff: an exponential wait grows by \"factor\", and without one each is 1s"],
+    );
+    check(r#""wait": "1s", "backoff": "exponential", "factor": 2"#, &[]);
+    let itself = |name: &str| format!("{name}: decorrelated jitter grows by itself: \"{name}\" says nothing beside it");
+    check(r#""wait": "1s", "factor": 2, "jitter": "decorrelated""#, &[&itself("factor")]);
+    check(r#""wait": "1s", "backoff": "linear", "jitter": "decorrelated""#, &[&itself("backoff")]);
+    check(
+        r#""wait": "1s", "backoff": "linear", "factor": 2"#,
+        &["factor: a linear wait grows by \"wait\" each time; leave \"factor\" or \"backoff\" out"],
+    );
+    let chosen = |parts: &str| {
+        let settings = r#", "settings": {"wait": {"default": "0s"},
+            "jitter": {"default": "decorrelated", "choices": ["none", "decorrelated"]}}"#;
+        let call = format!(r#"{{"call": "bank.charge", "retry": {{"tries": 3, {parts}}}}}"#);
+        told(&scenario(&call, settings)).into_iter().filter(|said| said.contains("says nothing")).count()
+    };
+    assert_eq!(chosen(r#""wait": "${wait}", "factor": 2, "jitter": "full""#), 0, "a setting has turned it off");
+    assert_eq!(chosen(r#""wait": "1s", "factor": 2, "jitter": "${jitter}""#), 0);
+    assert_eq!(chosen(r#""factor": 2, "jitter": "full""#), 2);
+    check(
+        r#""wait": "1s", "backoff": "linaer""#,
+        &["backoff: \"backoff\": \"linaer\" is not known; did you mean \"linear\"?"],
+    );
+}
+
+#[test]
+fn a_guard_that_never_does_what_it_is_for_is_told_where_it_stands() {
+    let check = check_clauses;
+    let waits = "bulkhead.wait: nobody waits that long: the timeout of 1s is over before 5s are";
+    check(r#""timeout": "1s", "bulkhead": {"max": 3, "wait": "5s"}"#, &[waits]);
+    check(r#""timeout": "1s", "bulkhead": {"max": 3, "wait": "5s"}, "order": ["bulkhead", "timeout"]"#, &[]);
+    check(r#""timeout": "5s", "bulkhead": {"max": 3, "wait": "1s"}"#, &[]);
+    let r4j = "bulkhead.maxWaitDuration: nobody waits that long: the deadline of 2s is over before 2s are";
+    check(r#""deadline": "2s", "bulkhead": {"profile": "resilience4j", "maxWaitDuration": "2s"}"#, &[r4j]);
+    let cycles = r#""limiter": {"profile": "resilience4j", "timeoutDuration": "3s"}"#;
+    check(&format!(r#""timeout": "1s", {cycles}"#), &[]);
+    let limiter = "limiter.timeoutDuration: nobody waits that long: the timeout of 1s is over before 3s are";
+    check(&format!(r#""timeout": "1s", {cycles}, "order": ["timeout", "limiter"]"#), &[limiter]);
+    check(r#""timeout": "3s", "deadline": "2s""#, &["timeout: the deadline of 2s is over before this timeout of 3s"]);
+
+    let pool = |more: &str| format!(r#""bulkhead": {{"profile": "hystrix", {more}}}"#);
+    let semaphore = "\"execution.isolation.strategy\": \"SEMAPHORE\"";
+    let core = format!("bulkhead.coreSize: \"coreSize\" says nothing beside {semaphore}");
+    check(&pool(r#""execution.isolation.strategy": "SEMAPHORE", "coreSize": 20"#), &[&core]);
+    check(
+        &pool(r#""execution.isolation.semaphore.maxConcurrentRequests": 20"#),
+        &[
+            "bulkhead[\"execution.isolation.semaphore.maxConcurrentRequests\"]: \"execution.isolation.semaphore.maxConcurrentRequests\" says \
+            nothing beside \"execution.isolation.strategy\": \"THREAD\"",
+        ],
+    );
+    check(
+        &pool(r#""queueSizeRejectionThreshold": 20"#),
+        &[
+            "bulkhead.queueSizeRejectionThreshold: \"queueSizeRejectionThreshold\" says nothing without \"maxQueueSize\"",
+        ],
+    );
+    check(&pool(r#""queueSizeRejectionThreshold": 20, "maxQueueSize": 20"#), &[]);
+
+    let breaker =
+        |profile: &str, more: &str| format!(r#""timeout": "1s", "breaker": {{"profile": "{profile}", {more}}}"#);
+    let first = "breaker[\"circuitBreaker.forceClosed\"]: \"circuitBreaker.forceClosed\" says nothing beside \"circuitBreaker.forceOpen\"";
+    check(&breaker("hystrix", r#""circuitBreaker.forceOpen": true, "circuitBreaker.forceClosed": true"#), &[first]);
+    let above = "breaker.errorThresholdPercentage: it opens above errorThresholdPercentage, not at it: when every call fails, that is \
+        100 % and not more; write less than 100";
+    check(&breaker("opossum", r#""errorThresholdPercentage": 100"#), &[above]);
+    check(&breaker("opossum", r#""errorThresholdPercentage": 99.9"#), &[]);
+    let at_once = "breaker[\"circuitBreaker.errorThresholdPercentage\"]: it opens although nothing fails: none of the calls is 0 %, and that \
+        is enough";
+    check(&breaker("hystrix", r#""circuitBreaker.errorThresholdPercentage": 0"#), &[at_once]);
+    check(&breaker("hystrix", r#""circuitBreaker.errorThresholdPercentage": 100"#), &[]);
+    let all = "nothing is left that opens it: this takes in all that fails";
+    let ignored = format!("breaker.ignoreExceptions: {all}");
+    check(&breaker("resilience4j", r#""recordExceptions": ["timeout"], "ignoreExceptions": ["unknown"]"#), &[&ignored]);
+    check(&breaker("resilience4j", r#""recordExceptions": ["unknown"], "ignoreExceptions": ["timeout"]"#), &[]);
+    check(&breaker("opossum", r#""errorFilter": ["error", "unknown"]"#), &[&format!("breaker.errorFilter: {all}")]);
+    let slow = "breaker.slowCallDurationThreshold: no call is slow: the timeout ends each after 1s, and slow is longer than 1s";
+    check(&breaker("resilience4j", r#""slowCallDurationThreshold": "1s""#), &[slow]);
+    check(&breaker("resilience4j", r#""slowCallDurationThreshold": "999ms""#), &[]);
+    let disabled =
+        "breaker.failureRateThreshold: \"failureRateThreshold\" says nothing beside \"initialState\": \"DISABLED\"";
+    check(&breaker("resilience4j", r#""initialState": "DISABLED", "failureRateThreshold": 20"#), &[disabled]);
+    let rate = "breaker.failureThreshold: \"failureThreshold\" says nothing beside \"failureRateThreshold\"";
+    let timed = r#""failureThresholdingPeriod": "10s", "failureExecutionThreshold": 5, "failureRateThreshold": 50, "failureThreshold": 3"#;
+    check(&breaker("failsafe", timed), &[rate]);
+    check(r#""limiter": {"profile": "adaptive-throttling", "K": 0.5}"#, &["limiter.K: K: 0.5 is below 1"]);
+}
+
+#[test]
+fn a_fallback_is_told_how_it_is_written_wherever_somebody_writes_one() {
+    let on = "\"fallback\" is no word of its own: what is done instead stands in the step's \"on\", by outcome, such as \"on\": \
+        {\"else\": [{\"reply\": 0}]}";
+    check_clauses(r#""fallback": [{"reply": 0}]"#, &[&format!("fallback: {on}")]);
+    check_clauses(
+        r#""breaker": {"profile": "hystrix", "fallback.enabled": true}"#,
+        &[&format!("breaker[\"fallback.enabled\"]: {on}")],
+    );
+    check_clauses(r#""on": {"else": [{"reply": 0}]}"#, &[]);
+    let policy = r#", "policies": {"careful": {"timeout": "1s", "fallback": []}}"#;
+    let found = told(&scenario(r#"{"call": "bank.charge"}"#, policy));
+    assert!(found.contains(&format!("policies.careful.fallback: {on}")), "{found:?}");
+}
+
+#[test]
+fn outlier_detection_that_may_take_out_nobody_is_told_where_it_stands() {
+    let check = |replicas: u32, outlier: &str, expected: &[&str]| {
+        let text = format!(
+            r#"{{"faultline": 1, "name": "x", "until": "1m", "nodes": {{"shop": {{"kind": "service", "replicas": {replicas},
+ "outlier": {{"profile": "envoy", {outlier}}}, "endpoints": {{"pay": []}}}}}},
+ "workload": {{"w": {{"rate": "1/s", "each": "order", "do": [{{"call": "shop.pay"}}]}}}}}}"#
+        );
+        let expected: Vec<_> = expected.iter().map(|said| format!("nodes.shop.outlier{said}")).collect();
+        assert_eq!(told(&text), expected, "{replicas} {outlier}");
+    };
+    let none =
+        "of 3 nobody is ever out: one is more than max_ejection_percent; write 34, or \"always_eject_one_host\": true";
+    check(3, r#""interval": "1s""#, &[&format!(": {none}")]);
+    check(3, r#""max_ejection_percent": 33"#, &[&format!(".max_ejection_percent: {none}")]);
+    check(3, r#""max_ejection_percent": 34"#, &[]);
+    check(3, r#""always_eject_one_host": true"#, &[]);
+    check(10, r#""interval": "1s""#, &[]);
+    let gateway = ".consecutive_gateway_failure: \"consecutive_gateway_failure\" says nothing without \
+        \"enforcing_consecutive_gateway_failure\"";
+    check(10, r#""consecutive_gateway_failure": 3"#, &[gateway]);
+    check(10, r#""consecutive_gateway_failure": 3, "enforcing_consecutive_gateway_failure": 100"#, &[]);
+    check(10, r#""max_ejection_percent": 0"#, &[".max_ejection_percent: nobody is ever out: 0 % may be"]);
+}
+
 #[test]
 fn a_node_and_a_workload_that_come_to_nothing_are_told_where_they_stand() {
     let check = |service: &str, workload: &str, expected: &[&str]| {
@@ -1000,7 +1228,10 @@ fn clauses_are_written_with_their_defaults() {
     let retry = |index: usize| clauses[index].retry.clone().unwrap();
     let no_money = Reason(SYSTEM_REASONS.len() as u16);
     assert_eq!(retry(0).on, [Catch::Error, Catch::Reason(no_money)]);
-    assert_eq!((retry(0).tries, retry(0).factor_ppm, retry(0).jitter), (None, 1_500_000, Jitter::Full));
+    assert_eq!(
+        (retry(0).tries, retry(0).grows, retry(0).jitter),
+        (None, crate::policy::retry::Grows::By(1_500_000), Jitter::Full)
+    );
     assert_eq!((retry(0).max_wait, clauses[0].cancel), (Duration::FOREVER, true));
     let budgets: Vec<_> = (0..3).map(|index| retry(index).budget.map(|budget| (budget.index, budget.burst))).collect();
     assert_eq!(budgets, [Some((0, 10)), Some((0, 3)), Some((1, 10))]);

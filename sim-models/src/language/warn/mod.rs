@@ -14,8 +14,7 @@ use crate::expr::{Expr, Kind};
 use crate::json::Span;
 use crate::problem::Problems;
 use crate::program::{
-    Ack, Ask, BlockRef, Catch, Clauses, EndpointRef, FactRef, MapRef, Program, Reason, RetryDef, Role, StepRef,
-    Template, Verb,
+    Ack, Ask, BlockRef, Catch, Clauses, EndpointRef, FactRef, MapRef, Program, RetryDef, Role, StepRef, Template, Verb,
 };
 use crate::value::Value;
 
@@ -318,7 +317,7 @@ fn mentions<N>(expr: &Expr<N>, wanted: &mut dyn FnMut(&N) -> bool) -> bool {
 fn retries_unknown(retry: &RetryDef) -> bool {
     let unknown = |catch: &Catch| match catch {
         Catch::Unknown | Catch::Else => true,
-        Catch::Reason(reason) => [Reason::TIMEOUT, Reason::RESET, Reason::STUCK].contains(reason),
+        Catch::Reason(reason) => reason.is_unknown(),
         Catch::Ok | Catch::Error => false,
     };
     retry.on.is_empty() || retry.on.iter().any(unknown)

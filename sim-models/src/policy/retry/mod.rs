@@ -116,6 +116,24 @@ impl Spread {
     }
 }
 
+impl Grows {
+    /// The wait before retry `number` (from 1), without jitter.
+    ///
+    /// ```
+    /// use sim_core::Duration;
+    /// use sim_models::policy::retry::Grows;
+    /// let (first, most) = (Duration::from_millis(100), Duration::from_millis(250));
+    /// let waits = [1, 2, 3].map(|number| Grows::Linearly.waited(first, number, most).nanos() / 1_000_000);
+    /// assert_eq!(waits, [100, 200, 250]);
+    /// ```
+    pub fn waited(self, first: Duration, number: u32, most: Duration) -> Duration {
+        match self {
+            Grows::Linearly => first.saturating_mul(u64::from(number)).min(most),
+            Grows::By(factor) => grown(first, factor, number.saturating_sub(1), most),
+        }
+    }
+}
+
 impl Wait {
     /// None at all.
     pub const NONE: Wait = Wait {
@@ -169,10 +187,7 @@ impl Wait {
             Capped::BeforeJitter => self.most,
             Capped::AfterJitter => Duration::FOREVER,
         };
-        match self.grows {
-            Grows::Linearly => self.first.saturating_mul(u64::from(number)).min(most),
-            Grows::By(factor) => grown(self.first, factor, number.saturating_sub(1), most),
-        }
+        self.grows.waited(self.first, number, most)
     }
 
     /// The curve 2^t tanh(√(4t)) at t = retries before this one and a random fraction, less what it was at the last place.
