@@ -123,7 +123,8 @@ impl Disk {
     /// What a new life finds after the process died.
     pub(crate) fn after_crash(&mut self) -> Files {
         self.forget_all();
-        self.written.clone()
+        let is_synced = self.written.fingerprint() == self.durable.fingerprint();
+        if is_synced { self.written.clone() } else { self.written.clone().unsynced() }
     }
 
     /// The machine lost its power: what was not durable is gone. Says how many records that were.
@@ -189,6 +190,18 @@ mod tests {
     #[test]
     fn a_crash_keeps_what_was_written() {
         check(&disk(&["a", "b"]).after_crash(), &["a", "b"]);
+    }
+
+    #[test]
+    fn whoever_starts_again_knows_whether_a_power_loss_could_still_take_something() {
+        let mut disk = disk(&["a"]);
+        assert!(!disk.after_crash().is_synced());
+        disk.begin_sync(1);
+        disk.end_sync(1);
+        assert!(disk.after_crash().is_synced());
+        disk.put(Put::Behind, "log".into(), b"b"[..].into());
+        disk.lose_power();
+        assert!(disk.after_crash().is_synced());
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Files {
     files: BTreeMap<Arc<str>, File>,
     #[serde(skip)]
     unreadable: bool,
+    #[serde(skip)]
+    unsynced: bool,
 }
 
 /// One file, by its last record, from which a chain leads back to the first: a copy is one pointer, however long the file, so
@@ -101,6 +103,17 @@ impl Files {
     /// Whether the disk gives what is on it; false where a read fails, and then there seem to be no files.
     pub fn is_readable(&self) -> bool {
         !self.unreadable
+    }
+
+    /// Whether all of it is durable. False where a crash of the process has kept what no sync has covered: a power loss could
+    /// still take that, and who goes by it syncs first. A sync of what is durable already has nothing to do.
+    pub fn is_synced(&self) -> bool {
+        !self.unsynced
+    }
+
+    /// These, of which something is not durable.
+    pub(crate) fn unsynced(self) -> Files {
+        Files { unsynced: true, ..self }
     }
 
     /// What a node finds of these when its disk gives nothing.

@@ -296,6 +296,19 @@ pub struct ServiceDef {
     pub startup_probe: Option<ProbeDef>,
     /// How starts are put off after liveness has ended a replica again and again; none: they are not.
     pub backoff: Option<Backoff>,
+    /// The disk of each replica on which what it notes of transactions and sagas lies; none: where no fault takes it, in no time.
+    pub log: Option<LogDef>,
+}
+
+/// `log` of a service.
+#[derive(Clone, Debug)]
+pub struct LogDef {
+    /// Whether a forced record is on the disk before anything follows from it.
+    pub durable: Durable,
+    /// Whether each record has a checksum.
+    pub checksum: bool,
+    /// How long a sync takes.
+    pub sync: Dist,
 }
 
 impl ServiceDef {

@@ -13,7 +13,7 @@ use sim_core::{
 
 use crate::interp;
 use crate::judge::ScenarioJudge;
-use crate::language::{Choices, Configured, Document, lower, stranger};
+use crate::language::{Choices, Configured, Document, diskless, lower, stranger};
 use crate::message::{Msg, Note};
 use crate::problem::Problems;
 use crate::program::{Program, Role, Room};
@@ -155,9 +155,15 @@ impl Scenario {
     /// All that is wrong with the choices or with the file, or the first added fault that does not fit it.
     pub fn model_with(&self, choices: &Choices, changes: &Changes) -> Result<Model, ModelError> {
         let configured = self.document.configure(choices)?;
-        let lowered = lower(&configured)?;
+        let mut lowered = lower(&configured)?;
         if let Some(said) = changes.faults.iter().find_map(|fault| stranger(fault, &lowered.program)) {
             return Err(ModelError::Stranger(said));
+        }
+        for (node, message) in changes.faults.iter().filter_map(|fault| diskless(fault, &lowered.program)) {
+            let name = &lowered.program.node(node).name;
+            if let Some((key, _)) = configured.root().members_of("nodes").find(|(key, _)| key.name == *name) {
+                lowered.warnings.warn(key.span, message);
+            }
         }
         let faults = lowered.program.faults.iter().chain(&changes.faults).filter(|fault| !fault.is_off());
         let faults = faults.cloned().collect();

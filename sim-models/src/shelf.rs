@@ -406,6 +406,12 @@ impl Shelves {
         own.map(|((_, key), saga)| (key.clone(), saga.clone())).collect()
     }
 
+    /// The same, by the cells of their logs.
+    pub fn unfinished_of(&self, node: NodeId) -> Vec<((MapRef, Value), Unfinished)> {
+        let own = self.sagas.iter().filter(|(_, saga)| saga.node == node);
+        own.map(|(place, saga)| (place.clone(), saga.clone())).collect()
+    }
+
     /// Notes what a store has promised.
     pub fn promise(&mut self, store: NodeRef, txn: TxnId, promise: Promise) {
         self.promises.insert((store, txn), promise);
@@ -414,6 +420,11 @@ impl Shelves {
     /// What a store has promised of this transaction, to change it.
     pub fn promised_mut(&mut self, store: NodeRef, txn: TxnId) -> Option<&mut Promise> {
         self.promises.get_mut(&(store, txn))
+    }
+
+    /// What a store has promised of this transaction.
+    pub fn promised(&self, store: NodeRef, txn: TxnId) -> Option<&Promise> {
+        self.promises.get(&(store, txn))
     }
 
     /// A promise is kept, or was never durable.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use sim_core::{Fault, Rest};
+use sim_core::Fault;
 use sim_models::builtin;
 use sim_models::language::Settings;
 use sim_models::problem::did_you_mean;

@@ -290,7 +290,10 @@ pub const VERBS: &[VerbEntry] = &[
                 "as it begins, each node that it strikes has the disk of the one before it by name, the first that of the last; \
                  rot goes with the disk, a `disk` fault stays with the node; of one node nothing is swapped",
             ),
-            ("end", "the node starts again with what it had written; with `wiping disk`, with nothing"),
+            (
+                "end",
+                "the node starts again with what it had written to its disk; with `wiping disk`, with nothing of that",
+            ),
             ("overlap", "down while any holds; disks are swapped or wiped as each begins"),
             ("count", "times it struck a node; with `swapping disks`, nodes that have another's disk"),
         ],

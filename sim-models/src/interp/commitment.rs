@@ -4,7 +4,9 @@
 //! Management System" (TODS 1986); three phases as in Skeen, "Nonblocking Commit Protocols" (SIGMOD 1981); `recover`, `forget` and
 //! heuristic outcomes as in X/Open's "Distributed Transaction Processing: The XA Specification" (1991).
 //!
-//! What a replica forces it notes on the shelves, where the durable maps of services lie: that takes no time and no crash takes it.
+//! What a replica forces it notes on the shelves, where the durable maps of services lie: that takes no time and no crash takes it. Where
+//! the service has a `log`, that is on a disk of the replica's own, and nothing is told before it is durable there.
+//!
 //! What it has not noted it has not decided, and a later life aborts it: by asking for what was promised (XA), by its own note that
 //! votes were collected (presumed commit), or when a participant asks.
 
@@ -12,6 +14,7 @@ use serde::Serialize;
 use sim_core::{Cause, NodeId, Unanswered};
 
 use super::exec::{Next, TRY};
+use super::log::{Awaits, Entry, Instead};
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Frame, Pending, Phase, Role, Thread, Txn};
 use super::transaction::tell_facts;
@@ -78,6 +81,8 @@ enum Is {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 enum Stage {
+    /// A record is on its way to the disk: that votes are collected, or what was decided.
+    Noting(Option<bool>),
     Voting,
     Precommitting,
     Decided(bool),
@@ -93,6 +98,7 @@ impl Member {
     /// Whether it has yet to answer at this stage.
     fn is_due(&self, stage: Stage) -> bool {
         match stage {
+            Stage::Noting(_) => false,
             Stage::Voting | Stage::Scanning => self.is == Is::Asked,
             Stage::Precommitting => self.is == Is::Yes,
             Stage::Decided(true) => matches!(self.is, Is::Yes | Is::Ready),
@@ -115,6 +121,7 @@ impl Commitment {
     /// What it does, for people.
     pub(super) fn word(&self) -> &'static str {
         match self.stage {
+            Stage::Noting(_) => "waits for its log",
             Stage::Voting => "collects votes",
             Stage::Precommitting => "tells that all have promised",
             Stage::Decided(true) => "tells that it commits",
@@ -137,22 +144,91 @@ impl Service {
         txn: Txn,
     ) -> Next {
         let Some(def) = program.step(step).protocol() else { return Next::Over };
+        if self.log_is_unreadable() {
+            self.roll_back(cx, program, &txn, None);
+            return self.closed(cx, program, key, Outcome::Error(Reason::DISK));
+        }
         let touched = txn.members.into_iter().flatten();
         let members: Vec<Member> =
             touched.map(|member| Member::new(member.edge, member.to, Is::Asked, member.strays)).collect();
+        let mut waits = false;
         if def.presume == Presume::Commit {
             let edges = members.iter().map(|member| member.edge).collect();
             self.log(cx, true);
-            cx.shared_mut().agree(txn.id, Agreed { step, cause, edges, commits: None });
+            waits = self.agree_to(cx, txn.id, Agreed { step, cause, edges, commits: None });
         }
         cx.shared_mut().facts_are_due(txn.id, txn.facts.into());
         let noted = def.presume == Presume::Commit;
-        let agrees = Commitment { thread: Some(key), noted, ..Commitment::new(step, cause, members, Stage::Voting) };
+        let stage = if waits { Stage::Noting(None) } else { Stage::Voting };
+        let agrees = Commitment { thread: Some(key), noted, ..Commitment::new(step, cause, members, stage) };
         self.commitments.insert(txn.id, agrees);
         self.phase(key, Phase::Agreeing(txn.id));
-        self.ask_members(cx, txn.id);
-        self.ask_again_later(cx, program, txn.id);
+        if !waits {
+            self.ask_members(cx, txn.id);
+            self.ask_again_later(cx, program, txn.id);
+        }
         Next::Wait
+    }
+
+    /// Notes something of a transaction that is to be forced. Whether it has to wait until that is durable.
+    fn agree_to(&mut self, cx: &mut Cx<'_>, id: TxnId, agreed: Agreed) -> bool {
+        cx.shared_mut().agree(id, agreed.clone());
+        self.note_down(cx, Entry::Agreed(id, agreed), Some(Awaits::Txn(id)))
+    }
+
+    /// Notes that a transaction need not be remembered any more. Whether it has to wait until that is durable.
+    fn forget_txn(&mut self, cx: &mut Cx<'_>, id: TxnId, forced: bool) -> bool {
+        cx.shared_mut().agreed_by_all(id);
+        self.note_down(cx, Entry::Over(id), forced.then_some(Awaits::Txn(id)))
+    }
+
+    /// The log could not be written: has it say what it is to say of this transaction instead. False: it is to say the same.
+    pub(super) fn takes_back_note(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId) -> bool {
+        let Some(def) = self.protocol_of(program, id) else { return false };
+        let Some(agrees) = self.commitments.get(&id) else { return false };
+        let (step, cause) = (agrees.step, agrees.cause);
+        let agreed = |commits| {
+            let edges = agrees.members.iter().map(|member| member.edge).collect();
+            Agreed { step, cause, edges, commits }
+        };
+        let instead = match agrees.stage {
+            Stage::Noting(None) => Instead::Nothing,
+            Stage::Noting(Some(true)) => Instead::of(def.protocol, def.presume),
+            _ => Instead::Stands,
+        };
+        match instead {
+            Instead::Stands => return false,
+            Instead::Nothing => cx.shared_mut().agreed_by_all(id),
+            Instead::Collecting => cx.shared_mut().agree(id, agreed(None)),
+            Instead::Aborts => cx.shared_mut().agree(id, agreed(Some(false))),
+        }
+        true
+    }
+
+    /// What a transaction waited for is durable; or it is durable that it is not.
+    pub(super) fn txn_noted(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId, kept: bool) {
+        let Some(def) = self.protocol_of(program, id) else { return };
+        let Some(agrees) = self.commitments.get_mut(&id) else { return };
+        cx.because(agrees.cause.then(ROUND | u64::from(agrees.rounds)));
+        match (agrees.stage, kept) {
+            (Stage::Noting(None), true) => {
+                agrees.stage = Stage::Voting;
+                self.ask_members(cx, id);
+                self.ask_again_later(cx, program, id);
+            }
+            (Stage::Noting(None), false) => {
+                agrees.noted = false;
+                self.settle_votes(cx, program, id, false, Outcome::Error(Reason::DISK));
+            }
+            (Stage::Noting(Some(commits)), true) => self.decided_now(cx, program, id, commits),
+            (Stage::Noting(Some(_)), false) => {
+                agrees.reason = Outcome::Error(Reason::DISK);
+                agrees.acked = def.presume.is_forced(false) || def.protocol == Protocol::Xa;
+                agrees.noted = def.presume != Presume::Abort;
+                self.decided_now(cx, program, id, false);
+            }
+            (Stage::Voting | Stage::Precommitting | Stage::Decided(_) | Stage::Scanning, _) => {}
+        }
     }
 
     /// Writes a record to the log of this replica.
@@ -181,6 +257,7 @@ impl Service {
             .map(|member| (member.edge, member.to))
             .collect();
         let (kind, operation) = match stage {
+            Stage::Noting(_) => return,
             Stage::Voting => (self.kinds.prepare, Operation::Prepare { txn: id, of, step, members: all }),
             Stage::Precommitting => (self.kinds.precommit, Operation::Precommit { txn: id, of }),
             Stage::Decided(commits) => {
@@ -279,7 +356,7 @@ impl Service {
                     self.promised_to_former_lives(cx, program, pending, &promises);
                 }
             }
-            Stage::Voting | Stage::Precommitting | Stage::Decided(_) | Stage::Scanning => {}
+            Stage::Noting(_) | Stage::Voting | Stage::Precommitting | Stage::Decided(_) | Stage::Scanning => {}
         }
         self.waits_for_no_more(cx, program, id, pending.to);
         match refusal {
@@ -306,6 +383,7 @@ impl Service {
         let (stage, cause) = (agrees.stage, agrees.cause);
         let anybody = agrees.members.iter().any(|member| member.is == Is::Yes);
         match stage {
+            Stage::Noting(_) => {}
             Stage::Voting => {
                 Self::milestone(cx, &def.points.prepared, cause);
                 if def.protocol == Protocol::ThreePhase && anybody {
@@ -333,28 +411,44 @@ impl Service {
         // A store that takes part in XA asks nobody, so that the coordinator must know that it has heard.
         let is_awaited = def.presume.is_forced(commits) || def.protocol == Protocol::Xa;
         agrees.acked = is_awaited && !is_idle;
-        let acked = agrees.acked;
-        match (def.presume, commits) {
-            _ if is_idle => cx.shared_mut().agreed_by_all(id),
+        let later = |this: &mut Self, cx: &mut Cx<'_>, after| {
+            this.alarm(cx, after, Alarm::Noted { txn: id });
+            false
+        };
+        let waits = match (def.presume, commits) {
+            _ if is_idle => agrees.noted && self.forget_txn(cx, id, false),
             (Presume::Nothing, _) | (Presume::Abort, true) => {
                 agrees.noted = true;
                 self.log(cx, def.noted_after.is_none());
                 match def.noted_after {
-                    None => cx.shared_mut().agree(id, Agreed { step, cause, edges, commits: Some(commits) }),
-                    Some(after) => _ = self.alarm(cx, after, Alarm::Noted { txn: id }),
+                    None => self.agree_to(cx, id, Agreed { step, cause, edges, commits: Some(commits) }),
+                    Some(after) => later(self, cx, after),
                 }
             }
             (Presume::Commit, true) => {
                 agrees.noted = false;
                 self.log(cx, def.noted_after.is_none());
                 match def.noted_after {
-                    None => cx.shared_mut().agreed_by_all(id),
-                    Some(after) => _ = self.alarm(cx, after, Alarm::Noted { txn: id }),
+                    None => self.forget_txn(cx, id, true),
+                    Some(after) => later(self, cx, after),
                 }
             }
             // Who knows nothing of it takes it for aborted; and that votes were collected is noted already.
-            (Presume::Abort, false) | (Presume::Commit, false) => {}
+            (Presume::Abort, false) | (Presume::Commit, false) => false,
+        };
+        if !waits {
+            self.decided_now(cx, program, id, commits);
+        } else if let Some(agrees) = self.commitments.get_mut(&id) {
+            agrees.stage = Stage::Noting(Some(commits));
         }
+    }
+
+    /// The decision stands, and is told.
+    fn decided_now(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId, commits: bool) {
+        let Some(def) = self.protocol_of(program, id) else { return };
+        let Some(agrees) = self.commitments.get_mut(&id) else { return };
+        agrees.stage = Stage::Decided(commits);
+        let (cause, acked) = (agrees.cause, agrees.acked);
         let facts = cx.shared_mut().take_due(id);
         if commits && !facts.is_empty() {
             tell_facts(cx, &facts);
@@ -401,7 +495,9 @@ impl Service {
         let outcome = match agrees.stage {
             Stage::Decided(true) if agrees.mixed => Outcome::Unknown(Reason::MIXED),
             Stage::Decided(true) => Outcome::Ok(Value::Null),
-            Stage::Voting | Stage::Precommitting | Stage::Scanning | Stage::Decided(false) => agrees.reason.clone(),
+            Stage::Noting(_) | Stage::Voting | Stage::Precommitting | Stage::Scanning | Stage::Decided(false) => {
+                agrees.reason.clone()
+            }
         };
         let next = self.closed(cx, program, thread, outcome);
         self.drive(cx, program, thread, next);
@@ -417,7 +513,7 @@ impl Service {
         }
         if agrees.noted {
             self.log(cx, false);
-            cx.shared_mut().agreed_by_all(id);
+            self.forget_txn(cx, id, false);
         }
         for member in agrees.members.iter().filter(|member| member.strays) {
             // What was given up may have come behind the decision, and have opened the transaction again.
@@ -446,9 +542,12 @@ impl Service {
         cx.because(cause);
         match stage {
             // Nothing was decided, so that nothing is done for sure.
-            Stage::Voting => self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE)),
+            Stage::Noting(None) | Stage::Voting => {
+                self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE))
+            }
             Stage::Precommitting => self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null)),
-            Stage::Decided(_) | Stage::Scanning => return false,
+            // What is on its way to the disk may be there.
+            Stage::Noting(Some(_)) | Stage::Decided(_) | Stage::Scanning => return false,
         }
         true
     }
@@ -457,7 +556,7 @@ impl Service {
     pub(super) fn nobody_waits(&mut self, cx: &mut Cx<'_>, program: &Program, id: TxnId) {
         let Some(agrees) = self.commitments.get_mut(&id) else { return };
         agrees.thread = None;
-        if agrees.stage == Stage::Voting {
+        if matches!(agrees.stage, Stage::Noting(None) | Stage::Voting) {
             let because = cx.cause();
             self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE));
             cx.because(because);
@@ -467,6 +566,10 @@ impl Service {
     /// A participant that has promised asks what was decided.
     pub(super) fn inquired(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, id: TxnId, step: StepRef) {
         let Some(def) = program.step(step).protocol() else { return };
+        if !self.knows_its_log() {
+            // It asks again.
+            return;
+        }
         let is_three = def.protocol == Protocol::ThreePhase;
         match self.commitments.get(&id).map(|agrees| agrees.stage) {
             // With three phases whoever asks has waited for too long: what is not known to all is aborted, and what is, is not.
@@ -475,7 +578,7 @@ impl Service {
             }
             Some(Stage::Precommitting) => self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null)),
             // It will hear.
-            Some(Stage::Voting | Stage::Decided(_) | Stage::Scanning) => {}
+            Some(Stage::Noting(_) | Stage::Voting | Stage::Decided(_) | Stage::Scanning) => {}
             // Others have decided without this one.
             None if is_three => {}
             None => {
@@ -489,19 +592,26 @@ impl Service {
     /// Whether a transaction is being voted on.
     pub(super) fn votes_on(&self, id: TxnId) -> bool {
         let stage = self.commitments.get(&id).map(|agrees| agrees.stage);
-        matches!(stage, Some(Stage::Voting | Stage::Precommitting))
+        matches!(stage, Some(Stage::Noting(_) | Stage::Voting | Stage::Precommitting))
     }
 
     /// Goes on with what former lives have noted: what was decided is told again, and what was not is aborted.
     pub(super) fn recover(&mut self, cx: &mut Cx<'_>, program: &Program) {
         let life = u64::from(cx.life());
-        for (id, Agreed { step, cause, edges, commits }) in cx.shared().agreed_of(cx.id()) {
+        // Where the log is read from a disk first, this life may have noted something by now.
+        let mut former = cx.shared().agreed_of(cx.id());
+        former.retain(|(id, _)| id.life < cx.life());
+        for (id, Agreed { step, cause, edges, commits }) in former {
             let members = edges.into_iter().map(|edge| self.member(program, edge, Is::Yes)).collect();
             let stage = Stage::Decided(commits.unwrap_or(false));
             let agrees = Commitment::new(step, cause.then(RECOVERED | life), members, stage);
             self.commitments.insert(id, Commitment { noted: true, ..agrees });
-            if commits.is_none() {
-                cx.shared_mut().take_due(id);
+            // A decision that was on the disk, and of which nobody has heard, has happened.
+            if commits != Some(false) {
+                let facts = cx.shared_mut().take_due(id);
+                if commits.is_some() && !facts.is_empty() {
+                    tell_facts(cx, &facts);
+                }
             }
             self.resend(cx, program, id);
         }
@@ -559,7 +669,8 @@ impl Service {
 
     /// The transactions that stores vote on, as they learn of a crash of this node: those that have not promised forget them.
     pub(super) fn open_votes(&self) -> Vec<Unanswered<Msg>> {
-        let open = self.commitments.iter().filter(|(_, agrees)| agrees.stage == Stage::Voting);
+        let open =
+            self.commitments.iter().filter(|(_, agrees)| matches!(agrees.stage, Stage::Noting(None) | Stage::Voting));
         let members = open.flat_map(|(id, agrees)| {
             let msg = Msg::Rollback { txn: *id, kind: self.kinds.rollback };
             let cause = agrees.cause;

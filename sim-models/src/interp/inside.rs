@@ -441,6 +441,7 @@ impl Service {
             }
             Phase::Watching(_) => Some(Wait::new("its condition", until)),
             Phase::Agreeing(_) => Some(Wait::new("what its stores agree on", until)),
+            Phase::Saga(saga) if saga.noting.is_some() => Some(Wait::new("its log", until)),
             Phase::Saga(saga) => saga.waits.map(|alarm| Wait::new("its next try", view.due(alarm))),
             Phase::Backoff(alarm) => Some(Wait::new("its next try", view.due(*alarm))),
             Phase::Parallel(branches) => {

@@ -31,6 +31,9 @@ pub(super) struct Journal {
     checksum: bool,
     /// Whether the disk gave nothing at the start of this life.
     pub(super) unreadable: bool,
+    /// Whether what this life has found is not known to be durable: nobody is answered by it before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    recovers: bool,
     /// The number of the last record.
     number: u64,
     /// How many syncs have begun.
@@ -114,6 +117,7 @@ impl Journal {
             durable,
             checksum,
             unreadable: false,
+            recovers: false,
             number: 0,
             syncs: 0,
             syncing: false,
@@ -208,9 +212,32 @@ impl Journal {
         Some(self.syncs)
     }
 
+    /// What was found is to be made durable before anybody is answered: a crash has kept what no sync covers, and a power loss could
+    /// still take it.
+    pub(super) fn recover(&mut self) {
+        if self.durable == Durable::Synced {
+            (self.recovers, self.dirty) = (true, true);
+        }
+    }
+
+    /// Whether nobody is answered yet.
+    pub(super) fn recovers(&self) -> bool {
+        self.recovers
+    }
+
+    /// What was found is durable.
+    pub(super) fn recovered(&mut self) {
+        self.recovers = false;
+    }
+
     /// The cells of which a change is not durable.
     pub(super) fn unsynced(&self) -> impl Iterator<Item = &Place> {
         self.covered.iter().chain(&self.since).flat_map(|held| held.before.iter().map(|(place, _)| place))
+    }
+
+    /// Whose answers wait, the last first.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Key> {
+        self.covered.iter().chain(&self.since).rev().map(|held| held.key)
     }
 
     /// What the sync has made durable, in its order.
@@ -220,8 +247,12 @@ impl Journal {
     }
 
     /// Takes back what the sync was to make durable and all that came after it and may stand on it: the cells as they were, the last
-    /// first, with the record that says so, and whose answers wait.
-    pub(super) fn take_back(&mut self, shelves: &mut Shelves) -> Option<(Arc<[u8]>, Vec<Held>)> {
+    /// first, with the record that says so, and whose answers wait. `marks`: how transactions stood before.
+    pub(super) fn take_back(
+        &mut self,
+        shelves: &mut Shelves,
+        marks: Vec<(TxnId, Mark)>,
+    ) -> Option<(Arc<[u8]>, Vec<Held>)> {
         self.syncing = false;
         let held: Vec<Held> = self.covered.drain(..).chain(self.since.drain(..)).collect();
         if held.is_empty() {
@@ -232,7 +263,7 @@ impl Journal {
             shelves.map_mut(*map).put_back(key, before.clone());
             places.insert((*map, key.clone()), before.clone());
         }
-        Some((self.written(places.into_iter().collect(), Vec::new(), Vec::new()), held))
+        Some((self.written(places.into_iter().collect(), Vec::new(), marks), held))
     }
 
     /// All cells as one record, to begin the file anew.
@@ -286,7 +317,11 @@ impl Journal {
 impl Found {
     fn hears(&mut self, txn: TxnId, mark: Mark) {
         match mark {
-            Mark::Promised(promise) => _ = self.promises.insert(txn, *promise),
+            Mark::Promised(promise) => {
+                // What was settled was not kept, and was taken back.
+                self.settled.remove(&txn);
+                self.promises.insert(txn, *promise);
+            }
             Mark::Precommitted => {
                 if let Some(promise) = self.promises.get_mut(&txn) {
                     promise.precommitted = true;
@@ -387,11 +422,11 @@ impl Record {
     }
 }
 
-fn sum(bytes: &[u8]) -> u64 {
+pub(super) fn sum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(bytes.len() as u64, |all, byte| mix(all, u64::from(*byte)))
 }
 
-fn write_value(out: &mut Vec<u8>, value: &Value) {
+pub(super) fn write_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Null => out.push(0),
         Value::Int(number) => {
@@ -436,8 +471,12 @@ fn write_places(out: &mut Vec<u8>, places: &[Place]) {
     }
 }
 
-fn write_mark(out: &mut Vec<u8>, txn: TxnId, mark: &Mark) {
+pub(super) fn write_txn(out: &mut Vec<u8>, txn: TxnId) {
     [txn.node, txn.life, txn.number].iter().for_each(|part| out.extend(part.to_le_bytes()));
+}
+
+fn write_mark(out: &mut Vec<u8>, txn: TxnId, mark: &Mark) {
+    write_txn(out, txn);
     match mark {
         Mark::Promised(promise) => {
             out.push(u8::from(promise.precommitted));
@@ -450,14 +489,18 @@ fn write_mark(out: &mut Vec<u8>, txn: TxnId, mark: &Mark) {
     }
 }
 
+pub(super) fn write_cause(out: &mut Vec<u8>, cause: Cause) {
+    out.extend(cause.lineage.to_le_bytes());
+    let (class, number) = cause.operation.parts().unwrap_or((Class(u16::MAX), u64::MAX));
+    out.extend(class.0.to_le_bytes());
+    out.extend(number.to_le_bytes());
+}
+
 fn write_promise(out: &mut Vec<u8>, promise: &Promise) {
     out.extend(promise.step.0.to_le_bytes());
     out.extend((promise.members.len() as u32).to_le_bytes());
     promise.members.iter().for_each(|member| out.extend(member.0.to_le_bytes()));
-    out.extend(promise.cause.lineage.to_le_bytes());
-    let (class, number) = promise.cause.operation.parts().unwrap_or((Class(u16::MAX), u64::MAX));
-    out.extend(class.0.to_le_bytes());
-    out.extend(number.to_le_bytes());
+    write_cause(out, promise.cause);
     write_places(out, &promise.held);
     out.extend((promise.writes.len() as u32).to_le_bytes());
     for ((map, key), Write { value, version, at, kept }) in &promise.writes {
@@ -471,7 +514,7 @@ fn write_promise(out: &mut Vec<u8>, promise: &Promise) {
 }
 
 /// Bytes that are still to be read.
-struct Bytes<'b>(&'b [u8]);
+pub(super) struct Bytes<'b>(pub(super) &'b [u8]);
 
 impl<'b> Bytes<'b> {
     fn take(&mut self, count: usize) -> Option<&'b [u8]> {
@@ -484,11 +527,11 @@ impl<'b> Bytes<'b> {
         self.take(N)?.try_into().ok()
     }
 
-    fn byte(&mut self) -> Option<u8> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    fn flag(&mut self) -> Option<bool> {
+    pub(super) fn flag(&mut self) -> Option<bool> {
         match self.byte()? {
             0 => Some(false),
             1 => Some(true),
@@ -496,23 +539,23 @@ impl<'b> Bytes<'b> {
         }
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub(super) fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(super) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn several<T>(&mut self, one: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    pub(super) fn several<T>(&mut self, one: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         (0..self.u32()?).map(|_| one(self)).collect()
     }
 
-    fn value(&mut self) -> Option<Value> {
+    pub(super) fn value(&mut self) -> Option<Value> {
         match self.byte()? {
             0 => Some(Value::Null),
             1 => self.u64().map(|number| Value::Int(number as i64)),
@@ -524,12 +567,12 @@ impl<'b> Bytes<'b> {
         }
     }
 
-    fn place(&mut self) -> Option<Place> {
+    pub(super) fn place(&mut self) -> Option<Place> {
         Some((MapRef(self.u16()?), self.value()?))
     }
 
     fn mark(&mut self) -> Option<(TxnId, Mark)> {
-        let txn = TxnId { node: self.u32()?, life: self.u32()?, number: self.u32()? };
+        let txn = self.txn()?;
         let mark = match self.byte()? {
             tag @ (0 | 1) => Mark::Promised(Box::new(self.promise(tag == 1)?)),
             2 => Mark::Precommitted,
@@ -544,13 +587,21 @@ impl<'b> Bytes<'b> {
     fn promise(&mut self, precommitted: bool) -> Option<Promise> {
         let step = StepRef(self.u32()?);
         let members: Vec<NodeId> = self.several(|bytes| bytes.u32().map(NodeId))?;
+        let cause = self.cause()?;
+        let held = self.several(Bytes::place)?;
+        let writes = self.several(|bytes| Some((bytes.place()?, bytes.write()?)))?;
+        Some(Promise { step, members: members.into(), cause, writes, held, precommitted })
+    }
+
+    pub(super) fn cause(&mut self) -> Option<Cause> {
         let lineage = self.u64()?;
         let (class, number) = (self.u16()?, self.u64()?);
         let operation = if class == u16::MAX { Operation::NONE } else { Operation::new(Class(class), number) };
-        let held = self.several(Bytes::place)?;
-        let writes = self.several(|bytes| Some((bytes.place()?, bytes.write()?)))?;
-        let cause = Cause { lineage, operation };
-        Some(Promise { step, members: members.into(), cause, writes, held, precommitted })
+        Some(Cause { lineage, operation })
+    }
+
+    pub(super) fn txn(&mut self) -> Option<TxnId> {
+        Some(TxnId { node: self.u32()?, life: self.u32()?, number: self.u32()? })
     }
 
     fn write(&mut self) -> Option<Write> {
@@ -641,7 +692,8 @@ mod tests {
             }
         }
         let (maps, facts, is_holed) = (BTreeMap::new(), Vec::new(), false);
-        let mut found = Found { maps, facts, promises: BTreeMap::new(), settled: BTreeMap::new(), is_holed };
+        let (promises, settled) = (BTreeMap::new(), BTreeMap::new());
+        let mut found = Found { maps, facts, promises, settled, is_holed };
         marks.into_iter().for_each(|(txn, mark)| found.hears(txn, mark));
         assert_eq!(
             found.promises.into_iter().collect::<Vec<_>>(),

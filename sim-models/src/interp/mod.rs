@@ -15,6 +15,7 @@ mod guards;
 mod hedged;
 mod inside;
 mod journal;
+mod log;
 mod once;
 mod participant;
 mod probe;
@@ -97,7 +98,11 @@ pub(crate) fn laid_out(program: &Arc<Program>, faults: &[Fault]) -> System<Msg> 
             Role::Queue(_) => system.replica(&name, group, Queue::new(program.clone(), *node)),
             Role::Service(_) | Role::Workload(_) => {
                 let service = Service::new(program.clone(), *node, *number);
-                system.replica(&name, group, service.with_clocks(clocks_differ))
+                let id = system.replica(&name, group, service.with_clocks(clocks_differ));
+                if let Some(log) = program.service(*node).and_then(|def| def.log.as_ref()) {
+                    system.disk(id, log.sync.clone());
+                }
+                id
             }
         };
         if let Some(zone) = program.node(*node).zone(*number) {

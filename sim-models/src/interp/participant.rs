@@ -249,6 +249,25 @@ impl Store {
         }
     }
 
+    /// How a transaction stood before an operation that the disk has not kept, as its record is to say.
+    pub(super) fn stood(&self, cx: &Cx<'_>, operation: &Operation) -> Option<(TxnId, Mark)> {
+        let promised = |txn| cx.shared().promised(self.me, txn).cloned();
+        match *operation {
+            Operation::Prepare { txn, .. } => promised(txn).map(|_| (txn, Mark::Settled(None))),
+            Operation::Precommit { txn, .. } => {
+                let before = Promise { precommitted: false, ..promised(txn)? };
+                Some((txn, Mark::Promised(Box::new(before))))
+            }
+            Operation::Decide { txn, .. } => Some((txn, Mark::Promised(Box::new(promised(txn)?)))),
+            Operation::Step { .. }
+            | Operation::OnceBegin { .. }
+            | Operation::OnceEnd { .. }
+            | Operation::Commit { .. }
+            | Operation::Recover
+            | Operation::Forget { .. } => None,
+        }
+    }
+
     /// The disk has not kept a promise, so that it is none.
     fn promised_in_vain(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId) {
         if self.promised(txn).is_some() {

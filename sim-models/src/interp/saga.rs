@@ -12,6 +12,7 @@ use serde::Serialize;
 use sim_core::{Cause, Duration, Passing, Point};
 
 use super::exec::{Next, TRY};
+use super::log::{Awaits, Entry};
 use super::retry::{is_retried, wait_of};
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Around, Attempt, Env, Frame, Origin, Phase, Request, Role, Thread};
@@ -38,6 +39,9 @@ pub(super) struct Saga {
     waited: Duration,
     /// The timer of the wait before the next try.
     pub(super) waits: Option<Key>,
+    /// The ticket with which it waits until the state it is in is durable in its log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) noting: Option<u32>,
     /// A `reply` or `fail` that ends the endpoint when this is over.
     ending: Option<Outcome>,
     /// The key of its cell in the log.
@@ -58,12 +62,22 @@ enum End {
 
 impl Saga {
     fn new(at: u32, back: Option<Outcome>, log: Option<Value>) -> Self {
-        Saga { at, back, tries: 1, waited: Duration::ZERO, waits: None, ending: None, log, in_doubt: false }
+        Saga {
+            at,
+            back,
+            tries: 1,
+            waited: Duration::ZERO,
+            waits: None,
+            noting: None,
+            ending: None,
+            log,
+            in_doubt: false,
+        }
     }
 
     /// In the words of its log: `DOING 2`, `UNDOING 1`.
     pub(super) fn word(&self) -> String {
-        format!("{} {}", if self.back.is_none() { "DOING" } else { "UNDOING" }, self.at + 1)
+        word(self.at, self.back.is_some())
     }
 
     /// Whether there is no way back: something is to be undone, or the pivot was passed, or may have been. An answer that no further try
@@ -81,6 +95,11 @@ fn is_open(outcome: &Outcome) -> bool {
     outcome.tone() == Tone::Unknown || outcome.reason() == Some(Reason::IN_FLIGHT)
 }
 
+/// A state in the words of the log.
+pub(super) fn word(at: u32, back: bool) -> String {
+    format!("{} {}", if back { "UNDOING" } else { "DOING" }, at + 1)
+}
+
 fn saga_of(program: &Program, step: StepRef) -> Option<&SagaDef> {
     match &program.step(step).verb {
         Verb::Saga(def) => Some(def),
@@ -91,6 +110,9 @@ fn saga_of(program: &Program, step: StepRef) -> Option<&SagaDef> {
 impl Service {
     /// Begins a saga with its first part.
     pub(super) fn saga(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, step: StepRef, def: &SagaDef) -> Next {
+        if def.log.is_some() && self.log_is_unreadable() {
+            return Next::settle(Outcome::Error(Reason::DISK));
+        }
         let log = def.log.as_ref().map(|(map, about)| {
             let about = self.value(cx, key, about);
             let about = Self::checked(cx, step, about);
@@ -114,17 +136,58 @@ impl Service {
     }
 
     /// Runs the `do` of the part it is at.
-    fn do_part(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Box<Saga>) -> Next {
-        let Some((def, cause)) = self.saga_at(program, key) else { return Next::Over };
-        let at = saga.at as usize;
-        self.log_saga(cx, program, key, def, &saga);
-        if def.parts[..at].iter().any(|part| part.pivot) {
+    fn do_part(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, mut saga: Box<Saga>) -> Next {
+        let Some((def, _)) = self.saga_at(program, key) else { return Next::Over };
+        self.log_saga(cx, program, key, def, &mut saga);
+        if def.parts[..saga.at as usize].iter().any(|part| part.pivot) {
             self.takes_its_time(cx, key);
         }
-        if at + 1 == def.parts.len() {
+        self.run_noted(cx, program, key, saga)
+    }
+
+    /// Runs the `do` or undo it is at, unless it waits for its log.
+    fn run_noted(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Box<Saga>) -> Next {
+        let Some((def, cause)) = self.saga_at(program, key) else { return Next::Over };
+        if saga.noting.is_some() {
+            self.phase(key, Phase::Saga(saga));
+            return Next::Wait;
+        }
+        let part = def.parts[saga.at as usize];
+        if saga.back.is_some() {
+            return self.run_part(key, part.undo.unwrap_or(part.body), saga);
+        }
+        if saga.at as usize + 1 == def.parts.len() {
             Self::milestone(cx, &def.points.prepared, cause);
         }
-        self.run_part(key, def.parts[at].body, saga)
+        self.run_part(key, part.body, saga)
+    }
+
+    /// The state that the saga in this thread is in is durable in its log; or it is durable that it never began.
+    pub(super) fn saga_noted(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, kept: bool) {
+        let Some((_, cause)) = self.saga_at(program, key) else { return };
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
+        let Phase::Saga(mut saga) = std::mem::replace(&mut attempt.phase, Phase::Idle) else { return };
+        saga.noting = None;
+        cx.because(cause);
+        let next = if kept {
+            self.run_noted(cx, program, key, saga)
+        } else {
+            self.closed(cx, program, key, Outcome::Error(Reason::DISK))
+        };
+        self.drive(cx, program, key, next);
+    }
+
+    /// The first note of the saga in this thread could not be written: there is none any more. False: it has no log.
+    pub(super) fn forgets_saga(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> bool {
+        let Some((def, _)) = self.saga_at(program, key) else { return false };
+        let log = match self.threads.get_mut(key).and_then(Thread::attempt).map(|attempt| &attempt.phase) {
+            Some(Phase::Saga(saga)) => saga.log.clone(),
+            _ => None,
+        };
+        let (Some((map, _)), Some(at)) = (&def.log, log) else { return false };
+        self.write_cell(cx, program, *map, &at, Value::Null);
+        cx.shared_mut().saga_is_over(*map, at);
+        true
     }
 
     fn run_part(&mut self, key: Key, block: BlockRef, saga: Box<Saga>) -> Next {
@@ -195,11 +258,11 @@ impl Service {
     fn undo_from(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Saga, from: Option<u32>) -> Next {
         let Some((def, _)) = self.saga_at(program, key) else { return Next::Over };
         let noted = from.map_or(0, |from| from + 1);
-        let next = (0..noted).rev().find_map(|at| Some((at, def.parts[at as usize].undo?)));
-        let Some((at, undo)) = next else { return self.end_saga(cx, program, key, saga, End::Undone) };
-        let saga = Box::new(Saga { at, tries: 1, waited: Duration::ZERO, ..saga });
-        self.log_saga(cx, program, key, def, &saga);
-        self.run_part(key, undo, saga)
+        let next = (0..noted).rev().find(|at| def.parts[*at as usize].undo.is_some());
+        let Some(at) = next else { return self.end_saga(cx, program, key, saga, End::Undone) };
+        let mut saga = Box::new(Saga { at, tries: 1, waited: Duration::ZERO, noting: None, ..saga });
+        self.log_saga(cx, program, key, def, &mut saga);
+        self.run_noted(cx, program, key, saga)
     }
 
     /// What must come to be ok was not: it is tried again, or the saga is stuck.
@@ -255,8 +318,9 @@ impl Service {
             };
             // Lost, it is written again by whoever goes on with it.
             self.log(cx, false);
-            self.write_log(cx, program, *map, &at, word);
-            cx.shared_mut().saga_is_over(*map, at);
+            self.write_cell(cx, program, *map, &at, Value::from(word));
+            cx.shared_mut().saga_is_over(*map, at.clone());
+            self.note_down(cx, Entry::SagaOver(*map, at), None);
         }
         let outcome = match (end, back) {
             (End::Stuck, _) => {
@@ -297,8 +361,17 @@ impl Service {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return true };
         attempt.timer = None;
         let cause = attempt.cause.then(TRY | u64::from(attempt.number));
-        let Phase::Saga(saga) = std::mem::replace(&mut attempt.phase, Phase::Idle) else { return true };
+        let Phase::Saga(mut saga) = std::mem::replace(&mut attempt.phase, Phase::Idle) else { return true };
         cx.because(cause);
+        if saga.noting.take().is_some() {
+            // Of the part it is at nothing was done.
+            saga.back = Some(Outcome::Unknown(Reason::TIMEOUT));
+            self.takes_its_time(cx, key);
+            let before = saga.at.checked_sub(1);
+            let next = self.undo_from(cx, program, key, *saga, before);
+            self.drive(cx, program, key, next);
+            return true;
+        }
         let next = self.part_over(cx, program, key, saga, Outcome::Unknown(Reason::TIMEOUT), false);
         self.drive(cx, program, key, next);
         true
@@ -334,9 +407,14 @@ impl Service {
         let Some((def, _)) = self.saga_at(program, key) else { return Next::Over };
         let given_up = Outcome::Unknown(Reason::TIMEOUT);
         if saga.must_go_on(def, &given_up) {
+            if let Some(ticket) = saga.noting {
+                self.waits_in(ticket, key);
+                return self.run_noted(cx, program, key, saga);
+            }
             self.phase(key, Phase::Saga(saga));
             return self.saga_again(program, key);
         }
+        saga.noting = None;
         self.part_over(cx, program, key, saga, given_up, false)
     }
 
@@ -359,8 +437,8 @@ impl Service {
         thread
     }
 
-    /// Keeps the state of a saga in its log, if it has one.
-    fn log_saga(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, def: &SagaDef, saga: &Saga) {
+    /// Keeps the state of a saga in its log, if it has one. From then on it may have to wait until that is durable.
+    fn log_saga(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, def: &SagaDef, saga: &mut Saga) {
         let (Some((map, _)), Some(at)) = (&def.log, &saga.log) else { return };
         let env = self.seen(key).clone();
         let request = self.threads.get(key).and_then(|thread| self.requests.get(thread.request));
@@ -378,18 +456,23 @@ impl Service {
             back: saga.back.clone(),
         };
         self.log(cx, true);
-        self.write_log(cx, program, *map, at, &saga.word());
-        cx.shared_mut().saga_goes_on(*map, at.clone(), unfinished);
+        self.write_cell(cx, program, *map, at, Value::from(saga.word().as_str()));
+        cx.shared_mut().saga_goes_on(*map, at.clone(), unfinished.clone());
+        let (entry, ticket) = (Entry::Saga(*map, at.clone(), Box::new(unfinished)), self.log_ticket());
+        let is_first = saga.at == 0 && saga.back.is_none();
+        let waits = self.note_down(cx, entry, Some(Awaits::Saga { thread: key, ticket, is_first }));
+        saga.noting = waits.then_some(ticket);
     }
 
-    fn write_log(&mut self, cx: &mut Cx<'_>, program: &Program, map: MapRef, at: &Value, word: &str) {
-        let (now, word) = (cx.now(), Value::from(word));
+    /// Sets the cell of a saga in its log.
+    pub(super) fn write_cell(&mut self, cx: &mut Cx<'_>, program: &Program, map: MapRef, at: &Value, word: Value) {
+        let now = cx.now();
         self.own_map_mut(cx, map).set(at, word.clone(), now);
         self.tell_cell(cx, program, map, at.clone(), &word);
     }
 
     /// The sagas that a former life of this replica had not finished, as requests that nobody waits for.
-    pub(super) fn unfinished_sagas(&self, cx: &Cx<'_>) -> Vec<Request> {
+    pub(super) fn unfinished_sagas(&mut self, cx: &Cx<'_>) -> Vec<Request> {
         let resumed = |(log, saga): (Value, Unfinished)| {
             let (values, mask) = saga.values.clone();
             let env = Env { values, lists: saga.lists.clone(), mask, reason: saga.reason.clone() };
@@ -397,7 +480,8 @@ impl Service {
             let resumes = Some(Box::new((log, saga)));
             Request { resumes, is_resumed: true, ..Request::new(endpoint, kind, cause, env, cx.now()) }
         };
-        cx.shared().sagas_of(cx.id()).into_iter().map(resumed).collect()
+        let found = self.found_sagas().unwrap_or_else(|| cx.shared().sagas_of(cx.id()));
+        found.into_iter().map(resumed).collect()
     }
 
     /// Goes on with a saga where its log says it was: with the interrupted `do` or `undo`, from its beginning.

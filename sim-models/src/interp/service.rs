@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Actor, Cause, Context, Dist, Duration, Event, Instant, Kind, NodeId, Purpose, Timer, Unanswered};
+use sim_core::{
+    Actor, Cause, Context, Dist, Duration, Event, Files, Instant, Kind, NodeId, Purpose, Timer, Unanswered,
+};
 
 use super::balance::{Callee, callees};
 use super::commitment::Commitment;
 use super::consumer::{Consumer, consumers};
 use super::gate::gate;
 use super::guards::{Held, Kept};
+use super::log::Log;
 use super::probe::{Probe, probes};
 use super::thread::{Alarm, Around, Env, Origin, Pending, Request, Thread};
 use super::workload::Generator;
@@ -137,6 +140,9 @@ pub struct Service {
     /// Transactions whose stores this replica has agree.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) commitments: BTreeMap<TxnId, Commitment>,
+    /// Where it notes them on a disk, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) own_log: Option<Box<Log>>,
     pub(super) clocks: Vec<Clock>,
     /// Its endpoints that consume queues.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -255,6 +261,7 @@ impl Service {
         let congestion = program.service(me).and_then(Congestion::of);
         let probes = program.service(me).map(probes).unwrap_or_default();
         let gate = program.service(me).and_then(gate);
+        let log = program.service(me).and_then(|def| def.log.as_ref()).map(Log::of);
         Service {
             turns: vec![0; program.nodes.len()],
             callees: Vec::new(),
@@ -284,6 +291,7 @@ impl Service {
             given_up: Vec::new(),
             txns: 0,
             commitments: BTreeMap::new(),
+            own_log: log.map(Box::new),
             generator,
             probes,
             version: None,
@@ -394,7 +402,8 @@ impl Service {
         }
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, program: &Program) {
+    fn start(&mut self, cx: &mut Cx<'_>, program: &Program, files: &Files) {
+        self.read_log(cx, program, files);
         if let Some(generator) = &mut self.generator {
             let first = generator.first(program, self.me, cx);
             for (after, alarm) in first {
@@ -420,6 +429,15 @@ impl Service {
     }
 
     fn can_work(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        if self.knows_its_log() {
+            self.take_up_log(cx, program);
+        }
+        self.start_consuming(cx, program);
+        self.callees = callees(program, self.me, cx.now());
+    }
+
+    /// Goes on with what former lives have noted.
+    pub(super) fn take_up_log(&mut self, cx: &mut Cx<'_>, program: &Program) {
         if cx.life() > 1 {
             self.recover(cx, program);
         }
@@ -427,8 +445,6 @@ impl Service {
             let key = self.requests.insert(saga);
             self.admit(cx, program, key, true);
         }
-        self.start_consuming(cx, program);
-        self.callees = callees(program, self.me, cx.now());
     }
 
     fn start_clocks(&mut self, cx: &mut Cx<'_>, program: &Program) {
@@ -949,6 +965,7 @@ impl Service {
             Alarm::Refused { request, why } => self.refusal_over(cx, program, request, why),
             Alarm::Resend { txn } => self.resend(cx, program, txn),
             Alarm::Noted { txn } => self.noted(cx, txn),
+            Alarm::Rewrite => self.rewrite_log(),
             Alarm::Beat { request } => self.beat(cx, program, request),
             Alarm::Again { request } => self.handle_again(cx, program, request),
             Alarm::Probe { place, what } => self.probe_rings(cx, program, place, what),
@@ -986,13 +1003,13 @@ impl Actor<Msg> for Service {
         let program = self.program.clone();
         let program = &*program;
         match event {
-            Event::Start(_) => self.start(cx, program),
+            Event::Start(files) => self.start(cx, program, &files),
             Event::Message { from, msg } => self.receive(cx, program, from, msg),
             Event::Timer(timer) => self.alarm_rings(cx, program, timer),
             Event::Refused { by, msg } => self.bounced(cx, program, by, &msg, Outcome::Error(Reason::REFUSED)),
             Event::Reset { by, msg } => self.bounced(cx, program, by, &msg, Outcome::Unknown(Reason::RESET)),
             Event::Stop { .. } => self.asked_to_stop(cx, program),
-            Event::Synced(..) => {}
+            Event::Synced(_, done) => self.log_synced(cx, program, done),
         }
         if !self.ready.is_empty() {
             self.go_on_ready(cx, program);
@@ -1008,6 +1025,7 @@ impl Actor<Msg> for Service {
             let me = cx.id();
             cx.shared_mut().weigh(me, self.load());
         }
+        self.sync_log(cx);
         if self.leaving == Leaving::Drains && self.requests.iter().next().is_none() {
             cx.exit();
         }

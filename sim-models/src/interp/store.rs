@@ -94,6 +94,8 @@ pub(super) enum Alarm {
     Doubts { doubts: TxnId },
     /// Whoever runs it may have asked for nothing for as long as the store lets a transaction be idle.
     Idles { idles: TxnId },
+    /// What was found at the start is to be made durable once more, after a sync that failed.
+    Recovers { recovers: bool },
 }
 
 impl Asked {
@@ -122,6 +124,9 @@ fn isolation(program: &Program, operation: &Operation) -> Isolation {
         | Operation::Forget { .. } => Isolation::default(),
     }
 }
+
+/// How long after a sync that failed what a start has found is made durable again.
+const RECOVERS: sim_core::Duration = sim_core::Duration::from_secs(1);
 
 /// Whose timer that of the next value to expire is.
 const NOBODY: Alarm = Alarm::Operation(Key { place: u32::MAX, turn: 0 });
@@ -249,6 +254,11 @@ impl Store {
         }
     }
 
+    /// Whether what it has found on its disk may still be lost.
+    fn recovers(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.recovers())
+    }
+
     fn receive(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, msg: Msg) {
         match msg {
             Msg::Ask { id, operation, kind } => {
@@ -277,6 +287,8 @@ impl Store {
                 let outcome = Outcome::Error(Reason::REFUSED);
                 cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
+            // Whoever asks asks again.
+            Msg::Inquire { .. } if self.recovers() => {}
             Msg::Inquire { txn, step, .. } => self.tells(cx, program, from, (txn, step)),
             Msg::Stands { txn, standing, .. } => self.hears(cx, from, txn, standing),
             Msg::Answer { .. }
@@ -318,6 +330,9 @@ impl Store {
 
     /// Tries what is ready and gives the workers that are free to those in line, until nothing more happens now.
     fn go_on(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef) {
+        if self.recovers() {
+            return;
+        }
         loop {
             while let Some(key) = self.ready.pop_front() {
                 self.perform(cx, program, key);
@@ -1098,6 +1113,12 @@ impl Store {
             Some(Alarm::Asks { asks }) => return self.asks(cx, program, asks),
             Some(Alarm::Doubts { doubts }) => return self.doubts(cx, doubts),
             Some(Alarm::Idles { idles }) => return self.idles(cx, program, idles),
+            Some(Alarm::Recovers { recovers }) => {
+                if let Some(journal) = self.journal.as_mut().filter(|_| recovers) {
+                    journal.recover();
+                }
+                return;
+            }
             None => return,
         };
         if let Some(asked) = self.operations.get_mut(key) {
@@ -1197,6 +1218,15 @@ impl Store {
     /// that came after it are taken back.
     fn synced(&mut self, cx: &mut Cx<'_>, program: &Program, done: Result<(), DiskError>) {
         let Some(journal) = &mut self.journal else { return };
+        if journal.recovers() {
+            if done.is_ok() {
+                journal.recovered();
+            } else {
+                let alarm = self.alarms.insert(Alarm::Recovers { recovers: true });
+                cx.set(Timer(alarm.place), RECOVERS);
+            }
+        }
+        let Some(journal) = &mut self.journal else { return };
         if done.is_ok() || journal.durable == Durable::Written {
             for held in journal.synced() {
                 held.notes.into_iter().for_each(|note| cx.note(note));
@@ -1211,7 +1241,11 @@ impl Store {
                 self.past.keep((*map, key.clone()), cx.shared().map(*map).get(key).cloned());
             }
         }
-        let Some((record, held)) = journal.take_back(cx.shared_mut()) else { return };
+        let waiting: Vec<Key> = journal.waiting().collect();
+        let operations = waiting.into_iter().filter_map(|key| self.operations.get(key));
+        let before = operations.filter_map(|asked| self.stood(cx, &asked.operation)).collect();
+        let Some(journal) = &mut self.journal else { return };
+        let Some((record, held)) = journal.take_back(cx.shared_mut(), before) else { return };
         cx.append(FILE, record);
         for held in held {
             self.completed(cx, program, held.key, false);
@@ -1238,6 +1272,9 @@ impl Store {
         let read = journal.read(files, maps, cx.shared().told(self.me));
         let marks = read.marks();
         let Found { maps: found, facts, promises, settled, is_holed } = read;
+        if cx.life() > 1 && !files.is_synced() {
+            journal.recover();
+        }
         if cx.life() == 1 && !is_holed {
             // It is what the file says, as everybody knows.
             return cx.shared_mut().tell(self.me, journal.last());

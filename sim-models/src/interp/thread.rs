@@ -308,6 +308,8 @@ pub(super) enum Alarm {
     Resend { txn: TxnId },
     /// The note of a decision that was told before is durable.
     Noted { txn: TxnId },
+    /// The log is written anew after a sync that failed.
+    Rewrite,
     /// A delivery that is still worked on extends its claim.
     Beat { request: Key },
     /// A message is tried once more.

@@ -283,6 +283,12 @@ const SERVICE: &[Field] = &[
     ),
     Field::new("backoff", BACKOFFS, "How starts are put off after probes have ended a replica again and again.")
         .or("10s, doubling to 5m, where a probe restarts"),
+    Field::new(
+        "log",
+        Shape::Object(&SERVICE_LOG),
+        "The disk of each replica, on which what it notes of transactions with a protocol and of sagas with a log lies.",
+    )
+    .or("where no fault takes it, in no time"),
     Field::new("maps", CONTENTS, "Durable maps that the replicas share, reached in no time."),
     Field::new("memory", CONTENTS, "Maps of one replica each, lost in a crash."),
     Field::new("endpoints", Shape::MapOf(Keys::Names, &ENDPOINT_OR_STEPS), "What it does, by name.").required(),
@@ -334,6 +340,21 @@ static STOP: Object = Object {
         Field::new("then", Shape::Choice { now: &["exit", "drain"], later: &[] }, "Drops what runs, or finishes it.")
             .or("exit"),
         Field::new("grace", Shape::Duration, "How long it may take.").or("30s"),
+    ],
+    any_of: &[],
+};
+
+static SERVICE_LOG: Object = Object {
+    what: "the log of a service",
+    fields: &[
+        Field::new(
+            "durable",
+            Shape::Choice { now: &["synced", "written"], later: &[] },
+            "Goes on once a forced record is durable, or once it is written and may be lost with the power.",
+        )
+        .or("synced"),
+        Field::new("sync", Shape::Dist, "How long a sync takes.").or("0s, of a written one 1s"),
+        Field::new("checksum", Shape::Bool, "Knows a record that is torn or has rotted.").or("true"),
     ],
     any_of: &[],
 };

@@ -72,7 +72,7 @@ impl<'a> Lower<'a> {
         if resend.is_zero() {
             return Err(step.need("resend")?.error("resend 0s lets no time pass; write how often, such as \"1s\""));
         }
-        let noted_after = Self::noted_after(step)?;
+        let noted_after = self.noted_after(step)?;
         let shares_prefix = step.or("prefix", "own", View::text)? == "shared";
         if let Some(prefix) = step.field("prefix").filter(|_| protocol != Protocol::Xa) {
             return Err(prefix.error(format!("with {word} nobody scans for promises; \"prefix\" belongs to xa")));
@@ -90,8 +90,16 @@ impl<'a> Lower<'a> {
     }
 
     /// When the coordinator's note of a decision is durable, if not before it is told.
-    fn noted_after(step: View<'a>) -> Result<Option<Duration>, Problem> {
+    fn noted_after(&self, step: View<'a>) -> Result<Option<Duration>, Problem> {
         let is_late = step.or("durable", "synced", View::text)? == "written";
+        let on_disk = self.program.service(self.scope.node).is_some_and(|def| def.log.is_some());
+        if let Some(durable) = step.field("durable").filter(|_| on_disk && is_late) {
+            let name = self.node_name(self.scope.node);
+            return Err(durable.error(format!(
+                "{name} has its \"log\" on a disk: what it tells before that is durable is said there, \"log\": \
+                 {{\"durable\": \"written\"}}"
+            )));
+        }
         if let Some(sync) = step.field("sync").filter(|_| !is_late) {
             return Err(sync.error("what is synced is durable before it is told; \"sync\" belongs to \"written\""));
         }

@@ -14,8 +14,8 @@ use crate::policy::codel::Codel;
 use crate::policy::{self, bulkhead, slow_start};
 use crate::problem::Problem;
 use crate::program::{
-    self, Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, MapDef, MapRef, NodeDef,
-    NodeRef, Order, ProbeDef, QueueDef, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
+    self, Balance, BlockRef, ClockDef, ClockSet, Drops, Durable, Endpoint, EndpointRef, LogDef, MapDef, MapRef,
+    NodeDef, NodeRef, Order, ProbeDef, QueueDef, Role, ServiceDef, Slot, SlotDef, StopDef, StoreDef,
 };
 use crate::value::Value;
 
@@ -116,8 +116,12 @@ impl<'a> Lower<'a> {
             endpoints.push(self.endpoint(node, key, body));
         }
         // The endpoints stay even when something beside them is wrong, so that calls of them are not called wrong too.
-        self.program.nodes[node.0 as usize].role =
-            Role::Service(Box::new(ServiceDef { endpoints: endpoints.clone(), ..ServiceDef::default() }));
+        let log = view.field("log").map(log).transpose()?;
+        self.program.nodes[node.0 as usize].role = Role::Service(Box::new(ServiceDef {
+            endpoints: endpoints.clone(),
+            log: log.clone(),
+            ..ServiceDef::default()
+        }));
         self.program.nodes[node.0 as usize].count = replicas(view)?;
         let stop = stop(view)?;
         self.idle_stop(view, &stop);
@@ -150,6 +154,7 @@ impl<'a> Lower<'a> {
             readiness: self.probe(node, view, "readiness")?,
             startup_probe: self.probe(node, view, "startup_probe")?,
             backoff: backoff(view)?,
+            log,
         })
     }
 
@@ -453,10 +458,6 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
             .need("durable")?
             .error("a volatile store has nothing on a disk; leave \"durable\" or \"volatile\" out"));
     }
-    let lag = match durable {
-        Some(Durable::Written) => sim_core::Dist::Constant(Duration::from_secs(1)),
-        Some(Durable::Synced) | None => sim_core::Dist::default(),
-    };
     let idle_timeout = view.optional("idle_timeout", View::duration)?;
     if idle_timeout == Some(Duration::ZERO) {
         return Err(view.need("idle_timeout")?.error(
@@ -473,12 +474,27 @@ fn store(view: View<'_>) -> Result<StoreDef, Problem> {
         volatile,
         durable,
         checksum: view.or("checksum", true, View::bool)?,
-        sync: view.or("sync", lag, View::dist)?,
+        sync: view.or("sync", lag(durable.unwrap_or_default()), View::dist)?,
         ttl: view.optional("ttl", View::duration)?,
         capacity: view.optional("capacity", View::count)?,
         lock_timeout: view.optional("lock_timeout", View::duration)?,
         idle_timeout,
     })
+}
+
+/// `log` of a service.
+fn log(view: View<'_>) -> Result<LogDef, Problem> {
+    let durable = view.optional("durable", View::text)?.map(durable).unwrap_or_default();
+    let sync = view.or("sync", lag(durable), View::dist)?;
+    Ok(LogDef { durable, checksum: view.or("checksum", true, View::bool)?, sync })
+}
+
+/// How long a sync takes where the file does not say.
+fn lag(durable: Durable) -> sim_core::Dist {
+    match durable {
+        Durable::Written => sim_core::Dist::Constant(Duration::from_secs(1)),
+        Durable::Synced => sim_core::Dist::default(),
+    }
 }
 
 /// The zones that replicas are dealt to.

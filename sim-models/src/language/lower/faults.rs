@@ -1,6 +1,6 @@
 //! Reads the lines of `faults`; whom they name must be there, and what settings turn off is left out.
 
-use sim_core::fault::{Decision, Nodes, Sides, Target, Verb};
+use sim_core::fault::{Decision, Disk, Nodes, Sides, Target, Verb};
 use sim_core::{Fault, FaultError};
 
 use super::declare::REPLICAS_MAX;
@@ -8,7 +8,7 @@ use super::{Lower, known};
 use crate::json::Span;
 use crate::language::View;
 use crate::problem::Problem;
-use crate::program::{NodeDef, Program, Role, Room};
+use crate::program::{NodeDef, NodeRef, Program, Role, Room, Step, Verb as Verbs};
 
 impl<'a> Lower<'a> {
     pub(super) fn schedule(&mut self) {
@@ -16,6 +16,9 @@ impl<'a> Lower<'a> {
         for line in self.root.steps("faults") {
             let fault = self.fault_line(line);
             let fault = self.told(fault).filter(|fault| !fault.is_off());
+            if let Some((_, message)) = fault.as_ref().and_then(|fault| diskless(fault, &self.program)) {
+                self.problems.push(line.warning(message));
+            }
             self.program.faults.extend(fault);
         }
     }
@@ -95,6 +98,45 @@ pub(crate) fn stranger(fault: &Fault, program: &Program) -> Option<String> {
     let classes = || program.classes.iter().map(String::as_str);
     let class = class_of(fault).filter(|class| !classes().any(|known| known == *class))?;
     Some(format!("no operation \"{class}\"{}", known("operations", class, classes())))
+}
+
+/// The service whose notes of transactions and sagas a fault about disks leaves as they are, because they lie on none, and what is to be
+/// done about that.
+pub(crate) fn diskless(fault: &Fault, program: &Program) -> Option<(NodeRef, String)> {
+    let Fault::Timed(timed) = fault else { return None };
+    let does = match &timed.verb {
+        Verb::PowerLoss { .. } => "a power loss is a crash there",
+        Verb::Crash { disk: Disk::Wiped | Disk::Swapped, .. } => "no more than a crash happens there",
+        Verb::Disk { .. } => "nothing happens there",
+        _ => return None,
+    };
+    let nodes = timed.verb.target().and_then(Target::nodes)?;
+    let is_struck = |node: &NodeDef| {
+        let mut replicas = 1..=node.most();
+        nodes.covers(&node.name, node.zone(1))
+            || replicas.any(|number| nodes.covers(&format!("{}-{number}", node.name), node.zone(number)))
+    };
+    let has_disk = |node: &NodeDef| match &node.role {
+        Role::Store(def) => !def.volatile,
+        Role::Service(def) => def.log.is_some(),
+        Role::Queue(_) | Role::Workload(_) => false,
+    };
+    if program.nodes.iter().any(|node| has_disk(node) && is_struck(node)) {
+        return None;
+    }
+    let notes = |step: &&Step| match &step.verb {
+        Verbs::Transaction { protocol, .. } => protocol.is_some(),
+        Verbs::Saga(def) => def.log.is_some(),
+        _ => false,
+    };
+    let mut noting = program.steps.iter().filter(notes).map(|step| program.endpoint(step.endpoint).node);
+    let node = noting.find(|node| is_struck(program.node(*node)))?;
+    let name = &program.node(node).name;
+    let message = format!(
+        "what {name} notes of its transactions and sagas lies on no disk, and no fault takes it: {does}; give {name} \
+         a \"log\": {{\"sync\": \"5ms\"}}"
+    );
+    Some((node, message))
 }
 
 /// The role that a fault is about, which nobody in a scenario has.
