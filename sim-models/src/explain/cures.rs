@@ -89,14 +89,13 @@ mod tests {
     use super::*;
     use crate::language::Choices;
     use crate::scenario::Scenario;
-    use crate::shrink::shrink;
 
-    /// Ten replicas, of which shrinking may leave one; the remedy is about another service.
+    /// Ten replicas, of which shrinking may leave one.
     const TEN: &str = r#"{
         "faultline": 1, "name": "ten", "until": "2s",
-        "settings": {"tries": {"default": 1, "min": 1, "max": 5}, "replicas": {"default": 10, "min": 1, "max": 20}},
+        "settings": {"tries": {"default": 1, "min": 1, "max": 5}},
         "nodes": {
-            "api": {"kind": "service", "replicas": 10, "workers": 1, "queue": 3, "endpoints": {"get": [
+            "api": {"kind": "service", "replicas": 10, "balance": "round-robin", "workers": 1, "queue": 3, "endpoints": {"get": [
                 {"work": {"exponential": "90ms"}}]}}},
         "workload": {"user": {"rate": "100/s", "for": "2s", "each": "request", "do": [{"call": "api.get", "retry": "${tries}"}]}},
         "properties": {"nearly all": {"availability": "user", "at_least": "99%"}},
@@ -104,18 +103,20 @@ mod tests {
 
     #[test]
     fn what_remedies_are_compared_with_fails_as_the_smallest_case_does() {
-        let model = Scenario::parse("ten.json", TEN).unwrap().model(&Choices::none()).unwrap();
-        let case = model.case(&model.run(Seed(0), Stop::AtViolation));
-        let small = shrink("ten.json", &case, 10_000, &mut |_| true).unwrap();
-        assert_eq!(
-            small.case.scenario["nodes"]["api"].get("replicas"),
-            None,
-            "one of ten is left, which is all the harder pressed"
-        );
-        let cures = cures("ten.json", &case, &small.case).unwrap();
+        let given = Scenario::parse("ten.json", TEN).unwrap().model(&Choices::none()).unwrap();
+        let run = given.run(Seed(0), Stop::AtViolation);
+        let (case, failure) = (given.case(&run), Failure::of(&run.outcome).unwrap());
+        // One of ten replicas is left, without any line: all the harder pressed.
+        let one = TEN.replace(r#""replicas": 10, "#, "");
+        let one = Scenario::parse("one.json", &one).unwrap().model(&Choices::none()).unwrap();
+        let one = one.with(Vec::new(), Rest::Steady);
+        let small = one.case_failing(&one.run(Seed(0), failure.stop()), &failure);
+        let ten = given.with(Vec::new(), Rest::Steady);
+        assert!(!fails(&ten, Seed(0), &failure), "of ten each has a tenth of a second for ninety milliseconds");
+        let cures = cures("ten.json", &case, &small).unwrap();
         let names: Vec<_> = cures.iter().map(|cure| cure.name.as_deref()).collect();
         assert_eq!(names, [None, Some("again")]);
-        assert!(fails(&cures[0].case, case.seed, &small.failure), "it is the smallest case itself");
-        assert!(fails(&cures[0].seeds, Seed(1), &small.failure) && cures[0].seeds.program().replicas.len() > 10);
+        assert!(fails(&cures[0].case, case.seed, &failure), "it is the smallest case itself");
+        assert!(cures[0].seeds.program().replicas.len() > 10, "seeds are those of the whole scenario");
     }
 }
