@@ -175,7 +175,7 @@ pub(crate) fn is_scenario(what: &str) -> Result<bool, Bad> {
 enum Found {
     WorkedOut(Box<Question>),
     /// So much hangs together in it, or its times are such, that only a simulation can tell.
-    Hard(Hard),
+    Hard(Box<Hard>),
 }
 
 /// What can only be simulated.
@@ -197,7 +197,7 @@ fn question(args: &AvailArgs, called: &str) -> Result<Found, Bad> {
     let title = title(&args.what, &system);
     Ok(match drawn.clone().worked_out() {
         Ok(assembly) => Found::WorkedOut(Box::new(Question::new(title, system, assembly, Vec::new()))),
-        Err(why) => Found::Hard(Hard { title, system, drawn, why }),
+        Err(why) => Found::Hard(Box::new(Hard { title, system, drawn, why })),
     })
 }
 

@@ -543,7 +543,7 @@ impl Service {
         match stage {
             // Nothing was decided, so that nothing is done for sure.
             Stage::Noting(None) | Stage::Voting => {
-                self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE))
+                self.settle_votes(cx, program, id, false, Outcome::Error(Reason::UNDONE));
             }
             Stage::Precommitting => self.settle_votes(cx, program, id, true, Outcome::Ok(Value::Null)),
             // What is on its way to the disk may be there.

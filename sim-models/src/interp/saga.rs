@@ -185,7 +185,7 @@ impl Service {
             _ => None,
         };
         let (Some((map, _)), Some(at)) = (&def.log, log) else { return false };
-        self.write_cell(cx, program, *map, &at, Value::Null);
+        self.write_cell(cx, program, *map, &at, &Value::Null);
         cx.shared_mut().saga_is_over(*map, at);
         true
     }
@@ -318,7 +318,7 @@ impl Service {
             };
             // Lost, it is written again by whoever goes on with it.
             self.log(cx, false);
-            self.write_cell(cx, program, *map, &at, Value::from(word));
+            self.write_cell(cx, program, *map, &at, &Value::from(word));
             cx.shared_mut().saga_is_over(*map, at.clone());
             self.note_down(cx, Entry::SagaOver(*map, at), None);
         }
@@ -456,7 +456,7 @@ impl Service {
             back: saga.back.clone(),
         };
         self.log(cx, true);
-        self.write_cell(cx, program, *map, at, Value::from(saga.word().as_str()));
+        self.write_cell(cx, program, *map, at, &Value::from(saga.word().as_str()));
         cx.shared_mut().saga_goes_on(*map, at.clone(), unfinished.clone());
         let (entry, ticket) = (Entry::Saga(*map, at.clone(), Box::new(unfinished)), self.log_ticket());
         let is_first = saga.at == 0 && saga.back.is_none();
@@ -465,10 +465,10 @@ impl Service {
     }
 
     /// Sets the cell of a saga in its log.
-    pub(super) fn write_cell(&mut self, cx: &mut Cx<'_>, program: &Program, map: MapRef, at: &Value, word: Value) {
+    pub(super) fn write_cell(&mut self, cx: &mut Cx<'_>, program: &Program, map: MapRef, at: &Value, word: &Value) {
         let now = cx.now();
         self.own_map_mut(cx, map).set(at, word.clone(), now);
-        self.tell_cell(cx, program, map, at.clone(), &word);
+        self.tell_cell(cx, program, map, at.clone(), word);
     }
 
     /// The sagas that a former life of this replica had not finished, as requests that nobody waits for.

@@ -194,12 +194,12 @@ fn vain(settings: &Settings) -> Vec<(&'static str, String)> {
     let mut say = |name, message: String| found.push((name, message));
     let profile = settings.profile();
     match (profile.kind, profile.name) {
-        (Kind::Budget, "finagle") => {
-            if settings.ratio("percentCanRetry").is_zero() && settings.count("minRetriesPerSec") == 0 {
-                let message = "nothing is ever tried again: requests bring no retry (percentCanRetry), and none is free \
-                    (minRetriesPerSec)";
-                say("percentCanRetry", message.to_owned());
-            }
+        (Kind::Budget, "finagle")
+            if settings.ratio("percentCanRetry").is_zero() && settings.count("minRetriesPerSec") == 0 =>
+        {
+            let message = "nothing is ever tried again: requests bring no retry (percentCanRetry), and none is free \
+                (minRetriesPerSec)";
+            say("percentCanRetry", message.to_owned());
         }
         (Kind::Retry, "aws-sdk") => {
             let (quota, cost) = (settings.count("retryQuota"), settings.count("retryCost"));
@@ -240,12 +240,10 @@ fn vain(settings: &Settings) -> Vec<(&'static str, String)> {
                 say("max_retries", "nothing is ever tried again: max_retries allows none at once".to_owned());
             }
         }
-        (Kind::Breaker, "opossum") => {
-            if settings.ratio("errorThresholdPercentage") == Ratio::ONE {
-                let message = "it opens above errorThresholdPercentage, not at it: when every call fails, that is 100 % and not more; \
-                    write less than 100";
-                say("errorThresholdPercentage", message.to_owned());
-            }
+        (Kind::Breaker, "opossum") if settings.ratio("errorThresholdPercentage") == Ratio::ONE => {
+            let message = "it opens above errorThresholdPercentage, not at it: when every call fails, that is 100 % and not more; \
+                write less than 100";
+            say("errorThresholdPercentage", message.to_owned());
         }
         (Kind::Breaker, "hystrix") => {
             let is_asked = settings.is("circuitBreaker.enabled")
