@@ -882,22 +882,6 @@ fn what_stays_when_a_transaction_is_rolled_back_is_warned_about() {
 }
 
 #[test]
-fn a_mix_that_nobody_is_told_of_cannot_be_caught() {
-    let caught = |protocol: &str| {
-        system(
-            &["a", "b"],
-            "20ms",
-            &json!({"protocol": protocol, "in_doubt": "5s", "on": {"mixed": [{"record": "seen"}]}}),
-        )
-    };
-    check_warned(&caught("xa"), &[]);
-    check_warned(
-        &caught("2pc"),
-        &["\"mixed\" never comes here: only \"xa\" tells whoever asked that a store has decided otherwise"],
-    );
-}
-
-#[test]
 fn what_keeps_no_promise_is_refused() {
     let told = |clauses: &Value, edit: &dyn Fn(&mut Value)| {
         let mut file = system(&["a", "b"], "20ms", clauses);

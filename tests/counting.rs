@@ -194,15 +194,15 @@ fn what_is_begun_in_the_background_or_by_the_clock_is_wanted_for_itself() {
 // ── Cancelling, down a chain ──
 
 /// A user who waits a second asks b, which would wait five for c, which stalls for three: ten times.
-fn chain(user: Value, b: Value, call: Value, c: Value, stalls: Value) -> Value {
-    let step = |to: &str, clauses: Value| {
-        let mut step = clauses;
+fn chain(user: &Value, b: &Value, call: &Value, c: &Value, stalls: &Value) -> Value {
+    let step = |to: &str, clauses: &Value| {
+        let mut step = clauses.clone();
         step["call"] = json!(to);
         json!([step])
     };
-    let mut call = call;
+    let mut call = call.clone();
     call["timeout"] = json!("5s");
-    let nodes = json!({"b": service(&step("c.get", call), &b), "c": service(&stalls, &c)});
+    let nodes = json!({"b": service(&step("c.get", &call), b), "c": service(stalls, c)});
     users(10, &step("b.get", user), &nodes)
 }
 
@@ -212,7 +212,7 @@ fn a_cancel_goes_down_the_chain_as_far_as_it_is_delivered_and_honoured() {
     let tells = json!({"timeout": "1s", "cancel": true});
     let stalls = json!([{"wait": "3s"}, {"record": "done"}]);
     let wasted = |user: &Value, b: &Value, call: &Value, c: &Value, seconds: [f64; 2]| {
-        let file = chain(user.clone(), b.clone(), call.clone(), c.clone(), stalls.clone());
+        let file = chain(user, b, call, c, &stalls);
         let expected = [
             ("b.wasted_time", 10.0 * seconds[0]),
             ("c.wasted_time", 10.0 * seconds[1]),
@@ -244,9 +244,9 @@ fn a_cancel_goes_down_the_chain_as_far_as_it_is_delivered_and_honoured() {
 fn a_cancel_takes_its_way_and_work_at_hand_is_finished() {
     let (told, honours) = (json!({"cancel": true}), json!({"honours_cancel": true}));
     let tells = json!({"timeout": "1s", "cancel": true});
-    let file = |stalls: Value| chain(tells.clone(), honours.clone(), told.clone(), honours.clone(), stalls);
+    let file = |stalls: &Value| chain(&tells, &honours, &told, &honours, stalls);
     // 10 ms to b, and 10 ms more to c.
-    let mut far = file(json!([{"wait": "3s"}]));
+    let mut far = file(&json!([{"wait": "3s"}]));
     far["network"] = json!({"latency": "10ms"});
     check(&far, &[], &[("b.wasted_time", 10.0 * 0.01), ("c.wasted_time", 10.0 * 0.02)]);
     // Lost on the way to b: nobody stops. Lost on the way to c: b does.
@@ -261,9 +261,9 @@ fn a_cancel_takes_its_way_and_work_at_hand_is_finished() {
         &[("b.calls", 10.0), ("b.wasted_time", 10.0 * 0.01), ("c.wasted_time", 2.02)],
     );
     // One piece of work is finished; of pieces of 700 ms the second.
-    check(&file(json!([{"work": "3s"}])), &[], &[("b.wasted_time", 0.0), ("c.wasted_time", 20.0)]);
+    check(&file(&json!([{"work": "3s"}])), &[], &[("b.wasted_time", 0.0), ("c.wasted_time", 20.0)]);
     let pieces = json!([{"work": "700ms"}, {"work": "700ms"}, {"work": "700ms"}, {"work": "900ms"}]);
-    check(&file(pieces), &[], &[("b.wasted_time", 0.0), ("c.wasted_time", 10.0 * 0.4)]);
+    check(&file(&pieces), &[], &[("b.wasted_time", 0.0), ("c.wasted_time", 10.0 * 0.4)]);
 }
 
 #[test]
@@ -275,10 +275,10 @@ fn a_request_that_is_cancelled_gives_back_all_that_it_holds() {
     let stalls = json!([{"wait": "3s"}]);
     let expected =
         [("b.calls", 10.0), ("b.overloaded", 0.0), ("b->c.limited", 0.0), ("c.overloaded", 0.0), ("c.calls", 10.0)];
-    check(&chain(tells.clone(), one.clone(), call.clone(), one.clone(), stalls.clone()), &[], &expected);
+    check(&chain(&tells, &one, &call, &one, &stalls), &[], &expected);
     // Without, two of three find it busy.
     let dull = json!({"workers": 1, "queue": 0});
-    let file = chain(tells.clone(), dull, call.clone(), one.clone(), json!([{"wait": "2900ms"}]));
+    let file = chain(&tells, &dull, &call, &one, &json!([{"wait": "2900ms"}]));
     check(&file, &[], &[("b.calls", 10.0), ("b.overloaded", 6.0)]);
     // What waits for a permit, in a backoff, for a lock of a `once`, or in branches stops too.
     let waiting = [
@@ -289,21 +289,21 @@ fn a_request_that_is_cancelled_gives_back_all_that_it_holds() {
         json!([{"wait": "50s"}]),
     ];
     for body in waiting {
-        let mut file = chain(tells.clone(), one.clone(), call.clone(), one.clone(), stalls.clone());
+        let mut file = chain(&tells, &one, &call, &one, &stalls);
         file["nodes"]["b"]["endpoints"]["get"] = body.clone();
         file["nodes"]["b"]["maps"] = json!({"keys": {}});
         check(&file, &[], &[("b.calls", 10.0), ("b.overloaded", 0.0), ("b.wasted_time", 0.0), ("b.busy", 0.0)]);
     }
     // Where one of two branches works, both stop behind that, also if nothing follows there.
     for work in [json!([{"work": "2s"}]), json!([{"work": "2s"}, {"record": "after"}])] {
-        let mut file = chain(tells.clone(), one.clone(), call.clone(), one.clone(), stalls.clone());
+        let mut file = chain(&tells, &one, &call, &one, &stalls);
         file["workload"]["user"]["limit"] = json!(1);
         file["nodes"]["b"]["endpoints"]["get"] = json!([{"parallel": [work, [{"wait": "50s"}]]}, {"record": "after"}]);
         let expected = [("total(after)", 0.0), ("b.wasted_time", 1.1), ("b.busy", 0.0)];
         check(&file, &[], &expected);
     }
     // Whoever waits in line for a worker of an `async` service leaves the line.
-    let mut file = chain(tells, json!({"honours_cancel": true, "workers": 1, "async": true}), call, one, stalls);
+    let mut file = chain(&tells, &json!({"honours_cancel": true, "workers": 1, "async": true}), &call, &one, &stalls);
     file["nodes"]["b"]["endpoints"]["get"] = json!([{"work": "2s"}, {"record": "came"}]);
     let expected = [("b.waiting", 0.0), ("b.busy", 0.0), ("total(came)", 0.0), ("b.wasted_time", 5.0 * 1.1)];
     check(&file, &[], &expected);

@@ -248,7 +248,7 @@ fn a_name_in_unlike_places_has_figures_of_its_own_in_each() {
     };
     assert_eq!(
         [line("  a (2nd of 2)"), line("  b"), line("  a (1st of 2)")],
-        ["0.55 100 %", "0.09 81.8181 %", "0.05 9.0909 %"].map(|begin| format!("{begin}"))
+        ["0.55 100 %", "0.09 81.8181 %", "0.05 9.0909 %"].map(str::to_owned)
     );
     assert!(told.out.contains("a (2nd of 2) → a | a") && told.out.contains("a (1st of 2) → a | a"), "{}", told.out);
     let rows: Vec<String> = shell.read("blocks.csv").lines().map(str::to_owned).collect();

@@ -6,19 +6,14 @@ use std::collections::BTreeSet;
 use super::super::lower::label;
 use super::Look;
 use crate::problem::Problems;
-use crate::program::{
-    BlockRef, Catch, EndpointRef, NodeRef, Program, Protocol, ProtocolDef, Reason, SagaDef, StepRef, Verb,
-};
+use crate::program::{BlockRef, EndpointRef, NodeRef, Program, SagaDef, StepRef, Verb};
 
 impl Look<'_> {
     pub(super) fn atomic(&self, problems: &mut Problems) {
         for endpoint in self.endpoints() {
             for step in self.live_steps(self.program.endpoint(endpoint).body) {
                 match &self.program.step(step).verb {
-                    Verb::Transaction { body, protocol, .. } => {
-                        self.not_rolled_back(*body, problems);
-                        self.never_mixed(step, protocol.as_deref(), problems);
-                    }
+                    Verb::Transaction { body, .. } => self.not_rolled_back(*body, problems),
                     Verb::Saga(saga) => self.not_undone(endpoint, step, saga, problems),
                     _ => {}
                 }
@@ -61,17 +56,6 @@ impl Look<'_> {
             Verb::Call { endpoint, .. } => self.effect_of(*endpoint, seen),
             _ => None,
         })
-    }
-
-    /// Only XA tells whoever asked that participants have decided otherwise.
-    fn never_mixed(&self, step: StepRef, protocol: Option<&ProtocolDef>, problems: &mut Problems) {
-        let is_xa = protocol.is_some_and(|def| def.protocol == Protocol::Xa);
-        let catches = self.program.step(step).clauses.on.iter();
-        if !is_xa && catches.into_iter().any(|(catch, _)| *catch == Catch::Reason(Reason::MIXED)) {
-            let message =
-                "\"mixed\" never comes here: only \"xa\" tells whoever asked that a store has decided otherwise";
-            problems.warn(self.places.steps[step.0 as usize], message);
-        }
     }
 
     /// A part that does something which nothing takes back when a later part is not ok.
