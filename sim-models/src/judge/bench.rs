@@ -124,6 +124,7 @@ impl<'a> Bench<'a> {
             | What::Oldest(_)
             | What::Now
             | What::Spent(_)
+            | What::Doubted(_)
             | What::PerSecond(_)
             | What::Amplification(_) => Ok(Value::Null),
         }
@@ -142,6 +143,10 @@ impl<'a> Bench<'a> {
             | What::Cell(_) => Ok(Number::from(&self.exact(what, cell, window)?)),
             What::Share(share) => maybe(self.shares[share].ratio()),
             What::Spent(place) => maybe(Some(self.tally.counter(place, window) as f64 / 1e9)),
+            What::Doubted(node) => {
+                let window = window.map(|window| (window, self.plan.windows[window]));
+                maybe(Some(self.tally.in_doubt_time(node, window, self.now)))
+            }
             What::PerSecond(place) => {
                 let seconds = self.seconds(window).filter(|seconds| *seconds > 0.0);
                 maybe(seconds.map(|seconds| self.tally.counter(place, window) as f64 / seconds))

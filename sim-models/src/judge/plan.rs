@@ -177,6 +177,8 @@ pub(super) enum What {
     Unanswered(NodeRef),
     /// A counter of nanoseconds, in seconds.
     Spent(usize),
+    /// How long transactions were in doubt at a store, all together.
+    Doubted(NodeRef),
     /// A counter, per second of the stretch or of the run.
     PerSecond(usize),
     /// Calls of an edge for each first one.
@@ -453,7 +455,8 @@ impl Builder<'_> {
                 term.what,
                 What::Share(_) | What::Percentile(..) | What::Metric(_) | What::Oldest(_) | What::Now
             );
-            let is_float = matches!(term.what, What::Spent(_) | What::PerSecond(_) | What::Amplification(_));
+            let is_float =
+                matches!(term.what, What::Spent(_) | What::Doubted(_) | What::PerSecond(_) | What::Amplification(_));
             integral &= !is_float;
             Ok::<_, ()>(term)
         });
@@ -490,6 +493,9 @@ impl Builder<'_> {
             }
             Counter::Node(node, counter) => (node, counter),
         };
+        if counter == NodeCounter::InDoubtTime {
+            return What::Doubted(node);
+        }
         if let Some(place) = node_place(node, counter) {
             return if counter == NodeCounter::WastedTime { What::Spent(place) } else { What::Counter(place) };
         }
@@ -724,7 +730,7 @@ impl Builder<'_> {
                 let place = edge_place(self.program.nodes.len(), edge, EdgeCounter::Calls);
                 once(&mut triggers.live_counters[place], live);
             }
-            What::Gauge(node, _) => once(&mut triggers.live_gauges[node.0 as usize], live),
+            What::Gauge(node, _) | What::Doubted(node) => once(&mut triggers.live_gauges[node.0 as usize], live),
             What::Breaker(edge) => {
                 let place = edge_place(self.program.nodes.len(), edge, EdgeCounter::Breaker);
                 once(&mut triggers.live_counters[place], live);

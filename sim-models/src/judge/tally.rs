@@ -17,7 +17,7 @@ use crate::stats::nearest_rank;
 use super::question::Cell;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 36;
+const NODE_SLOTS: usize = 38;
 /// Counters of each edge.
 const EDGE_SLOTS: usize = 16;
 
@@ -61,6 +61,9 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Shed => Some(33),
         NodeCounter::Open => Some(34),
         NodeCounter::Exhausted => Some(35),
+        NodeCounter::Hazards => Some(36),
+        // The ends of all that is over, without the beginnings of all, in nanoseconds.
+        NodeCounter::InDoubtTime => Some(37),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -243,6 +246,23 @@ impl Tally {
             None => until,
             Some(window) => self.since(window).map_or(0, |since| until - since.counters[place]),
         }
+    }
+
+    /// How long transactions were in doubt at a store, all together, in seconds; inside a window that ends then, or until now.
+    pub(super) fn in_doubt_time(&self, node: NodeRef, window: Option<(usize, Window)>, now: Instant) -> f64 {
+        let Some(place) = node_place(node, NodeCounter::InDoubtTime) else { return 0.0 };
+        let until = |counts: &Counts, at: Instant| {
+            let open = counts.gauges[node.0 as usize][2].wrapping_mul(at.nanos() as i64);
+            (counts.counters[place] as i64).wrapping_add(open)
+        };
+        let nanos = match window {
+            None => until(&self.now, now),
+            Some((place, Window { begin, end })) => {
+                let since = self.since(place).map_or(0, |counts| until(counts, begin));
+                until(self.until(Some(place)), end.min(now)).wrapping_sub(since)
+            }
+        };
+        nanos as f64 / 1e9
     }
 
     /// How often a fact stands over all keys, or was added inside a window.
