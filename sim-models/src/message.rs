@@ -352,6 +352,9 @@ pub enum Extra {
     Pushback(Pushback),
     /// It was refused by a process that has seen nothing of it. Nobody sends this: whoever is refused knows.
     Unseen,
+    /// The participant was told to commit what it knows nothing of, and has started again since the run began: it has done that
+    /// before, or has lost its promise (XA's `XAER_NOTA`).
+    NotKnown,
 }
 
 /// One message of a delivery.
@@ -681,6 +684,7 @@ pub enum Counted {
     Evicted,
     Open,
     Limited,
+    Hazard,
 }
 
 /// What is counted of an edge.

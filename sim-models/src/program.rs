@@ -58,7 +58,7 @@ impl Reason {
     /// stay as they are.
     pub const DISK: Reason = Reason(u16::MAX);
     /// Those that only some scenarios know are numbered from here on.
-    const RARE: u16 = u16::MAX - 3;
+    const RARE: u16 = u16::MAX - 5;
     const DISK_NAME: &str = "disk";
     /// A participant of a transaction has decided alone, and otherwise than the others (XA's `HEURMIX`). Apart as well.
     pub const MIXED: Reason = Reason(u16::MAX - 1);
@@ -69,12 +69,21 @@ impl Reason {
     /// It has waited for a lock as long as its store has anybody wait. Apart as well.
     pub const LOCK_TIMEOUT: Reason = Reason(u16::MAX - 3);
     const LOCK_TIMEOUT_NAME: &str = "lock_timeout";
+    /// All participants of a transaction that was to be committed have rolled it back alone (XA's `HEURRB`). Apart as well.
+    pub const ROLLED_BACK: Reason = Reason(u16::MAX - 4);
+    const ROLLED_BACK_NAME: &str = "rolled_back";
+    /// A participant knows nothing of a transaction that it was told to commit, and may have lost it or have done it before (XA's
+    /// `HEURHAZ`). Apart as well.
+    pub const HAZARD: Reason = Reason(u16::MAX - 5);
+    const HAZARD_NAME: &str = "hazard";
     /// The reasons that stand apart, by name.
-    const APART: [(&str, Reason); 4] = [
+    const APART: [(&str, Reason); 6] = [
         (Reason::DISK_NAME, Reason::DISK),
         (Reason::MIXED_NAME, Reason::MIXED),
         (Reason::CONFLICT_NAME, Reason::CONFLICT),
         (Reason::LOCK_TIMEOUT_NAME, Reason::LOCK_TIMEOUT),
+        (Reason::ROLLED_BACK_NAME, Reason::ROLLED_BACK),
+        (Reason::HAZARD_NAME, Reason::HAZARD),
     ];
 }
 
@@ -1430,6 +1439,8 @@ pub enum NodeCounter {
     Misses,
     Evicted,
     WastedTime,
+    Hazards,
+    InDoubtTime,
     Goodput,
     Offered,
     Limited,
@@ -1676,6 +1687,8 @@ impl Program {
             Reason::MIXED => Reason::MIXED_NAME,
             Reason::CONFLICT => Reason::CONFLICT_NAME,
             Reason::LOCK_TIMEOUT => Reason::LOCK_TIMEOUT_NAME,
+            Reason::ROLLED_BACK => Reason::ROLLED_BACK_NAME,
+            Reason::HAZARD => Reason::HAZARD_NAME,
             Reason(place) => &self.reasons[place as usize],
         }
     }

@@ -326,6 +326,7 @@ fn answer(program: &Program, word: &str, outcome: &Outcome, extra: &Extra) -> St
             format!("{word} answered {}, not to be tried again", outcome_text(program, came))
         }
         (_, Extra::Mixed) => format!("{word} answered that it has decided alone, and otherwise"),
+        (_, Extra::NotKnown) => format!("{word} answered that it knows nothing of that"),
         (_, Extra::Promises(txns)) => {
             format!("{word} answered {}", words::counted(txns.len() as u64, "transaction"))
         }

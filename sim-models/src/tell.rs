@@ -169,6 +169,7 @@ const fn grade_of_count(counted: Counted) -> Grade {
         | Counted::SagaStuck
         | Counted::Heuristic
         | Counted::Mixed
+        | Counted::Hazard
         | Counted::Redelivered
         | Counted::Dead
         | Counted::Expired => Grade::Trouble,

@@ -15,7 +15,7 @@ use sim_core::{Cause, NodeId, Unanswered};
 
 use super::exec::{Next, TRY};
 use super::log::{Awaits, Entry, Instead};
-use super::service::{Cx, Service};
+use super::service::{Cx, Service, is_none};
 use super::thread::{Alarm, Frame, Pending, Phase, Role, Thread, Txn};
 use super::transaction::tell_facts;
 use crate::message::{CallId, Counted, Decision, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Sort, Tone, TxnId};
@@ -49,6 +49,11 @@ pub(super) struct Commitment {
     noted: bool,
     /// Whether a participant has decided alone, and otherwise.
     mixed: bool,
+    /// How many have, and whether one may have.
+    #[serde(skip_serializing_if = "is_none")]
+    alone: u32,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    hazard: bool,
     rounds: u32,
     timer: Option<Key>,
 }
@@ -63,6 +68,9 @@ struct Member {
     strays: bool,
     /// What was asked of it at this stage and is not answered.
     asked: Vec<Key>,
+    /// How often it may have been told of the decision.
+    #[serde(skip)]
+    told: u32,
 }
 
 /// How far a store is, as the coordinator knows.
@@ -92,7 +100,7 @@ enum Stage {
 
 impl Member {
     fn new(edge: EdgeRef, to: NodeId, is: Is, strays: bool) -> Self {
-        Member { edge, to, is, strays, asked: Vec::new() }
+        Member { edge, to, is, strays, asked: Vec::new(), told: 0 }
     }
 
     /// Whether it has yet to answer at this stage.
@@ -111,11 +119,31 @@ impl Commitment {
     fn new(step: StepRef, cause: Cause, members: Vec<Member>, stage: Stage) -> Self {
         let reason = Outcome::Error(Reason::UNDONE);
         let (acked, noted, mixed, rounds, timer) = (true, false, false, 0, None);
-        Commitment { thread: None, step, cause, members, stage, reason, acked, noted, mixed, rounds, timer }
+        let (alone, hazard) = (0, false);
+        Commitment {
+            thread: None,
+            step,
+            cause,
+            members,
+            stage,
+            reason,
+            acked,
+            noted,
+            mixed,
+            alone,
+            hazard,
+            rounds,
+            timer,
+        }
     }
 
     fn is_due(&self) -> bool {
         self.members.iter().any(|member| member.is_due(self.stage))
+    }
+
+    /// How many have promised; at least one, so that nobody is not everybody.
+    fn voters(&self) -> usize {
+        self.members.iter().filter(|member| member.is != Is::Out).count().max(1)
     }
 
     /// What it does, for people.
@@ -248,6 +276,7 @@ impl Service {
         let Some(agrees) = self.commitments.get_mut(&id) else { return };
         agrees.rounds += 1;
         let (stage, step, of, acked) = (agrees.stage, agrees.step, agrees.cause.operation, agrees.acked);
+        let kinds = self.kinds;
         cx.because(agrees.cause.then(ROUND | u64::from(agrees.rounds)));
         let all = agrees.members.iter().map(|member| member.to).collect();
         let due: Vec<(EdgeRef, NodeId)> = agrees
@@ -280,6 +309,7 @@ impl Service {
             let agrees = self.commitments.get_mut(&id).into_iter().flat_map(|agrees| &mut agrees.members);
             agrees.filter(|member| member.to == to).for_each(|member| {
                 member.asked.push(Key { place: call.place, turn: call.turn });
+                member.told += u32::from(kind == kinds.decide);
             });
             cx.send(to, Msg::Ask { id: call, operation: operation.clone(), kind });
         }
@@ -339,12 +369,24 @@ impl Service {
                 // One that has crashed asks when it is back.
                 Outcome::Ok(_) | Outcome::Error(_) | Outcome::Unknown(_) => member.is = Is::Ready,
             },
+            // Nobody was there: that one it has not heard.
+            Stage::Decided(_) if pending.kind == kinds.decide && *outcome == Outcome::Error(Reason::REFUSED) => {
+                member.told = member.told.saturating_sub(1);
+            }
             Stage::Decided(_) if pending.kind == kinds.decide && outcome.tone() == Tone::Ok => {
                 if was_due {
                     member.is = Is::Told;
                 }
-                if was_due && extra == Extra::Mixed {
-                    agrees.mixed = true;
+                // It has promised, and was told of the decision no more than once: it has lost what it promised.
+                let is_lost = extra == Extra::NotKnown && member.told == 1;
+                if was_due && extra == Extra::NotKnown && !is_lost {
+                    agrees.hazard = true;
+                    self.count(cx, Counted::Hazard);
+                } else if was_due && is_lost {
+                    (agrees.mixed, agrees.alone) = (true, agrees.alone + 1);
+                    self.count(cx, Counted::Mixed);
+                } else if was_due && extra == Extra::Mixed {
+                    (agrees.mixed, agrees.alone) = (true, agrees.alone + 1);
                     self.count(cx, Counted::Mixed);
                     let of = cause.operation;
                     self.tell(cx, pending.to, kinds.forget, Operation::Forget { txn: id, of });
@@ -493,7 +535,10 @@ impl Service {
         let Some(agrees) = self.commitments.get_mut(&id) else { return };
         let Some(thread) = agrees.thread.take() else { return };
         let outcome = match agrees.stage {
+            // Nothing of it is done, and that is sure.
+            Stage::Decided(true) if agrees.alone as usize == agrees.voters() => Outcome::Error(Reason::ROLLED_BACK),
             Stage::Decided(true) if agrees.mixed => Outcome::Unknown(Reason::MIXED),
+            Stage::Decided(true) if agrees.hazard => Outcome::Unknown(Reason::HAZARD),
             Stage::Decided(true) => Outcome::Ok(Value::Null),
             Stage::Noting(_) | Stage::Voting | Stage::Precommitting | Stage::Scanning | Stage::Decided(false) => {
                 agrees.reason.clone()
@@ -602,7 +647,9 @@ impl Service {
         let mut former = cx.shared().agreed_of(cx.id());
         former.retain(|(id, _)| id.life < cx.life());
         for (id, Agreed { step, cause, edges, commits }) in former {
-            let members = edges.into_iter().map(|edge| self.member(program, edge, Is::Yes)).collect();
+            // A former life may have told them.
+            let told = |edge| Member { told: 1, ..self.member(program, edge, Is::Yes) };
+            let members = edges.into_iter().map(told).collect();
             let stage = Stage::Decided(commits.unwrap_or(false));
             let agrees = Commitment::new(step, cause.then(RECOVERED | life), members, stage);
             self.commitments.insert(id, Commitment { noted: true, ..agrees });

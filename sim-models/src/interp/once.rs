@@ -121,6 +121,7 @@ impl Service {
             | Extra::Keys(_)
             | Extra::ReadOnly
             | Extra::Mixed
+            | Extra::NotKnown
             | Extra::Promises(_)
             | Extra::Pushback(_)
             | Extra::Unseen => Next::settle(outcome),

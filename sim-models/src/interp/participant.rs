@@ -186,7 +186,13 @@ impl Store {
         let Some(open) = self.txns.get_mut(&txn) else {
             // Decided before and forgotten; where commits are remembered, this one was aborted.
             let is_otherwise = remembers && decision == Decision::Commit;
-            return told(if is_otherwise { Extra::Mixed } else { Extra::None });
+            // Nothing is lost by a process that has been there from the beginning, nor where there is no disk.
+            let may_be_lost = decision == Decision::Commit && self.journal.is_some() && cx.life() > 1;
+            return told(match (is_otherwise, may_be_lost) {
+                (true, _) => Extra::Mixed,
+                (false, true) => Extra::NotKnown,
+                (false, false) => Extra::None,
+            });
         };
         let Some(promised) = &mut open.prepared else {
             if decision != Decision::Commit {

@@ -126,6 +126,7 @@ impl<'a> Bench<'a> {
             | What::Oldest(_)
             | What::Now
             | What::Wasted(_)
+            | What::Doubted(_)
             | What::PerSecond(_)
             | What::Amplification(_) => Ok(Value::Null),
         }
@@ -146,6 +147,10 @@ impl<'a> Bench<'a> {
             What::Wasted(node) => {
                 let bounds = window.map(|window| (window, self.plan.windows[window]));
                 maybe(Some(self.tally.wasted(node, bounds, self.now) as f64 / 1e9))
+            }
+            What::Doubted(node) => {
+                let window = window.map(|window| (window, self.plan.windows[window]));
+                maybe(Some(self.tally.in_doubt_time(node, window, self.now)))
             }
             What::PerSecond(place) => {
                 let seconds = self.seconds(window).filter(|seconds| *seconds > 0.0);

@@ -177,6 +177,8 @@ pub(super) enum What {
     Unanswered(NodeRef),
     /// How long workers of a node were held for nobody, in seconds.
     Wasted(NodeRef),
+    /// How long transactions were in doubt at a store, all together.
+    Doubted(NodeRef),
     /// A counter, per second of the stretch or of the run.
     PerSecond(usize),
     /// Calls of an edge for each request that asked for one.
@@ -453,7 +455,8 @@ impl Builder<'_> {
                 term.what,
                 What::Share(_) | What::Percentile(..) | What::Metric(_) | What::Oldest(_) | What::Now
             );
-            let is_float = matches!(term.what, What::Wasted(_) | What::PerSecond(_) | What::Amplification(_));
+            let is_float =
+                matches!(term.what, What::Wasted(_) | What::Doubted(_) | What::PerSecond(_) | What::Amplification(_));
             integral &= !is_float;
             Ok::<_, ()>(term)
         });
@@ -492,6 +495,9 @@ impl Builder<'_> {
         };
         if counter == NodeCounter::WastedTime {
             return What::Wasted(node);
+        }
+        if counter == NodeCounter::InDoubtTime {
+            return What::Doubted(node);
         }
         if let Some(place) = node_place(node, counter) {
             return What::Counter(place);
@@ -729,7 +735,7 @@ impl Builder<'_> {
                     once(&mut triggers.live_counters[place], live);
                 }
             }
-            What::Gauge(node, _) => once(&mut triggers.live_gauges[node.0 as usize], live),
+            What::Gauge(node, _) | What::Doubted(node) => once(&mut triggers.live_gauges[node.0 as usize], live),
             What::Breaker(edge) => {
                 let place = edge_place(self.program.nodes.len(), edge, EdgeCounter::Breaker);
                 once(&mut triggers.live_counters[place], live);

@@ -282,7 +282,15 @@ impl State {
                     self.count(plan, place);
                 }
             }
-            Note::InDoubt { node, by } => self.gauge(plan, *node, [0, 0, i64::from(*by)]),
+            Note::InDoubt { node, by } => {
+                // What has begun later, or ended earlier, was in doubt for less: the sum of all ends without that of all beginnings.
+                if let Some(place) = node_place(*node, NodeCounter::InDoubtTime) {
+                    let by = i64::from(*by).wrapping_mul(self.at.nanos() as i64);
+                    let time = &mut self.tally.now.counters[place];
+                    *time = time.wrapping_sub(by as u64);
+                }
+                self.gauge(plan, *node, [0, 0, i64::from(*by)]);
+            }
             Note::Gauge { node, busy, waiting } => {
                 self.gauge(plan, *node, [i64::from(*busy), i64::from(*waiting), 0]);
                 let of_handler = handler.filter(|handler| {
@@ -893,6 +901,7 @@ const fn counter_of(counted: Counted) -> NodeCounter {
         Counted::Forced => NodeCounter::Forced,
         Counted::Heuristic => NodeCounter::Heuristics,
         Counted::Mixed => NodeCounter::Mixed,
+        Counted::Hazard => NodeCounter::Hazards,
         Counted::Published => NodeCounter::Published,
         Counted::Delivered => NodeCounter::Delivered,
         Counted::Redelivered => NodeCounter::Redelivered,

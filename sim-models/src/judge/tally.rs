@@ -18,7 +18,7 @@ use super::question::Cell;
 use super::waste::Waste;
 
 /// Counters of each node.
-const NODE_SLOTS: usize = 37;
+const NODE_SLOTS: usize = 39;
 /// Counters of each edge.
 const EDGE_SLOTS: usize = 17;
 
@@ -63,6 +63,9 @@ const fn node_slot(counter: NodeCounter) -> Option<usize> {
         NodeCounter::Open => Some(34),
         NodeCounter::Exhausted => Some(35),
         NodeCounter::Limited => Some(36),
+        NodeCounter::Hazards => Some(37),
+        // The ends of all that is over, without the beginnings of all, in nanoseconds.
+        NodeCounter::InDoubtTime => Some(38),
         NodeCounter::Unanswered
         | NodeCounter::Availability
         | NodeCounter::P50
@@ -260,6 +263,23 @@ impl Tally {
             Some((_, bounds)) => self.waste.uncounted(node, bounds.begin, bounds.end.min(now)),
         };
         counted + uncounted
+    }
+
+    /// How long transactions were in doubt at a store, all together, in seconds; inside a window that ends then, or until now.
+    pub(super) fn in_doubt_time(&self, node: NodeRef, window: Option<(usize, Window)>, now: Instant) -> f64 {
+        let Some(place) = node_place(node, NodeCounter::InDoubtTime) else { return 0.0 };
+        let until = |counts: &Counts, at: Instant| {
+            let open = counts.gauges[node.0 as usize][2].wrapping_mul(at.nanos() as i64);
+            (counts.counters[place] as i64).wrapping_add(open)
+        };
+        let nanos = match window {
+            None => until(&self.now, now),
+            Some((place, Window { begin, end })) => {
+                let since = self.since(place).map_or(0, |counts| until(counts, begin));
+                until(self.until(Some(place)), end.min(now)).wrapping_sub(since)
+            }
+        };
+        nanos as f64 / 1e9
     }
 
     /// How often a fact stands over all keys, or was added inside a window.

@@ -165,6 +165,8 @@ const fn node_counter(counter: NodeCounter) -> &'static str {
         NodeCounter::Heuristics => "heuristics",
         NodeCounter::Mixed => "mixed",
         NodeCounter::InDoubt => "in_doubt",
+        NodeCounter::InDoubtTime => "in_doubt_time",
+        NodeCounter::Hazards => "hazards",
         NodeCounter::Busy => "busy",
         NodeCounter::Waiting => "waiting",
         NodeCounter::InFlight => "in_flight",

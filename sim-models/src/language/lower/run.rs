@@ -58,6 +58,7 @@ const OF_SERVICE: Words<NodeCounter> = &[
     ("forced", Some(NodeCounter::Forced)),
     ("logged", Some(NodeCounter::Logged)),
     ("mixed", Some(NodeCounter::Mixed)),
+    ("hazards", Some(NodeCounter::Hazards)),
     ("busy", Some(NodeCounter::Busy)),
     ("waiting", Some(NodeCounter::Waiting)),
     ("in_flight", Some(NodeCounter::InFlight)),
@@ -78,6 +79,7 @@ const OF_STORE: Words<NodeCounter> = &[
     ("lost_writes", None),
     ("lock_waiters", Some(NodeCounter::LockWaiters)),
     ("in_doubt", Some(NodeCounter::InDoubt)),
+    ("in_doubt_time", Some(NodeCounter::InDoubtTime)),
 ];
 const OF_QUEUE: Words<NodeCounter> = &[
     ("published", Some(NodeCounter::Published)),
