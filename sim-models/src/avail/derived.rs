@@ -5,13 +5,13 @@
 //! say, or what is said of it beside. Time is not in such a diagram: what is slow, lost on a link, tried again or
 //! stands in a line is left out, and said to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sim_core::fault::{Nodes, Pace, Target, Timed, Verb as FaultVerb, When};
-use sim_core::{Duration, Fault, Pattern};
+use sim_core::Fault;
 
 use super::assembly::Names;
 use super::block::{Block, Kind, Part, Quorum, Share};
+use super::crashes::{Crashes, Fate, Replica};
 use super::error::AvailError;
 use super::up::Availability;
 use crate::problem::{Span, did_you_mean};
@@ -68,8 +68,12 @@ pub fn derived(
     let own = walk.node(node);
     let body = walk.endpoint(start);
     let block = joined([own, body].into_iter().flatten().collect(), Kind::Series).unwrap_or_else(always);
-    let (names, unknown) = figures(program, faults, &walk.used, said)?;
-    Ok(Derived { block, names, assumes: walk.assumes(faults, &unknown) })
+    let given = given(program, &walk.used, said)?;
+    let crashes =
+        Crashes::of(program, faults, &walk.used, &|node| given.contains_key(program.node(node).name.as_str()));
+    let figures = Figures::of(program, &walk.used, &given, &crashes)?;
+    let assumes = walk.assumes(faults, &crashes, &figures);
+    Ok(Derived { block, names: figures.names, assumes })
 }
 
 /// All endpoints that can be asked for, as `shop.checkout`.
@@ -255,9 +259,10 @@ impl Walk<'_> {
         joined(needs, Kind::Series)
     }
 
-    fn assumes(&self, faults: &[Fault], unknown: &[String]) -> Vec<String> {
+    fn assumes(&self, faults: &[Fault], crashes: &Crashes, figures: &Figures) -> Vec<String> {
         let mut all = Vec::new();
-        if !unknown.is_empty() {
+        if !figures.unknown.is_empty() {
+            let unknown = &figures.unknown;
             let example = unknown.first().map(String::as_str).unwrap_or_default();
             let count = if unknown.len() == 1 { "counts" } else { "count" };
             all.push(format!(
@@ -265,7 +270,30 @@ impl Walk<'_> {
                 unknown.join(", ")
             ));
         }
+        all.extend(figures.common.iter().map(|(name, place, whom)| {
+            format!("{name} is \"{}\", which takes {} down at once", faults[*place], whom.join(", "))
+        }));
+        let of_fate = |wanted: Fate| -> Vec<String> {
+            let fates = faults.iter().zip(&crashes.fates).filter(|(_, fate)| **fate == wanted);
+            fates.map(|(fault, _)| fault.to_string()).collect()
+        };
+        let spared = of_fate(Fate::Spared);
+        if !spared.is_empty() {
+            all.push(format!("another one is there for whom it takes down: {}", spared.join("; ")));
+        }
+        let replaced = of_fate(Fate::Replaced);
+        if !replaced.is_empty() {
+            all.push(format!("what --let says stands in the place of: {}", replaced.join("; ")));
+        }
         all.push("links lose nothing, answers come in time and nobody stands in line".to_owned());
+        let slow = self.used.iter().filter_map(|node| Some((self.program.node(*node), self.program.service(*node)?)));
+        let slow: Vec<String> = slow
+            .filter(|(_, service)| !service.startup.is_zero())
+            .map(|(node, service)| format!("{} that {} takes to start", service.startup, node.name))
+            .collect();
+        if !slow.is_empty() {
+            all.push(format!("an outage is over when its crash is, without the {}", slow.join(", the ")));
+        }
         if self.retries > 0 {
             all.push("trying again does not help against an outage".to_owned());
         }
@@ -278,7 +306,7 @@ impl Walk<'_> {
         if self.circles > 0 {
             all.push("an endpoint that calls itself needs no more than once through it".to_owned());
         }
-        let skipped: Vec<String> = faults.iter().filter(|fault| crash(fault).is_none()).map(Fault::to_string).collect();
+        let skipped = of_fate(Fate::LeftOut);
         if !skipped.is_empty() {
             all.push(format!("these faults are left out: {}", skipped.join("; ")));
         }
@@ -354,13 +382,12 @@ fn joined(blocks: Vec<Block>, kind: fn(Vec<Block>) -> Kind) -> Need {
     }
 }
 
-/// What nodes mean, and those of which nothing is known.
-fn figures(
+/// What was said of nodes, by their names.
+fn given<'t>(
     program: &Program,
-    faults: &[Fault],
     used: &[NodeRef],
-    said: &[String],
-) -> Result<(Names, Vec<String>), DerivedError> {
+    said: &'t [String],
+) -> Result<BTreeMap<&'t str, &'t str>, DerivedError> {
     let wrong = |text: &str, message: String| {
         DerivedError::Figure(text.to_owned(), AvailError::new(Span::new(0, text.len()), message))
     };
@@ -377,113 +404,113 @@ fn figures(
         Names::new().bind(text).map_err(|error| DerivedError::Figure(text.clone(), error))?;
         given.insert(name, figure);
     }
-    let (mut names, mut unknown) = (Names::new(), Vec::new());
-    for node in used.iter().map(|node| program.node(*node)) {
-        let crashes = crashes(program, faults, node);
-        let each = given.get(node.name.as_str()).map(|figure| (*figure).to_owned()).or(crashes.each);
-        if each.is_none() && crashes.all.is_none() {
-            unknown.push(node.name.clone());
+    Ok(given)
+}
+
+/// What nodes mean.
+struct Figures {
+    names: Names,
+    /// Nodes of which nothing is known.
+    unknown: Vec<String>,
+    /// What takes several down that do not stand in for each other: its name, the place of its fault, and whom.
+    common: Vec<(String, usize, Vec<String>)>,
+}
+
+impl Figures {
+    fn of(
+        program: &Program,
+        used: &[NodeRef],
+        given: &BTreeMap<&str, &str>,
+        crashes: &Crashes,
+    ) -> Result<Figures, DerivedError> {
+        let mut all = Figures { names: Names::new(), unknown: Vec::new(), common: Vec::new() };
+        // By replica, and by node: what it needs to be up.
+        let mut own: BTreeMap<Replica, Vec<String>> = BTreeMap::new();
+        let mut whole: BTreeMap<NodeRef, Vec<String>> = BTreeMap::new();
+        for cause in &crashes.causes {
+            let nodes: BTreeSet<NodeRef> = cause.whom.iter().map(|(node, _)| *node).collect();
+            let is_whole = |node: NodeRef| {
+                let struck = cause.whom.iter().filter(|(of, _)| *of == node).count();
+                program.node(node).count > 1 && struck == program.node(node).count as usize
+            };
+            let is_of_one = cause.whom.len() == 1 || nodes.len() == 1 && nodes.iter().all(|node| is_whole(*node));
+            let needs = if is_of_one { cause.figure.clone() } else { all.common(program, cause)? };
+            for node in nodes.iter().filter(|node| is_whole(**node)) {
+                whole.entry(*node).or_default().push(needs.clone());
+            }
+            for replica in cause.whom.iter().filter(|(node, _)| !is_whole(*node)) {
+                own.entry(*replica).or_default().push(needs.clone());
+            }
         }
-        let each = each.unwrap_or_else(|| "100%".to_owned());
-        let mut set = |name: &str, figure: &str| {
-            names.set(name, figure).map_err(|error| DerivedError::Figure(format!("{name}={figure}"), error))
+        for node in used {
+            let def = program.node(*node);
+            let said = given.get(def.name.as_str()).copied();
+            let each = |number: u32| -> Vec<String> {
+                let struck = own.get(&(*node, number)).cloned().unwrap_or_default();
+                said.map(str::to_owned).into_iter().chain(struck).collect()
+            };
+            let replicas: Vec<Vec<String>> = (1..=def.count).map(each).collect();
+            let together = whole.remove(node).unwrap_or_default();
+            if replicas.iter().all(Vec::is_empty) && together.is_empty() {
+                all.unknown.push(def.name.clone());
+            }
+            all.node(def, &replicas, together)?;
+        }
+        Ok(all)
+    }
+
+    /// Says what a node needs: one of its replicas, and what takes all of them.
+    fn node(&mut self, def: &NodeDef, replicas: &[Vec<String>], together: Vec<String>) -> Result<(), DerivedError> {
+        let of_replicas = match replicas {
+            [one] => one.clone(),
+            [first, ..] if replicas.iter().all(|other| other == first) => {
+                self.set(&format!("{}.each", def.name), &needing(first))?;
+                vec![format!("1of{}({}.each)", def.count, def.name)]
+            }
+            _ => {
+                let names: Vec<String> = (1..=def.count).map(|number| format!("{}-{number}", def.name)).collect();
+                for (name, needs) in names.iter().zip(replicas) {
+                    self.set(name, &needing(needs))?;
+                }
+                vec![names.join(" | ")]
+            }
         };
-        let replicas = if node.count == 1 {
-            each
-        } else {
-            set(&format!("{}.each", node.name), &each)?;
-            format!("1of{}({}.each)", node.count, node.name)
+        let needs: Vec<String> = of_replicas.into_iter().chain(together).collect();
+        self.set(&def.name, &needing(&needs))
+    }
+
+    /// Gives a cause that several have in common a name of its own; how it is mentioned.
+    fn common(&mut self, program: &Program, cause: &super::crashes::Cause) -> Result<String, DerivedError> {
+        let is_taken = |name: &str| {
+            self.names.text(name).is_some()
+                || program.nodes.iter().any(|node| node.name == *name || name.starts_with(&format!("{}-", node.name)))
         };
-        match crashes.all {
-            Some(all) if replicas == "100%" => set(&node.name, &all)?,
-            Some(all) => set(&node.name, &format!("{replicas} * {all}"))?,
-            None => set(&node.name, &replicas)?,
+        let first = (1..).map(|number| format!("crash{number}")).find(|name| !is_taken(name));
+        let name = first.unwrap_or_default();
+        self.set(&name, &cause.figure)?;
+        let called = |(node, number): &Replica| {
+            let def = program.node(*node);
+            def.replicas.get(*number as usize - 1).map_or(def.name.clone(), |id| program.replica_name(*id))
+        };
+        let whom = cause.whom.iter().map(called).collect();
+        self.common.push((name.clone(), cause.fault, whom));
+        Ok(format!("{name}#1"))
+    }
+
+    fn set(&mut self, name: &str, meaning: &str) -> Result<(), DerivedError> {
+        self.names.set(name, meaning).map_err(|error| DerivedError::Figure(format!("{name}={meaning}"), error))
+    }
+}
+
+/// All of these, as an expression.
+fn needing(all: &[String]) -> String {
+    match all {
+        [] => "100%".to_owned(),
+        [one] => one.clone(),
+        // Whatever was said may be anything.
+        all => {
+            let each = all.iter().map(|one| if one.contains('|') { format!("({one})") } else { one.clone() });
+            each.collect::<Vec<_>>().join(" * ")
         }
     }
-    Ok((names, unknown))
-}
-
-/// How a node crashes by the file's own faults.
-#[derive(Default)]
-struct Crashes {
-    /// Each of its replicas by itself.
-    each: Option<String>,
-    /// All of them together.
-    all: Option<String>,
-}
-
-fn crashes(program: &Program, faults: &[Fault], node: &NodeDef) -> Crashes {
-    let mut found = Crashes::default();
-    for Crash { pattern, whom, every, length } in faults.iter().filter_map(crash) {
-        if !pattern.covers(&node.name) {
-            continue;
-        }
-        // Of those it may strike, it strikes one at a time.
-        let among = program.nodes.iter().filter(|node| pattern.covers(&node.name)).map(|node| u64::from(node.count));
-        let among: u64 = among.sum();
-        let between = if whom == Whom::One { mean(every).saturating_mul(among) } else { mean(every) };
-        let repair = match length {
-            Pace::About(length) => format!("mttr={length}"),
-            Pace::Exactly(length) => format!("fixed={length}"),
-        };
-        // Where one of several is struck each time, how long one of them is spared is by chance in any case.
-        let exactly = matches!(every, Pace::Exactly(_)) && (whom != Whom::One || among == 1);
-        let figure = format!("mtbf={between}/{repair}{}", if exactly { "/fails=fixed" } else { "" });
-        match whom {
-            Whom::All if node.count > 1 => found.all = Some(figure),
-            Whom::All | Whom::Each | Whom::One => found.each = Some(figure),
-        }
-    }
-    found
-}
-
-/// Crashes that go on for ever.
-struct Crash<'f> {
-    pattern: &'f Pattern,
-    whom: Whom,
-    /// How long apart, from the end of one to the next.
-    every: Pace,
-    /// How long each.
-    length: Pace,
-}
-
-fn mean(pace: Pace) -> Duration {
-    match pace {
-        Pace::Exactly(length) | Pace::About(length) => length,
-    }
-}
-
-/// Which of those that a pattern names crash at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whom {
-    All,
-    Each,
-    One,
-}
-
-fn crash(fault: &Fault) -> Option<Crash<'_>> {
-    let Fault::Timed(Timed {
-        when: When::Always | When::From(_),
-        verb: FaultVerb::Crash { target, .. } | FaultVerb::PowerLoss { target },
-        trigger: None,
-        every: Some(every),
-        length: Some(length),
-    }) = fault
-    else {
-        return None;
-    };
-    let (pattern, whom) = match target {
-        Target::All(Nodes::Like(pattern)) => (pattern, Whom::All),
-        Target::Each(Nodes::Like(pattern)) => (pattern, Whom::Each),
-        Target::One(Nodes::Like(pattern)) => (pattern, Whom::One),
-        Target::All(_) | Target::Each(_) | Target::One(_) => return None,
-        Target::Minority(_) | Target::The(_) | Target::OneZone | Target::EachZone => return None,
-    };
-    Some(Crash { pattern, whom, every: *every, length: *length })
-}
-
-/// Whether a fault is a crash that the diagram knows, and whether it goes on from the start.
-pub(super) fn is_drawn(fault: &Fault) -> Option<bool> {
-    crash(fault)?;
-    Some(matches!(fault, Fault::Timed(Timed { when: When::Always, .. })))
 }

@@ -11,9 +11,9 @@ use std::ops::ControlFlow;
 use sim_core::{Fault, Instant, NodeId, Seed, Sim, Step, Stop};
 
 use super::block::{Block, Kind};
-use super::derived::is_drawn;
+use super::crashes::{Crashes, is_from_start};
 use crate::message::{Msg, Note, Tone};
-use crate::program::Program;
+use crate::program::{NodeRef, Program};
 use crate::scenario::Model;
 use crate::stats::{Confidence, Estimate, replications};
 
@@ -53,8 +53,11 @@ impl Met {
         let watch = watched(&model, block, seed, events, None);
         let last = watch.last;
         let met = watch.met();
-        let drawn: Vec<Fault> = model.faults().iter().filter(|fault| is_drawn(fault).is_some()).cloned().collect();
-        let from_start = drawn.iter().all(|fault| is_drawn(fault) == Some(true));
+        let needed = needed(model.program(), block);
+        let crashes = Crashes::of(model.program(), model.faults(), &needed, &|_| false);
+        let known = model.faults().iter().enumerate().filter(|(place, _)| crashes.has(*place));
+        let drawn: Vec<Fault> = known.map(|(_, fault)| fault.clone()).collect();
+        let from_start = drawn.iter().all(is_from_start);
         if drawn.len() == model.faults().len() {
             return Met { drawn: met.down, from_start, ..met };
         }
@@ -67,6 +70,24 @@ impl Met {
     /// How many were not done.
     pub fn failed(&self) -> u64 {
         self.came_down - self.saved + self.cut_off + self.otherwise
+    }
+}
+
+/// The nodes that a block names.
+fn needed(program: &Program, block: &Block) -> Vec<NodeRef> {
+    let mut names = Vec::new();
+    named(block, &mut names);
+    let nodes = program.nodes.iter().enumerate().filter(|(_, node)| names.contains(&node.name.as_str()));
+    nodes.map(|(place, _)| NodeRef(place as u16)).collect()
+}
+
+fn named<'b>(block: &'b Block, names: &mut Vec<&'b str>) {
+    match &block.kind {
+        Kind::Name { name, .. } => names.push(name),
+        Kind::Part(_) => {}
+        Kind::Series(blocks) | Kind::Parallel(blocks) => blocks.iter().for_each(|block| named(block, names)),
+        Kind::Copies(one, _) => named(one, names),
+        Kind::Quorum(quorum) => quorum.blocks.iter().for_each(|block| named(block, names)),
     }
 }
 
