@@ -99,3 +99,88 @@ fn what_two_ways_share_is_down_for_both() {
     let parts = [("left", way.clone()), ("right", way), ("auth", part())];
     check("two ways over one part", &system(&steps, &parts, &faults, 200_000), 0.04);
 }
+
+/// Two processes on one node go on side by side: it is up while neither holds it.
+#[test]
+fn two_lines_of_crashes_on_one_node_both_count() {
+    let faults = json!(["crash a every ~90s for ~10s", "crash a every ~190s for 10s"]);
+    let scenario = system(&calls(&["a"]), &[("a", part())], &faults, 200_000);
+    assert_up("two lines", &scenario, 0.9 * 0.95);
+    check("two lines on one", &scenario, 0.03);
+}
+
+/// One process that takes two down at once is down once for both.
+#[test]
+fn what_strikes_several_at_once_is_one_component() {
+    let parts = [("s1", part()), ("s2", part())];
+    let series = system(&calls(&["s1", "s2"]), &parts, &json!(["crash s* every ~90s for ~10s"]), 100_000);
+    assert_up("in a chain", &series, 0.9);
+    check("two in a chain, struck at once", &series, 0.03);
+    let steps = json!([{"parallel": [calls(&["s1"]), calls(&["s2"])], "need": 1}]);
+    let faults = json!(["crash s* every ~90s for ~10s", "crash s1 every ~90s for ~10s"]);
+    let either = system(&steps, &parts, &faults, 100_000);
+    assert_up("side by side", &either, 0.9);
+    check("two side by side, struck at once", &either, 0.03);
+}
+
+/// A line of one replica is of that one alone.
+#[test]
+fn a_replica_that_is_named_crashes_by_itself() {
+    let pair = json!({"kind": "service", "replicas": 2, "endpoints": {"get": [{"reply": "OK"}]}});
+    let faults = json!(["crash pair-1 every ~90s for ~10s", "crash pair-2 every ~40s for ~10s"]);
+    let steps = json!([{"call": "pair.get", "timeout": "1s"}]);
+    let scenario = system(&steps, &[("pair", pair)], &faults, 300_000);
+    assert_up("each its own", &scenario, 1.0 - 0.1 * 0.2);
+    check("two replicas with lines of their own", &scenario, 0.04);
+}
+
+/// A zone takes all that stand in it, each zone by dice of its own.
+#[test]
+fn a_zone_is_a_common_cause() {
+    let in_zones = |zones: &[&str]| json!({"kind": "service", "replicas": zones.len(), "zones": zones, "endpoints": {"get": [{"reply": "OK"}]}});
+    let parts = [("a", in_zones(&["x", "y"])), ("b", in_zones(&["x", "y"]))];
+    let each = system(&calls(&["a", "b"]), &parts, &json!(["crash each zone every ~90s for ~10s"]), 300_000);
+    // Both zones at once, which is the same for both services.
+    assert_up("each zone", &each, 1.0 - 0.1 * 0.1);
+    check("two services over two zones", &each, 0.05);
+    let parts =
+        [("a", part()), ("b", json!({"kind": "service", "zone": "x", "endpoints": {"get": [{"reply": "OK"}]}}))];
+    let one = system(&calls(&["a", "b"]), &parts, &json!(["crash zone x every ~90s for ~10s"]), 100_000);
+    assert_up("a zone", &one, 0.9);
+}
+
+/// What takes turns is in the diagram where nobody notices, and else left out, told, and measured.
+#[test]
+fn what_takes_one_at_a_time_is_exact_or_has_a_line() {
+    let pair = json!({"kind": "service", "replicas": 2, "endpoints": {"get": [{"reply": "OK"}]}});
+    let steps = json!([{"call": "pair.get", "timeout": "1s"}]);
+    let turns = json!(["crash one of pair every ~90s for ~10s"]);
+    let spared = system(&steps, &[("pair", pair)], &turns, 20_000);
+    assert_up("a pair", &spared, 1.0);
+    let model = written(&spared).model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let drawn = derived(model.program(), model.faults(), None, &[]).expect("a diagram");
+    let met = over_seeds(4, |seed| Met::of(&model, &drawn.block, seed, u64::MAX));
+    assert_eq!(Account::of(&met, SURE).down.value, Some(0.0), "it never is down");
+    assert!(drawn.assumes.iter().any(|line| line.starts_with("another one is there")), "{:?}", drawn.assumes);
+
+    let parts = [("s1", part()), ("s2", part())];
+    let faults = json!(["crash one of s* every ~90s for ~10s"]);
+    let chain = system(&calls(&["s1", "s2"]), &parts, &faults, 100_000);
+    assert_up("a chain", &chain, 1.0);
+    let model = written(&chain).model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let drawn = derived(model.program(), model.faults(), None, &[]).expect("a diagram");
+    let left_out = "these faults are left out: crash one of s* every ~90s for ~10s";
+    assert!(drawn.assumes.iter().any(|line| line == left_out), "{:?}", drawn.assumes);
+    let told = Account::of(&over_seeds(RUNS, |seed| Met::of(&model, &drawn.block, seed, u64::MAX)), SURE);
+    assert_eq!(told.drawn.value, Some(0.0), "none of it is chance");
+    assert!(told.left_out.covers(0.1), "{:?}", told.left_out);
+}
+
+/// The diagram that a scenario draws comes to a closed form.
+#[track_caller]
+fn assert_up(title: &str, scenario: &Value, up: f64) {
+    let model = written(scenario).model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let drawn = derived(model.program(), model.faults(), None, &[]).expect("a diagram");
+    let got = Assembly::of(&drawn.block, &drawn.names).expect("it is small").availability();
+    assert!((got.up - up).abs() < 1e-12, "{title}: {got:?}, not {up}: {:?}", drawn.names);
+}
