@@ -130,6 +130,13 @@ fn requests_met(question: &Question, runs: u32, args: &AvailArgs) -> Result<Acco
     let (Some(model), Some(block)) = (&question.model, question.system.block()) else {
         return Err(bad!("--requests is of a scenario, whose workload sends them, and {} is none", args.what));
     };
+    if let Some(said) = args.bound.first() {
+        let node = said.split('=').next().unwrap_or_default();
+        return Err(bad!(
+            "--let {said}: the runs of --requests know only the faults of the scenario; write among these how it fails, such as \
+             \"crash {node} every ~30d for ~1h\", or leave out one of the two"
+        ));
+    }
     let pool = ThreadPoolBuilder::new().num_threads(args.rare.workers.count()).build();
     let pool = pool.map_err(|error| bad!("no threads can be made: {error}"))?;
     let one = |nth: u32| quietly(|| Met::of(model, block, Seed(args.seed.0.wrapping_add(u64::from(nth))), u64::MAX));

@@ -491,13 +491,13 @@ pub(crate) struct AvailArgs {
     #[arg(long, value_name = "NODE.ENDPOINT")]
     pub(crate) endpoint: Option<String>,
     /// Tells how likely it is up so long after everything was up, and how much of the time until then. May be given several times.
-    #[arg(long, value_name = "LENGTH")]
+    #[arg(long, value_name = "LENGTH", allow_hyphen_values = true)]
     pub(crate) at: Vec<String>,
     /// Compares with an objective: the error budget, how fast it is used up, when to alert.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub(crate) slo: Option<String>,
     /// The window of the objective.
-    #[arg(long, value_name = "LENGTH", default_value = "30d", requires = "slo")]
+    #[arg(long, value_name = "LENGTH", default_value = "30d", requires = "slo", allow_hyphen_values = true)]
     pub(crate) window: String,
     /// Puts so many of it in series, such as 1,3,5,10, beside the rule that adds up downtimes.
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -506,13 +506,13 @@ pub(crate) struct AvailArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) tries: Option<u32>,
     /// How long it is from the first to the last try.
-    #[arg(long, value_name = "LENGTH", default_value = "0s", requires = "tries")]
+    #[arg(long, value_name = "LENGTH", default_value = "0s", requires = "tries", allow_hyphen_values = true)]
     pub(crate) over: String,
     /// Lets everything fail and come back for so long, such as 10000y, and puts what is seen beside the algebra.
-    #[arg(long, value_name = "LENGTH")]
+    #[arg(long, value_name = "LENGTH", allow_hyphen_values = true)]
     pub(crate) simulate: Option<String>,
     /// What the dice of --simulate follow from, decimal or after 0x hexadecimal.
-    #[arg(long, value_name = "SEED", default_value = "0", requires = "simulate")]
+    #[arg(long, value_name = "SEED", default_value = "0", requires = "simulate", allow_hyphen_values = true)]
     pub(crate) seed: Seed,
     /// Opens the availability lab of the explorer with it, where every figure can be turned.
     #[arg(long, conflicts_with_all = ["json", "plot", "html", "svg", "csv", "at", "slo", "chain", "tries", "simulate", "requests"])]

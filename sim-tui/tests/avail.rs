@@ -320,6 +320,31 @@ fn what_the_diagram_leaves_out_is_not_called_chance() {
     assert!(told.contains("+ all up at the start, and chance") && told.contains("fails=fixed"), "{told}");
 }
 
+/// Runs follow the faults of the file, so that a figure beside them would be taken for chance.
+#[test]
+fn a_figure_that_the_runs_do_not_know_is_refused() {
+    let told = Shell::empty().run(&["avail", "checkout", "--let", "gateway=99.5%", "--requests", "2"]);
+    assert_eq!(told.code, 2, "{}", shown(&told));
+    assert!(told.err.contains("--let gateway=99.5%: the runs of --requests know only the faults"), "{}", told.err);
+}
+
+/// A value below nothing is the option's, and refused as that.
+#[test]
+fn a_negative_value_is_of_the_option_before_it() {
+    let shell = Shell::empty();
+    let check = |words: &[&str], wanted: &str| {
+        let told = shell.run(&[&["avail", "mtbf=30d/mttr=1h"], words].concat());
+        assert_eq!(told.code, 2, "{}", shown(&told));
+        assert!(told.err.contains(wanted) && !told.err.contains("expression"), "{words:?}: {}", told.err);
+    };
+    check(&["--at", "-1h"], "--at:1:1: -1h is less than no time");
+    check(&["--tries", "2", "--over", "-3s"], "--over:1:1: -3s is less than no time");
+    check(&["--slo", "99%", "--window", "-3d"], "--window:1:1: -3d is less than no time");
+    check(&["--simulate", "-1y"], "--simulate:1:1: -1y is less than no time");
+    check(&["--slo", "-5%"], "--slo:1:1: -5% is below nothing");
+    check(&["--simulate", "1y", "--seed", "-1"], "invalid value '-1' for '--seed");
+}
+
 #[test]
 fn an_outage_that_is_as_long_as_the_tries_is_over() {
     let told = Shell::empty().run(&["avail", "mtbf=100h/fixed=30s", "--tries", "3", "--over", "30s"]);
