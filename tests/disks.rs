@@ -129,6 +129,28 @@ fn a_failed_sync_takes_back_what_came_after_it_too() {
 }
 
 #[test]
+fn what_a_failed_sync_took_back_has_not_happened_after_a_crash_either() {
+    for down in ["crash", "power-loss"] {
+        for begin in (2000..2700).step_by(20) {
+            let crash = format!("{begin}ms..{}ms {down} orders", begin + 500);
+            let came = run(&json!({"sync": "250ms"}), &["2s..2300ms disk orders fsync-fails", &crash]);
+            assert_eq!((came.of("kept"), came.of("stock") + came.of("shipped")), (0.0, 1000.0), "{crash}");
+            assert_eq!(came.verdict, Verdict::Held, "{crash}");
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_comes_twice_is_answered_once_when_it_is_durable() {
+    let mut file = shop(&json!({"sync": "30ms"}), &["0s..12s duplicate shop->orders 100% +5ms"]);
+    file["nodes"]["shop"]["endpoints"]["pay"][2]["on"] = json!({"undone": [{"record": "undone"}]});
+    file["metrics"]["undone"] = json!({"value": "total(undone)"});
+    let came = come(&written(&file), Seed(1));
+    assert!(came.touched[0] > 100, "copies came: {}", came.touched[0]);
+    assert_eq!((came.of("undone"), came.of("shipped"), came.of("stock")), (0.0, 100.0, 900.0));
+}
+
+#[test]
 fn a_store_that_cannot_read_its_disk_answers_disk_until_it_starts_again() {
     let faults = ["4s..7s disk orders read-error", "5s..6s crash orders", "8s..8500ms crash orders"];
     let came = run(&json!({}), &faults);

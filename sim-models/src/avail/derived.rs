@@ -266,7 +266,7 @@ impl Walk<'_> {
             let example = unknown.first().map(String::as_str).unwrap_or_default();
             let count = if unknown.len() == 1 { "counts" } else { "count" };
             all.push(format!(
-                "nothing here crashes {}, which {count} as always up (--let {example}=99.9% says otherwise)",
+                "no crash that counts here strikes {}, which {count} as always up (--let {example}=99.9% says otherwise)",
                 unknown.join(", ")
             ));
         }

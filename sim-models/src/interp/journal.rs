@@ -76,6 +76,8 @@ struct Record {
     cells: Vec<(Place, Option<Cell>)>,
     facts: Vec<FactChange>,
     marks: Vec<(TxnId, Mark)>,
+    /// Of what takes others back: the last record before them. Their facts have not happened, wherever the disk has kept them.
+    back_to: Option<u64>,
 }
 
 /// What a record says about a transaction with a protocol.
@@ -179,7 +181,7 @@ impl Journal {
     ) -> Arc<[u8]> {
         self.number += 1;
         self.dirty = true;
-        Record { number: self.number, cells, facts, marks }.bytes(self.checksum).into()
+        Record { number: self.number, cells, facts, marks, back_to: None }.bytes(self.checksum).into()
     }
 
     /// The number of the last record.
@@ -255,15 +257,16 @@ impl Journal {
     ) -> Option<(Arc<[u8]>, Vec<Held>)> {
         self.syncing = false;
         let held: Vec<Held> = self.covered.drain(..).chain(self.since.drain(..)).collect();
-        if held.is_empty() {
-            return None;
-        }
+        let first = held.first()?.number;
         let mut places = BTreeMap::new();
         for ((map, key), before) in held.iter().rev().flat_map(|held| held.before.iter().rev()) {
             shelves.map_mut(*map).put_back(key, before.clone());
             places.insert((*map, key.clone()), before.clone());
         }
-        Some((self.written(places.into_iter().collect(), Vec::new(), marks), held))
+        (self.number, self.dirty) = (self.number + 1, true);
+        let (cells, back_to) = (places.into_iter().collect(), first.checked_sub(1));
+        let record = Record { number: self.number, cells, facts: Vec::new(), marks, back_to };
+        Some((record.bytes(self.checksum).into(), held))
     }
 
     /// All cells as one record, to begin the file anew.
@@ -298,7 +301,8 @@ impl Journal {
             is_holed,
         };
         self.number = told;
-        for Record { number, cells, facts, marks } in records {
+        let mut happened: Vec<(u64, FactChange)> = Vec::new();
+        for Record { number, cells, facts, marks, back_to } in records {
             marks.into_iter().for_each(|(txn, mark)| found.hears(txn, mark));
             self.number = self.number.max(number);
             for ((map, key), cell) in cells {
@@ -306,10 +310,12 @@ impl Journal {
                     cells.put_back(&key, cell);
                 }
             }
-            if number > told {
-                found.facts.extend(facts);
+            if let Some(last) = back_to {
+                happened.retain(|(of, _)| *of <= last);
             }
+            happened.extend(facts.into_iter().filter(|_| number > told).map(|fact| (number, fact)));
         }
+        found.facts.extend(happened.into_iter().map(|(_, fact)| fact));
         found
     }
 }
@@ -380,10 +386,11 @@ impl Record {
             write_value(&mut out, key);
             out.extend(times.to_le_bytes());
         }
-        if !self.marks.is_empty() {
+        if !self.marks.is_empty() || self.back_to.is_some() {
             out.extend((self.marks.len() as u32).to_le_bytes());
             self.marks.iter().for_each(|(txn, mark)| write_mark(&mut out, *txn, mark));
         }
+        self.back_to.iter().for_each(|last| out.extend(last.to_le_bytes()));
         if checksum {
             out.extend(sum(&out).to_le_bytes());
         }
@@ -411,13 +418,14 @@ impl Record {
         let is_begun = cells.len() as u32 == count;
         let fact = |rest: &mut Bytes<'_>| Some((FactRef(rest.u16()?), rest.value()?, rest.u64()? as i64));
         let facts = rest.several(fact);
-        // Behind the facts there is something only where a transaction has a protocol.
+        // Behind the facts there is something only where a transaction has a protocol, or others are taken back.
         let marks = if rest.0.is_empty() { Some(Vec::new()) } else { rest.several(Bytes::mark) };
+        let back_to = if rest.0.is_empty() { None } else { rest.u64() };
         match facts.zip(marks).filter(|_| is_begun && rest.0.is_empty()) {
-            Some((facts, marks)) => Legible::Whole(Record { number, cells, facts, marks }),
+            Some((facts, marks)) => Legible::Whole(Record { number, cells, facts, marks, back_to }),
             None if cells.is_empty() => Legible::Not,
             // Its number may be anything, and counts for nothing.
-            None => Legible::Begun(Record { number: 0, cells, facts: Vec::new(), marks: Vec::new() }),
+            None => Legible::Begun(Record { number: 0, cells, facts: Vec::new(), marks: Vec::new(), back_to: None }),
         }
     }
 }
@@ -652,6 +660,7 @@ mod tests {
             ],
             facts: vec![(FactRef(3), Value::Int(17), -1)],
             marks: Vec::new(),
+            back_to: None,
         }
     }
 
@@ -709,6 +718,8 @@ mod tests {
     fn a_record_is_read_as_it_was_written() {
         for checksum in [true, false] {
             assert_eq!(Record::read(&record().bytes(checksum), checksum), Legible::Whole(record()));
+            let takes_back = Record { back_to: Some(3), ..record() };
+            assert_eq!(Record::read(&takes_back.bytes(checksum), checksum), Legible::Whole(takes_back));
         }
     }
 

@@ -92,7 +92,8 @@ impl Store {
             return vote(Outcome::Error(Reason::UNDONE));
         };
         if open.prepared.is_some() {
-            return vote(Outcome::Ok(Value::Null));
+            // Whoever asks again has its answer from the first time, once that is durable.
+            return if self.waits_to_be_kept(txn) { Tried::Gone } else { vote(Outcome::Ok(Value::Null)) };
         }
         // Its coordinator waits for no other operation any more.
         for key in open.waiting.clone() {
@@ -141,11 +142,13 @@ impl Store {
     pub(super) fn precommit(&mut self, cx: &mut Cx<'_>, txn: TxnId) -> Tried {
         let me = self.me;
         let is_committed = cx.shared().settled(me, txn) == Some(Settled::Committed);
+        let waits = self.waits_to_be_kept(txn);
         match self.promised(txn) {
             None if is_committed => return Tried::Answer(Outcome::Ok(Value::Null), Extra::None),
             None => return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None),
             // It has told others how it stands, and is bound by what they make of it.
             Some(promised) if promised.frozen || promised.deciding => return Tried::Gone,
+            Some(promised) if promised.precommitted && waits => return Tried::Gone,
             Some(promised) if promised.precommitted => {}
             Some(promised) => {
                 promised.precommitted = true;

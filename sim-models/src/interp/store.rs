@@ -38,10 +38,10 @@ pub struct Store {
     pub(super) line: VecDeque<Key>,
     #[serde(serialize_with = "as_pairs")]
     pub(super) txns: BTreeMap<TxnId, Txn>,
-    /// Those that were open here: what comes of them later, a copy or what was given up, opens none of them again. Left out of the state
-    /// that is shown, as `said` is.
+    /// Those that were open here, and whether their commit has ended them: what comes of them later, a copy or what was given up, opens
+    /// none of them again. Left out of the state that is shown, as `said` is.
     #[serde(skip)]
-    over: BTreeSet<TxnId>,
+    over: BTreeMap<TxnId, bool>,
     pub(super) locks: Locks<Place, TxnId, Key>,
     /// What cells held before, while a snapshot is open.
     #[serde(skip_serializing_if = "is_unwatched")]
@@ -210,7 +210,7 @@ impl Store {
             busy: 0,
             line: VecDeque::new(),
             txns: BTreeMap::new(),
-            over: BTreeSet::new(),
+            over: BTreeMap::new(),
             locks: Locks::default(),
             past: Past::default(),
             watching: Vec::new(),
@@ -308,7 +308,9 @@ impl Store {
         {
             open.commits = true;
         }
-        let Some(part) = operation.part().filter(|part| part.opens && !self.over.contains(&part.id)) else { return };
+        let Some(part) = operation.part().filter(|part| part.opens && !self.over.contains_key(&part.id)) else {
+            return;
+        };
         let begun = &mut self.begun;
         self.txns.entry(part.id).or_insert_with(|| {
             *begun += 1;
@@ -868,7 +870,7 @@ impl Store {
     /// have what it held.
     pub(super) fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
         let Some(Txn { held, waiting, snapshot, idle, .. }) = self.txns.remove(&txn) else { return };
-        self.over.insert(txn);
+        self.over.insert(txn, false);
         if let Some(snapshot) = snapshot {
             self.past.close(snapshot);
         }
@@ -969,12 +971,17 @@ impl Store {
     }
 
     fn commit(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, facts: &[FactChange]) -> Tried {
+        if self.over.get(&txn) == Some(&true) {
+            // A copy: the first one is answered, now or once it is durable.
+            return Tried::Gone;
+        }
         let Some(writes) = self.txns.get_mut(&txn).map(|open| std::mem::take(&mut open.writes)) else {
             // The store has been down in between, or chose this one to break a deadlock.
             return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
         };
         self.apply(cx, program, writes, facts);
         self.end(cx, program, txn, None);
+        self.over.insert(txn, true);
         Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
     }
 
@@ -1252,6 +1259,13 @@ impl Store {
             self.answer_because(cx, held.key, Outcome::Error(Reason::DISK), Extra::None);
         }
         self.wake(cx);
+    }
+
+    /// Whether something of a transaction waits for the disk: nothing is said twice of what may not be kept.
+    pub(super) fn waits_to_be_kept(&self, txn: TxnId) -> bool {
+        let operation = |key| self.operations.get(key).map(|asked| &asked.operation);
+        let mut waiting = self.journal.iter().flat_map(|journal| journal.waiting());
+        waiting.any(|key| operation(key).is_some_and(|operation| operation.of() == Some(txn)))
     }
 
     fn answer_because(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Outcome, extra: Extra) {
