@@ -70,7 +70,7 @@ pub(super) struct Held {
 }
 
 /// One change, as it is written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Record {
     number: u64,
     cells: Vec<(Place, Option<Cell>)>,
@@ -170,18 +170,14 @@ impl Journal {
         }
         let cells = self.touched.iter().map(|(place, _)| (place.clone(), after(place))).collect();
         let marks = std::mem::take(&mut self.marks);
-        Some(self.written(cells, facts.to_vec(), marks))
+        Some(self.written(Record { cells, facts: facts.to_vec(), marks, ..Record::default() }))
     }
 
-    fn written(
-        &mut self,
-        cells: Vec<(Place, Option<Cell>)>,
-        facts: Vec<FactChange>,
-        marks: Vec<(TxnId, Mark)>,
-    ) -> Arc<[u8]> {
+    /// A record as the next of the file.
+    fn written(&mut self, record: Record) -> Arc<[u8]> {
         self.number += 1;
         self.dirty = true;
-        Record { number: self.number, cells, facts, marks, back_to: None }.bytes(self.checksum).into()
+        Record { number: self.number, ..record }.bytes(self.checksum).into()
     }
 
     /// The number of the last record.
@@ -263,10 +259,9 @@ impl Journal {
             shelves.map_mut(*map).put_back(key, before.clone());
             places.insert((*map, key.clone()), before.clone());
         }
-        (self.number, self.dirty) = (self.number + 1, true);
-        let (cells, back_to) = (places.into_iter().collect(), first.checked_sub(1));
-        let record = Record { number: self.number, cells, facts: Vec::new(), marks, back_to };
-        Some((record.bytes(self.checksum).into(), held))
+        let record =
+            Record { cells: places.into_iter().collect(), marks, back_to: first.checked_sub(1), ..Record::default() };
+        Some((self.written(record), held))
     }
 
     /// All cells as one record, to begin the file anew.
@@ -277,7 +272,7 @@ impl Journal {
     ) -> Arc<[u8]> {
         let cell = |map, (key, cell): (Value, &Cell)| ((map, key), Some(cell.clone()));
         let cells = maps.flat_map(|(map, cells)| cells.iter().map(move |found| cell(map, found))).collect();
-        self.written(cells, Vec::new(), marks)
+        self.written(Record { cells, marks, ..Record::default() })
     }
 
     /// Reads the file again, for these maps; facts up to that number are known.
@@ -425,7 +420,7 @@ impl Record {
             Some((facts, marks)) => Legible::Whole(Record { number, cells, facts, marks, back_to }),
             None if cells.is_empty() => Legible::Not,
             // Its number may be anything, and counts for nothing.
-            None => Legible::Begun(Record { number: 0, cells, facts: Vec::new(), marks: Vec::new(), back_to: None }),
+            None => Legible::Begun(Record { cells, ..Record::default() }),
         }
     }
 }

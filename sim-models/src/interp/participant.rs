@@ -142,14 +142,16 @@ impl Store {
     pub(super) fn precommit(&mut self, cx: &mut Cx<'_>, txn: TxnId) -> Tried {
         let me = self.me;
         let is_committed = cx.shared().settled(me, txn) == Some(Settled::Committed);
-        let waits = self.waits_to_be_kept(txn);
         match self.promised(txn) {
             None if is_committed => return Tried::Answer(Outcome::Ok(Value::Null), Extra::None),
             None => return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None),
             // It has told others how it stands, and is bound by what they make of it.
             Some(promised) if promised.frozen || promised.deciding => return Tried::Gone,
-            Some(promised) if promised.precommitted && waits => return Tried::Gone,
-            Some(promised) if promised.precommitted => {}
+            Some(promised) if promised.precommitted => {
+                if self.waits_to_be_kept(txn) {
+                    return Tried::Gone;
+                }
+            }
             Some(promised) => {
                 promised.precommitted = true;
                 if let Some(promise) = cx.shared_mut().promised_mut(me, txn) {

@@ -152,6 +152,9 @@ pub(super) struct Txn {
     pub(super) said: Vec<CallId>,
     /// Whether its commit has come: nothing takes that back.
     pub(super) commits: bool,
+    /// Whether its commit was done.
+    #[serde(skip)]
+    pub(super) committed: bool,
     /// What was promised of it, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prepared: Option<Box<Promised>>,
@@ -869,8 +872,8 @@ impl Store {
     /// Ends a transaction: its operations wait no more (and are answered, if there is something to say), and those next in line
     /// have what it held.
     pub(super) fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
-        let Some(Txn { held, waiting, snapshot, idle, .. }) = self.txns.remove(&txn) else { return };
-        self.over.insert(txn, false);
+        let Some(Txn { held, waiting, snapshot, idle, committed, .. }) = self.txns.remove(&txn) else { return };
+        self.over.insert(txn, committed);
         if let Some(snapshot) = snapshot {
             self.past.close(snapshot);
         }
@@ -971,17 +974,18 @@ impl Store {
     }
 
     fn commit(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, facts: &[FactChange]) -> Tried {
-        if self.over.get(&txn) == Some(&true) {
-            // A copy: the first one is answered, now or once it is durable.
-            return Tried::Gone;
-        }
-        let Some(writes) = self.txns.get_mut(&txn).map(|open| std::mem::take(&mut open.writes)) else {
+        let Some(open) = self.txns.get_mut(&txn) else {
+            if self.over.get(&txn) == Some(&true) {
+                // A copy: the first one is answered, now or once it is durable.
+                return Tried::Gone;
+            }
             // The store has been down in between, or chose this one to break a deadlock.
             return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
         };
+        open.committed = true;
+        let writes = std::mem::take(&mut open.writes);
         self.apply(cx, program, writes, facts);
         self.end(cx, program, txn, None);
-        self.over.insert(txn, true);
         Tried::Answer(Outcome::Ok(Value::Null), Extra::None)
     }
 
