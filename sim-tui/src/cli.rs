@@ -500,10 +500,10 @@ pub(crate) struct AvailArgs {
     #[arg(long, value_name = "LENGTH", default_value = "30d", requires = "slo", allow_hyphen_values = true)]
     pub(crate) window: String,
     /// Puts so many of it in series, such as 1,3,5,10, beside the rule that adds up downtimes.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N,…", allow_hyphen_values = true, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) chain: Vec<u32>,
     /// What requests meet that are tried so often.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) tries: Option<u32>,
     /// How long it is from the first to the last try.
     #[arg(long, value_name = "LENGTH", default_value = "0s", requires = "tries", allow_hyphen_values = true)]
@@ -528,7 +528,7 @@ pub(crate) struct AvailArgs {
     pub(crate) reconcile: bool,
     /// Of a scenario: runs it with so many seeds, and tells what its requests met beside the outages: other tries that outlast
     /// them, losses under way, and all that fails while nothing is down.
-    #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(2..=100_000), conflicts_with = "rare")]
+    #[arg(long, value_name = "RUNS", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(2..=100_000), conflicts_with = "rare")]
     pub(crate) requests: Option<u32>,
     #[command(flatten)]
     pub(crate) rare: RareAvailArgs,

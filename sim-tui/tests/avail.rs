@@ -343,6 +343,9 @@ fn a_negative_value_is_of_the_option_before_it() {
     check(&["--simulate", "-1y"], "--simulate:1:1: -1y is less than no time");
     check(&["--slo", "-5%"], "--slo:1:1: -5% is below nothing");
     check(&["--simulate", "1y", "--seed", "-1"], "invalid value '-1' for '--seed");
+    check(&["--chain", "-1"], "invalid value '-1' for '--chain");
+    check(&["--tries", "-1"], "invalid value '-1' for '--tries");
+    check(&["--requests", "-1"], "invalid value '-1' for '--requests");
 }
 
 #[test]
