@@ -14,7 +14,7 @@ use crate::value::Value;
 pub struct NodeDef {
     /// Its name.
     pub name: String,
-    /// The kernel nodes that are its replicas; filled in by [`Program::place`].
+    /// The kernel nodes that are its replicas; filled in by [`Program::place`](super::Program::place).
     pub replicas: Vec<NodeId>,
     /// How many replicas there are at the start, at least 1.
     pub count: u32,
@@ -100,7 +100,7 @@ pub struct ServiceDef {
     pub weights: Vec<u32>,
     /// Points that each replica has on the ring.
     pub points: u32,
-    /// The ring, where there is one; filled in by [`Program::place`].
+    /// The ring, where there is one; filled in by [`Program::place`](super::Program::place).
     pub ring: Option<Arc<Ring>>,
     /// How a replica that has just come gets its share of turns; none: all at once.
     pub slow_start: Option<slow_start::Rule>,

@@ -1,38 +1,38 @@
 //! What parts of a program are called by: places in its lists, and reasons.
 
-/// A declared node (a service, a store, a queue, a workload), by its place in [`Program::nodes`]. Its replicas are kernel nodes.
+/// A declared node (a service, a store, a queue, a workload), by its place in [`Program::nodes`](super::Program::nodes). Its replicas are kernel nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct NodeRef(pub u16);
 
-/// A step, by its place in [`Program::steps`].
+/// A step, by its place in [`Program::steps`](super::Program::steps).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct StepRef(pub u32);
 
-/// A list of steps, by its place in [`Program::blocks`].
+/// A list of steps, by its place in [`Program::blocks`](super::Program::blocks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct BlockRef(pub u32);
 
-/// An endpoint, by its place in [`Program::endpoints`].
+/// An endpoint, by its place in [`Program::endpoints`](super::Program::endpoints).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct EndpointRef(pub u16);
 
-/// A name that steps use with a dollar sign, by its place in [`Program::slots`].
+/// A name that steps use with a dollar sign, by its place in [`Program::slots`](super::Program::slots).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Slot(pub u16);
 
-/// A fact, by its place in [`Program::facts`].
+/// A fact, by its place in [`Program::facts`](super::Program::facts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct FactRef(pub u16);
 
-/// A map, by its place in [`Program::maps`].
+/// A map, by its place in [`Program::maps`](super::Program::maps).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct MapRef(pub u16);
 
-/// A caller and a callee, by their place in [`Program::edges`].
+/// A caller and a callee, by their place in [`Program::edges`](super::Program::edges).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct EdgeRef(pub u16);
 
-/// Why something was not ok, by its place in [`Program::reasons`]; the first are the system's own, below.
+/// Why something was not ok, by its place in [`Program::reasons`](super::Program::reasons); the first are the system's own, below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Reason(pub u16);
 
