@@ -150,6 +150,71 @@ fn a_commit_that_comes_twice_is_answered_once_when_it_is_durable() {
     assert_eq!((came.of("undone"), came.of("shipped"), came.of("stock")), (0.0, 100.0, 900.0));
 }
 
+/// The answers of a second are lost, the store goes down, and what it is asked once more then it has done in its former life.
+#[test]
+fn a_commit_that_comes_again_after_a_crash_is_known_to_be_done() {
+    for down in ["crash", "power-loss"] {
+        for durable in [json!({"sync": "5ms"}), json!({})] {
+            let crash = format!("5s..5300ms {down} orders");
+            // Nor does the shop hear that the store is gone.
+            let lost = ["4500ms..5s loss orders->shop commit 100%", "4990ms..5250ms partition shop | orders"];
+            let faults = ["0s..12s duplicate shop->orders 100% +700ms", lost[0], lost[1], &crash];
+            let mut file = shop(&durable, &faults);
+            file["nodes"]["shop"]["endpoints"]["pay"][2]["on"] =
+                json!({"ok": [{"record": "sold"}], "undone": [{"record": "undone"}], "else": []});
+            file["metrics"]["undone"] = json!({"value": "total(undone)"});
+            file["metrics"]["twice"] = json!({"count": "shipped > 1"});
+            file["metrics"]["sold_late"] = json!({"count": "sold > 0 && sold.first - thanked.first > 0.5s"});
+            let came = come(&written(&file), Seed(1));
+            assert!(came.touched[1] >= 4, "answers were lost: {:?}", came.touched);
+            assert_eq!((came.of("undone"), came.of("twice")), (0.0, 0.0), "{crash} {durable}");
+            assert!(came.of("sold_late") >= 2.0, "{crash} {durable}: {}", came.of("sold_late"));
+            assert_eq!(came.of("stock") + came.of("shipped"), 1000.0, "{crash} {durable}");
+        }
+    }
+}
+
+/// Nothing of an order is in the file that finds no room: it is told at once, and what was written before it stands.
+#[test]
+fn who_finds_no_room_on_the_disk_is_told_at_once_and_nothing_else_is_taken_back() {
+    let mut file = shop(&json!({"sync": "40ms"}), &["2005ms..4s disk orders full", "4500ms..5s crash orders"]);
+    file["metrics"]["told_after"] = json!({"max": "refused.first - asked.first", "where": "refused > 0", "unit": "s"});
+    file["workload"]["customer"]["do"] = json!([{"record": "asked"}, {"call": "shop.pay"}]);
+    let came = come(&written(&file), Seed(1));
+    // The order before was written at 1.9 s and is durable at 1.95 s; the first that is refused comes at 2 s and is written 2 ms later.
+    assert_eq!((came.verdict, came.of("refused"), came.of("kept"), came.of("forgotten")), (Verdict::Held, 19.0, 0.0, 0.0));
+    // Two ways there, the work of a set, and one way back.
+    assert_eq!((came.of("told_after") * 1e6).round(), 4_000.0);
+    assert_eq!(came.of("stock") + came.of("shipped"), 1000.0);
+}
+
+#[test]
+fn what_a_full_disk_has_refused_or_taken_back_no_crash_brings_back() {
+    for begin in (2000..3000).step_by(40) {
+        for length in [100, 400, 1000] {
+            let full = format!("{begin}ms..{}ms disk orders full", begin + length);
+            let came = run(&json!({"sync": "250ms"}), &[&full, "6s..6500ms crash orders"]);
+            assert_eq!((came.of("kept"), came.of("stock") + came.of("shipped")), (0.0, 1000.0), "{full}");
+            assert_eq!((came.verdict, came.of("forgotten")), (Verdict::Held, 0.0), "{full}");
+        }
+    }
+}
+
+/// A sync fails while the disk is full: that its orders are taken back has no room either, and nobody is told before it has.
+#[test]
+fn what_is_taken_back_on_a_full_disk_is_told_once_that_is_written() {
+    for (ends, down) in [(3000, "crash"), (3000, "power-loss"), (60_000, "crash"), (60_000, "power-loss")] {
+        for after in (2100..5000).step_by(100) {
+            let full = format!("2040ms..{ends}ms disk orders full");
+            let down = format!("{after}ms..{}ms {down} orders", after + 500);
+            let faults = ["2s..2300ms disk orders fsync-fails", full.as_str(), down.as_str()];
+            let came = run(&json!({"sync": "50ms"}), &faults);
+            assert_eq!((came.of("kept"), came.of("stock") + came.of("shipped")), (0.0, 1000.0), "{faults:?}");
+            assert_eq!((came.verdict, came.of("forgotten")), (Verdict::Held, 0.0), "{faults:?}");
+        }
+    }
+}
+
 #[test]
 fn a_store_that_cannot_read_its_disk_answers_disk_until_it_starts_again() {
     let faults = ["4s..7s disk orders read-error", "5s..6s crash orders", "8s..8500ms crash orders"];

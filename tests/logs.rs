@@ -249,10 +249,6 @@ fn failing_syncs_and_a_crash_after_them_leave_one_decision() {
             for (ill, down) in
                 [("fsync-fails", "crash"), ("fsync-fails", "power-loss"), ("full", "crash"), ("full", "power-loss")]
             {
-                // A store whose disk is full when a change is taken back has no room for that either.
-                if node == "a" && ill == "full" {
-                    continue;
-                }
                 for begin in (1028..1064).step_by(3) {
                     for after in [3, 9, 400, 1010, 1500] {
                         schedules.push(vec![

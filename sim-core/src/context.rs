@@ -112,6 +112,9 @@ pub(crate) struct Strain {
     /// How many times as often it asks, and whether that was looked at.
     pub(crate) rush: Factor,
     pub(crate) rushed: bool,
+    /// The fault that has the disk full, and how often that was the answer to whoever asked for room.
+    pub(crate) full: Option<u32>,
+    pub(crate) turned_away: u32,
 }
 
 /// The wall clock of a node, while it handles one event.
@@ -131,13 +134,13 @@ impl WallClock<'_> {
 
 impl Default for Strain {
     fn default() -> Self {
-        Strain::new(Factor::ONE, Factor::ONE)
+        Strain::new(Factor::ONE, Factor::ONE, None)
     }
 }
 
 impl Strain {
-    pub(crate) const fn new(factor: Factor, rush: Factor) -> Self {
-        Strain { factor, worked: false, rush, rushed: false }
+    pub(crate) const fn new(factor: Factor, rush: Factor, full: Option<u32>) -> Self {
+        Strain { factor, worked: false, rush, rushed: false, full, turned_away: 0 }
     }
 }
 
@@ -356,6 +359,13 @@ impl<'a, M: Message> Context<'a, M> {
     pub fn replace(&mut self, file: impl Into<Arc<str>>, record: impl Into<Arc<[u8]>>) {
         let (file, record) = (file.into(), record.into());
         self.effects.ask(|| Effect::Replace { file, record });
+    }
+
+    /// Whether there is room on the disk for what is written now, as a `write(2)` says with `ENOSPC`. What is written where there is
+    /// none is not stored, and whoever did not ask learns of it from the next sync alone.
+    pub fn has_room(&mut self) -> bool {
+        self.strain.turned_away += u32::from(self.strain.full.is_some());
+        self.strain.full.is_none()
     }
 
     /// Makes durable what was written so far; [`Event::Synced`](crate::Event::Synced) says when.

@@ -73,6 +73,9 @@ pub struct Shelves {
     /// Facts that happen with the first decision to commit.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     due: BTreeMap<TxnId, Arc<[FactChange]>>,
+    /// What stores have had of transactions. Left out of the state that is shown: all but copies is in what came of it.
+    #[serde(skip)]
+    sessions: BTreeMap<(NodeRef, TxnId), Session>,
     /// What each queue keeps; shared by copies of a run until one of them changes it.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     queues: BTreeMap<NodeRef, Arc<Backlog>>,
@@ -105,6 +108,15 @@ pub struct Unfinished {
     pub at: u32,
     /// Why it goes back; none while it goes forward.
     pub back: Option<Outcome>,
+}
+
+/// What a store has had of a transaction. A connection ends with the process that it leads to: what comes behind that is not of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// The life of the store in which it began.
+    pub(crate) life: u32,
+    /// The number of the record that has committed it, if one has; what no disk can lose has 0.
+    pub(crate) committed: Option<u64>,
 }
 
 /// A cell as a transaction will leave it.
@@ -449,6 +461,39 @@ impl Shelves {
             Some(settled) => _ = self.settled.insert((store, txn), settled),
             None => _ = self.settled.remove(&(store, txn)),
         }
+    }
+
+    /// A transaction begins at a store, in this life of it; false, where it has begun already.
+    pub(crate) fn begins_session(&mut self, store: NodeRef, txn: TxnId, life: u32) -> bool {
+        let is_new = !self.sessions.contains_key(&(store, txn));
+        if is_new {
+            self.sessions.insert((store, txn), Session { life, committed: None });
+        }
+        is_new
+    }
+
+    /// What a store has had of a transaction.
+    pub(crate) fn session(&self, store: NodeRef, txn: TxnId) -> Option<Session> {
+        self.sessions.get(&(store, txn)).copied()
+    }
+
+    /// A store has committed a transaction, in this record of its journal; 0 where nothing takes it.
+    pub(crate) fn has_committed(&mut self, store: NodeRef, txn: TxnId, record: u64) {
+        if let Some(session) = self.sessions.get_mut(&(store, txn)) {
+            session.committed = Some(record);
+        }
+    }
+
+    /// Of what a store has committed, this is what its disk has of it.
+    pub(crate) fn keep_committed(&mut self, store: NodeRef, is_there: impl Fn(u64) -> bool) {
+        let own = self.sessions.iter_mut().filter(|((of, _), _)| *of == store);
+        own.for_each(|(_, session)| session.committed = session.committed.filter(|record| is_there(*record)));
+    }
+
+    /// One record says all that a store has committed.
+    pub(crate) fn committed_by(&mut self, store: NodeRef, record: u64) {
+        let own = self.sessions.iter_mut().filter(|((of, _), _)| *of == store);
+        own.filter_map(|(_, session)| session.committed.as_mut()).for_each(|known| *known = record);
     }
 
     /// All that a store remembers of decisions.

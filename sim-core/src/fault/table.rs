@@ -477,7 +477,8 @@ pub const VERBS: &[VerbEntry] = &[
             ),
             (
                 "full",
-                "what is written in it is not stored; the first sync after it says that the disk is full, and makes the rest durable",
+                "what is written in it is not stored; who asks before writing is told, to others the first sync after it says that the disk \
+                 is full, and makes the rest durable",
             ),
             (
                 "read-error",

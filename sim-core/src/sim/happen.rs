@@ -291,7 +291,7 @@ impl<M: Message> Sim<M> {
                 (now, this.clock.wall_at(now))
             }
             Some(plight) => {
-                self.strain = Strain::new(plight.factor(), plight.rush());
+                self.strain = Strain::new(plight.factor(), plight.rush(), plight.ill_by(DiskIll::Full));
                 (plight.clocks.monotonic(self.now), plight.clocks.wall(self.now))
             }
         };
@@ -395,4 +395,5 @@ fn blame(weather: &mut Weather, plight: &Plight<Due>, strain: &Strain, looked: b
     if looked {
         weather.touch(plight.wrong_by());
     }
+    weather.touch(strain.full.into_iter().flat_map(|fault| std::iter::repeat_n(fault, strain.turned_away as usize)));
 }

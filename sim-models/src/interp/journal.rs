@@ -4,7 +4,7 @@
 //! journal only where something may happen to its disk; elsewhere its cells lie on the shelves, as they do with a disk that never
 //! fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -55,6 +55,16 @@ pub(super) struct Journal {
     covered: Vec<Held>,
     #[serde(skip)]
     since: Vec<Held>,
+    /// What is to be written before anything else is done, of a disk that was full as others were to be taken back.
+    #[serde(skip)]
+    owed: Option<TakenBack>,
+}
+
+/// What a failed sync has taken back: the record that says so, and whose answers wait until it is written.
+#[derive(Clone, Debug)]
+pub(super) struct TakenBack {
+    pub(super) record: Arc<[u8]>,
+    pub(super) held: Vec<Held>,
 }
 
 /// A change whose answer waits for the disk.
@@ -71,7 +81,7 @@ pub(super) struct Held {
 
 /// One change, as it is written.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Record {
+pub(super) struct Record {
     number: u64,
     cells: Vec<(Place, Option<Cell>)>,
     facts: Vec<FactChange>,
@@ -109,6 +119,8 @@ pub(super) struct Found {
     /// What was promised and is not decided, and what is remembered of decisions.
     pub(super) promises: BTreeMap<TxnId, Promise>,
     pub(super) settled: BTreeMap<TxnId, Settled>,
+    /// The numbers of the records that stand.
+    pub(super) numbers: BTreeSet<u64>,
     /// Whether some record made no sense.
     pub(super) is_holed: bool,
 }
@@ -129,6 +141,7 @@ impl Journal {
             notes: Vec::new(),
             covered: Vec::new(),
             since: Vec::new(),
+            owed: None,
         }
     }
 
@@ -161,8 +174,8 @@ impl Journal {
         self.touched.clear();
     }
 
-    /// The record of what the operation under way has changed, and the number of it; none when it changed nothing.
-    pub(super) fn record(&mut self, shelves: &Shelves, facts: &[FactChange]) -> Option<Arc<[u8]>> {
+    /// What the operation under way has changed, as it is to be written; none when it changed nothing.
+    pub(super) fn change(&mut self, shelves: &Shelves, facts: &[FactChange]) -> Option<Record> {
         let after = |(map, key): &Place| shelves.map(*map).get(key).cloned();
         self.touched.retain(|(place, before)| after(place) != *before);
         if self.touched.is_empty() && facts.is_empty() && self.marks.is_empty() {
@@ -170,11 +183,24 @@ impl Journal {
         }
         let cells = self.touched.iter().map(|(place, _)| (place.clone(), after(place))).collect();
         let marks = std::mem::take(&mut self.marks);
-        Some(self.written(Record { cells, facts: facts.to_vec(), marks, ..Record::default() }))
+        Some(Record { cells, facts: facts.to_vec(), marks, ..Record::default() })
+    }
+
+    /// The operation under way finds no room on the disk: puts its cells back, and gives what the judge was to be told.
+    pub(super) fn undo_touched(&mut self, shelves: &mut Shelves) -> Vec<Note> {
+        for ((map, key), before) in self.touched.drain(..).rev() {
+            shelves.map_mut(map).put_back(&key, before);
+        }
+        std::mem::take(&mut self.notes)
+    }
+
+    /// The cells that the operation under way has changed.
+    pub(super) fn touched(&self) -> impl Iterator<Item = &Place> {
+        self.touched.iter().map(|(place, _)| place)
     }
 
     /// A record as the next of the file.
-    fn written(&mut self, record: Record) -> Arc<[u8]> {
+    pub(super) fn written(&mut self, record: Record) -> Arc<[u8]> {
         self.number += 1;
         self.dirty = true;
         Record { number: self.number, ..record }.bytes(self.checksum).into()
@@ -199,9 +225,10 @@ impl Journal {
         held.push(Held { key, number: self.number, outcome, extra, notes, before: Vec::new() });
     }
 
-    /// The number of the sync that is to begin now; none when nothing is to be made durable or one is under way.
+    /// The number of the sync that is to begin now; none when nothing is to be made durable, one is under way, or it would make durable
+    /// what is taken back.
     pub(super) fn begin_sync(&mut self) -> Option<u32> {
-        if self.syncing || !self.dirty {
+        if self.syncing || !self.dirty || self.owes() {
             return None;
         }
         (self.syncing, self.dirty) = (true, false);
@@ -221,6 +248,21 @@ impl Journal {
     /// Whether nobody is answered yet.
     pub(super) fn recovers(&self) -> bool {
         self.recovers
+    }
+
+    /// Whether something is to be written before anything else is done.
+    pub(super) fn owes(&self) -> bool {
+        self.owed.is_some()
+    }
+
+    /// What was taken back found no room: it waits.
+    pub(super) fn owe(&mut self, owed: TakenBack) {
+        self.owed = Some(owed);
+    }
+
+    /// There is room again for what it owes.
+    pub(super) fn pay(&mut self) -> Option<TakenBack> {
+        self.owed.take()
     }
 
     /// What was found is durable.
@@ -250,7 +292,7 @@ impl Journal {
         &mut self,
         shelves: &mut Shelves,
         marks: Vec<(TxnId, Mark)>,
-    ) -> Option<(Arc<[u8]>, Vec<Held>)> {
+    ) -> Option<TakenBack> {
         self.syncing = false;
         let held: Vec<Held> = self.covered.drain(..).chain(self.since.drain(..)).collect();
         let first = held.first()?.number;
@@ -261,7 +303,7 @@ impl Journal {
         }
         let record =
             Record { cells: places.into_iter().collect(), marks, back_to: first.checked_sub(1), ..Record::default() };
-        Some((self.written(record), held))
+        Some(TakenBack { record: self.written(record), held })
     }
 
     /// All cells as one record, to begin the file anew.
@@ -293,6 +335,7 @@ impl Journal {
             facts: Vec::new(),
             promises: BTreeMap::new(),
             settled: BTreeMap::new(),
+            numbers: BTreeSet::new(),
             is_holed,
         };
         self.number = told;
@@ -307,7 +350,9 @@ impl Journal {
             }
             if let Some(last) = back_to {
                 happened.retain(|(of, _)| *of <= last);
+                found.numbers.split_off(&(last + 1));
             }
+            found.numbers.insert(number);
             happened.extend(facts.into_iter().filter(|_| number > told).map(|fact| (number, fact)));
         }
         found.facts.extend(happened.into_iter().map(|(_, fact)| fact));

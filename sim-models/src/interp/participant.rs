@@ -245,17 +245,24 @@ impl Store {
         }
     }
 
-    /// An operation about a transaction with a protocol has been done, and is durable if it must be; or the disk has not kept it.
-    pub(super) fn completed(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, kept: bool) {
+    /// An operation about a transaction with a protocol has been done, and is durable if it must be; or the disk has not kept it, nor
+    /// what the judge was to be told of it.
+    pub(super) fn completed(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, kept: Result<(), &[Note]>) {
         let Some(operation) = self.operations.get(key).map(|asked| &asked.operation) else { return };
         match *operation {
-            Operation::Prepare { txn, .. } if !kept => self.promised_in_vain(cx, program, txn),
-            Operation::Precommit { txn, .. } if !kept => {
+            Operation::Prepare { txn, .. } if kept.is_err() => self.promised_in_vain(cx, program, txn),
+            Operation::Precommit { txn, .. } if kept.is_err() => {
                 if let Some(promised) = self.promised(txn) {
                     promised.precommitted = false;
                 }
+                if let Some(promise) = cx.shared_mut().promised_mut(self.me, txn) {
+                    promise.precommitted = false;
+                }
             }
-            Operation::Decide { txn, step, decision, .. } => self.settled(cx, program, (txn, step), decision, kept),
+            Operation::Decide { txn, step, decision, .. } => match kept {
+                Ok(()) => self.settled(cx, program, (txn, step), decision),
+                Err(notes) => self.decided_in_vain(cx, txn, notes),
+            },
             _ => {}
         }
     }
@@ -288,17 +295,19 @@ impl Store {
         }
     }
 
-    fn settled(
-        &mut self,
-        cx: &mut Cx<'_>,
-        program: &Program,
-        (txn, step): (TxnId, StepRef),
-        decision: Decision,
-        kept: bool,
-    ) {
+    /// The disk has not kept a decision: the promise stands, and the facts that were to happen with it are due again.
+    fn decided_in_vain(&mut self, cx: &mut Cx<'_>, txn: TxnId, notes: &[Note]) {
         let Some(promised) = self.promised(txn).filter(|promised| promised.deciding) else { return };
-        if !kept {
-            promised.deciding = false;
+        promised.deciding = false;
+        let fact = |note: &Note| match note {
+            Note::Fact(fact, key, times) => Some((*fact, key.clone(), *times)),
+            _ => None,
+        };
+        cx.shared_mut().facts_are_due(txn, notes.iter().filter_map(fact).collect());
+    }
+
+    fn settled(&mut self, cx: &mut Cx<'_>, program: &Program, (txn, step): (TxnId, StepRef), decision: Decision) {
+        if self.promised(txn).is_none_or(|promised| !promised.deciding) {
             return;
         }
         let remembers = protocol(program, step)

@@ -10,14 +10,14 @@ use serde::Serialize;
 use sim_core::{Actor, Cause, Context, DiskError, Event, Files, Instant, Kind, NodeId, Sync, Timer, Unanswered};
 
 use super::cache::{Cache, EXPIRY};
-use super::journal::{FILE, Found, Journal};
+use super::journal::{FILE, Found, Held, Journal, TakenBack};
 use super::participant::Promised;
 use super::service::{Kinds, WORK};
 use crate::database::{Isolation, Locks, Past, Snapshot};
 use crate::expr::{EvalError, Expr};
 use crate::message::{CallId, Counted, Extra, FactChange, Msg, Names, Note, Operation, Outcome, Tone, TxnId};
 use crate::program::{Durable, MapRef, NodeRef, OnceDef, Program, Reason, StepRef, StoreDef, Template, Var, Verb};
-use crate::shelf::{self, Admission, AtCell, Cell, Kept, Shelves, Write, as_pairs};
+use crate::shelf::{self, Admission, AtCell, Cell, Kept, Session, Shelves, Write, as_pairs};
 use crate::slab::{Key, Slab};
 use crate::value::Value;
 
@@ -38,10 +38,6 @@ pub struct Store {
     pub(super) line: VecDeque<Key>,
     #[serde(serialize_with = "as_pairs")]
     pub(super) txns: BTreeMap<TxnId, Txn>,
-    /// Those that were open here, and whether their commit has ended them: what comes of them later, a copy or what was given up, opens
-    /// none of them again. Left out of the state that is shown, as `said` is.
-    #[serde(skip)]
-    over: BTreeMap<TxnId, bool>,
     pub(super) locks: Locks<Place, TxnId, Key>,
     /// What cells held before, while a snapshot is open.
     #[serde(skip_serializing_if = "is_unwatched")]
@@ -94,7 +90,7 @@ pub(super) enum Alarm {
     Doubts { doubts: TxnId },
     /// Whoever runs it may have asked for nothing for as long as the store lets a transaction be idle.
     Idles { idles: TxnId },
-    /// What was found at the start is to be made durable once more, after a sync that failed.
+    /// What was found at the start is to be made durable once more, after a sync that failed; or what a full disk is owed may find room.
     Recovers { recovers: bool },
 }
 
@@ -125,7 +121,7 @@ fn isolation(program: &Program, operation: &Operation) -> Isolation {
     }
 }
 
-/// How long after a sync that failed what a start has found is made durable again.
+/// How long after a sync that failed what a start has found is made durable again, and how often a full disk is tried.
 const RECOVERS: sim_core::Duration = sim_core::Duration::from_secs(1);
 
 /// Whose timer that of the next value to expire is.
@@ -152,9 +148,6 @@ pub(super) struct Txn {
     pub(super) said: Vec<CallId>,
     /// Whether its commit has come: nothing takes that back.
     pub(super) commits: bool,
-    /// Whether its commit was done.
-    #[serde(skip)]
-    pub(super) committed: bool,
     /// What was promised of it, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prepared: Option<Box<Promised>>,
@@ -213,7 +206,6 @@ impl Store {
             busy: 0,
             line: VecDeque::new(),
             txns: BTreeMap::new(),
-            over: BTreeMap::new(),
             locks: Locks::default(),
             past: Past::default(),
             watching: Vec::new(),
@@ -257,9 +249,9 @@ impl Store {
         }
     }
 
-    /// Whether what it has found on its disk may still be lost.
-    fn recovers(&self) -> bool {
-        self.journal.as_ref().is_some_and(|journal| journal.recovers())
+    /// Whether nothing is done for now: what it has found on its disk may still be lost, or what it has taken back be found there.
+    fn is_held_up(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.recovers() || journal.owes())
     }
 
     fn receive(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, msg: Msg) {
@@ -273,7 +265,7 @@ impl Store {
                 }
                 let hangs = service == sim_core::Service::Hangs;
                 if !hangs {
-                    self.open(&operation);
+                    self.open(cx, &operation);
                     if self.has_had(id, &operation) {
                         return;
                     }
@@ -291,7 +283,7 @@ impl Store {
                 cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
             // Whoever asks asks again.
-            Msg::Inquire { .. } if self.recovers() => {}
+            Msg::Inquire { .. } if self.is_held_up() => {}
             Msg::Inquire { txn, step, .. } => self.tells(cx, program, from, (txn, step)),
             Msg::Stands { txn, standing, .. } => self.hears(cx, from, txn, standing),
             Msg::Answer { .. }
@@ -304,21 +296,20 @@ impl Store {
         }
     }
 
-    /// A transaction begins with its first operation, and its commit, once it has come, is not taken back.
-    fn open(&mut self, operation: &Operation) {
+    /// A transaction begins with its first operation, and its commit, once it has come, is not taken back. What comes of one later, a copy
+    /// or what was given up, does not open it again, in this life or another.
+    fn open(&mut self, cx: &mut Cx<'_>, operation: &Operation) {
         if let Operation::Commit { txn, .. } = operation
             && let Some(open) = self.txns.get_mut(txn)
         {
             open.commits = true;
         }
-        let Some(part) = operation.part().filter(|part| part.opens && !self.over.contains_key(&part.id)) else {
-            return;
-        };
-        let begun = &mut self.begun;
-        self.txns.entry(part.id).or_insert_with(|| {
-            *begun += 1;
-            Txn { begun: *begun, ..Txn::default() }
-        });
+        let life = cx.life();
+        let Some(part) = operation.part().filter(|part| part.opens) else { return };
+        if cx.shared_mut().begins_session(self.me, part.id, life) {
+            self.begun += 1;
+            self.txns.insert(part.id, Txn { begun: self.begun, ..Txn::default() });
+        }
     }
 
     /// Whether this is a copy of what its transaction has had already: a session numbers what is said in it, so that nothing in it is done twice.
@@ -335,7 +326,7 @@ impl Store {
 
     /// Tries what is ready and gives the workers that are free to those in line, until nothing more happens now.
     fn go_on(&mut self, cx: &mut Cx<'_>, program: &Program, def: &StoreDef) {
-        if self.recovers() {
+        if self.is_held_up() {
             return;
         }
         loop {
@@ -427,7 +418,7 @@ impl Store {
                     let waits = self.waits_for_disk(program, &operation);
                     self.write_down(cx, program, (key, &operation), (facts, waits), outcome, extra);
                 } else {
-                    self.completed(cx, program, key, true);
+                    self.completed(cx, program, key, Ok(()));
                     self.answer(cx, key, outcome, extra);
                 }
             }
@@ -872,8 +863,7 @@ impl Store {
     /// Ends a transaction: its operations wait no more (and are answered, if there is something to say), and those next in line
     /// have what it held.
     pub(super) fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
-        let Some(Txn { held, waiting, snapshot, idle, committed, .. }) = self.txns.remove(&txn) else { return };
-        self.over.insert(txn, committed);
+        let Some(Txn { held, waiting, snapshot, idle, .. }) = self.txns.remove(&txn) else { return };
         if let Some(snapshot) = snapshot {
             self.past.close(snapshot);
         }
@@ -975,14 +965,18 @@ impl Store {
 
     fn commit(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, facts: &[FactChange]) -> Tried {
         let Some(open) = self.txns.get_mut(&txn) else {
-            if self.over.get(&txn) == Some(&true) {
+            return match cx.shared().session(self.me, txn) {
                 // A copy: the first one is answered, now or once it is durable.
-                return Tried::Gone;
-            }
-            // The store has been down in between, or chose this one to break a deadlock.
-            return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
+                Some(Session { life, committed: Some(_) }) if life == cx.life() => Tried::Gone,
+                // What a former life has done.
+                Some(Session { committed: Some(_), .. }) => Tried::Answer(Outcome::Ok(Value::Null), Extra::None),
+                // The store has been down in between, or chose this one to break a deadlock.
+                Some(_) | None => Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None),
+            };
         };
-        open.committed = true;
+        if self.journal.is_none() {
+            cx.shared_mut().has_committed(self.me, txn, 0);
+        }
         let writes = std::mem::take(&mut open.writes);
         self.apply(cx, program, writes, facts);
         self.end(cx, program, txn, None);
@@ -1124,12 +1118,13 @@ impl Store {
             Some(Alarm::Asks { asks }) => return self.asks(cx, program, asks),
             Some(Alarm::Doubts { doubts }) => return self.doubts(cx, doubts),
             Some(Alarm::Idles { idles }) => return self.idles(cx, program, idles),
-            Some(Alarm::Recovers { recovers }) => {
-                if let Some(journal) = self.journal.as_mut().filter(|_| recovers) {
+            Some(Alarm::Recovers { recovers: true }) => {
+                if let Some(journal) = &mut self.journal {
                     journal.recover();
                 }
                 return;
             }
+            Some(Alarm::Recovers { recovers: false }) => return self.pays(cx, program),
             None => return,
         };
         if let Some(asked) = self.operations.get_mut(key) {
@@ -1172,27 +1167,55 @@ impl Store {
         extra: Extra,
     ) {
         let Some(journal) = &mut self.journal else { return };
-        let Some(record) = journal.record(cx.shared(), facts) else {
+        let Some(change) = journal.change(cx.shared(), facts) else {
             journal.forget_touched();
             if self.sees_unsynced(program, operation)
                 && let Some(journal) = &mut self.journal
             {
                 return journal.hold_read(key, outcome, extra);
             }
-            self.completed(cx, program, key, true);
+            if let Operation::Commit { txn, .. } = operation {
+                cx.shared_mut().has_committed(self.me, *txn, 0);
+            }
+            self.completed(cx, program, key, Ok(()));
             return self.answer(cx, key, outcome, extra);
         };
-        cx.append(FILE, record);
+        if !cx.has_room() {
+            return self.finds_no_room(cx, program, key);
+        }
+        cx.append(FILE, journal.written(change));
+        if let Operation::Commit { txn, .. } = operation {
+            cx.shared_mut().has_committed(self.me, *txn, journal.last());
+        }
         match journal.durable {
             Durable::Synced if waits => journal.hold(key, outcome, extra),
             Durable::Synced | Durable::Written => {
                 journal.forget_touched();
                 journal.take_notes().into_iter().for_each(|note| cx.note(note));
                 cx.shared_mut().tell(self.me, journal.last());
-                self.completed(cx, program, key, true);
+                self.completed(cx, program, key, Ok(()));
                 self.answer(cx, key, outcome, extra);
             }
         }
+    }
+
+    /// The disk is full: the operation is taken back at once, as nothing of it is in the file.
+    fn finds_no_room(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        let Some(journal) = &mut self.journal else { return };
+        if self.past.is_watched() {
+            for (map, key) in journal.touched() {
+                self.past.keep((*map, key.clone()), cx.shared().map(*map).get(key).cloned());
+            }
+        }
+        let notes = journal.undo_touched(cx.shared_mut());
+        self.is_taken_back(cx, program, key, &notes);
+        self.wake(cx);
+    }
+
+    /// Nothing has come of an operation: what hangs on it is as before, and it is answered.
+    fn is_taken_back(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, notes: &[Note]) {
+        self.completed(cx, program, key, Err(notes));
+        self.answer_because(cx, key, Outcome::Error(Reason::DISK), Extra::None);
     }
 
     /// Whether an operation may have seen a change that is not durable, and could be taken back when it has told of it.
@@ -1233,8 +1256,7 @@ impl Store {
             if done.is_ok() {
                 journal.recovered();
             } else {
-                let alarm = self.alarms.insert(Alarm::Recovers { recovers: true });
-                cx.set(Timer(alarm.place), RECOVERS);
+                self.tries_again_later(cx, Alarm::Recovers { recovers: true });
             }
         }
         let Some(journal) = &mut self.journal else { return };
@@ -1242,7 +1264,7 @@ impl Store {
             for held in journal.synced() {
                 held.notes.into_iter().for_each(|note| cx.note(note));
                 cx.shared_mut().tell(self.me, held.number);
-                self.completed(cx, program, held.key, true);
+                self.completed(cx, program, held.key, Ok(()));
                 self.answer_because(cx, held.key, held.outcome, held.extra);
             }
             return;
@@ -1256,13 +1278,36 @@ impl Store {
         let operations = waiting.into_iter().filter_map(|key| self.operations.get(key));
         let before = operations.filter_map(|asked| self.stood(cx, &asked.operation)).collect();
         let Some(journal) = &mut self.journal else { return };
-        let Some((record, held)) = journal.take_back(cx.shared_mut(), before) else { return };
+        let Some(taken_back) = journal.take_back(cx.shared_mut(), before) else { return };
+        if cx.has_room() {
+            return self.tells_of(cx, program, taken_back);
+        }
+        journal.owe(taken_back);
+        self.tries_again_later(cx, Alarm::Recovers { recovers: false });
+    }
+
+    fn tries_again_later(&mut self, cx: &mut Cx<'_>, alarm: Alarm) {
+        let alarm = self.alarms.insert(alarm);
+        cx.set(Timer(alarm.place), RECOVERS);
+    }
+
+    /// Writes down that something was taken back, and tells those whose it was: a crash brings it back no more.
+    fn tells_of(&mut self, cx: &mut Cx<'_>, program: &Program, TakenBack { record, held }: TakenBack) {
         cx.append(FILE, record);
-        for held in held {
-            self.completed(cx, program, held.key, false);
-            self.answer_because(cx, held.key, Outcome::Error(Reason::DISK), Extra::None);
+        for Held { key, notes, .. } in held {
+            self.is_taken_back(cx, program, key, &notes);
         }
         self.wake(cx);
+    }
+
+    /// A disk that was full as something was to be taken back may have room by now.
+    fn pays(&mut self, cx: &mut Cx<'_>, program: &Program) {
+        if !cx.has_room() {
+            return self.tries_again_later(cx, Alarm::Recovers { recovers: false });
+        }
+        if let Some(taken_back) = self.journal.as_mut().and_then(|journal| journal.pay()) {
+            self.tells_of(cx, program, taken_back);
+        }
     }
 
     /// Whether something of a transaction waits for the disk: nothing is said twice of what may not be kept.
@@ -1289,7 +1334,7 @@ impl Store {
         let maps = &program.node(self.me).maps;
         let read = journal.read(files, maps, cx.shared().told(self.me));
         let marks = read.marks();
-        let Found { maps: found, facts, promises, settled, is_holed } = read;
+        let Found { maps: found, facts, promises, settled, numbers, is_holed } = read;
         if cx.life() > 1 && !files.is_synced() {
             journal.recover();
         }
@@ -1297,9 +1342,12 @@ impl Store {
             // It is what the file says, as everybody knows.
             return cx.shared_mut().tell(self.me, journal.last());
         }
-        if is_holed {
+        cx.shared_mut().keep_committed(self.me, |number| number == 0 || numbers.contains(&number));
+        // A full disk leaves the file as it is, for the next start to make the same of it.
+        if is_holed && cx.has_room() {
             let whole = journal.snapshot(found.iter().map(|(map, cells)| (*map, cells)), marks);
             cx.replace(FILE, whole);
+            cx.shared_mut().committed_by(self.me, journal.last());
         }
         cx.shared_mut().tell(self.me, journal.last());
         self.reads_promises(cx, promises, settled);
