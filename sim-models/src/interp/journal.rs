@@ -742,7 +742,7 @@ mod tests {
         }
         let (maps, facts, is_holed) = (BTreeMap::new(), Vec::new(), false);
         let (promises, settled) = (BTreeMap::new(), BTreeMap::new());
-        let mut found = Found { maps, facts, promises, settled, is_holed };
+        let mut found = Found { maps, facts, promises, settled, numbers: BTreeSet::new(), is_holed };
         marks.into_iter().for_each(|(txn, mark)| found.hears(txn, mark));
         assert_eq!(
             found.promises.into_iter().collect::<Vec<_>>(),

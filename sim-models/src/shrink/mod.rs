@@ -340,6 +340,33 @@ mod tests {
         assert_eq!(small.case.only.as_deref(), Some(&["order/5".to_owned()][..]));
     }
 
+    /// The visitors come first in the file and go first; what is left of the others is named as it was.
+    #[test]
+    fn what_is_begun_is_named_by_what_is_left_where_another_workload_has_gone() {
+        let file = r#"{
+            "faultline": 1, "name": "two", "until": "10s", "network": {"latency": "1ms"},
+            "nodes": {"shop": {"kind": "service", "maps": {"seen": {}}, "endpoints": {
+                "pay": [{"record": "charged"}, {"reply": "ok"}], "look": [{"read": "seen[$visit]", "as": "seen"}]}}},
+            "workload": {
+                "visitor": {"rate": "1/s", "limit": 3, "each": "visit", "do": [{"call": "shop.look"}]},
+                "buyer": {"rate": "1/s", "limit": 3, "each": "order", "do": [
+                    {"call": "shop.pay", "timeout": "200ms", "retry": {"tries": 3, "wait": "100ms"}}]}},
+            "faults": ["loss shop->buyer 60%"],
+            "properties": {"once": {"at_most_once": "charged"}}}"#;
+        let model = Scenario::parse("two.json", file).unwrap().model(&Choices::none()).unwrap();
+        let runs = (0..20).map(|seed| model.run(Seed(seed), Stop::AtViolation));
+        let failing: Vec<_> = runs.filter(|run| run.outcome.verdict.is_failure()).collect();
+        assert!(failing.len() > 5, "{}", failing.len());
+        for run in failing {
+            let small = shrink("two.json", &model.case(&run), 10_000, &mut |_| true).unwrap();
+            let only = small.case.only.clone().unwrap_or_default();
+            assert!(only.len() == 1 && only[0].starts_with("order/"), "{only:?}");
+            assert!(small.case.scenario["workload"].get("visitor").is_none());
+            let again = Model::of_case("small.json", &small.case).unwrap();
+            assert!(again.run(small.case.seed, Stop::AtViolation).outcome.verdict.is_failure());
+        }
+    }
+
     /// Eighty in a hundred of what one worker can do; for fifteen seconds it works half as fast, and retries keep it
     /// busy after that.
     const STORM: &str = r#"{

@@ -4,11 +4,12 @@
 //! the scenario's own checks, which name the place of each mistake. What the failing property or another node needs stays.
 
 use serde_json::Value;
-use sim_core::Seed;
+use sim_core::{Class, Operation, Seed};
 use sim_core::case::Case;
 
 use super::{About, Candidate, Trial};
 use crate::problem::{Problems, Severity};
+use crate::program::{NodeDef, Role};
 use crate::scenario::{CaseError, Model};
 
 /// Members at the top of a scenario whose own members may go when they speak of a node that is gone.
@@ -35,6 +36,8 @@ impl Candidate {
                 self.fails_by_lines(trial, &model).filter(|fails| *fails).map(|_| model)
             });
             if let Some(model) = smaller {
+                // Its operations are named by classes, which are numbered by the workloads that are left.
+                self.only = model.only().map(<[_]>::to_vec);
                 self.model = model;
                 dropped = true;
             }
@@ -44,7 +47,8 @@ impl Candidate {
 
     /// The model without a node, or with one replica of it; none when the scenario makes no sense then, or is the same.
     fn without(&self, section: &str, name: &str, cut: Cut, trial: &Trial<'_>) -> Option<Model> {
-        let mut case = self.now().bare_case(trial.seed);
+        let only = if section == "workload" { self.only_without(name) } else { self.only.clone() };
+        let mut case = self.with(&self.lines, only).bare_case(trial.seed);
         let members = case.scenario.get_mut(section)?.as_object_mut()?;
         match cut {
             Cut::Whole => _ = members.shift_remove(name)?,
@@ -59,6 +63,20 @@ impl Candidate {
             }
         }
         None
+    }
+}
+
+impl Candidate {
+    /// The operations that are begun where one workload is gone.
+    fn only_without(&self, workload: &str) -> Option<Vec<Operation>> {
+        let others = self.model.program().nodes.iter().filter(|node| node.name != workload);
+        let class = |node: &NodeDef| match &node.role {
+            Role::Workload(def) => Some(def.class),
+            Role::Service(_) | Role::Store(_) | Role::Queue(_) => None,
+        };
+        let classes: Vec<Class> = others.filter_map(class).collect();
+        let begins = |of: &&Operation| of.parts().is_some_and(|(class, _)| classes.contains(&class));
+        Some(self.only.as_ref()?.iter().filter(begins).copied().collect())
     }
 }
 
