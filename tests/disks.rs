@@ -182,7 +182,10 @@ fn who_finds_no_room_on_the_disk_is_told_at_once_and_nothing_else_is_taken_back(
     file["workload"]["customer"]["do"] = json!([{"record": "asked"}, {"call": "shop.pay"}]);
     let came = come(&written(&file), Seed(1));
     // The order before was written at 1.9 s and is durable at 1.95 s; the first that is refused comes at 2 s and is written 2 ms later.
-    assert_eq!((came.verdict, came.of("refused"), came.of("kept"), came.of("forgotten")), (Verdict::Held, 19.0, 0.0, 0.0));
+    assert_eq!(
+        (came.verdict, came.of("refused"), came.of("kept"), came.of("forgotten")),
+        (Verdict::Held, 19.0, 0.0, 0.0)
+    );
     // Two ways there, the work of a set, and one way back.
     assert_eq!((came.of("told_after") * 1e6).round(), 4_000.0);
     assert_eq!(came.of("stock") + came.of("shipped"), 1000.0);

@@ -500,8 +500,8 @@ fn what_is_told_before_it_is_durable_is_said_where_the_log_is() {
 
 // ── What a store has lost, and how long it is in doubt ──
 
-/// What comes of a transaction whose customer is told, by reason.
-fn told(file: &Value, faults: &[&str]) -> [f64; 6] {
+/// What comes of a transaction whose customer is told, by reason; and the facts of it that have happened.
+fn told(file: &Value, faults: &[&str]) -> [f64; 7] {
     let mut file = file.clone();
     let mut on = json!({});
     for reason in ["mixed", "rolled_back", "hazard"] {
@@ -512,7 +512,7 @@ fn told(file: &Value, faults: &[&str]) -> [f64; 6] {
     for counter in ["mixed", "hazards"] {
         file["metrics"][format!("of_{counter}")] = json!({"value": format!("shop.{counter}")});
     }
-    seen(&ran(&file, faults), ["half_done", "mixed", "rolled_back", "hazard", "of_mixed", "of_hazards"])
+    seen(&ran(&file, faults), ["half_done", "mixed", "rolled_back", "hazard", "of_mixed", "of_hazards", "placed"])
 }
 
 /// `XAER_NOTA`: the disk of `a` has lied about its promise, and it is told to commit what it knows nothing of.
@@ -520,17 +520,17 @@ fn told(file: &Value, faults: &[&str]) -> [f64; 6] {
 fn a_store_that_has_lost_its_promise_says_so_when_it_is_told_to_commit() {
     let lost = ["0s..1035ms disk a fsync-lies", "1035500us..2s power-loss a"];
     let xa = file(&json!({"protocol": "xa"}));
-    assert_eq!(told(&xa, &lost), [1.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(told(&xa, &lost), [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
     // Behind the decision of two phases nobody waits any more, but it is counted.
     for presume in ["nothing", "abort"] {
         let two = file(&json!({"protocol": "2pc", "presume": presume}));
-        assert_eq!(told(&two, &lost), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0], "{presume}");
+        assert_eq!(told(&two, &lost), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0], "{presume}");
     }
     // It has committed, and dies before anybody hears: told again it may have lost it, for all that is known.
     let done = ["1s..3s loss a->shop decide 100%", "2s..2500ms power-loss a"];
-    assert_eq!(told(&xa, &done), [0.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
+    assert_eq!(told(&xa, &done), [0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0]);
     // Who has been there all the time has done it.
-    assert_eq!(told(&xa, &done[..1]), [0.0; 6]);
+    assert_eq!(told(&xa, &done[..1]), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
 }
 
 /// `XA_HEURRB`: all have given up waiting, so that nothing of it is done, for sure; `XA_HEURMIX`: one has.
@@ -538,8 +538,8 @@ fn a_store_that_has_lost_its_promise_says_so_when_it_is_told_to_commit() {
 fn what_all_have_rolled_back_alone_is_not_done_and_what_one_has_is_mixed() {
     let impatient = file(&json!({"protocol": "xa", "in_doubt": "3s"}));
     let all = ["loss shop->* decide 100% for 10s"];
-    assert_eq!(told(&impatient, &all), [0.0, 0.0, 1.0, 0.0, 3.0, 0.0]);
-    assert_eq!(told(&impatient, &["loss shop->a decide 100% for 10s"]), [1.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(told(&impatient, &all), [0.0, 0.0, 1.0, 0.0, 3.0, 0.0, 0.0]);
+    assert_eq!(told(&impatient, &["loss shop->a decide 100% for 10s"]), [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
 }
 
 /// A promise is in doubt from when it is given until the decision has come and is durable, or the run is over.

@@ -76,6 +76,12 @@ pub struct Shelves {
     /// What stores have had of transactions. Left out of the state that is shown: all but copies is in what came of it.
     #[serde(skip)]
     sessions: BTreeMap<(NodeRef, TxnId), Session>,
+    /// Facts that stores have happen by decisions of which it is not known whether they are durable, and those that may have to be taken
+    /// back. Left out too: each is in what comes of it.
+    #[serde(skip)]
+    claimed: BTreeMap<(NodeRef, TxnId), Arc<[FactChange]>>,
+    #[serde(skip)]
+    revocable: BTreeMap<TxnId, Arc<[FactChange]>>,
     /// What each queue keeps; shared by copies of a run until one of them changes it.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     queues: BTreeMap<NodeRef, Arc<Backlog>>,
@@ -528,6 +534,42 @@ impl Shelves {
     /// The facts of a transaction, for whoever decides first.
     pub fn take_due(&mut self, txn: TxnId) -> Arc<[FactChange]> {
         self.due.remove(&txn).unwrap_or_else(|| Arc::from([]))
+    }
+
+    /// The same for a store whose decision is not known to be durable yet.
+    pub(crate) fn claim_due(&mut self, store: NodeRef, txn: TxnId) -> Arc<[FactChange]> {
+        let facts = self.take_due(txn);
+        if !facts.is_empty() {
+            self.claimed.insert((store, txn), facts.clone());
+        }
+        facts
+    }
+
+    /// The decision by which a store had them happen is durable.
+    pub(crate) fn claim_is_met(&mut self, store: NodeRef, txn: TxnId) {
+        self.claimed.remove(&(store, txn));
+    }
+
+    /// All such decisions of a store are that its disk has; the others have been [due again](Self::due_again) before.
+    pub(crate) fn claims_are_met(&mut self, store: NodeRef) {
+        self.claimed.retain(|(of, _), _| *of != store);
+    }
+
+    /// The disk of a store has not kept its decision.
+    pub(crate) fn due_again(&mut self, store: NodeRef, txn: TxnId) {
+        if let Some(facts) = self.claimed.remove(&(store, txn)) {
+            self.due.insert(txn, facts);
+        }
+    }
+
+    /// These facts have happened, and are to be taken back if all stores turn out to have rolled back alone.
+    pub(crate) fn may_be_revoked(&mut self, txn: TxnId, facts: Arc<[FactChange]>) {
+        self.revocable.insert(txn, facts);
+    }
+
+    /// How a transaction has ended everywhere is known: the facts that may have to be taken back.
+    pub(crate) fn take_revocable(&mut self, txn: TxnId) -> Arc<[FactChange]> {
+        self.revocable.remove(&txn).unwrap_or_else(|| Arc::from([]))
     }
 
     /// Notes who waits for a running key.

@@ -18,7 +18,9 @@ use super::log::{Awaits, Entry, Instead};
 use super::service::{Cx, Service, is_none};
 use super::thread::{Alarm, Frame, Pending, Phase, Role, Thread, Txn};
 use super::transaction::tell_facts;
-use crate::message::{CallId, Counted, Decision, EdgeCounted, Extra, Msg, Note, Operation, Outcome, Sort, Tone, TxnId};
+use crate::message::{
+    CallId, Counted, Decision, EdgeCounted, Extra, FactChange, Msg, Note, Operation, Outcome, Sort, Tone, TxnId,
+};
 use crate::program::{EdgeRef, Presume, Program, Protocol, ProtocolDef, Reason, StepRef, Verb};
 use crate::shelf::Agreed;
 use crate::slab::Key;
@@ -144,6 +146,11 @@ impl Commitment {
     /// How many have promised; at least one, so that nobody is not everybody.
     fn voters(&self) -> usize {
         self.members.iter().filter(|member| member.is != Is::Out).count().max(1)
+    }
+
+    /// Whether all have rolled back alone what was to be committed: nothing of it is done, and that is sure.
+    fn is_undone_by_all(&self) -> bool {
+        self.stage == Stage::Decided(true) && self.alone as usize == self.voters()
     }
 
     /// What it does, for people.
@@ -494,6 +501,9 @@ impl Service {
         let facts = cx.shared_mut().take_due(id);
         if commits && !facts.is_empty() {
             tell_facts(cx, &facts);
+            if def.protocol == Protocol::Xa {
+                cx.shared_mut().may_be_revoked(id, facts);
+            }
         }
         Self::milestone(cx, &def.points.decided, cause);
         self.give_up_questions(cx, program, id);
@@ -535,8 +545,7 @@ impl Service {
         let Some(agrees) = self.commitments.get_mut(&id) else { return };
         let Some(thread) = agrees.thread.take() else { return };
         let outcome = match agrees.stage {
-            // Nothing of it is done, and that is sure.
-            Stage::Decided(true) if agrees.alone as usize == agrees.voters() => Outcome::Error(Reason::ROLLED_BACK),
+            Stage::Decided(true) if agrees.is_undone_by_all() => Outcome::Error(Reason::ROLLED_BACK),
             Stage::Decided(true) if agrees.mixed => Outcome::Unknown(Reason::MIXED),
             Stage::Decided(true) if agrees.hazard => Outcome::Unknown(Reason::HAZARD),
             Stage::Decided(true) => Outcome::Ok(Value::Null),
@@ -555,6 +564,12 @@ impl Service {
         let Some(agrees) = self.commitments.remove(&id) else { return };
         if let Some(timer) = agrees.timer {
             self.disarm(cx, timer);
+        }
+        let facts = cx.shared_mut().take_revocable(id);
+        if agrees.is_undone_by_all() && !facts.is_empty() {
+            // All have decided alone: nothing of it has happened after all.
+            let back = |(fact, key, times): &FactChange| (*fact, key.clone(), -times);
+            tell_facts(cx, &facts.iter().map(back).collect::<Vec<_>>());
         }
         if agrees.noted {
             self.log(cx, false);
@@ -658,6 +673,9 @@ impl Service {
                 let facts = cx.shared_mut().take_due(id);
                 if commits.is_some() && !facts.is_empty() {
                     tell_facts(cx, &facts);
+                    if program.step(step).protocol().is_some_and(|def| def.protocol == Protocol::Xa) {
+                        cx.shared_mut().may_be_revoked(id, facts);
+                    }
                 }
             }
             self.resend(cx, program, id);

@@ -186,12 +186,12 @@ impl Journal {
         Some(Record { cells, facts: facts.to_vec(), marks, ..Record::default() })
     }
 
-    /// The operation under way finds no room on the disk: puts its cells back, and gives what the judge was to be told.
-    pub(super) fn undo_touched(&mut self, shelves: &mut Shelves) -> Vec<Note> {
+    /// The operation under way finds no room on the disk: puts its cells back, and the judge is told of nothing.
+    pub(super) fn undo_touched(&mut self, shelves: &mut Shelves) {
         for ((map, key), before) in self.touched.drain(..).rev() {
             shelves.map_mut(map).put_back(&key, before);
         }
-        std::mem::take(&mut self.notes)
+        self.notes.clear();
     }
 
     /// The cells that the operation under way has changed.
@@ -288,11 +288,7 @@ impl Journal {
 
     /// Takes back what the sync was to make durable and all that came after it and may stand on it: the cells as they were, the last
     /// first, with the record that says so, and whose answers wait. `marks`: how transactions stood before.
-    pub(super) fn take_back(
-        &mut self,
-        shelves: &mut Shelves,
-        marks: Vec<(TxnId, Mark)>,
-    ) -> Option<TakenBack> {
+    pub(super) fn take_back(&mut self, shelves: &mut Shelves, marks: Vec<(TxnId, Mark)>) -> Option<TakenBack> {
         self.syncing = false;
         let held: Vec<Held> = self.covered.drain(..).chain(self.since.drain(..)).collect();
         let first = held.first()?.number;

@@ -219,7 +219,7 @@ impl Store {
         self.mark(txn, Mark::Settled(remembered));
         self.log(cx, self.is_forced(def, decision));
         if commits {
-            let facts = cx.shared_mut().take_due(txn);
+            let facts = cx.shared_mut().claim_due(self.me, txn);
             self.apply(cx, program, writes, &facts);
         } else {
             self.count(cx, Counted::Rollback);
@@ -245,13 +245,12 @@ impl Store {
         }
     }
 
-    /// An operation about a transaction with a protocol has been done, and is durable if it must be; or the disk has not kept it, nor
-    /// what the judge was to be told of it.
-    pub(super) fn completed(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, kept: Result<(), &[Note]>) {
+    /// An operation about a transaction with a protocol has been done, and is durable if it must be; or the disk has not kept it.
+    pub(super) fn completed(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, kept: bool) {
         let Some(operation) = self.operations.get(key).map(|asked| &asked.operation) else { return };
         match *operation {
-            Operation::Prepare { txn, .. } if kept.is_err() => self.promised_in_vain(cx, program, txn),
-            Operation::Precommit { txn, .. } if kept.is_err() => {
+            Operation::Prepare { txn, .. } if !kept => self.promised_in_vain(cx, program, txn),
+            Operation::Precommit { txn, .. } if !kept => {
                 if let Some(promised) = self.promised(txn) {
                     promised.precommitted = false;
                 }
@@ -259,10 +258,8 @@ impl Store {
                     promise.precommitted = false;
                 }
             }
-            Operation::Decide { txn, step, decision, .. } => match kept {
-                Ok(()) => self.settled(cx, program, (txn, step), decision),
-                Err(notes) => self.decided_in_vain(cx, txn, notes),
-            },
+            Operation::Decide { txn, step, decision, .. } if kept => self.settled(cx, program, (txn, step), decision),
+            Operation::Decide { txn, .. } => self.decided_in_vain(cx, txn),
             _ => {}
         }
     }
@@ -296,14 +293,11 @@ impl Store {
     }
 
     /// The disk has not kept a decision: the promise stands, and the facts that were to happen with it are due again.
-    fn decided_in_vain(&mut self, cx: &mut Cx<'_>, txn: TxnId, notes: &[Note]) {
-        let Some(promised) = self.promised(txn).filter(|promised| promised.deciding) else { return };
-        promised.deciding = false;
-        let fact = |note: &Note| match note {
-            Note::Fact(fact, key, times) => Some((*fact, key.clone(), *times)),
-            _ => None,
-        };
-        cx.shared_mut().facts_are_due(txn, notes.iter().filter_map(fact).collect());
+    fn decided_in_vain(&mut self, cx: &mut Cx<'_>, txn: TxnId) {
+        if let Some(promised) = self.promised(txn).filter(|promised| promised.deciding) {
+            promised.deciding = false;
+            cx.shared_mut().due_again(self.me, txn);
+        }
     }
 
     fn settled(&mut self, cx: &mut Cx<'_>, program: &Program, (txn, step): (TxnId, StepRef), decision: Decision) {
@@ -321,6 +315,7 @@ impl Store {
             self.count(cx, Counted::Heuristic);
         }
         self.unpromise(cx, txn);
+        cx.shared_mut().claim_is_met(self.me, txn);
         cx.shared_mut().settle(self.me, txn, remembered);
         self.end(cx, program, txn, None);
     }
@@ -500,6 +495,9 @@ impl Store {
         for (txn, _) in cx.shared().settled_of(self.me) {
             cx.shared_mut().settle(self.me, txn, None);
         }
+        // What a decision that the disk has was to have happen has happened; with one that is lost it is due again.
+        promises.keys().for_each(|txn| cx.shared_mut().due_again(self.me, *txn));
+        cx.shared_mut().claims_are_met(self.me);
         promises.into_iter().for_each(|(txn, promise)| cx.shared_mut().promise(self.me, txn, promise));
         settled.into_iter().for_each(|(txn, settled)| cx.shared_mut().settle(self.me, txn, Some(settled)));
     }

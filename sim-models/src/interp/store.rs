@@ -418,7 +418,7 @@ impl Store {
                     let waits = self.waits_for_disk(program, &operation);
                     self.write_down(cx, program, (key, &operation), (facts, waits), outcome, extra);
                 } else {
-                    self.completed(cx, program, key, Ok(()));
+                    self.completed(cx, program, key, true);
                     self.answer(cx, key, outcome, extra);
                 }
             }
@@ -1177,7 +1177,7 @@ impl Store {
             if let Operation::Commit { txn, .. } = operation {
                 cx.shared_mut().has_committed(self.me, *txn, 0);
             }
-            self.completed(cx, program, key, Ok(()));
+            self.completed(cx, program, key, true);
             return self.answer(cx, key, outcome, extra);
         };
         if !cx.has_room() {
@@ -1193,7 +1193,7 @@ impl Store {
                 journal.forget_touched();
                 journal.take_notes().into_iter().for_each(|note| cx.note(note));
                 cx.shared_mut().tell(self.me, journal.last());
-                self.completed(cx, program, key, Ok(()));
+                self.completed(cx, program, key, true);
                 self.answer(cx, key, outcome, extra);
             }
         }
@@ -1207,14 +1207,14 @@ impl Store {
                 self.past.keep((*map, key.clone()), cx.shared().map(*map).get(key).cloned());
             }
         }
-        let notes = journal.undo_touched(cx.shared_mut());
-        self.is_taken_back(cx, program, key, &notes);
+        journal.undo_touched(cx.shared_mut());
+        self.is_taken_back(cx, program, key);
         self.wake(cx);
     }
 
     /// Nothing has come of an operation: what hangs on it is as before, and it is answered.
-    fn is_taken_back(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, notes: &[Note]) {
-        self.completed(cx, program, key, Err(notes));
+    fn is_taken_back(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) {
+        self.completed(cx, program, key, false);
         self.answer_because(cx, key, Outcome::Error(Reason::DISK), Extra::None);
     }
 
@@ -1264,7 +1264,7 @@ impl Store {
             for held in journal.synced() {
                 held.notes.into_iter().for_each(|note| cx.note(note));
                 cx.shared_mut().tell(self.me, held.number);
-                self.completed(cx, program, held.key, Ok(()));
+                self.completed(cx, program, held.key, true);
                 self.answer_because(cx, held.key, held.outcome, held.extra);
             }
             return;
@@ -1294,8 +1294,8 @@ impl Store {
     /// Writes down that something was taken back, and tells those whose it was: a crash brings it back no more.
     fn tells_of(&mut self, cx: &mut Cx<'_>, program: &Program, TakenBack { record, held }: TakenBack) {
         cx.append(FILE, record);
-        for Held { key, notes, .. } in held {
-            self.is_taken_back(cx, program, key, &notes);
+        for Held { key, .. } in held {
+            self.is_taken_back(cx, program, key);
         }
         self.wake(cx);
     }

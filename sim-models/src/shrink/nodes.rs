@@ -4,8 +4,8 @@
 //! the scenario's own checks, which name the place of each mistake. What the failing property or another node needs stays.
 
 use serde_json::Value;
-use sim_core::{Class, Operation, Seed};
 use sim_core::case::Case;
+use sim_core::{Class, Operation, Seed};
 
 use super::{About, Candidate, Trial};
 use crate::problem::{Problems, Severity};
