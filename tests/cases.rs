@@ -550,7 +550,7 @@ fn another_seed_parts_at_the_first_event_that_differs() {
 fn another_seed_changes_nothing_of_a_shrunk_case() {
     for kept in KEPT.iter().filter(|kept| kept.shrunk) {
         let mut case = read(kept);
-        assert_eq!(case.rest, Rest::Calm, "{}", kept.file);
+        assert_ne!(case.rest, Rest::Seed, "{}", kept.file);
         case.seed = Seed(case.seed.0 ^ 0xFFFF);
         assert!(replayed(&case).reproduced, "{}", kept.file);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
-use sim_core::{Cause, NodeId, Timer};
+use sim_core::{Cause, Duration, NodeId, Timer};
 
 use super::journal::Mark;
 use super::store::{Alarm, Asked, Cx, Store, Tried, Txn};
@@ -28,6 +28,9 @@ pub(super) struct Promised {
     cause: Cause,
     /// Whether all are known to have promised (of three phases).
     precommitted: bool,
+    /// What it was told is decided and its disk has not kept: if it comes to decide itself, it is that.
+    #[serde(skip)]
+    knows: Option<Decision>,
     /// Whether a decision is on its way to the disk.
     deciding: bool,
     /// Whether it has told another participant how it stands: from then on that one decides, and not the coordinator.
@@ -47,8 +50,8 @@ impl Promised {
         let Promise { step, ref members, cause, precommitted, .. } = *promise;
         let (deciding, frozen, asked, heard) = (false, false, 0, Vec::new());
         let members = members.clone();
-        let (asks, doubts) = (None, None);
-        Promised { step, members, cause, precommitted, deciding, frozen, recovered, asked, heard, asks, doubts }
+        let (asks, doubts, knows) = (None, None, None);
+        Promised { step, members, cause, precommitted, knows, deciding, frozen, recovered, asked, heard, asks, doubts }
     }
 }
 
@@ -142,12 +145,13 @@ impl Store {
     pub(super) fn precommit(&mut self, cx: &mut Cx<'_>, txn: TxnId) -> Tried {
         let me = self.me;
         let is_committed = cx.shared().settled(me, txn) == Some(Settled::Committed);
+        let is_noted = cx.shared().promised(me, txn).is_some_and(|promise| promise.precommitted);
         match self.promised(txn) {
             None if is_committed => return Tried::Answer(Outcome::Ok(Value::Null), Extra::None),
             None => return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None),
             // It has told others how it stands, and is bound by what they make of it.
             Some(promised) if promised.frozen || promised.deciding => return Tried::Gone,
-            Some(promised) if promised.precommitted => {
+            Some(_) if is_noted => {
                 if self.waits_to_be_kept(txn) {
                     return Tried::Gone;
                 }
@@ -230,7 +234,8 @@ impl Store {
     fn is_forced(&self, def: &ProtocolDef, decision: Decision) -> bool {
         match decision {
             Decision::Commit => def.presume.is_forced(true),
-            Decision::Abort => def.presume.is_forced(false),
+            // Nobody asks after it once it is acknowledged (PostgreSQL flushes a `ROLLBACK PREPARED` for that reason).
+            Decision::Abort => def.presume.is_forced(false) || def.protocol == Protocol::Xa,
             Decision::Alone => true,
         }
     }
@@ -250,16 +255,14 @@ impl Store {
         let Some(operation) = self.operations.get(key).map(|asked| &asked.operation) else { return };
         match *operation {
             Operation::Prepare { txn, .. } if !kept => self.promised_in_vain(cx, program, txn),
+            // That all have promised it knows all the same; another life may not.
             Operation::Precommit { txn, .. } if !kept => {
-                if let Some(promised) = self.promised(txn) {
-                    promised.precommitted = false;
-                }
                 if let Some(promise) = cx.shared_mut().promised_mut(self.me, txn) {
                     promise.precommitted = false;
                 }
             }
             Operation::Decide { txn, step, decision, .. } if kept => self.settled(cx, program, (txn, step), decision),
-            Operation::Decide { txn, .. } => self.decided_in_vain(cx, txn),
+            Operation::Decide { txn, decision, .. } => self.decided_in_vain(cx, program, txn, decision),
             _ => {}
         }
     }
@@ -293,10 +296,35 @@ impl Store {
     }
 
     /// The disk has not kept a decision: the promise stands, and the facts that were to happen with it are due again.
-    fn decided_in_vain(&mut self, cx: &mut Cx<'_>, txn: TxnId) {
-        if let Some(promised) = self.promised(txn).filter(|promised| promised.deciding) {
-            promised.deciding = false;
-            cx.shared_mut().due_again(self.me, txn);
+    fn decided_in_vain(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, decision: Decision) {
+        let Some(promised) = self.promised(txn).filter(|promised| promised.deciding) else { return };
+        promised.deciding = false;
+        promised.knows = Some(decision).filter(|decision| *decision != Decision::Alone);
+        let (step, waits) = (promised.step, promised.asks.is_some());
+        cx.shared_mut().due_again(self.me, txn);
+        let Some(def) = protocol(program, step) else { return };
+        match decision {
+            // It has lost its patience, and says so again.
+            Decision::Alone => self.doubts_after(cx, txn, def.resend),
+            // Who asks nobody is told until it has acknowledged.
+            Decision::Commit | Decision::Abort if def.protocol == Protocol::Xa || waits => {}
+            Decision::Commit | Decision::Abort => self.asks_after(cx, txn, def.resend),
+        }
+    }
+
+    fn asks_after(&mut self, cx: &mut Cx<'_>, txn: TxnId, pause: Duration) {
+        let key = self.alarms.insert(Alarm::Asks { asks: txn });
+        cx.set(Timer(key.place), pause);
+        if let Some(promised) = self.promised(txn) {
+            promised.asks = Some(key);
+        }
+    }
+
+    fn doubts_after(&mut self, cx: &mut Cx<'_>, txn: TxnId, patience: Duration) {
+        let key = self.alarms.insert(Alarm::Doubts { doubts: txn });
+        cx.set(Timer(key.place), patience);
+        if let Some(promised) = self.promised(txn) {
+            promised.doubts = Some(key);
         }
     }
 
@@ -373,11 +401,7 @@ impl Store {
             }
         }
         promised.heard.clear();
-        let key = self.alarms.insert(Alarm::Asks { asks: txn });
-        cx.set(Timer(key.place), def.resend);
-        if let Some(promised) = self.promised(txn) {
-            promised.asks = Some(key);
-        }
+        self.asks_after(cx, txn, def.resend);
         let asks_peers = def.protocol != Protocol::TwoPhase;
         let whom = [NodeId(txn.node)].into_iter().chain(peers.into_iter().filter(|_| asks_peers));
         for to in whom {
@@ -391,7 +415,8 @@ impl Store {
     fn decides_with_whom_it_hears(&mut self, cx: &mut Cx<'_>, txn: TxnId, peers: &[NodeId]) {
         let Some(promised) = self.promised(txn) else { return };
         let heard = promised.heard.iter().any(|(_, standing)| *standing == Standing::Precommitted);
-        let decision = if promised.precommitted || heard { Decision::Commit } else { Decision::Abort };
+        let by_rule = if promised.precommitted || heard { Decision::Commit } else { Decision::Abort };
+        let decision = promised.knows.unwrap_or(by_rule);
         let (step, of) = (promised.step, promised.cause.operation);
         self.decides_itself(cx, txn, decision);
         for to in peers {
@@ -467,11 +492,7 @@ impl Store {
             self.txns.insert(txn, Txn { begun: self.begun, writes, held: promise.held, prepared, ..Txn::default() });
             cx.because(promise.cause.then(ASKS | u64::from(cx.life())));
             if let Some(patience) = def.in_doubt {
-                let key = self.alarms.insert(Alarm::Doubts { doubts: txn });
-                cx.set(Timer(key.place), patience);
-                if let Some(promised) = self.promised(txn) {
-                    promised.doubts = Some(key);
-                }
+                self.doubts_after(cx, txn, patience);
             }
             if def.protocol != Protocol::Xa {
                 self.asks(cx, program, txn);
