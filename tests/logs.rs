@@ -567,6 +567,28 @@ fn what_all_have_rolled_back_alone_is_not_done_and_what_one_has_is_mixed() {
     assert_eq!(told(&impatient, &["loss shop->a decide 100% for 10s"]), [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
 }
 
+/// `XA_HEURCOM`: all have committed alone what was not to be, and it is done; `XA_HEURMIX`: one of them was never asked.
+#[test]
+fn what_all_have_committed_alone_is_done_and_what_some_have_is_mixed() {
+    let mut eager = file(&json!({"protocol": "xa", "in_doubt": "3s", "heuristic": "commit"}));
+    eager["nodes"]["shop"]["endpoints"]["buy"][0]["timeout"] = json!("5s");
+    eager["metrics"]["alone"] = json!({"value": "a.heuristics + b.heuristics + c.heuristics"});
+    let alone = |faults: &[&str]| seen(&ran(&eager, faults), ["alone"]);
+    // It was decided so, and nobody heard of it.
+    let unheard = ["loss shop->* decide 100% for 10s"];
+    assert_eq!((told(&eager, &unheard), alone(&unheard)), ([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], [3.0]));
+    // The votes are not heard, so that it is decided otherwise.
+    let unheard = ["loss c->shop prepare 100% for 10s"];
+    assert_eq!((told(&eager, &unheard), alone(&unheard)), ([0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 1.0], [3.0]));
+    let unasked = ["loss shop->c prepare 100% for 10s"];
+    assert_eq!((told(&eager, &unasked), alone(&unasked)), ([1.0, 1.0, 0.0, 0.0, 2.0, 0.0, 1.0], [2.0]));
+    // And where all is well nobody decides alone.
+    assert_eq!((told(&eager, &[]), alone(&[])), ([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], [0.0]));
+    let wrong = written(&file(&json!({"protocol": "xa", "heuristic": "commit"}))).model(&Choices::none());
+    let wrong = wrong.err().expect("it is wrong").to_string();
+    assert!(wrong.contains("as long as \"in_doubt\" says"), "{wrong}");
+}
+
 /// A promise is in doubt from when it is given until the decision has come and is durable, or the run is over.
 #[test]
 fn a_store_is_in_doubt_for_as_long_as_its_coordinator_is_away() {

@@ -272,6 +272,26 @@ pub enum Decision {
     Abort,
     /// A participant waits no longer and forgets its part, whatever is decided: a heuristic decision.
     Alone,
+    /// The same, and it does its part.
+    AloneCommit,
+}
+
+impl Decision {
+    /// Whether a participant does its part.
+    pub const fn commits(self) -> bool {
+        match self {
+            Decision::Commit | Decision::AloneCommit => true,
+            Decision::Abort | Decision::Alone => false,
+        }
+    }
+
+    /// Whether a participant has decided it alone.
+    pub const fn is_heuristic(self) -> bool {
+        match self {
+            Decision::Alone | Decision::AloneCommit => true,
+            Decision::Commit | Decision::Abort => false,
+        }
+    }
 }
 
 /// How a transaction stands at a participant, as it tells another.

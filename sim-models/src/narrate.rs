@@ -108,6 +108,8 @@ pub enum Settled {
     Aborted,
     /// The store has waited long enough, and rolls it back by itself.
     Alone,
+    /// It has done it alone.
+    AloneCommit,
 }
 
 /// Tells what happened for one operation up to an event.
@@ -230,12 +232,12 @@ impl Teller<'_> {
 
     /// What a store makes of its promise: it counts what it rolls back before, and what it decides alone beside it.
     fn settled(&self, here: NodeId, all: &[Note]) -> Settled {
-        if all.iter().any(|note| matches!(note, Note::Count(_, Counted::Heuristic))) {
-            Settled::Alone
-        } else if self.rolled_back.contains(&here) {
-            Settled::Aborted
-        } else {
-            Settled::Committed
+        let is_alone = all.iter().any(|note| matches!(note, Note::Count(_, Counted::Heuristic)));
+        match (is_alone, self.rolled_back.contains(&here)) {
+            (true, true) => Settled::Alone,
+            (true, false) => Settled::AloneCommit,
+            (false, true) => Settled::Aborted,
+            (false, false) => Settled::Committed,
         }
     }
 

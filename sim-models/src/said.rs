@@ -170,6 +170,7 @@ pub(crate) fn asked(program: &Program, operation: &Operation) -> String {
                 Decision::Commit => "decide commit",
                 Decision::Abort => "decide abort",
                 Decision::Alone => "decide alone to forget",
+                Decision::AloneCommit => "decide alone to commit",
             };
             format!("{word} {}", about(program, *txn, *of))
         }

@@ -162,6 +162,8 @@ pub enum Settled {
     Committed,
     /// It has decided alone and forgotten the transaction; the coordinator must learn of it.
     Alone,
+    /// It has decided alone and committed; the coordinator must learn of that too.
+    AloneCommit,
 }
 
 /// What a coordinator has noted of a transaction.

@@ -249,6 +249,7 @@ impl Settled {
             Settled::Committed => "commits it",
             Settled::Aborted => "aborts it",
             Settled::Alone => "has waited long enough, and rolls it back alone",
+            Settled::AloneCommit => "has waited long enough, and commits it alone",
         }
     }
 }

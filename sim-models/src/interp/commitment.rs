@@ -21,7 +21,7 @@ use super::transaction::tell_facts;
 use crate::message::{
     CallId, Counted, Decision, EdgeCounted, Extra, FactChange, Msg, Note, Operation, Outcome, Sort, Tone, TxnId,
 };
-use crate::program::{EdgeRef, Presume, Program, Protocol, ProtocolDef, Reason, StepRef, Verb};
+use crate::program::{EdgeRef, Heuristic, Presume, Program, Protocol, ProtocolDef, Reason, StepRef, Verb};
 use crate::shelf::Agreed;
 use crate::slab::Key;
 use crate::value::Value;
@@ -511,8 +511,9 @@ impl Service {
         if !acked && let Some(agrees) = self.commitments.get_mut(&id) {
             agrees.members.iter_mut().for_each(|member| member.is = Is::Told);
         }
-        // The answer to a commit of XA says how it ended everywhere.
-        if def.protocol != Protocol::Xa || !commits {
+        // The answer of XA says how it ended everywhere, where that can be otherwise than was decided.
+        let may_be_otherwise = commits || def.heuristic == Heuristic::Commit;
+        if def.protocol != Protocol::Xa || !may_be_otherwise {
             self.step_over(cx, program, id);
         }
         self.progress(cx, program, id);
@@ -546,7 +547,11 @@ impl Service {
         let Some(thread) = agrees.thread.take() else { return };
         let outcome = match agrees.stage {
             Stage::Decided(true) if agrees.is_undone_by_all() => Outcome::Error(Reason::ROLLED_BACK),
-            Stage::Decided(true) if agrees.mixed => Outcome::Unknown(Reason::MIXED),
+            // All have committed alone what was not to be: it is done.
+            Stage::Decided(false) if agrees.mixed && agrees.alone as usize == agrees.members.len() => {
+                Outcome::Ok(Value::Null)
+            }
+            Stage::Decided(_) if agrees.mixed => Outcome::Unknown(Reason::MIXED),
             Stage::Decided(true) if agrees.hazard => Outcome::Unknown(Reason::HAZARD),
             Stage::Decided(true) => Outcome::Ok(Value::Null),
             Stage::Noting(_) | Stage::Voting | Stage::Precommitting | Stage::Scanning | Stage::Decided(false) => {

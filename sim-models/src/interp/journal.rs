@@ -530,6 +530,7 @@ fn write_mark(out: &mut Vec<u8>, txn: TxnId, mark: &Mark) {
         Mark::Settled(None) => out.push(3),
         Mark::Settled(Some(Settled::Committed)) => out.push(4),
         Mark::Settled(Some(Settled::Alone)) => out.push(5),
+        Mark::Settled(Some(Settled::AloneCommit)) => out.push(6),
     }
 }
 
@@ -623,6 +624,7 @@ impl<'b> Bytes<'b> {
             3 => Mark::Settled(None),
             4 => Mark::Settled(Some(Settled::Committed)),
             5 => Mark::Settled(Some(Settled::Alone)),
+            6 => Mark::Settled(Some(Settled::AloneCommit)),
             _ => return None,
         };
         Some((txn, mark))

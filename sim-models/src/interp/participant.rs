@@ -12,7 +12,7 @@ use sim_core::{Cause, Duration, NodeId, Timer};
 use super::journal::Mark;
 use super::store::{Alarm, Asked, Cx, Store, Tried, Txn};
 use crate::message::{CallId, Counted, Decision, Extra, Msg, Note, Operation, Outcome, Standing, TxnId};
-use crate::program::{Presume, Program, Protocol, ProtocolDef, Reason, StepRef};
+use crate::program::{Heuristic, Presume, Program, Protocol, ProtocolDef, Reason, StepRef};
 use crate::shelf::{Promise, Settled};
 use crate::slab::Key;
 use crate::value::Value;
@@ -59,6 +59,21 @@ fn protocol(program: &Program, step: StepRef) -> Option<&ProtocolDef> {
     program.step(step).protocol()
 }
 
+/// What a store remembers of a decision: what others may ask for, and what its coordinator must learn.
+fn remembered(def: &ProtocolDef, decision: Decision) -> Option<Settled> {
+    match decision {
+        Decision::Commit => remembers(def).then_some(Settled::Committed),
+        Decision::Abort => None,
+        Decision::Alone => Some(Settled::Alone),
+        Decision::AloneCommit => Some(Settled::AloneCommit),
+    }
+}
+
+/// Whether commits are remembered, as other stores may ask.
+fn remembers(def: &ProtocolDef) -> bool {
+    matches!(def.protocol, Protocol::Cooperative | Protocol::ThreePhase)
+}
+
 /// What a coordinator asks.
 impl Store {
     fn log(&self, cx: &mut Cx<'_>, forced: bool) {
@@ -86,7 +101,7 @@ impl Store {
         let vote = |outcome| Tried::Answer(outcome, Extra::None);
         let Some(def) = protocol(program, step) else { return vote(Outcome::Error(Reason::REFUSED)) };
         match cx.shared().settled(self.me, txn) {
-            Some(Settled::Committed) => return vote(Outcome::Ok(Value::Null)),
+            Some(Settled::Committed | Settled::AloneCommit) => return vote(Outcome::Ok(Value::Null)),
             Some(Settled::Alone) => return vote(Outcome::Error(Reason::UNDONE)),
             None => {}
         }
@@ -179,12 +194,12 @@ impl Store {
     ) -> Tried {
         let told = |extra| Tried::Answer(Outcome::Ok(Value::Null), extra);
         let Some(def) = protocol(program, step) else { return told(Extra::None) };
-        let remembers = matches!(def.protocol, Protocol::Cooperative | Protocol::ThreePhase);
         match (cx.shared().settled(self.me, txn), decision) {
-            (Some(Settled::Alone), Decision::Commit) | (Some(Settled::Committed), Decision::Abort) => {
+            (Some(Settled::Alone), Decision::Commit)
+            | (Some(Settled::Committed | Settled::AloneCommit), Decision::Abort) => {
                 return told(Extra::Mixed);
             }
-            (Some(Settled::Alone), Decision::Abort) => {
+            (Some(Settled::Alone), Decision::Abort) | (Some(Settled::AloneCommit), Decision::Commit) => {
                 self.mark(txn, Mark::Settled(None));
                 cx.shared_mut().settle(self.me, txn, None);
                 return told(Extra::None);
@@ -194,7 +209,7 @@ impl Store {
         }
         let Some(open) = self.txns.get_mut(&txn) else {
             // Decided before and forgotten; where commits are remembered, this one was aborted.
-            let is_otherwise = remembers && decision == Decision::Commit;
+            let is_otherwise = remembers(def) && decision == Decision::Commit;
             // Nothing is lost by a process that has been there from the beginning, nor where there is no disk.
             let may_be_lost = decision == Decision::Commit && self.journal.is_some() && cx.life() > 1;
             return told(match (is_otherwise, may_be_lost) {
@@ -204,7 +219,7 @@ impl Store {
             });
         };
         let Some(promised) = &mut open.prepared else {
-            if decision != Decision::Commit {
+            if !decision.commits() {
                 self.forget(cx, program, txn);
                 return told(Extra::None);
             }
@@ -213,14 +228,9 @@ impl Store {
         if std::mem::replace(&mut promised.deciding, true) {
             return Tried::Gone;
         }
-        let commits = decision == Decision::Commit;
+        let commits = decision.commits();
         let writes = if commits { open.writes.clone() } else { Default::default() };
-        let remembered = match decision {
-            Decision::Commit => remembers.then_some(Settled::Committed),
-            Decision::Abort => None,
-            Decision::Alone => Some(Settled::Alone),
-        };
-        self.mark(txn, Mark::Settled(remembered));
+        self.mark(txn, Mark::Settled(remembered(def, decision)));
         self.log(cx, self.is_forced(def, decision));
         if commits {
             let facts = cx.shared_mut().claim_due(self.me, txn);
@@ -236,7 +246,7 @@ impl Store {
             Decision::Commit => def.presume.is_forced(true),
             // Nobody asks after it once it is acknowledged (PostgreSQL flushes a `ROLLBACK PREPARED` for that reason).
             Decision::Abort => def.presume.is_forced(false) || def.protocol == Protocol::Xa,
-            Decision::Alone => true,
+            Decision::Alone | Decision::AloneCommit => true,
         }
     }
 
@@ -299,13 +309,13 @@ impl Store {
     fn decided_in_vain(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, decision: Decision) {
         let Some(promised) = self.promised(txn).filter(|promised| promised.deciding) else { return };
         promised.deciding = false;
-        promised.knows = Some(decision).filter(|decision| *decision != Decision::Alone);
+        promised.knows = Some(decision).filter(|decision| !decision.is_heuristic());
         let (step, waits) = (promised.step, promised.asks.is_some());
         cx.shared_mut().due_again(self.me, txn);
         let Some(def) = protocol(program, step) else { return };
         match decision {
             // It has lost its patience, and says so again.
-            Decision::Alone => self.doubts_after(cx, txn, def.resend),
+            Decision::Alone | Decision::AloneCommit => self.doubts_after(cx, txn, def.resend),
             // Who asks nobody is told until it has acknowledged.
             Decision::Commit | Decision::Abort if def.protocol == Protocol::Xa || waits => {}
             Decision::Commit | Decision::Abort => self.asks_after(cx, txn, def.resend),
@@ -332,14 +342,8 @@ impl Store {
         if self.promised(txn).is_none_or(|promised| !promised.deciding) {
             return;
         }
-        let remembers = protocol(program, step)
-            .is_some_and(|def| matches!(def.protocol, Protocol::Cooperative | Protocol::ThreePhase));
-        let remembered = match decision {
-            Decision::Commit => remembers.then_some(Settled::Committed),
-            Decision::Abort => None,
-            Decision::Alone => Some(Settled::Alone),
-        };
-        if decision == Decision::Alone {
+        let remembered = protocol(program, step).and_then(|def| remembered(def, decision));
+        if decision.is_heuristic() {
             self.count(cx, Counted::Heuristic);
         }
         self.unpromise(cx, txn);
@@ -374,7 +378,7 @@ impl Store {
 
     /// The coordinator knows that this store has decided alone (XA's `forget`).
     pub(super) fn forgets_alone(&mut self, cx: &mut Cx<'_>, txn: TxnId) -> Tried {
-        if cx.shared().settled(self.me, txn) == Some(Settled::Alone) {
+        if let Some(Settled::Alone | Settled::AloneCommit) = cx.shared().settled(self.me, txn) {
             self.mark(txn, Mark::Settled(None));
             cx.shared_mut().settle(self.me, txn, None);
         }
@@ -427,12 +431,16 @@ impl Store {
     }
 
     /// Its patience is over: it decides alone, and lets the locks go.
-    pub(super) fn doubts(&mut self, cx: &mut Cx<'_>, txn: TxnId) {
+    pub(super) fn doubts(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId) {
         let Some(promised) = self.promised(txn) else { return };
         promised.doubts = None;
-        let cause = promised.cause;
+        let (step, cause) = (promised.step, promised.cause);
         cx.because(cause.then(ASKS));
-        self.decides_itself(cx, txn, Decision::Alone);
+        let decision = match protocol(program, step).map(|def| def.heuristic).unwrap_or_default() {
+            Heuristic::Rollback => Decision::Alone,
+            Heuristic::Commit => Decision::AloneCommit,
+        };
+        self.decides_itself(cx, txn, decision);
     }
 
     /// A decision of its own, or one it was told by another participant, as an operation that nobody asked for.
@@ -449,7 +457,7 @@ impl Store {
     pub(super) fn tells(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, (txn, step): (TxnId, StepRef)) {
         let is_three = protocol(program, step).is_some_and(|def| def.protocol == Protocol::ThreePhase);
         let standing = match (cx.shared().settled(self.me, txn), self.promised(txn)) {
-            (Some(Settled::Committed), _) => Standing::Committed,
+            (Some(Settled::Committed | Settled::AloneCommit), _) => Standing::Committed,
             (Some(Settled::Alone), _) => Standing::Aborted,
             // It will be known presently.
             (None, Some(promised)) if promised.deciding => return,

@@ -1116,7 +1116,7 @@ impl Store {
         let key = match self.alarms.at(timer.0).and_then(|alarm| self.alarms.remove(alarm)) {
             Some(Alarm::Operation(key)) => key,
             Some(Alarm::Asks { asks }) => return self.asks(cx, program, asks),
-            Some(Alarm::Doubts { doubts }) => return self.doubts(cx, doubts),
+            Some(Alarm::Doubts { doubts }) => return self.doubts(cx, program, doubts),
             Some(Alarm::Idles { idles }) => return self.idles(cx, program, idles),
             Some(Alarm::Recovers { recovers: true }) => {
                 if let Some(journal) = &mut self.journal {

@@ -769,6 +769,12 @@ const TRANSACTION: &[Field] = &[
     Field::new("protocol", PROTOCOLS, "How several stores agree."),
     Field::new("in_doubt", Shape::Duration, "How long a participant keeps its promise before it decides alone.")
         .or("for ever"),
+    Field::new(
+        "heuristic",
+        Shape::Choice { now: &["rollback", "commit"], later: &[] },
+        "With \"in_doubt\": what it decides then.",
+    )
+    .or("rollback"),
     Field::new("presume", PRESUMED, "What follows from knowing nothing of a transaction.")
         .or("nothing; xa presumes abort"),
     Field::new(

@@ -308,6 +308,8 @@ pub struct ProtocolDef {
     pub edges: Vec<EdgeRef>,
     /// How long a participant keeps its promise before it decides alone; none: for ever.
     pub in_doubt: Option<Duration>,
+    /// What it decides then.
+    pub heuristic: Heuristic,
     /// How long whoever waits for a vote, a decision or an acknowledgement waits before it asks again.
     pub resend: Duration,
     /// How long after a decision was told the coordinator's note of it is durable; none: before anybody is told.
@@ -316,6 +318,16 @@ pub struct ProtocolDef {
     pub shares_prefix: bool,
     /// Where faults can strike.
     pub points: Milestones,
+}
+
+/// What a participant decides that has kept its promise for long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Heuristic {
+    /// To forget its part.
+    #[default]
+    Rollback,
+    /// To do it.
+    Commit,
 }
 
 /// How stores agree on what becomes of a transaction.

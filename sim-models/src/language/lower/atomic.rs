@@ -7,7 +7,8 @@ use super::steps::{Inside, Written};
 use crate::language::View;
 use crate::problem::Problem;
 use crate::program::{
-    BlockRef, MapRef, Milestones, NodeRef, Presume, Protocol, ProtocolDef, SagaDef, SagaPart, Template, Var, Verb,
+    BlockRef, Heuristic, MapRef, Milestones, NodeRef, Presume, Protocol, ProtocolDef, SagaDef, SagaPart, Template, Var,
+    Verb,
 };
 
 impl<'a> Lower<'a> {
@@ -68,6 +69,15 @@ impl<'a> Lower<'a> {
                 "in_doubt 0s keeps no promise; write for how long one is kept, such as \"1m\", or leave it out",
             ));
         }
+        let heuristic = match step.or("heuristic", "rollback", View::text)? {
+            "commit" => Heuristic::Commit,
+            _ => Heuristic::Rollback,
+        };
+        if let Some(clause) = step.field("heuristic").filter(|_| in_doubt.is_none()) {
+            return Err(clause.error(
+                "\"heuristic\" is what a store decides that has waited for as long as \"in_doubt\" says; write that too, such as \"1m\"",
+            ));
+        }
         let resend = step.or("resend", Duration::from_secs(1), View::duration)?;
         if resend.is_zero() {
             return Err(step.need("resend")?.error("resend 0s lets no time pass; write how often, such as \"1s\""));
@@ -86,7 +96,7 @@ impl<'a> Lower<'a> {
         }
         let edges = stores.iter().map(|store| self.edge_to(*store)).collect();
         let points = Milestones::default();
-        Ok(ProtocolDef { protocol, presume, edges, in_doubt, resend, noted_after, shares_prefix, points })
+        Ok(ProtocolDef { protocol, presume, edges, in_doubt, heuristic, resend, noted_after, shares_prefix, points })
     }
 
     /// When the coordinator's note of a decision is durable, if not before it is told.

@@ -33,7 +33,7 @@ pub(super) struct Inside {
 /// Words that mean something in `on`, and in conditions about the requests of a key.
 const OUTCOME_WORDS: [&str; 4] = ["ok", "error", "unknown", "else"];
 /// Clauses that a transaction on one store does not have.
-const PROTOCOL_CLAUSES: [&str; 6] = ["in_doubt", "presume", "resend", "durable", "sync", "prefix"];
+const PROTOCOL_CLAUSES: [&str; 7] = ["in_doubt", "heuristic", "presume", "resend", "durable", "sync", "prefix"];
 const REQUEST_WORDS: [&str; 4] = ["requested", "ok", "error", "unknown"];
 
 pub(super) type Written = Result<Verb, Problem>;
