@@ -252,6 +252,16 @@ const KEPT: &[Kept] = &[
         other: ("promise", "synced"),
     },
     Kept {
+        file: "promise-on-a-lying-disk",
+        scenario: "unforced.json",
+        settings: &[("decision", "synced"), ("rate", "2/s")],
+        faults: &["0s..62s disk payments fsync-lies"],
+        property: Some("one decision"),
+        shrunk: true,
+        note: "A store forces its promise before it says yes, but its disk lies, and its power goes: it has never heard of what the other has committed.",
+        other: ("presume", "nothing"),
+    },
+    Kept {
         file: "xa-heuristic-mix",
         scenario: "xa-damage.json",
         settings: &[("rate", "5/s")],
