@@ -482,6 +482,31 @@ const LOGGER: Act = |event, cx| match event {
     _ => {}
 };
 
+/// Asks once a second whether there is room, twice in one event, and writes only where there is.
+const ASKER: Act = |event, cx| match event {
+    Event::Start(_) => cx.set(Timer(1), ms(1_000)),
+    Event::Timer(_) => {
+        let room = [cx.has_room(), cx.has_room()];
+        if room == [true; 2] {
+            cx.append("log", *b"aa");
+        }
+        cx.note(format!("room {room:?}"));
+        cx.sync(Sync(1));
+        cx.set(Timer(1), ms(1_000));
+    }
+    _ => {}
+};
+
+#[test]
+fn who_asks_before_writing_is_told_that_the_disk_is_full_and_no_sync_says_so_again() {
+    let ran = run(&with(cast(&[ASKER]), &["1500ms..3500ms disk a full", "0s..4500ms disk a slow x2"]), 1);
+    let room = |at: u64, room: bool| format!("{at}s room [{room}, {room}]");
+    let expected = [room(1, true), room(2, false), room(3, false), room(4, true)];
+    assert_eq!(ran.mentioning("room")[..4], expected);
+    assert!(ran.mentioning("sync").iter().all(|line| line.contains("synced")), "{:?}", ran.mentioning("sync"));
+    assert_eq!(ran.sim.touched()[0], 4, "each question counts");
+}
+
 #[test]
 fn a_misdirected_record_lands_in_the_place_of_another_and_that_stays() {
     let found = |faults: &[&str], seed| {
