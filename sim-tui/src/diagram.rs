@@ -85,6 +85,7 @@ const fn settled_as(settled: Settled) -> &'static str {
         Settled::Committed => "● commits",
         Settled::Aborted => "● aborts",
         Settled::Alone => "● rolls back alone",
+        Settled::AloneCommit => "● commits alone",
     }
 }
 
