@@ -589,8 +589,11 @@ fn after(assembly: &Assembly, at: &str, time: f64) -> String {
     let known = assembly.at(time).zip(assembly.during(time));
     let told = match known {
         Some((then, mean)) => {
-            let never = assembly.first_outage().ok().and_then(|first| first.survives(time));
-            let never = never.map_or(String::new(), |of| format!("; not down even once until then with {}", share(of)));
+            let never = match assembly.first_outage().map(|first| first.survives(time)) {
+                Ok(Some(of)) => format!("; not down even once until then with {}", share(of)),
+                Ok(None) => "; whether it is down even once until then is more than can be followed".to_owned(),
+                Err(_) => String::new(),
+            };
             format!("{at} after the start it is up with {}; until then {} of the time{never}", share(then), share(mean))
         }
         None => {
