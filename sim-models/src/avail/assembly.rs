@@ -479,7 +479,9 @@ impl Assembly {
             let halves = self.halves(seconds * (0.75 + 0.25 * place), PIECES - 1)?;
             (0..).zip(halves.iter().rev()).for_each(|(nth, at)| add(*at, weight * libm::ldexp(0.25, -nth)));
         }
-        Some(sum)
+        // The weights add up to one but for their last digits.
+        let all = sum.up + sum.down;
+        Some(Availability { up: sum.up / all, down: sum.down / all })
     }
 
     /// How likely the whole is up after so many seconds, and after the half, and the half of that, so many times; the

@@ -29,8 +29,8 @@ pub struct After {
     pub during: Vec<f64>,
 }
 
-/// Of more states than this, a chain is not doubled but followed step by step.
-pub const DOUBLED_MAX: usize = 128;
+/// Of more states than this, a chain is not doubled but followed step by step; no group has as many.
+const DOUBLED_MAX: usize = 192;
 /// So few steps of the fastest state are followed sooner than doubled.
 const SHORT: f64 = 64.0;
 /// More than this is touched by no step by step: about a second.
@@ -195,7 +195,7 @@ impl Chain {
     }
 
     /// Where it is after so long, from a state, and where it has been meanwhile. `None` when that is too much to be
-    /// followed, which a chain of no more than [`DOUBLED_MAX`] states never is.
+    /// followed, which a chain of no more than 192 states never is.
     pub fn after(&self, from: usize, time: f64) -> Option<After> {
         self.halves(from, time, 0)?.pop()
     }
