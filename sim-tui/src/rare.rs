@@ -319,58 +319,77 @@ struct Biasedly<'a> {
     missions: Done<Missions>,
 }
 
+/// One of them.
+struct Found {
+    name: String,
+    /// What scripts call it.
+    key: &'static str,
+    estimate: Estimate,
+    /// What the algebra says.
+    algebra: Option<f64>,
+    replications: usize,
+    events: u64,
+}
+
 impl Biasedly<'_> {
-    /// What was estimated: what it is, its key, the estimate, what the algebra says, replications and events.
-    fn estimates(&self) -> Vec<(String, &'static str, Estimate, Option<f64>, usize, u64)> {
-        let lasting = self.lasting.iter().map(|done| {
-            let events = done.all.iter().map(|found| found.events).sum();
-            let exact = self.assembly.availability().down;
-            let name = "the share of time down, in the long run".to_owned();
-            (name, "unavailability", share_down(&done.all), Some(exact), done.all.len(), events)
+    fn figures(&self) -> Vec<Found> {
+        let lasting = self.lasting.iter().map(|done| Found {
+            name: "the share of time down, in the long run".to_owned(),
+            key: "unavailability",
+            estimate: share_down(&done.all),
+            algebra: Some(self.assembly.availability().down),
+            replications: done.all.len(),
+            events: done.all.iter().map(|found| found.events).sum(),
         });
         let answer = mission_answer(&self.missions.all);
         let length = self.args.simulate.as_deref().unwrap_or_default();
-        let name = format!("the chance that it is down at some time of {length}");
-        let mission = (name, "mission", answer.estimate, None, self.missions.all.len(), answer.events);
+        let mission = Found {
+            name: format!("the chance that it is down at some time of {length}"),
+            key: "mission",
+            estimate: answer.estimate,
+            algebra: None,
+            replications: self.missions.all.len(),
+            events: answer.events,
+        };
         lasting.chain([mission]).collect()
     }
 
     fn csv(&self) -> Result<String, Bad> {
         let head = ["figure", "value", "lo", "hi", "algebra", "replications", "events"].map(str::to_owned).to_vec();
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-        let rows = self.estimates().into_iter().map(|(_, key, of, exact, replications, events)| {
-            let ends = [of.value, of.lo, of.hi, exact].map(number);
-            let counts = [replications.to_string(), events.to_string()];
-            std::iter::once(key.to_owned()).chain(ends).chain(counts).collect()
+        let rows = self.figures().into_iter().map(|found| {
+            let of = found.estimate;
+            let ends = [of.value, of.lo, of.hi, found.algebra].map(number);
+            let counts = [found.replications.to_string(), found.events.to_string()];
+            std::iter::once(found.key.to_owned()).chain(ends).chain(counts).collect()
         });
         written(head, rows.collect())
     }
 
     fn page(&self) -> Page {
         let mut page = Page::new(format!("How rarely {} is down", self.title));
-        let all = self.estimates();
-        let row = |(name, _, of, exact, ..): &(String, &str, Estimate, Option<f64>, usize, u64)| {
-            vec![name.clone(), estimated(of), exact.map(scientific).unwrap_or_default()]
+        let all = self.figures();
+        let row = |found: &Found| {
+            vec![found.name.clone(), estimated(&found.estimate), found.algebra.map(scientific).unwrap_or_default()]
         };
         page.table(&["", "estimated", "algebra"], &all.iter().map(row).collect::<Vec<_>>());
         // On a logarithmic axis nothing stands at nothing.
         let end = |value: Option<f64>| value.filter(|value| *value > 0.0);
         let (mut rows, mut points) = (Vec::new(), Vec::new());
-        for (name, _, of, exact, ..) in &all {
+        for Found { name, estimate: of, algebra, .. } in &all {
             if let Some(value) = end(of.value) {
                 let lo = end(of.lo).or(Some(value));
                 points.push(Interval::new(rows.len() as f64, Some(value), lo, end(of.hi)));
                 rows.push(name.clone());
             }
-            if let Some(exact) = end(*exact) {
+            if let Some(exact) = end(*algebra) {
                 points.push(Interval::new(rows.len() as f64, Some(exact), Some(exact), Some(exact)));
                 rows.push("the same by the algebra".to_owned());
             }
         }
         if !rows.is_empty() {
             let axis = Axis::log("chance", Unit::Share);
-            let title = "What hardly ever happens, 95 %";
-            let figure = Figure::new("rare", title, axis, Axis::rows("", rows));
+            let figure = Figure::new("rare", "What hardly ever happens, 95 %", axis, Axis::rows("", rows));
             page.figure(figure.with("", Data::Intervals(points)));
         }
         page

@@ -88,7 +88,7 @@ pub(super) fn hard_page(
     page.paragraph(super::simulated_in_words(seen));
     let rows = super::simulated_rows(seen, None).into_iter().map(|row| row.into_iter().take(2).collect());
     page.table(&["", "seen (95 %)"], &rows.collect::<Vec<_>>());
-    page.figure(seen_intervals(Vec::new(), seen, "Downtime a year, as it was seen"));
+    page.figure(seen_intervals(&[], seen, "Downtime a year, as it was seen"));
     page.figure(lengths(seen));
     if let Some((budget, whole)) = budget {
         error_budget(budget, whole, &mut page);
@@ -197,11 +197,11 @@ fn side_by_side(question: &Question, seen: &Simulated) -> Figure {
         exact.push(("formula of independent parts", told.formula.down));
     }
     exact.push(("algebra", whole.down));
-    seen_intervals(exact, seen, "Algebra and simulation: downtime a year")
+    seen_intervals(&exact, seen, "Algebra and simulation: downtime a year")
 }
 
 /// What was worked out, and below it what was seen, in rows.
-fn seen_intervals(exact: Vec<(&str, f64)>, seen: &Simulated, title: &str) -> Figure {
+fn seen_intervals(exact: &[(&str, f64)], seen: &Simulated, title: &str) -> Figure {
     let mut rows: Vec<String> = exact.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut points: Vec<Interval> = exact.iter().enumerate().map(|(row, (_, down))| alone(row, down * YEAR)).collect();
     let estimate = |row: usize, of: &Estimate| {
