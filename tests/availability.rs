@@ -778,16 +778,21 @@ fn is_through(blocks: usize, links: &[(usize, usize, bool)], ups: &[bool]) -> bo
     met(blocks, links, ups)[blocks + 1]
 }
 
-/// The links, and as many more as it takes until every block and the end can be met: without, they are a mistake.
+/// The links, and as many more as it takes until every block can be met and leads to the end: without, they are a mistake.
 fn with_all_met(blocks: usize, mut links: Vec<(usize, usize, bool)>) -> Vec<(usize, usize, bool)> {
     let ups = vec![true; blocks];
     while let Some(lost) = (1..=blocks).find(|block| !met(blocks, &links, &ups)[*block]) {
         links.push((0, lost, false));
     }
-    if !is_through(blocks, &links, &ups) {
-        links.push((blocks / 2 + 1, blocks + 1, false));
+    let other = |end: usize| blocks + 1 - end;
+    loop {
+        let backwards: Vec<_> = links.iter().map(|(from, to, both)| (other(*to), other(*from), *both)).collect();
+        let back = met(blocks, &backwards, &ups);
+        match (1..=blocks).find(|block| !back[other(*block)]) {
+            Some(stuck) => links.push((stuck, blocks + 1, false)),
+            None => return links,
+        }
     }
-    links
 }
 
 /// Where one gets from the beginning over blocks that are up.

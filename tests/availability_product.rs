@@ -4,6 +4,7 @@
 
 use faultline_tests::scenarios::{over_seeds, written};
 use serde_json::{Value, json};
+use sim_core::Seed;
 use sim_models::avail::{Account, Assembly, Met, derived};
 use sim_models::language::Choices;
 use sim_models::stats::Confidence;
@@ -149,6 +150,83 @@ fn a_zone_is_a_common_cause() {
     assert_up("a zone", &one, 0.9);
 }
 
+/// A node is down until its start is over, and for longer where a crash holds it then.
+#[test]
+fn what_a_node_takes_to_start_is_part_of_its_outages() {
+    let slow = |startup: &str, replicas: u32| json!({"kind": "service", "replicas": replicas, "startup": startup, "endpoints": {"get": [{"reply": "OK"}]}});
+    let steps = json!([{"call": "a.get", "timeout": "1s"}]);
+    // Of crashes of 10 s with 90 s between them: free when the start is over, and for how long meanwhile.
+    let up = |startup: f64| {
+        let (rate, share) = (1.0 / 90.0 + 1.0 / 10.0, 0.9);
+        let fades = libm::exp(-rate * startup);
+        let (free, time) = (share + (1.0 - share) * fades, share * startup + (1.0 - share) * (1.0 - fades) / rate);
+        share * free / (free + time / 90.0)
+    };
+    let one = system(&steps, &[("a", slow("20s", 1))], &json!(["crash a every ~90s for ~10s"]), 100_000);
+    assert_near("one", &one, up(20.0), 1e-10);
+    check("a service that takes 20 s to start", &one, 0.03);
+    let same = system(&steps, &[("a", slow("25s", 1))], &json!(["crash a every ~90s for 10s"]), 100_000);
+    check("a service that takes 25 s to start, after crashes of 10 s", &same, 0.03);
+    let regular = system(&steps, &[("a", slow("20s", 1))], &json!(["crash a every 90s for 10s"]), 100_000);
+    assert_up("at regular times", &regular, 0.7);
+    // No chance is in it; the first of a thousand periods begins without a start, of 20 s in 100,000.
+    let model = written(&regular).model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let drawn = derived(model.program(), model.faults(), None, &[]).expect("a diagram");
+    let down = Met::of(&model, &drawn.block, Seed(0), u64::MAX).down;
+    assert!((down - (0.3 - 20.0 / 100_000.0)).abs() < 2e-4, "{down}");
+    let pair = system(&steps, &[("a", slow("5s", 2))], &json!(["crash each of a every ~90s for ~10s"]), 300_000);
+    let down = 1.0 - up(5.0);
+    assert_near("a pair", &pair, 1.0 - down * down, 1e-10);
+    check("a pair that takes 5 s to start", &pair, 0.04);
+    // Struck at once they come up with the last of them.
+    let chain = system(
+        &calls(&["s1", "s2"]),
+        &[("s1", slow("5s", 1)), ("s2", slow("20s", 1))],
+        &json!(["crash s* every ~90s for ~10s"]),
+        100_000,
+    );
+    assert_near("a chain", &chain, up(20.0), 1e-10);
+    check("a chain struck at once, of which one takes 20 s to start", &chain, 0.03);
+    // Who starts may not be back when it is the turn of the other one.
+    let turns = system(&steps, &[("a", slow("5s", 2))], &json!(["crash one of a every ~90s for ~10s"]), 1_000);
+    let model = written(&turns).model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let drawn = derived(model.program(), model.faults(), None, &[]).expect("a diagram");
+    let left_out = |line: &String| line.starts_with("these faults are left out: crash one of a");
+    assert!(drawn.assumes.iter().any(left_out), "{:?}", drawn.assumes);
+}
+
+/// What is said of a node is said of what each of its replicas does alone; what strikes several at once stays.
+#[test]
+fn what_is_said_of_a_node_replaces_its_own_crashes_and_no_shared_ones() {
+    let in_zones = |zones: &[&str]| json!({"kind": "service", "replicas": zones.len(), "zones": zones, "endpoints": {"get": [{"reply": "OK"}]}});
+    let parts = [("s1", in_zones(&["x", "y"])), ("s2", in_zones(&["x"]))];
+    let faults = json!([
+        "crash each of s1 every ~90s for ~10s",
+        "crash s1-1 every ~40s for ~10s",
+        "crash zone x every ~190s for ~10s",
+        "crash s* every ~990s for ~10s"
+    ]);
+    let scenario = system(&calls(&["s1", "s2"]), &parts, &faults, 1_000);
+    let model = written(&scenario).model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let up = |said: &[&str]| {
+        let said: Vec<String> = said.iter().map(|one| (*one).to_owned()).collect();
+        let drawn = derived(model.program(), model.faults(), None, &said).expect("a diagram");
+        let all = Assembly::of(&drawn.block, &drawn.names).expect("it is small").availability();
+        (all.up, drawn.assumes.join("; "))
+    };
+    let near =
+        |(got, told): &(f64, String), wanted: f64| assert!((got - wanted).abs() < 1e-12, "{got} {wanted}: {told}");
+    // The second service stands in the zone, so that its crash is down in any case.
+    let pair = |first: f64, second: f64| 0.95 * (1.0 - (1.0 - first) * (1.0 - second));
+    near(&up(&[]), 0.99 * pair(0.9 * 0.8, 0.9));
+    let replaced = up(&["s1=99.5%"]);
+    near(&replaced, 0.99 * pair(0.995, 0.995));
+    let told =
+        "what --let says stands in the place of: crash each of s1 every ~90s for ~10s; crash s1-1 every ~40s for ~10s";
+    assert!(replaced.1.contains(told), "{}", replaced.1);
+    near(&up(&["s2=99%"]), 0.99 * 0.99 * pair(0.9 * 0.8, 0.9));
+}
+
 /// What takes turns is in the diagram where nobody notices, and else left out, told, and measured.
 #[test]
 fn what_takes_one_at_a_time_is_exact_or_has_a_line() {
@@ -179,8 +257,14 @@ fn what_takes_one_at_a_time_is_exact_or_has_a_line() {
 /// The diagram that a scenario draws comes to a closed form.
 #[track_caller]
 fn assert_up(title: &str, scenario: &Value, up: f64) {
+    assert_near(title, scenario, up, 1e-12);
+}
+
+/// The same, as far as lengths in whole nanoseconds say it.
+#[track_caller]
+fn assert_near(title: &str, scenario: &Value, up: f64, off: f64) {
     let model = written(scenario).model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
     let drawn = derived(model.program(), model.faults(), None, &[]).expect("a diagram");
     let got = Assembly::of(&drawn.block, &drawn.names).expect("it is small").availability();
-    assert!((got.up - up).abs() < 1e-12, "{title}: {got:?}, not {up}: {:?}", drawn.names);
+    assert!((got.up - up).abs() < off, "{title}: {got:?}, not {up}: {:?}", drawn.names);
 }

@@ -20,7 +20,7 @@ use sim_models::scenario::Model;
 use sim_models::stats::{Confidence, Estimate};
 use sim_models::study::Unit;
 
-pub(crate) use self::forms::export;
+pub(crate) use self::forms::{export, written};
 use crate::cli::{AvailArgs, What};
 use crate::estimates;
 use crate::files::write_whole;
@@ -112,9 +112,7 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
     let answer = Answer { told, met, ..Answer::of(question, asked, seen) };
     let document = document(&answer);
     if let Some(path) = &args.csv {
-        let text = forms::csv(&answer.question.assembly, &answer.importance)?;
-        write_whole(path, text.trim_end())
-            .map_err(|error| bad!("--csv {} cannot be written: {error}", path.display()))?;
+        write_csv(path, &forms::csv(&answer)?)?;
     }
     let mut text = if args.output.json { format!("{document:#}\n") } else { plain(&answer) };
     if args.pictures.are_wanted() {
@@ -123,6 +121,11 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
         args.pictures.write(&page, &document)?;
     }
     Ok(Report::fine(text))
+}
+
+/// Writes a table for a spreadsheet.
+pub(crate) fn write_csv(path: &Path, text: &str) -> Result<(), Bad> {
+    write_whole(path, text.trim_end()).map_err(|error| bad!("--csv {} cannot be written: {error}", path.display()))
 }
 
 /// What requests meet in so many runs, worked out on all cores and put together in the order of seeds.
@@ -214,38 +217,51 @@ impl Hard {
         let Some(plan) = &asked.simulation else { return Err(Bad(self.system.hard(&self.why))) };
         let needs = [
             ("--at", !asked.at.is_empty()),
-            ("--slo", asked.budget.is_some()),
             ("--chain", !asked.chain.is_empty()),
             ("--tries", asked.tries.is_some()),
             ("--reconcile", args.reconcile),
             ("--requests", args.requests.is_some()),
             ("--rare", args.rare.is_asked),
-            ("--csv", args.csv.is_some()),
-            ("--plot, --html and --svg", args.pictures.are_wanted()),
         ];
         if let Some((flag, _)) = needs.iter().find(|(_, asked)| *asked) {
             return Err(bad!("{flag}: the algebra is needed for that, and {}", self.why));
         }
         let seen = simulate(&self.drawn, plan).ok_or_else(|| bad!("{UNSIMULATED}"))?;
-        if args.output.json {
-            let lets = self.system.names().iter().map(|(name, meaning)| (name.to_owned(), Value::from(meaning)));
-            let document = serde_json::json!({
-                "expression": self.system.block().map(Block::to_string),
-                "let": lets.collect::<serde_json::Map<_, _>>(),
-                "availability": Value::Null,
-                "not_worked_out": self.why,
-                "simulated": simulated_document(&seen, plan),
-            });
-            return Ok(Report::fine(format!("{document:#}\n")));
+        // As far as it was seen: the objective is held against that.
+        let budget = asked.budget.zip(seen.down.value.and_then(Availability::of_down));
+        let lets = self.system.names().iter().map(|(name, meaning)| (name.to_owned(), Value::from(meaning)));
+        let mut document = serde_json::json!({
+            "expression": self.system.block().map(Block::to_string),
+            "let": lets.collect::<serde_json::Map<_, _>>(),
+            "availability": Value::Null,
+            "not_worked_out": self.why,
+            "simulated": simulated_document(&seen, plan),
+        });
+        if let Some((budget, whole)) = budget {
+            document["budget"] = budget_document(budget, whole);
         }
+        if let Some(path) = &args.csv {
+            write_csv(path, &forms::seen_csv(&self.title, &seen)?)?;
+        }
+        let mut out = if args.output.json { format!("{document:#}\n") } else { self.plain(&seen, budget) };
+        if args.pictures.are_wanted() {
+            let page = forms::hard_page(&self.title, self.system.names(), &self.why, &seen, budget);
+            out += &args.pictures.plots(&page);
+            args.pictures.write(&page, &document)?;
+        }
+        Ok(Report::fine(out))
+    }
+
+    fn plain(&self, seen: &Simulated, budget: Option<(Budget, Availability)>) -> String {
         let names = self.system.names().iter().map(|(name, meaning)| format!("  {name} = {meaning}\n"));
         let told = text::wrapped(&self.why);
-        Ok(Report::fine(format!(
-            "{}\n{}\n{told}\n{}",
+        format!(
+            "{}\n{}\n{told}\n{}{}",
             text::wrapped(&self.title),
             names.collect::<String>(),
-            simulated(&seen, None)
-        )))
+            simulated(seen, None),
+            budget.map(|(budget, whole)| spent(budget, whole)).unwrap_or_default()
+        )
     }
 }
 
@@ -589,8 +605,11 @@ fn after(assembly: &Assembly, at: &str, time: f64) -> String {
     let known = assembly.at(time).zip(assembly.during(time));
     let told = match known {
         Some((then, mean)) => {
-            let never = assembly.first_outage().ok().and_then(|first| first.survives(time));
-            let never = never.map_or(String::new(), |of| format!("; not down even once until then with {}", share(of)));
+            let never = match assembly.first_outage().map(|first| first.survives(time)) {
+                Ok(Some(of)) => format!("; not down even once until then with {}", share(of)),
+                Ok(None) => "; whether it is down even once until then is more than can be followed".to_owned(),
+                Err(_) => String::new(),
+            };
             format!("{at} after the start it is up with {}; until then {} of the time{never}", share(then), share(mean))
         }
         None => {

@@ -122,7 +122,7 @@ pub(crate) struct Output {
 pub(crate) struct Workers {
     /// Worker threads of a hunt, one run each at a time; all cores by default, four for each core at most. The result is the same
     /// with any number.
-    #[arg(long, value_name = "N", value_parser = jobs)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 }
 
@@ -179,10 +179,10 @@ pub(crate) struct RunArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Precisely {
     /// Of --rare: goes on until half the 95 % interval is such a share of the value.
-    #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = precision, requires = "rare")]
+    #[arg(long, value_name = "SHARE", default_value = "10%", allow_hyphen_values = true, value_parser = precision, requires = "rare")]
     pub(crate) precision: f64,
     /// Of --rare: the most events; what is known then is told.
-    #[arg(long, value_name = "N", default_value_t = Precisely::USUAL.events,
+    #[arg(long, value_name = "N", default_value_t = Precisely::USUAL.events, allow_hyphen_values = true,
         value_parser = clap::value_parser!(u64).range(1..), requires = "rare")]
     pub(crate) events: u64,
 }
@@ -202,11 +202,11 @@ pub(crate) struct RareArgs {
     pub(crate) property: Option<String>,
     /// How near a run is: a formula about the run that rises before the property breaks, such as db.waiting or orders.in_flight.
     /// [default: of what nodes and calls count, what leads there best]
-    #[arg(long, value_name = "FORMULA", requires = "rare")]
+    #[arg(long, value_name = "FORMULA", allow_hyphen_values = true, requires = "rare")]
     pub(crate) level: Option<String>,
     /// Of --rare: runs from each level in each replication. [default: 200, of long runs fewer, down to 10, so that half of
     /// --events is enough for thirty replications]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), requires = "rare")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000), requires = "rare")]
     pub(crate) runs: Option<u32>,
     #[command(flatten)]
     pub(crate) precisely: Precisely,
@@ -217,7 +217,7 @@ pub(crate) struct RareArgs {
 pub(crate) struct RareAvailArgs {
     /// Instead of waiting for it: estimates how often the whole is down, and whether it is at some time of --simulate, however
     /// seldom that is, by making things fail more often and weighting what is seen.
-    #[arg(id = "rare", long = "rare", requires = "simulate", conflicts_with_all = ["csv", "plot", "html", "svg"])]
+    #[arg(id = "rare", long = "rare", requires = "simulate", conflicts_with_all = ["at", "slo", "chain", "tries", "lab"])]
     pub(crate) is_asked: bool,
     #[command(flatten)]
     pub(crate) precisely: Precisely,
@@ -517,7 +517,8 @@ pub(crate) struct AvailArgs {
     /// Opens the availability lab of the explorer with it, where every figure can be turned.
     #[arg(long, conflicts_with_all = ["json", "plot", "html", "svg", "csv", "at", "slo", "chain", "tries", "simulate", "requests"])]
     pub(crate) lab: bool,
-    /// Writes the blocks with what they come to as a table.
+    /// Writes the blocks with what they come to as a table; with --simulate and --requests also what was seen of the whole, with
+    /// --rare that alone.
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
     #[command(flatten)]

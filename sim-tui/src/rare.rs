@@ -17,11 +17,15 @@ use sim_models::rare::{
 use sim_models::scenario::ModelError;
 use sim_models::stats::{Confidence, Decision, Estimate, Goal, Precision, ratio};
 
+use crate::avail::{write_csv, written};
 use crate::cli::{AvailArgs, Precisely, RareArgs, RunArgs};
 use crate::commands;
 use crate::estimates;
+use crate::figure::scale::Unit;
+use crate::figure::{Axis, Data, Figure, Interval};
 use crate::interrupt::Interrupt;
 use crate::load;
+use crate::page::Page;
 use crate::quiet::quietly;
 use crate::report::{Bad, Exit, Report, bad};
 use crate::text::{self, Side};
@@ -61,7 +65,8 @@ impl Office {
         events: impl Fn(&T) -> u64,
         estimate: impl Fn(&[T]) -> Estimate,
     ) -> Done<T> {
-        let (mut all, mut total, mut spent) = (Vec::new(), self.goal.least, 0);
+        // What one costs is known from the first two, without which there is no interval.
+        let (mut all, mut total, mut spent) = (Vec::new(), 2, 0);
         loop {
             let done = all.len() as u64;
             let more = self.some(done..total, &one);
@@ -72,10 +77,14 @@ impl Office {
             let is_reached = decision == Decision::Enough;
             match decision {
                 Decision::More { total: next } if !is_interrupted && spent < self.events_max => {
-                    // No more than the events left pay for, and at least one.
-                    let each = (spent / all.len() as u64).max(1);
-                    let paid = all.len() as u64 + ((self.events_max - spent) / each).max(1);
-                    total = next.min(paid);
+                    // No more than the events left pay for.
+                    let done = all.len() as u64;
+                    let paid = (self.events_max - spent) / (spent / done).max(1);
+                    let wanted = if done < self.goal.least { self.goal.least } else { next };
+                    total = wanted.min(done + paid);
+                    if total == done {
+                        return Done { all, is_reached, is_interrupted };
+                    }
                 }
                 _ => return Done { all, is_reached, is_interrupted },
             }
@@ -96,11 +105,13 @@ pub(crate) fn of_scenario(args: &RunArgs, property: &str, called: &str) -> Resul
     let (choices, changes) = load::choices_and_changes(&args.what)?;
     let RareArgs { level, runs, precisely, .. } = &args.rare;
     let rarity = Rarity::of(&loaded.scenario, &choices, &changes, property, level.as_deref()).map_err(wrong)?;
-    let office = Office::new(args.workers.count(), *precisely)?;
+    let mut office = Office::new(args.workers.count(), *precisely)?;
     let pilot = Pilot { events_max: precisely.events, ..Pilot::default() };
     let way = quietly(|| rarity.way(&pilot, args.seed)).map_err(wrong)?;
     let start = |dice: Seed| rarity.start(dice, way.level.as_deref());
     let ladder = &way.ladder;
+    // Finding the way is part of it.
+    office.events_max = precisely.events.saturating_sub(way.events);
     let runs = runs.unwrap_or_else(|| runs_for(ladder, precisely.events, office.goal.least));
     let done = office.work(
         |nth| fixed_effort(&start, &ladder.levels, runs, args.seed, nth),
@@ -253,6 +264,16 @@ pub(crate) fn of_assembly(title: &str, assembly: &Assembly, mission: f64, args: 
         |all| mission_answer(all).estimate,
     );
     let told = Biasedly { title, assembly, mission, args, lasting, missions };
+    if let Some(path) = &args.csv {
+        write_csv(path, &told.csv()?)?;
+    }
+    if args.pictures.are_wanted() {
+        let (page, document) = (told.page(), told.document());
+        let shown = if args.output.json { format!("{document:#}\n") } else { told.text() };
+        let text = shown + &args.pictures.plots(&page);
+        args.pictures.write(&page, &document)?;
+        return Ok(Report { text, exit: office.exit() });
+    }
     Ok(if args.output.json {
         Report::json(&told.document(), office.exit())
     } else {
@@ -298,7 +319,82 @@ struct Biasedly<'a> {
     missions: Done<Missions>,
 }
 
+/// One of them.
+struct Found {
+    name: String,
+    /// What scripts call it.
+    key: &'static str,
+    estimate: Estimate,
+    /// What the algebra says.
+    algebra: Option<f64>,
+    replications: usize,
+    events: u64,
+}
+
 impl Biasedly<'_> {
+    fn figures(&self) -> Vec<Found> {
+        let lasting = self.lasting.iter().map(|done| Found {
+            name: "the share of time down, in the long run".to_owned(),
+            key: "unavailability",
+            estimate: share_down(&done.all),
+            algebra: Some(self.assembly.availability().down),
+            replications: done.all.len(),
+            events: done.all.iter().map(|found| found.events).sum(),
+        });
+        let answer = mission_answer(&self.missions.all);
+        let length = self.args.simulate.as_deref().unwrap_or_default();
+        let mission = Found {
+            name: format!("the chance that it is down at some time of {length}"),
+            key: "mission",
+            estimate: answer.estimate,
+            algebra: None,
+            replications: self.missions.all.len(),
+            events: answer.events,
+        };
+        lasting.chain([mission]).collect()
+    }
+
+    fn csv(&self) -> Result<String, Bad> {
+        let head = ["figure", "value", "lo", "hi", "algebra", "replications", "events"].map(str::to_owned).to_vec();
+        let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        let rows = self.figures().into_iter().map(|found| {
+            let of = found.estimate;
+            let ends = [of.value, of.lo, of.hi, found.algebra].map(number);
+            let counts = [found.replications.to_string(), found.events.to_string()];
+            std::iter::once(found.key.to_owned()).chain(ends).chain(counts).collect()
+        });
+        written(head, rows.collect())
+    }
+
+    fn page(&self) -> Page {
+        let mut page = Page::new(format!("How rarely {} is down", self.title));
+        let all = self.figures();
+        let row = |found: &Found| {
+            vec![found.name.clone(), estimated(&found.estimate), found.algebra.map(scientific).unwrap_or_default()]
+        };
+        page.table(&["", "estimated", "algebra"], &all.iter().map(row).collect::<Vec<_>>());
+        // On a logarithmic axis nothing stands at nothing.
+        let end = |value: Option<f64>| value.filter(|value| *value > 0.0);
+        let (mut rows, mut points) = (Vec::new(), Vec::new());
+        for Found { name, estimate: of, algebra, .. } in &all {
+            if let Some(value) = end(of.value) {
+                let lo = end(of.lo).or(Some(value));
+                points.push(Interval::new(rows.len() as f64, Some(value), lo, end(of.hi)));
+                rows.push(name.clone());
+            }
+            if let Some(exact) = end(*algebra) {
+                points.push(Interval::new(rows.len() as f64, Some(exact), Some(exact), Some(exact)));
+                rows.push("the same by the algebra".to_owned());
+            }
+        }
+        if !rows.is_empty() {
+            let axis = Axis::log("chance", Unit::Share);
+            let figure = Figure::new("rare", "What hardly ever happens, 95 %", axis, Axis::rows("", rows));
+            page.figure(figure.with("", Data::Intervals(points)));
+        }
+        page
+    }
+
     fn text(&self) -> String {
         let mut out = format!("{}\n\nthe share of time down, in the long run\n", text::wrapped(self.title));
         let asked = &self.args.rare.precisely;

@@ -151,13 +151,15 @@ const NONSENSE: &[&[&str]] = &[
     &["twice.json"],
     &["broken.json"],
     &["common.json"],
+    &["stuck.json"],
+    &["share.json"],
     &["bridge.json", "--let", "link=99%"],
     // What is asked beside.
     &["99%", "--slo", "100%"],
     &["99%", "--slo", "0%"],
     &["mtbf=1d/mttr=1h", "--slo=-5%"],
     &["2of3(mtbf=1d/mttr=1h/fails=weibull:2, crews=1)"],
-    &["2of3(mtbf=1d/mttr=1h/fails=weibull:2, crews=1)", "--simulate", "1y", "--slo", "99%"],
+    &["2of3(mtbf=1d/mttr=1h/fails=weibull:2, crews=1)", "--simulate", "1y", "--at", "1h"],
     &["grid.json"],
     &["99%", "--slo", "99%", "--window", "0s"],
     &["99%", "--at", "1"],
@@ -177,6 +179,10 @@ const NONSENSE: &[&[&str]] = &[
     &["mtbf=1h/mttr=0s", "--simulate", "1y", "--rare"],
     &["0% | mtbf=1h/mttr=1h * 0%", "--simulate", "1y", "--rare"],
     &["mtbf=1h/mttr=1m/fails=weibull:2", "--simulate", "1y", "--rare"],
+    &["mtbf=1h/mttr=1m", "--simulate", "1y", "--rare", "--at", "1h"],
+    &["mtbf=1h/mttr=1m", "--simulate", "1y", "--rare", "--precision", "-5%"],
+    &["mtbf=1h/mttr=1m", "--simulate", "1y", "--rare", "--events", "-5"],
+    &["mtbf=1h/mttr=1m", "--simulate", "1y", "--rare", "--jobs", "-5"],
     &["99%", "--seed", "1"],
     &["99%", "--csv", "no/such/folder.csv"],
     &["99%", "--lab", "--json"],
@@ -194,6 +200,9 @@ fn nonsense_is_pointed_at() {
     shell.write("alone.json", &BRIDGE.replace("a -> bridge -> d", "a -> a"));
     shell.write("empty.json", r#"{"expression": ""}"#);
     shell.write("stranger.json", &BRIDGE.replace("in -> a ->", "in -> e ->"));
+    shell
+        .write("stuck.json", &BRIDGE.replace("b -> bridge -> c", "b -> x").replace("{\"a\"", "{\"x\": \"99%\", \"a\""));
+    shell.write("share.json", &BRIDGE.replace("\"a\": \"link\"", "\"a\": \"190%\""));
     shell.write("twice.json", &BRIDGE.replace("\"b\": \"link\"", "\"a\": \"link\""));
     shell.write("broken.json", &BRIDGE.replace("]}", "]"));
     shell.write("common.json", &BRIDGE.replace("]}", "], \"common\": [{\"blocks\": [\"a\"], \"beta\": \"10%\"}]}"));
@@ -466,6 +475,72 @@ fn a_table_for_spreadsheets_has_every_block() {
     let told = shell.run(&[&words[..], &["--csv", "blocks.csv"]].concat());
     assert_eq!(told.code, 0, "{}", told.err);
     insta::assert_snapshot!("avail-csv", shell.read("blocks.csv"));
+}
+
+/// What no algebra knows has every form that a simulation fills.
+#[test]
+fn what_can_only_be_simulated_is_told_in_every_form() {
+    let shell = Shell::empty();
+    let words =
+        ["avail", "2of3(mtbf=2d/mttr=1h/fails=weibull:0.7, crews=1)", "--simulate", "20y", "--slo", "99.9%", "--plot"];
+    let told = shell.run(&[&words[..], &["--csv", "seen.csv", "--html", "page.html", "--svg", "pictures"]].concat());
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(told.out.contains("budget: 99.9 % allows") && told.out.contains("as it was seen"), "{}", told.out);
+    let document = shell.json(&[&words[..6], &["--json"]].concat());
+    let seen = &document["simulated"]["unavailability"];
+    let row: Vec<f64> =
+        figures(&shell, "seen.csv", &["seen_unavailability", "seen_unavailability_lo", "seen_unavailability_hi"]);
+    assert_eq!(row, ["value", "lo", "hi"].map(|key| seen[key].as_f64().unwrap()));
+    let spent = document["budget"]["burn_rate"].as_f64().unwrap();
+    assert!((spent / (row[0] / 0.001) - 1.0).abs() < 1e-9, "{document:#}");
+    for heading in ["Simulation", "The error budget", "How long"] {
+        assert!(shell.read("page.html").contains(heading), "{heading}");
+    }
+    assert!(shell.path("pictures").join("outages.svg").exists());
+}
+
+/// What was seen, and what requests met, is in the row of the whole.
+#[test]
+fn a_table_for_spreadsheets_has_what_was_seen_with_its_interval() {
+    let shell = Shell::empty();
+    let document = shell.json(&["avail", LEADER, "--simulate", "500y", "--csv", "seen.csv", "--json"]);
+    let seen = &document["simulated"]["unavailability"];
+    let names = ["unavailability", "seen_unavailability", "seen_unavailability_lo", "seen_unavailability_hi"];
+    let row = figures(&shell, "seen.csv", &names);
+    assert_eq!(row[1..], ["value", "lo", "hi"].map(|key| seen[key].as_f64().unwrap()));
+    assert!(row[2] < row[0] && row[0] < row[3], "{row:?}");
+    let words = ["avail", "checkout", "--requests", "3", "--csv", "met.csv", "--json"];
+    let failed = &shell.json(&words)["requests"]["failed"];
+    let row = figures(&shell, "met.csv", &["requests_failed", "requests_failed_lo", "requests_failed_hi"]);
+    assert_eq!(row, ["value", "lo", "hi"].map(|key| failed[key].as_f64().unwrap()));
+}
+
+/// Columns of the first row of a table.
+fn figures(shell: &Shell, file: &str, names: &[&str]) -> Vec<f64> {
+    let text = shell.read(file);
+    let mut rows = csv::Reader::from_reader(text.as_bytes());
+    let head = rows.headers().unwrap().clone();
+    let row = rows.records().next().unwrap().unwrap();
+    let of = |name: &&str| {
+        let column = head.iter().position(|known| known == *name).unwrap_or_else(|| panic!("{name} in {head:?}"));
+        row[column].parse().unwrap_or_else(|_| panic!("{name} is {}", &row[column]))
+    };
+    names.iter().map(of).collect()
+}
+
+/// A failover of seconds beside a month is worked out at once, whatever the time.
+#[test]
+fn after_a_long_time_is_told_as_soon_as_after_a_short_one() {
+    let shell = Shell::empty();
+    let told = shell.run(&["avail", LEADER, "--at", "30d", "--at", "1y", "--at", "500y"]).out.replace('\n', " ");
+    assert!(told.contains("500y after the start it is up with 99.999354 %; until then 99.999354 %"), "{told}");
+    // The first outage of three of them beside each other has hundreds of states, and years have millions of takeovers.
+    let three = [LEADER, &LEADER.replace("30d", "31d"), &LEADER.replace("30d", "32d")].join(" | ");
+    let told = shell.run(&["avail", &three, "--at", "1h", "--at", "1y"]).out.replace('\n', " ");
+    let known = told.split_once("1h after the start").and_then(|(_, rest)| rest.split_once("1y after the start"));
+    let (hour, year) = known.unwrap_or_else(|| panic!("{told}"));
+    assert!(hour.contains("not down even once until then with"), "{told}");
+    assert!(year.contains("whether it is down even once until then is more than can be followed"), "{told}");
 }
 
 /// What is put back to the formula adds up to what the algebra says.

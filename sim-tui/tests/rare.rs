@@ -137,6 +137,38 @@ fn what_requests_meet_beside_outages_is_told_line_by_line() {
     }
 }
 
+/// What is asked for at most is not gone beyond by more than the two replications without which there is no interval.
+#[test]
+fn no_more_events_are_spent_than_were_allowed() {
+    let words = ["avail", "3of5(mtbf=999h/mttr=1h)", "--simulate", "30d", "--rare", "--precision", "0.01%", "--json"];
+    let shell = Shell::empty();
+    for events in [100_000, 1_000_000] {
+        let found = shell.json(&[&words[..], &["--events", &events.to_string()]].concat());
+        for figure in ["unavailability", "mission"] {
+            let of = &found[figure];
+            let (spent, made) = (of["events"].as_u64().unwrap(), of["replications"].as_u64().unwrap());
+            // Not all replications cost the same.
+            assert!(made == 2 || spent <= events + events / 20, "{figure}: {of:#}");
+            assert!(made > 2 || spent / 2 > events / 3, "{figure}: {of:#}");
+            assert_eq!(of["reached"].as_bool(), Some(false), "{figure}: {of:#}");
+        }
+    }
+}
+
+#[test]
+fn what_is_rare_has_a_table_and_a_page() {
+    let shell = Shell::empty();
+    let words = ["avail", "3of5(mtbf=999h/mttr=1h)", "--simulate", "30d", "--rare", "--json"];
+    let found = shell.json(&[&words[..], &["--csv", "rare.csv", "--html", "rare.html"]].concat());
+    let table = shell.read("rare.csv");
+    let value = found["unavailability"]["estimate"]["value"].as_f64().unwrap();
+    assert!(table.starts_with("figure,value,lo,hi,algebra,replications,events\n"), "{table}");
+    assert!(table.lines().nth(1).unwrap().starts_with(&format!("unavailability,{value},")), "{table}");
+    assert!(table.lines().nth(2).unwrap().starts_with("mission,"), "{table}");
+    let page = shell.read("rare.html");
+    assert!(page.contains("the share of time down, in the long run") && page.contains("<svg"), "{page}");
+}
+
 #[test]
 fn what_cannot_be_asked_is_said() {
     let shell = Shell::empty();
@@ -153,6 +185,16 @@ fn what_cannot_be_asked_is_said() {
     check(&["run", "checkout", "--level", "gateway.waiting"], "--rare");
     check(&["run", "checkout", "--rare", "charged at most once", "--precision", "0%"], "is not a precision");
     check(&["avail", "99%", "--rare"], "--simulate");
+    for asked in [["--at", "1h"], ["--slo", "99%"], ["--chain", "3"], ["--tries", "3"]] {
+        let words = [&["avail", "mtbf=1h/mttr=1m", "--simulate", "1y", "--rare"], &asked[..]].concat();
+        check(&words, "cannot be used with");
+    }
+    for (option, value) in [("--precision", "-5%"), ("--events", "-5"), ("--jobs", "-5")] {
+        let wanted = format!("invalid value '{value}' for '{option}");
+        check(&["avail", "mtbf=1h/mttr=1m", "--simulate", "1y", "--rare", option, value], &wanted);
+        check(&["run", "checkout", "--rare", "charged at most once", option, value], &wanted);
+    }
+    check(&["run", "checkout", "--rare", "charged at most once", "--runs", "-5"], "invalid value '-5' for '--runs");
     check(&["avail", "99%", "--simulate", "1y", "--rare"], "does not say how often it fails");
     check(&["avail", "mtbf=1h/fixed=1m", "--simulate", "1y", "--rare"], "not exponential");
 }

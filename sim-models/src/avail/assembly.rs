@@ -7,7 +7,7 @@ use super::block::{Block, Kind, Part, Quorum, Repaired, Said, Spread, Standby};
 use super::error::AvailError;
 use super::group::Group;
 use super::life::{Life, Phases, Shape};
-use super::markov::Chain;
+use super::markov::{After, Chain};
 use super::up::Availability;
 use super::wiring::{Gate, Hard, Solved, Wire, Wiring};
 use super::words::is_name;
@@ -467,18 +467,33 @@ impl Assembly {
     /// The share of the first so many seconds that the whole is up, everything being up at the start: the mean of
     /// [`Assembly::at`], by Gauss and Legendre's rule on pieces that grow twofold, since most happens at the beginning.
     pub fn during(&self, seconds: f64) -> Option<Availability> {
-        const PIECES: i32 = 40;
+        const PIECES: u32 = 40;
         let mut sum = Availability { up: 0.0, down: 0.0 };
-        let mut from = 0.0;
-        for piece in (0..=PIECES).rev() {
-            let to = libm::ldexp(seconds, -piece);
-            let half = (to - from) / 2.0;
-            let at = |place: f64| self.at(from + half * (1.0 + place));
-            sum.up += gauss(|place| at(place).map(|at| at.up))? * half / seconds;
-            sum.down += gauss(|place| at(place).map(|at| at.down))? * half / seconds;
-            from = to;
+        let mut add = |at: Availability, weight: f64| {
+            sum = Availability { up: sum.up + weight * at.up, down: sum.down + weight * at.down };
+        };
+        for (place, weight) in GAUSS.into_iter().flat_map(|(place, weight)| [(-place, weight), (place, weight)]) {
+            let first = libm::ldexp(1.0, -(PIECES as i32)) / 2.0;
+            add(self.at(seconds * first * (1.0 + place))?, weight * first);
+            // Each place of a piece is the half of that of the next one.
+            let halves = self.halves(seconds * (0.75 + 0.25 * place), PIECES - 1)?;
+            (0..).zip(halves.iter().rev()).for_each(|(nth, at)| add(*at, weight * libm::ldexp(0.25, -nth)));
         }
-        Some(sum)
+        // The weights add up to one but for their last digits.
+        let all = sum.up + sum.down;
+        Some(Availability { up: sum.up / all, down: sum.down / all })
+    }
+
+    /// How likely the whole is up after so many seconds, and after the half, and the half of that, so many times; the
+    /// shortest first.
+    fn halves(&self, seconds: f64, halvings: u32) -> Option<Vec<Availability>> {
+        let each = self.components().iter().map(|component| component.halves(seconds, halvings));
+        let each: Vec<Vec<Availability>> = each.collect::<Option<_>>()?;
+        let at = |nth: usize| {
+            let parts: Vec<Availability> = each.iter().map(|halves| halves[nth]).collect();
+            self.solved.diagram.chances(&parts).of(self.way())
+        };
+        Some((0..=halvings as usize).map(at).collect())
     }
 }
 
@@ -554,15 +569,17 @@ impl Law {
             }
             Law::Fixed { rate, outage } => fixed_repairs(*rate, *outage, seconds),
             Law::Uneven { .. } => None,
-            Law::Phases { rate, phases } => {
-                let after = phased(*rate, phases).after(0, seconds)?;
-                Some(Availability { up: after.at[0], down: after.at[1..].iter().sum() })
-            }
+            Law::Phases { rate, phases } => Some(first_of(&phased(*rate, phases).after(0, seconds)?)),
             // The first window begins at any moment of the first period.
             Law::Planned { every, out } => Availability::of_down(seconds.min(*out) / every),
             Law::Group(group) => group.after(seconds).map(|(at, _)| at),
         }
     }
+}
+
+/// How likely it is in the first state, which is up, and in all others.
+fn first_of(after: &After) -> Availability {
+    Availability { up: after.at[0], down: after.at[1..].iter().sum() }
 }
 
 /// What fails at a rate and comes back through phases, as a chain: 0 is up, then the phases in their order, at the end
@@ -658,6 +675,18 @@ impl Component {
         }
     }
 
+    /// The same after so many seconds, and after the half, and the half of that, so many times; the shortest first.
+    fn halves(&self, seconds: f64, halvings: u32) -> Option<Vec<Availability>> {
+        match &self.law {
+            Some(Law::Group(group)) => Some(group.halves(seconds, halvings)?.into_iter().map(|(at, _)| at).collect()),
+            Some(Law::Phases { rate, phases }) => {
+                let all = phased(*rate, phases).halves(0, seconds, halvings)?;
+                Some(all.iter().map(first_of).collect())
+            }
+            _ => (0..=halvings as i32).rev().map(|nth| self.at(libm::ldexp(seconds, -nth))).collect(),
+        }
+    }
+
     /// Why it is not known how likely it is up after a time; as what follows "since".
     fn why_not_at(&self) -> String {
         match self.law {
@@ -668,7 +697,10 @@ impl Component {
                     self.label
                 )
             }
-            Some(_) => format!("more happens to {} in that time than can be followed", self.label),
+            Some(_) => format!(
+                "more happens to {} in that time than can be followed; ask for a shorter one, or let --simulate tell",
+                self.label
+            ),
         }
     }
 }

@@ -3,12 +3,17 @@
 //! A node is down while any fault holds it, and no fault waits for another one. So two processes of crashes that strike
 //! the same node go on side by side, and what overlaps of their outages is down once: each process is a component of its
 //! own, independent of the others, and all whom it strikes at once hang on that one.
+//!
+//! A node that takes *s* to start does so when nothing holds it any more, and what strikes it meanwhile and is over
+//! before counts for nothing. So each process counts as down for longer, by what makes that exact where no other one
+//! strikes the node. Whom one process takes down at once comes up with the last of them.
 
 use std::collections::BTreeSet;
 
 use sim_core::fault::{Nodes, Pace, Target, Timed, Verb, When};
 use sim_core::{Duration, Fault};
 
+use super::assembly::{Law, gauss};
 use crate::program::{NodeRef, Program};
 
 /// A replica: its declared node, and its number there from 1.
@@ -72,14 +77,16 @@ impl Crashes {
             fates.push(match strikes {
                 None if fault.is_off() => Fate::Drawn,
                 None => Fate::LeftOut,
-                Some(Strikes::OneOf(lists)) => taking_turns(program, &all, place, lists, said),
+                Some(Strikes::OneOf(lists)) => taking_turns(program, &all, (place, fault), lists, said),
                 Some(Strikes::Each(lists)) => {
                     let is_said =
                         |whom: &BTreeSet<Replica>| whom.len() == 1 && whom.iter().any(|(node, _)| said(*node));
                     let kept = lists.iter().filter(|whom| !is_said(whom));
-                    let figure = figure(fault).unwrap_or_default();
                     let before = causes.len();
-                    causes.extend(kept.map(|whom| Cause { fault: place, figure: figure.clone(), whom: whom.clone() }));
+                    causes.extend(kept.map(|whom| {
+                        let startup = whom.iter().map(|(node, _)| startup(program, *node)).max().unwrap_or_default();
+                        Cause { fault: place, figure: figure(fault, startup).unwrap_or_default(), whom: whom.clone() }
+                    }));
                     if causes.len() == before && !lists.is_empty() { Fate::Replaced } else { Fate::Drawn }
                 }
             });
@@ -101,7 +108,7 @@ impl Crashes {
 fn taking_turns(
     program: &Program,
     all: &[Option<Strikes>],
-    place: usize,
+    (place, fault): (usize, &Fault),
     lists: &[BTreeSet<Replica>],
     said: &dyn Fn(NodeRef) -> bool,
 ) -> Fate {
@@ -109,7 +116,13 @@ fn taking_turns(
     let of = |list: &BTreeSet<Replica>, wanted: NodeRef| list.iter().filter(|(node, _)| *node == wanted).count();
     let others = || all.iter().enumerate().filter(|(other, _)| *other != place).filter_map(|(_, other)| other.as_ref());
     let alone = |node: NodeRef| !others().flat_map(Strikes::lists).any(|list| of(list, node) > 0);
-    let survives = |node: NodeRef| lists.iter().all(|list| of(list, node) < program.node(node).count as usize);
+    // Whoever takes time to start may still do so when it is the turn of the next one.
+    let is_back = |node: NodeRef| match paces(fault) {
+        Some((Pace::Exactly(every), _)) => startup(program, node) <= every,
+        Some((Pace::About(_), _)) | None => startup(program, node).is_zero(),
+    };
+    let survives =
+        |node: NodeRef| is_back(node) && lists.iter().all(|list| of(list, node) < program.node(node).count as usize);
     let is_replaced = |node: NodeRef| said(node) && lists.iter().all(|list| list.len() == 1);
     if !nodes.is_empty() && nodes.iter().all(|node| is_replaced(*node)) {
         return Fate::Replaced;
@@ -166,16 +179,71 @@ fn target(fault: &Fault) -> Option<&Target> {
     }
 }
 
-/// How often a fault strikes, and for how long each time: between the end of one outage and the beginning of the next
-/// lies what `every` says.
-fn figure(fault: &Fault) -> Option<String> {
+/// How long a replica takes from its start to its first request.
+pub(super) fn startup(program: &Program, node: NodeRef) -> Duration {
+    program.service(node).map_or(Duration::ZERO, |service| service.startup)
+}
+
+fn paces(fault: &Fault) -> Option<(Pace, Pace)> {
     let Fault::Timed(Timed { every: Some(every), length: Some(length), .. }) = fault else { return None };
-    let repair = match length {
-        Pace::About(length) => format!("mttr={length}"),
-        Pace::Exactly(length) => format!("fixed={length}"),
+    Some((*every, *length))
+}
+
+/// How often a fault strikes, and for how long whom it strikes is down then: between the end of one outage and the
+/// beginning of the next lies what `every` says, and whoever starts takes so long for it.
+fn figure(fault: &Fault, startup: Duration) -> Option<String> {
+    let (every, length) = paces(fault)?;
+    let (between, out) = (mean(every), mean(length));
+    if startup.is_zero() {
+        let repair = if matches!(length, Pace::About(_)) { "mttr" } else { "fixed" };
+        let exactly = if matches!(every, Pace::Exactly(_)) { "/fails=fixed" } else { "" };
+        return Some(format!("mtbf={between}/{repair}={out}{exactly}"));
+    }
+    let Pace::About(_) = every else {
+        // It is up for what is left of the time between two crashes when its start is over, if anything.
+        let cycle = between.saturating_add(out).nanos().max(1);
+        let late = startup.nanos() % cycle;
+        let Some(up) = between.nanos().checked_sub(late).filter(|up| *up > 0) else { return Some("0%".to_owned()) };
+        let (up, more) = (Duration::from_nanos(up), Duration::from_nanos(startup.nanos() - late));
+        let repair = out.saturating_add(more);
+        return Some(match length {
+            Pace::About(_) => format!("mtbf={up}/mttr={repair}/failover={}/fails=fixed", Duration::from_nanos(late)),
+            Pace::Exactly(_) => {
+                format!("mtbf={up}/fixed={}/fails=fixed", repair.saturating_add(Duration::from_nanos(late)))
+            }
+        });
     };
-    let exactly = if matches!(every, Pace::Exactly(_)) { "/fails=fixed" } else { "" };
-    Some(format!("mtbf={}/{repair}{exactly}", mean(*every)))
+    let is_exact = matches!(length, Pace::Exactly(_));
+    let seconds = [between, out, startup].map(Duration::as_secs_f64);
+    let more = Duration::from_nanos_f64(longer(seconds, is_exact) * 1e9);
+    Some(if is_exact {
+        format!("mtbf={between}/fixed={}", out.saturating_add(more))
+    } else {
+        format!("mtbf={between}/mttr={out}/failover={more}")
+    })
+}
+
+/// By how much an outage is longer for a start of such a length: with *p* the chance that nothing holds it when the
+/// start is over, and *i* how long nothing holds it meanwhile, it is up for the share *a* · *p* / (*p* + *i*/*m*), where *m*
+/// is the mean between two crashes and *a* the share without the start.
+///
+/// From a start to the next one pass *i*/*a* on average, and, where it is up at the end of it, (*m* + the outage) more: crashes
+/// come as often as nothing holds it, and each takes its length.
+fn longer([between, out, startup]: [f64; 3], is_exact: bool) -> f64 {
+    const PIECES_MAX: f64 = 1_000.0;
+    let rate = 1.0 / between;
+    let law = if is_exact { Law::Fixed { rate, outage: out } } else { Law::Single { rate, outage: Some(out) } };
+    let share = between / (between + out);
+    let free = |seconds: f64| law.at(seconds).map_or(share, |at| at.up);
+    // Outages that are all as long make corners where one may be over.
+    let count = libm::ceil(startup / out).clamp(1.0, PIECES_MAX);
+    let piece = out.max(startup / PIECES_MAX);
+    let integral = (0..count as u32).map(|nth| {
+        let from = f64::from(nth) * piece;
+        let half = ((from + piece).min(startup) - from) / 2.0;
+        half * gauss(|place| Some(free(from + half * (1.0 + place)))).unwrap_or(0.0)
+    });
+    integral.sum::<f64>() / (share * free(startup))
 }
 
 fn mean(pace: Pace) -> Duration {

@@ -11,11 +11,12 @@ use sim_core::Fault;
 
 use super::assembly::Names;
 use super::block::{Block, Kind, Part, Quorum, Share};
-use super::crashes::{Crashes, Fate, Replica};
+use super::crashes::{Crashes, Fate, Replica, startup};
 use super::error::AvailError;
+use super::reasons::{Reasons, handler, handler_of};
 use super::up::Availability;
 use crate::problem::{Span, did_you_mean};
-use crate::program::{BlockRef, Catch, EndpointRef, NodeDef, NodeRef, Program, Reason, Role, Step, Verb};
+use crate::program::{BlockRef, Catch, EndpointRef, NodeDef, NodeRef, Program, Role, Step, Verb};
 
 /// What has to be up, and what was left out.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ pub fn derived(
     };
     let mut walk = Walk {
         program,
+        reasons: Reasons::new(program),
         open: Vec::new(),
         known: BTreeMap::new(),
         used: Vec::new(),
@@ -116,6 +118,8 @@ fn unplaced(kind: Kind) -> Block {
 
 struct Walk<'p> {
     program: &'p Program,
+    /// Why steps fail while something is down.
+    reasons: Reasons<'p>,
     /// The endpoints that are being walked through, the outermost first.
     open: Vec<EndpointRef>,
     /// What endpoints need that were walked through before.
@@ -176,16 +180,25 @@ impl Walk<'_> {
         let need = self.verb(&step.verb);
         let then = handler(step, Catch::Ok).and_then(|block| self.steps(block));
         let need = joined([need, then].into_iter().flatten().collect(), Kind::Series);
-        let fallback = fallback(program, step);
-        match (need, fallback) {
-            (Some(need), Some(other)) => {
-                self.fallbacks += 1;
-                // Whatever else is done must be possible.
-                let other = self.steps(other)?;
-                joined(vec![need, other], Kind::Parallel)
+        let (Some(need), Some(others)) = (need.clone(), self.fallbacks(step)) else { return need };
+        self.fallbacks += 1;
+        // Whatever else is done must be possible, and what catches one reason is not what catches another.
+        let others: Vec<Block> = others.into_iter().filter_map(|other| self.steps(other)).collect();
+        let other = joined(others, Kind::Series)?;
+        joined(vec![need, other], Kind::Parallel)
+    }
+
+    /// What a step does, reason by reason, when what it needs is down; `None` unless there is something for each, and
+    /// none of it fails by itself.
+    fn fallbacks(&mut self, step: &Step) -> Option<Vec<BlockRef>> {
+        let mut others: Vec<BlockRef> = Vec::new();
+        for reason in self.reasons.of(step) {
+            let other = handler_of(step, reason).filter(|other| !fails(self.program, *other))?;
+            if !others.contains(&other) {
+                others.push(other);
             }
-            (need, _) => need,
         }
+        (!others.is_empty()).then_some(others)
     }
 
     fn verb(&mut self, verb: &Verb) -> Need {
@@ -286,13 +299,19 @@ impl Walk<'_> {
             all.push(format!("what --let says stands in the place of: {}", replaced.join("; ")));
         }
         all.push("links lose nothing, answers come in time and nobody stands in line".to_owned());
-        let slow = self.used.iter().filter_map(|node| Some((self.program.node(*node), self.program.service(*node)?)));
+        let struck = |node: &NodeRef| crashes.causes.iter().any(|cause| cause.whom.iter().any(|(of, _)| of == node));
+        let slow = self.used.iter().filter(|node| struck(node) && !startup(self.program, **node).is_zero());
         let slow: Vec<String> = slow
-            .filter(|(_, service)| !service.startup.is_zero())
-            .map(|(node, service)| format!("{} that {} takes to start", service.startup, node.name))
+            .map(|node| {
+                format!("{} that {} takes to start", startup(self.program, *node), self.program.node(*node).name)
+            })
             .collect();
         if !slow.is_empty() {
-            all.push(format!("an outage is over when its crash is, without the {}", slow.join(", the ")));
+            all.push(format!(
+                "an outage goes on for the {} (for longer where another crash comes before that, which is exact where one process \
+                 of crashes strikes), taken for exponential",
+                slow.join(", the ")
+            ));
         }
         if self.retries > 0 {
             all.push("trying again does not help against an outage".to_owned());
@@ -314,20 +333,6 @@ impl Walk<'_> {
     }
 }
 
-/// What a step does after such an outcome.
-fn handler(step: &Step, wanted: Catch) -> Option<BlockRef> {
-    step.clauses.on.iter().find(|(catch, _)| *catch == wanted).map(|(_, block)| *block)
-}
-
-/// What a step does when what it needs is down, unless that fails by itself. Whoever asks a node that is down, by a
-/// crash or without power, is refused at once, so that this is what has to be caught: by its name, as an error, or as
-/// anything but ok.
-fn fallback(program: &Program, step: &Step) -> Option<BlockRef> {
-    let caught = [Catch::Reason(Reason::REFUSED), Catch::Error, Catch::Else];
-    let other = caught.into_iter().find_map(|catch| handler(step, catch))?;
-    (!fails(program, other)).then_some(other)
-}
-
 /// Whether steps may end in a failure of their own making.
 fn fails(program: &Program, block: BlockRef) -> bool {
     program.block(block).iter().any(|step| {
@@ -337,7 +342,7 @@ fn fails(program: &Program, block: BlockRef) -> bool {
 }
 
 /// The lists of steps inside a step, on which the answer may hang.
-fn inside(verb: &Verb) -> Vec<BlockRef> {
+pub(super) fn inside(verb: &Verb) -> Vec<BlockRef> {
     match verb {
         Verb::Try(body) | Verb::Transaction { body, .. } | Verb::ForEach { body, .. } => vec![*body],
         Verb::Once(once) => vec![once.body],

@@ -287,10 +287,10 @@ impl Reader {
                 );
                 self.problems.error(*span, message);
             }
-            if let Some(block) = self.block(value) {
-                ways.names.push(name.clone());
-                ways.blocks.push(Some((block, value.span)));
-            }
+            // What cannot be read is there all the same, for links to it to be no other mistake.
+            let block = self.block(value);
+            ways.names.push(name.clone());
+            ways.blocks.push(block.map(|block| (block, value.span)));
         }
         for item in self.list(links) {
             if let Some(text) = self.text(item) {
@@ -428,9 +428,14 @@ impl Ways {
 
     /// The blocks that can be reached, the nearest first.
     fn order(&self) -> Vec<usize> {
-        let next = self.next(self.steps());
-        let (mut order, mut seen, mut at) = (vec![IN], vec![false; self.names.len()], 0);
-        seen[IN] = true;
+        self.reached(IN, self.steps())
+    }
+
+    /// Those that such steps lead to from a block on, the nearest first.
+    fn reached(&self, from: usize, steps: impl Iterator<Item = (usize, usize)>) -> Vec<usize> {
+        let next = self.next(steps);
+        let (mut order, mut seen, mut at) = (vec![from], vec![false; self.names.len()], 0);
+        seen[from] = true;
         while let Some(block) = order.get(at).copied() {
             for to in &next[block] {
                 if !std::mem::replace(&mut seen[*to], true) {
@@ -450,6 +455,15 @@ impl Ways {
         let lost = (2..self.names.len()).find(|at| !order.contains(at));
         if let Some((at, Some((_, span)))) = lost.map(|at| (at, &self.blocks[at])) {
             return wrong(*span, format!("no way leads from in to {}", self.names[at]));
+        }
+        let back = self.reached(OUT, self.steps().map(|(from, to)| (to, from)));
+        let stuck = (2..self.names.len()).find(|at| !back.contains(at));
+        if let Some((at, Some((_, span)))) = stuck.map(|at| (at, &self.blocks[at])) {
+            let name = &self.names[at];
+            return wrong(
+                *span,
+                format!("no way leads from {name} to out, so nothing needs it; link it, or leave it out"),
+            );
         }
         if let Some((link, circle)) = self.circle() {
             let names: Vec<&str> = circle.iter().map(|at| self.names[*at].as_str()).collect();
@@ -585,6 +599,13 @@ mod tests {
     }
 
     #[test]
+    fn a_share_that_is_none_is_one_mistake() {
+        let wrong = told(&BRIDGE.replace("\"a\": \"link\"", "\"a\": \"190%\""));
+        assert!(wrong.contains("190% is above 100%") && !wrong.contains("no block"), "{wrong}");
+        assert_eq!(wrong.matches("x.json:").count(), 1, "{wrong}");
+    }
+
+    #[test]
     fn mistakes_are_pointed_at() {
         let circle = BRIDGE.replace("\"b -> bridge -> c\"", "\"d -> bridge\"");
         assert!(told(&circle).contains("this goes in a circle: bridge -> d -> bridge"), "{}", told(&circle));
@@ -595,6 +616,12 @@ mod tests {
             (BRIDGE.replace("-> out", "-> b"), "no way leads from in to out"),
             (BRIDGE.replace("\"blocks\"", "\"block\""), "did you mean \"blocks\"?"),
             (BRIDGE.replace("\"d\": \"link\"", "\"d\": \"link\", \"x\": \"link\""), "no way leads from in to x"),
+            (
+                BRIDGE
+                    .replace("\"d\": \"link\"", "\"d\": \"link\", \"x\": \"99%\"")
+                    .replace("b -> bridge -> c", "a -> x"),
+                "no way leads from x to out, so nothing needs it",
+            ),
             (r#"{"expression": ""}"#.to_owned(), "nothing is there"),
             (r#"{"expression": "a", "let": {"a": "b", "b": "2of3(a)"}}"#.to_owned(), "made of itself: a → b → a"),
             ("{}".to_owned(), "nothing is there to work out"),

@@ -16,8 +16,6 @@ use super::up::Availability;
 
 /// Of more states in which it is up the chain is not followed.
 const STATES_MAX: usize = 600;
-/// More steps of a chain, each along all its ways, than this are not made.
-const STEPS_MAX: f64 = 3e8;
 /// More nodes of a decision diagram than this are not looked at for an integral.
 const LOOKS_MAX: usize = 50_000_000;
 
@@ -71,12 +69,6 @@ impl First<'_> {
         match &self.how {
             How::Structure { assembly, way } => assembly.at_of(*way, seconds),
             How::Chain(chain) => {
-                let ways = (0..chain.len()).map(|state| chain.ways(state));
-                let fastest = ways.clone().map(|ways| ways.iter().map(|(_, rate)| rate).sum()).fold(0.0, f64::max);
-                let count = ways.map(<[_]>::len).sum::<usize>() as f64;
-                if fastest * seconds * count > STEPS_MAX {
-                    return None;
-                }
                 let after = chain.after(0, seconds)?;
                 let (down, up) = after.at.split_last()?;
                 Some(Availability { up: up.iter().sum(), down: *down })

@@ -176,11 +176,16 @@ impl Group {
     /// How likely it is up after so long, and the share of that time that it is up, from all machines up; `None` when
     /// more happens than can be followed.
     pub fn after(&self, time: f64) -> Option<(Availability, Availability)> {
-        let (after, ups) = (self.chain().after(0, time)?, self.ups());
+        self.halves(time, 0)?.pop()
+    }
+
+    /// The same after so long, and after the half of it, and the half of that, so many times; the shortest first.
+    pub(super) fn halves(&self, time: f64, halvings: u32) -> Option<Vec<(Availability, Availability)>> {
+        let (all, ups) = (self.chain().halves(0, time, halvings)?, self.ups());
         let share =
             |of: &[f64], wanted: bool| of.iter().zip(&ups).filter(|(_, up)| **up == wanted).map(|(of, _)| of).sum();
         let availability = |of: &[f64]| Availability { up: share(of, true), down: share(of, false) };
-        Some((availability(&after.at), availability(&after.during)))
+        Some(all.iter().map(|after| (availability(&after.at), availability(&after.during))).collect())
     }
 
     /// The chance that it has not been down even once after so long, from all machines up.
@@ -225,6 +230,21 @@ mod tests {
         let (often, down) = (1.0 / (30.0 * 86_400.0), 60.0 / (30.0 * 86_400.0));
         let expected = 1.8 * often + 3.0 * down * down;
         assert!((got.availability.down / expected - 1.0).abs() < 1e-4, "{got:?}");
+    }
+
+    /// What takes over in seconds and fails once in a month turns a million times as fast as it changes.
+    #[test]
+    fn a_group_that_takes_over_at_once_is_known_after_years() {
+        let year = 365.0 * 86_400.0;
+        let group = Group { active: 1, takeover: 1.8, ..Group::new(2, 3, 30.0 * 86_400.0, Some(3_600.0)) };
+        let settled = group.settled().unwrap().availability.down;
+        let (at, during) = group.after(year).unwrap();
+        assert!((at.down / settled - 1.0).abs() < 1e-11, "{} {settled}", at.down);
+        assert!((during.down / settled - 1.0).abs() < 1e-3, "{} {settled}", during.down);
+        // Exponential but for the first hours.
+        let (lasts, mean) = (group.survives(year).unwrap(), group.time_until_down().unwrap());
+        assert!((-libm::log(lasts.up) * mean / year - 1.0).abs() < 1e-3, "{lasts:?}");
+        assert!((lasts.up + lasts.down - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Continuous-time Markov chains, solved without a subtraction: a chance of 10⁻¹⁵ is as exact as one of a half.
 //!
 //! Steady state and times until something by state elimination (Grassmann, Taksar and Heyman, Regenerative analysis and
-//! steady state distributions for Markov chains, Operations Research 33, 1985); the state after a time by
-//! uniformization (Jensen, 1953).
+//! steady state distributions for Markov chains, Operations Research 33, 1985); the state after a short time by
+//! uniformization (Jensen, 1953), after a long one by doubling a short one.
 
 /// A chain: how fast each state turns into each other one, per unit of time.
 ///
@@ -28,6 +28,15 @@ pub struct After {
     /// The expected share of the time before that was spent in each.
     pub during: Vec<f64>,
 }
+
+/// Of more states than this, a chain is not doubled but followed step by step; no group has as many.
+const DOUBLED_MAX: usize = 192;
+/// So few steps of the fastest state are followed sooner than doubled.
+const SHORT: f64 = 64.0;
+/// More than this is touched by no step by step: about a second.
+const TOUCHED_MAX: f64 = 3e8;
+/// No product of finite numbers needs more halvings to be less than one.
+const DOUBLINGS_MAX: i32 = 1_100;
 
 impl Chain {
     /// So many states, from 0, that stay what they are.
@@ -185,18 +194,58 @@ impl Chain {
         found
     }
 
-    /// Where it is after so long, from a state, and where it has been meanwhile. `None` when more happens in that time
-    /// than can be followed: 100 million steps of the fastest state.
+    /// Where it is after so long, from a state, and where it has been meanwhile. `None` when that is too much to be
+    /// followed, which a chain of no more than 192 states never is.
     pub fn after(&self, from: usize, time: f64) -> Option<After> {
-        const STEPS_MAX: f64 = 1e8;
-        let fastest = self.ways.iter().map(|ways| ways.iter().map(|(_, rate)| rate).sum()).fold(0.0, f64::max);
+        self.halves(from, time, 0)?.pop()
+    }
+
+    /// The same after so long, and after the half of it, and the half of that, so many times; the shortest first. It is
+    /// hardly more work than the longest alone.
+    pub(super) fn halves(&self, from: usize, time: f64, halvings: u32) -> Option<Vec<After>> {
+        let states = self.reached(from, &[]);
+        let (fastest, least) = (self.fastest(), libm::ldexp(time, -(halvings as i32)));
+        let place = |state: usize| states.iter().position(|known| *known == state);
+        if fastest * time <= SHORT || states.len() > DOUBLED_MAX {
+            return (0..=halvings).rev().map(|nth| self.followed(from, libm::ldexp(time, -(nth as i32)))).collect();
+        }
+        // Only what is reached, for the doubling to be of no more than that.
+        let mut chain = Chain::new(states.len());
+        for (at, state) in states.iter().enumerate() {
+            self.ways[*state].iter().for_each(|(to, rate)| chain.add(at, place(*to).unwrap_or(at), *rate));
+        }
+        let spread = |of: &[f64]| {
+            let mut all = vec![0.0; self.len()];
+            states.iter().zip(of).for_each(|(state, chance)| all[*state] = *chance);
+            all
+        };
+        let doublings = (0..DOUBLINGS_MAX).find(|doublings| libm::ldexp(fastest * least, -doublings) <= 1.0)?;
+        let mut doubling = Doubling::of(&chain, libm::ldexp(least, -doublings))?;
+        (0..doublings).for_each(|_| doubling.double());
+        let mut all = Vec::new();
+        for _ in 0..=halvings {
+            all.push(After { at: spread(doubling.at()), during: spread(&doubling.during) });
+            doubling.double();
+        }
+        Some(all)
+    }
+
+    /// How fast the fastest state is left.
+    fn fastest(&self) -> f64 {
+        self.ways.iter().map(|ways| ways.iter().map(|(_, rate)| rate).sum()).fold(0.0, f64::max)
+    }
+
+    /// The same, step by step of the fastest state; `None` when all that these touch is more than can be followed.
+    fn followed(&self, from: usize, time: f64) -> Option<After> {
+        let fastest = self.fastest();
         let mut now = vec![0.0; self.len()];
         now[from] = 1.0;
         let steps = fastest * time;
         if steps <= 0.0 {
             return Some(After { at: now.clone(), during: now });
         }
-        if steps > STEPS_MAX {
+        let touched = self.ways.iter().map(|ways| ways.len() + 1).sum::<usize>() as f64;
+        if steps * touched > TOUCHED_MAX {
             return None;
         }
         let law = Poisson::of(steps);
@@ -234,6 +283,61 @@ impl Chain {
         }
         next
     }
+}
+
+/// Where a chain is after a time, from each of its states, to be doubled: `P(2t) = P(t)²`.
+///
+/// Nothing is subtracted and every row is made to add up to one again, so that no error doubles with the time: what is
+/// off by a rounding in a row is taken back before the next doubling, and a small chance keeps its digits beside a large
+/// one. After *d* doublings of *n* states a chance is off by no more than some *d·n* roundings.
+struct Doubling {
+    states: usize,
+    /// By state from which, by state.
+    chances: Vec<f64>,
+    /// The share of that time spent in each, from state 0.
+    during: Vec<f64>,
+}
+
+impl Doubling {
+    /// After so short a time that it can be followed.
+    fn of(chain: &Chain, time: f64) -> Option<Doubling> {
+        let mut chances = Vec::new();
+        for from in 0..chain.len() {
+            chances.extend(to_one(chain.followed(from, time)?.at));
+        }
+        Some(Doubling { states: chain.len(), chances, during: to_one(chain.followed(0, time)?.during) })
+    }
+
+    /// The chance of each state, from state 0.
+    fn at(&self) -> &[f64] {
+        &self.chances[..self.states]
+    }
+
+    /// After twice the time.
+    fn double(&mut self) {
+        // In the second half it goes on from where it has been in the first one.
+        let later = self.then(&self.during);
+        self.during = to_one(self.during.iter().zip(&later).map(|(sooner, later)| sooner + later).collect());
+        self.chances = self.chances.chunks(self.states).flat_map(|row| to_one(self.then(row))).collect();
+    }
+
+    /// Where it is another time later.
+    fn then(&self, chances: &[f64]) -> Vec<f64> {
+        let mut then = vec![0.0; self.states];
+        for (chance, row) in chances.iter().zip(self.chances.chunks(self.states)) {
+            if *chance > 0.0 {
+                then.iter_mut().zip(row).for_each(|(then, to)| *then += chance * to);
+            }
+        }
+        then
+    }
+}
+
+/// The same parts of one.
+fn to_one(mut parts: Vec<f64>) -> Vec<f64> {
+    let all: f64 = parts.iter().sum();
+    parts.iter_mut().for_each(|part| *part /= all);
+    parts
 }
 
 /// How many steps there are, without those that are too unlikely to matter.
@@ -308,6 +412,77 @@ mod tests {
             assert!((after.during[1] / mean - 1.0).abs() < 1e-6, "{time}: {} {mean}", after.during[1]);
             assert!((after.during.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn what_turns_a_billion_times_as_fast_is_as_the_closed_form_says() {
+        for (fails, repaired) in [(1.0, 1e9), (1e-3, 1e6), (1e9, 1.0), (1e-9, 1.0)] {
+            let all: f64 = fails + repaired;
+            for time in [1e-6, 0.3, 1.0, 7.0, 1e4, 1e9, 1e30] {
+                let after = pair(fails, repaired).after(0, time).unwrap();
+                let gone = -libm::expm1(-all * time);
+                let (down, up) = (fails / all * gone, (repaired + fails * libm::exp(-all * time)) / all);
+                assert!((after.at[1] / down - 1.0).abs() < 1e-12, "{fails} {time}: {} {down}", after.at[1]);
+                assert!((after.at[0] / up - 1.0).abs() < 1e-12, "{fails} {time}: {} {up}", after.at[0]);
+                // Where the formula does not subtract what is nearly alike.
+                if all * time > 1e3 {
+                    let mean = fails / all * (1.0 - gone / all / time);
+                    assert!((after.during[1] / mean - 1.0).abs() < 1e-12, "{fails} {time}: {} {mean}", after.during[1]);
+                }
+            }
+        }
+    }
+
+    /// Many fail one after the other, with one crew: what all of them come to has many powers.
+    #[test]
+    fn doubling_and_following_step_by_step_come_to_the_same() {
+        let plant = |machines: usize| {
+            let mut chain = Chain::new(machines + 1);
+            for failed in 0..machines {
+                chain.add(failed, failed + 1, (machines - failed) as f64 * 1e-3);
+                chain.add(failed + 1, failed, 1.0);
+            }
+            chain
+        };
+        for machines in [1, 2, 5, 12, 40] {
+            let chain = plant(machines);
+            for time in [70.0, 500.0, 2_000.0] {
+                let (doubled, followed) = (chain.after(0, time).unwrap(), chain.followed(0, time).unwrap());
+                for state in 0..=machines {
+                    let of = |after: &After| (after.at[state], after.during[state]);
+                    let ((at, during), (at_before, during_before)) = (of(&doubled), of(&followed));
+                    if at_before > 1e-290 {
+                        assert!((at / at_before - 1.0).abs() < 1e-12, "{machines} {time} {state}: {at} {at_before}");
+                    }
+                    // Shares of what is left are added up from the rest of the steps, which has fewer digits.
+                    assert!(
+                        (during - during_before).abs() < 1e-12,
+                        "{machines} {time} {state}: {during} {during_before}"
+                    );
+                }
+            }
+            let halves = chain.halves(0, 2_000.0, 3).unwrap();
+            for (nth, half) in halves.iter().rev().enumerate() {
+                let alone = chain.after(0, libm::ldexp(2_000.0, -(nth as i32))).unwrap();
+                let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-13 * b);
+                assert!(near(&half.at, &alone.at) && near(&half.during, &alone.during), "{machines} {nth}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_can_be_reached_no_more_fades_and_too_much_is_refused() {
+        // From up to gone through a hundred stages, and what is not reached at all.
+        let mut chain = Chain::new(102);
+        (0..100).for_each(|state| chain.add(state, state + 1, 1e3));
+        chain.add(101, 0, 1e9);
+        let after = chain.after(0, 1e3).unwrap();
+        assert_eq!((after.at[100], after.at[101]), (1.0, 0.0));
+        assert!((after.during[100] - 0.9999).abs() < 1e-12, "{}", after.during[100]);
+        let mut ring = Chain::new(DOUBLED_MAX + 1);
+        (0..=DOUBLED_MAX).for_each(|state| ring.add(state, (state + 1) % (DOUBLED_MAX + 1), 1.0));
+        assert_eq!(ring.after(0, 1e9), None);
+        assert!(ring.after(0, 1e3).is_some());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use sim_core::{Fault, Instant, NodeId, Seed, Sim, Step, Stop};
 
 use super::block::{Block, Kind};
-use super::crashes::{Crashes, is_from_start};
+use super::crashes::{Crashes, is_from_start, startup};
 use crate::message::{Msg, Note, Tone};
 use crate::program::{NodeRef, Program};
 use crate::scenario::Model;
@@ -35,7 +35,7 @@ pub struct Met {
     /// The share of the same time that it would have been down, had nothing struck but the crashes that its diagram
     /// knows.
     pub drawn: f64,
-    /// Whether these go on from the very start, which is when all is up.
+    /// Whether these go on from the very start, which is when all is up, and nobody takes time to start again.
     pub from_start: bool,
     /// How often it went down in that time.
     pub outages: u64,
@@ -57,7 +57,9 @@ impl Met {
         let crashes = Crashes::of(model.program(), model.faults(), &needed, &|_| false);
         let known = model.faults().iter().enumerate().filter(|(place, _)| crashes.has(*place));
         let drawn: Vec<Fault> = known.map(|(_, fault)| fault.clone()).collect();
-        let from_start = drawn.iter().all(is_from_start);
+        // How long a start takes is always the same, which a chain only takes for its mean.
+        let is_slow = needed.iter().any(|node| !startup(model.program(), *node).is_zero());
+        let from_start = drawn.iter().all(is_from_start) && !is_slow;
         if drawn.len() == model.faults().len() {
             return Met { drawn: met.down, from_start, ..met };
         }
@@ -402,6 +404,50 @@ mod tests {
             assert_eq!((block.as_str(), saved), ("shop#1 * till#1", 0.0), "{on}");
             assert!(failed > 0.02, "{on}: {failed}");
         }
+    }
+
+    /// What is refused may come as something else: what a step in between makes of it, or a breaker.
+    #[test]
+    fn what_catches_another_reason_than_the_one_that_comes_is_no_other_way() {
+        let need = |middle: &str, clauses: &str| {
+            let text = format!(
+                r#"{{"faultline": 1, "name": "till",
+                 "nodes": {{"shop": {{"kind": "service", "endpoints": {{"buy": [{{"call": "desk.pay", "timeout": "1s"{clauses}}}]}}}},
+                           "desk": {{"kind": "service", "endpoints": {{"pay": [{{"call": "till.pay", "timeout": "1s"{middle}}}]}}}},
+                           "till": {{"kind": "service", "endpoints": {{"pay": [{{"reply": "OK"}}]}}}},
+                           "book": {{"kind": "service", "endpoints": {{"note": [{{"reply": "OK"}}]}}}}}},
+                 "workload": {{"door": {{"rate": "20/s", "for": "10m", "each": "customer", "do": [{{"call": "shop.buy"}}]}}}},
+                 "faults": ["crash till every ~60s for ~10s"]}}"#
+            );
+            let scenario = Scenario::parse("till.json", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
+            let model = scenario.model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+            let block = derived(model.program(), model.faults(), None, &[]).unwrap().block;
+            let runs: Vec<Met> = (0..4).map(|seed| Met::of(&model, &block, Seed(seed), u64::MAX)).collect();
+            let account = Account::of(&runs, Confidence::new(0.999).unwrap());
+            (block.to_string(), account.saved.value.unwrap(), account.failed.value.unwrap())
+        };
+        let other = r#"[{"call": "book.note", "timeout": "1s"}]"#;
+        let refused = format!(r#", "on": {{"refused": {other}}}"#);
+        let broken = r#", "on": {"refused": [{"fail": "broken"}]}"#;
+        let breaker = r#", "breaker": {"profile": "resilience4j", "slidingWindowSize": 10, "minimumNumberOfCalls": 5}"#;
+        // What comes through a service in between comes as it is, and is caught.
+        for clauses in [refused.clone(), format!(r#", "on": {{"else": {other}}}"#)] {
+            let (block, _, failed) = need("", &clauses);
+            assert_eq!(block, "shop#1 * (desk#1 * till#1 | book#1)", "{clauses}");
+            assert!(failed < 0.001, "{clauses}: {failed}");
+        }
+        let (block, saved, failed) = need(broken, &refused);
+        assert_eq!((block.as_str(), saved), ("shop#1 * desk#1 * till#1", 0.0));
+        assert!(failed > 0.02, "{failed}");
+        let (block, _, failed) = need(broken, &format!(r#", "on": {{"refused": {other}, "broken": {other}}}"#));
+        assert_eq!(block, "shop#1 * (desk#1 * till#1 | book#1)");
+        assert!(failed < 0.001, "{failed}");
+        let (block, _, failed) = need("", &format!("{breaker}{refused}"));
+        assert_eq!(block, "shop#1 * desk#1 * till#1");
+        assert!(failed > 0.02, "{failed}");
+        let (block, _, failed) = need("", &format!(r#"{breaker}, "on": {{"error": {other}}}"#));
+        assert_eq!(block, "shop#1 * (desk#1 * till#1 | book#1)");
+        assert!(failed < 0.001, "{failed}");
     }
 
     #[test]

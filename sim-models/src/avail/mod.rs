@@ -31,6 +31,7 @@ mod met;
 mod network;
 mod parser;
 mod rare;
+mod reasons;
 mod reconcile;
 mod replica;
 mod requests;

@@ -1,5 +1,7 @@
 //! The words of an expression, each with its place.
 
+use sim_core::DurationError;
+
 use super::block::{Length, Share, Spread};
 use super::error::AvailError;
 use super::life::Shape;
@@ -144,6 +146,8 @@ pub(super) fn length(text: &str, span: Span) -> Result<Length, AvailError> {
             wrong(format!("{text} is longer than can be counted; write at most 200000y or 200000w"))
         }
         Some(_) => wrong(format!("\"{text}\" is no length; write a number and a unit, such as 720h, 30d or 2y")),
+        // There are more here than elsewhere.
+        None if matches!(error, DurationError::NoUnit(_)) => wrong(format!("{error}, w, y")),
         None => wrong(format!("{error}")),
     })?;
     Ok(Length { text: text.to_owned(), seconds: read.as_secs_f64() * times })
@@ -216,6 +220,8 @@ mod tests {
 
     #[test]
     fn lengths_have_weeks_and_years_too() {
+        let told = length("1", Span::default()).unwrap_err().message;
+        assert_eq!(told, "1 has no unit; write \"1ms\" or another of ns, us, ms, s, m, h, d, w, y");
         let seconds = |text: &str| length(text, Span::default()).map(|length| length.seconds);
         assert_eq!(seconds("1.5y"), Ok(1.5 * 365.0 * 86_400.0));
         assert_eq!(seconds("2w"), Ok(14.0 * 86_400.0));

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use sim_models::avail::{Assembly, Availability, Change, Importance, Law, Period, Piece, Plan, Simulated};
+use sim_models::avail::{
+    Account, Assembly, Availability, Budget, Change, Importance, Law, Names, Period, Piece, Plan, Simulated,
+};
 use sim_models::stats::Estimate;
 
 use super::{Answer, Asked, Question, called, figure, kind, nines, seconds, share};
@@ -69,6 +71,31 @@ pub(super) fn page(answer: &Answer) -> Page {
     page
 }
 
+/// What a simulation alone can tell, to be looked at.
+pub(super) fn hard_page(
+    title: &str,
+    names: &Names,
+    why: &str,
+    seen: &Simulated,
+    budget: Option<(Budget, Availability)>,
+) -> Page {
+    let mut page = Page::new(format!("Availability of {title}"));
+    let names: Vec<Vec<String>> =
+        names.iter().map(|(name, meaning)| vec![name.to_owned(), meaning.to_owned()]).collect();
+    page.table(&["name", "what it means"], &names);
+    page.paragraph(format!("What it comes to is not worked out: {why}."));
+    page.heading("Simulation");
+    page.paragraph(super::simulated_in_words(seen));
+    let rows = super::simulated_rows(seen, None).into_iter().map(|row| row.into_iter().take(2).collect());
+    page.table(&["", "seen (95 %)"], &rows.collect::<Vec<_>>());
+    page.figure(seen_intervals(&[], seen, "Downtime a year, as it was seen"));
+    page.figure(lengths(seen));
+    if let Some((budget, whole)) = budget {
+        error_budget(budget, whole, &mut page);
+    }
+    page
+}
+
 fn block_rows(piece: &Piece, depth: usize, rows: &mut Vec<Vec<String>>) {
     let of = piece.availability;
     // Blanks at the beginning of a cell would be gone in HTML.
@@ -102,12 +129,7 @@ fn advice(answer: &Answer, changes: &[Change], page: &mut Page) {
         page.table(&["Birnbaum", "criticality", "down a year if it never fails", "part"], &rows);
     }
     if let Some(budget) = answer.asked.budget {
-        page.heading("The error budget");
-        page.paragraph(super::budget_in_words(budget, whole));
-        match super::alert_rows(budget) {
-            rows if rows.is_empty() => page.paragraph(format!("There is {}.", super::NO_ALERT)),
-            rows => page.table(&super::ALERT_HEAD, &rows),
-        }
+        error_budget(budget, whole, page);
     }
     if !answer.asked.chain.is_empty() {
         page.heading("So many in series");
@@ -117,6 +139,15 @@ fn advice(answer: &Answer, changes: &[Change], page: &mut Page) {
         page.heading("Requests that are tried again");
         let (head, rows) = super::tried(&answer.question.assembly, tries, wait);
         page.table(&[&head, "requests", "nines"], &rows);
+    }
+}
+
+fn error_budget(budget: Budget, whole: Availability, page: &mut Page) {
+    page.heading("The error budget");
+    page.paragraph(super::budget_in_words(budget, whole));
+    match super::alert_rows(budget) {
+        rows if rows.is_empty() => page.paragraph(format!("There is {}.", super::NO_ALERT)),
+        rows => page.table(&super::ALERT_HEAD, &rows),
     }
 }
 
@@ -161,13 +192,18 @@ fn sensitivity(better: &[&Change], whole: Availability) -> Figure {
 /// The formula, the algebra and what was seen, in rows.
 fn side_by_side(question: &Question, seen: &Simulated) -> Figure {
     let whole = question.assembly.availability();
-    let (mut rows, mut points) = (Vec::new(), Vec::new());
+    let mut exact = Vec::new();
     if let Some(told) = question.system.reconciled().filter(|told| !told.steps.is_empty()) {
-        rows.push("formula of independent parts".to_owned());
-        points.push(alone(0, told.formula.down * YEAR));
+        exact.push(("formula of independent parts", told.formula.down));
     }
-    rows.push("algebra".to_owned());
-    points.push(alone(points.len(), whole.down * YEAR));
+    exact.push(("algebra", whole.down));
+    seen_intervals(&exact, seen, "Algebra and simulation: downtime a year")
+}
+
+/// What was worked out, and below it what was seen, in rows.
+fn seen_intervals(exact: &[(&str, f64)], seen: &Simulated, title: &str) -> Figure {
+    let mut rows: Vec<String> = exact.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut points: Vec<Interval> = exact.iter().enumerate().map(|(row, (_, down))| alone(row, down * YEAR)).collect();
     let estimate = |row: usize, of: &Estimate| {
         let times = |value: Option<f64>| value.map(|value| (value * YEAR).max(0.0));
         Interval::new(row as f64, times(of.value), times(of.lo), times(of.hi))
@@ -179,7 +215,6 @@ fn side_by_side(question: &Question, seen: &Simulated) -> Figure {
         points.push(estimate(points.len(), &seen.taking_over));
     }
     let axis = Axis::linear("down a year", Unit::Nanos).including(&[0.0]);
-    let title = "Algebra and simulation: downtime a year";
     Figure::new("algebra-and-simulation", title, axis, Axis::rows("", rows)).with("", Data::Intervals(points))
 }
 
@@ -235,10 +270,8 @@ fn settles_after(assembly: &Assembly) -> Option<f64> {
     Some(all.fold(0.0, f64::max)).filter(|longest| *longest > 0.0)
 }
 
-/// The blocks as a table, for a spreadsheet.
-pub(super) fn csv(assembly: &Assembly, importance: &[Importance]) -> Result<String, Bad> {
-    let wrong = |error: &dyn std::fmt::Display| bad!("--csv: {error}");
-    let mut out = csv::Writer::from_writer(Vec::new());
+/// The blocks as a table, for a spreadsheet; in the row of the whole what was seen of it.
+pub(super) fn csv(answer: &Answer) -> Result<String, Bad> {
     let head = [
         "block",
         "kind",
@@ -253,14 +286,73 @@ pub(super) fn csv(assembly: &Assembly, importance: &[Importance]) -> Result<Stri
         "unavailability_without",
         "mttf_seconds",
     ];
-    out.write_record(head).map_err(|error| wrong(&error))?;
+    let assembly = &answer.question.assembly;
     let mut records = Vec::new();
-    csv_rows(assembly, assembly.root(), 0, importance, &mut records);
-    for record in records {
+    csv_rows(assembly, assembly.root(), 0, &answer.importance, &mut records);
+    let seen = answer.seen.iter().flat_map(seen_columns).chain(answer.met.iter().flat_map(met_columns));
+    let (names, values): (Vec<String>, Vec<String>) = seen.unzip();
+    for (nth, record) in records.iter_mut().enumerate() {
+        record.extend(values.iter().map(|value| if nth == 0 { value.clone() } else { String::new() }));
+    }
+    let head = head.iter().map(|name| (*name).to_owned()).chain(names).collect();
+    written(head, records)
+}
+
+/// What was seen of what can only be simulated.
+pub(super) fn seen_csv(label: &str, seen: &Simulated) -> Result<String, Bad> {
+    let (names, values): (Vec<String>, Vec<String>) = seen_columns(seen).into_iter().unzip();
+    let head = std::iter::once("block".to_owned()).chain(names).collect();
+    written(head, vec![std::iter::once(label.to_owned()).chain(values).collect()])
+}
+
+/// A table for a spreadsheet.
+///
+/// # Errors
+/// When it cannot be written as one.
+pub(crate) fn written(head: Vec<String>, records: Vec<Vec<String>>) -> Result<String, Bad> {
+    let wrong = |error: &dyn std::fmt::Display| bad!("--csv: {error}");
+    let mut out = csv::Writer::from_writer(Vec::new());
+    for record in std::iter::once(head).chain(records) {
         out.write_record(record).map_err(|error| wrong(&error))?;
     }
     let bytes = out.into_inner().map_err(|error| wrong(&error))?;
     String::from_utf8(bytes).map_err(|error| wrong(&error))
+}
+
+/// A figure and the ends of its interval, each under a name.
+fn columns(name: &str, of: &Estimate, times: f64) -> [(String, String); 3] {
+    let told = |value: Option<f64>| value.map_or_else(String::new, |value| (value * times).to_string());
+    [("", of.value), ("_lo", of.lo), ("_hi", of.hi)].map(|(end, value)| (format!("{name}{end}"), told(value)))
+}
+
+fn seen_columns(seen: &Simulated) -> Vec<(String, String)> {
+    let year = Period::Year.seconds();
+    let count = |name: &str, number: u64| (name.to_owned(), number.to_string());
+    [
+        columns("seen_unavailability", &seen.down, 1.0),
+        columns("seen_outages_per_year", &seen.frequency, year),
+        columns("seen_unavailability_taking_over", &seen.taking_over, 1.0),
+    ]
+    .into_iter()
+    .flatten()
+    .chain([count("seen_outages", seen.episodes), count("seen_runs", seen.down.n)])
+    .collect()
+}
+
+fn met_columns(met: &Account) -> Vec<(String, String)> {
+    let count = |name: &str, number: u64| (name.to_owned(), number.to_string());
+    let shares = [
+        ("requests_time_down_drawn", met.drawn),
+        ("requests_time_down_left_out", met.left_out),
+        ("requests_time_down", met.down),
+        ("requests_timing", met.timing),
+        ("requests_saved", met.saved),
+        ("requests_cut_off", met.cut_off),
+        ("requests_otherwise", met.otherwise),
+        ("requests_failed", met.failed),
+    ];
+    let shares = shares.iter().flat_map(|(name, of)| columns(name, of, 1.0));
+    shares.chain([count("requests", met.requests), count("requests_runs", met.runs)]).collect()
 }
 
 fn csv_rows(
@@ -313,7 +405,7 @@ pub(crate) fn export(
     let wrong = |path: &Path, error: std::io::Error| bad!("{} cannot be written: {error}", path.display());
     let page = html(&page(&answer), &super::document(&answer));
     write_whole(Path::new(&path), &page).map_err(|error| wrong(Path::new(&path), error))?;
-    let rows = csv(&answer.question.assembly, &answer.importance)?;
+    let rows = csv(&answer)?;
     write_whole(&table, rows.trim_end()).map_err(|error| wrong(&table, error))?;
     Ok(format!("written: {path} and {}", table.display()))
 }
