@@ -49,5 +49,5 @@ pub fn verdict(case: &Case, outcome: &Outcome) -> Verdict {
 
 /// Whether a case stands by its lines alone.
 pub fn is_calm(case: &Case) -> bool {
-    case.rest == Rest::Calm
+    case.rest != Rest::Seed
 }
