@@ -4,6 +4,7 @@
 //! once. A cell has never heard of requests; it sees values, versions and instants.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
@@ -473,11 +474,9 @@ impl Shelves {
 
     /// A transaction begins at a store, in this life of it; false, where it has begun already.
     pub(crate) fn begins_session(&mut self, store: NodeRef, txn: TxnId, life: u32) -> bool {
-        let is_new = !self.sessions.contains_key(&(store, txn));
-        if is_new {
-            self.sessions.insert((store, txn), Session { life, committed: None });
-        }
-        is_new
+        let Entry::Vacant(place) = self.sessions.entry((store, txn)) else { return false };
+        place.insert(Session { life, committed: None });
+        true
     }
 
     /// What a store has had of a transaction.

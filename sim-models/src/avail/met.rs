@@ -367,6 +367,16 @@ mod tests {
         assert!((struck.drawn.value.unwrap() + added.value.unwrap() - struck.down.value.unwrap()).abs() < 1e-12);
     }
 
+    /// The diagram of a scenario, and the shares of requests that it saves and fails beside that.
+    fn saved_and_failed(text: &str) -> (String, f64, f64) {
+        let scenario = Scenario::parse("till.json", text).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let model = scenario.model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let block = derived(model.program(), model.faults(), None, &[]).unwrap().block;
+        let runs: Vec<Met> = (0..4).map(|seed| Met::of(&model, &block, Seed(seed), u64::MAX)).collect();
+        let account = Account::of(&runs, Confidence::new(0.999).unwrap());
+        (block.to_string(), account.saved.value.unwrap(), account.failed.value.unwrap())
+    }
+
     /// What is caught when it is refused is done another way: by the diagram that never is down, and by requests.
     #[test]
     fn a_try_that_catches_what_is_refused_is_another_way() {
@@ -380,12 +390,7 @@ mod tests {
                  "workload": {{"door": {{"rate": "20/s", "for": "10m", "each": "customer", "do": [{{"call": "shop.buy"}}]}}}},
                  "faults": ["crash till every ~60s for ~10s"]}}"#
             );
-            let scenario = Scenario::parse("till.json", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
-            let model = scenario.model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
-            let block = derived(model.program(), model.faults(), None, &[]).unwrap().block;
-            let runs: Vec<Met> = (0..4).map(|seed| Met::of(&model, &block, Seed(seed), u64::MAX)).collect();
-            let account = Account::of(&runs, Confidence::new(0.999).unwrap());
-            (block.to_string(), account.saved.value.unwrap(), account.failed.value.unwrap())
+            saved_and_failed(&text)
         };
         let other = r#"[{"call": "book.note", "timeout": "1s"}]"#;
         for on in [
@@ -419,12 +424,7 @@ mod tests {
                  "workload": {{"door": {{"rate": "20/s", "for": "10m", "each": "customer", "do": [{{"call": "shop.buy"}}]}}}},
                  "faults": ["crash till every ~60s for ~10s"]}}"#
             );
-            let scenario = Scenario::parse("till.json", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
-            let model = scenario.model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
-            let block = derived(model.program(), model.faults(), None, &[]).unwrap().block;
-            let runs: Vec<Met> = (0..4).map(|seed| Met::of(&model, &block, Seed(seed), u64::MAX)).collect();
-            let account = Account::of(&runs, Confidence::new(0.999).unwrap());
-            (block.to_string(), account.saved.value.unwrap(), account.failed.value.unwrap())
+            saved_and_failed(&text)
         };
         let other = r#"[{"call": "book.note", "timeout": "1s"}]"#;
         let refused = format!(r#", "on": {{"refused": {other}}}"#);
