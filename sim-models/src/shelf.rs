@@ -3,8 +3,8 @@
 //! The durable maps of services and stores lie on [`Shelves`], which no crash takes and which all replicas of a service reach at
 //! once. A cell has never heard of requests; it sees values, versions and instants.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
@@ -83,6 +83,12 @@ pub struct Shelves {
     claimed: BTreeMap<(NodeRef, TxnId), Arc<[FactChange]>>,
     #[serde(skip)]
     revocable: BTreeMap<TxnId, Arc<[FactChange]>>,
+    /// What stores know by their names of transactions that they have decided alone.
+    #[serde(skip)]
+    branches: BTreeMap<(NodeRef, TxnId), Branch>,
+    /// The stores of which it is known that they have decided otherwise, so that each counts once.
+    #[serde(skip)]
+    otherwise: BTreeSet<(NodeId, TxnId)>,
     /// What each queue keeps; shared by copies of a run until one of them changes it.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     queues: BTreeMap<NodeRef, Arc<Backlog>>,
@@ -126,6 +132,15 @@ pub(crate) struct Session {
     pub(crate) committed: Option<u64>,
 }
 
+/// What the name of a transaction says at a store that has decided it alone. It never changes.
+#[derive(Clone, Copy, Debug)]
+struct Branch {
+    step: StepRef,
+    cause: Cause,
+    /// Whether that decision was found to be durable.
+    is_counted: bool,
+}
+
 /// A cell as a transaction will leave it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Write {
@@ -165,6 +180,13 @@ pub enum Settled {
     Alone,
     /// It has decided alone and committed; the coordinator must learn of that too.
     AloneCommit,
+}
+
+impl Settled {
+    /// Whether it has decided alone.
+    pub(crate) fn is_heuristic(self) -> bool {
+        matches!(self, Settled::Alone | Settled::AloneCommit)
+    }
 }
 
 /// What a coordinator has noted of a transaction.
@@ -546,6 +568,11 @@ impl Shelves {
         facts
     }
 
+    /// The facts that a store has happen by a decision that is not known to be durable.
+    pub(crate) fn claimed(&self, store: NodeRef, txn: TxnId) -> Arc<[FactChange]> {
+        self.claimed.get(&(store, txn)).cloned().unwrap_or_else(|| Arc::from([]))
+    }
+
     /// The decision by which a store had them happen is durable.
     pub(crate) fn claim_is_met(&mut self, store: NodeRef, txn: TxnId) {
         self.claimed.remove(&(store, txn));
@@ -571,6 +598,27 @@ impl Shelves {
     /// How a transaction has ended everywhere is known: the facts that may have to be taken back.
     pub(crate) fn take_revocable(&mut self, txn: TxnId) -> Arc<[FactChange]> {
         self.revocable.remove(&txn).unwrap_or_else(|| Arc::from([]))
+    }
+
+    /// A store decides a transaction alone.
+    pub(crate) fn decides_alone(&mut self, store: NodeRef, txn: TxnId, step: StepRef, cause: Cause) {
+        self.branches.entry((store, txn)).or_insert(Branch { step, cause, is_counted: false });
+    }
+
+    /// What a store has decided alone is durable. Whether that was not known before.
+    pub(crate) fn counts_alone(&mut self, store: NodeRef, txn: TxnId) -> bool {
+        self.branches.get_mut(&(store, txn)).is_some_and(|branch| !std::mem::replace(&mut branch.is_counted, true))
+    }
+
+    /// What a store has decided alone and its coordinator has yet to learn, with the steps and why they run.
+    pub(crate) fn alone_of(&self, store: NodeRef) -> impl Iterator<Item = (TxnId, StepRef, Cause)> {
+        let alone = self.settled.iter().filter(move |((of, _), settled)| *of == store && settled.is_heuristic());
+        alone.filter_map(|(at, _)| self.branches.get(at).map(|branch| (at.1, branch.step, branch.cause)))
+    }
+
+    /// A coordinator hears that a store has decided otherwise. Whether nobody has heard of it before.
+    pub(crate) fn is_otherwise(&mut self, store: NodeId, txn: TxnId) -> bool {
+        self.otherwise.insert((store, txn))
     }
 
     /// Notes who waits for a running key.

@@ -56,6 +56,9 @@ pub(super) struct Commitment {
     alone: u32,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     hazard: bool,
+    /// Whether a store has voted no, so that no decision of others makes it done.
+    #[serde(skip)]
+    refused: bool,
     rounds: u32,
     timer: Option<Key>,
 }
@@ -73,6 +76,9 @@ struct Member {
     /// How often it may have been told of the decision.
     #[serde(skip)]
     told: u32,
+    /// Whether it has decided alone, and is to forget that once all is known.
+    #[serde(skip)]
+    alone: bool,
 }
 
 /// How far a store is, as the coordinator knows.
@@ -102,7 +108,7 @@ enum Stage {
 
 impl Member {
     fn new(edge: EdgeRef, to: NodeId, is: Is, strays: bool) -> Self {
-        Member { edge, to, is, strays, asked: Vec::new(), told: 0 }
+        Member { edge, to, is, strays, asked: Vec::new(), told: 0, alone: false }
     }
 
     /// Whether it has yet to answer at this stage.
@@ -121,7 +127,7 @@ impl Commitment {
     fn new(step: StepRef, cause: Cause, members: Vec<Member>, stage: Stage) -> Self {
         let reason = Outcome::Error(Reason::UNDONE);
         let (acked, noted, mixed, rounds, timer) = (true, false, false, 0, None);
-        let (alone, hazard) = (0, false);
+        let (alone, hazard, refused) = (0, false, false);
         Commitment {
             thread: None,
             step,
@@ -134,6 +140,7 @@ impl Commitment {
             mixed,
             alone,
             hazard,
+            refused,
             rounds,
             timer,
         }
@@ -153,6 +160,11 @@ impl Commitment {
         self.stage == Stage::Decided(true) && self.alone as usize == self.voters()
     }
 
+    /// Whether all have committed alone what was to be aborted: it is done, and that is sure.
+    fn is_done_by_all(&self) -> bool {
+        self.stage == Stage::Decided(false) && !self.refused && self.alone as usize == self.voters()
+    }
+
     /// What it does, for people.
     pub(super) fn word(&self) -> &'static str {
         match self.stage {
@@ -163,6 +175,25 @@ impl Commitment {
             Stage::Decided(false) => "tells that it aborts",
             Stage::Scanning => "asks what was promised to former lives",
         }
+    }
+}
+
+/// It is decided that a transaction commits: its facts happen, unless a store has had them happen. Those of XA may have to be taken back.
+fn happen(cx: &mut Cx<'_>, id: TxnId, def: &ProtocolDef) {
+    let facts = cx.shared_mut().take_due(id);
+    if facts.is_empty() {
+        return;
+    }
+    tell_facts(cx, &facts);
+    if def.protocol == Protocol::Xa {
+        cx.shared_mut().may_be_revoked(id, facts);
+    }
+}
+
+/// It is decided that a transaction aborts: its facts do not happen, unless a store commits it alone.
+fn expire(cx: &mut Cx<'_>, id: TxnId, def: &ProtocolDef) {
+    if def.heuristic != Heuristic::Commit {
+        cx.shared_mut().take_due(id);
     }
 }
 
@@ -366,7 +397,7 @@ impl Service {
                 Outcome::Error(Reason::REFUSED) => refusal = Some(Outcome::Error(Reason::REFUSED)),
                 Outcome::Unknown(_) => refusal = Some(Outcome::Error(Reason::UNDONE)),
                 Outcome::Error(reason) => {
-                    member.is = Is::Out;
+                    (member.is, agrees.refused) = (Is::Out, true);
                     refusal = Some(Outcome::Error(*reason));
                 }
             },
@@ -389,14 +420,12 @@ impl Service {
                 if was_due && extra == Extra::NotKnown && !is_lost {
                     agrees.hazard = true;
                     self.count(cx, Counted::Hazard);
-                } else if was_due && is_lost {
+                } else if was_due && (is_lost || extra == Extra::Mixed) {
                     (agrees.mixed, agrees.alone) = (true, agrees.alone + 1);
-                    self.count(cx, Counted::Mixed);
-                } else if was_due && extra == Extra::Mixed {
-                    (agrees.mixed, agrees.alone) = (true, agrees.alone + 1);
-                    self.count(cx, Counted::Mixed);
-                    let of = cause.operation;
-                    self.tell(cx, pending.to, kinds.forget, Operation::Forget { txn: id, of });
+                    member.alone = !is_lost;
+                    if cx.shared_mut().is_otherwise(pending.to, id) {
+                        self.count(cx, Counted::Mixed);
+                    }
                 }
             }
             Stage::Scanning if outcome.tone() == Tone::Ok => {
@@ -498,12 +527,10 @@ impl Service {
         let Some(agrees) = self.commitments.get_mut(&id) else { return };
         agrees.stage = Stage::Decided(commits);
         let (cause, acked) = (agrees.cause, agrees.acked);
-        let facts = cx.shared_mut().take_due(id);
-        if commits && !facts.is_empty() {
-            tell_facts(cx, &facts);
-            if def.protocol == Protocol::Xa {
-                cx.shared_mut().may_be_revoked(id, facts);
-            }
+        if commits {
+            happen(cx, id, def);
+        } else {
+            expire(cx, id, def);
         }
         Self::milestone(cx, &def.points.decided, cause);
         self.give_up_questions(cx, program, id);
@@ -547,10 +574,7 @@ impl Service {
         let Some(thread) = agrees.thread.take() else { return };
         let outcome = match agrees.stage {
             Stage::Decided(true) if agrees.is_undone_by_all() => Outcome::Error(Reason::ROLLED_BACK),
-            // All have committed alone what was not to be: it is done.
-            Stage::Decided(false) if agrees.mixed && agrees.alone as usize == agrees.members.len() => {
-                Outcome::Ok(Value::Null)
-            }
+            Stage::Decided(false) if agrees.is_done_by_all() => Outcome::Ok(Value::Null),
             Stage::Decided(_) if agrees.mixed => Outcome::Unknown(Reason::MIXED),
             Stage::Decided(true) if agrees.hazard => Outcome::Unknown(Reason::HAZARD),
             Stage::Decided(true) => Outcome::Ok(Value::Null),
@@ -579,6 +603,14 @@ impl Service {
         if agrees.noted {
             self.log(cx, false);
             self.forget_txn(cx, id, false);
+        }
+        if agrees.acked {
+            cx.shared_mut().take_due(id);
+        }
+        // Not before: another life would not know how many were alone.
+        for member in agrees.members.iter().filter(|member| member.alone) {
+            let of = agrees.cause.operation;
+            self.tell(cx, member.to, self.kinds.forget, Operation::Forget { txn: id, of });
         }
         for member in agrees.members.iter().filter(|member| member.strays) {
             // What was given up may have come behind the decision, and have opened the transaction again.
@@ -673,14 +705,12 @@ impl Service {
             let stage = Stage::Decided(commits.unwrap_or(false));
             let agrees = Commitment::new(step, cause.then(RECOVERED | life), members, stage);
             self.commitments.insert(id, Commitment { noted: true, ..agrees });
-            // A decision that was on the disk, and of which nobody has heard, has happened.
-            if commits != Some(false) {
-                let facts = cx.shared_mut().take_due(id);
-                if commits.is_some() && !facts.is_empty() {
-                    tell_facts(cx, &facts);
-                    if program.step(step).protocol().is_some_and(|def| def.protocol == Protocol::Xa) {
-                        cx.shared_mut().may_be_revoked(id, facts);
-                    }
+            if let Some(def) = program.step(step).protocol() {
+                match commits {
+                    // A decision that was on the disk, and of which nobody has heard, has happened.
+                    Some(true) => happen(cx, id, def),
+                    None => expire(cx, id, def),
+                    Some(false) => {}
                 }
             }
             self.resend(cx, program, id);
@@ -726,8 +756,8 @@ impl Service {
             if !agrees.members.iter().any(|member| member.to == pending.to) {
                 agrees.members.push(Member::new(pending.edge, pending.to, Is::Yes, false));
             }
-            if id.node == node {
-                cx.shared_mut().take_due(*id);
+            if let Some(def) = program.step(*step).protocol().filter(|_| id.node == node) {
+                expire(cx, *id, def);
             }
             self.ask_members(cx, *id);
             if is_new {

@@ -230,6 +230,10 @@ impl Store {
         }
         let commits = decision.commits();
         let writes = if commits { open.writes.clone() } else { Default::default() };
+        let cause = promised.cause;
+        if decision.is_heuristic() {
+            cx.shared_mut().decides_alone(self.me, txn, step, cause);
+        }
         self.mark(txn, Mark::Settled(remembered(def, decision)));
         self.log(cx, self.is_forced(def, decision));
         if commits {
@@ -344,12 +348,19 @@ impl Store {
         }
         let remembered = protocol(program, step).and_then(|def| remembered(def, decision));
         if decision.is_heuristic() {
-            self.count(cx, Counted::Heuristic);
+            self.counts_alone(cx, txn);
         }
         self.unpromise(cx, txn);
         cx.shared_mut().claim_is_met(self.me, txn);
         cx.shared_mut().settle(self.me, txn, remembered);
         self.end(cx, program, txn, None);
+    }
+
+    /// A decision of this store alone is durable: it counts, once.
+    fn counts_alone(&self, cx: &mut Cx<'_>, txn: TxnId) {
+        if cx.shared_mut().counts_alone(self.me, txn) {
+            self.count(cx, Counted::Heuristic);
+        }
     }
 
     /// A promise is no more.
@@ -364,21 +375,24 @@ impl Store {
         cx.note(Note::InDoubt { node: self.me, by: -1 });
     }
 
-    /// What is promised to a coordinator, or to any that goes by the same prefix, and not decided (XA's `recover`).
-    pub(super) fn promises_to(&self, program: &Program, coordinator: NodeId) -> Tried {
+    /// What is promised to a coordinator, or to any that goes by the same prefix, and not decided, or decided alone (XA's `recover`).
+    pub(super) fn promises_to(&self, cx: &Cx<'_>, program: &Program, coordinator: NodeId) -> Tried {
         let promised = self.txns.iter().filter_map(|(txn, open)| {
             let promised = open.prepared.as_ref()?;
-            let shares = || protocol(program, promised.step).is_some_and(|def| def.shares_prefix);
-            let service = |node: u32| program.replicas.get(node as usize).map(|(service, _)| *service);
-            let is_named = txn.node == coordinator.0 || shares() && service(txn.node) == service(coordinator.0);
-            is_named.then_some((*txn, promised.step, promised.cause))
+            Some((*txn, promised.step, promised.cause))
         });
-        Tried::Answer(Outcome::Ok(Value::Null), Extra::Promises(promised.collect()))
+        let is_named = |(txn, step, _): &(TxnId, StepRef, Cause)| {
+            let shares = || protocol(program, *step).is_some_and(|def| def.shares_prefix);
+            let service = |node: u32| program.replicas.get(node as usize).map(|(service, _)| *service);
+            txn.node == coordinator.0 || shares() && service(txn.node) == service(coordinator.0)
+        };
+        let named = promised.chain(cx.shared().alone_of(self.me)).filter(is_named);
+        Tried::Answer(Outcome::Ok(Value::Null), Extra::Promises(named.collect()))
     }
 
     /// The coordinator knows that this store has decided alone (XA's `forget`).
     pub(super) fn forgets_alone(&mut self, cx: &mut Cx<'_>, txn: TxnId) -> Tried {
-        if let Some(Settled::Alone | Settled::AloneCommit) = cx.shared().settled(self.me, txn) {
+        if cx.shared().settled(self.me, txn).is_some_and(Settled::is_heuristic) {
             self.mark(txn, Mark::Settled(None));
             cx.shared_mut().settle(self.me, txn, None);
         }
@@ -528,6 +542,11 @@ impl Store {
         promises.keys().for_each(|txn| cx.shared_mut().due_again(self.me, *txn));
         cx.shared_mut().claims_are_met(self.me);
         promises.into_iter().for_each(|(txn, promise)| cx.shared_mut().promise(self.me, txn, promise));
-        settled.into_iter().for_each(|(txn, settled)| cx.shared_mut().settle(self.me, txn, Some(settled)));
+        for (txn, settled) in settled {
+            cx.shared_mut().settle(self.me, txn, Some(settled));
+            if settled.is_heuristic() {
+                self.counts_alone(cx, txn);
+            }
+        }
     }
 }

@@ -413,10 +413,9 @@ impl Store {
             Tried::Answer(outcome, extra) => {
                 cx.because(cause);
                 if self.journal.is_some() {
-                    let facts = if let Operation::Commit { facts, .. } = &operation { &facts[..] } else { &[] };
-                    let facts = if outcome.tone() == Tone::Ok { facts } else { &[] };
+                    let facts = if outcome.tone() == Tone::Ok { self.facts_of(cx, &operation) } else { Arc::from([]) };
                     let waits = self.waits_for_disk(program, &operation);
-                    self.write_down(cx, program, (key, &operation), (facts, waits), outcome, extra);
+                    self.write_down(cx, program, (key, &operation), (&facts, waits), outcome, extra);
                 } else {
                     self.completed(cx, program, key, true);
                     self.answer(cx, key, outcome, extra);
@@ -475,7 +474,7 @@ impl Store {
             Operation::Decide { txn, step, decision, .. } => self.decided(cx, program, *txn, *step, *decision),
             Operation::Recover => {
                 let coordinator = self.operations.get(key).map_or(NodeId(u32::MAX), |asked| asked.from);
-                self.promises_to(program, coordinator)
+                self.promises_to(cx, program, coordinator)
             }
             Operation::Forget { txn, .. } => self.forgets_alone(cx, *txn),
         }
@@ -1153,6 +1152,15 @@ impl Store {
         }
         if let Some(journal) = &mut self.journal {
             journal.touches((map, key.clone()), cx.shared().map(map).get(key).cloned());
+        }
+    }
+
+    /// The facts that happen with what an operation has changed.
+    fn facts_of(&self, cx: &Cx<'_>, operation: &Operation) -> Arc<[FactChange]> {
+        match operation {
+            Operation::Commit { facts, .. } => facts.clone(),
+            Operation::Decide { txn, .. } => cx.shared().claimed(self.me, *txn),
+            _ => Arc::from([]),
         }
     }
 
