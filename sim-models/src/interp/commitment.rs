@@ -604,7 +604,8 @@ impl Service {
             self.log(cx, false);
             self.forget_txn(cx, id, false);
         }
-        if agrees.acked {
+        // With a shared prefix it may be another's, who has not decided yet.
+        if agrees.acked && id.node == cx.id().0 {
             cx.shared_mut().take_due(id);
         }
         // Not before: another life would not know how many were alone.
