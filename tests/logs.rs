@@ -599,6 +599,29 @@ fn a_store_that_has_lost_its_promise_says_so_when_it_is_told_to_commit() {
     assert_eq!(told(&xa, &done[..1]), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
 }
 
+/// It has done what it was told, and a copy of that comes when it has started again: it may have done it, and it is not said to have lost it.
+#[test]
+fn a_copy_of_a_decision_is_no_lost_promise() {
+    let xa = file(&json!({"protocol": "xa"}));
+    let two = file(&json!({"protocol": "2pc"}));
+    let soon = ["500ms..501ms crash b", "twice shop->b decide #1 7ms", "drop b->shop decide #1"];
+    for file in [&xa, &two] {
+        assert_eq!(told(file, &soon), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], "this life has done it");
+    }
+    // Whenever the store dies before it is heard.
+    let mut hazards = 0.0;
+    for at in (1_035_000..1_050_000).step_by(250) {
+        let late = [&format!("{at}us..1500ms crash b"), "1030ms..1050ms duplicate shop->b decide 100% +800ms"];
+        for (file, waits) in [(&xa, true), (&two, false)] {
+            let seen = told(file, &late);
+            let hazard = seen[5];
+            assert_eq!(seen, [0.0, 0.0, 0.0, if waits { hazard } else { 0.0 }, 0.0, hazard, 1.0], "{late:?}");
+            hazards += hazard;
+        }
+    }
+    assert!(hazards > 4.0, "{hazards}");
+}
+
 /// `XA_HEURRB`: all have given up waiting, so that nothing of it is done, for sure; `XA_HEURMIX`: one has.
 #[test]
 fn what_all_have_rolled_back_alone_is_not_done_and_what_one_has_is_mixed() {
@@ -655,6 +678,11 @@ fn the_facts_of_a_decision_are_on_the_disk_with_it() {
     let mut eager = file(&json!({"protocol": "xa", "in_doubt": "3s", "heuristic": "commit"}));
     eager["nodes"]["shop"]["endpoints"]["buy"][0]["timeout"] = json!("5s");
     eager["metrics"]["alone"] = json!({"value": "a.heuristics + b.heuristics + c.heuristics"});
+    // The first to decide loses it with its promise, and the others have done it all the same.
+    let mut slow = eager.clone();
+    slow["nodes"]["shop"]["endpoints"]["buy"][0]["in_doubt"] = json!("500ms");
+    let lost = ["1s..4s disk a stall", "0s..3s loss a->shop prepare 100%", "2s..2001ms power-loss a"];
+    assert_eq!(seen(&ran(&slow, &lost), ["placed", "half_done"]), [1.0, 1.0]);
     for (lost, done) in [("loss shop->c prepare 100% for 10s", 2.0), ("loss c->shop prepare 100% for 10s", 3.0)] {
         let faults = [lost, "crash a at sync #2 for 62ms"];
         assert_eq!(seen(&ran(&eager, &faults), ["placed", "alone"]), [1.0, done], "{lost}");
@@ -672,6 +700,9 @@ fn what_was_decided_alone_is_not_lost_with_the_coordinator() {
     let impatient = file(&json!({"protocol": "xa", "in_doubt": "3s"}));
     let between = ["0s..6s loss shop->* decide 100%", "0s..15s loss shop->c decide 100%", "8s crash shop for 3s"];
     assert_eq!(told(&impatient, &between), [0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0]);
+    // A store that no other life has reached commits alone behind the abort of the others.
+    let unreached = ["0s..10s loss shop->c prepare 100%", "1100ms crash shop for 1s", "1100ms..8s partition shop | b"];
+    assert_eq!(told(&eager, &unreached), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
     // Nobody hears that it is forgotten, and the next life finds it once more.
     let twice = ["0s..6s loss shop->* decide 100%", "0s..15s loss shop->* forget 100%", "20s crash shop for 3s"];
     assert_eq!(told(&impatient, &twice), [0.0, 0.0, 1.0, 0.0, 3.0, 0.0, 0.0]);

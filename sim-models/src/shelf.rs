@@ -77,10 +77,10 @@ pub struct Shelves {
     /// What stores have had of transactions. Left out of the state that is shown: all but copies is in what came of it.
     #[serde(skip)]
     sessions: BTreeMap<(NodeRef, TxnId), Session>,
-    /// Facts that stores have happen by decisions of which it is not known whether they are durable, and those that may have to be taken
-    /// back. Left out too: each is in what comes of it.
+    /// The cells of stores of which the judge has not been told what a start has found there.
     #[serde(skip)]
-    claimed: BTreeMap<(NodeRef, TxnId), Arc<[FactChange]>>,
+    unseen: BTreeMap<MapRef, BTreeSet<Value>>,
+    /// Facts that may have to be taken back. Left out too: each is in what comes of it.
     #[serde(skip)]
     revocable: BTreeMap<TxnId, Arc<[FactChange]>>,
     /// What stores know by their names of transactions that they have decided alone.
@@ -130,6 +130,8 @@ pub(crate) struct Session {
     pub(crate) life: u32,
     /// The number of the record that has committed it, if one has; what no disk can lose has 0.
     pub(crate) committed: Option<u64>,
+    /// The last life that has had something of it, or has done what was decided.
+    pub(crate) last: u32,
 }
 
 /// What the name of a transaction says at a store that has decided it alone. It never changes.
@@ -183,6 +185,11 @@ pub enum Settled {
 }
 
 impl Settled {
+    /// Whether it has committed.
+    pub(crate) fn is_commit(self) -> bool {
+        matches!(self, Settled::Committed | Settled::AloneCommit)
+    }
+
     /// Whether it has decided alone.
     pub(crate) fn is_heuristic(self) -> bool {
         matches!(self, Settled::Alone | Settled::AloneCommit)
@@ -433,6 +440,19 @@ impl Shelves {
         *told = record.max(*told);
     }
 
+    /// The judge is to be told of these cells of a map: takes those of which it was to be told before, too.
+    pub(crate) fn unseen(&mut self, map: MapRef, mut keys: BTreeSet<Value>) -> BTreeSet<Value> {
+        let unseen = self.unseen.entry(map).or_default();
+        keys.append(&mut unseen.clone());
+        unseen.clone_from(&keys);
+        keys
+    }
+
+    /// It has been told.
+    pub(crate) fn is_seen(&mut self, map: MapRef) {
+        self.unseen.remove(&map);
+    }
+
     /// Notes how far a saga has come.
     pub fn saga_goes_on(&mut self, log: MapRef, key: Value, saga: Unfinished) {
         self.sagas.insert((log, key), saga);
@@ -497,13 +517,20 @@ impl Shelves {
     /// A transaction begins at a store, in this life of it; false, where it has begun already.
     pub(crate) fn begins_session(&mut self, store: NodeRef, txn: TxnId, life: u32) -> bool {
         let Entry::Vacant(place) = self.sessions.entry((store, txn)) else { return false };
-        place.insert(Session { life, committed: None });
+        place.insert(Session { life, committed: None, last: life });
         true
     }
 
     /// What a store has had of a transaction.
     pub(crate) fn session(&self, store: NodeRef, txn: TxnId) -> Option<Session> {
         self.sessions.get(&(store, txn)).copied()
+    }
+
+    /// A life of a store has done what was decided of a transaction.
+    pub(crate) fn has_settled(&mut self, store: NodeRef, txn: TxnId, life: u32) {
+        if let Some(session) = self.sessions.get_mut(&(store, txn)) {
+            session.last = life;
+        }
     }
 
     /// A store has committed a transaction, in this record of its journal; 0 where nothing takes it.
@@ -554,40 +581,9 @@ impl Shelves {
         }
     }
 
-    /// The facts of a transaction, for whoever decides first.
+    /// The facts of a transaction, for whoever is the first whose decision to commit nothing takes any more.
     pub fn take_due(&mut self, txn: TxnId) -> Arc<[FactChange]> {
         self.due.remove(&txn).unwrap_or_else(|| Arc::from([]))
-    }
-
-    /// The same for a store whose decision is not known to be durable yet.
-    pub(crate) fn claim_due(&mut self, store: NodeRef, txn: TxnId) -> Arc<[FactChange]> {
-        let facts = self.take_due(txn);
-        if !facts.is_empty() {
-            self.claimed.insert((store, txn), facts.clone());
-        }
-        facts
-    }
-
-    /// The facts that a store has happen by a decision that is not known to be durable.
-    pub(crate) fn claimed(&self, store: NodeRef, txn: TxnId) -> Arc<[FactChange]> {
-        self.claimed.get(&(store, txn)).cloned().unwrap_or_else(|| Arc::from([]))
-    }
-
-    /// The decision by which a store had them happen is durable.
-    pub(crate) fn claim_is_met(&mut self, store: NodeRef, txn: TxnId) {
-        self.claimed.remove(&(store, txn));
-    }
-
-    /// All such decisions of a store are that its disk has; the others have been [due again](Self::due_again) before.
-    pub(crate) fn claims_are_met(&mut self, store: NodeRef) {
-        self.claimed.retain(|(of, _), _| *of != store);
-    }
-
-    /// The disk of a store has not kept its decision.
-    pub(crate) fn due_again(&mut self, store: NodeRef, txn: TxnId) {
-        if let Some(facts) = self.claimed.remove(&(store, txn)) {
-            self.due.insert(txn, facts);
-        }
     }
 
     /// These facts have happened, and are to be taken back if all stores turn out to have rolled back alone.

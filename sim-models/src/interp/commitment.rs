@@ -411,6 +411,8 @@ impl Service {
             Stage::Decided(_) if pending.kind == kinds.decide && *outcome == Outcome::Error(Reason::REFUSED) => {
                 member.told = member.told.saturating_sub(1);
             }
+            // It has crashed with it, and may have done it: a copy of what it was told may find it otherwise.
+            Stage::Decided(_) if pending.kind == kinds.decide && outcome.tone() == Tone::Unknown => member.told += 1,
             Stage::Decided(_) if pending.kind == kinds.decide && outcome.tone() == Tone::Ok => {
                 if was_due {
                     member.is = Is::Told;
@@ -603,10 +605,6 @@ impl Service {
         if agrees.noted {
             self.log(cx, false);
             self.forget_txn(cx, id, false);
-        }
-        // With a shared prefix it may be another's, who has not decided yet.
-        if agrees.acked && id.node == cx.id().0 {
-            cx.shared_mut().take_due(id);
         }
         // Not before: another life would not know how many were alone.
         for member in agrees.members.iter().filter(|member| member.alone) {

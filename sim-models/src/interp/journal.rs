@@ -55,6 +55,9 @@ pub(super) struct Journal {
     covered: Vec<Held>,
     #[serde(skip)]
     since: Vec<Held>,
+    /// What the judge is told of what this life has found, once that is durable.
+    #[serde(skip)]
+    found: Vec<Note>,
     /// What is to be written before anything else is done, of a disk that was full as others were to be taken back.
     #[serde(skip)]
     owed: Option<TakenBack>,
@@ -141,6 +144,7 @@ impl Journal {
             notes: Vec::new(),
             covered: Vec::new(),
             since: Vec::new(),
+            found: Vec::new(),
             owed: None,
         }
     }
@@ -265,9 +269,15 @@ impl Journal {
         self.owed.take()
     }
 
+    /// This life has found something.
+    pub(super) fn finds(&mut self, notes: Vec<Note>) {
+        self.found = notes;
+    }
+
     /// What was found is durable.
-    pub(super) fn recovered(&mut self) {
+    pub(super) fn recovered(&mut self) -> Vec<Note> {
         self.recovers = false;
+        std::mem::take(&mut self.found)
     }
 
     /// The cells of which a change is not durable.
@@ -302,15 +312,16 @@ impl Journal {
         Some(TakenBack { record: self.written(record), held })
     }
 
-    /// All cells as one record, to begin the file anew.
+    /// All cells as one record, to begin the file anew, with the facts of which nobody was told.
     pub(super) fn snapshot<'c>(
         &mut self,
         maps: impl Iterator<Item = (MapRef, &'c Cells)>,
+        facts: Vec<FactChange>,
         marks: Vec<(TxnId, Mark)>,
     ) -> Arc<[u8]> {
         let cell = |map, (key, cell): (Value, &Cell)| ((map, key), Some(cell.clone()));
         let cells = maps.flat_map(|(map, cells)| cells.iter().map(move |found| cell(map, found))).collect();
-        self.written(Record { cells, marks, ..Record::default() })
+        self.written(Record { cells, facts, marks, ..Record::default() })
     }
 
     /// Reads the file again, for these maps; facts up to that number are known.
@@ -391,7 +402,7 @@ impl Found {
 pub(super) fn first_record(program: &Program, node: NodeRef, checksum: bool) -> Arc<[u8]> {
     let shelves = Shelves::new(program);
     let maps = program.node(node).maps.iter().map(|map| (*map, shelves.map(*map)));
-    Journal::new(Durable::Synced, checksum).snapshot(maps, Vec::new())
+    Journal::new(Durable::Synced, checksum).snapshot(maps, Vec::new(), Vec::new())
 }
 
 /// Whether a store of this program must write to its disk under these faults, and how.

@@ -210,8 +210,9 @@ impl Store {
         let Some(open) = self.txns.get_mut(&txn) else {
             // Decided before and forgotten; where commits are remembered, this one was aborted.
             let is_otherwise = remembers(def) && decision == Decision::Commit;
-            // Nothing is lost by a process that has been there from the beginning, nor where there is no disk.
-            let may_be_lost = decision == Decision::Commit && self.journal.is_some() && cx.life() > 1;
+            // Nothing is lost by a process that has been there from the beginning, or has done it, nor where there is no disk.
+            let is_known = cx.shared().session(self.me, txn).is_some_and(|session| session.last == cx.life());
+            let may_be_lost = decision == Decision::Commit && self.journal.is_some() && cx.life() > 1 && !is_known;
             return told(match (is_otherwise, may_be_lost) {
                 (true, _) => Extra::Mixed,
                 (false, true) => Extra::NotKnown,
@@ -237,7 +238,9 @@ impl Store {
         self.mark(txn, Mark::Settled(remembered(def, decision)));
         self.log(cx, self.is_forced(def, decision));
         if commits {
-            let facts = cx.shared_mut().claim_due(self.me, txn);
+            // Where the judge is told only of what is durable, that is when they happen.
+            let holds_back = self.journal.as_ref().is_some_and(|journal| journal.holds_back());
+            let facts = if holds_back { Arc::from([]) } else { cx.shared_mut().take_due(txn) };
             self.apply(cx, program, writes, &facts);
         } else {
             self.count(cx, Counted::Rollback);
@@ -309,13 +312,12 @@ impl Store {
         }
     }
 
-    /// The disk has not kept a decision: the promise stands, and the facts that were to happen with it are due again.
+    /// The disk has not kept a decision: the promise stands.
     fn decided_in_vain(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, decision: Decision) {
         let Some(promised) = self.promised(txn).filter(|promised| promised.deciding) else { return };
         promised.deciding = false;
         promised.knows = Some(decision).filter(|decision| !decision.is_heuristic());
         let (step, waits) = (promised.step, promised.asks.is_some());
-        cx.shared_mut().due_again(self.me, txn);
         let Some(def) = protocol(program, step) else { return };
         match decision {
             // It has lost its patience, and says so again.
@@ -351,13 +353,14 @@ impl Store {
             self.counts_alone(cx, txn);
         }
         self.unpromise(cx, txn);
-        cx.shared_mut().claim_is_met(self.me, txn);
+        let life = cx.life();
+        cx.shared_mut().has_settled(self.me, txn, life);
         cx.shared_mut().settle(self.me, txn, remembered);
         self.end(cx, program, txn, None);
     }
 
     /// A decision of this store alone is durable: it counts, once.
-    fn counts_alone(&self, cx: &mut Cx<'_>, txn: TxnId) {
+    pub(super) fn counts_alone(&self, cx: &mut Cx<'_>, txn: TxnId) {
         if cx.shared_mut().counts_alone(self.me, txn) {
             self.count(cx, Counted::Heuristic);
         }
@@ -538,15 +541,7 @@ impl Store {
         for (txn, _) in cx.shared().settled_of(self.me) {
             cx.shared_mut().settle(self.me, txn, None);
         }
-        // What a decision that the disk has was to have happen has happened; with one that is lost it is due again.
-        promises.keys().for_each(|txn| cx.shared_mut().due_again(self.me, *txn));
-        cx.shared_mut().claims_are_met(self.me);
         promises.into_iter().for_each(|(txn, promise)| cx.shared_mut().promise(self.me, txn, promise));
-        for (txn, settled) in settled {
-            cx.shared_mut().settle(self.me, txn, Some(settled));
-            if settled.is_heuristic() {
-                self.counts_alone(cx, txn);
-            }
-        }
+        settled.into_iter().for_each(|(txn, settled)| cx.shared_mut().settle(self.me, txn, Some(settled)));
     }
 }

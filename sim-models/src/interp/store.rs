@@ -413,9 +413,10 @@ impl Store {
             Tried::Answer(outcome, extra) => {
                 cx.because(cause);
                 if self.journal.is_some() {
-                    let facts = if outcome.tone() == Tone::Ok { self.facts_of(cx, &operation) } else { Arc::from([]) };
+                    let facts = if let Operation::Commit { facts, .. } = &operation { &facts[..] } else { &[] };
+                    let facts = if outcome.tone() == Tone::Ok { facts } else { &[] };
                     let waits = self.waits_for_disk(program, &operation);
-                    self.write_down(cx, program, (key, &operation), (&facts, waits), outcome, extra);
+                    self.write_down(cx, program, (key, &operation), (facts, waits), outcome, extra);
                 } else {
                     self.completed(cx, program, key, true);
                     self.answer(cx, key, outcome, extra);
@@ -966,7 +967,7 @@ impl Store {
         let Some(open) = self.txns.get_mut(&txn) else {
             return match cx.shared().session(self.me, txn) {
                 // A copy: the first one is answered, now or once it is durable.
-                Some(Session { life, committed: Some(_) }) if life == cx.life() => Tried::Gone,
+                Some(Session { life, committed: Some(_), .. }) if life == cx.life() => Tried::Gone,
                 // What a former life has done.
                 Some(Session { committed: Some(_), .. }) => Tried::Answer(Outcome::Ok(Value::Null), Extra::None),
                 // The store has been down in between, or chose this one to break a deadlock.
@@ -1155,15 +1156,6 @@ impl Store {
         }
     }
 
-    /// The facts that happen with what an operation has changed.
-    fn facts_of(&self, cx: &Cx<'_>, operation: &Operation) -> Arc<[FactChange]> {
-        match operation {
-            Operation::Commit { facts, .. } => facts.clone(),
-            Operation::Decide { txn, .. } => cx.shared().claimed(self.me, *txn),
-            _ => Arc::from([]),
-        }
-    }
-
     /// Writes what an operation has changed, and answers it: now, or once that is durable.
     fn write_down(
         &mut self,
@@ -1199,12 +1191,27 @@ impl Store {
             Durable::Synced if waits => journal.hold(key, outcome, extra),
             Durable::Synced | Durable::Written => {
                 journal.forget_touched();
-                journal.take_notes().into_iter().for_each(|note| cx.note(note));
-                cx.shared_mut().tell(self.me, journal.last());
+                let notes = journal.take_notes();
+                let last = journal.last();
+                cx.shared_mut().tell(self.me, last);
+                self.tells_kept(cx, Some(operation), notes);
                 self.completed(cx, program, key, true);
                 self.answer(cx, key, outcome, extra);
             }
         }
+    }
+
+    /// Nothing takes an operation any more: the judge is told of it. Of what several stores have agreed on the facts happen with the first.
+    fn tells_kept(&self, cx: &mut Cx<'_>, operation: Option<&Operation>, mut notes: Vec<Note>) {
+        let facts = match operation {
+            Some(Operation::Decide { txn, decision, .. }) if decision.commits() && !notes.is_empty() => {
+                cx.shared_mut().take_due(*txn)
+            }
+            _ => Arc::from([]),
+        };
+        let together = if facts.is_empty() { None } else { notes.pop() };
+        let facts = facts.iter().map(|(fact, key, times)| Note::Fact(*fact, key.clone(), *times));
+        notes.into_iter().chain(facts).chain(together).for_each(|note| cx.note(note));
     }
 
     /// The disk is full: the operation is taken back at once, as nothing of it is in the file.
@@ -1262,7 +1269,8 @@ impl Store {
         let Some(journal) = &mut self.journal else { return };
         if journal.recovers() {
             if done.is_ok() {
-                journal.recovered();
+                let found = journal.recovered();
+                self.tells_found(cx, program, found);
             } else {
                 self.tries_again_later(cx, Alarm::Recovers { recovers: true });
             }
@@ -1270,8 +1278,9 @@ impl Store {
         let Some(journal) = &mut self.journal else { return };
         if done.is_ok() || journal.durable == Durable::Written {
             for held in journal.synced() {
-                held.notes.into_iter().for_each(|note| cx.note(note));
                 cx.shared_mut().tell(self.me, held.number);
+                let operation = self.operations.get(held.key).map(|asked| asked.operation.clone());
+                self.tells_kept(cx, operation.as_ref(), held.notes);
                 self.completed(cx, program, held.key, true);
                 self.answer_because(cx, held.key, held.outcome, held.extra);
             }
@@ -1353,28 +1362,49 @@ impl Store {
         cx.shared_mut().keep_committed(self.me, |number| number == 0 || numbers.contains(&number));
         // A full disk leaves the file as it is, for the next start to make the same of it.
         if is_holed && cx.has_room() {
-            let whole = journal.snapshot(found.iter().map(|(map, cells)| (*map, cells)), marks);
+            let whole = journal.snapshot(found.iter().map(|(map, cells)| (*map, cells)), facts.clone(), marks);
             cx.replace(FILE, whole);
             cx.shared_mut().committed_by(self.me, journal.last());
         }
-        cx.shared_mut().tell(self.me, journal.last());
+        let recovers = journal.recovers();
         self.reads_promises(cx, promises, settled);
         self.keeps_promises(cx, program);
-        cx.note(Note::Apart);
+        let mut notes = Vec::new();
         for (map, cells) in found {
             let watched = program.map(map).watched;
             let known = cx.shared().map(map).iter().chain(cells.iter());
-            let keys: BTreeSet<Value> = known.map(|(key, _)| key).filter(|_| watched).collect();
+            let keys = known.map(|(key, _)| key).filter(|_| watched).collect();
             *cx.shared_mut().map_mut(map) = cells;
-            for key in keys {
+            for key in cx.shared_mut().unseen(map, keys) {
                 let value = cx.shared().map(map).value(&key);
-                cx.note(Note::Cell { map, key, value });
+                notes.push(Note::Cell { map, key, value });
             }
         }
-        for (fact, key, times) in facts {
-            cx.note(Note::Fact(fact, key, times));
+        notes.extend(facts.into_iter().map(|(fact, key, times)| Note::Fact(fact, key, times)));
+        match &mut self.journal {
+            Some(journal) if recovers => journal.finds(notes),
+            Some(_) | None => self.tells_found(cx, program, notes),
         }
-        cx.note(Note::Together);
+    }
+
+    /// Nothing takes what a start has found any more: the judge is told of it, and of what was decided and is done here first.
+    fn tells_found(&mut self, cx: &mut Cx<'_>, program: &Program, notes: Vec<Note>) {
+        let Some(journal) = &self.journal else { return };
+        cx.shared_mut().tell(self.me, journal.last());
+        program.node(self.me).maps.iter().for_each(|map| cx.shared_mut().is_seen(*map));
+        let mut agreed = Vec::new();
+        for (txn, settled) in cx.shared().settled_of(self.me) {
+            if settled.is_heuristic() {
+                self.counts_alone(cx, txn);
+            }
+            if settled.is_commit() {
+                agreed.push(cx.shared_mut().take_due(txn));
+            }
+        }
+        let agreed = agreed.iter().flat_map(|facts| facts.iter());
+        let agreed = agreed.map(|(fact, key, times)| Note::Fact(*fact, key.clone(), *times));
+        let whole = [Note::Apart].into_iter().chain(notes).chain(agreed).chain([Note::Together]);
+        whole.for_each(|note| cx.note(note));
     }
 }
 
