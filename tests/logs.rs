@@ -388,7 +388,7 @@ fn a_saga_on_a_lying_disk_is_forgotten_half_way() {
 // ── A nemesis ──
 
 /// What disks do that keep what they have said, and machines whose power goes.
-const DRAWS: [&str; 21] = [
+const DRAWS: [&str; 22] = [
     "crash shop for 100ms..6s",
     "crash a for 100ms..6s",
     "power-loss shop for 100ms..6s",
@@ -408,6 +408,7 @@ const DRAWS: [&str; 21] = [
     "disk a full for 100ms..3s",
     "duplicate shop->* 10%..60% +1ms..3s for 5s..20s",
     "duplicate a->* 10%..60% +1ms..3s for 5s..20s",
+    "delay shop->* +1ms..3s for 1s..6s",
     "loss shop->* 1%..40% for 1s..10s",
     "partition shop | b for 1s..6s",
 ];
@@ -453,7 +454,7 @@ fn broken_under_nemesis(model: &Model, seeds: u64) -> Vec<String> {
 
 fn hold_under_nemesis(seeds: u64) {
     let three = DRAWS.iter().copied().filter(|draw| {
-        !["loss ", "partition", "stall", "slow"]
+        !["loss ", "delay", "partition", "stall", "slow"]
             .iter()
             .any(|verb| draw.starts_with(verb) || draw.contains(verb) && draw.starts_with("disk"))
     });
@@ -706,6 +707,42 @@ fn what_was_decided_alone_is_not_lost_with_the_coordinator() {
     // Nobody hears that it is forgotten, and the next life finds it once more.
     let twice = ["0s..6s loss shop->* decide 100%", "0s..15s loss shop->* forget 100%", "20s crash shop for 3s"];
     assert_eq!(told(&impatient, &twice), [0.0, 0.0, 1.0, 0.0, 3.0, 0.0, 0.0]);
+}
+
+/// What a former life of a coordinator has asked for and comes after the next one has asked what was promised: it is promised to nobody. And
+/// what it has left open is rolled back.
+#[test]
+fn nothing_is_promised_to_a_former_life_behind_the_back_of_the_next() {
+    let mut xa = file(&json!({"protocol": "xa", "timeout": "800ms"}));
+    let late = ["0s..5s delay shop->b prepare +2s", "crash shop at tx.decided #1 for 15ms"];
+    holds(&xa, &late, 0.0);
+    for store in ["a", "b", "c"] {
+        xa["nodes"][store]["commit"] = json!("2ms");
+    }
+    holds(&xa, &["1020ms..2s pause b", "crash shop at tx.decided #1 for 15ms"], 0.0);
+    holds(&xa, &["1020ms..2s pause b", "1500ms..1600ms power-loss shop"], 0.0);
+    for protocol in ["2pc", "2pc-cooperative", "xa"] {
+        let presume = if protocol == "xa" {
+            json!({"protocol": protocol})
+        } else {
+            json!({"protocol": protocol, "presume": "abort"})
+        };
+        let mut file = file(&presume);
+        file["nodes"]["shop"]["endpoints"]["buy"][0]["timeout"] = json!("800ms");
+        file["nodes"]["shop"]["endpoints"]["buy"][0]["transaction"][0]["set"] = json!("a.rows['all']");
+        file["workload"]["buyer"]["limit"] = json!(3);
+        file["properties"] = json!({});
+        let lost = ["0s..1900ms loss shop->a prepare 100%", "crash shop at tx.decided #1 for 15ms"];
+        assert_eq!(seen(&ran(&file, &lost), ["placed"]), [2.0], "{protocol}: the row is free for the others");
+    }
+    let mut one = file(&json!({"timeout": "3s"}));
+    let refuses = json!([{"set": "a.rows['x']", "to": "YES"}, {"if": "$order == 1", "then": [{"fail": "no"}]}, {"record": "placed"}]);
+    one["nodes"]["shop"]["endpoints"]["buy"][0]["transaction"] = refuses;
+    one["workload"]["buyer"]["limit"] = json!(30);
+    one["properties"] = json!({});
+    let lost = ["0s..1500ms loss shop->a rollback 100%", "10s..11s crash shop"];
+    let [placed] = seen(&ran(&one, &lost), ["placed"]);
+    assert!(placed > 15.0, "the lock of what was given up is free once its process is gone: {placed}");
 }
 
 /// A promise is in doubt from when it is given until the decision has come and is durable, or the run is over.

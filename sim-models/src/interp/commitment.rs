@@ -766,10 +766,15 @@ impl Service {
         cx.because(cause);
     }
 
-    /// The transactions that stores vote on, as they learn of a crash of this node: those that have not promised forget them.
+    /// The transactions that stores vote on, or that they are told to abort with no note of it, as they learn of a crash of this node: those
+    /// that have not promised forget them.
     pub(super) fn open_votes(&self) -> Vec<Unanswered<Msg>> {
-        let open =
-            self.commitments.iter().filter(|(_, agrees)| matches!(agrees.stage, Stage::Noting(None) | Stage::Voting));
+        let is_open = |agrees: &Commitment| match agrees.stage {
+            Stage::Noting(None) | Stage::Voting => true,
+            Stage::Decided(false) => !agrees.noted,
+            Stage::Noting(Some(_)) | Stage::Precommitting | Stage::Decided(true) | Stage::Scanning => false,
+        };
+        let open = self.commitments.iter().filter(|(_, agrees)| is_open(agrees));
         let members = open.flat_map(|(id, agrees)| {
             let msg = Msg::Rollback { txn: *id, kind: self.kinds.rollback };
             let cause = agrees.cause;

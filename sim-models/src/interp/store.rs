@@ -53,6 +53,9 @@ pub struct Store {
     /// Of one that writes to its disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) journal: Option<Box<Journal>>,
+    /// Of those who have started again: the last life that has asked here.
+    #[serde(skip)]
+    lives: BTreeMap<NodeId, u32>,
     /// Of one that forgets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cache: Option<Box<Cache>>,
@@ -212,6 +215,7 @@ impl Store {
             holding: BTreeMap::new(),
             ready: VecDeque::new(),
             begun: 0,
+            lives: BTreeMap::new(),
             journal: journal.map(Box::new),
         }
     }
@@ -258,6 +262,7 @@ impl Store {
         match msg {
             Msg::Ask { id, operation, kind } => {
                 self.count(cx, Counted::Call);
+                self.hears_of_life(cx, program, from, id.life);
                 let service = cx.service(&program.kinds[kind.0 as usize]);
                 if let sim_core::Service::Fails(reason) = service {
                     let outcome = Outcome::Error(program.reason_of_failure(reason.as_ref()));
@@ -305,11 +310,28 @@ impl Store {
             open.commits = true;
         }
         let life = cx.life();
-        let Some(part) = operation.part().filter(|part| part.opens) else { return };
+        let Some(part) = operation.part().filter(|part| part.opens && !self.is_of_former_life(part.id)) else { return };
         if cx.shared_mut().begins_session(self.me, part.id, life) {
             self.begun += 1;
             self.txns.insert(part.id, Txn { begun: self.begun, ..Txn::default() });
         }
+    }
+
+    /// A process that has started again asks: whatever its former lives have left open here is rolled back, as the connections of the old
+    /// process are gone. What they have asked to commit, or what is promised to them, stays.
+    fn hears_of_life(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, life: u32) {
+        if life == 1 || self.lives.insert(from, life).is_some_and(|known| known >= life) {
+            return;
+        }
+        let own = self.txns.keys().filter(|txn| txn.node == from.0 && txn.life < life);
+        for txn in own.copied().collect::<Vec<_>>() {
+            self.forget(cx, program, txn);
+        }
+    }
+
+    /// Whether whoever runs a transaction has started again since, and has asked here for something.
+    fn is_of_former_life(&self, txn: TxnId) -> bool {
+        self.lives.get(&NodeId(txn.node)).is_some_and(|life| txn.life < *life)
     }
 
     /// Whether this is a copy of what its transaction has had already: a session numbers what is said in it, so that nothing in it is done twice.
