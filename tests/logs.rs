@@ -465,10 +465,9 @@ fn hold_under_nemesis(seeds: u64) {
         println!("{clauses}: {} of {seeds} nemesis seeds broken", broken.len());
         assert!(broken.is_empty(), "{clauses}: the first {}", broken[0]);
     }
-    let of_shop = DRAWS
-        .iter()
-        .copied()
-        .filter(|draw| draw.contains("shop") && !draw.contains("partition") || draw.starts_with("duplicate shop"));
+    // Its steps leave no mark for what comes behind its undo, so that nothing may be late.
+    let late = |draw: &str| draw.contains("partition") || draw.starts_with("delay");
+    let of_shop = DRAWS.iter().copied().filter(|draw| draw.contains("shop") && !late(draw));
     let broken = broken_under_nemesis(&troubled(&saga(), &of_shop.collect::<Vec<_>>()), seeds);
     println!("saga: {} of {seeds} nemesis seeds broken", broken.len());
     assert!(broken.is_empty(), "saga: the first {}", broken[0]);
