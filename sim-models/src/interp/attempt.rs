@@ -401,6 +401,7 @@ impl Service {
         self.count_try(cx, key, edge);
         let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
         let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, since: cx.now(), txn: None });
+        self.tells_wait(cx, program, key, id);
         cx.send(to, Msg::Ask { id, operation, kind });
         Key { place: id.place, turn: id.turn }
     }

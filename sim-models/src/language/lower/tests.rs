@@ -443,7 +443,7 @@ fn metrics_and_properties_that_name_nothing_are_told_what_there_is() {
     check_metric(r#"{"value": "cals"}"#, "value: no metric \"cals\"; did you mean \"calls\"?");
     check_metric(
         r#"{"value": "db.cals"}"#,
-        "value: no counter \"db.cals\"; db has calls, unmet, rollbacks, deadlocks, hits, misses, expired, evicted, forced, logged, heuristics, conflicts, lock_waiters, in_doubt, in_doubt_time",
+        "value: no counter \"db.cals\"; db has calls, unmet, rollbacks, deadlocks, wasted_time, hits, misses, expired, evicted, forced, logged, heuristics, conflicts, lock_waiters, in_doubt, in_doubt_time",
     );
     check_metric(
         r#"{"value": "shop->db.calls"}"#,
