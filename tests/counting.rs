@@ -213,7 +213,7 @@ fn a_store_works_for_nobody_once_whoever_asked_has_gone() {
     check(&file(hasty.clone(), json!({"read": "3s"})), &[], &[("db.wasted_time", 10.0 * 2.0)]);
     check(&file(json!({}), json!({"read": "3s"})), &[], &[("db.wasted_time", 0.0)]);
     // One worker, and three who come at once: the second and the third have gone before their turn.
-    let mut crowd = file(hasty.clone(), json!({"read": "3s", "workers": 1}));
+    let mut crowd = file(hasty, json!({"read": "3s", "workers": 1}));
     crowd["workload"]["user"] = json!({"users": 3, "limit": 3, "each": "order", "do": crowd["workload"]["user"]["do"]});
     check(&crowd, &[], &[("db.wasted_time", 2.0 + 3.0 + 3.0), ("1s..4s db.wasted_time", 2.0 + 1.0)]);
     // Who waits for a condition holds no worker.
