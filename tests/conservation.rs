@@ -247,7 +247,7 @@ fn the_books_of_every_scenario_balance_after_each_event_with_and_without_trouble
 }
 
 /// What each of several endpoints has around its call: every policy that there is.
-fn guards() -> [&'static str; 8] {
+fn guards() -> [&'static str; 9] {
     [
         r#""breaker": {"profile": "resilience4j", "minimumNumberOfCalls": 4, "slidingWindowSize": 8, "waitDurationInOpenState": "300ms"},
             "retry": {"profile": "envoy", "retry_on": ["unavailable", "unknown"], "num_retries": 2}, "bulkhead": {"max": 4, "release": "answer", "read_timeout": "1s"}"#,
@@ -260,6 +260,8 @@ fn guards() -> [&'static str; 8] {
         r#""limiter": {"rate": "40/s", "window": "sliding"}, "retry": {"tries": 3, "budget": {"profile": "finagle"}}, "coalesce": "$v5""#,
         r#""retry": {"profile": "aws-sdk", "retryMode": "adaptive"}, "hedge": {"profile": "finagle", "maxExtraLoad": 0.2}, "bulkhead": {"profile": "aimd"}"#,
         r#""limiter": {"profile": "adaptive-throttling", "window": "2s"}, "retry": {"tries": 3, "wait": "10ms", "backoff": "linear"}"#,
+        r#""deadline": "1s", "retry": {"profile": "envoy", "hedge_on_per_try_timeout": true, "retry_on": ["unavailable", "unknown"],
+            "num_retries": 3}"#,
     ]
 }
 

@@ -191,6 +191,106 @@ fn what_is_begun_in_the_background_or_by_the_clock_is_wanted_for_itself() {
     check(&file, &[], &[("svc.calls", 10.0), ("svc.wasted_time", 9.0 * 2.0), ("api.wasted_time", 0.0)]);
 }
 
+/// A store with one map.
+fn store(more: &Value) -> Value {
+    let mut store = json!({"kind": "store", "maps": {"m": {}}});
+    for (name, value) in more.as_object().expect("fields") {
+        store[name] = value.clone();
+    }
+    store
+}
+
+#[test]
+fn a_store_works_for_nobody_once_whoever_asked_has_gone() {
+    let file = |clauses: Value, fields: Value| {
+        let mut read = json!({"read": "db.m[$order]", "as": "row"});
+        for (name, clause) in clauses.as_object().expect("clauses") {
+            read[name] = clause.clone();
+        }
+        users(10, &json!([read]), &json!({"db": store(&fields)}))
+    };
+    let hasty = json!({"timeout": "1s"});
+    check(&file(hasty.clone(), json!({"read": "3s"})), &[], &[("db.wasted_time", 10.0 * 2.0)]);
+    check(&file(json!({}), json!({"read": "3s"})), &[], &[("db.wasted_time", 0.0)]);
+    // One worker, and three who come at once: the second and the third have gone before their turn.
+    let mut crowd = file(hasty, json!({"read": "3s", "workers": 1}));
+    crowd["workload"]["user"] = json!({"users": 3, "limit": 3, "each": "order", "do": crowd["workload"]["user"]["do"]});
+    check(&crowd, &[], &[("db.wasted_time", 2.0 + 3.0 + 3.0), ("1s..4s db.wasted_time", 2.0 + 1.0)]);
+    // Who waits for a condition holds no worker.
+    let waits = json!({"timeout": "1s", "when": "value == 2"});
+    check(&file(waits.clone(), json!({})), &[], &[("db.wasted_time", 0.0)]);
+    check(&file(waits, json!({"read": "2s"})), &[], &[("db.wasted_time", 10.0)]);
+    // The second of two copies; and nobody is there any more, of the store or of those who asked.
+    let mut twice = file(json!({}), json!({"read": "1s", "workers": 1}));
+    twice["workload"]["user"]["rate"] = json!("20/m");
+    check(&twice, &["0s.. duplicate user->db 100%"], &[("db.calls", 20.0), ("db.wasted_time", 10.0)]);
+    let mut one = file(json!({}), json!({"read": "3s"}));
+    one["workload"]["user"]["limit"] = json!(1);
+    check(&one, &["1s..2s crash user"], &[("db.wasted_time", 2.0)]);
+    check(&one, &["1s..2s crash user", "1500ms..2s crash db"], &[("db.wasted_time", 0.5)]);
+    // It is asked by a service whose caller has gone.
+    let api = service(&json!([{"read": "db.m['a']"}, {"work": "1s"}]), &json!({}));
+    let nodes = json!({"api": api, "db": store(&json!({"read": "3s"}))});
+    let behind = users(10, &json!([{"call": "api.get", "timeout": "1s"}]), &nodes);
+    check(&behind, &[], &[("db.wasted_time", 20.0), ("api.wasted_time", 30.0)]);
+}
+
+#[test]
+fn what_a_transaction_asks_for_is_for_nobody_once_nobody_waits_for_it() {
+    let change = |clauses: Value| {
+        let mut change = json!({"transaction": [{"set": "db.m[$order]", "to": 1}]});
+        for (name, clause) in clauses.as_object().expect("clauses") {
+            change[name] = clause.clone();
+        }
+        change
+    };
+    let file = |clauses: Value, fields: Value| users(10, &json!([change(clauses)]), &json!({"db": store(&fields)}));
+    // Given up in the middle of an operation, and of the commit.
+    check(&file(json!({"timeout": "1s"}), json!({"set": "3s"})), &[], &[("db.wasted_time", 20.0)]);
+    check(&file(json!({"timeout": "1s"}), json!({"set": "500ms", "commit": "2s"})), &[], &[("db.wasted_time", 15.0)]);
+    check(&file(json!({}), json!({"set": "500ms", "commit": "2s"})), &[], &[("db.wasted_time", 0.0)]);
+}
+
+#[test]
+fn votes_are_for_whoever_waits_for_them_and_what_was_decided_is_told_for_its_own_sake() {
+    let file = |user: Value, clauses: Value| {
+        let sets = json!([{"set": "a.m[$order]", "to": 1}, {"set": "b.m[$order]", "to": 1}]);
+        let mut buy = json!({"transaction": sets, "protocol": "2pc", "resend": "1m"});
+        for (name, clause) in clauses.as_object().expect("clauses") {
+            buy[name] = clause.clone();
+        }
+        let mut call = json!({"call": "shop.get"});
+        for (name, clause) in user.as_object().expect("clauses") {
+            call[name] = clause.clone();
+        }
+        let nodes = json!({
+            "shop": service(&json!([buy]), &json!({})),
+            "a": store(&json!({"commit": "1s"})), "b": store(&json!({"commit": "2s"}))});
+        users(10, &json!([call]), &nodes)
+    };
+    let wasted = |user: &str, step: &str, presume: &str, [shop, a, b]: [f64; 3]| {
+        let file = file(json!({"timeout": user}), json!({"timeout": step, "presume": presume}));
+        let expected = [
+            ("shop.wasted_time", 10.0 * shop),
+            ("a.wasted_time", 10.0 * a),
+            ("b.wasted_time", 10.0 * b),
+            ("a.in_doubt", 0.0),
+            ("b.in_doubt", 0.0),
+        ];
+        check(&file, &[], &expected);
+    };
+    for presume in ["nothing", "abort", "commit"] {
+        // a votes after one second, b after two; then all is told.
+        wasted("10s", "10s", presume, [0.0, 0.0, 0.0]);
+        // The step gives up before anybody has voted, and when one has: what is told then is not in vain.
+        wasted("10s", "500ms", presume, [0.0, 0.5, 1.5]);
+        wasted("10s", "1500ms", presume, [0.0, 0.0, 0.5]);
+        // Its caller gives up, and it goes on: the votes are for nobody, and what is told is not.
+        wasted("500ms", "10s", presume, [1.5, 0.5, 1.5]);
+        wasted("1500ms", "10s", presume, [0.5, 0.0, 0.5]);
+    }
+}
+
 // ── Cancelling, down a chain ──
 
 /// A user who waits a second asks b, which would wait five for c, which stalls for three: ten times.

@@ -422,6 +422,157 @@ proptest! {
     }
 }
 
+// ── Envoy's tries that overlap ──
+
+/// A user who calls a service with Envoy's retry: its metrics by their formulas.
+#[track_caller]
+fn overlapping(users: &str, retry: &str, clauses: &str, [svc, faults]: [&str; 2], expected: &[(&str, f64, f64)]) {
+    let names: Vec<String> = (0..expected.len()).map(|number| format!("m{number}")).collect();
+    let formulas =
+        names.iter().zip(expected).map(|(name, (formula, ..))| format!(r#""{name}": {{"value": "{formula}"}}"#));
+    let text = format!(
+        r#"{{"faultline": 1, "name": "overlapping", "until": "1h", "nodes": {{"svc": {{"kind": "service", {svc}}}}},
+           "workload": {{"user": {{{users}, "each": "visit", "do": [{{"call": "svc.get"{clauses},
+             "retry": {{"profile": "envoy", "hedge_on_per_try_timeout": true, "base_interval": "1ms", "max_interval": "1ms", {retry}}}}}]}}}},
+           "faults": [{faults}], "metrics": {{{}}}}}"#,
+        formulas.collect::<Vec<_>>().join(", ")
+    );
+    let named: Vec<_> = names.iter().zip(expected).map(|(name, (_, low, high))| (name.as_str(), *low, *high)).collect();
+    check(&text, &named);
+}
+
+/// One user, and a service that does this at first and then that.
+#[track_caller]
+fn two_tries(retry: &str, clauses: &str, [first, then]: [&str; 2], expected: &[(&str, f64, f64)]) {
+    let svc = format!(
+        r#""maps": {{"tries": {{"all": 0}}}}, "endpoints": {{"get": [
+            {{"read": "tries['all']", "as": "before"}}, {{"set": "tries['all']", "to": "= value + 1"}},
+            {{"if": "$before == 0", "then": [{first}], "else": [{then}]}}]}}"#
+    );
+    overlapping(ONCE, retry, clauses, [&svc, ""], expected);
+}
+
+const ONCE: &str = r#""rate": "1/s", "spacing": "even", "limit": 1"#;
+const LISTS: &str = r#""retry_on": ["unavailable"], "per_try_timeout": "100ms""#;
+const SLOW: &str = r#"{"work": "1s"}"#;
+const QUICK: &str = r#"{"work": "10ms"}"#;
+
+#[test]
+fn a_try_that_takes_too_long_goes_on_beside_the_next_and_the_first_good_answer_wins() {
+    // The second begins within a millisecond of 100 ms, and answers after ten.
+    let hedged = [
+        ("svc.calls", 2.0, 2.0),
+        ("user->svc.retries", 1.0, 1.0),
+        ("user.ok", 1.0, 1.0),
+        ("user->svc.unknown", 1.0, 1.0),
+        ("user.p99", 0.109, 0.113),
+    ];
+    two_tries(LISTS, "", [SLOW, QUICK], &hedged);
+    // The first answers before the second, which is given up.
+    let first =
+        [("svc.calls", 2.0, 2.0), ("user.ok", 1.0, 1.0), ("user->svc.unknown", 1.0, 1.0), ("user.p99", 0.149, 0.152)];
+    two_tries(LISTS, "", [r#"{"work": "150ms"}"#, SLOW], &first);
+    // It answers while the second waits to begin, which is never sent.
+    let early = [("svc.calls", 1.0, 1.0), ("user.ok", 1.0, 1.0), ("user->svc.unknown", 0.0, 0.0)];
+    two_tries(LISTS, "", [r#"{"work": "100000001ns"}"#, QUICK], &early);
+}
+
+#[test]
+fn with_no_retry_left_or_no_list_a_try_runs_on_until_the_routes_timeout() {
+    let alone = [("svc.calls", 1.0, 1.0), ("user.ok", 1.0, 1.0), ("user.p99", 0.99, 1.01)];
+    two_tries(&format!(r#"{LISTS}, "num_retries": 0"#), "", [SLOW, QUICK], &alone);
+    two_tries(r#""per_try_timeout": "100ms""#, "", [SLOW, QUICK], &alone);
+    let over = [("svc.calls", 2.0, 2.0), ("user.unknown", 1.0, 1.0), ("user->svc.unknown", 2.0, 2.0)];
+    two_tries(LISTS, r#", "deadline": "500ms""#, [SLOW, SLOW], &over);
+    // The budget refuses the retry.
+    two_tries(&format!(r#"{LISTS}, "max_retries": 0"#), "", [SLOW, QUICK], &alone);
+}
+
+#[test]
+fn a_bad_answer_beside_a_hedged_try_is_dropped_if_it_is_listed_and_wins_if_not() {
+    let late = r#"{"work": "105ms"}, {"fail": "unavailable"}"#;
+    let dropped = [("svc.calls", 2.0, 2.0), ("user.ok", 1.0, 1.0), ("user->svc.error", 1.0, 1.0)];
+    two_tries(LISTS, "", [late, r#"{"work": "50ms"}"#], &dropped);
+    // The late one is never tried again, though a retry is left.
+    two_tries(&format!(r#"{LISTS}, "num_retries": 5"#), "", [late, r#"{"work": "50ms"}"#], &dropped);
+    // The last bad answer stands.
+    let both = [("svc.calls", 2.0, 2.0), ("user.error", 1.0, 1.0), ("user->svc.error", 2.0, 2.0)];
+    two_tries(LISTS, "", [late, r#"{"work": "50ms"}, {"fail": "unavailable"}"#], &both);
+    // The newest is tried again as usual, here for the last time.
+    let again = [("svc.calls", 3.0, 3.0), ("user->svc.retries", 2.0, 2.0), ("user.ok", 1.0, 1.0)];
+    two_tries(&format!(r#"{LISTS}, "num_retries": 2"#), "", [SLOW, r#"{"fail": "unavailable"}"#], &again);
+    // A reason that is not listed ends it all.
+    let wins = [("svc.calls", 2.0, 2.0), ("user.error", 1.0, 1.0), ("user->svc.unknown", 1.0, 1.0)];
+    two_tries(LISTS, "", [SLOW, r#"{"fail": "broken"}"#], &wins);
+}
+
+#[test]
+fn a_connection_that_is_closed_is_dropped_while_another_try_is_out() {
+    // The first goes to svc-1, the second to svc-2.
+    let svc = r#""replicas": 2, "endpoints": {"get": [{"work": "300ms"}]}"#;
+    let calls =
+        |calls: f64, ok: f64| [("svc.calls", calls, calls), ("user.ok", ok, ok), ("user.unknown", 1.0 - ok, 1.0 - ok)];
+    overlapping(ONCE, LISTS, "", [svc, r#""150ms..1s crash svc-1""#], &calls(2.0, 1.0));
+    overlapping(ONCE, LISTS, "", [svc, r#""150ms..1s crash svc-2""#], &calls(2.0, 1.0));
+    overlapping(ONCE, LISTS, "", [svc, r#""150ms..1s crash svc-1", "150ms..1s crash svc-2""#], &calls(2.0, 0.0));
+    // The newest is tried again where that is listed, the one that was hedged is not.
+    let listed = r#""retry_on": ["reset"], "per_try_timeout": "100ms", "num_retries": 2"#;
+    overlapping(ONCE, listed, "", [svc, r#""150ms..1s crash svc-2""#], &calls(3.0, 1.0));
+    overlapping(ONCE, listed, r#", "deadline": "190ms""#, [svc, r#""150ms..1s crash svc-1""#], &calls(2.0, 0.0));
+}
+
+#[test]
+fn outlier_detection_hears_of_a_try_that_takes_too_long_once_and_of_its_late_answer() {
+    let ejected = |most: u32, body: &str, retry: &str, ejected: f64| {
+        let svc = format!(
+            r#""replicas": 2, "endpoints": {{"get": [{body}]}}, "outlier": {{"profile": "envoy", "consecutive_5xx": {most},
+                "max_ejection_percent": 100, "enforcing_success_rate": 0}}"#
+        );
+        let expected = [("user->svc.ejected", ejected, ejected), ("user.ok", 0.0, 0.0)];
+        overlapping(ONCE, retry, r#", "deadline": "500ms""#, [&svc, ""], &expected);
+    };
+    // Both are late; the timeout of the route, which ends both, is not told again.
+    ejected(1, SLOW, LISTS, 2.0);
+    ejected(2, SLOW, LISTS, 0.0);
+    // Who is not late by then is.
+    ejected(1, SLOW, r#""retry_on": ["unavailable"], "per_try_timeout": "450ms""#, 2.0);
+    ejected(1, SLOW, r#""retry_on": ["unavailable"], "per_try_timeout": "450ms", "num_retries": 0"#, 1.0);
+    ejected(2, r#"{"work": "150ms"}, {"fail": "unavailable"}"#, LISTS, 2.0);
+}
+
+#[test]
+fn hedged_retries_answer_as_two_draws_of_a_two_point_latency_do() {
+    // A share p of tries takes a second, the others 10 ms. Up to 100 ms a request has its first try alone; after that the second as well,
+    // which is quick for all but p of those: p² wait for the first. Each that is slow at first sends one more.
+    const REQUESTS: f64 = 20_000.0;
+    let p: f64 = 0.05;
+    let within = |share: f64| {
+        let (mean, sd) = (REQUESTS * share, (REQUESTS * share * (1.0 - share)).sqrt());
+        (mean - 4.0 * sd, mean + 4.0 * sd)
+    };
+    let users = r#""rate": "100/s", "spacing": "even", "limit": 20000"#;
+    let svc = r#""endpoints": {"get": [{"work": {"mix": {"95%": "10ms", "5%": "1s"}}}]}"#;
+    let ((low, high), (both_low, both_high)) = (within(p), within(p * p));
+    let many = r#""retry_on": ["unavailable"], "per_try_timeout": "100ms", "max_retries": 100"#;
+    // Quantiles are told in steps of a hundredth or so.
+    let expected = [
+        ("user.ok", REQUESTS, REQUESTS),
+        ("user->svc.retries", low, high),
+        ("user->svc.unknown", low, high),
+        ("user->svc.amplification", 1.0 + low / REQUESTS, 1.0 + high / REQUESTS),
+        ("user.p50", 0.0098, 0.0102),
+        ("user.p90", 0.0098, 0.0102),
+        // p² = 0.25 % is less than 1 %, and more than 0.1 %.
+        ("user.p99", 0.108, 0.113),
+        ("user.p999", 0.98, 1.02),
+        ("svc.calls", REQUESTS + low, REQUESTS + high),
+    ];
+    overlapping(users, many, "", [svc, ""], &expected);
+    // With a route's timeout of half a second just those that are slow twice are not answered.
+    let expected = [("user.unknown", both_low, both_high), ("user.ok", REQUESTS - both_high, REQUESTS - both_low)];
+    overlapping(users, many, r#", "deadline": "500ms""#, [svc, ""], &expected);
+}
+
 // ── The table of the AWS Architecture Blog ──
 
 /// Clients that read a version and write it back; who was overtaken waits, and reads again. Milliseconds.

@@ -633,14 +633,14 @@ pub enum Note {
         /// When.
         since: Option<Instant>,
     },
-    /// A service was asked, and whoever asked waits for the answer from now on (this and what follows only where wasted time is
+    /// A service or a store was asked, and whoever asked waits for the answer from now on (this and what follows only where wasted time is
     /// asked for).
     Awaits(Asking, Sake),
     /// Whoever asked waits no longer: it has an answer, or has given up.
     Leaves(Asking),
     /// A worker begins, or ends, to be held by a request.
     Works {
-        /// The service.
+        /// The service or store.
         node: NodeRef,
         /// The request.
         of: Asking,
@@ -658,7 +658,7 @@ pub enum Note {
     },
 }
 
-/// A request to a service: who sent it, and by what its answer is known.
+/// A request to a service or a store: who sent it, and by what its answer is known.
 pub type Asking = (NodeId, CallId);
 
 /// For whom something is done.

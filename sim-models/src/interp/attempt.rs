@@ -100,6 +100,9 @@ impl Service {
         if let Some(def) = &step.clauses.hedge {
             return self.hedged(cx, program, key, def);
         }
+        if let Some(timeout) = step.clauses.retry.as_ref().and_then(|retry| retry.hedges_after) {
+            return self.race(cx, program, key, step, timeout);
+        }
         cx.because(cause);
         match &step.verb {
             Verb::Read { map, edge: None, .. }
@@ -401,6 +404,7 @@ impl Service {
         self.count_try(cx, key, edge);
         let to = program.node(program.edges[edge.0 as usize].1).replicas[0];
         let id = self.expect_answer(cx, Pending { thread: key, edge, to, kind, since: cx.now(), txn: None });
+        self.tells_wait(cx, program, key, id);
         cx.send(to, Msg::Ask { id, operation, kind });
         Key { place: id.place, turn: id.turn }
     }
@@ -422,6 +426,7 @@ impl Service {
             Phase::OnceEnd(_, came) => self.once_ended(cx, program, pending.thread, outcome, came),
             Phase::Committing(_, txn, strays) => self.committed(cx, program, &pending, (txn, strays), outcome),
             Phase::Hedging(hedging) => self.leg_over(cx, program, (pending.thread, key), hedging, (outcome, extra)),
+            Phase::Racing(race) => self.runner_over(cx, program, (pending.thread, key), race, (outcome, extra)),
             _ => Next::Settle(outcome, extra),
         };
         self.drive(cx, program, pending.thread, next);

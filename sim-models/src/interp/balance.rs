@@ -227,9 +227,18 @@ impl Service {
         }
         let is_top = |thread: &&mut Thread| thread.frames.len() == depth + 1;
         let attempt = self.threads.get_mut(thread).filter(is_top).and_then(Thread::attempt);
-        let out = attempt.and_then(|attempt| if let Phase::Calling(out) = attempt.phase { Some(out) } else { None });
-        if let Some(pending) = out.and_then(|out| self.pending.get(out).copied()) {
-            self.saw(cx, program, pending.to, &Outcome::Unknown(Reason::TIMEOUT));
+        let out: Vec<Key> = match attempt.map(|attempt| &attempt.phase) {
+            Some(Phase::Calling(out)) => vec![*out],
+            // Of one that is late it has been heard.
+            Some(Phase::Racing(race)) => {
+                race.out.iter().filter(|runner| !runner.is_late).map(|runner| runner.pending).collect()
+            }
+            _ => Vec::new(),
+        };
+        for pending in out {
+            if let Some(to) = self.pending.get(pending).map(|pending| pending.to) {
+                self.saw(cx, program, to, &Outcome::Unknown(Reason::TIMEOUT));
+            }
         }
     }
 

@@ -250,6 +250,7 @@ impl Service {
                 self.give_up_legs(cx, program, def, legs, tells || def.cancels);
                 self.hedge_over(cx, key, def);
             }
+            Phase::Racing(race) => self.end_race(cx, program, *race),
             Phase::Calling(pending) | Phase::OnceBegin(pending) | Phase::OnceEnd(pending, _) => {
                 self.give_up(cx, program, pending, tells);
             }

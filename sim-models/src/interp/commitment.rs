@@ -315,6 +315,8 @@ impl Service {
         agrees.rounds += 1;
         let (stage, step, of, acked) = (agrees.stage, agrees.step, agrees.cause.operation, agrees.acked);
         let kinds = self.kinds;
+        // What was decided is told whether or not anybody waits for it.
+        let votes_for = agrees.thread.filter(|_| stage == Stage::Voting);
         cx.because(agrees.cause.then(ROUND | u64::from(agrees.rounds)));
         let all = agrees.members.iter().map(|member| member.to).collect();
         let due: Vec<(EdgeRef, NodeId)> = agrees
@@ -344,6 +346,7 @@ impl Service {
             }
             let call =
                 self.expect_answer(cx, Pending { thread: NOBODY, edge, to, kind, since: cx.now(), txn: Some(id) });
+            self.tells_agreement(cx, votes_for, call);
             let agrees = self.commitments.get_mut(&id).into_iter().flat_map(|agrees| &mut agrees.members);
             agrees.filter(|member| member.to == to).for_each(|member| {
                 member.asked.push(Key { place: call.place, turn: call.turn });

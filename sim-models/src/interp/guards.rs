@@ -127,6 +127,11 @@ impl Passed {
         self.for_nobody.unwrap_or_default()
     }
 
+    /// Takes what it was paid with.
+    pub(super) fn take_pay(&mut self) -> Option<Paid> {
+        self.paid.take()
+    }
+
     /// Whether a budget has paid for it.
     pub(super) fn is_paid(self) -> bool {
         self.paid.is_some()

@@ -169,7 +169,7 @@ impl Service {
         if self.threads.get(key).is_none_or(|thread| thread.frames.len() != depth + 1) {
             return;
         }
-        let Some(hedging) = self.hedging(key) else { return };
+        let Some(hedging) = self.hedging(key) else { return self.race_due(cx, program, key) };
         hedging.timer = None;
         let Some(def) = self.hedge_of(program, key) else { return };
         let next = self.send_due(cx, program, key, def);

@@ -432,6 +432,12 @@ impl Service {
                 let what = first.map_or_else(|| several.clone(), |first| format!("{several}, {}", first.what));
                 Some(Wait { since: Some(attempt.since), ..Wait::new(what, until) })
             }
+            Phase::Racing(race) => {
+                let several = words::counted(race.out.len() as u64, "try");
+                let first = race.out.first().and_then(|runner| answer(&runner.pending));
+                let what = first.map_or_else(|| several.clone(), |first| format!("{several}, {}", first.what));
+                Some(Wait { since: Some(attempt.since), ..Wait::new(what, until) })
+            }
             Phase::Calling(pending)
             | Phase::Committing(pending, ..)
             | Phase::OnceBegin(pending)
@@ -453,11 +459,17 @@ impl Service {
     /// The requests of a hedged try: how many were sent, how many are out, after which delay the next goes, and when.
     fn put_hedge(&self, view: &View<'_>, thread: &Thread, shown: &mut Object) {
         let Some(attempt) = thread.frames.last().and_then(attempt_in) else { return };
-        let Phase::Hedging(hedging) = &attempt.phase else { return };
-        let (sent, next) = hedging.seen();
+        let (sent, out, next) = match &attempt.phase {
+            Phase::Hedging(hedging) => {
+                let (sent, next) = hedging.seen();
+                (sent, hedging.legs.len(), next)
+            }
+            Phase::Racing(race) => (attempt.number, race.out.len(), race.next()),
+            _ => return,
+        };
         let mut hedge = Object::new();
         put(&mut hedge, "sent", sent);
-        put(&mut hedge, "out", hedging.legs.len());
+        put(&mut hedge, "out", out);
         put_some(&mut hedge, "next", next.map(|at| view.instant(at)));
         put(shown, "hedge", hedge);
     }

@@ -20,6 +20,7 @@ mod once;
 mod participant;
 mod probe;
 mod queue;
+mod raced;
 mod retry;
 mod saga;
 mod sake;

@@ -27,7 +27,8 @@ impl Service {
         outcome: &Outcome,
         extra: &Extra,
     ) -> Option<Duration> {
-        let retry = step.clauses.retry.as_ref()?;
+        // Tries that overlap have been tried again already where they could be.
+        let retry = step.clauses.retry.as_ref().filter(|retry| retry.hedges_after.is_none())?;
         let is_transparent = self.is_transparent(key, step, extra);
         let attempt = self.threads.get_mut(key).and_then(Thread::attempt)?;
         let (deadline, spared, mut waited) = (attempt.around.deadline, attempt.spared, attempt.waited);

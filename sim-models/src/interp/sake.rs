@@ -1,9 +1,10 @@
-//! For whom a service works, as the judge is told who asks how much of that is for nobody.
+//! For whom services and stores work, as the judge is told who asks how much of that is for nobody.
 //!
 //! No server knows whether its caller still waits, and nothing here decides anything: these notes are for the judge alone, and only where
 //! a formula names `wasted_time`.
 
 use super::service::{Cx, Service};
+use super::store::{Asked, Store};
 use super::thread::{Origin, Role, Thread};
 use crate::message::{Asking, CallId, Note, Sake};
 use crate::program::{NodeRef, Program};
@@ -49,9 +50,17 @@ impl Service {
         }
     }
 
-    /// Nobody waits any longer for the answer to what was sent to a node.
+    /// A coordinator waits for the answer of a store from now on: for whoever waits for the votes, or, where there is no going back, for itself.
+    pub(super) fn tells_agreement(&self, cx: &mut Cx<'_>, votes_for: Option<Key>, call: CallId) {
+        if self.program.asked.wasted_time {
+            let sake = votes_for.map_or(Sake::Itself, |thread| self.sake_of(thread));
+            cx.note(Note::Awaits((cx.id(), call), sake));
+        }
+    }
+
+    /// Nobody waits any longer for the answer to what was sent to a node. A queue holds no workers for anybody.
     pub(super) fn tells_end(&self, cx: &mut Cx<'_>, program: &Program, callee: NodeRef, pending: Key) {
-        if program.asked.wasted_time && program.service(callee).is_some() {
+        if program.asked.wasted_time && program.queue(callee).is_none() {
             let call = CallId { life: cx.life(), place: pending.place, turn: pending.turn };
             cx.note(Note::Leaves((cx.id(), call)));
         }
@@ -64,6 +73,15 @@ impl Service {
         }
         if let Sake::Of(lead) = self.sake_of(lead) {
             cx.note(Note::Shares { lead, follows: self.sake_of(follows), begins });
+        }
+    }
+}
+
+impl Store {
+    /// A worker begins, or ends, to be held by an operation. What nobody acknowledges, nobody waits for from the beginning: that is no waste.
+    pub(super) fn tells_work(me: NodeRef, cx: &mut Cx<'_>, program: &Program, asked: &Asked, begins: bool) {
+        if program.asked.wasted_time && asked.operation.is_answered() {
+            cx.note(Note::Works { node: me, of: (asked.from, asked.id), begins });
         }
     }
 }

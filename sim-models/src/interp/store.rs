@@ -65,7 +65,7 @@ pub struct Store {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Asked {
     pub(super) from: NodeId,
-    id: CallId,
+    pub(super) id: CallId,
     kind: Kind,
     pub(super) cause: Cause,
     pub(super) operation: Operation,
@@ -368,6 +368,7 @@ impl Store {
         let Some(asked) = self.operations.get_mut(key) else { return };
         asked.works = true;
         self.busy += 1;
+        Self::tells_work(self.me, cx, program, asked, true);
         let dist = match &asked.operation {
             Operation::Commit { .. }
             | Operation::Prepare { .. }
@@ -414,6 +415,7 @@ impl Store {
         let Some(asked) = self.operations.get_mut(key) else { return };
         if std::mem::take(&mut asked.works) {
             self.busy -= 1;
+            Self::tells_work(self.me, cx, program, asked, false);
             self.gauge(cx, program, -1, 0);
         }
     }

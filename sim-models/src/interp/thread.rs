@@ -10,6 +10,7 @@ use super::flights::Flight;
 use super::guards::{Passed, Queued};
 use super::hedged::Hedging;
 use super::probe::{ProbeAlarm, Probing};
+use super::raced::Race;
 use super::saga::Saga;
 use super::service::Turned;
 use crate::message::{CallId, Carried, Extra, FactChange, Outcome, TxnId};
@@ -231,6 +232,8 @@ pub(super) enum Phase {
     Agreeing(TxnId),
     /// Several requests are out for one answer.
     Hedging(Box<Hedging>),
+    /// Tries that overlap are out.
+    Racing(Box<Race>),
     /// Waits for the answer to somebody else's request.
     Following,
     /// Has got it, and goes on when this event has been handled.

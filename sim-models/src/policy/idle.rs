@@ -80,7 +80,7 @@ const USUAL_WHEN_EMPTY: [(Kind, &str, &str); 8] = [
 ];
 
 /// By kind and profile: what the library has and this program has not, and what there is in its place.
-const ABSENT: [(Kind, &str, &str, &str); 11] = [
+const ABSENT: [(Kind, &str, &str, &str); 12] = [
     (
         Kind::Breaker,
         "hystrix",
@@ -120,8 +120,14 @@ const ABSENT: [(Kind, &str, &str, &str); 11] = [
     (
         Kind::Retry,
         "envoy",
-        "hedge_on_per_try_timeout",
-        "it is a \"hedge\" of the step: its delay is per_try_timeout, its tries are one more than num_retries",
+        "initial_requests",
+        "Envoy itself has not implemented it: one request is sent at first; \"hedge_on_per_try_timeout\" sends more",
+    ),
+    (
+        Kind::Retry,
+        "envoy",
+        "additional_request_chance",
+        "Envoy itself has not implemented it: no further request goes by chance; \"hedge_on_per_try_timeout\" sends more",
     ),
     (Kind::Hedge, "polly", "DelayGenerator", "it is a function of the program; \"Delay\" is one length for every time"),
     (
@@ -229,6 +235,15 @@ fn vain(settings: &Settings) -> Vec<(&'static str, String)> {
             }
         }
         (Kind::Retry, "envoy") => {
+            if settings.is("hedge_on_per_try_timeout") {
+                if settings.outcomes("retry_on").is_empty() {
+                    let message = "nothing is hedged where \"retry_on\" names no outcome, and then per_try_timeout ends nothing either";
+                    say("hedge_on_per_try_timeout", message.to_owned());
+                } else if settings.count("num_retries") == 0 {
+                    let message = "nothing is hedged: a hedged try is one of num_retries, and there are none";
+                    say("hedge_on_per_try_timeout", message.to_owned());
+                }
+            }
             if settings.outcomes("retry_on").is_empty() {
                 say("retry_on", "nothing is ever tried again: \"retry_on\" names no outcome".to_owned());
             } else if settings.is("retry_budget") {

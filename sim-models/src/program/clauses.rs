@@ -170,6 +170,8 @@ pub struct RetryDef {
     pub is_transparent: bool,
     /// Whether a first try that ended `reset` is tried again, however few tries there are to be and whatever `on` lists.
     pub forgives_close: bool,
+    /// After which time without an answer a try is tried again beside itself, in place of a timeout that ends it (Envoy).
+    pub hedges_after: Option<Duration>,
     /// Share of first tries that may be retried, and how many at once at most.
     pub budget: Option<BudgetDef>,
 }

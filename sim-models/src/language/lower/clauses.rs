@@ -39,12 +39,16 @@ impl<'a> Lower<'a> {
         let timeout = self.told(step.optional("timeout", View::duration)).flatten();
         let deadline = self.told(step.optional("deadline", View::duration)).flatten();
         let cancel = self.told(step.or("cancel", false, View::bool)).unwrap_or_default();
-        let retry = step.field("retry").and_then(|retry| {
+        let mut retry = step.field("retry").and_then(|retry| {
             let retry = self.retry(retry, verb, value, step);
             self.told(retry)
         });
         let guards = self.guards(verb, value, step);
-        let timeout = timeout.or_else(|| self.library_timeout(step, &guards));
+        let mut timeout = timeout.or_else(|| self.library_timeout(step, &guards));
+        if let (Some(view), Some(retry)) = (hedges_retries(step), &mut retry) {
+            retry.hedges_after = timeout.take();
+            self.check_hedged_retry(view, (verb, value, step), inside, (&guards, deadline, retry.hedges_after));
+        }
         let bind = step.field("as").and_then(|name| {
             let local = bound_as(verb, value);
             let slot = name.text().and_then(|text| self.bind(name, text, local));
@@ -56,6 +60,38 @@ impl<'a> Lower<'a> {
         let clauses = Clauses { timeout, deadline, retry, guards, hedge, coalesce, cancel, bind, on };
         self.idle_clauses(step, &clauses);
         clauses
+    }
+
+    /// What tries that overlap cannot stand beside.
+    fn check_hedged_retry(
+        &mut self,
+        view: View<'a>,
+        (verb, value, step): (&str, View<'a>, View<'a>),
+        inside: Inside,
+        (guards, deadline, after): (&Guards, Option<Duration>, Option<Duration>),
+    ) {
+        let sends = ["call", "read", "set"].contains(&verb) && value.text().is_ok_and(|text| text.contains('.'));
+        let wrong = if !sends {
+            "tries overlap of one request alone, and this step sends none of its own; give the \"retry\" to the call inside"
+        } else if inside.transaction {
+            "tries that overlap inside a transaction are not supported: the second may wait for the first"
+        } else if step.field("hedge").is_some() {
+            "a \"hedge\" beside it sends further requests too; leave one of them out"
+        } else if step.field("coalesce").is_some() {
+            "an answer is shared try by try, and these overlap; leave one of them out"
+        } else if !guards.order.is_empty() {
+            "what is asked before each try cannot stand around tries that overlap; put it on a \"try\" around this step"
+        } else {
+            let vain = match (after, deadline) {
+                (None, _) => Some("nothing is hedged: no try takes too long without a \"per_try_timeout\"".to_owned()),
+                (Some(after), Some(deadline)) if deadline <= after => Some(format!(
+                    "nothing is hedged: the deadline of {deadline} is over before a try takes too long, {after}"
+                )),
+                (Some(_), _) => None,
+            };
+            return vain.into_iter().for_each(|message| self.problems.push(view.warning(message)));
+        };
+        self.problems.push(view.error(wrong));
     }
 
     fn on(&mut self, step: View<'a>, inside: Inside) -> Vec<(Catch, BlockRef)> {
@@ -89,7 +125,12 @@ impl<'a> Lower<'a> {
 
     /// `undo_retry` of a saga.
     pub(super) fn undo_retry(&mut self, value: View<'a>, step: View<'a>) -> Result<RetryDef, Problem> {
-        step.field("undo_retry").map_or(Ok(no_retry()), |retry| self.retry(retry, "saga", value, step))
+        let Some(retry) = step.field("undo_retry") else { return Ok(no_retry()) };
+        let field = retry.field("hedge_on_per_try_timeout");
+        if let Some(field) = field.filter(|field| field.bool() == Ok(true)) {
+            return Err(field.error("what undoes a part is tried one by one; leave this out"));
+        }
+        self.retry(retry, "saga", value, step)
     }
 
     pub(super) fn retry(
@@ -133,6 +174,7 @@ impl<'a> Lower<'a> {
             },
             is_transparent: false,
             forgives_close: false,
+            hedges_after: None,
             budget: self.budget(retry, verb, value, step)?,
         };
         self.idle_retry(retry, &def);
@@ -542,6 +584,13 @@ fn tries(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// Where a retry says that a try which takes too long is tried again beside itself.
+pub(super) fn hedges_retries(step: View<'_>) -> Option<View<'_>> {
+    let retry = step.field("retry")?;
+    let settings = library(Policy::Retry, retry)?;
+    retry.field("hedge_on_per_try_timeout").filter(|_| retry::profiles::hedges(&settings))
+}
+
 fn no_retry() -> RetryDef {
     RetryDef {
         tries: Some(1),
@@ -555,6 +604,7 @@ fn no_retry() -> RetryDef {
         heeds: retry::Heeds::Nothing,
         is_transparent: false,
         forgives_close: false,
+        hedges_after: None,
         budget: None,
     }
 }

@@ -46,6 +46,7 @@ impl<'a> Lower<'a> {
     fn idle_tries(&mut self, view: View<'a>, retry: &RetryDef, clauses: &Clauses) {
         let of_envoy = library(Policy::Retry, view).filter(|settings| settings.profile().name == "envoy");
         if let (Some(field), None, Some(_)) = (view.field("retry_on"), clauses.timeout, of_envoy)
+            && retry.hedges_after.is_none()
             && retry.on.contains(&Catch::Reason(Reason::TIMEOUT))
         {
             let message = "no try is ended by a timeout: Envoy's own is that of the whole route (a \"deadline\" here), after which \

@@ -68,6 +68,7 @@ const OF_STORE: Words<NodeCounter> = &[
     ("unmet", Some(NodeCounter::Unmet)),
     ("rollbacks", Some(NodeCounter::Rollbacks)),
     ("deadlocks", Some(NodeCounter::Deadlocks)),
+    ("wasted_time", Some(NodeCounter::WastedTime)),
     ("hits", Some(NodeCounter::Hits)),
     ("misses", Some(NodeCounter::Misses)),
     ("expired", Some(NodeCounter::Expired)),

@@ -443,7 +443,7 @@ fn metrics_and_properties_that_name_nothing_are_told_what_there_is() {
     check_metric(r#"{"value": "cals"}"#, "value: no metric \"cals\"; did you mean \"calls\"?");
     check_metric(
         r#"{"value": "db.cals"}"#,
-        "value: no counter \"db.cals\"; db has calls, unmet, rollbacks, deadlocks, hits, misses, expired, evicted, forced, logged, heuristics, conflicts, lock_waiters, in_doubt, in_doubt_time",
+        "value: no counter \"db.cals\"; db has calls, unmet, rollbacks, deadlocks, wasted_time, hits, misses, expired, evicted, forced, logged, heuristics, conflicts, lock_waiters, in_doubt, in_doubt_time",
     );
     check_metric(
         r#"{"value": "shop->db.calls"}"#,
@@ -930,9 +930,9 @@ fn clauses_that_come_to_nothing_are_told_where_they_stand() {
     check(&envoy(r#""max_retries": 5, "retry_budget": true"#), &[&unheard("max_retries", "beside \"retry_budget\"")]);
     let random = unheard("randomizedWaitFactor", "without \"enableRandomizedWait\"");
     check(r#""retry": {"profile": "resilience4j", "randomizedWaitFactor": 0.3}"#, &[&random]);
-    let hedged = "retry.hedge_on_per_try_timeout: \"hedge_on_per_try_timeout\" of envoy is not here: it is a \"hedge\" of the step: its \
-        delay is per_try_timeout, its tries are one more than num_retries";
-    check(&envoy(r#""hedge_on_per_try_timeout": true"#), &[hedged]);
+    let unbuilt = "retry.initial_requests: \"initial_requests\" of envoy is not here: Envoy itself has not implemented it: one request is \
+        sent at first; \"hedge_on_per_try_timeout\" sends more";
+    check(&envoy(r#""initial_requests": 2"#), &[unbuilt]);
     let none = "limiter.rate: a limiter of no rate soon lets nothing pass; write a rate above 0/s";
     check(r#""limiter": {"rate": "0/s"}"#, &[none]);
     let fair = "bulkhead.fairCallHandlingEnabled: \"fairCallHandlingEnabled\" of resilience4j is not here: whoever waits is served \
@@ -1021,6 +1021,42 @@ fn a_retry_that_is_never_made_is_told_where_it_stands() {
             "retry.ShouldHandle: \"ShouldHandle\" without any outcome is as if it were not written; name some, or leave it out",
         ],
     );
+}
+
+#[test]
+fn tries_that_overlap_are_told_where_they_come_to_nothing_and_what_they_cannot_stand_beside() {
+    let clause = |on: &str, more: &str| {
+        format!(r#""retry": {{"profile": "envoy", "retry_on": [{on}], "hedge_on_per_try_timeout": true{more}}}"#)
+    };
+    let of = |said: &str| format!("retry.hedge_on_per_try_timeout: {said}");
+    let check = |clauses: &str, expected: &[&str]| check_clauses(clauses, expected);
+    check(&clause(r#""unavailable""#, r#", "per_try_timeout": "1s""#), &[]);
+    check(&format!(r#""timeout": "1s", {}"#, clause(r#""unavailable""#, "")), &[]);
+    // It is no error of the list: a callee may answer so.
+    check(&clause(r#""timeout""#, r#", "per_try_timeout": "1s""#), &[]);
+    let none = of("nothing is hedged: no try takes too long without a \"per_try_timeout\"");
+    check(&clause(r#""unavailable""#, ""), &[&none]);
+    let late = of("nothing is hedged: the deadline of 1s is over before a try takes too long, 2s");
+    check(&format!(r#""deadline": "1s", {}"#, clause(r#""unavailable""#, r#", "per_try_timeout": "2s""#)), &[&late]);
+    let empty =
+        of("nothing is hedged where \"retry_on\" names no outcome, and then per_try_timeout ends nothing either");
+    check(
+        &clause("", r#", "per_try_timeout": "1s""#),
+        &["retry.retry_on: nothing is ever tried again: \"retry_on\" names no outcome", &empty],
+    );
+    let no_retries = of("nothing is hedged: a hedged try is one of num_retries, and there are none");
+    check(&clause(r#""unavailable""#, r#", "per_try_timeout": "1s", "num_retries": 0"#), &[&no_retries]);
+    let timed = clause(r#""unavailable""#, r#", "per_try_timeout": "1s""#);
+    let hedge = of("a \"hedge\" beside it sends further requests too; leave one of them out");
+    check(&format!(r#""hedge": "100ms", {timed}"#), &[&hedge]);
+    let guard = of(
+        "what is asked before each try cannot stand around tries that overlap; put it on a \"try\" around this step",
+    );
+    check(&format!(r#""bulkhead": {{"max": 3}}, {timed}"#), &[&guard]);
+    let group = told(&scenario(&format!(r#"{{"try": [{{"call": "bank.charge"}}], {timed}}}"#), ""));
+    let alone = "nodes.shop.endpoints.pay[0].retry.hedge_on_per_try_timeout: tries overlap of one request alone, and this step \
+        sends none of its own; give the \"retry\" to the call inside";
+    assert!(group.iter().any(|said| said == alone), "{group:?}");
 }
 
 #[test]

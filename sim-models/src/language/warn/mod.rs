@@ -111,7 +111,12 @@ impl Look<'_> {
     fn unsafe_hedges(&self, problems: &mut Problems) {
         for endpoint in self.endpoints() {
             for step in self.live_steps(self.program.endpoint(endpoint).body) {
-                if self.program.step(step).clauses.hedge.is_some() {
+                let clauses = &self.program.step(step).clauses;
+                // One that is tried again on unknown anyway is told of that.
+                let overlaps = |retry: &RetryDef| {
+                    retry.hedges_after.is_some() && retry.tries != Some(1) && !retries_unknown(retry)
+                };
+                if clauses.hedge.is_some() || clauses.retry.as_ref().is_some_and(overlaps) {
                     let effects = Repeats::of(self, endpoint, step);
                     self.tell(effects, step, "is hedged", "", problems);
                 }

@@ -3,6 +3,7 @@
 //! Libraries count differently: resilience4j, gRPC, the AWS SDKs and Temporal count tries, the first included; Polly,
 //! Envoy and stripe-node count retries. Here a rule always knows the tries in all.
 
+pub mod hedged;
 pub mod profiles;
 
 use serde::Serialize;

@@ -38,6 +38,11 @@ pub fn is_adaptive(settings: &Settings) -> bool {
     settings.profile().name == "aws-sdk" && settings.word("retryMode") == "adaptive"
 }
 
+/// Whether a try that takes too long is tried again beside itself.
+pub fn hedges(settings: &Settings) -> bool {
+    settings.profile().name == "envoy" && settings.is("hedge_on_per_try_timeout")
+}
+
 /// What is not tried again although it would be.
 pub fn excepted(settings: &Settings) -> &[String] {
     match settings.profile().name {
@@ -227,8 +232,8 @@ fn grpc(settings: &Settings) -> Rule {
 pub static ENVOY: Profile = Profile {
     name: "envoy",
     kind: Kind::Retry,
-    source: "Envoy 1.38 (84e8436): RetryPolicy, CircuitBreakers.Thresholds, backoff_strategy.cc, \
-        resource_manager_impl.h",
+    source: "Envoy 1.38 (84e8436): RetryPolicy, HedgePolicy, CircuitBreakers.Thresholds, router.cc, retry_state_impl.cc, \
+        backoff_strategy.cc, resource_manager_impl.h",
     about: "Tries nothing again unless retry_on says; then once, and never more than so many at once.",
     parameters: &[
         Parameter::new("retry_on", Setting::Outcomes, "Outcomes to try again. Default: none."),
@@ -237,6 +242,11 @@ pub static ENVOY: Profile = Profile {
             "per_try_timeout",
             Setting::Length(Duration::FOREVER),
             "How long a try may take; else that of the whole step, so that what times out is not tried again.",
+        ),
+        Parameter::new(
+            "hedge_on_per_try_timeout",
+            Setting::Switch(false),
+            "Whether a try that takes longer than per_try_timeout is tried again beside itself, and not ended.",
         ),
         Parameter::new("base_interval", Setting::millis(25), "The first retry comes before this.")
             .from(Setting::millis(1)),
@@ -255,6 +265,10 @@ pub static ENVOY: Profile = Profile {
         "Without retry_on nothing is tried again.",
         "Four calls at once that are tried again are one too many, as it comes.",
         "The range of the wait is that of the code, up to 25, 50, 100 ms; the documentation says 25, 75, 175.",
+        "With hedge_on_per_try_timeout no try is ended by per_try_timeout: with no retry left it runs on until the route's timeout (a deadline here).",
+        "A hedged retry is made whatever retry_on lists, but not when it lists nothing.",
+        "A hedged retry waits its backoff first, takes one of num_retries, and one that max_retries refuses is used up too.",
+        "A bad answer that retry_on does not list wins, though another try that is under way might have been well.",
     ],
     sound: |settings| {
         let (base, max) = (settings.length("base_interval"), settings.length("max_interval"));
