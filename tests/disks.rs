@@ -1,5 +1,7 @@
 //! Scenario stores on the simulated disk: what power losses, full, lying, rotting disks take, and who hears of it.
 
+use std::collections::BTreeSet;
+
 use faultline_tests::scenarios::{over_seeds, remedied, written};
 use serde_json::{Value, json};
 use sim_core::{Seed, Stop, Verdict};
@@ -265,6 +267,34 @@ fn a_commit_that_was_written_and_not_answered_has_happened_after_a_crash() {
     // The disk stalls: what was written before the crash is there after it, facts and cells together.
     let came = run(&json!({}), &["4s..4500ms disk orders stall", "4400ms..5s crash orders"]);
     assert_eq!((came.verdict, came.of("stock") + came.of("shipped")), (Verdict::Held, 1000.0));
+}
+
+/// A crash keeps what no sync has covered, and the power takes that while the next start makes it durable: the facts have not happened either, as
+/// nobody is told before. The judge sees cells and facts change together, at each moment.
+#[test]
+fn what_the_power_takes_from_a_start_has_not_happened() {
+    let mut moved = BTreeSet::new();
+    for crash in (1_002_500..1_009_000u64).step_by(500) {
+        for power in [1_000, 3_000, 5_500, 9_000] {
+            let back = crash + 1_000;
+            let faults = [format!("{crash}us..{back}us crash db"), format!("{}us..2s power-loss db", back + power)];
+            let file = json!({
+                "faultline": 1, "name": "one", "until": "30s", "network": {"latency": "1ms"},
+                "nodes": {
+                    "shop": {"kind": "service", "endpoints": {"buy": [
+                        {"transaction": [{"set": "db.rows[$order]", "to": "SOLD"}, {"record": "moved"}], "timeout": "2s", "on": {"else": []}}]}},
+                    "db": {"kind": "store", "durable": "synced", "sync": "5ms", "maps": {"rows": {}}}},
+                "workload": {"buyer": {"rate": "1/s", "spacing": "even", "start": "1s", "limit": 1, "each": "order", "do": [{"call": "shop.buy"}]}},
+                "faults": faults,
+                "metrics": {"moved": {"value": "total(moved)"}},
+                "properties": {"a fact is a row": {"always": "(moved == 1) == (db.rows[$order] == 'SOLD')"}},
+            });
+            let came = come(&written(&file), Seed(1));
+            assert_eq!(came.verdict, Verdict::Held, "{faults:?}");
+            moved.insert(came.of("moved") as u32);
+        }
+    }
+    assert_eq!(moved, BTreeSet::from([0, 1]), "some were lost, and some were not");
 }
 
 #[test]
