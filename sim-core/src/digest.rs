@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::io::BufWriter;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -124,8 +125,10 @@ pub fn state_fingerprint(state: &impl Serialize) -> Result<u64, serde_json::Erro
             Ok(())
         }
     }
-    let mut sink = Sink(Xxh3::new());
+    // JSON is written in words of a few bytes; the hash takes them by blocks.
+    let mut sink = BufWriter::with_capacity(1 << 12, Sink(Xxh3::new()));
     serde_json::to_writer(&mut sink, state)?;
+    let sink = sink.into_inner().map_err(|error| serde_json::Error::io(error.into_error()))?;
     Ok(sink.0.digest())
 }
 

@@ -210,13 +210,18 @@ impl Gauge {
         }
     }
 
-    /// Whether that is too much; says when to weigh again, which comes to less than twice the cost of the last time in all while
-    /// a run is far from the limit. Near it, sooner.
+    /// Whether that is too much; says when to weigh again. Far from the limit that is seldom: all times together cost as much as the
+    /// last one and a third of it, or as twice that one when a run has come nearer. Near the limit it is sooner.
     #[cold]
     fn is_too_heavy(&mut self, events: u64, weight: usize) -> bool {
-        let far = weight < self.limits.memory / 4;
-        self.weighs = events.saturating_add(if far { events } else { events / 8 });
-        weight >= self.limits.memory
+        let memory = self.limits.memory;
+        let until_next = match weight {
+            _ if weight < memory / 16 => events.saturating_mul(3),
+            _ if weight < memory / 4 => events,
+            _ => events / 8,
+        };
+        self.weighs = events.saturating_add(until_next);
+        weight >= memory
     }
 }
 

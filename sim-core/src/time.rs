@@ -215,12 +215,35 @@ impl fmt::Display for Duration {
         } else {
             *UNITS[..4].iter().rev().find(|(_, scale)| nanos >= *scale).unwrap_or(&UNITS[0])
         };
-        let fraction = nanos % scale;
-        if fraction == 0 {
-            return write!(out, "{}{name}", nanos / scale);
+        // States are full of instants, and written whenever a run is compared: the text is made in place, from its end.
+        let mut text = [0; 40];
+        let mut at = text.len();
+        let mut before = |byte: u8| {
+            at -= 1;
+            text[at] = byte;
+        };
+        name.bytes().rev().for_each(&mut before);
+        let mut fraction = nanos % scale;
+        if fraction > 0 {
+            let mut digits = scale.ilog10();
+            while fraction.is_multiple_of(10) {
+                (fraction, digits) = (fraction / 10, digits - 1);
+            }
+            for _ in 0..digits {
+                before(b'0' + (fraction % 10) as u8);
+                fraction /= 10;
+            }
+            before(b'.');
         }
-        let digits = format!("{:0width$}", fraction, width = scale.ilog10() as usize);
-        write!(out, "{}.{}{name}", nanos / scale, digits.trim_end_matches('0'))
+        let mut whole = nanos / scale;
+        loop {
+            before(b'0' + (whole % 10) as u8);
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        out.write_str(std::str::from_utf8(&text[at..]).map_err(|_| fmt::Error)?)
     }
 }
 

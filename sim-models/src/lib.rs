@@ -41,6 +41,7 @@ pub mod database;
 pub mod decided;
 pub mod explain;
 pub mod expr;
+mod few;
 pub mod inside;
 pub mod interp;
 pub mod json;

@@ -64,17 +64,25 @@ impl Service {
         if let ([only], None) = (&all[..], &def.outlier) {
             return cx.is_up(*only).then_some(*only);
         }
-        if def.balance == Balance::RoundRobin && def.outlier.is_none() && def.slow_start.is_none() {
-            let listed = all.iter().filter(|node| cx.is_up(**node)).count();
-            let at = self.turn(callee, listed)?;
-            return all.iter().copied().filter(|node| cx.is_up(*node)).nth(at);
+        if def.outlier.is_some() {
+            self.look_at(cx, program, callee);
         }
-        let listed: Vec<NodeId> = all.iter().copied().filter(|node| cx.is_up(*node)).collect();
-        let there = match def.outlier {
-            None => listed,
-            Some(_) => self.not_out(cx, program, callee, listed),
-        };
+        if def.balance == Balance::RoundRobin && def.slow_start.is_none() {
+            let count = self.there(cx, program, callee).count();
+            let at = self.turn(callee, count)?;
+            return self.there(cx, program, callee).nth(at);
+        }
+        let there = self.there(cx, program, callee).collect();
         self.one_of(cx, program, thread, (callee, def), there)
+    }
+
+    /// The replicas that may be asked: those that are listed, without those that this caller has taken out unless too few are left.
+    fn there(&self, cx: &Cx<'_>, program: &Program, callee: NodeRef) -> impl Iterator<Item = NodeId> {
+        let known = self.callees.iter().find(|known| known.node == callee);
+        let outlier = known.and_then(|known| known.outlier.as_ref()).filter(|outlier| !outlier.panics());
+        let is_out = move |place| outlier.is_some_and(|outlier| outlier.is_out(place));
+        let replicas = program.node(callee).replicas.iter().copied().enumerate();
+        replicas.filter(move |(place, node)| cx.is_up(*node) && !is_out(*place)).map(|(_, node)| node)
     }
 
     fn turn(&mut self, callee: NodeRef, of: usize) -> Option<usize> {
@@ -174,29 +182,19 @@ impl Service {
         self.callees.iter_mut().find(|callee| callee.node == node)
     }
 
-    /// Those of the listed replicas that this caller has not taken out; all of them when too few are left.
-    fn not_out(&mut self, cx: &mut Cx<'_>, program: &Program, callee: NodeRef, listed: Vec<NodeId>) -> Vec<NodeId> {
-        self.look_at(cx, program, callee);
+    /// Tells outlier detection who is listed, and lets it do what its timer has done by now.
+    fn look_at(&mut self, cx: &mut Cx<'_>, program: &Program, callee: NodeRef) -> Option<&mut Callee> {
         let replicas = &program.node(callee).replicas;
-        let Some(outlier) = self.callee(callee).and_then(|callee| callee.outlier.as_ref()) else { return listed };
-        if outlier.panics() {
-            return listed;
-        }
-        let is_out =
-            |node: &NodeId| replicas.iter().position(|other| other == node).is_some_and(|at| outlier.is_out(at));
-        listed.into_iter().filter(|node| !is_out(node)).collect()
-    }
-
-    /// Lets outlier detection do what its timer has done by now.
-    fn look_at(&mut self, cx: &mut Cx<'_>, program: &Program, callee: NodeRef) {
-        let replicas = &program.node(callee).replicas;
-        let listed: Vec<bool> = replicas.iter().map(|node| cx.is_up(*node)).collect();
         let now = cx.now();
-        let Some(Callee { edge, outlier: Some(outlier), .. }) = self.callee(callee) else { return };
-        let (edge, mut ejected) = (*edge, 0);
-        let member = |place: usize| listed.get(place).is_some_and(|listed| *listed);
-        outlier.look(now, member, &mut |bound| cx.below(EJECT, bound), &mut |_, _| ejected += 1);
-        (0..ejected).for_each(|_| cx.note(Note::Edge(edge, EdgeCounted::Ejected)));
+        let known = self.callee(callee)?;
+        let outlier = known.outlier.as_mut()?;
+        outlier.lists(|place| replicas.get(place).is_some_and(|node| cx.is_up(*node)));
+        if outlier.is_due(now) {
+            let mut ejected = 0;
+            outlier.look(now, &mut |bound| cx.below(EJECT, bound), &mut |_, _| ejected += 1);
+            (0..ejected).for_each(|_| cx.note(Note::Edge(known.edge, EdgeCounted::Ejected)));
+        }
+        Some(known)
     }
 
     /// What came of a request to a replica.
@@ -210,10 +208,8 @@ impl Service {
             Outcome::Error(reason) if def.counts.contains(reason) => Answer::ServerError,
             Outcome::Error(_) => Answer::Below500,
         };
-        self.look_at(cx, program, node);
-        let now = cx.now();
-        let Some(Callee { edge, outlier: Some(outlier), .. }) = self.callee(node) else { return };
-        let (edge, place) = (*edge, number as usize - 1);
+        let Some(Callee { edge, outlier: Some(outlier), .. }) = self.look_at(cx, program, node) else { return };
+        let (now, edge, place) = (cx.now(), *edge, number as usize - 1);
         if outlier.saw(place, answer, now, &mut |bound| cx.below(EJECT, bound)).is_some() {
             cx.note(Note::Edge(edge, EdgeCounted::Ejected));
         }

@@ -243,12 +243,9 @@ impl Service {
             Phase::Backoff(alarm) => self.disarm(cx, alarm),
             Phase::Following | Phase::Landed(_) | Phase::Admitted => {}
             Phase::Queued(queued) => self.leaves_queue(cx, key, program.step(step), *queued),
-            Phase::Hedging(mut hedging) => {
+            Phase::Hedging(hedging) => {
                 let Some(def) = &program.step(step).clauses.hedge else { return };
-                let legs = std::mem::take(&mut hedging.legs);
-                self.phase(key, Phase::Hedging(hedging));
-                self.give_up_legs(cx, program, def, legs, tells || def.cancels);
-                self.hedge_over(cx, key, def);
+                self.hedge_over(cx, program, def, *hedging, tells || def.cancels);
             }
             Phase::Racing(race) => self.end_race(cx, program, *race),
             Phase::Calling(pending) | Phase::OnceBegin(pending) | Phase::OnceEnd(pending, _) => {

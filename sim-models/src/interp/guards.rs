@@ -154,30 +154,37 @@ pub(super) const OWN_PLACE: &str = "each policy has a place of its own";
 
 impl Service {
     /// Asks the guards that the try in the top frame has not passed yet whether it may begin.
-    #[cold]
+    #[inline(never)]
     pub(super) fn ask_guards(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, guards: &Guards) -> Asked {
-        let passed = self.threads.get_mut(key).and_then(Thread::attempt).map_or(0, |attempt| attempt.passed.guards);
-        for (index, guard) in guards.order.iter().enumerate().skip(usize::from(passed)) {
-            let answer = match guard {
-                Guard::Breaker(def) => self.ask_breaker(cx, step, def),
-                Guard::Bulkhead(def) => self.ask_bulkhead(cx.now(), key, *def),
-                Guard::Limiter(def) => self.ask_limiter(cx, key, *def),
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Asked::Go };
+        let mut passed = usize::from(attempt.passed.guards);
+        let answer = loop {
+            let answer = match guards.order.get(passed) {
+                None => break Answer::Goes,
+                Some(Guard::Breaker(def)) => self.ask_breaker(cx, step, def),
+                Some(Guard::Bulkhead(def)) => self.ask_bulkhead(cx.now(), key, *def),
+                Some(Guard::Limiter(def)) => self.ask_limiter(cx, key, *def),
             };
             match answer {
-                Answer::Goes => self.passes_guard(key, index as u8),
-                Answer::Refuses(reason) => return Asked::Refused(self.refused(cx, step, reason)),
-                Answer::Waits(wait, then) => {
-                    self.wait_at_guard(cx, key, step, guards, (index as u8, wait, then));
-                    return Asked::Waits;
-                }
+                Answer::Goes => passed += 1,
+                Answer::Waits(..) | Answer::Refuses(_) => break answer,
+            }
+        };
+        self.passed_guards(key, passed as u8);
+        match answer {
+            Answer::Goes => Asked::Go,
+            Answer::Refuses(reason) => Asked::Refused(self.refused(cx, step, reason)),
+            Answer::Waits(wait, then) => {
+                self.wait_at_guard(cx, key, step, guards, (passed as u8, wait, then));
+                Asked::Waits
             }
         }
-        Asked::Go
     }
 
-    fn passes_guard(&mut self, key: Key, guard: u8) {
+    /// The try in the top frame has passed so many guards, from the outermost.
+    fn passed_guards(&mut self, key: Key, guards: u8) {
         if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
-            attempt.passed.guards = guard + 1;
+            attempt.passed.guards = guards;
         }
     }
 
@@ -226,7 +233,7 @@ impl Service {
         cx.because(cause);
         let next = match queued.then {
             Then::Passes => {
-                self.passes_guard(key, queued.guard);
+                self.passed_guards(key, queued.guard + 1);
                 self.pass(cx, program, key)
             }
             Then::Asks => self.pass(cx, program, key),
@@ -294,7 +301,7 @@ impl Service {
     }
 
     /// The try in the top frame has ended; none: its caller went away before it did.
-    #[cold]
+    #[inline(never)]
     pub(super) fn try_over(
         &mut self,
         cx: &mut Cx<'_>,
@@ -321,7 +328,7 @@ impl Service {
     }
 
     /// The timeout of the try in the top frame has ended it: to what stands inside of the timeout, its caller went away.
-    #[cold]
+    #[inline(never)]
     pub(super) fn timeout_over(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, guards: &Guards) {
         self.leave_guards(cx, key, step, guards, guards.around_timeout, None);
     }
@@ -351,7 +358,7 @@ impl Service {
     }
 
     /// A call begins, with its first try.
-    #[cold]
+    #[inline(never)]
     pub(super) fn call_begun(&mut self, now: Instant, guards: &Guards) {
         if let Some((rule, index)) = guards.budget {
             self.profile_budget(rule, index).request(now);
@@ -359,7 +366,7 @@ impl Service {
     }
 
     /// A call is over, with all its tries.
-    #[cold]
+    #[inline(never)]
     pub(super) fn call_over(&mut self, guards: &Guards) {
         if let Some((rule, index)) = guards.budget {
             self.profile_budget(rule, index).over();
@@ -395,8 +402,9 @@ impl Service {
 
     fn ask_breaker(&mut self, cx: &mut Cx<'_>, step: &Step, def: &BreakerDef) -> Answer {
         let now = cx.now();
-        let admission = self.breaker(now, def).0.admit(now);
-        self.look_at_breaker(cx, step, def);
+        let (breaker, seen) = self.breaker(now, def);
+        let admission = breaker.admit(now);
+        look_at_breaker(cx, step, def, (breaker, seen));
         match admission {
             Admission::Go => Answer::Goes,
             Admission::Open => Answer::Refuses(Reason::OPEN),
@@ -413,21 +421,9 @@ impl Service {
         since: Instant,
     ) {
         let now = cx.now();
-        let (breaker, _) = self.breaker(now, def);
-        breaker.report(now, outcome.map_or(Ended::Cancelled, |outcome| def.sees(outcome)), now.since(since));
-        self.look_at_breaker(cx, step, def);
-    }
-
-    /// Says what the breaker is now, when that is news.
-    fn look_at_breaker(&mut self, cx: &mut Cx<'_>, step: &Step, def: &BreakerDef) {
-        let now = cx.now();
         let (breaker, seen) = self.breaker(now, def);
-        let is = breaker.state(now);
-        if std::mem::replace(seen, is) != is
-            && let Some(edge) = step.edge()
-        {
-            cx.note(Note::Edge(edge, EdgeCounted::Breaker(def.index, is)));
-        }
+        breaker.report(now, outcome.map_or(Ended::Cancelled, |outcome| def.sees(outcome)), now.since(since));
+        look_at_breaker(cx, step, def, (breaker, seen));
     }
 
     fn ask_bulkhead(&mut self, now: Instant, key: Key, def: BulkheadDef) -> Answer {
@@ -596,6 +592,16 @@ impl Service {
             self.held.resize(index + 1, None);
         }
         self.held[index].get_or_insert_with(new)
+    }
+}
+
+/// Says what a breaker is now, when that is news.
+fn look_at_breaker(cx: &mut Cx<'_>, step: &Step, def: &BreakerDef, (breaker, seen): (&mut Breaker, &mut State)) {
+    let is = breaker.state(cx.now());
+    if std::mem::replace(seen, is) != is
+        && let Some(edge) = step.edge()
+    {
+        cx.note(Note::Edge(edge, EdgeCounted::Breaker(def.index, is)));
     }
 }
 

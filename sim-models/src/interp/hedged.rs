@@ -11,6 +11,7 @@ use super::guards::Held;
 use super::retry::{catches, is_usually_retried};
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Attempt, Phase, Thread};
+use crate::few::Few;
 use crate::message::{Extra, Outcome, Tone};
 use crate::policy::budget::{Ended, Paid};
 use crate::policy::hedge::{Blames, Failed, Hedge, Latencies, Rule};
@@ -24,9 +25,9 @@ const HEDGE: u64 = 0x6865_6467_6500;
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Hedging {
     hedge: Hedge,
-    pub(super) legs: Vec<Leg>,
+    pub(super) legs: Few<Leg>,
     /// Replicas that were asked, so that the next is another one where there is one.
-    asked: Vec<NodeId>,
+    asked: Few<NodeId>,
     /// The timer of the next one.
     pub(super) timer: Option<Key>,
     /// What the try fails with when all have failed.
@@ -53,11 +54,46 @@ impl Hedging {
     pub(super) fn seen(&self) -> (u32, Option<Instant>) {
         (self.hedge.started(), self.hedge.next().filter(|next| *next != Instant::NEVER))
     }
+
+    /// One has failed in a way that others may not; whether that was the last.
+    fn failed(&mut self, now: Instant, def: &HedgeDef, outcome: Outcome, extra: Extra) -> Failed {
+        let pushback = match &extra {
+            Extra::Pushback(told) if def.heeds => Some(*told),
+            _ => None,
+        };
+        if self.failure.is_none() || def.rule.blames == Blames::Last {
+            self.failure = Some((outcome, extra));
+        }
+        self.hedge.failed(now, pushback)
+    }
+
+    /// Which replica is asked instead of one that was picked: another than those before, where there is one.
+    fn asks(&mut self, cx: &Cx<'_>, all: &[NodeId], picked: NodeId) -> NodeId {
+        let asked = &self.asked;
+        let is_new = |node: &&NodeId| asked.iter().all(|known| known != *node) && cx.is_up(**node);
+        let at = || all.iter().position(|node| *node == picked).unwrap_or_default();
+        let to = if asked.is_empty() {
+            picked
+        } else {
+            all.iter().cycle().skip(at()).take(all.len()).find(is_new).copied().unwrap_or(picked)
+        };
+        self.asked.push(to);
+        to
+    }
+}
+
+impl Attempt {
+    fn hedging(&mut self) -> Option<&mut Hedging> {
+        match &mut self.phase {
+            Phase::Hedging(hedging) => Some(hedging),
+            _ => None,
+        }
+    }
 }
 
 impl Service {
     /// Begins a hedged try.
-    #[cold]
+    #[inline(never)]
     pub(super) fn hedged(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, def: &HedgeDef) -> Next {
         let now = cx.now();
         let delay = match def.follows {
@@ -69,16 +105,13 @@ impl Service {
         }
         self.earn_from(def.budget);
         let hedge = Hedge::new(Rule { delay, ..def.rule }, now);
-        let hedging = Hedging { hedge, legs: Vec::new(), asked: Vec::new(), timer: None, failure: None };
+        let hedging = Hedging { hedge, legs: Few::new(), asked: Few::new(), timer: None, failure: None };
         self.phase(key, Phase::Hedging(Box::new(hedging)));
         self.send_due(cx, program, key, def)
     }
 
     fn hedging(&mut self, key: Key) -> Option<&mut Hedging> {
-        match &mut self.threads.get_mut(key)?.attempt()?.phase {
-            Phase::Hedging(hedging) => Some(hedging),
-            _ => None,
-        }
+        self.threads.get_mut(key)?.attempt()?.hedging()
     }
 
     /// Whether what the top frame sends now is a further request of a hedged try.
@@ -96,44 +129,45 @@ impl Service {
     ) -> Option<NodeId> {
         let picked = self.replica(cx, program, key, callee)?;
         let Some(hedging) = self.hedging(key) else { return Some(picked) };
-        let all = &program.node(callee).replicas;
-        let is_new = |node: &&NodeId| !hedging.asked.contains(*node) && cx.is_up(**node);
-        let at = all.iter().position(|node| *node == picked).unwrap_or_default();
-        let another = all.iter().cycle().skip(at).take(all.len()).find(is_new).copied().unwrap_or(picked);
-        hedging.asked.push(another);
-        Some(another)
+        Some(hedging.asks(cx, &program.node(callee).replicas, picked))
     }
 
     /// Sends the requests whose time has come, and waits.
     fn send_due(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, def: &HedgeDef) -> Next {
         let now = cx.now();
-        while self.hedging(key).is_some_and(|hedging| hedging.hedge.is_due(now)) {
-            let is_first = self.hedging(key).is_some_and(|hedging| hedging.hedge.started() == 0);
+        while let Some(hedging) = self.hedging(key).filter(|hedging| hedging.hedge.is_due(now)) {
+            let is_first = hedging.hedge.started() == 0;
             let Some(paid) = self.pay_for(now, def, is_first) else {
                 let stopped = self.hedging(key).map(|hedging| hedging.hedge.stop());
                 match stopped {
-                    Some(Failed::Ends) => return self.all_failed(cx, key, def),
+                    Some(Failed::Ends) => return self.all_failed(cx, program, key, def),
                     Some(Failed::GoesOn) | None => break,
                 }
             };
-            let Some(hedging) = self.hedging(key) else { return Next::Over };
-            hedging.hedge.start(now);
-            let number = hedging.hedge.started();
-            let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
-            cx.because(cause_of_leg(attempt, number));
+            let Some(cause) = self.begin_leg(now, key) else { return Next::Over };
+            cx.because(cause);
             let sent = self.send_one(cx, program, key);
             let Some(hedging) = self.hedging(key) else { return Next::Over };
             match sent {
                 Ok(pending) => hedging.legs.push(Leg { pending, since: now, paid }),
                 Err(outcome) => {
-                    if let Some(next) = self.leg_failed(cx, key, def, outcome, Extra::None) {
-                        return next;
+                    if hedging.failed(now, def, outcome, Extra::None) == Failed::Ends {
+                        return self.all_failed(cx, program, key, def);
                     }
                 }
             }
         }
         self.set_hedge_timer(cx, key);
         Next::Wait
+    }
+
+    /// The next request of a try begins; what it follows from.
+    fn begin_leg(&mut self, now: Instant, key: Key) -> Option<Cause> {
+        let attempt = self.threads.get_mut(key)?.attempt()?;
+        let hedge = &mut attempt.hedging()?.hedge;
+        hedge.start(now);
+        let number = hedge.started();
+        Some(cause_of_leg(attempt, number))
     }
 
     /// What a request is paid with; none: a budget does not allow it. The first needs no pay.
@@ -151,8 +185,9 @@ impl Service {
     }
 
     fn set_hedge_timer(&mut self, cx: &mut Cx<'_>, key: Key) {
-        let Some(depth) = self.threads.get(key).map(|thread| thread.frames.len() - 1) else { return };
-        let Some(hedging) = self.hedging(key) else { return };
+        let Some(thread) = self.threads.get_mut(key) else { return };
+        let depth = thread.frames.len() - 1;
+        let Some(hedging) = thread.attempt().and_then(Attempt::hedging) else { return };
         let (before, next) = (hedging.timer.take(), hedging.hedge.next());
         if let Some(before) = before {
             self.disarm(cx, before);
@@ -182,94 +217,58 @@ impl Service {
     }
 
     /// One of the requests of the try in the top frame, which was waited for, has this outcome.
-    #[cold]
+    #[inline(never)]
     pub(super) fn leg_over(
         &mut self,
         cx: &mut Cx<'_>,
         program: &Program,
         (key, pending): (Key, Key),
-        hedging: Box<Hedging>,
+        mut hedging: Box<Hedging>,
         (outcome, extra): (Outcome, Extra),
     ) -> Next {
-        self.phase(key, Phase::Hedging(hedging));
         let Some(def) = self.hedge_of(program, key) else { return Next::settle(outcome) };
-        let Some(hedging) = self.hedging(key) else { return Next::Over };
-        let Some(at) = hedging.legs.iter().position(|leg| leg.pending == pending) else { return Next::Wait };
-        let leg = hedging.legs.remove(at);
+        let Some(leg) = hedging.legs.take(|leg| leg.pending == pending) else {
+            self.phase(key, Phase::Hedging(hedging));
+            return Next::Wait;
+        };
         let goes_on = outcome.tone() != Tone::Ok && def.goes_on_after(&outcome);
         self.leg_ended(cx.now(), def, leg, &outcome, goes_on);
         if !goes_on {
-            return self.answer_stands(cx, program, key, def, outcome, extra);
+            // It is well, or fatal: it stands, and the others are given up.
+            let tells = def.cancels || self.tells(program, key);
+            self.hedge_over(cx, program, def, *hedging, tells);
+            return Next::Settle(outcome, extra);
         }
-        match self.leg_failed(cx, key, def, outcome, extra) {
-            Some(next) => next,
-            None => self.send_due(cx, program, key, def),
-        }
-    }
-
-    /// A request has failed in a way that others may not; what comes of the try if it was the last.
-    fn leg_failed(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: Key,
-        def: &HedgeDef,
-        outcome: Outcome,
-        extra: Extra,
-    ) -> Option<Next> {
-        let now = cx.now();
-        let pushback = match &extra {
-            Extra::Pushback(told) if def.heeds => Some(*told),
-            _ => None,
-        };
-        let hedging = self.hedging(key)?;
-        if hedging.failure.is_none() || def.rule.blames == Blames::Last {
-            hedging.failure = Some((outcome, extra));
-        }
-        match hedging.hedge.failed(now, pushback) {
-            Failed::GoesOn => None,
-            Failed::Ends => Some(self.all_failed(cx, key, def)),
+        let failed = hedging.failed(cx.now(), def, outcome, extra);
+        self.phase(key, Phase::Hedging(hedging));
+        match failed {
+            Failed::Ends => self.all_failed(cx, program, key, def),
+            Failed::GoesOn => self.send_due(cx, program, key, def),
         }
     }
 
-    fn all_failed(&mut self, cx: &mut Cx<'_>, key: Key, def: &HedgeDef) -> Next {
-        let failure = self.hedging(key).and_then(|hedging| hedging.failure.take());
-        self.hedge_over(cx, key, def);
+    /// The last request that was out has failed in a way that others might not have.
+    fn all_failed(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, def: &HedgeDef) -> Next {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
+        let Phase::Hedging(mut hedging) = std::mem::replace(&mut attempt.phase, Phase::Idle) else { return Next::Over };
+        let failure = hedging.failure.take();
+        self.hedge_over(cx, program, def, *hedging, false);
         match failure {
             Some((outcome, extra)) => Next::Settle(outcome, extra),
             None => Next::Over,
         }
     }
 
-    /// The first that is well, or a failure that is fatal: it stands, and the others are given up.
-    fn answer_stands(
-        &mut self,
-        cx: &mut Cx<'_>,
-        program: &Program,
-        key: Key,
-        def: &HedgeDef,
-        outcome: Outcome,
-        extra: Extra,
-    ) -> Next {
-        let tells = def.cancels || self.tells(program, key);
-        let losers = self.hedging(key).map(|hedging| {
-            hedging.hedge.over();
-            std::mem::take(&mut hedging.legs)
-        });
-        self.give_up_legs(cx, program, def, losers.unwrap_or_default(), tells);
-        self.hedge_over(cx, key, def);
-        Next::Settle(outcome, extra)
-    }
-
-    /// Waits no longer for these.
-    pub(super) fn give_up_legs(
+    /// The hedging of a try is over: nobody waits any longer for what is out.
+    pub(super) fn hedge_over(
         &mut self,
         cx: &mut Cx<'_>,
         program: &Program,
         def: &HedgeDef,
-        legs: Vec<Leg>,
+        hedging: Hedging,
         tells: bool,
     ) {
-        for leg in legs {
+        for leg in hedging.legs.into_iter() {
             let took = cx.now().since(leg.since);
             if let Some(seen) = self.latencies(def) {
                 // Superseded: what it would have taken is not known.
@@ -277,17 +276,12 @@ impl Service {
             }
             self.give_up(cx, program, leg.pending, tells);
         }
-    }
-
-    /// The hedging of the try in the top frame is over: nothing of it is left.
-    pub(super) fn hedge_over(&mut self, cx: &mut Cx<'_>, key: Key, def: &HedgeDef) {
-        if let Some(timer) = self.hedging(key).and_then(|hedging| hedging.timer.take()) {
+        if let Some(timer) = hedging.timer {
             self.disarm(cx, timer);
         }
         if let Some((rule, index)) = def.profile_budget {
             self.profile_budget(rule, index).over();
         }
-        self.phase(key, Phase::Idle);
     }
 
     /// A request has its outcome: the budget hears of it, and the latencies unless it is a fast failure.

@@ -428,7 +428,7 @@ impl Service {
             Phase::Following => Some(Wait::new("the answer to another's request", until)),
             Phase::Hedging(hedging) => {
                 let several = words::counted(hedging.legs.len() as u64, "request");
-                let first = hedging.legs.first().and_then(|leg| answer(&leg.pending));
+                let first = hedging.legs.iter().next().and_then(|leg| answer(&leg.pending));
                 let what = first.map_or_else(|| several.clone(), |first| format!("{several}, {}", first.what));
                 Some(Wait { since: Some(attempt.since), ..Wait::new(what, until) })
             }

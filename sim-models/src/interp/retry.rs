@@ -13,9 +13,9 @@ impl Service {
     /// Whether what came of this try is no try to its library: a process that stops turned it away unseen, for the
     /// first time.
     pub(super) fn is_transparent(&mut self, key: Key, step: &Step, extra: &Extra) -> bool {
-        let attempt = self.threads.get_mut(key).and_then(Thread::attempt);
-        let is_first = attempt.is_some_and(|attempt| attempt.spared.tries == 0);
-        is_first && *extra == Extra::Unseen && step.clauses.retry.as_ref().is_some_and(|retry| retry.is_transparent)
+        let may_be =
+            matches!(extra, Extra::Unseen) && step.clauses.retry.as_ref().is_some_and(|retry| retry.is_transparent);
+        may_be && self.threads.get_mut(key).and_then(Thread::attempt).is_some_and(|attempt| attempt.spared.tries == 0)
     }
 
     /// The wait before the next try, if there is to be one.
@@ -30,6 +30,9 @@ impl Service {
         // Tries that overlap have been tried again already where they could be.
         let retry = step.clauses.retry.as_ref().filter(|retry| retry.hedges_after.is_none())?;
         let is_transparent = self.is_transparent(key, step, extra);
+        if outcome.tone() == Tone::Ok && !is_transparent {
+            return None;
+        }
         let attempt = self.threads.get_mut(key).and_then(Thread::attempt)?;
         let (deadline, spared, mut waited) = (attempt.around.deadline, attempt.spared, attempt.waited);
         if is_transparent && cx.now() < deadline {

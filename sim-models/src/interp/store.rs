@@ -470,15 +470,15 @@ impl Store {
 
     fn try_now(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, operation: &Operation) -> Tried {
         let txn = operation.part().map(|part| part.id);
-        if txn.is_some_and(|txn| self.txns.get(&txn).is_none_or(|open| open.prepared.is_some())) {
-            // The store has been down in between, or has ended the transaction: what it had set is gone. Or it has promised it as it
-            // was.
-            return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
-        }
-        if let Some(open) = txn.and_then(|txn| self.txns.get_mut(&txn))
-            && isolation(program, operation) == Isolation::Snapshot
-        {
-            open.snapshot.get_or_insert_with(|| self.past.open());
+        if let Some(txn) = txn {
+            let Some(open) = self.txns.get_mut(&txn).filter(|open| open.prepared.is_none()) else {
+                // The store has been down in between, or has ended the transaction: what it had set is gone. Or it has promised it as
+                // it was.
+                return Tried::Answer(Outcome::Error(Reason::UNDONE), Extra::None);
+            };
+            if isolation(program, operation) == Isolation::Snapshot {
+                open.snapshot.get_or_insert_with(|| self.past.open());
+            }
         }
         match operation {
             Operation::Step { step, key: at, names, .. } => {

@@ -339,12 +339,18 @@ impl Knowledge {
         if question.is_about_no_key() {
             return vec![Value::Null];
         }
-        let mut keys: Vec<Value> = Vec::new();
-        keys.extend(question.workload.iter().flat_map(|workload| self.sent[workload.0 as usize].keys()));
-        keys.extend(question.key_facts.iter().flat_map(|fact| self.facts[fact.0 as usize].keys()));
-        // Sorted runs one behind the other: the sort only merges them.
+        let sent = question.workload.map(|workload| &self.sent[workload.0 as usize]);
+        let mut keys: Vec<Value> = sent.into_iter().flat_map(KeyMap::keys).collect();
+        for (place, fact) in question.key_facts.iter().enumerate() {
+            let before = &question.key_facts[..place];
+            let is_new = |key: &Value| {
+                !sent.is_some_and(|sent| sent.contains(key))
+                    && !before.iter().any(|fact| self.facts[fact.0 as usize].contains(key))
+            };
+            keys.extend(self.facts[fact.0 as usize].keys().filter(is_new));
+        }
+        // Sorted runs one behind the other, mostly a single one: the sort only merges them.
         keys.sort();
-        keys.dedup();
         keys
     }
 

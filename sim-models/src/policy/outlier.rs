@@ -130,22 +130,27 @@ impl Outlier {
         Outlier { rule, sweep: now + rule.interval, hosts: vec![Host::default(); hosts] }
     }
 
-    /// Says who is on the list now, by place, and does what its timer has done until now. Whoever has left the list and come back is
-    /// a new host, of which nothing is known. Whom it takes out for its rate is told to `ejects`; `draw` gives a number below another.
-    pub fn look(
-        &mut self,
-        now: Instant,
-        member: impl Fn(usize) -> bool,
-        draw: &mut dyn FnMut(u64) -> u64,
-        ejects: &mut dyn FnMut(usize, Found),
-    ) {
+    /// Says who is on the list now, by place; to be said before each question. Whoever has left the list and come back is a new host,
+    /// of which nothing is known.
+    #[inline]
+    pub fn lists(&mut self, member: impl Fn(usize) -> bool) {
         for (place, host) in self.hosts.iter_mut().enumerate() {
             let is_there = member(place);
             if host.member != is_there {
                 *host = Host { member: is_there, ..Host::default() };
             }
         }
-        while self.sweep <= now {
+    }
+
+    /// Whether its timer has something to do by now.
+    #[inline]
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.sweep <= now
+    }
+
+    /// Does what its timer has done until now. Whom it takes out for its rate is told to `ejects`; `draw` gives a number below another.
+    pub fn look(&mut self, now: Instant, draw: &mut dyn FnMut(u64) -> u64, ejects: &mut dyn FnMut(usize, Found)) {
+        while self.is_due(now) {
             let at = self.sweep;
             self.sweep = at + self.rule.interval;
             self.sweep_at(at, draw, ejects);
@@ -271,8 +276,8 @@ impl Outlier {
     /// Whether so many are out that all are asked, those that are out too: fewer than the panic threshold of them are left.
     pub fn panics(&self) -> bool {
         let members = self.hosts.iter().filter(|host| host.member).count() as u128;
-        let left = self.hosts.iter().filter(|host| host.member && host.ejected.is_none()).count() as u128;
-        left * u128::from(Ratio::ONE.parts()) < members * u128::from(self.rule.panic.parts())
+        let out = self.hosts.iter().filter(|host| host.member && host.ejected.is_some()).count() as u128;
+        out > 0 && (members - out) * u128::from(Ratio::ONE.parts()) < members * u128::from(self.rule.panic.parts())
     }
 
     /// The places of those that are out, and since when.
@@ -409,8 +414,8 @@ mod tests {
 
         fn look(&mut self, secs: f64) {
             let (hosts, told) = (self.hosts, &mut self.told);
-            self.outlier
-                .look(at(secs), |place| place < hosts, &mut no_die, &mut |place, found| told.push((place, found)));
+            self.outlier.lists(|place| place < hosts);
+            self.outlier.look(at(secs), &mut no_die, &mut |place, found| told.push((place, found)));
         }
 
         /// So many answers of one host at one instant; how it was found.
@@ -603,7 +608,7 @@ mod tests {
                 answer
             }
         };
-        outlier.look(at(1.0), |_| true, &mut no_die, &mut |_, _| {});
+        outlier.lists(|_| true);
         let half = Ratio::HALF.parts();
         let mut unlucky = die([half, 0]);
         asked.extend((0..5).filter_map(|_| outlier.saw(0, ServerError, at(1.0), &mut unlucky)));
@@ -612,9 +617,9 @@ mod tests {
         asked.extend((0..5).filter_map(|_| outlier.saw(0, ServerError, at(1.0), &mut lucky)));
         assert_eq!(asked, [Found::Consecutive5xx]);
         // 30 s and ten more: back at 50 s.
-        outlier.look(at(49.0), |_| true, &mut no_die, &mut |_, _| {});
+        outlier.look(at(49.0), &mut no_die, &mut |_, _| {});
         assert!(outlier.is_out(0));
-        outlier.look(at(50.0), |_| true, &mut no_die, &mut |_, _| {});
+        outlier.look(at(50.0), &mut no_die, &mut |_, _| {});
         assert!(!outlier.is_out(0));
     }
 }

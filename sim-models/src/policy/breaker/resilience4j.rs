@@ -341,9 +341,8 @@ impl Breaker {
 
     /// Catches up with its timers.
     fn settle(&mut self, now: Instant) {
-        let rule = self.rule;
         while self.changes_at() <= now && self.changes_at() != Instant::NEVER {
-            let at = self.changes_at();
+            let (rule, at) = (self.rule, self.changes_at());
             self.phase = match self.phase {
                 Phase::Open { attempts, .. } => rule.half_open(attempts, at, self.under_way),
                 Phase::HalfOpen { .. } if rule.after_half_open == State::Closed => rule.closed(at),
@@ -387,7 +386,7 @@ impl Breaker {
     pub(super) fn report(&mut self, now: Instant, ended: Ended, took: Duration) {
         self.settle(now);
         self.under_way = self.under_way.saturating_sub(1);
-        let rule = self.rule;
+        let rule = &self.rule;
         let failed = match ended {
             Ended::Ok => false,
             Ended::Failed => true,
