@@ -135,6 +135,29 @@ fn a_replica_that_is_named_crashes_by_itself() {
     check("two replicas with lines of their own", &scenario, 0.04);
 }
 
+/// What is said of a node stands in the place of its own crashes, and not of those that others have in common with it,
+/// whether those others are needed or not.
+#[test]
+fn what_is_said_of_a_node_leaves_what_it_shares_with_others() {
+    let in_zone = json!({"kind": "service", "zone": "x", "endpoints": {"get": [{"reply": "OK"}]}});
+    let parts = [("a", in_zone.clone()), ("ab", in_zone), ("c", part())];
+    let up = |fault: &str, said: &str| {
+        let system = system(&calls(&["a"]), &parts, &json!([fault]), 60_000);
+        let model = written(&system).model(&Choices::none()).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let drawn = derived(model.program(), model.faults(), None, &[said.to_owned()]).expect("a diagram");
+        Assembly::of(&drawn.block, &drawn.names).expect("it is small").availability().up
+    };
+    let said = "a=99%";
+    // Of those who stand in the zone, and of those whom the pattern names, only one is needed.
+    for shared in
+        ["crash zone x every ~90s for ~10s", "crash each zone every ~90s for ~10s", "crash a* every ~90s for ~10s"]
+    {
+        assert!((up(shared, said) - 0.9 * 0.99).abs() < 1e-9, "{shared}: {}", up(shared, said));
+    }
+    let own = up("crash a every ~90s for ~10s", said);
+    assert!((own - 0.99).abs() < 1e-9, "{own}");
+}
+
 /// A zone takes all that stand in it, each zone by dice of its own.
 #[test]
 fn a_zone_is_a_common_cause() {

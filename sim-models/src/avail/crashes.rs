@@ -51,16 +51,24 @@ pub(super) struct Crashes {
     pub(super) fates: Vec<Fate>,
 }
 
+/// Whom a fault strikes at once.
+struct Struck {
+    /// Those of them that are needed; never nobody.
+    whom: BTreeSet<Replica>,
+    /// It is a failure of that one replica, and not one of a zone or of several of which one is needed.
+    is_own: bool,
+}
+
 /// A fault that goes on for ever: whom it strikes.
 enum Strikes {
     /// Each of these lists at once, each by dice of its own.
-    Each(Vec<BTreeSet<Replica>>),
+    Each(Vec<Struck>),
     /// One of these lists at a time.
-    OneOf(Vec<BTreeSet<Replica>>),
+    OneOf(Vec<Struck>),
 }
 
 impl Strikes {
-    fn lists(&self) -> &[BTreeSet<Replica>] {
+    fn lists(&self) -> &[Struck] {
         match self {
             Strikes::Each(lists) | Strikes::OneOf(lists) => lists,
         }
@@ -79,11 +87,10 @@ impl Crashes {
                 None => Fate::LeftOut,
                 Some(Strikes::OneOf(lists)) => taking_turns(program, &all, (place, fault), lists, said),
                 Some(Strikes::Each(lists)) => {
-                    let is_said =
-                        |whom: &BTreeSet<Replica>| whom.len() == 1 && whom.iter().any(|(node, _)| said(*node));
-                    let kept = lists.iter().filter(|whom| !is_said(whom));
+                    let is_said = |list: &Struck| list.is_own && list.whom.iter().any(|(node, _)| said(*node));
+                    let kept = lists.iter().filter(|list| !is_said(list));
                     let before = causes.len();
-                    causes.extend(kept.map(|whom| {
+                    causes.extend(kept.map(|Struck { whom, .. }| {
                         let startup = whom.iter().map(|(node, _)| startup(program, *node)).max().unwrap_or_default();
                         Cause { fault: place, figure: figure(fault, startup).unwrap_or_default(), whom: whom.clone() }
                     }));
@@ -109,11 +116,11 @@ fn taking_turns(
     program: &Program,
     all: &[Option<Strikes>],
     (place, fault): (usize, &Fault),
-    lists: &[BTreeSet<Replica>],
+    lists: &[Struck],
     said: &dyn Fn(NodeRef) -> bool,
 ) -> Fate {
-    let nodes: BTreeSet<NodeRef> = lists.iter().flatten().map(|(node, _)| *node).collect();
-    let of = |list: &BTreeSet<Replica>, wanted: NodeRef| list.iter().filter(|(node, _)| *node == wanted).count();
+    let nodes: BTreeSet<NodeRef> = lists.iter().flat_map(|list| &list.whom).map(|(node, _)| *node).collect();
+    let of = |list: &Struck, wanted: NodeRef| list.whom.iter().filter(|(node, _)| *node == wanted).count();
     let others = || all.iter().enumerate().filter(|(other, _)| *other != place).filter_map(|(_, other)| other.as_ref());
     let alone = |node: NodeRef| !others().flat_map(Strikes::lists).any(|list| of(list, node) > 0);
     // Whoever takes time to start may still do so when it is the turn of the next one.
@@ -123,7 +130,7 @@ fn taking_turns(
     };
     let survives =
         |node: NodeRef| is_back(node) && lists.iter().all(|list| of(list, node) < program.node(node).count as usize);
-    let is_replaced = |node: NodeRef| said(node) && lists.iter().all(|list| list.len() == 1);
+    let is_replaced = |node: NodeRef| said(node) && lists.iter().all(|list| list.is_own);
     if !nodes.is_empty() && nodes.iter().all(|node| is_replaced(*node)) {
         return Fate::Replaced;
     }
@@ -160,9 +167,21 @@ fn strikes(program: &Program, fault: &Fault, needed: &dyn Fn(&Replica) -> bool) 
     };
     // Of one it is always that one.
     let is_in_turn = is_in_turn && lists.len() > 1;
-    let lists = lists.into_iter().map(|list: BTreeSet<Replica>| list.into_iter().filter(needed).collect());
-    let lists = lists.filter(|list: &BTreeSet<Replica>| !list.is_empty()).collect();
+    let lists = lists.into_iter().map(|list: BTreeSet<Replica>| {
+        let is_own = list.len() == 1 && !is_of_zone(target);
+        Struck { whom: list.into_iter().filter(needed).collect(), is_own }
+    });
+    let lists = lists.filter(|list| !list.whom.is_empty()).collect();
     Some(if is_in_turn { Strikes::OneOf(lists) } else { Strikes::Each(lists) })
+}
+
+/// Whether it is a zone that fails, whoever stands in it.
+fn is_of_zone(target: &Target) -> bool {
+    match target {
+        Target::EachZone | Target::OneZone => true,
+        Target::All(nodes) => matches!(nodes, Nodes::Zone(_) | Nodes::Zoned),
+        Target::Each(_) | Target::One(_) | Target::Minority(_) | Target::The(_) => false,
+    }
 }
 
 /// Whom crashes that go on for ever take.
