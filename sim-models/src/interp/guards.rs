@@ -413,13 +413,13 @@ impl Service {
         self.look_at_breaker(cx, step, def);
     }
 
-    /// Says what the breaker is now, when that is news.
+    /// Says what the breaker is now, when that is news: on one of its edges, from which the judge knows the others.
     fn look_at_breaker(&mut self, cx: &mut Cx<'_>, step: &Step, def: &BreakerDef) {
         let now = cx.now();
         let (breaker, seen) = self.breaker(now, def);
         let is = breaker.state(now);
         if std::mem::replace(seen, is) != is
-            && let Some(edge) = step.edge()
+            && let Some(edge) = step.edge().or_else(|| self.program.guarded_edges(step).first().copied())
         {
             cx.note(Note::Edge(edge, EdgeCounted::Breaker(def.index, is)));
         }
