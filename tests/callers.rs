@@ -135,6 +135,19 @@ fn finagle_takes_no_failure_for_a_reason_to_ask_again() {
     check(&finagle, &[], &[("user->svc.hedges", 7.0), ("user.ok", 10.0)]);
 }
 
+/// Half of all may be asked twice by the filter, and a fifth by the client's own budget of retries, beside ten a second.
+#[test]
+fn finagle_asks_no_more_often_than_the_budget_of_its_client_allows() {
+    let mut file = hedged(&json!({"hedge": {"profile": "finagle", "maxExtraLoad": 0.5}}));
+    file["nodes"]["svc"]["endpoints"]["get"] = json!([{"work": {"uniform": ["1ms", "200ms"]}}]);
+    file["workload"]["user"]["rate"] = json!("200/s");
+    file["workload"]["user"]["limit"] = json!(4_000);
+    let run = model(&file, &[]).run(Seed(1), Stop::AtEnd);
+    let hedges = run.counters.iter().find(|(name, _)| name == "user->svc.hedges").expect("it is counted").1;
+    // Twenty seconds, and a window of ten that is free.
+    assert!((500..=800 + 200 + 100).contains(&hedges), "{hedges}");
+}
+
 #[test]
 fn when_all_have_failed_polly_blames_the_first_and_grpc_the_last() {
     let fails = &["0s.. fail svc-1.get", "0s.. fail svc-2.get overloaded"];

@@ -106,6 +106,46 @@ fn with_a_timeout_of_thirty_seconds_the_breaker_opens_thirty_seconds_too_late() 
     check(&hung(clauses), &[("full_at", 11.6, 12.2), ("open_at", 40.3, 40.6)]);
 }
 
+/// Two callees behind one policy, of which one fails for a while; whoever asks the other goes on, and it is he who finds the breaker well.
+#[test]
+fn a_breaker_that_several_callees_share_is_the_same_on_each_of_their_edges() {
+    let text = |clauses: &str, metrics: &str| {
+        format!(
+            r#"{{"faultline": 1, "name": "shared", "until": "60s", "policies": {{"one": {{"breaker": {{"profile": "failsafe", "delay": "5010ms"}}}}}},
+            "nodes": {{
+                "api": {{"kind": "service", "endpoints": {{"a": [{clauses}], "b": [{{"call": "well.get", "policy": "one"}}]}}}},
+                "ill": {{"kind": "service", "endpoints": {{"get": [{{"work": "1ms"}}]}}}},
+                "well": {{"kind": "service", "endpoints": {{"get": [{{"work": "1ms"}}]}}}}}},
+            "workload": {{
+                "early": {{"rate": "10/s", "spacing": "even", "for": "50s", "each": "x", "do": [{{"call": "api.a"}}]}},
+                "late": {{"start": "50ms", "rate": "10/s", "spacing": "even", "for": "50s", "each": "y", "do": [{{"call": "api.b"}}]}}}},
+            "faults": ["10020ms..11s fail ill"],
+            "metrics": {{{metrics}}}}}"#
+        )
+    };
+    let open = |edge: &str| format!("{edge}.breaker == 'open'");
+    let metrics = format!(
+        r#""ill_at": {{"first": "{ill}"}}, "well_at": {{"first": "{well}"}}, "ill_late": {{"first": "{ill} && now > 40s"}},
+            "well_late": {{"first": "{well} && now > 40s"}}, "apart": {{"first": "api->ill.breaker != api->well.breaker"}},
+            "refused_late": {{"value": "api->ill.open + api->well.open", "during": "20s..60s"}}"#,
+        ill = open("api->ill"),
+        well = open("api->well")
+    );
+    let alike = [
+        ("ill_at", 10.0, 10.5),
+        ("well_at", 10.0, 10.5),
+        ("ill_late", NEVER, NEVER),
+        ("well_late", NEVER, NEVER),
+        ("apart", NEVER, NEVER),
+        ("refused_late", 0.0, 0.0),
+    ];
+    check(&text(r#"{"call": "ill.get", "policy": "one"}"#, &metrics), &alike);
+    // Around a group it is that of each edge of the group.
+    check(&text(r#"{"try": [{"if": "$x > 0", "then": [{"call": "ill.get"}]}], "policy": "one"}"#, &metrics), &alike);
+    let own = r#"{"try": [{"call": "ill.get"}], "breaker": {"profile": "failsafe", "delay": "1m"}}"#;
+    check(&text(own, &metrics), &[("ill_at", 10.0, 10.5), ("well_at", NEVER, NEVER), ("ill_late", 40.0, 41.0)]);
+}
+
 #[test]
 fn with_a_timeout_of_five_seconds_it_opens_at_fifteen_and_a_half() {
     let clauses = r#""timeout": "5s", "breaker": {"profile": "resilience4j"}"#;

@@ -404,7 +404,9 @@ impl Service {
         let now = cx.now();
         let (breaker, seen) = self.breaker(now, def);
         let admission = breaker.admit(now);
-        look_at_breaker(cx, step, def, (breaker, seen));
+        if let Some(is) = news((breaker, seen), now) {
+            self.tells_news(cx, step, def, is);
+        }
         match admission {
             Admission::Go => Answer::Goes,
             Admission::Open => Answer::Refuses(Reason::OPEN),
@@ -423,7 +425,16 @@ impl Service {
         let now = cx.now();
         let (breaker, seen) = self.breaker(now, def);
         breaker.report(now, outcome.map_or(Ended::Cancelled, |outcome| def.sees(outcome)), now.since(since));
-        look_at_breaker(cx, step, def, (breaker, seen));
+        if let Some(is) = news((breaker, seen), now) {
+            self.tells_news(cx, step, def, is);
+        }
+    }
+
+    /// Says what a breaker is now: on one of its edges, from which the judge knows the others.
+    fn tells_news(&self, cx: &mut Cx<'_>, step: &Step, def: &BreakerDef, is: State) {
+        if let Some(edge) = step.edge().or_else(|| self.program.guarded_edges(step).first().copied()) {
+            cx.note(Note::Edge(edge, EdgeCounted::Breaker(def.index, is)));
+        }
     }
 
     fn ask_bulkhead(&mut self, now: Instant, key: Key, def: BulkheadDef) -> Answer {
@@ -595,14 +606,10 @@ impl Service {
     }
 }
 
-/// Says what a breaker is now, when that is news.
-fn look_at_breaker(cx: &mut Cx<'_>, step: &Step, def: &BreakerDef, (breaker, seen): (&mut Breaker, &mut State)) {
-    let is = breaker.state(cx.now());
-    if std::mem::replace(seen, is) != is
-        && let Some(edge) = step.edge()
-    {
-        cx.note(Note::Edge(edge, EdgeCounted::Breaker(def.index, is)));
-    }
+/// What a breaker is now, when that is news.
+fn news((breaker, seen): (&mut Breaker, &mut State), now: Instant) -> Option<State> {
+    let is = breaker.state(now);
+    (std::mem::replace(seen, is) != is).then_some(is)
 }
 
 /// Whether a limit takes an outcome for a loss; none: it says nothing, as a failure that comes fast does not.

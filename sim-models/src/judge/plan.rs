@@ -1,5 +1,6 @@
 //! What is asked, and when: worked out once from the program, so that a note that nobody asks about costs next to nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sim_core::{Instant, PropertyKind, Ratio};
@@ -37,6 +38,8 @@ pub(super) struct Plan {
     pub(super) keeps_log: bool,
     /// Whether anything depends on why and when the run ended.
     pub(super) needs_end: bool,
+    /// The edges of each breaker, by its node and its place there.
+    pub(super) breaker_edges: BTreeMap<(NodeRef, u32), BTreeSet<EdgeRef>>,
 }
 
 /// Who is asked when something changes.
@@ -310,6 +313,7 @@ impl Plan {
             kept_requests: vec![false; nodes],
             keeps_log: false,
             needs_end: false,
+            breaker_edges: program.breaker_edges(),
         };
         let mut builder = Builder { program, plan };
         builder.metrics();

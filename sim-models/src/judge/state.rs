@@ -265,7 +265,7 @@ impl State {
                     EdgeCounted::Asked => EdgeCounter::Amplification,
                     EdgeCounted::Breaker(index, state) => {
                         if let Some(node) = handler {
-                            self.breaker((*edge, node, *index), *state);
+                            self.breaker(program, plan, (*edge, node, *index), *state);
                         }
                         EdgeCounter::Breaker
                     }
@@ -387,14 +387,20 @@ impl State {
         }
     }
 
+    /// A breaker is this now, for all edges that go through it, whichever of them its node has said it on.
     #[cold]
-    fn breaker(&mut self, which: (EdgeRef, NodeId, u32), state: breaker::State) {
-        let breakers = &mut self.tally.now.breakers;
-        if state == breaker::State::Closed {
-            breakers.remove(&which)
-        } else {
-            breakers.insert(which, state)
-        };
+    fn breaker(&mut self, program: &Program, plan: &Plan, told: (EdgeRef, NodeId, u32), state: breaker::State) {
+        let (edge, node, index) = told;
+        let caller = program.edges[edge.0 as usize].0;
+        for edge in plan.breaker_edges.get(&(caller, index)).into_iter().flatten() {
+            let breakers = &mut self.tally.now.breakers;
+            if state == breaker::State::Closed {
+                breakers.remove(&(*edge, node, index))
+            } else {
+                breakers.insert((*edge, node, index), state)
+            };
+            self.mark(&plan.triggers.live_counters[edge_place(program.nodes.len(), *edge, EdgeCounter::Breaker)]);
+        }
     }
 
     fn gauge(&mut self, plan: &Plan, node: NodeRef, by: [i64; 3]) {

@@ -378,6 +378,7 @@ pub static FINAGLE: Profile = Profile {
         "When nothing was seen of late, the delay is a millisecond.",
         "A first request that fails before the delay is over is the end: no other is sent.",
         "The budget is one of retries: ten a second are free, a hundred at once at the start.",
+        "The client's own retry budget is asked too: above 0.2, maxExtraLoad shortens the delay and sends no more.",
         "The delay follows from latencies that hedging has shortened: what was superseded counts with the time until then.",
     ],
     sound: |settings| match settings.ratio("maxExtraLoad") {
@@ -386,6 +387,14 @@ pub static FINAGLE: Profile = Profile {
     },
 };
 
+/// What the budget of a Finagle client allows unless it is set otherwise; as [`budget::FINAGLE`] has it.
+const OF_CLIENT: Ratio = match Ratio::new(1, 5) {
+    Some(share) => share,
+    None => Ratio::ZERO,
+};
+
+/// A second request is taken from the filter's budget and from the client's own. Both are brought to by the same requests, forget
+/// after the same time and have the same part free: the one with the smaller share decides.
 fn finagle(settings: &Settings) -> Hedged {
     let extra = settings.ratio("maxExtraLoad");
     Hedged {
@@ -395,7 +404,11 @@ fn finagle(settings: &Settings) -> Hedged {
             after_failure: AfterFailure::NoMore,
             blames: Blames::Last,
         },
-        budget: Some(budget::Rule::Finagle { share: extra, per_second: 10, ttl: Duration::from_secs(10) }),
+        budget: Some(budget::Rule::Finagle {
+            share: extra.min(OF_CLIENT),
+            per_second: 10,
+            ttl: Duration::from_secs(10),
+        }),
         follows: Some((extra, settings.length("minSendBackupAfterMs"))),
         cancels: settings.is("sendInterrupts"),
     }

@@ -10,6 +10,7 @@ mod refs;
 mod steps;
 mod template;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sim_core::fault::{Timed, Verb as FaultVerb};
@@ -123,6 +124,35 @@ fn spare(node: &NodeDef, faults: &[Fault], room: Room) -> u32 {
 }
 
 impl Program {
+    /// The edges of each breaker, by its node and its place in the list of that: all that go through it, under whatever policy name.
+    pub fn breaker_edges(&self) -> BTreeMap<(NodeRef, u32), BTreeSet<EdgeRef>> {
+        let mut found = BTreeMap::<_, BTreeSet<_>>::new();
+        for step in &self.steps {
+            let guards = step.clauses.guards.iter().flat_map(|guards| &guards.order);
+            for guard in guards {
+                if let Guard::Breaker(def) = guard {
+                    let node = self.endpoint(step.endpoint).node;
+                    found.entry((node, def.index)).or_default().extend(self.guarded_edges(step));
+                }
+            }
+        }
+        found
+    }
+
+    /// The edges that the guards of a step stand before: its own, and those of the steps inside of it that it waits for.
+    pub fn guarded_edges(&self, step: &Step) -> BTreeSet<EdgeRef> {
+        let mut found: BTreeSet<EdgeRef> = step.edge().into_iter().collect();
+        for block in step.verb.awaited_blocks() {
+            for inner in self.block(block) {
+                let inner = self.step(*inner);
+                found.extend(self.guarded_edges(inner));
+                let handled = inner.clauses.on.iter().flat_map(|(_, block)| self.block(*block));
+                handled.for_each(|step| found.extend(self.guarded_edges(self.step(*step))));
+            }
+        }
+        found
+    }
+
     /// Gives each replica its kernel node, in order: services and stores, then workloads.
     pub fn place(&mut self) {
         self.replicas.clear();

@@ -34,6 +34,36 @@ pub struct Step {
     pub path: String,
 }
 
+impl Verb {
+    /// The lists of steps inside whose end is waited for.
+    pub(super) fn awaited_blocks(&self) -> Vec<BlockRef> {
+        match self {
+            Verb::Try(body) | Verb::Transaction { body, .. } | Verb::ForEach { body, .. } => vec![*body],
+            Verb::Once(once) => vec![once.body],
+            Verb::Saga(saga) => saga.parts.iter().flat_map(|part| [Some(part.body), part.undo]).flatten().collect(),
+            Verb::Parallel { branches, .. } => branches.clone(),
+            Verb::If { then, otherwise, .. }
+            | Verb::Chance { then, otherwise, .. }
+            | Verb::Buggify { then, otherwise, .. } => vec![*then, *otherwise],
+            Verb::Switch { cases, otherwise, .. } => {
+                cases.iter().map(|(_, block)| *block).chain([*otherwise]).collect()
+            }
+            Verb::Work(_)
+            | Verb::Wait(_)
+            | Verb::Record { .. }
+            | Verb::Reply(_)
+            | Verb::Fail(_)
+            | Verb::Pick { .. }
+            | Verb::Background(_)
+            | Verb::Call { .. }
+            | Verb::Publish { .. }
+            | Verb::Read { .. }
+            | Verb::List { .. }
+            | Verb::Set { .. } => Vec::new(),
+        }
+    }
+}
+
 impl Step {
     /// The edge on which it sends what is asked of another node by it alone; none of what sends nothing, or for steps inside.
     pub const fn edge(&self) -> Option<EdgeRef> {

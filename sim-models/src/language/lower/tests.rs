@@ -700,6 +700,36 @@ fn what_runs_and_is_probably_not_meant_is_a_warning() {
     assert_eq!(told(&text), [""; 0]);
 }
 
+#[test]
+fn what_a_consumer_does_before_it_fails_is_done_again_when_it_tries_again() {
+    let told = |retry: &str, steps: &str| {
+        told(&format!(
+            r#"{{"faultline": 1, "name": "x", "until": "1h", "nodes": {{
+ "q": {{"kind": "queue", "visibility": "30s"}}, "db": {{"kind": "store", "maps": {{"stock": {{"book": 3}}}}}},
+ "post": {{"kind": "service", "maps": {{"keys": {{}}}}, "endpoints": {{"take": {{"from": "q", "retry": {retry}, "do": [{steps}]}}}}}}}},
+ "workload": {{"w": {{"rate": "1/s", "limit": 1, "each": "order", "do": [{{"publish": "q"}}]}}}}}}"#
+        ))
+    };
+    let may_fail = r#"{"chance": "10%", "then": [{"fail": "bug"}]}"#;
+    let mail = r#"{"record": "mail"}"#;
+    let said = |on: &str| {
+        format!(
+            "nodes.post.endpoints.take: post.take records \"mail\" and tries a message again{on}, which may fail behind that, without \"once\""
+        )
+    };
+    let mailed = format!("{mail}, {may_fail}");
+    assert_eq!(told("3", &mailed), [said("")]);
+    assert_eq!(told(r#"{"tries": 3, "on": ["bug"]}"#, &mailed), [said(" on bug")]);
+    assert_eq!(told("3", &format!(r#"{mail}, {{"read": "db.stock[1]"}}"#)), [said("")]);
+    assert_eq!(told("3", &format!(r#"{{"set": "db.stock['book']", "to": "= value - 1"}}, {may_fail}"#)).len(), 1);
+    // What is done last, what is known again, and what is tried once.
+    assert_eq!(told("3", &format!("{may_fail}, {mail}")), [""; 0]);
+    assert_eq!(told("1", &mailed), [""; 0]);
+    assert_eq!(told(r#"{"tries": 3, "on": ["refused"]}"#, &mailed), [""; 0]);
+    let once = format!(r#"{{"once": "$message", "in": "keys", "do": [{mail}]}}, {may_fail}"#);
+    assert_eq!(told("3", &once), [""; 0]);
+}
+
 /// Services that a retried step asks, and the warnings about it.
 fn check_asked(call: &str, nodes: &str, expected: &[&str]) {
     let text = format!(

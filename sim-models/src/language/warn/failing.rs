@@ -40,6 +40,16 @@ impl<'l, 'p> Failing<'l, 'p> {
         effects
     }
 
+    /// What another try of a message does once more, when its consumer is known to have failed: there its own failure counts too.
+    pub(super) fn of_consumer(look: &'l Look<'p>, consumer: EndpointRef, retried: &'l [Catch]) -> Effects {
+        let mut effects = Repeats::all_of_consumer(look, consumer);
+        let (stack, spoiled) = Default::default();
+        let mut failing = Failing { look, retried, stack, spoiled, fails: false };
+        failing.called(consumer);
+        effects.retain(|effect, _| failing.spoiled.contains(effect));
+        effects
+    }
+
     fn is_retried(&self, reason: Reason) -> bool {
         self.retried.iter().any(|catch| match catch {
             Catch::Error | Catch::Else => true,

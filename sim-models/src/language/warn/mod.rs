@@ -30,6 +30,7 @@ pub(super) fn warn(program: &Program, places: &Places, problems: &mut Problems) 
     look.uncalled(problems);
     look.queues(problems);
     look.unsafe_retries(problems);
+    look.unsafe_consumers(problems);
     look.unsafe_hedges(problems);
     look.self_waits(problems);
     look.atomic(problems);
@@ -96,14 +97,34 @@ impl Look<'_> {
                 if retry.tries == Some(1) {
                     continue;
                 }
+                let place = self.places.steps[step.0 as usize];
                 if retries_unknown(retry) {
-                    self.tell(Repeats::of(self, endpoint, step), step, "is retried on unknown", "", problems);
+                    self.tell(Repeats::of(self, endpoint, step), place, "is retried on unknown", "", problems);
                 } else {
                     let effects = Failing::of(self, endpoint, step, &retry.on);
                     let what = format!("is retried on {}", self.listed(&retry.on));
-                    self.tell(effects, step, &what, ", which may come behind that,", problems);
+                    self.tell(effects, place, &what, ", which may come behind that,", problems);
                 }
             }
+        }
+    }
+
+    /// A consumer that tries a message again does again what it did before it failed.
+    fn unsafe_consumers(&self, problems: &mut Problems) {
+        for endpoint in self.endpoints() {
+            let consumes = self.program.endpoint(endpoint).consumes.as_ref();
+            let retry = consumes.and_then(|consumes| consumes.retry.as_ref());
+            let Some(retry) = retry.filter(|retry| retry.tries != Some(1)) else { continue };
+            let mut effects = Failing::of_consumer(self, endpoint, &retry.on);
+            if retries_unknown(retry) {
+                effects.extend(Repeats::of_consumer(self, endpoint));
+            }
+            let what = match &*retry.on {
+                [Catch::Else] => "tries a message again".to_owned(),
+                on => format!("tries a message again on {}", self.listed(on)),
+            };
+            let place = self.places.endpoints[endpoint.0 as usize];
+            self.tell(effects, place, &what, ", which may fail behind that,", problems);
         }
     }
 
@@ -118,16 +139,15 @@ impl Look<'_> {
                 };
                 if clauses.hedge.is_some() || clauses.retry.as_ref().is_some_and(overlaps) {
                     let effects = Repeats::of(self, endpoint, step);
-                    self.tell(effects, step, "is hedged", "", problems);
+                    self.tell(effects, self.places.steps[step.0 as usize], "is hedged", "", problems);
                 }
             }
         }
     }
 
-    /// One warning for each effect of a step that is asked for again.
-    fn tell(&self, effects: Effects, step: StepRef, asked: &str, when: &str, problems: &mut Problems) {
+    /// One warning for each effect of what is asked for again.
+    fn tell(&self, effects: Effects, place: Span, asked: &str, when: &str, problems: &mut Problems) {
         let (counted, watched) = self.counted_on_purpose();
-        let place = self.places.steps[step.0 as usize];
         for ((by, effect), lack) in effects {
             let does = match effect {
                 Effect::Fact(fact) if counted.contains(&fact) => continue,

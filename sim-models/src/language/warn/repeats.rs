@@ -68,16 +68,23 @@ impl<'l, 'p> Repeats<'l, 'p> {
     pub(super) fn of(look: &'l Look<'p>, here: EndpointRef, step: StepRef) -> Effects {
         let mut found = Repeats::all(look, here, step);
         if let Verb::Try(body) = &look.program.step(step).verb {
-            // What is done behind the last step that may be unknown is done by a try that is ok.
-            let end = look.last_remote(*body);
-            let early = |effect: &Effect| match effect {
-                Effect::Fact(fact) => look.first_record(*body, *fact) < end,
-                Effect::Change(step) => Some(*step) < end,
-                Effect::Message(_) => true,
-            };
-            found.retain(|(by, effect), _| *by != here || early(effect));
+            keep_early(look, here, *body, &mut found);
         }
         found
+    }
+
+    /// What another try of a message may do once more, when nobody knows what became of the one before.
+    pub(super) fn of_consumer(look: &'l Look<'p>, consumer: EndpointRef) -> Effects {
+        let mut found = Repeats::all_of_consumer(look, consumer);
+        keep_early(look, consumer, look.program.endpoint(consumer).body, &mut found);
+        found
+    }
+
+    /// What a consumer does with a message, in whatever order.
+    pub(super) fn all_of_consumer(look: &'l Look<'p>, consumer: EndpointRef) -> Effects {
+        let mut repeats = Repeats::new(look, consumer);
+        repeats.called(consumer);
+        repeats.found
     }
 
     /// What this step does, in whatever order.
@@ -254,6 +261,17 @@ impl<'l, 'p> Repeats<'l, 'p> {
         let ends = inside.transaction || !step_of.clauses.on.iter().any(|(catch, _)| caught(catch));
         ends && !self.accumulates(here, step)
     }
+}
+
+/// What is done behind the last step that may be unknown is done by a try that is ok.
+fn keep_early(look: &Look<'_>, here: EndpointRef, body: BlockRef, found: &mut Effects) {
+    let end = look.last_remote(body);
+    let early = |effect: &Effect| match effect {
+        Effect::Fact(fact) => look.first_record(body, *fact) < end,
+        Effect::Change(step) => Some(*step) < end,
+        Effect::Message(_) => true,
+    };
+    found.retain(|(by, effect), _| *by != here || early(effect));
 }
 
 /// Whether a value is reckoned from one of these, so that doing it twice is not doing it once: not `min(value, 5)`.
