@@ -139,7 +139,7 @@ fn finagle_takes_no_failure_for_a_reason_to_ask_again() {
 #[test]
 fn finagle_asks_no_more_often_than_the_budget_of_its_client_allows() {
     let mut file = hedged(&json!({"hedge": {"profile": "finagle", "maxExtraLoad": 0.5}}));
-    file["nodes"]["svc"]["endpoints"]["get"] = json!([{"work": {"uniform": ["1ms", "200ms"]}}]);
+    file["nodes"]["svc"]["endpoints"]["get"] = json!([{"work": {"uniform": ["1ms", "200ms"]}}, {"record": "done"}]);
     file["workload"]["user"]["rate"] = json!("200/s");
     file["workload"]["user"]["limit"] = json!(4_000);
     let run = model(&file, &[]).run(Seed(1), Stop::AtEnd);
