@@ -670,9 +670,9 @@ fn what_all_commit_alone_after_it_was_aborted_is_told() {
     assert_eq!(told(&eager, &refused), [1.0, 1.0, 0.0, 0.0, 2.0, 0.0, 1.0]);
 }
 
-/// What a store has decided first is on its disk with its facts: a crash before anybody has heard takes neither.
+/// The facts of an agreement happen with the first decision that nothing takes any more: not before, and not only if the first to decide keeps it.
 #[test]
-fn the_facts_of_a_decision_are_on_the_disk_with_it() {
+fn the_facts_of_an_agreement_happen_with_the_first_decision_that_is_durable() {
     let three = file(&json!({"protocol": "3pc"}));
     holds(&three, &["power-loss shop at sync #1 for 167ms", "crash a at sync #3 for 62500us"], 1.0);
     let mut eager = file(&json!({"protocol": "xa", "in_doubt": "3s", "heuristic": "commit"}));

@@ -124,6 +124,14 @@ fn isolation(program: &Program, operation: &Operation) -> Isolation {
     }
 }
 
+/// The transaction that an operation commits, if several stores have agreed on it.
+fn agreed_commit(operation: &Operation) -> Option<TxnId> {
+    match operation {
+        Operation::Decide { txn, decision, .. } if decision.commits() => Some(*txn),
+        _ => None,
+    }
+}
+
 /// How long after a sync that failed what a start has found is made durable again, and how often a full disk is tried.
 const RECOVERS: sim_core::Duration = sim_core::Duration::from_secs(1);
 
@@ -1218,7 +1226,7 @@ impl Store {
                 let notes = journal.take_notes();
                 let last = journal.last();
                 cx.shared_mut().tell(self.me, last);
-                self.tells_kept(cx, Some(operation), notes);
+                self.tells_kept(cx, agreed_commit(operation), notes);
                 self.completed(cx, program, key, true);
                 self.answer(cx, key, outcome, extra);
             }
@@ -1226,13 +1234,9 @@ impl Store {
     }
 
     /// Nothing takes an operation any more: the judge is told of it. Of what several stores have agreed on the facts happen with the first.
-    fn tells_kept(&self, cx: &mut Cx<'_>, operation: Option<&Operation>, mut notes: Vec<Note>) {
-        let facts = match operation {
-            Some(Operation::Decide { txn, decision, .. }) if decision.commits() && !notes.is_empty() => {
-                cx.shared_mut().take_due(*txn)
-            }
-            _ => Arc::from([]),
-        };
+    fn tells_kept(&self, cx: &mut Cx<'_>, agreed: Option<TxnId>, mut notes: Vec<Note>) {
+        let agreed = agreed.filter(|_| !notes.is_empty());
+        let facts = agreed.map_or_else(|| Arc::from([]), |txn| cx.shared_mut().take_due(txn));
         let together = if facts.is_empty() { None } else { notes.pop() };
         let facts = facts.iter().map(|(fact, key, times)| Note::Fact(*fact, key.clone(), *times));
         notes.into_iter().chain(facts).chain(together).for_each(|note| cx.note(note));
@@ -1303,8 +1307,8 @@ impl Store {
         if done.is_ok() || journal.durable == Durable::Written {
             for held in journal.synced() {
                 cx.shared_mut().tell(self.me, held.number);
-                let operation = self.operations.get(held.key).map(|asked| asked.operation.clone());
-                self.tells_kept(cx, operation.as_ref(), held.notes);
+                let agreed = self.operations.get(held.key).and_then(|asked| agreed_commit(&asked.operation));
+                self.tells_kept(cx, agreed, held.notes);
                 self.completed(cx, program, held.key, true);
                 self.answer_because(cx, held.key, held.outcome, held.extra);
             }
