@@ -328,9 +328,14 @@ impl Store {
     /// A process that has started again asks: whatever its former lives have left open here is rolled back, as the connections of the old
     /// process are gone. What they have asked to commit, or what is promised to them, stays.
     fn hears_of_life(&mut self, cx: &mut Cx<'_>, program: &Program, from: NodeId, life: u32) {
-        if life == 1 || self.lives.insert(from, life).is_some_and(|known| known >= life) {
+        if life == 1 {
             return;
         }
+        let known = self.lives.entry(from).or_default();
+        if *known >= life {
+            return;
+        }
+        *known = life;
         let own = self.txns.keys().filter(|txn| txn.node == from.0 && txn.life < life);
         for txn in own.copied().collect::<Vec<_>>() {
             self.forget(cx, program, txn);
