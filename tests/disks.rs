@@ -176,6 +176,20 @@ fn a_commit_that_comes_again_after_a_crash_is_known_to_be_done() {
     }
 }
 
+/// What a former life has done, facts and all, a copy of the commit does not do again, whenever the store goes down after that.
+#[test]
+fn a_commit_that_comes_again_after_a_crash_brings_its_facts_no_second_time() {
+    for after in (0..40).step_by(2) {
+        let twice = "4500ms..5s duplicate shop->orders commit 100% +700ms";
+        let crash = format!("{}ms..5800ms crash orders", 5500 + after);
+        let mut file = shop(&json!({"sync": "5ms"}), &[twice, "5s..5100ms crash orders", &crash]);
+        file["metrics"]["twice"] = json!({"count": "shipped > 1"});
+        let came = come(&written(&file), Seed(1));
+        assert!(came.touched[0] >= 4, "copies came: {:?}", came.touched);
+        assert_eq!((came.of("twice"), came.of("stock") + came.of("shipped")), (0.0, 1000.0), "{crash}");
+    }
+}
+
 /// Nothing of an order is in the file that finds no room: it is told at once, and what was written before it stands.
 #[test]
 fn who_finds_no_room_on_the_disk_is_told_at_once_and_nothing_else_is_taken_back() {

@@ -861,6 +861,45 @@ fn a_transaction_that_is_idle_for_as_long_as_its_store_allows_is_rolled_back() {
     assert_eq!((long["undone"], long["fine"], long["fine_s"]), (0.0, 2.0, 2.01), "{long:?}");
 }
 
+/// Nothing of it was committed, and nothing will be: that is known.
+#[test]
+fn a_transaction_whose_time_is_up_while_its_steps_run_is_undone() {
+    let rows = ["db.rows['x']", "db.rows['x']"];
+    // The second waits for the row that the first keeps for a second.
+    let hasty = crossing(&json!({"db": store_with(&json!({}))}), rows, &json!({"timeout": "980ms"}));
+    assert_eq!((hasty["undone"], hasty["timeout"], hasty["fine"]), (2.0, 0.0, 0.0), "{hasty:?}");
+    let [a, b] = ["a", "b"].map(|store| (store, store_with(&json!({}))));
+    let two = crossing(
+        &json!({a.0: a.1, b.0: b.1}),
+        ["a.rows['x']", "b.rows['x']"],
+        &json!({"timeout": "980ms", "protocol": "2pc"}),
+    );
+    assert_eq!((two["undone"], two["timeout"], two["fine"]), (2.0, 0.0, 0.0), "{two:?}");
+}
+
+/// The store has not heard of a commit that it fails, or that finds nobody: its caller closes the transaction, as a client closes its connection.
+#[test]
+fn a_commit_that_is_failed_leaves_no_locks() {
+    let rows = ["db.rows['x']", "db.rows['x']"];
+    let failed = |faults: &[&str]| {
+        let file = json!({
+            "faultline": 1, "name": "failing", "until": "30s", "network": {"latency": "1ms"},
+            "nodes": {
+                "db": store_with(&json!({})),
+                "shop": {"kind": "service", "endpoints": {"buy": [
+                    {"transaction": [{"set": rows[0], "to": "= value + 1"}, {"wait": "20ms"}], "timeout": "3s"}]}}
+            },
+            "workload": {"buyer": {"rate": "1/s", "spacing": "even", "start": "1s", "limit": 4, "each": "order", "do": [
+                {"call": "shop.buy", "on": {"ok": [{"record": "fine"}], "error": [{"record": "failed"}], "unknown": [{"record": "lost"}]}}]}},
+            "faults": faults,
+            "metrics": {"fine": {"value": "total(fine)"}, "failed": {"value": "total(failed)"}, "lost": {"value": "total(lost)"}, "x": {"value": "db.rows['x']"}}
+        });
+        let metrics = remedied(&written(&file), None).run(Seed(1), Stop::AtEnd).metrics;
+        metrics.into_iter().map(|(_, value)| value.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    assert_eq!(failed(&["1010ms..1100ms fail db"]), [3.0, 1.0, 0.0, 3.0]);
+}
+
 /// What has promised waits for a decision, not for an operation.
 #[test]
 fn a_promise_is_not_idle_and_who_has_not_been_asked_for_one_is() {
@@ -929,7 +968,7 @@ fn a_circle_over_two_stores_ends_with_a_time_and_without_one_never() {
     assert_eq!((by_store["fine"], by_store["fine_s"]), (1.0, 1.31), "{by_store:?}");
     // With a time of the client the same: what it has is given back by its rollback.
     let by_client = crossing(&nodes(json!({})), rows, &json!({"protocol": "2pc", "timeout": "1500ms"}));
-    assert_eq!((by_client["timeout"], by_client["timeout_s"], by_client["fine"]), (1.0, 1.51, 1.0), "{by_client:?}");
+    assert_eq!((by_client["undone"], by_client["undone_s"], by_client["fine"]), (1.0, 1.51, 1.0), "{by_client:?}");
     // Who tries again, not both at once, comes through.
     let retry =
         json!({"protocol": "2pc", "retry": {"tries": 5, "wait": "1s", "jitter": "full", "on": ["lock_timeout"]}});

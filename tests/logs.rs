@@ -388,7 +388,7 @@ fn a_saga_on_a_lying_disk_is_forgotten_half_way() {
 // ── A nemesis ──
 
 /// What disks do that keep what they have said, and machines whose power goes.
-const DRAWS: [&str; 22] = [
+const DRAWS: [&str; 24] = [
     "crash shop for 100ms..6s",
     "crash a for 100ms..6s",
     "power-loss shop for 100ms..6s",
@@ -411,6 +411,8 @@ const DRAWS: [&str; 22] = [
     "delay shop->* +1ms..3s for 1s..6s",
     "loss shop->* 1%..40% for 1s..10s",
     "partition shop | b for 1s..6s",
+    "fail a for 50ms..3s",
+    "refuse shop->c for 50ms..3s",
 ];
 
 /// The same, with a cell in each store that counts the orders: what is lost on the way must not keep it for ever.
@@ -620,6 +622,70 @@ fn a_copy_of_a_decision_is_no_lost_promise() {
         }
     }
     assert!(hazards > 4.0, "{hazards}");
+}
+
+/// The network's copy of a decision does it, whatever has become of the decision itself: then nothing is lost, which its coordinator cannot know.
+#[test]
+fn what_a_copy_has_done_is_not_said_to_be_lost() {
+    let [xa, two] = ["xa", "2pc"].map(|protocol| file(&json!({"protocol": protocol})));
+    let nobody_there =
+        ["1s..1500ms duplicate shop->b decide 100% +500ms", "1036ms..1300ms crash b", "1600ms..1700ms crash b"];
+    let nobody_hears = [
+        "1030ms..1045ms duplicate shop->b decide 100% +500ms",
+        "1s..1100ms loss b->shop decide 100%",
+        "1100ms..1200ms crash b",
+    ];
+    for faults in [nobody_there, nobody_hears] {
+        assert_eq!(told(&xa, &faults), [0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0], "{faults:?}");
+        assert_eq!(told(&two, &faults), [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0], "{faults:?}");
+    }
+}
+
+/// A store that answers with an error because it fails has not voted: it may have promised at an earlier question, and is told what is decided.
+#[test]
+fn a_store_that_fails_what_it_is_asked_is_told_what_is_decided() {
+    for clauses in two_phases().into_iter().chain([json!({"protocol": "3pc"})]) {
+        // One row for all orders, and nobody ends what is idle: what is not ended keeps the others out.
+        let mut file = counted(&file(&clauses));
+        file["workload"]["buyer"]["limit"] = json!(3);
+        for store in ["a", "b", "c"] {
+            file["nodes"][store].as_object_mut().expect("a store").remove("idle_timeout");
+        }
+        for at in (1_010..1_060).step_by(5) {
+            let fails = format!("{at}ms..{}ms fail b", at + 100);
+            let run = ran(&file, &[&fails]);
+            assert_eq!(run.outcome.verdict, Verdict::Held, "{clauses} {fails}: {:?}", run.metrics);
+            assert!(seen(&run, ["placed"])[0] >= 2.0, "{clauses} {fails}: {:?}", run.metrics);
+        }
+        // Its promise is not heard, and when it is asked again it fails.
+        let unheard = ["1s..1500ms loss b->shop prepare 100%", "1500ms..2100ms fail b"];
+        let run = ran(&file, &unheard);
+        assert_eq!(run.outcome.verdict, Verdict::Held, "{clauses}: {:?}", run.metrics);
+    }
+}
+
+/// With three phases a store that fails has not gone: it does not know that all have promised, and the others must not commit without it.
+#[test]
+fn a_store_that_fails_does_not_know_that_all_have_promised() {
+    let three = file(&json!({"protocol": "3pc"}));
+    let gone = ["1060ms..11s crash shop", "1060ms..11s crash a", "1060ms..11s crash c"];
+    holds(&three, &gone, 1.0);
+    let [shop, a, c] = gone;
+    holds(&three, &["1035ms..1200ms fail b", shop, a, c], 0.0);
+}
+
+/// What it has decided alone it need not remember once it has heard the same; a full disk keeps that from being known to its next life.
+#[test]
+fn a_store_that_cannot_note_that_it_was_right_is_no_mix() {
+    let eager = file(&json!({"protocol": "xa", "in_doubt": "500ms", "heuristic": "commit"}));
+    let full = "1800ms..3500ms disk b full";
+    let failing = "1800ms..3500ms disk b fsync-fails";
+    for ails in [full, failing] {
+        let down = if ails == full { "crash" } else { "power-loss" };
+        let down = format!("5s..5100ms {down} b");
+        let faults = ["1s..1800ms loss shop->b decide 100%", ails, &down, "6s..6100ms crash shop"];
+        assert_eq!(told(&eager, &faults), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], "{ails}");
+    }
 }
 
 /// `XA_HEURRB`: all have given up waiting, so that nothing of it is done, for sure; `XA_HEURMIX`: one has.

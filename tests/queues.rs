@@ -458,6 +458,16 @@ fn a_consumer_that_comes_up_while_nobody_hears_it_is_found() {
     assert!(metric(&run, "first") <= 91.0, "{:?}", run.metrics);
 }
 
+/// It has not crashed, so that it will not say by itself that it is there.
+#[test]
+fn a_consumer_that_could_not_be_reached_is_asked_again() {
+    let file = file(&json!({}), &json!({"replicas": 1}), &json!({}), &json!({"rate": "1/s", "limit": 10}));
+    for fault in ["2500ms..5s refuse jobs->worker", "2500ms..2501ms refuse jobs->worker"] {
+        let run = ran(&file, &[fault]);
+        assert_eq!(metrics(&run, ["handled", "waiting"]), [10.0, 0.0], "{fault}: {:?}", run.metrics);
+    }
+}
+
 #[test]
 fn a_consumer_hangs_or_fails_by_order_of_a_fault() {
     let file = single(&json!({"visibility": "10s"}), &json!({"heartbeat": "3s"}));

@@ -190,6 +190,21 @@ fn behind_a_pivot_there_is_only_on() {
     // It was passed, and nobody heard of that; then nobody is there, which says nothing of the try before.
     let passed = &["0s..1s loss b->shop do 100%", "1s..4s crash b"];
     assert_eq!(stands(&pivot(retried), passed), "a b c fine placed");
+    // The same of the tries that its own step makes: what comes of the last is the step's outcome.
+    let mut tries = pivot(retried);
+    let call = &mut tries["nodes"]["shop"]["endpoints"]["buy"][0]["saga"][1]["do"][0];
+    (call["timeout"], call["retry"]) = (json!("500ms"), json!({"tries": 2, "wait": "100ms"}));
+    assert_eq!(stands(&tries, &["0s..500ms loss b->shop do 100%", "550ms..4s crash b"]), "a b c fine placed");
+    assert_eq!(stands(&tries, &["0s..4s crash b"]), "failed una", "nobody was there at any try");
+    // Once it may have been passed no time turns the saga back, nor is anything asked twice at once.
+    let mut hasty = pivot(&json!({"undo_retry": {"tries": "forever", "wait": "500ms"}, "timeout": "2s"}));
+    hasty["nodes"]["shop"]["endpoints"]["buy"][0]["saga"][2]["do"] =
+        json!([{"wait": "2s"}, {"call": "c.do", "timeout": "1s"}]);
+    hasty["metrics"]["asked"] = json!({"value": "b.calls"});
+    let run = ran(&hasty, &["0s..2200ms hang b.do"]);
+    let metric = |name: &str| run.metrics.iter().find(|(known, _)| known == name).and_then(|(_, value)| *value);
+    assert_eq!(metric("asked"), Some(3.0), "{:?}", run.metrics);
+    assert_eq!(stands(&hasty, &["0s..2200ms hang b.do"]), "a b c fine placed");
     // The same after a crash of who leads it, which forgets that it has asked.
     let logged = &json!({"log": "log", "undo_retry": {"tries": "forever", "wait": "1s"}});
     let crashed = &["crash shop after call #2 for 1s", "drop b->shop do order/1 #1", "1s..4s crash b"];

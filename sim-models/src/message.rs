@@ -343,6 +343,15 @@ impl Operation {
     pub const fn is_answered(&self) -> bool {
         !matches!(self, Operation::Decide { acked: false, .. } | Operation::Forget { .. })
     }
+
+    /// The transaction that a store commits when it does this.
+    pub(crate) const fn commits(&self) -> Option<TxnId> {
+        match self {
+            Operation::Commit { txn, .. } => Some(*txn),
+            Operation::Decide { txn, decision, .. } if decision.commits() => Some(*txn),
+            _ => None,
+        }
+    }
 }
 
 /// What a store answers beside the outcome.
@@ -372,9 +381,18 @@ pub enum Extra {
     Pushback(Pushback),
     /// It was refused by a process that has seen nothing of it. Nobody sends this: whoever is refused knows.
     Unseen,
+    /// The process was up and failed it: it has done nothing of this, whatever it has done before.
+    Failed,
     /// The participant was told to commit what it knows nothing of, and has started again since the run began: it has done that
     /// before, or has lost its promise (XA's `XAER_NOTA`).
     NotKnown,
+}
+
+impl Extra {
+    /// Whether whoever was asked has done nothing of it, and does not know that it was asked.
+    pub(crate) const fn is_unheard(&self) -> bool {
+        matches!(self, Extra::Unseen | Extra::Failed)
+    }
 }
 
 /// One message of a delivery.

@@ -8,6 +8,7 @@ use super::cells::is_instant;
 use super::exec::{Next, TRY};
 use super::guards::{Asked, Passed};
 use super::retry::{breadth, catches, is_retried};
+use super::saga::is_open;
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Spared, Thread, Touched, Txn};
 use crate::message::{
@@ -414,17 +415,19 @@ impl Service {
         // Whoever asked has gone, and does not know what came of it.
         let sort = if self.is_for_nobody(key) { Sort::Unsure } else { outcome.sort() };
         let Some(pending) = self.resolve(cx, program, key, sort) else { return };
+        let extra = if outcome == Outcome::Error(Reason::REFUSED) { Extra::Unseen } else { extra };
         if let Some(txn) = pending.txn {
             return self.member_answered(cx, program, txn, &pending, &outcome, extra);
         }
         self.saw(cx, program, pending.to, &outcome);
-        let extra = if outcome == Outcome::Error(Reason::REFUSED) { Extra::Unseen } else { extra };
         let Some(thread) = self.threads.get_mut(pending.thread) else { return };
         let Some(attempt) = thread.attempt() else { return };
         let next = match std::mem::replace(&mut attempt.phase, Phase::Idle) {
             Phase::OnceBegin(_) => self.once_begun(cx, program, pending.thread, outcome, &extra),
             Phase::OnceEnd(_, came) => self.once_ended(cx, program, pending.thread, outcome, came),
-            Phase::Committing(_, txn, strays) => self.committed(cx, program, &pending, (txn, strays), outcome),
+            Phase::Committing(_, txn, strays) => {
+                self.committed(cx, program, &pending, (txn, strays || extra.is_unheard()), outcome)
+            }
             Phase::Hedging(hedging) => self.leg_over(cx, program, (pending.thread, key), hedging, (outcome, extra)),
             Phase::Racing(race) => self.runner_over(cx, program, (pending.thread, key), race, (outcome, extra)),
             _ => Next::Settle(outcome, extra),
@@ -464,6 +467,9 @@ impl Service {
             return Next::Go;
         }
         if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome, &extra) {
+            if is_open(&outcome) {
+                self.leaves_open(program, key);
+            }
             return self.back_off(cx, program, key, wait);
         }
         if let Some(guards) = &step.clauses.guards {

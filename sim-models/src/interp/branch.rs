@@ -156,6 +156,7 @@ impl Service {
         let tells = attempt.is_some_and(
             |frame| matches!(&frame.role, Role::Attempt(attempt) if program.step(attempt.step).clauses.cancel),
         );
+        let outcome = attempt.map_or(Outcome::Unknown(Reason::TIMEOUT), timed_out);
         self.saw_timeout(cx, program, key, depth);
         self.given_up.clear();
         self.unwind(cx, program, key, depth, tells);
@@ -168,7 +169,7 @@ impl Service {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         let cause = attempt.cause.then(TRY | u64::from(attempt.number));
         cx.because(cause);
-        self.drive(cx, program, key, Next::settle(Outcome::Unknown(Reason::TIMEOUT)));
+        self.drive(cx, program, key, Next::settle(outcome));
     }
 
     /// Whether the attempt in the top frame tells whom it asked when it gives up.
@@ -275,6 +276,7 @@ impl Service {
     /// Waits no longer for an answer: nobody will know what came of it.
     pub(super) fn give_up(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, tells: bool) {
         let Some(pending) = self.resolve(cx, program, key, Sort::Unsure) else { return };
+        self.leaves_open(program, pending.thread);
         if tells {
             let id = CallId { life: cx.life(), place: key.place, turn: key.turn };
             cx.send(pending.to, Msg::Cancel { id, kind: pending.kind });
@@ -291,6 +293,14 @@ impl Service {
         {
             request.threads -= 1;
         }
+    }
+}
+
+/// What is known of a try whose time is up: of a transaction whose steps still run that nothing is done, and else nothing.
+fn timed_out(frame: &Frame) -> Outcome {
+    match &frame.role {
+        Role::Attempt(attempt) if matches!(attempt.phase, Phase::Transaction(_)) => Outcome::Error(Reason::UNDONE),
+        Role::Attempt(_) | Role::Plain | Role::Each { .. } | Role::Fan(_) => Outcome::Unknown(Reason::TIMEOUT),
     }
 }
 

@@ -393,25 +393,32 @@ impl Service {
         let was_due = member.is_due(stage);
         cx.because(cause.then(ROUND | u64::from(agrees.rounds)));
         let mut refusal = None;
+        // Whether it has committed it, by what its disk says, which only whoever watches the whole knows.
+        let has_it = |cx: &Cx<'_>| {
+            let store = program.replicas[pending.to.0 as usize].0;
+            cx.shared().session(store, id).is_some_and(|session| session.committed.is_some())
+        };
         match stage {
             Stage::Voting if pending.kind == kinds.prepare && was_due => match outcome {
                 Outcome::Ok(_) => member.is = if extra == Extra::ReadOnly { Is::Out } else { Is::Yes },
-                // Nobody there, or nobody any more: it may have promised all the same.
-                Outcome::Error(Reason::REFUSED) => refusal = Some(Outcome::Error(Reason::REFUSED)),
+                // Nobody there, nobody who listened, or nobody any more: it may have promised all the same.
+                Outcome::Error(reason) if extra.is_unheard() => refusal = Some(Outcome::Error(*reason)),
                 Outcome::Unknown(_) => refusal = Some(Outcome::Error(Reason::UNDONE)),
                 Outcome::Error(reason) => {
                     (member.is, agrees.refused) = (Is::Out, true);
                     refusal = Some(Outcome::Error(*reason));
                 }
             },
+            // It does not know, and has not gone: it is asked again.
+            Stage::Precommitting if extra == Extra::Failed => {}
             Stage::Precommitting if pending.kind == kinds.precommit && was_due => match outcome {
                 // It has ended the transaction with the others, who thought that nobody was here.
                 Outcome::Error(Reason::UNDONE) => refusal = Some(Outcome::Error(Reason::UNDONE)),
                 // One that has crashed asks when it is back.
                 Outcome::Ok(_) | Outcome::Error(_) | Outcome::Unknown(_) => member.is = Is::Ready,
             },
-            // Nobody was there: that one it has not heard.
-            Stage::Decided(_) if pending.kind == kinds.decide && *outcome == Outcome::Error(Reason::REFUSED) => {
+            // Nobody was there, or nobody who listened: that one it has not heard.
+            Stage::Decided(_) if pending.kind == kinds.decide && extra.is_unheard() => {
                 member.told = member.told.saturating_sub(1);
             }
             // It has crashed with it, and may have done it: a copy of what it was told may find it otherwise.
@@ -420,8 +427,8 @@ impl Service {
                 if was_due {
                     member.is = Is::Told;
                 }
-                // It has promised, and was told of the decision no more than once: it has lost what it promised.
-                let is_lost = extra == Extra::NotKnown && member.told == 1;
+                // It has promised, and was told of the decision no more than once, and by no copy either: it has lost what it promised.
+                let is_lost = extra == Extra::NotKnown && member.told == 1 && !has_it(cx);
                 if was_due && extra == Extra::NotKnown && !is_lost {
                     agrees.hazard = true;
                     self.count(cx, Counted::Hazard);

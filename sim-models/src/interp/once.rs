@@ -124,6 +124,7 @@ impl Service {
             | Extra::NotKnown
             | Extra::Promises(_)
             | Extra::Pushback(_)
+            | Extra::Failed
             | Extra::Unseen => Next::settle(outcome),
         }
     }

@@ -201,7 +201,6 @@ impl Store {
             }
             (Some(Settled::Alone), Decision::Abort) | (Some(Settled::AloneCommit), Decision::Commit) => {
                 self.mark(txn, Mark::Settled(None));
-                cx.shared_mut().settle(self.me, txn, None);
                 return told(Extra::None);
             }
             (Some(_), _) => return told(Extra::None),
@@ -293,7 +292,10 @@ impl Store {
                 let before = Promise { precommitted: false, ..promised(txn)? };
                 Some((txn, Mark::Promised(Box::new(before))))
             }
-            Operation::Decide { txn, .. } => Some((txn, Mark::Promised(Box::new(promised(txn)?)))),
+            Operation::Decide { txn, .. } => {
+                let alone = || cx.shared().settled(self.me, txn).map(|settled| Mark::Settled(Some(settled)));
+                promised(txn).map(|promise| Mark::Promised(Box::new(promise))).or_else(alone).map(|mark| (txn, mark))
+            }
             Operation::Step { .. }
             | Operation::OnceBegin { .. }
             | Operation::OnceEnd { .. }
@@ -344,9 +346,20 @@ impl Store {
         }
     }
 
+    /// It hears of a decision that it has taken alone: it need not remember that.
+    fn agrees_with_the_others(&self, cx: &mut Cx<'_>, txn: TxnId, decision: Decision) {
+        let alone = cx.shared().settled(self.me, txn);
+        if matches!(
+            (alone, decision),
+            (Some(Settled::Alone), Decision::Abort) | (Some(Settled::AloneCommit), Decision::Commit)
+        ) {
+            cx.shared_mut().settle(self.me, txn, None);
+        }
+    }
+
     fn settled(&mut self, cx: &mut Cx<'_>, program: &Program, (txn, step): (TxnId, StepRef), decision: Decision) {
         if self.promised(txn).is_none_or(|promised| !promised.deciding) {
-            return;
+            return self.agrees_with_the_others(cx, txn, decision);
         }
         let remembered = protocol(program, step).and_then(|def| remembered(def, decision));
         if decision.is_heuristic() {

@@ -252,6 +252,16 @@ impl Queue {
         }
     }
 
+    /// The same, and nothing has crashed: whose process runs says nothing by itself, as one does that starts again, and is to be asked.
+    fn refused(&mut self, cx: &mut Cx<'_>, program: &Program, by: NodeId, msg: &Msg) {
+        self.bounced(cx, program, by, msg);
+        if let Msg::Deliver { endpoint, .. } | Msg::Rouse { endpoint, .. } = msg
+            && cx.is_up(by)
+        {
+            self.silent.insert((by, *endpoint));
+        }
+    }
+
     /// The machine of a consumer says that its process has crashed, which had told how much it takes. What it had in hand stays
     /// hidden: nobody knows how far it came.
     fn reset(&mut self, cx: &mut Cx<'_>, program: &Program, by: NodeId, msg: &Msg) {
@@ -568,7 +578,7 @@ impl Actor<Msg> for Queue {
                 self.ask(cx, program);
             }
             Event::Timer(_) => self.due = None,
-            Event::Refused { by, msg } => self.bounced(cx, program, by, &msg),
+            Event::Refused { by, msg } => self.refused(cx, program, by, &msg),
             Event::Reset { by, msg } => self.reset(cx, program, by, &msg),
             Event::Stop { .. } => cx.exit(),
             Event::Synced(..) => {}

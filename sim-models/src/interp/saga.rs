@@ -91,7 +91,7 @@ impl Saga {
 }
 
 /// Whether an outcome leaves open whether it was done, or will be: nobody knows, or another try with this key still runs.
-fn is_open(outcome: &Outcome) -> bool {
+pub(super) fn is_open(outcome: &Outcome) -> bool {
     outcome.tone() == Tone::Unknown || outcome.reason() == Some(Reason::IN_FLIGHT)
 }
 
@@ -107,7 +107,30 @@ fn saga_of(program: &Program, step: StepRef) -> Option<&SagaDef> {
     }
 }
 
+impl Frame {
+    /// What runs for the pivot of this frame's saga, if it is at one, may be done.
+    fn may_have_passed(&mut self, program: &Program) {
+        let Role::Attempt(attempt) = &mut self.role else { return };
+        let step = attempt.step;
+        if let Phase::Saga(saga) = &mut attempt.phase
+            && let Some(def) = saga_of(program, step)
+        {
+            saga.in_doubt |= saga.back.is_none() && def.parts[saga.at as usize].pivot;
+        }
+    }
+}
+
 impl Service {
+    /// A try of a thread is given up, or has an outcome that leaves it open: whatever comes of the next one, the pivots it runs for may have
+    /// been passed.
+    pub(super) fn leaves_open(&mut self, program: &Program, key: Key) {
+        let mut at = Some(key);
+        while let Some(thread) = at.and_then(|key| self.threads.get_mut(key)) {
+            at = thread.parent();
+            thread.frames.iter_mut().for_each(|frame| frame.may_have_passed(program));
+        }
+    }
+
     /// Begins a saga with its first part.
     pub(super) fn saga(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, step: StepRef, def: &SagaDef) -> Next {
         if def.log.is_some() && self.log_is_unreadable() {
@@ -231,6 +254,7 @@ impl Service {
         let Some((def, cause)) = self.saga_at(program, key) else { return Next::Over };
         let is_ok = outcome.tone() == Tone::Ok;
         if !is_ok && saga.must_go_on(def, &outcome) {
+            self.takes_its_time(cx, key);
             return self.again_or_stuck(cx, program, key, saga, &outcome);
         }
         if saga.back.is_some() {

@@ -272,11 +272,14 @@ impl Store {
                 self.count(cx, Counted::Call);
                 self.hears_of_life(cx, program, from, id.life);
                 let service = cx.service(&program.kinds[kind.0 as usize]);
-                if let sim_core::Service::Fails(reason) = service {
+                // What nobody waits for is neither failed nor kept waiting, as a rollback is not.
+                if let sim_core::Service::Fails(reason) = &service
+                    && operation.is_answered()
+                {
                     let outcome = Outcome::Error(program.reason_of_failure(reason.as_ref()));
-                    return cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
+                    return cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::Failed, open: None });
                 }
-                let hangs = service == sim_core::Service::Hangs;
+                let hangs = service == sim_core::Service::Hangs && operation.is_answered();
                 if !hangs {
                     self.open(cx, &operation);
                     if self.has_had(id, &operation) {
@@ -446,12 +449,16 @@ impl Store {
         if self.journal.as_ref().is_some_and(|journal| journal.unreadable) {
             return self.answer(cx, key, Outcome::Error(Reason::DISK), Extra::None);
         }
+        // A copy of a commit that is done brings no facts.
+        let commits = match &operation {
+            Operation::Commit { txn, facts } if self.txns.contains_key(txn) => Some(&facts[..]),
+            _ => None,
+        };
         match self.try_now(cx, program, key, &operation) {
             Tried::Answer(outcome, extra) => {
                 cx.because(cause);
                 if self.journal.is_some() {
-                    let facts = if let Operation::Commit { facts, .. } = &operation { &facts[..] } else { &[] };
-                    let facts = if outcome.tone() == Tone::Ok { facts } else { &[] };
+                    let facts = commits.filter(|_| outcome.tone() == Tone::Ok);
                     let waits = self.waits_for_disk(program, &operation);
                     self.write_down(cx, program, (key, &operation), (facts, waits), outcome, extra);
                 } else {
@@ -1199,20 +1206,20 @@ impl Store {
         cx: &mut Cx<'_>,
         program: &Program,
         (key, operation): (Key, &Operation),
-        (facts, waits): (&[FactChange], bool),
+        (facts, waits): (Option<&[FactChange]>, bool),
         outcome: Outcome,
         extra: Extra,
     ) {
         let Some(journal) = &mut self.journal else { return };
-        let Some(change) = journal.change(cx.shared(), facts) else {
+        let Some(change) = journal.change(cx.shared(), facts.unwrap_or_default()) else {
             journal.forget_touched();
             if self.sees_unsynced(program, operation)
                 && let Some(journal) = &mut self.journal
             {
                 return journal.hold_read(key, outcome, extra);
             }
-            if let Operation::Commit { txn, .. } = operation {
-                cx.shared_mut().has_committed(self.me, *txn, 0);
+            if let Some(txn) = operation.commits().filter(|_| facts.is_some()) {
+                cx.shared_mut().has_committed(self.me, txn, 0);
             }
             self.completed(cx, program, key, true);
             return self.answer(cx, key, outcome, extra);
@@ -1221,8 +1228,8 @@ impl Store {
             return self.finds_no_room(cx, program, key);
         }
         cx.append(FILE, journal.written(change));
-        if let Operation::Commit { txn, .. } = operation {
-            cx.shared_mut().has_committed(self.me, *txn, journal.last());
+        if let Some(txn) = operation.commits() {
+            cx.shared_mut().has_committed(self.me, txn, journal.last());
         }
         match journal.durable {
             Durable::Synced if waits => journal.hold(key, outcome, extra),

@@ -456,6 +456,14 @@ impl Frame {
 }
 
 impl Thread {
+    /// Whose branch it is.
+    pub(super) fn parent(&self) -> Option<Key> {
+        match self.origin {
+            Origin::Branch { parent, .. } => Some(parent),
+            Origin::Main | Origin::Background => None,
+        }
+    }
+
     /// The attempt in the top frame.
     pub(super) fn attempt(&mut self) -> Option<&mut Attempt> {
         match self.frames.last_mut() {

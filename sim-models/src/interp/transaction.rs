@@ -88,11 +88,12 @@ impl Service {
         cx: &mut Cx<'_>,
         program: &Program,
         pending: &Pending,
-        (txn, strays): (TxnId, bool),
+        (txn, is_open): (TxnId, bool),
         outcome: Outcome,
     ) -> Next {
-        if strays {
-            // An operation that was given up may have come behind the commit, and have opened the transaction again.
+        if is_open {
+            // The store has not heard of the commit; or an operation that was given up may have come behind it, and have opened the
+            // transaction again.
             cx.send(pending.to, Msg::Rollback { txn, kind: self.kinds.rollback });
         }
         let outcome = match outcome {

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use vt100::{MouseProtocolMode, Parser};
 
 /// Generous: a machine that also compiles is slow, and only a failure waits so long.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A terminal, and a program in it.
 pub(crate) struct Pty {
