@@ -875,6 +875,17 @@ fn a_transaction_whose_time_is_up_while_its_steps_run_is_undone() {
         &json!({"timeout": "980ms", "protocol": "2pc"}),
     );
     assert_eq!((two["undone"], two["timeout"], two["fine"]), (2.0, 0.0, 0.0), "{two:?}");
+    // A service that was called meanwhile does not roll back, and nobody knows what it does.
+    let file = json!({
+        "faultline": 1, "name": "calling", "until": "10s",
+        "nodes": {"db": store_with(&json!({})), "mail": {"kind": "service", "endpoints": {"send": [{"wait": "2s"}]}}},
+        "workload": {"one": {"rate": "1/s", "spacing": "even", "limit": 1, "each": "order", "do": [
+            {"transaction": [{"set": rows[0], "to": 1}, {"call": "mail.send"}], "timeout": "1s",
+             "on": {"undone": [{"record": "undone"}], "timeout": [{"record": "in_doubt"}]}}]}},
+        "metrics": {"undone": {"value": "total(undone)"}, "in_doubt": {"value": "total(in_doubt)"}, "x": {"value": "db.rows['x']"}}
+    });
+    let metrics = remedied(&written(&file), None).run(Seed(1), Stop::AtEnd).metrics;
+    assert_eq!(metrics.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), [Some(0.0), Some(1.0), Some(0.0)]);
 }
 
 /// The store has not heard of a commit that it fails, or that finds nobody: its caller closes the transaction, as a client closes its connection.

@@ -326,11 +326,11 @@ fn saga() -> Value {
     })
 }
 
-/// Three round trips with 10 ms of work, and a note before each.
+/// Three round trips with 10 ms of work, a note before each, and one that all is done.
 #[test]
 fn each_step_of_a_saga_waits_for_its_note() {
     let [after] = seen(&ran(&saga(), &[]), ["told_after"]);
-    assert_eq!((after * 1e6).round(), 2_000.0 + 3.0 * (12_000.0 + 5_000.0));
+    assert_eq!((after * 1e6).round(), 2_000.0 + 3.0 * (12_000.0 + 5_000.0) + 5_000.0);
     holds(&saga(), &["1s..3s disk shop stall"], 1.0);
 }
 
@@ -366,6 +366,12 @@ fn a_saga_is_all_or_nothing_whenever_its_leader_or_its_power_dies() {
 }
 
 /// What the disk has not kept, nobody goes on with: a room is booked for ever.
+/// Who has been told that it is done is not to find it turned back by another life, which goes on with its last part.
+#[test]
+fn a_saga_that_was_told_is_not_turned_back() {
+    holds(&saga(), &["20s..21s power-loss shop", "21s..23s fail c"], 1.0);
+}
+
 #[test]
 fn a_saga_on_a_lying_disk_is_forgotten_half_way() {
     let died = "1030ms..3s power-loss shop";
@@ -662,6 +668,21 @@ fn a_store_that_fails_what_it_is_asked_is_told_what_is_decided() {
         let run = ran(&file, &unheard);
         assert_eq!(run.outcome.verdict, Verdict::Held, "{clauses}: {:?}", run.metrics);
     }
+}
+
+/// Where nothing known means commit, an abort is said until it is acknowledged, also one that comes before anybody was asked for a vote.
+#[test]
+fn an_abort_before_the_votes_is_said_until_it_is_heard() {
+    let mut file = counted(&file(&json!({"protocol": "2pc", "presume": "commit"})));
+    file["workload"]["buyer"]["limit"] = json!(5);
+    for store in ["a", "b", "c"] {
+        file["nodes"][store].as_object_mut().expect("a store").remove("idle_timeout");
+    }
+    // The note that votes are collected cannot be written.
+    holds(&file, &["1020ms..1500ms disk shop fsync-fails", "1600ms..2300ms loss shop->b decide 100%"], 4.0);
+    // It takes too long; and the second order, whose rows are locked until that is heard of, has no time left.
+    file["nodes"]["shop"]["endpoints"]["buy"][0]["timeout"] = json!("800ms");
+    holds(&file, &["1020ms..1900ms disk shop stall", "1500ms..1990ms loss shop->b decide 100%"], 3.0);
 }
 
 /// With three phases a store that fails has not gone: it does not know that all have promised, and the others must not commit without it.

@@ -156,9 +156,9 @@ impl Service {
         let tells = attempt.is_some_and(
             |frame| matches!(&frame.role, Role::Attempt(attempt) if program.step(attempt.step).clauses.cancel),
         );
-        let outcome = attempt.map_or(Outcome::Unknown(Reason::TIMEOUT), timed_out);
         self.saw_timeout(cx, program, key, depth);
         self.given_up.clear();
+        let outcome = self.timed_out(cx, program, key, depth, tells);
         self.unwind(cx, program, key, depth, tells);
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         attempt.timer = None;
@@ -170,6 +170,37 @@ impl Service {
         let cause = attempt.cause.then(TRY | u64::from(attempt.number));
         cx.because(cause);
         self.drive(cx, program, key, Next::settle(outcome));
+    }
+
+    /// What is known of a try whose time is up: of a transaction whose steps still run, and have called nobody of whom that is not known,
+    /// that nothing is done; and else nothing.
+    fn timed_out(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, depth: usize, tells: bool) -> Outcome {
+        let runs = |frame: &Frame| match &frame.role {
+            Role::Attempt(attempt) => match &attempt.phase {
+                Phase::Transaction(txn) => Some(txn.in_doubt),
+                _ => None,
+            },
+            Role::Plain | Role::Each { .. } | Role::Fan(_) => None,
+        };
+        let in_doubt = |this: &Self| this.threads.get(key).and_then(|thread| thread.frames.get(depth)).and_then(runs);
+        if in_doubt(self).is_some() {
+            self.stop_above(cx, program, key, depth, tells);
+        }
+        match in_doubt(self) {
+            Some(false) => Outcome::Error(Reason::UNDONE),
+            Some(true) | None => Outcome::Unknown(Reason::TIMEOUT),
+        }
+    }
+
+    /// Stops all that runs above the frame of this depth.
+    pub(super) fn stop_above(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, depth: usize, tells: bool) {
+        self.unwind(cx, program, key, depth + 1, tells);
+        while self.threads.get(key).is_some_and(|thread| thread.frames.len() > depth + 1) {
+            self.left(cx, program, key, None);
+            if let Some(thread) = self.threads.get_mut(key) {
+                thread.frames.pop();
+            }
+        }
     }
 
     /// Whether the attempt in the top frame tells whom it asked when it gives up.
@@ -293,14 +324,6 @@ impl Service {
         {
             request.threads -= 1;
         }
-    }
-}
-
-/// What is known of a try whose time is up: of a transaction whose steps still run that nothing is done, and else nothing.
-fn timed_out(frame: &Frame) -> Outcome {
-    match &frame.role {
-        Role::Attempt(attempt) if matches!(attempt.phase, Phase::Transaction(_)) => Outcome::Error(Reason::UNDONE),
-        Role::Attempt(_) | Role::Plain | Role::Each { .. } | Role::Fan(_) => Outcome::Unknown(Reason::TIMEOUT),
     }
 }
 

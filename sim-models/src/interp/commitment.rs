@@ -547,6 +547,10 @@ impl Service {
         Self::milestone(cx, &def.points.decided, cause);
         self.give_up_questions(cx, program, id);
         self.ask_members(cx, id);
+        if acked && self.commitments.get(&id).is_some_and(|agrees| agrees.timer.is_none()) {
+            // Nobody has been asked for a vote.
+            self.ask_again_later(cx, program, id);
+        }
         if !acked && let Some(agrees) = self.commitments.get_mut(&id) {
             agrees.members.iter_mut().for_each(|member| member.is = Is::Told);
         }

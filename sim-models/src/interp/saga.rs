@@ -50,6 +50,9 @@ pub(super) struct Saga {
     /// one was not done, does not say it of that.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     in_doubt: bool,
+    /// Whether all is done, and only its log does not say so yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_done: bool,
 }
 
 /// How a saga ends.
@@ -72,6 +75,7 @@ impl Saga {
             ending: None,
             log,
             in_doubt: false,
+            is_done: false,
         }
     }
 
@@ -86,7 +90,10 @@ impl Saga {
         let at = self.at as usize;
         let passed = def.parts[..at].iter().any(|part| part.pivot);
         self.in_doubt |= def.parts[at].pivot && is_open(outcome);
-        self.back.is_some() || passed || self.in_doubt && (is_open(outcome) || is_retried(&def.undo_retry, outcome))
+        self.back.is_some()
+            || passed
+            || self.is_done
+            || self.in_doubt && (is_open(outcome) || is_retried(&def.undo_retry, outcome))
     }
 }
 
@@ -192,7 +199,9 @@ impl Service {
         let Phase::Saga(mut saga) = std::mem::replace(&mut attempt.phase, Phase::Idle) else { return };
         saga.noting = None;
         cx.because(cause);
-        let next = if kept {
+        let next = if saga.is_done {
+            self.saga_ended(cx, program, key, *saga, End::Done)
+        } else if kept {
             self.run_noted(cx, program, key, saga)
         } else {
             self.closed(cx, program, key, Outcome::Error(Reason::DISK))
@@ -332,20 +341,34 @@ impl Service {
     }
 
     fn end_saga(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Saga, end: End) -> Next {
-        let Some((def, cause)) = self.saga_at(program, key) else { return Next::Over };
-        let Saga { back, ending, log, .. } = saga;
-        if let (Some((map, _)), Some(at)) = (&def.log, log) {
+        let Some((def, _)) = self.saga_at(program, key) else { return Next::Over };
+        if let (Some((map, _)), Some(at)) = (&def.log, saga.log.clone()) {
             let word = match end {
                 End::Done => "DONE",
                 End::Undone => "UNDONE",
                 End::Stuck => "STUCK",
             };
-            // Lost, it is written again by whoever goes on with it.
-            self.log(cx, false);
+            // That it is done is told once nothing takes it any more: whoever went on with its last part might turn back. The rest, lost, is
+            // written again by whoever goes on with it.
+            let is_forced = end == End::Done;
+            self.log(cx, is_forced);
             self.write_cell(cx, program, *map, &at, &Value::from(word));
             cx.shared_mut().saga_is_over(*map, at.clone());
-            self.note_down(cx, Entry::SagaOver(*map, at), None);
+            let ticket = self.log_ticket();
+            let awaits = is_forced.then_some(Awaits::Saga { thread: key, ticket, is_first: false });
+            if self.note_down(cx, Entry::SagaOver(*map, at), awaits) {
+                self.takes_its_time(cx, key);
+                self.phase(key, Phase::Saga(Box::new(Saga { noting: Some(ticket), is_done: true, ..saga })));
+                return Next::Wait;
+            }
         }
+        self.saga_ended(cx, program, key, saga, end)
+    }
+
+    /// A saga is over, and its log says so.
+    fn saga_ended(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Saga, end: End) -> Next {
+        let Some((def, cause)) = self.saga_at(program, key) else { return Next::Over };
+        let Saga { back, ending, .. } = saga;
         let outcome = match (end, back) {
             (End::Stuck, _) => {
                 self.count(cx, Counted::SagaStuck);
@@ -375,13 +398,7 @@ impl Service {
         if !thread.frames.get(depth).is_some_and(is_saga) {
             return false;
         }
-        self.unwind(cx, program, key, depth + 1, false);
-        while self.threads.get(key).is_some_and(|thread| thread.frames.len() > depth + 1) {
-            self.left(cx, program, key, None);
-            if let Some(thread) = self.threads.get_mut(key) {
-                thread.frames.pop();
-            }
-        }
+        self.stop_above(cx, program, key, depth, false);
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return true };
         attempt.timer = None;
         let cause = attempt.cause.then(TRY | u64::from(attempt.number));

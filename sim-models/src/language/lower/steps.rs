@@ -494,6 +494,11 @@ impl<'a> Lower<'a> {
             None => self.scope.locals.remove(name),
         };
         let at_once = step.or("at_once", 1, View::count)?.min(u64::from(u32::MAX)) as u32;
+        if inside.transaction && at_once > 1 {
+            return Err(step.need("at_once")?.error(
+                "several items at once inside a transaction are not supported: they would wait for each other's locks; leave it out",
+            ));
+        }
         Ok(Verb::ForEach { item: item?, list: list?, body, at_once })
     }
 

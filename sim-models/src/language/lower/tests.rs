@@ -348,11 +348,13 @@ fn steps_that_cannot_be_together_are_told_why() {
         &["[0].transaction[0].set: a transaction is on a store; \"seen\" is shop's own map"],
     );
     check_steps(
-        r#"{"transaction": [{"transaction": []}, {"parallel": [[]]}, {"background": []}]}"#,
+        r#"{"transaction": [{"transaction": []}, {"parallel": [[]]}, {"background": []}, {"read": "db.stock[*]", "as": "all"},
+            {"for_each": "one", "in": "$all", "at_once": 3, "do": [{"set": "db.stock[$one]", "to": 1}]}]}"#,
         &[
             "[0].transaction[0]: a transaction inside a transaction is not supported: all commits at the end of the outer one",
             "[0].transaction[1]: \"parallel\" inside a transaction is not supported: its steps would wait for each other's locks",
             "[0].transaction[2].background: \"background\" inside a transaction is not supported: its steps would outlive the commit",
+            "[0].transaction[4].at_once: several items at once inside a transaction are not supported: they would wait for each other's locks; leave it out",
         ],
     );
     check_steps(
