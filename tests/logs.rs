@@ -370,6 +370,38 @@ fn a_saga_is_all_or_nothing_whenever_its_leader_or_its_power_dies() {
 #[test]
 fn a_saga_that_was_told_is_not_turned_back() {
     holds(&saga(), &["20s..21s power-loss shop", "21s..23s fail c"], 1.0);
+    // Nor is what was not to be done found under way, where no undo was noted.
+    let mut first = saga();
+    let parts = first["nodes"]["shop"]["endpoints"]["buy"][0]["saga"].as_array_mut().expect("parts");
+    parts.drain(..2);
+    parts.push(json!({"do": [{"call": "a.do", "timeout": "1s"}]}));
+    first["metrics"]["half_done"] = json!({"count": "a != c"});
+    first["properties"] = json!({"all or nothing": {"all_or_nothing": ["a", "c"], "within": "30s"}});
+    let run = ran(&first, &["1s..1500ms fail c", "3s..4s power-loss shop"]);
+    assert_eq!(
+        (run.outcome.verdict, seen(&run, ["failed", "placed"])),
+        (Verdict::Held, [1.0, 0.0]),
+        "{:?}",
+        run.metrics
+    );
+}
+
+/// What is done when a saga is over is done by the next life, where the process dies between noting that and being able to rely on it; and
+/// once more where the power takes the note that it was done.
+#[test]
+fn what_comes_of_a_saga_is_not_lost_with_its_process() {
+    let mut file = saga();
+    file["nodes"]["shop"]["endpoints"]["buy"][0]["on"] = json!({"ok": [{"record": "thanked"}]});
+    file["metrics"]["thanked"] = json!({"value": "total(thanked)"});
+    for at in 1_002..1_070 {
+        for down in ["crash", "power-loss"] {
+            let run = ran(&file, &[&format!("{at}ms..{}ms {down} shop", at + 500)]);
+            let [placed, thanked] = seen(&run, ["placed", "thanked"]);
+            assert_eq!(run.outcome.verdict, Verdict::Held, "{at} {down}: {:?}", run.metrics);
+            let again = if down == "crash" { 0.0 } else { placed };
+            assert!((placed..=placed + again).contains(&thanked), "{at} {down}: {:?}", run.metrics);
+        }
+    }
 }
 
 #[test]
@@ -683,6 +715,17 @@ fn an_abort_before_the_votes_is_said_until_it_is_heard() {
     // It takes too long; and the second order, whose rows are locked until that is heard of, has no time left.
     file["nodes"]["shop"]["endpoints"]["buy"][0]["timeout"] = json!("800ms");
     holds(&file, &["1020ms..1900ms disk shop stall", "1500ms..1990ms loss shop->b decide 100%"], 3.0);
+}
+
+/// A store that has promised and came back with a disk it cannot read does not know that it has: it is told, or asks once it can.
+#[test]
+fn a_store_that_cannot_read_its_promise_has_not_voted_against_it() {
+    let unreadable =
+        ["1033ms..1900ms cut b->shop", "1100ms..1200ms crash b", "1150ms..5s disk b read-error", "5s..5100ms crash b"];
+    for clauses in two_phases() {
+        let run = ran(&file(&clauses), &unreadable);
+        assert_eq!(run.outcome.verdict, Verdict::Held, "{clauses}: {:?}", run.metrics);
+    }
 }
 
 /// With three phases a store that fails has not gone: it does not know that all have promised, and the others must not commit without it.

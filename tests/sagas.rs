@@ -167,6 +167,37 @@ fn an_undo_that_fails_for_good_leaves_the_saga_stuck() {
     check(&json!({"undo_retry": {"tries": "forever", "wait": "1s", "on": ["unmet"]}}), never, "failed una unb");
 }
 
+/// Whatever is asked inside a pivot, and however often: what nobody knows of is not forgotten over the error of what was asked beside or
+/// behind it.
+#[test]
+fn what_is_left_open_inside_a_pivot_leaves_the_pivot_in_doubt() {
+    let go = |node: &str| json!({"call": format!("{node}.do"), "timeout": "2s"});
+    let bodies = [
+        json!([{"call": "b.do", "timeout": "2s", "hedge": "45ms"}]),
+        json!([{"call": "b.do", "deadline": "2s", "retry": {"profile": "envoy", "retry_on": ["reset", "refused"], "num_retries": 1,
+            "per_try_timeout": "45ms", "hedge_on_per_try_timeout": true}}]),
+        json!([{"call": "b.do", "timeout": "2s", "retry": {"tries": 2, "wait": "1ms"}}]),
+        json!([{"parallel": [[go("b")], [go("c")]], "need": 1}]),
+        json!([{"try": [go("b")], "on": {"unknown": [go("c")]}}]),
+    ];
+    for body in bodies {
+        let mut file = file(&json!({"id": "s", "undo_retry": {"tries": "forever", "wait": "500ms"}, "saga": [
+            {"do": [{"call": "a.do", "timeout": "1s"}], "undo": [{"call": "a.undo", "timeout": "1s"}]},
+            {"do": body, "pivot": true}]}));
+        file["workload"]["buyer"]["start"] = json!("1s");
+        file["nodes"]["b"]["replicas"] = json!(2);
+        // It has done its part, and dies before it says so.
+        file["nodes"]["b"]["endpoints"]["do"] = json!([{"record": "b"}, {"work": "200ms"}]);
+        let mut passed = 0;
+        for at in 1_052..1_068 {
+            let told = stands(&file, &[&format!("{at}ms..{}ms crash b", at + 8), "1s..1100ms refuse shop->c"]);
+            assert!(!told.contains("una") && told.contains("fine"), "{body} {at}: {told}");
+            passed += u32::from(told.contains('b'));
+        }
+        assert_eq!(passed, 16, "{body}");
+    }
+}
+
 #[test]
 fn behind_a_pivot_there_is_only_on() {
     let pivot = |more: &Value| {

@@ -117,10 +117,15 @@ pub struct Unfinished {
     pub lists: Vec<(Slot, Arc<[Value]>)>,
     /// `$reason`.
     pub reason: Value,
-    /// The part whose `do` or `undo` runs, from 0.
+    /// The part whose `do` or `undo` runs, from 0; [`OVER`](Self::OVER) where none does.
     pub at: u32,
     /// Why it goes back; none while it goes forward.
     pub back: Option<Outcome>,
+}
+
+impl Unfinished {
+    /// Behind the last part: it is done or undone, and only what comes of that is to be told.
+    pub const OVER: u32 = u32::MAX;
 }
 
 /// What a store has had of a transaction. A connection ends with the process that it leads to: what comes behind that is not of it.

@@ -8,7 +8,6 @@ use super::cells::is_instant;
 use super::exec::{Next, TRY};
 use super::guards::{Asked, Passed};
 use super::retry::{breadth, catches, is_retried};
-use super::saga::is_open;
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Around, Attempt, Frame, Origin, Pending, Phase, Role, Spared, Thread, Touched, Txn};
 use crate::message::{
@@ -261,6 +260,9 @@ impl Service {
             Sort::Rejected | Sort::Failed | Sort::Shed | Sort::Open | Sort::Exhausted => Tone::Error,
         };
         cx.note(Note::Edge(pending.edge, EdgeCounted::Outcome(tone, Aside(sort))));
+        if tone == Tone::Unknown {
+            self.leaves_open(program, pending.thread);
+        }
         if tone == Tone::Unknown
             && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
         {
@@ -467,9 +469,6 @@ impl Service {
             return Next::Go;
         }
         if let Some(wait) = self.wait_before_retry(cx, key, step, &outcome, &extra) {
-            if is_open(&outcome) {
-                self.leaves_open(program, key);
-            }
             return self.back_off(cx, program, key, wait);
         }
         if let Some(guards) = &step.clauses.guards {

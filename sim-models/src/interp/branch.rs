@@ -307,7 +307,6 @@ impl Service {
     /// Waits no longer for an answer: nobody will know what came of it.
     pub(super) fn give_up(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, tells: bool) {
         let Some(pending) = self.resolve(cx, program, key, Sort::Unsure) else { return };
-        self.leaves_open(program, pending.thread);
         if tells {
             let id = CallId { life: cx.life(), place: key.place, turn: key.turn };
             cx.send(pending.to, Msg::Cancel { id, kind: pending.kind });

@@ -194,6 +194,11 @@ impl Service {
         true
     }
 
+    /// Whether what is noted is durable only later.
+    pub(super) fn log_takes_time(&self) -> bool {
+        self.own_log.as_deref().is_some_and(|log| !log.unreadable && log.durable == Durable::Synced)
+    }
+
     /// The ticket of a saga that may have to wait.
     pub(super) fn log_ticket(&mut self) -> u32 {
         let Some(log) = self.own_log.as_deref_mut() else { return 0 };

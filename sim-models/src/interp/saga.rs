@@ -50,13 +50,13 @@ pub(super) struct Saga {
     /// one was not done, does not say it of that.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     in_doubt: bool,
-    /// Whether all is done, and only its log does not say so yet.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    is_done: bool,
+    /// How it has ended, where only its log does not say so yet.
+    #[serde(skip)]
+    over: Option<End>,
 }
 
 /// How a saga ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Done,
     Undone,
@@ -75,11 +75,11 @@ impl Saga {
             ending: None,
             log,
             in_doubt: false,
-            is_done: false,
+            over: None,
         }
     }
 
-    /// In the words of its log: `DOING 2`, `UNDOING 1`.
+    /// In the words of its log: `DOING 2`, `UNDOING 1`, `DONE`.
     pub(super) fn word(&self) -> String {
         word(self.at, self.back.is_some())
     }
@@ -87,24 +87,29 @@ impl Saga {
     /// Whether there is no way back: something is to be undone, or the pivot was passed, or may have been. An answer that no further try
     /// would change, such as that the order is refused, is one about all tries; that one of them still runs is none.
     fn must_go_on(&mut self, def: &SagaDef, outcome: &Outcome) -> bool {
+        if self.over.is_some() {
+            return true;
+        }
         let at = self.at as usize;
         let passed = def.parts[..at].iter().any(|part| part.pivot);
         self.in_doubt |= def.parts[at].pivot && is_open(outcome);
-        self.back.is_some()
-            || passed
-            || self.is_done
-            || self.in_doubt && (is_open(outcome) || is_retried(&def.undo_retry, outcome))
+        self.back.is_some() || passed || self.in_doubt && (is_open(outcome) || is_retried(&def.undo_retry, outcome))
     }
 }
 
 /// Whether an outcome leaves open whether it was done, or will be: nobody knows, or another try with this key still runs.
-pub(super) fn is_open(outcome: &Outcome) -> bool {
+fn is_open(outcome: &Outcome) -> bool {
     outcome.tone() == Tone::Unknown || outcome.reason() == Some(Reason::IN_FLIGHT)
 }
 
 /// A state in the words of the log.
 pub(super) fn word(at: u32, back: bool) -> String {
-    format!("{} {}", if back { "UNDOING" } else { "DOING" }, at + 1)
+    match (at, back) {
+        (Unfinished::OVER, false) => "DONE".to_owned(),
+        (Unfinished::OVER, true) => "UNDONE".to_owned(),
+        (at, false) => format!("DOING {}", at + 1),
+        (at, true) => format!("UNDOING {}", at + 1),
+    }
 }
 
 fn saga_of(program: &Program, step: StepRef) -> Option<&SagaDef> {
@@ -122,14 +127,13 @@ impl Frame {
         if let Phase::Saga(saga) = &mut attempt.phase
             && let Some(def) = saga_of(program, step)
         {
-            saga.in_doubt |= saga.back.is_none() && def.parts[saga.at as usize].pivot;
+            saga.in_doubt |= saga.back.is_none() && def.parts.get(saga.at as usize).is_some_and(|part| part.pivot);
         }
     }
 }
 
 impl Service {
-    /// A try of a thread is given up, or has an outcome that leaves it open: whatever comes of the next one, the pivots it runs for may have
-    /// been passed.
+    /// Of something that a thread has asked nobody knows what came of it: whatever it asks next, the pivots it runs for may have been passed.
     pub(super) fn leaves_open(&mut self, program: &Program, key: Key) {
         let mut at = Some(key);
         while let Some(thread) = at.and_then(|key| self.threads.get_mut(key)) {
@@ -199,8 +203,8 @@ impl Service {
         let Phase::Saga(mut saga) = std::mem::replace(&mut attempt.phase, Phase::Idle) else { return };
         saga.noting = None;
         cx.because(cause);
-        let next = if saga.is_done {
-            self.saga_ended(cx, program, key, *saga, End::Done)
+        let next = if let Some(end) = saga.over {
+            self.saga_ended(cx, program, key, *saga, end)
         } else if kept {
             self.run_noted(cx, program, key, saga)
         } else {
@@ -342,33 +346,35 @@ impl Service {
 
     fn end_saga(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Saga, end: End) -> Next {
         let Some((def, _)) = self.saga_at(program, key) else { return Next::Over };
-        if let (Some((map, _)), Some(at)) = (&def.log, saga.log.clone()) {
-            let word = match end {
-                End::Done => "DONE",
-                End::Undone => "UNDONE",
-                End::Stuck => "STUCK",
-            };
-            // That it is done is told once nothing takes it any more: whoever went on with its last part might turn back. The rest, lost, is
-            // written again by whoever goes on with it.
-            let is_forced = end == End::Done;
-            self.log(cx, is_forced);
-            self.write_cell(cx, program, *map, &at, &Value::from(word));
-            cx.shared_mut().saga_is_over(*map, at.clone());
-            let ticket = self.log_ticket();
-            let awaits = is_forced.then_some(Awaits::Saga { thread: key, ticket, is_first: false });
-            if self.note_down(cx, Entry::SagaOver(*map, at), awaits) {
-                self.takes_its_time(cx, key);
-                self.phase(key, Phase::Saga(Box::new(Saga { noting: Some(ticket), is_done: true, ..saga })));
-                return Next::Wait;
-            }
+        if end == End::Stuck || !self.log_takes_time() {
+            return self.saga_ended(cx, program, key, saga, end);
         }
-        self.saga_ended(cx, program, key, saga, end)
+        // How it has ended is told once nothing takes that any more: whoever went on with the part it was at might come to another end.
+        let mut over = Box::new(Saga { at: Unfinished::OVER, over: Some(end), ..saga });
+        self.log_saga(cx, program, key, def, &mut over);
+        if over.noting.is_none() {
+            return self.saga_ended(cx, program, key, *over, end);
+        }
+        self.takes_its_time(cx, key);
+        self.phase(key, Phase::Saga(over));
+        Next::Wait
     }
 
     /// A saga is over, and its log says so.
     fn saga_ended(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, saga: Saga, end: End) -> Next {
         let Some((def, cause)) = self.saga_at(program, key) else { return Next::Over };
-        let Saga { back, ending, .. } = saga;
+        let Saga { back, ending, log, over, .. } = saga;
+        if let (Some((map, _)), Some(at)) = (&def.log, log) {
+            // Lost, what comes of its end is told again.
+            self.log(cx, end != End::Stuck && over.is_none());
+            if over.is_none() {
+                let word =
+                    if end == End::Stuck { "STUCK".to_owned() } else { word(Unfinished::OVER, end == End::Undone) };
+                self.write_cell(cx, program, *map, &at, &Value::from(word.as_str()));
+            }
+            cx.shared_mut().saga_is_over(*map, at.clone());
+            self.note_down(cx, Entry::SagaOver(*map, at), None);
+        }
         let outcome = match (end, back) {
             (End::Stuck, _) => {
                 self.count(cx, Counted::SagaStuck);
@@ -533,13 +539,25 @@ impl Service {
             return;
         };
         let (log, Unfinished { step, at, back, .. }) = *resumes;
+        let end = if back.is_some() { End::Undone } else { End::Done };
+        let over = (at == Unfinished::OVER).then_some(end);
         cx.because(cause);
         let is_at_pivot = |def: &SagaDef| def.parts.get(at as usize).is_some_and(|part| part.pivot);
         let in_doubt = back.is_none() && saga_of(program, step).is_some_and(is_at_pivot);
-        let saga = Box::new(Saga { in_doubt, ..Saga::new(at, back, Some(log)) });
+        let saga = Box::new(Saga { in_doubt, over, ..Saga::new(at, back, Some(log)) });
         let cause = cause.then(program.step(step).place);
         let thread = self.saga_thread(request, Origin::Main, None, step, cause, saga);
-        let next = self.saga_again(program, thread);
+        let next = match over {
+            Some(end) => self.saga_found_over(cx, program, thread, end),
+            None => self.saga_again(program, thread),
+        };
         self.drive(cx, program, thread, next);
+    }
+
+    /// The log says how a saga has ended, and not that this was told.
+    fn saga_found_over(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, end: End) -> Next {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
+        let Phase::Saga(saga) = std::mem::replace(&mut attempt.phase, Phase::Idle) else { return Next::Over };
+        self.saga_ended(cx, program, key, *saga, end)
     }
 }

@@ -447,7 +447,7 @@ impl Store {
         self.free_worker(cx, program, key);
         cx.because(cause);
         if self.journal.as_ref().is_some_and(|journal| journal.unreadable) {
-            return self.answer(cx, key, Outcome::Error(Reason::DISK), Extra::None);
+            return self.answer(cx, key, Outcome::Error(Reason::DISK), Extra::Failed);
         }
         // A copy of a commit that is done brings no facts.
         let commits = match &operation {
