@@ -909,6 +909,16 @@ fn a_commit_that_is_failed_leaves_no_locks() {
         metrics.into_iter().map(|(_, value)| value.unwrap_or_default()).collect::<Vec<_>>()
     };
     assert_eq!(failed(&["1010ms..1100ms fail db"]), [3.0, 1.0, 0.0, 3.0]);
+    // A copy of one that was taken is not failed, and what was failed is not taken when its copy comes.
+    for later in [1, 2, 5, 20] {
+        for at in 1_022..1_040 {
+            let copies = format!("1s..1100ms duplicate shop->db commit 100% +{later}ms");
+            let [fine, not, lost, x] = failed(&[&copies, &format!("{at}ms..{}ms fail db", at + 10)])[..] else {
+                panic!("four")
+            };
+            assert_eq!((fine + not + lost, x), (4.0, fine), "{copies} {at}");
+        }
+    }
 }
 
 /// What has promised waits for a decision, not for an operation.

@@ -276,6 +276,9 @@ impl Store {
                 if let sim_core::Service::Fails(reason) = &service
                     && operation.is_answered()
                 {
+                    if self.has_to_commit(cx, id, &operation) {
+                        return;
+                    }
                     let outcome = Outcome::Error(program.reason_of_failure(reason.as_ref()));
                     return cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::Failed, open: None });
                 }
@@ -350,8 +353,24 @@ impl Store {
         self.lives.get(&NodeId(txn.node)).is_some_and(|life| txn.life < *life)
     }
 
+    /// Whether this is a copy of a commit that was taken before, so that it is not failed; one that is, is never taken.
+    fn has_to_commit(&mut self, cx: &Cx<'_>, id: CallId, operation: &Operation) -> bool {
+        let Operation::Commit { txn, .. } = operation else { return false };
+        match self.txns.get_mut(txn) {
+            Some(open) if !open.commits => {
+                open.said.push(id);
+                false
+            }
+            Some(_) => true,
+            None => cx.shared().session(self.me, *txn).is_some_and(|session| session.committed.is_some()),
+        }
+    }
+
     /// Whether this is a copy of what its transaction has had already: a session numbers what is said in it, so that nothing in it is done twice.
     fn has_had(&mut self, id: CallId, operation: &Operation) -> bool {
+        if let Operation::Commit { txn, .. } = operation {
+            return self.txns.get(txn).is_some_and(|open| open.said.contains(&id));
+        }
         let open = operation.part().and_then(|part| self.txns.get_mut(&part.id));
         open.is_some_and(|open| {
             let has = open.said.contains(&id);
