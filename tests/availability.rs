@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use faultline_tests::closed_forms::confirm;
 use proptest::prelude::*;
+use sim_core::Seed;
 use sim_models::avail::{
-    Assembly, AvailFile, Availability, Block, Chain, Group, Kind, Law, Names, Nested, Outages, Period, Structure,
-    one_more,
+    Assembly, AvailFile, Availability, Block, Chain, Group, Kind, Law, Names, Nested, Outages, Period, Plan, Structure,
+    one_more, simulate,
 };
 use sim_models::rare::Plain;
 use sim_models::stats::{Confidence, rule_of_three, trials_without_a_hit};
@@ -261,6 +262,89 @@ fn a_cold_spare_lasts_twice_as_long() {
     confirm("hot until down", hot.time_until_down().unwrap(), 150.0);
     let covered = Group { coverage: Availability::of_down(0.05).unwrap(), manual: 1.0, ..cold };
     confirm("cold, taken over 95 of 100 times", covered.time_until_down().unwrap(), 195.0);
+}
+
+/// A hot pair with imperfect takeovers, written down from what its machines do, and not from how many have failed: which
+/// of the two serves is a part of the state. The steady state is found by iterating, not by elimination.
+fn pair_of_machines(mtbf: f64, mttr: f64, takeover: f64, coverage: f64, manual: f64, fails_meanwhile: bool) -> f64 {
+    // Machines A and B up or down; 0 to 2: nobody does anything about it, a takeover is under way, hands are.
+    let states: Vec<([bool; 2], Option<usize>, u8)> = [[true, true], [true, false], [false, true], [false, false]]
+        .into_iter()
+        .flat_map(|ups| (0..3).flat_map(move |phase| [None, Some(0), Some(1)].map(|serves| (ups, serves, phase))))
+        .collect();
+    let place = |state| states.iter().position(|known| *known == state).unwrap();
+    // Whoever is up serves when nobody else does.
+    let served = |ups: [bool; 2], by: Option<usize>| by.filter(|by| ups[*by]).or_else(|| ups.iter().position(|up| *up));
+    let mut rates: Vec<Vec<(usize, f64)>> = vec![Vec::new(); states.len()];
+    for (from, (ups, serves, phase)) in states.iter().enumerate() {
+        let mut goes = |ups: [bool; 2], phase: u8, rate: f64| {
+            rates[from].push((place((ups, served(ups, *serves), phase)), rate));
+        };
+        for machine in 0..2 {
+            let mut after = *ups;
+            after[machine] = !ups[machine];
+            if !ups[machine] {
+                goes(after, *phase, 1.0 / mttr);
+            } else if *phase == 0 {
+                let takes_over = *serves == Some(machine) && ups[1 - machine];
+                goes(after, u8::from(takes_over), 1.0 / mtbf);
+            } else if fails_meanwhile {
+                goes(after, *phase, 1.0 / mtbf);
+            }
+        }
+        match phase {
+            0 => {}
+            1 => {
+                goes(*ups, 0, coverage / takeover);
+                goes(*ups, 2, (1.0 - coverage) / takeover);
+            }
+            _ => goes(*ups, 0, 1.0 / manual),
+        }
+    }
+    let fastest = rates.iter().map(|ways| ways.iter().map(|(_, rate)| rate).sum::<f64>()).fold(0.0, f64::max);
+    let mut shares = vec![0.0; states.len()];
+    shares[place(([true, true], Some(0), 0))] = 1.0;
+    for _ in 0..20_000 {
+        let mut next = shares.clone();
+        for (from, ways) in rates.iter().enumerate() {
+            for (to, rate) in ways {
+                let moved = shares[from] * rate / (1.01 * fastest);
+                next[from] -= moved;
+                next[*to] += moved;
+            }
+        }
+        shares = next;
+    }
+    let is_up = |(ups, _, phase): &([bool; 2], Option<usize>, u8)| *phase == 0 && (ups[0] || ups[1]);
+    1.0 - states.iter().zip(&shares).filter(|(state, _)| is_up(state)).map(|(_, share)| share).sum::<f64>()
+}
+
+/// Machines go on failing while a takeover or hands are under way: that is the model, and what it is worth.
+#[test]
+fn a_pair_with_imperfect_takeovers_is_its_chain_of_single_machines() {
+    let hours = |takeover, coverage, manual| Group {
+        takeover,
+        coverage: Availability::of_down(1.0 - coverage).unwrap(),
+        manual,
+        ..Group::new(1, 2, 10.0, Some(4.0))
+    };
+    for (takeover, coverage, manual) in [(1.0, 0.7, 5.0), (0.5, 0.9, 2.0), (3.0, 0.25, 1.0)] {
+        let got = hours(takeover, coverage, manual).settled().unwrap().availability.down;
+        let expected = pair_of_machines(10.0, 4.0, takeover, coverage, manual, true);
+        assert!((got / expected - 1.0).abs() < 1e-10, "{got} {expected}");
+        // Whoever lets nobody fail meanwhile comes to less.
+        assert!(pair_of_machines(10.0, 4.0, takeover, coverage, manual, false) < 0.99 * expected);
+    }
+    // And it is what happens, where nobody fails meanwhile by 0.187.
+    let block = Block::parse("1of2(mtbf=10h/mttr=4h, failover=1h, coverage=70%, manual=5h)").expect("it is right");
+    let assembly = Assembly::of(&block, &Names::new()).expect("it is right");
+    let plan = Plan::of(1_000.0 * 365.0 * 86_400.0, Seed(1), Confidence::new(0.999).expect("it is a share"));
+    let seen = simulate(&assembly, &plan).expect("it fails").down;
+    assert!(
+        seen.covers(assembly.availability().down) && seen.half_width().is_some_and(|half| half < 0.002),
+        "{seen:?}"
+    );
+    assert!(!seen.covers(pair_of_machines(10.0, 4.0, 1.0, 0.7, 5.0, false)), "{seen:?}");
 }
 
 /// A21. A primary that fails every 30 days: detection, failover, and repair by hand when that does not succeed.

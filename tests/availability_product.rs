@@ -201,6 +201,21 @@ fn what_a_node_takes_to_start_is_part_of_its_outages() {
     let down = 1.0 - up(5.0);
     assert_near("a pair", &pair, 1.0 - down * down, 1e-10);
     check("a pair that takes 5 s to start", &pair, 0.04);
+    // Two processes, and one start after what overlaps of them.
+    let two = json!(["crash a every ~60s for ~10s", "crash a every ~40s for 5s"]);
+    let two = system(&steps, &[("a", slow("8s", 1))], &two, 100_000);
+    check("a service that takes 8 s to start after either of two crashes", &two, 0.02);
+    let alike = json!(["crash a every ~60s for ~10s", "crash a every ~60s for ~10s"]);
+    let alike = system(&steps, &[("a", slow("8s", 1))], &alike, 1_000);
+    let (rate, share) = (1.0 / 60.0 + 1.0 / 10.0, 6.0 / 7.0);
+    let of = |seconds: f64| (1.0 - share) * libm::exp(-rate * seconds);
+    let free = (share + of(8.0)) * (share + of(8.0));
+    // The square of what one holds, from the beginning of the start to its end.
+    let fades = |rate: f64| (1.0 - libm::exp(-rate * 8.0)) / rate;
+    let time = share * share * 8.0
+        + 2.0 * share * (1.0 - share) * fades(rate)
+        + (1.0 - share) * (1.0 - share) * fades(2.0 * rate);
+    assert_near("two that are alike", &alike, share * share * free / (free + time / 30.0), 1e-10);
     // Struck at once they come up with the last of them.
     let chain = system(
         &calls(&["s1", "s2"]),

@@ -6,9 +6,10 @@
 //!
 //! A node that takes *s* to start does so when nothing holds it any more, and what strikes it meanwhile and is over
 //! before counts for nothing. So each process counts as down for longer, by what makes that exact where no other one
-//! strikes the node. Whom one process takes down at once comes up with the last of them.
+//! strikes the node; where several do, each alone and at random times, the first of them is longer by what makes all of
+//! them exact. Whom one process takes down at once comes up with the last of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::fault::{Nodes, Pace, Target, Timed, Verb, When};
 use sim_core::{Duration, Fault};
@@ -98,6 +99,7 @@ impl Crashes {
                 }
             });
         }
+        start_once(program, faults, &mut causes);
         Crashes { causes, fates }
     }
 
@@ -232,37 +234,99 @@ fn figure(fault: &Fault, startup: Duration) -> Option<String> {
             }
         });
     };
-    let is_exact = matches!(length, Pace::Exactly(_));
-    let seconds = [between, out, startup].map(Duration::as_secs_f64);
-    let more = Duration::from_nanos_f64(longer(seconds, is_exact) * 1e9);
-    Some(if is_exact {
-        format!("mtbf={between}/fixed={}", out.saturating_add(more))
-    } else {
-        format!("mtbf={between}/mttr={out}/failover={more}")
-    })
+    let process = Process::of(fault)?;
+    Some(process.figure(longer(&[process], startup)))
 }
 
-/// By how much an outage is longer for a start of such a length: with *p* the chance that nothing holds it when the
-/// start is over, and *i* how long nothing holds it meanwhile, it is up for the share *a* · *p* / (*p* + *i*/*m*), where *m*
-/// is the mean between two crashes and *a* the share without the start.
+/// Crashes at random times.
+#[derive(Clone, Copy, Debug)]
+struct Process {
+    /// Between the end of an outage and the beginning of the next one, on average.
+    between: Duration,
+    out: Duration,
+    /// Whether outages are all as long.
+    is_exact: bool,
+}
+
+impl Process {
+    /// None when they do not come at random times.
+    fn of(fault: &Fault) -> Option<Process> {
+        let (Pace::About(between), length) = paces(fault)? else { return None };
+        Some(Process { between, out: mean(length), is_exact: matches!(length, Pace::Exactly(_)) })
+    }
+
+    /// As an expression says it, with outages that are longer by so much.
+    fn figure(&self, more: Duration) -> String {
+        let Process { between, out, is_exact } = self;
+        if *is_exact {
+            format!("mtbf={between}/fixed={}", out.saturating_add(more))
+        } else {
+            format!("mtbf={between}/mttr={out}/failover={more}")
+        }
+    }
+
+    /// The share of time that it holds nobody.
+    fn share(&self) -> f64 {
+        let [between, out] = [self.between, self.out].map(Duration::as_secs_f64);
+        between / (between + out)
+    }
+
+    /// How likely it holds nobody so many seconds after a moment at which it held nobody.
+    fn free(&self, seconds: f64) -> f64 {
+        let (rate, outage) = (1.0 / self.between.as_secs_f64(), self.out.as_secs_f64());
+        let law = if self.is_exact { Law::Fixed { rate, outage } } else { Law::Single { rate, outage: Some(outage) } };
+        law.at(seconds).map_or(self.share(), |at| at.up)
+    }
+}
+
+/// By how much an outage of the first of these is longer for a start of such a length, so that all of them as independent
+/// components come to what one start after all of them comes to: with *p* the chance that nothing holds it when the start is
+/// over, and *i* how long nothing holds it meanwhile, it is up for the share *a* · *p* / (*p* + *i*/*m*), where 1/*m* is how often
+/// crashes come while nothing holds it, and *a* the share without the start.
 ///
 /// From a start to the next one pass *i*/*a* on average, and, where it is up at the end of it, (*m* + the outage) more: crashes
 /// come as often as nothing holds it, and each takes its length.
-fn longer([between, out, startup]: [f64; 3], is_exact: bool) -> f64 {
+fn longer(all: &[Process], startup: Duration) -> Duration {
     const PIECES_MAX: f64 = 1_000.0;
-    let rate = 1.0 / between;
-    let law = if is_exact { Law::Fixed { rate, outage: out } } else { Law::Single { rate, outage: Some(out) } };
-    let share = between / (between + out);
-    let free = |seconds: f64| law.at(seconds).map_or(share, |at| at.up);
+    let Some(first) = all.first() else { return Duration::ZERO };
+    let (between, startup) = (first.between.as_secs_f64(), startup.as_secs_f64());
+    let free = |seconds: f64| all.iter().map(|process| process.free(seconds)).product::<f64>();
     // Outages that are all as long make corners where one may be over.
-    let count = libm::ceil(startup / out).clamp(1.0, PIECES_MAX);
-    let piece = out.max(startup / PIECES_MAX);
-    let integral = (0..count as u32).map(|nth| {
-        let from = f64::from(nth) * piece;
-        let half = ((from + piece).min(startup) - from) / 2.0;
-        half * gauss(|place| Some(free(from + half * (1.0 + place)))).unwrap_or(0.0)
+    let mut corners = vec![startup];
+    for process in all {
+        let piece = process.out.as_secs_f64().max(startup / PIECES_MAX);
+        corners.extend((0..).map(|nth| f64::from(nth) * piece).take_while(|corner| *corner < startup));
+    }
+    corners.sort_by(f64::total_cmp);
+    let integral = corners.windows(2).map(|ends| {
+        let half = (ends[1] - ends[0]) / 2.0;
+        half * gauss(|place| Some(free(ends[0] + half * (1.0 + place)))).unwrap_or(0.0)
     });
-    integral.sum::<f64>() / (share * free(startup))
+    let as_often: f64 = all.iter().map(|process| between / process.between.as_secs_f64()).sum();
+    Duration::from_nanos_f64(as_often * integral.sum::<f64>() / (first.share() * free(startup)) * 1e9)
+}
+
+/// Where several processes strike one replica alone, at random times, there is one start after all that overlaps of them, and
+/// not one after each: the first of them has it.
+fn start_once(program: &Program, faults: &[Fault], causes: &mut [Cause]) {
+    let mut struck: BTreeMap<Replica, Vec<usize>> = BTreeMap::new();
+    for (at, cause) in causes.iter().enumerate() {
+        cause.whom.iter().for_each(|replica| struck.entry(*replica).or_default().push(at));
+    }
+    for ((node, _), by) in struck {
+        let startup = startup(program, node);
+        let process = |at: &usize| Process::of(&faults[causes[*at].fault]).filter(|_| causes[*at].whom.len() == 1);
+        let all: Option<Vec<Process>> = by.iter().map(process).collect();
+        let Some(all) = all.filter(|all| all.len() > 1 && !startup.is_zero()) else { continue };
+        let mut more = longer(&all, startup);
+        for (at, process) in by.iter().zip(&all) {
+            // Without more it is as if it started at once.
+            let figure =
+                if more.is_zero() { figure(&faults[causes[*at].fault], more) } else { Some(process.figure(more)) };
+            causes[*at].figure = figure.unwrap_or_default();
+            more = Duration::ZERO;
+        }
+    }
 }
 
 fn mean(pace: Pace) -> Duration {
