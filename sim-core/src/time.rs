@@ -197,53 +197,86 @@ fn scaled(whole: &str, fraction: &str, scale: u64) -> Option<(u64, bool)> {
     Some((u64::try_from(total / one).ok()?, exact && total.is_multiple_of(one)))
 }
 
-impl fmt::Display for Duration {
-    /// Writes the shortest form that reads back as the same length: `250ms`, `1.5s`, `10m`.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = self.0;
-        if nanos == 0 {
-            return out.write_str("0s");
-        }
-        let whole = |scale: u64| nanos.is_multiple_of(scale);
-        let day = UNITS[6].1;
-        let (name, scale) = if nanos >= day && whole(day) {
-            UNITS[6]
-        } else if nanos >= UNITS[5].1 && whole(UNITS[5].1) {
-            UNITS[5]
-        } else if nanos >= 600 * UNITS[3].1 && whole(UNITS[4].1) {
-            UNITS[4]
-        } else {
-            *UNITS[..4].iter().rev().find(|(_, scale)| nanos >= *scale).unwrap_or(&UNITS[0])
-        };
-        // States are full of instants, and written whenever a run is compared: the text is made in place, from its end.
-        let mut text = [0; 40];
-        let mut at = text.len();
-        let mut before = |byte: u8| {
-            at -= 1;
-            text[at] = byte;
-        };
-        name.bytes().rev().for_each(&mut before);
-        let mut fraction = nanos % scale;
-        if fraction > 0 {
-            let mut digits = scale.ilog10();
-            while fraction.is_multiple_of(10) {
-                (fraction, digits) = (fraction / 10, digits - 1);
-            }
-            for _ in 0..digits {
-                before(b'0' + (fraction % 10) as u8);
-                fraction /= 10;
-            }
-            before(b'.');
-        }
-        let mut whole = nanos / scale;
+/// The text of a length, made in place from its end: states are full of instants, and written whenever a run is compared.
+struct Text {
+    bytes: [u8; Text::MOST],
+    begin: usize,
+}
+
+impl Text {
+    /// The longest: 20 digits, a point, nine more, and a unit.
+    const MOST: usize = 40;
+
+    /// The shortest form that reads back as the same length: `250ms`, `1.5s`, `10m`.
+    fn of(length: Duration) -> Text {
+        let mut text = Text { bytes: [0; Text::MOST], begin: Text::MOST };
+        let nanos = length.0;
+        let (name, scale) = unit_for(nanos);
+        name.bytes().rev().for_each(|byte| text.before(byte));
+        text.fraction(nanos % scale, scale);
+        text.number(nanos / scale);
+        text
+    }
+
+    fn before(&mut self, byte: u8) {
+        self.begin -= 1;
+        self.bytes[self.begin] = byte;
+    }
+
+    fn number(&mut self, mut number: u64) {
         loop {
-            before(b'0' + (whole % 10) as u8);
-            whole /= 10;
-            if whole == 0 {
+            self.before(b'0' + (number % 10) as u8);
+            number /= 10;
+            if number == 0 {
                 break;
             }
         }
-        out.write_str(std::str::from_utf8(&text[at..]).map_err(|_| fmt::Error)?)
+    }
+
+    /// A point and so many parts of one, without the zeros at its end; nothing for nothing.
+    fn fraction(&mut self, parts: u64, one: u64) {
+        if parts == 0 {
+            return;
+        }
+        let (mut parts, mut digits) = (parts, one.ilog10());
+        while parts.is_multiple_of(10) {
+            (parts, digits) = (parts / 10, digits - 1);
+        }
+        for _ in 0..digits {
+            self.before(b'0' + (parts % 10) as u8);
+            parts /= 10;
+        }
+        self.before(b'.');
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[self.begin..]).unwrap_or_default()
+    }
+}
+
+/// The unit in which a length is written.
+fn unit_for(nanos: u64) -> (&'static str, u64) {
+    let whole = |scale: u64| nanos.is_multiple_of(scale);
+    let [nano, _, _, second, minute, hour, day] = UNITS;
+    if nanos < 600 * second.1 {
+        let fits = |unit: &&(&str, u64)| nanos >= unit.1;
+        return if nanos == 0 { second } else { *UNITS[..4].iter().rev().find(fits).unwrap_or(&nano) };
+    }
+    if nanos >= day.1 && whole(day.1) {
+        day
+    } else if nanos >= hour.1 && whole(hour.1) {
+        hour
+    } else if whole(minute.1) {
+        minute
+    } else {
+        second
+    }
+}
+
+impl fmt::Display for Duration {
+    /// Writes the shortest form that reads back as the same length: `250ms`, `1.5s`, `10m`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(Text::of(*self).as_str())
     }
 }
 
@@ -265,7 +298,7 @@ macro_rules! serde_as_text {
     ($name:ident) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                out.collect_str(self)
+                out.serialize_str(Text::of(Duration(self.0)).as_str())
             }
         }
         impl<'de> Deserialize<'de> for $name {

@@ -169,6 +169,11 @@ impl<T> KeyMap<T> {
         below.chain(self.row.iter().flatten()).chain(above)
     }
 
+    /// All entries, in no order that means anything, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.row.iter_mut().flatten().chain(self.rest.values_mut())
+    }
+
     /// Lengthens the row for a number just beyond it, unless that would leave too many gaps.
     #[inline]
     fn make_room(&mut self, key: &Value) {
@@ -268,6 +273,11 @@ mod tests {
             }
             prop_assert!(map.iter().eq(tree.iter().map(|(key, entry)| (key.clone(), entry))));
             prop_assert!(map.values().eq(tree.values()));
+            let (mut of_map, mut of_tree): (Vec<usize>, Vec<usize>) =
+                (map.values_mut().map(|entry| *entry).collect(), tree.values().copied().collect());
+            of_map.sort_unstable();
+            of_tree.sort_unstable();
+            prop_assert_eq!(of_map, of_tree);
             prop_assert!(map.texts().eq(map.iter().filter(|(key, _)| key.as_text().is_some())));
             prop_assert_eq!(&map, &tree.into_iter().collect::<KeyMap<usize>>());
         }

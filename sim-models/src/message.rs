@@ -1,5 +1,6 @@
 //! What the nodes of a scenario say to each other, and what they tell the judge.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -23,7 +24,7 @@ pub struct CallId {
 }
 
 /// A transaction, by who runs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct TxnId {
     /// The kernel node that runs it.
     pub node: u32,
@@ -31,6 +32,28 @@ pub struct TxnId {
     pub life: u32,
     /// Its number in that life.
     pub number: u32,
+}
+
+impl TxnId {
+    /// All of it as one number, in the order of the parts.
+    const fn number_of_all(self) -> u128 {
+        (self.node as u128) << 64 | (self.life as u128) << 32 | self.number as u128
+    }
+}
+
+/// By node, life, number: in one comparison, as they are looked up in trees and all are of one life mostly.
+impl Ord for TxnId {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number_of_all().cmp(&other.number_of_all())
+    }
+}
+
+impl PartialOrd for TxnId {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// How an operation belongs to a transaction.
@@ -838,6 +861,20 @@ mod tests {
     fn answer(value: Value) -> Msg {
         let id = CallId { life: 1, place: 2, turn: 3 };
         Msg::Answer { id, kind: Kind(0), outcome: Outcome::Ok(value), extra: Extra::None, open: None }
+    }
+
+    #[test]
+    fn transactions_stand_in_the_order_of_node_life_and_number() {
+        const SOME: [u32; 4] = [0, 1, 2, u32::MAX];
+        let parts = |txn: TxnId| (txn.node, txn.life, txn.number);
+        let all: Vec<TxnId> = SOME
+            .iter()
+            .flat_map(|node| SOME.iter().map(move |life| (*node, *life)))
+            .flat_map(|(node, life)| SOME.iter().map(move |number| TxnId { node, life, number: *number }))
+            .collect();
+        for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (*one, *other))) {
+            assert_eq!(one.cmp(&other), parts(one).cmp(&parts(other)), "{one:?} {other:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! The durable maps of services and stores lie on [`Shelves`], which no crash takes and which all replicas of a service reach at
 //! once. A cell has never heard of requests; it sees values, versions and instants.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
@@ -59,12 +58,12 @@ pub struct Shelves {
     /// Of stores that write to their disks: the last record whose facts the judge was told of.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     told: BTreeMap<NodeRef, u64>,
-    /// Sagas that are not over, by the cell of their log.
+    /// Sagas that are not over, by the cell of their log. In boxes, as is what else comes and goes and is large: a tree moves what is in it.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
-    sagas: BTreeMap<(MapRef, Value), Unfinished>,
+    sagas: BTreeMap<(MapRef, Value), Box<Unfinished>>,
     /// What stores have promised.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
-    promises: BTreeMap<(NodeRef, TxnId), Promise>,
+    promises: BTreeMap<(NodeRef, TxnId), Box<Promise>>,
     /// What stores remember of decisions.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
     settled: BTreeMap<(NodeRef, TxnId), Settled>,
@@ -76,7 +75,7 @@ pub struct Shelves {
     due: BTreeMap<TxnId, Arc<[FactChange]>>,
     /// What stores have had of transactions. Left out of the state that is shown: all but copies is in what came of it.
     #[serde(skip)]
-    sessions: BTreeMap<(NodeRef, TxnId), Session>,
+    sessions: BTreeMap<Sessions, KeyMap<Session>>,
     /// The cells of stores of which the judge has not been told what a start has found there.
     #[serde(skip)]
     unseen: BTreeMap<MapRef, BTreeSet<Value>>,
@@ -137,6 +136,22 @@ pub(crate) struct Session {
     pub(crate) committed: Option<u64>,
     /// The last life that has had something of it, or has done what was decided.
     pub(crate) last: u32,
+}
+
+/// The sessions at one store of one life of who runs the transactions, whose numbers in it count up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Sessions {
+    store: NodeRef,
+    node: u32,
+    life: u32,
+}
+
+impl Sessions {
+    /// Where that of a transaction stands, and its key there.
+    fn of(store: NodeRef, txn: TxnId) -> (Self, Value) {
+        let TxnId { node, life, number } = txn;
+        (Sessions { store, node, life }, Value::Int(i64::from(number)))
+    }
 }
 
 /// What the name of a transaction says at a store that has decided it alone. It never changes.
@@ -460,7 +475,7 @@ impl Shelves {
 
     /// Notes how far a saga has come.
     pub fn saga_goes_on(&mut self, log: MapRef, key: Value, saga: Unfinished) {
-        self.sagas.insert((log, key), saga);
+        self.sagas.insert((log, key), Box::new(saga));
     }
 
     /// Notes that a saga is over.
@@ -471,28 +486,28 @@ impl Shelves {
     /// The sagas of a node that are not over, in the order of their keys.
     pub fn sagas_of(&self, node: NodeId) -> Vec<(Value, Unfinished)> {
         let own = self.sagas.iter().filter(|(_, saga)| saga.node == node);
-        own.map(|((_, key), saga)| (key.clone(), saga.clone())).collect()
+        own.map(|((_, key), saga)| (key.clone(), (**saga).clone())).collect()
     }
 
     /// The same, by the cells of their logs.
     pub fn unfinished_of(&self, node: NodeId) -> Vec<((MapRef, Value), Unfinished)> {
         let own = self.sagas.iter().filter(|(_, saga)| saga.node == node);
-        own.map(|(place, saga)| (place.clone(), saga.clone())).collect()
+        own.map(|(place, saga)| (place.clone(), (**saga).clone())).collect()
     }
 
     /// Notes what a store has promised.
     pub fn promise(&mut self, store: NodeRef, txn: TxnId, promise: Promise) {
-        self.promises.insert((store, txn), promise);
+        self.promises.insert((store, txn), Box::new(promise));
     }
 
     /// What a store has promised of this transaction, to change it.
     pub fn promised_mut(&mut self, store: NodeRef, txn: TxnId) -> Option<&mut Promise> {
-        self.promises.get_mut(&(store, txn))
+        self.promises.get_mut(&(store, txn)).map(|promise| &mut **promise)
     }
 
     /// What a store has promised of this transaction.
     pub fn promised(&self, store: NodeRef, txn: TxnId) -> Option<&Promise> {
-        self.promises.get(&(store, txn))
+        self.promises.get(&(store, txn)).map(|promise| &**promise)
     }
 
     /// A promise is kept, or was never durable.
@@ -503,7 +518,7 @@ impl Shelves {
     /// All that a store has promised.
     pub fn promises_of(&self, store: NodeRef) -> Vec<(TxnId, Promise)> {
         let own = self.promises.iter().filter(|((of, _), _)| *of == store);
-        own.map(|((_, txn), promise)| (*txn, promise.clone())).collect()
+        own.map(|((_, txn), promise)| (*txn, (**promise).clone())).collect()
     }
 
     /// What a store remembers of a decision.
@@ -521,40 +536,56 @@ impl Shelves {
 
     /// A transaction begins at a store, in this life of it; false, where it has begun already.
     pub(crate) fn begins_session(&mut self, store: NodeRef, txn: TxnId, life: u32) -> bool {
-        let Entry::Vacant(place) = self.sessions.entry((store, txn)) else { return false };
-        place.insert(Session { life, committed: None, last: life });
-        true
+        let (place, key) = Sessions::of(store, txn);
+        let mut begins = false;
+        self.sessions.entry(place).or_default().entry_with(&key, || {
+            begins = true;
+            Session { life, committed: None, last: life }
+        });
+        begins
     }
 
     /// What a store has had of a transaction.
     pub(crate) fn session(&self, store: NodeRef, txn: TxnId) -> Option<Session> {
-        self.sessions.get(&(store, txn)).copied()
+        let (place, key) = Sessions::of(store, txn);
+        self.sessions.get(&place)?.get(&key).copied()
+    }
+
+    fn session_mut(&mut self, store: NodeRef, txn: TxnId) -> Option<&mut Session> {
+        let (place, key) = Sessions::of(store, txn);
+        self.sessions.get_mut(&place)?.get_mut(&key)
+    }
+
+    /// All that a store has had.
+    fn sessions_of(&mut self, store: NodeRef) -> impl Iterator<Item = &mut Session> {
+        let own = self.sessions.iter_mut().filter(move |(place, _)| place.store == store);
+        own.flat_map(|(_, sessions)| sessions.values_mut())
     }
 
     /// A life of a store has done what was decided of a transaction.
     pub(crate) fn has_settled(&mut self, store: NodeRef, txn: TxnId, life: u32) {
-        if let Some(session) = self.sessions.get_mut(&(store, txn)) {
+        if let Some(session) = self.session_mut(store, txn) {
             session.last = life;
         }
     }
 
     /// A store has committed a transaction, in this record of its journal; 0 where nothing takes it.
     pub(crate) fn has_committed(&mut self, store: NodeRef, txn: TxnId, record: u64) {
-        if let Some(session) = self.sessions.get_mut(&(store, txn)) {
+        if let Some(session) = self.session_mut(store, txn) {
             session.committed = Some(record);
         }
     }
 
     /// Of what a store has committed, this is what its disk has of it.
     pub(crate) fn keep_committed(&mut self, store: NodeRef, is_there: impl Fn(u64) -> bool) {
-        let own = self.sessions.iter_mut().filter(|((of, _), _)| *of == store);
-        own.for_each(|(_, session)| session.committed = session.committed.filter(|record| is_there(*record)));
+        let own = self.sessions_of(store);
+        own.for_each(|session| session.committed = session.committed.filter(|record| is_there(*record)));
     }
 
     /// One record says all that a store has committed.
     pub(crate) fn committed_by(&mut self, store: NodeRef, record: u64) {
-        let own = self.sessions.iter_mut().filter(|((of, _), _)| *of == store);
-        own.filter_map(|(_, session)| session.committed.as_mut()).for_each(|known| *known = record);
+        let own = self.sessions_of(store);
+        own.filter_map(|session| session.committed.as_mut()).for_each(|known| *known = record);
     }
 
     /// All that a store remembers of decisions.
@@ -588,7 +619,7 @@ impl Shelves {
 
     /// The facts of a transaction, for whoever is the first whose decision to commit nothing takes any more.
     pub fn take_due(&mut self, txn: TxnId) -> Arc<[FactChange]> {
-        self.due.remove(&txn).unwrap_or_else(|| Arc::from([]))
+        self.due.remove(&txn).unwrap_or_default()
     }
 
     /// These facts have happened, and are to be taken back if all stores turn out to have rolled back alone.
@@ -598,7 +629,7 @@ impl Shelves {
 
     /// How a transaction has ended everywhere is known: the facts that may have to be taken back.
     pub(crate) fn take_revocable(&mut self, txn: TxnId) -> Arc<[FactChange]> {
-        self.revocable.remove(&txn).unwrap_or_else(|| Arc::from([]))
+        self.revocable.remove(&txn).unwrap_or_default()
     }
 
     /// A store decides a transaction alone.

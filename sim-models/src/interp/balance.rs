@@ -79,7 +79,7 @@ impl Service {
     /// The replicas that may be asked: those that are listed, without those that this caller has taken out unless too few are left.
     fn there(&self, cx: &Cx<'_>, program: &Program, callee: NodeRef) -> impl Iterator<Item = NodeId> {
         let known = self.callees.iter().find(|known| known.node == callee);
-        let outlier = known.and_then(|known| known.outlier.as_ref()).filter(|outlier| !outlier.panics());
+        let outlier = known.and_then(|known| known.outlier.as_ref()).filter(|outlier| outlier.leaves_out());
         let is_out = move |place| outlier.is_some_and(|outlier| outlier.is_out(place));
         let replicas = program.node(callee).replicas.iter().copied().enumerate();
         replicas.filter(move |(place, node)| cx.is_up(*node) && !is_out(*place)).map(|(_, node)| node)

@@ -227,7 +227,7 @@ impl Service {
         let noted = def.presume == Presume::Commit;
         let stage = if waits { Stage::Noting(None) } else { Stage::Voting };
         let agrees = Commitment { thread: Some(key), noted, ..Commitment::new(step, cause, members, stage) };
-        self.commitments.insert(txn.id, agrees);
+        self.commitments.insert(txn.id, Box::new(agrees));
         self.phase(key, Phase::Agreeing(txn.id));
         if !waits {
             self.ask_members(cx, txn.id);
@@ -565,7 +565,7 @@ impl Service {
     /// What was decided, and told, is durable now: a crash until here has taken it. Where the note is to go with the commit, or the
     /// transaction is over, there is none any more.
     pub(super) fn noted(&self, cx: &mut Cx<'_>, id: TxnId) {
-        match self.commitments.get(&id) {
+        match self.commitments.get(&id).map(|agrees| &**agrees) {
             Some(Commitment { stage: Stage::Decided(commits), noted: true, step, cause, members, .. }) => {
                 let edges = members.iter().filter(|member| member.is != Is::Out).map(|member| member.edge).collect();
                 let commits = Some(*commits);
@@ -717,7 +717,7 @@ impl Service {
             let members = edges.into_iter().map(told).collect();
             let stage = Stage::Decided(commits.unwrap_or(false));
             let agrees = Commitment::new(step, cause.then(RECOVERED | life), members, stage);
-            self.commitments.insert(id, Commitment { noted: true, ..agrees });
+            self.commitments.insert(id, Box::new(Commitment { noted: true, ..agrees }));
             if let Some(def) = program.step(step).protocol() {
                 match commits {
                     // A decision that was on the disk, and of which nobody has heard, has happened.
@@ -740,8 +740,8 @@ impl Service {
         edges.dedup();
         let members = edges.into_iter().map(|edge| self.member(program, edge, Is::Asked)).collect();
         let id = TxnId { node: cx.id().0, life: cx.life(), number: SCAN };
-        self.commitments
-            .insert(id, Commitment::new(*step, cx.cause().then(RECOVERED | life), members, Stage::Scanning));
+        let scan = Commitment::new(*step, cx.cause().then(RECOVERED | life), members, Stage::Scanning);
+        self.commitments.insert(id, Box::new(scan));
         self.resend(cx, program, id);
     }
 
@@ -765,7 +765,7 @@ impl Service {
             let is_new = !self.commitments.contains_key(id);
             let aborts =
                 || Commitment::new(*step, why.then(RECOVERED | u64::from(life)), Vec::new(), Stage::Decided(false));
-            let agrees = self.commitments.entry(*id).or_insert_with(aborts);
+            let agrees = self.commitments.entry(*id).or_insert_with(|| Box::new(aborts()));
             if !agrees.members.iter().any(|member| member.to == pending.to) {
                 agrees.members.push(Member::new(pending.edge, pending.to, Is::Yes, false));
             }

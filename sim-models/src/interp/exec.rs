@@ -39,6 +39,8 @@ impl Next {
 }
 
 pub(super) const TRY: u64 = 0x7472_7900;
+/// For so many frames a thread has room from the start: few stand deeper.
+const FRAMES_AT_FIRST: usize = 6;
 /// Mixed into what ends a `once` in a store, so that it does not share the fate of what began it.
 pub(super) const END: u64 = 0x656e_6400;
 
@@ -55,7 +57,8 @@ impl Service {
         if let Some(request) = self.requests.get_mut(request) {
             request.threads += 1;
         }
-        let frames = vec![Frame::plain(body)];
+        let mut frames = Vec::with_capacity(FRAMES_AT_FIRST);
+        frames.push(Frame::plain(body));
         self.threads.insert(Thread { request, origin, frames, ending: None, env, sleeping: None, around })
     }
 

@@ -162,8 +162,8 @@ impl Service {
             let answer = match guards.order.get(passed) {
                 None => break Answer::Goes,
                 Some(Guard::Breaker(def)) => self.ask_breaker(cx, step, def),
-                Some(Guard::Bulkhead(def)) => self.ask_bulkhead(cx.now(), key, *def),
-                Some(Guard::Limiter(def)) => self.ask_limiter(cx, key, *def),
+                Some(Guard::Bulkhead(def)) => self.ask_bulkhead(cx.now(), key, def),
+                Some(Guard::Limiter(def)) => self.ask_limiter(cx, key, def),
             };
             match answer {
                 Answer::Goes => passed += 1,
@@ -347,12 +347,12 @@ impl Service {
         let (inside, since) = (attempt.passed.guards, attempt.since);
         let down_to = down_to.max(attempt.passed.left());
         attempt.passed.guards = inside.min(down_to);
-        let left = guards.order.iter().take(usize::from(inside)).skip(usize::from(down_to));
-        for guard in left.rev() {
+        let left = guards.order.get(usize::from(down_to)..usize::from(inside)).unwrap_or_default();
+        for guard in left.iter().rev() {
             match guard {
                 Guard::Breaker(def) => self.tell_breaker(cx, step, def, outcome, since),
-                Guard::Bulkhead(def) => self.leave_bulkhead(cx, key, *def, outcome),
-                Guard::Limiter(def) => self.tell_limiter(cx.now(), *def, outcome),
+                Guard::Bulkhead(def) => self.leave_bulkhead(cx, key, def, outcome),
+                Guard::Limiter(def) => self.tell_limiter(cx.now(), def, outcome),
             }
         }
     }
@@ -437,7 +437,7 @@ impl Service {
         }
     }
 
-    fn ask_bulkhead(&mut self, now: Instant, key: Key, def: BulkheadDef) -> Answer {
+    fn ask_bulkhead(&mut self, now: Instant, key: Key, def: &BulkheadDef) -> Answer {
         let Held::Bulkhead(bulkhead, line) = self.bulkhead(def) else { unreachable!("{OWN_PLACE}") };
         match bulkhead.enter(now) {
             Entered::Refused => Answer::Refuses(Reason::LIMITED),
@@ -455,14 +455,14 @@ impl Service {
         }
     }
 
-    fn bulkhead(&mut self, def: BulkheadDef) -> &mut Held {
+    fn bulkhead(&mut self, def: &BulkheadDef) -> &mut Held {
         self.held(def.index, || Held::Bulkhead(Box::new(Bulkhead::new(def.rule)), VecDeque::new()))
     }
 
     /// The try in the top frame gives its place back, unless that comes back with the answer.
-    fn leave_bulkhead(&mut self, cx: &mut Cx<'_>, key: Key, def: BulkheadDef, outcome: Option<&Outcome>) {
+    fn leave_bulkhead(&mut self, cx: &mut Cx<'_>, key: Key, def: &BulkheadDef, outcome: Option<&Outcome>) {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
-        let cause = attempt.cause.then(TRY | u64::from(attempt.number)).then(PROBE);
+        let (cause, number) = (attempt.cause, attempt.number);
         let entered = attempt.passed.entered.take();
         if let (None, Some(read_timeout)) = (outcome, def.rule.keeps())
             && self.keeps_place(cx, def.index, read_timeout)
@@ -473,7 +473,8 @@ impl Service {
             let now = cx.now();
             let sample = Sample { took: now.since(since), in_flight, lost };
             let Held::Bulkhead(bulkhead, _) = self.bulkhead(def) else { unreachable!("{OWN_PLACE}") };
-            let luck = if bulkhead.needs_luck() { draw_probe(cx, cause) } else { Duration::ZERO };
+            let cause = || cause.then(TRY | u64::from(number)).then(PROBE);
+            let luck = if bulkhead.needs_luck() { draw_probe(cx, cause()) } else { Duration::ZERO };
             bulkhead.hear(now, sample, luck);
         }
         self.free_place(cx, def.index);
@@ -532,7 +533,7 @@ impl Service {
         }
     }
 
-    fn ask_limiter(&mut self, cx: &mut Cx<'_>, key: Key, def: LimiterDef) -> Answer {
+    fn ask_limiter(&mut self, cx: &mut Cx<'_>, key: Key, def: &LimiterDef) -> Answer {
         let now = cx.now();
         match self.limiter(now, def).ask(now) {
             limiter::Said::Goes => Answer::Goes,
@@ -561,7 +562,7 @@ impl Service {
         is_refused
     }
 
-    fn limiter(&mut self, now: Instant, def: LimiterDef) -> &mut Limiter {
+    fn limiter(&mut self, now: Instant, def: &LimiterDef) -> &mut Limiter {
         match self.held(def.index, || Held::Limiter(Limiter::new(def.rule, now))) {
             Held::Limiter(limiter) => limiter,
             _ => unreachable!("{OWN_PLACE}"),
@@ -569,7 +570,7 @@ impl Service {
     }
 
     /// A limiter that finds itself hears of an answer; the others do not.
-    fn tell_limiter(&mut self, now: Instant, def: LimiterDef, outcome: Option<&Outcome>) {
+    fn tell_limiter(&mut self, now: Instant, def: &LimiterDef, outcome: Option<&Outcome>) {
         let (limiter::Rule::Adaptive | limiter::Rule::Throttle { .. }, Some(outcome)) = (def.rule, outcome) else {
             return;
         };

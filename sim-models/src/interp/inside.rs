@@ -151,10 +151,9 @@ impl Service {
         put(&mut shown, "open", self.requests.iter().count());
         self.put_clocks(view, &mut shown);
         if !self.commitments.is_empty() {
-            let show = |(id, agrees): (&_, &super::commitment::Commitment)| {
-                (said::transaction(view.program, *id), JsonValue::from(agrees.word()))
-            };
-            let agrees = view.clipped(Vec::new(), self.commitments.iter().map(show), self.commitments.len());
+            let agrees = self.commitments.iter();
+            let shown_as = agrees.map(|(id, it)| (said::transaction(view.program, *id), JsonValue::from(it.word())));
+            let agrees = view.clipped(Vec::new(), shown_as, self.commitments.len());
             put(&mut shown, "agreeing", agrees);
         }
         self.put_policies(view, &mut shown);
@@ -574,10 +573,10 @@ impl Store {
     }
 
     fn transactions_inside(&self, view: &View<'_>) -> JsonValue {
-        let show = |(id, txn): (&TxnId, &Txn)| {
+        let all = self.txns.iter().map(|(id, txn)| {
             (said::transaction(view.program, *id), JsonValue::Object(self.transaction_inside(view, *id, txn)))
-        };
-        view.clipped(Vec::new(), self.txns.iter().map(show), self.txns.len())
+        });
+        view.clipped(Vec::new(), all, self.txns.len())
     }
 
     fn transaction_inside(&self, view: &View<'_>, id: TxnId, txn: &Txn) -> Object {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sim_core::{DiskError, Duration, Files, Kind, NodeId, Sync};
 
-use super::journal::{Bytes, sum, write_cause, write_txn, write_value};
+use super::journal::{Bytes, sum, sums, write_cause, write_txn, write_value};
 use super::service::{Cx, Service};
 use super::thread::{Alarm, Phase, Thread};
 use crate::message::{Outcome, TxnId};
@@ -28,6 +28,8 @@ use crate::value::Value;
 
 /// The name of the file.
 const FILE: &str = "log";
+/// Room for what one entry takes in the file, mostly.
+const ROOM: usize = 256;
 /// How long after a sync that failed the file is written anew.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -130,7 +132,7 @@ impl Log {
         self.number += 1;
         // What is only written, or not waited for, is made durable with what comes next.
         self.dirty |= self.durable == Durable::Written;
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(ROOM * entries.len());
         out.extend(self.number.to_le_bytes());
         out.extend((entries.len() as u32).to_le_bytes());
         entries.iter().for_each(|entry| write_entry(&mut out, entry));
@@ -157,29 +159,36 @@ impl Log {
 
     /// Reads the file again; a record is left out whose checksum is wrong, or, without one, that makes no sense.
     fn read(&mut self, files: &Files) -> Found {
-        let (mut found, mut records) = (Found::default(), Vec::new());
-        for bytes in files.records(FILE) {
-            match read_record(bytes, self.checksum) {
-                Some(record) => records.push(record),
-                None => found.is_holed = true,
-            }
-        }
+        let written: Vec<&[u8]> = files.records(FILE).collect();
+        let bodies = if self.checksum { intact(&written) } else { written.clone() };
+        let mut records: Vec<(u64, Bytes<'_>)> = bodies.into_iter().filter_map(begun).collect();
+        let mut found = Found { is_holed: records.len() < written.len(), ..Found::default() };
         if self.checksum {
             // What was misdirected is known by its number.
             records.sort_by_key(|(number, _)| *number);
         }
-        for (number, entries) in records {
-            self.number = self.number.max(number);
-            for entry in entries {
-                match entry {
-                    Entry::Agreed(txn, agreed) => _ = found.agreed.insert(txn, agreed),
-                    Entry::Over(txn) => _ = found.agreed.remove(&txn),
-                    Entry::Saga(map, key, saga) => _ = found.sagas.insert((map, key), *saga),
-                    Entry::SagaOver(map, key) => _ = found.sagas.remove(&(map, key)),
-                }
+        // One after the other, in one list: a file has many more records than there is left to do.
+        let mut entries = Vec::new();
+        for (number, rest) in records {
+            if read_entries(rest, &mut entries).is_none() {
+                found.is_holed = true;
+                continue;
             }
+            self.number = self.number.max(number);
+            entries.drain(..).for_each(|entry| found.hears(entry));
         }
         found
+    }
+}
+
+impl Found {
+    fn hears(&mut self, entry: Entry) {
+        match entry {
+            Entry::Agreed(txn, agreed) => _ = self.agreed.insert(txn, agreed),
+            Entry::Over(txn) => _ = self.agreed.remove(&txn),
+            Entry::Saga(map, key, saga) => _ = self.sagas.insert((map, key), *saga),
+            Entry::SagaOver(map, key) => _ = self.sagas.remove(&(map, key)),
+        }
     }
 }
 
@@ -434,18 +443,36 @@ fn write_saga(out: &mut Vec<u8>, saga: &Unfinished) {
     }
 }
 
-/// The number of a record and what it says; none where it makes no sense.
-fn read_record(bytes: &[u8], checksum: bool) -> Option<(u64, Vec<Entry>)> {
-    let body = if checksum {
-        let (body, expected) = bytes.split_last_chunk::<8>()?;
-        Some(body).filter(|body| sum(body).to_le_bytes() == *expected)?
-    } else {
-        bytes
-    };
+/// What stands before their checksums in those records whose checksums are right.
+fn intact<'b>(records: &[&'b [u8]]) -> Vec<&'b [u8]> {
+    let ends = |record: &&'b [u8]| record.split_last_chunk::<8>();
+    let (bodies, expected): (Vec<&[u8]>, Vec<&[u8; 8]>) = records.iter().filter_map(ends).unzip();
+    let sums = sums(&bodies);
+    let all = bodies.into_iter().zip(expected).zip(sums);
+    all.filter(|((_, expected), sum)| sum.to_le_bytes() == **expected).map(|((body, _), _)| body).collect()
+}
+
+/// The number of a record, and the rest of it.
+fn begun(body: &[u8]) -> Option<(u64, Bytes<'_>)> {
     let mut rest = Bytes(body);
-    let number = rest.u64()?;
-    let entries = rest.several(read_entry)?;
-    rest.0.is_empty().then_some((number, entries))
+    Some((rest.u64()?, rest))
+}
+
+/// What a record says behind its number; none, and nothing of it, where it makes no sense.
+fn read_entries(mut rest: Bytes<'_>, entries: &mut Vec<Entry>) -> Option<()> {
+    let count = rest.u32()?;
+    for _ in 0..count {
+        let Some(entry) = read_entry(&mut rest) else {
+            entries.clear();
+            return None;
+        };
+        entries.push(entry);
+    }
+    if !rest.0.is_empty() {
+        entries.clear();
+        return None;
+    }
+    Some(())
 }
 
 fn read_entry(rest: &mut Bytes<'_>) -> Option<Entry> {
@@ -554,6 +581,14 @@ mod tests {
 
     fn shown(read: &dyn std::fmt::Debug) -> String {
         format!("{read:?}")
+    }
+
+    fn read_record(bytes: &[u8], checksum: bool) -> Option<(u64, Vec<Entry>)> {
+        let bodies = if checksum { intact(&[bytes]) } else { vec![bytes] };
+        let (number, rest) = begun(bodies.first()?)?;
+        let mut entries = Vec::new();
+        read_entries(rest, &mut entries)?;
+        Some((number, entries))
     }
 
     #[test]

@@ -129,7 +129,9 @@ impl Store {
         let (held, members, cause) = (open.held.clone(), members.clone(), cx.cause());
         let promise = Promise { step, members, cause, writes, held, precommitted: false };
         open.prepared = Some(Box::new(Promised::of(&promise, false)));
-        self.mark(txn, Mark::Promised(Box::new(promise.clone())));
+        if self.journal.is_some() {
+            self.mark(txn, Mark::Promised(Box::new(promise.clone())));
+        }
         cx.shared_mut().promise(self.me, txn, promise);
         self.log(cx, true);
         cx.note(Note::InDoubt { node: self.me, by: 1 });
@@ -229,7 +231,12 @@ impl Store {
             return Tried::Gone;
         }
         let commits = decision.commits();
-        let writes = if commits { open.writes.clone() } else { Default::default() };
+        let writes = match commits {
+            false => Default::default(),
+            // A disk that does not keep the decision leaves the promise as it was.
+            true if self.journal.is_some() => open.writes.clone(),
+            true => std::mem::take(&mut open.writes),
+        };
         let cause = promised.cause;
         if decision.is_heuristic() {
             cx.shared_mut().decides_alone(self.me, txn, step, cause);
@@ -239,7 +246,7 @@ impl Store {
         if commits {
             // Where the judge is told only of what is durable, that is when they happen.
             let holds_back = self.journal.as_ref().is_some_and(|journal| journal.holds_back());
-            let facts = if holds_back { Arc::from([]) } else { cx.shared_mut().take_due(txn) };
+            let facts = if holds_back { Arc::default() } else { cx.shared_mut().take_due(txn) };
             self.apply(cx, program, writes, &facts);
         } else {
             self.count(cx, Counted::Rollback);
@@ -527,7 +534,8 @@ impl Store {
             for place in &promise.held {
                 self.locks.take(place.clone(), txn);
             }
-            self.txns.insert(txn, Txn { begun: self.begun, writes, held: promise.held, prepared, ..Txn::default() });
+            let open = Txn { begun: self.begun, writes, held: promise.held, prepared, ..Txn::default() };
+            self.txns.insert(txn, Box::new(open));
             cx.because(promise.cause.then(ASKS | u64::from(cx.life())));
             if let Some(patience) = def.in_doubt {
                 self.doubts_after(cx, txn, patience);

@@ -139,7 +139,7 @@ pub struct Service {
     pub(super) txns: u32,
     /// Transactions whose stores this replica has agree.
     #[serde(serialize_with = "as_pairs", skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) commitments: BTreeMap<TxnId, Commitment>,
+    pub(super) commitments: BTreeMap<TxnId, Box<Commitment>>,
     /// Where it notes them on a disk, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) own_log: Option<Box<Log>>,

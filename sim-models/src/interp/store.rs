@@ -36,8 +36,9 @@ pub struct Store {
     pub(super) alarms: Slab<Alarm>,
     pub(super) busy: u32,
     pub(super) line: VecDeque<Key>,
+    /// In boxes: a tree moves what is in it whenever one comes or goes.
     #[serde(serialize_with = "as_pairs")]
-    pub(super) txns: BTreeMap<TxnId, Txn>,
+    pub(super) txns: BTreeMap<TxnId, Box<Txn>>,
     pub(super) locks: Locks<Place, TxnId, Key>,
     /// What cells held before, while a snapshot is open.
     #[serde(skip_serializing_if = "is_unwatched")]
@@ -327,7 +328,7 @@ impl Store {
         let Some(part) = operation.part().filter(|part| part.opens && !self.is_of_former_life(part.id)) else { return };
         if cx.shared_mut().begins_session(self.me, part.id, life) {
             self.begun += 1;
-            self.txns.insert(part.id, Txn { begun: self.begun, ..Txn::default() });
+            self.txns.insert(part.id, Box::new(Txn { begun: self.begun, ..Txn::default() }));
         }
     }
 
@@ -723,7 +724,7 @@ impl Store {
         names: Option<&'c Names>,
         txn: Option<TxnId>,
     ) -> AtCell<'c> {
-        let open = txn.and_then(|txn| self.txns.get(&txn));
+        let open = txn.and_then(|txn| self.txns.get(&txn)).map(|open| &**open);
         let own = open.and_then(|open| open.writes.get(&(map, key.clone())));
         let cell = self.committed(cx, map, key, open);
         let (value, version, set_at) = match (own, cell) {
@@ -751,7 +752,7 @@ impl Store {
             if let Some(looked) = looked {
                 looked.borrow_mut().push((map, key.clone()));
             }
-            let open = txn.and_then(|txn| self.txns.get(&txn));
+            let open = txn.and_then(|txn| self.txns.get(&txn)).map(|open| &**open);
             let own = open.and_then(|open| open.writes.get(&(map, key.clone())));
             own.map_or_else(
                 || self.committed(cx, map, key, open).map_or(Value::Null, |cell| cell.value.clone()),
@@ -887,7 +888,7 @@ impl Store {
 
     /// Ends a transaction that sets a cell which another has changed since its snapshot: the first to commit wins.
     fn refuse_stale(&mut self, cx: &mut Cx<'_>, program: &Program, txn: Option<TxnId>, place: &Place) -> Option<Tried> {
-        let txn = txn?;
+        let txn = txn.filter(|_| self.past.is_watched())?;
         let snapshot = self.txns.get(&txn)?.snapshot?;
         if !self.past.has_changed(place, snapshot) {
             return None;
@@ -926,7 +927,8 @@ impl Store {
     /// Ends a transaction: its operations wait no more (and are answered, if there is something to say), and those next in line
     /// have what it held.
     pub(super) fn end(&mut self, cx: &mut Cx<'_>, program: &Program, txn: TxnId, because: Option<Reason>) {
-        let Some(Txn { held, waiting, snapshot, idle, .. }) = self.txns.remove(&txn) else { return };
+        let Some(open) = self.txns.remove(&txn) else { return };
+        let Txn { held, waiting, snapshot, idle, .. } = *open;
         if let Some(snapshot) = snapshot {
             self.past.close(snapshot);
         }
@@ -1267,7 +1269,7 @@ impl Store {
     /// Nothing takes an operation any more: the judge is told of it. Of what several stores have agreed on the facts happen with the first.
     fn tells_kept(&self, cx: &mut Cx<'_>, agreed: Option<TxnId>, mut notes: Vec<Note>) {
         let agreed = agreed.filter(|_| !notes.is_empty());
-        let facts = agreed.map_or_else(|| Arc::from([]), |txn| cx.shared_mut().take_due(txn));
+        let facts = agreed.map_or_else(Arc::default, |txn| cx.shared_mut().take_due(txn));
         let together = if facts.is_empty() { None } else { notes.pop() };
         let facts = facts.iter().map(|(fact, key, times)| Note::Fact(*fact, key.clone(), *times));
         notes.into_iter().chain(facts).chain(together).for_each(|note| cx.note(note));

@@ -253,6 +253,10 @@ impl ScenarioJudge {
         if sim.panic().is_some() {
             return cut;
         }
+        // Mostly nothing is left, which one can see.
+        if sim.is_over() {
+            return End { at: now, over: Over::NothingLeft };
+        }
         // Stale timers are pending too, so a copy has to try.
         match (sim.clone().step(), self.program.until) {
             (None, _) => End { at: now, over: Over::NothingLeft },

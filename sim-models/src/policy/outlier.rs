@@ -214,7 +214,7 @@ impl Outlier {
         now: Instant,
         draw: &mut dyn FnMut(u64) -> u64,
     ) -> Option<Found> {
-        let rule = self.rule;
+        let rule = &self.rule;
         let host = self.hosts.get_mut(place)?;
         host.requests = host.requests.saturating_add(1);
         if answer == Answer::Below500 {
@@ -226,14 +226,11 @@ impl Outlier {
             if answer == Answer::GatewayError { host.consecutive_gateway.saturating_add(1) } else { 0 };
         host.consecutive_5xx = host.consecutive_5xx.saturating_add(1);
         // At that number and not from it on: a number that was passed while it was out does not count again.
-        let mut found = Vec::new();
-        if answer == Answer::GatewayError && host.consecutive_gateway == rule.consecutive_gateway_failure {
-            found.push(Found::ConsecutiveGatewayFailure);
-        }
-        if host.consecutive_5xx == rule.consecutive_5xx {
-            found.push(Found::Consecutive5xx);
-        }
-        found.into_iter().find(|found| self.found_in_a_row(place, *found, now, draw))
+        let in_gateway = answer == Answer::GatewayError && host.consecutive_gateway == rule.consecutive_gateway_failure;
+        let in_5xx = host.consecutive_5xx == rule.consecutive_5xx;
+        let gateway = in_gateway.then_some(Found::ConsecutiveGatewayFailure);
+        let mut found = gateway.into_iter().chain(in_5xx.then_some(Found::Consecutive5xx));
+        found.find(|found| self.found_in_a_row(place, *found, now, draw))
     }
 
     fn found_in_a_row(&mut self, place: usize, found: Found, now: Instant, draw: &mut dyn FnMut(u64) -> u64) -> bool {
@@ -273,11 +270,19 @@ impl Outlier {
         self.hosts.get(place).is_some_and(|host| host.member && host.ejected.is_some())
     }
 
+    /// Whether anybody is left out: somebody is out, and not so many that all are asked.
+    pub fn leaves_out(&self) -> bool {
+        self.hosts.iter().any(|host| host.ejected.is_some()) && !self.panics()
+    }
+
     /// Whether so many are out that all are asked, those that are out too: fewer than the panic threshold of them are left.
     pub fn panics(&self) -> bool {
-        let members = self.hosts.iter().filter(|host| host.member).count() as u128;
         let out = self.hosts.iter().filter(|host| host.member && host.ejected.is_some()).count() as u128;
-        out > 0 && (members - out) * u128::from(Ratio::ONE.parts()) < members * u128::from(self.rule.panic.parts())
+        if out == 0 {
+            return false;
+        }
+        let members = self.hosts.iter().filter(|host| host.member).count() as u128;
+        (members - out) * u128::from(Ratio::ONE.parts()) < members * u128::from(self.rule.panic.parts())
     }
 
     /// The places of those that are out, and since when.

@@ -339,8 +339,16 @@ impl Breaker {
         }
     }
 
-    /// Catches up with its timers.
+    /// Catches up with its timers, of which it has none while it is closed.
+    #[inline]
     fn settle(&mut self, now: Instant) {
+        if self.changes_at() <= now {
+            self.catch_up(now);
+        }
+    }
+
+    #[cold]
+    fn catch_up(&mut self, now: Instant) {
         while self.changes_at() <= now && self.changes_at() != Instant::NEVER {
             let (rule, at) = (self.rule, self.changes_at());
             self.phase = match self.phase {
