@@ -273,7 +273,7 @@ impl Store {
                 self.hears_of_life(cx, program, from, id.life);
                 let service = cx.service(&program.kinds[kind.0 as usize]);
                 if let sim_core::Service::Fails(reason) = service {
-                    let outcome = Outcome::Error(program.reason_of_failure(reason.as_ref()));
+                    let outcome = Outcome::failed(program.reason_of_failure(reason.as_ref()));
                     return cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
                 }
                 let hangs = service == sim_core::Service::Hangs;
