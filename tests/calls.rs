@@ -114,6 +114,32 @@ fn what_fails_is_answered_at_once_with_a_reason_and_without_work() {
     assert!(!few.is_empty() && few.len() < many.len() && few.iter().all(|it| many.contains(it)));
 }
 
+/// A timeout further down that is passed on says nothing of what was done, as little as one of one's own.
+#[test]
+fn what_fails_with_a_reason_that_says_nothing_of_what_was_done_is_unknown() {
+    for reason in ["timeout", "reset", "stuck", "mixed", "hazard"] {
+        let line = format!("5s..10s fail api.get {reason}");
+        let mut file = plain();
+        let caught =
+            json!({"unknown": [{"record": "unsure"}], "error": [{"record": "failed"}], "else": [{"record": "other"}]});
+        file["workload"]["user"]["do"] = json!([{"call": "api.get", "timeout": "1s", "on": caught}]);
+        for name in ["unsure", "failed", "other"] {
+            file["metrics"][name] = json!({"value": format!("total({name})")});
+        }
+        file["metrics"]["served"] = json!({"value": "api.unknown - api.error"});
+        let run = ran(&file, &[&line]);
+        let told = ["unsure", "failed", "other", "served"].map(|name| metric(&run, name));
+        assert_eq!((told, run.touched[0]), ([50.0, 0.0, 0.0, 50.0], 50), "{reason}");
+        // The same of an endpoint that says so itself, and of a store.
+        file["nodes"]["api"]["endpoints"]["get"] = json!([{"fail": reason}]);
+        let told = ["unsure", "failed", "other"].map(|name| metric(&ran(&file, &[]), name));
+        assert_eq!(told, [200.0, 0.0, 0.0], "{reason}");
+        let reads = json!([{"read": "db.rows['x']", "as": "x", "timeout": "100ms"}, {"reply": "$x"}]);
+        let of_store = self::file(&json!({}), &reads, "10/s");
+        assert_eq!(outcomes(&ran(&of_store, &[&format!("5s..10s fail db {reason}")])), (150.0, 0.0, 50.0), "{reason}");
+    }
+}
+
 #[test]
 fn stores_hang_and_fail_by_operation() {
     let reads = json!([{"read": "db.rows['x']", "as": "x", "timeout": "100ms"}, {"reply": "$x"}]);

@@ -79,10 +79,17 @@ fn what_happens_every_nanosecond_ends_at_a_limit() {
     let mut clock = asked(&json!([]), &json!({"rate": "1/s"}));
     clock["nodes"]["a"]["endpoints"]["tick"] = json!({"every": "1ns", "do": []});
     ends_at(&clock, FEW, LimitHit::Events(50_000));
-    for fault in ["crash a every 1ns for 1ns", "crash a every ~1ns for ~1ns", "pause a every 1ns for 1ns"] {
+    let shaken = |fault: String| {
         let mut shaken = asked(&json!([]), &json!({"rate": "1/s"}));
         shaken["faults"] = json!([fault]);
-        ends_at(&shaken, FEW, LimitHit::Events(50_000));
+        shaken
+    };
+    for (verb, tilde) in [("crash", ""), ("crash", "~"), ("pause", ""), ("hang", "")] {
+        // Fifty million times in the ten seconds are begun; five thousand million are not.
+        let often = shaken(format!("{verb} a every {tilde}100ns for {tilde}100ns"));
+        ends_at(&often, FEW, LimitHit::Events(50_000));
+        let said = refused(&shaken(format!("{verb} a every {tilde}1ns for {tilde}1ns")).to_string());
+        assert!(said.contains("every 2ns it begins again, 5000000000 times, and such a run comes to no end"), "{said}");
     }
 }
 

@@ -147,6 +147,12 @@ impl Sort {
 }
 
 impl Outcome {
+    /// What comes of a failure with this reason: an error, which says that it was not done, unless the reason is one of those that
+    /// say nothing of what was done. Whoever is told of a timeout further down does not know more than whoever had it.
+    pub const fn failed(reason: Reason) -> Outcome {
+        if reason.is_unknown() { Outcome::Unknown(reason) } else { Outcome::Error(reason) }
+    }
+
     /// Of which sort it is by its reason, however often it was tried.
     pub const fn sort(&self) -> Sort {
         match self {

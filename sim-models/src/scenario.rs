@@ -13,7 +13,7 @@ use sim_core::{
 
 use crate::interp;
 use crate::judge::ScenarioJudge;
-use crate::language::{Choices, Configured, Document, diskless, lower, stranger};
+use crate::language::{Choices, Configured, Document, diskless, idle_share, lower, stranger};
 use crate::message::{Msg, Note};
 use crate::problem::Problems;
 use crate::program::{Program, Role, Room};
@@ -164,6 +164,11 @@ impl Scenario {
             if let Some((key, _)) = configured.root().members_of("nodes").find(|(key, _)| key.name == *name) {
                 lowered.warnings.warn(key.span, message);
             }
+        }
+        for message in changes.faults.iter().filter_map(idle_share) {
+            let root = configured.root();
+            let at = root.field("faults").unwrap_or(root);
+            lowered.warnings.push(at.warning(message));
         }
         let faults = lowered.program.faults.iter().chain(&changes.faults).filter(|fault| !fault.is_off());
         let faults = faults.cloned().collect();

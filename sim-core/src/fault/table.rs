@@ -391,11 +391,15 @@ pub const VERBS: &[VerbEntry] = &[
         "fail",
         "NODE[.ENDPOINT] [REASON] [SHARE]",
         "3s..4s fail payments.charge overloaded 5%",
-        "answers requests with an error",
+        "answers requests with an error, or with an unknown outcome",
         &[
             NODE,
             ("ENDPOINT", "an endpoint, or `read set delete commit` of a store; whatever is asked when it is left out"),
-            ("REASON", "one that the system or the file has; `unavailable` when it is left out"),
+            (
+                "REASON",
+                "one that the system or the file has; `unavailable` when it is left out. Those that say nothing of what was done \
+                 (`timeout`, `reset`, `stuck`, `mixed`, `hazard`) come as unknown, all others as an error",
+            ),
             ("SHARE", "how many; all when it is left out"),
             ("in flight", "what was accepted before is answered as it would be"),
             ("end", "requests are served as before"),

@@ -76,6 +76,11 @@ impl Service {
         self.requests.iter().count() + self.threads.iter().count()
     }
 
+    /// Those who stand in line for a worker.
+    pub fn in_line(&self) -> usize {
+        self.line.len()
+    }
+
     /// Operations of a workload that are under way.
     pub fn operations(&self) -> usize {
         self.requests.iter().filter(|request| request.operation.is_some() && !request.done).count()

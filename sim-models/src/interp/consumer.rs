@@ -167,7 +167,7 @@ impl Service {
             }
             sim_core::Service::Hangs => {}
             sim_core::Service::Fails(reason) => {
-                let outcome = Outcome::Error(program.reason_of_failure(reason.as_ref()));
+                let outcome = Outcome::failed(program.reason_of_failure(reason.as_ref()));
                 if let Some(request) = self.requests.get_mut(key) {
                     request.delivery.iter_mut().for_each(|delivery| delivery.number = BY_ORDER);
                 }

@@ -286,7 +286,7 @@ impl Service {
             }
             Verb::Fail(failure) => {
                 self.tells_when(key, failure.retry_after);
-                Next::End(Outcome::Error(failure.reason))
+                Next::End(Outcome::failed(failure.reason))
             }
             Verb::If { condition, then, otherwise } => {
                 let holds = self.holds(cx, key, condition);

@@ -112,6 +112,9 @@ enum Answer {
 /// Mixed into what the luck of a limit follows from.
 pub(super) const PROBE: u64 = 0x7072_6f62_6500;
 
+/// Mixed into what the luck of a breaker follows from.
+const SPREAD: u64 = 0x7370_7265_6164;
+
 impl Passed {
     pub(super) fn is_nothing(&self) -> bool {
         *self == Passed::default()
@@ -401,8 +404,11 @@ impl Service {
     }
 
     fn ask_breaker(&mut self, cx: &mut Cx<'_>, step: &Step, def: &BreakerDef) -> Answer {
-        let now = cx.now();
+        let (now, cause) = (cx.now(), cx.cause());
         let (breaker, seen) = self.breaker(now, def);
+        if breaker.needs_luck() {
+            breaker.has_luck(draw_probe(cx, cause.then(SPREAD)));
+        }
         let admission = breaker.admit(now);
         if let Some(is) = news((breaker, seen), now) {
             self.tells_news(cx, step, def, is);

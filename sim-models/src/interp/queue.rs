@@ -161,7 +161,7 @@ impl Queue {
                 sim_core::Service::Served => self.publish(cx, program, def, from, id, carried),
                 sim_core::Service::Hangs => self.hung.push((from, id, cx.cause())),
                 sim_core::Service::Fails(reason) => {
-                    let outcome = Outcome::Error(program.reason_of_failure(reason.as_ref()));
+                    let outcome = Outcome::failed(program.reason_of_failure(reason.as_ref()));
                     cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
                 }
             },

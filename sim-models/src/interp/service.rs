@@ -532,8 +532,9 @@ impl Service {
                         self.requests.insert(request);
                     }
                     sim_core::Service::Fails(reason) => {
-                        self.count(cx, Counted::Error);
-                        self.reply(cx, &request, Outcome::Error(program.reason_of_failure(reason.as_ref())));
+                        let outcome = Outcome::failed(program.reason_of_failure(reason.as_ref()));
+                        self.count(cx, counted(outcome.tone()));
+                        self.reply(cx, &request, outcome);
                     }
                 }
             }
@@ -882,14 +883,7 @@ impl Service {
                 cx.note(Note::Finished { workload: self.me, key: number, tone, since, sort: Aside(sort) });
                 self.operation_over(cx, program, user);
             }
-            (None, None) => self.count(
-                cx,
-                match tone {
-                    Tone::Ok => Counted::Ok,
-                    Tone::Error => Counted::Error,
-                    Tone::Unknown => Counted::Unknown,
-                },
-            ),
+            (None, None) => self.count(cx, counted(tone)),
         }
         self.forget_if_over(key);
         if let Some(from) = held {
@@ -992,6 +986,15 @@ impl Service {
 }
 
 /// The endpoints of a node that run by themselves.
+/// As what a request counts that ended so.
+const fn counted(tone: Tone) -> Counted {
+    match tone {
+        Tone::Ok => Counted::Ok,
+        Tone::Error => Counted::Error,
+        Tone::Unknown => Counted::Unknown,
+    }
+}
+
 fn clocks(program: &Program, me: NodeRef) -> Vec<Clock> {
     let endpoints = program.service(me).map(|def| def.endpoints.as_slice()).unwrap_or_default().iter().copied();
     let clocked = endpoints.filter(|endpoint| program.endpoint(*endpoint).clock.is_some());

@@ -280,7 +280,7 @@ impl Store {
                     if self.has_to_commit(cx, id, &operation) {
                         return;
                     }
-                    let outcome = Outcome::Error(program.reason_of_failure(reason.as_ref()));
+                    let outcome = Outcome::failed(program.reason_of_failure(reason.as_ref()));
                     return cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::Failed, open: None });
                 }
                 let hangs = service == sim_core::Service::Hangs && operation.is_answered();

@@ -16,7 +16,32 @@ use crate::problem::{Problems, Source, did_you_mean};
 pub(super) fn check(source: &Source, chosen: &Chosen<'_>, problems: &mut Problems) -> Json {
     let mut walk = Walk { source, chosen, problems };
     let root = source.root();
-    walk.object(&SCENARIO, root).unwrap_or_else(|| root.clone())
+    let checked = walk.object(&SCENARIO, root).unwrap_or_else(|| root.clone());
+    walk.unused_policies();
+    checked
+}
+
+/// The policies that steps name, under whatever settings; none when a setting says which.
+fn named_policies(json: &Json) -> Option<Vec<&str>> {
+    let mut named = Vec::new();
+    match &json.value {
+        JsonValue::List(items) => {
+            for item in items {
+                named.extend(named_policies(item)?);
+            }
+        }
+        JsonValue::Object(members) => {
+            for (key, json) in members {
+                match json.as_text().filter(|_| key.name == "policy") {
+                    Some(text) if text.contains("${") => return None,
+                    Some(text) => named.push(text),
+                    None => named.extend(named_policies(json)?),
+                }
+            }
+        }
+        _ => {}
+    }
+    Some(named)
 }
 
 struct Walk<'a> {
@@ -273,6 +298,20 @@ impl Walk<'_> {
                 Some(at) if says(&clauses[at].1) => {}
                 Some(at) => clauses[at] = (key.clone(), json.clone()),
                 None => clauses.push((key.clone(), json.clone())),
+            }
+        }
+    }
+
+    /// A policy does nothing by itself.
+    fn unused_policies(&mut self) {
+        let root = self.source.root();
+        let (Some(policies), Some(named)) = (root.get("policies"), named_policies(root)) else { return };
+        for (key, _) in policies.members().iter().filter(|(key, _)| !is_annotation(key)) {
+            if !named.contains(&key.name.as_str()) {
+                let name = &key.name;
+                let message =
+                    format!("nobody uses the policy \"{name}\": a step that is to says \"policy\": \"{name}\"");
+                self.problems.warn(key.span, message);
             }
         }
     }

@@ -549,7 +549,12 @@ pub static STEP: Verbs = Verbs {
         verb("record", Shape::Name, "States a fact about the world.", FACT),
         verb("undo", Shape::Name, "Takes a fact back.", FACT),
         verb("reply", VALUE, "Ends the endpoint: ok, with one value.", ID),
-        verb("fail", Shape::Name, "Ends the endpoint: error, with a reason.", &[FAIL, ANY_STEP]),
+        verb(
+            "fail",
+            Shape::Name,
+            "Ends the endpoint: error, with a reason; unknown, with one that says nothing of what was done.",
+            &[FAIL, ANY_STEP],
+        ),
         Verb { any_of: &["then", "else"], ..verb("if", CONDITION, "Steps under a condition.", &[THEN, ANY_STEP]) },
         verb("switch", VALUE, "Steps by equality with a case name, or \"else\".", &[SWITCH, ANY_STEP]),
         Verb { any_of: &["then", "else"], ..verb("chance", Shape::Ratio, "A die.", &[THEN, ANY_STEP]) },

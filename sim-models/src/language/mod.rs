@@ -20,7 +20,7 @@ mod warn;
 mod tests;
 
 pub use document::{Configured, Document};
-pub(crate) use lower::faults::{diskless, stranger};
+pub(crate) use lower::faults::{diskless, idle_share, stranger};
 pub use lower::{Lowered, lower};
 pub use rate::{Rate, RateError};
 pub use read::{Cell, Formula, MapName, Piece};

@@ -370,8 +370,30 @@ pub static HYSTRIX: Profile = Profile {
     about: "So many threads for each dependency, and no queue as it comes; or a semaphore in the caller's thread.",
     parameters: &[
         Parameter::word("execution.isolation.strategy", &["THREAD", "SEMAPHORE"], "THREAD", "Where calls run."),
-        Parameter::new("coreSize", Setting::Count(10), "Threads, as many at most.").from(Setting::Count(1)),
-        Parameter::new("maxQueueSize", Setting::Count(0), "Calls that wait for a thread; 0 is the library's -1: none."),
+        Parameter::new(
+            "coreSize",
+            Setting::Count(10),
+            "Threads that stay; as many at most, unless maximumSize may differ.",
+        )
+        .from(Setting::Count(1)),
+        Parameter::new(
+            "allowMaximumSizeToDivergeFromCoreSize",
+            Setting::Switch(false),
+            "Whether there may be more threads than coreSize, up to maximumSize.",
+        ),
+        Parameter::new("maximumSize", Setting::Count(10), "Threads at most then; never fewer than coreSize.")
+            .from(Setting::Count(1)),
+        Parameter::new(
+            "keepAliveTimeMinutes",
+            Setting::secs(60),
+            "How long a thread beyond coreSize does nothing and stays.",
+        ),
+        Parameter::new(
+            "maxQueueSize",
+            Setting::Count(0),
+            "Calls that wait for a thread; -1, the library's default, is none, as 0 is.",
+        )
+        .or_below_zero(),
         Parameter::new(
             "queueSizeRejectionThreshold",
             Setting::Count(5),
@@ -391,6 +413,7 @@ pub static HYSTRIX: Profile = Profile {
     ],
     surprises: &[
         "With a queue of 100 as with one of 10, the sixth that waits is refused: queueSizeRejectionThreshold is 5.",
+        "More threads than coreSize come only when the queue is full, and a queue that queueSizeRejectionThreshold cuts short never is.",
         "A semaphore has no timeout of its own thread: a call that was given up keeps its permit until it ends.",
         "A call that is given up while it waits leaves the queue.",
     ],
@@ -402,12 +425,19 @@ fn hystrix(settings: &Settings) -> Rule {
         let max = settings.count("execution.isolation.semaphore.maxConcurrentRequests");
         return Rule { until: the_answer(settings), ..Rule::permits(max) };
     }
-    let threads = settings.count("coreSize");
-    let queue = settings.count("maxQueueSize").min(settings.count("queueSizeRejectionThreshold"));
+    let (core, size, threshold) =
+        (settings.count("coreSize"), settings.count("maxQueueSize"), settings.count("queueSizeRejectionThreshold"));
+    // Whoever finds so many waiting is refused before the pool is asked, which then never finds its queue full.
+    let is_cut_short = size > 0 && threshold <= size;
+    let may_grow = settings.is("allowMaximumSizeToDivergeFromCoreSize") && !is_cut_short;
+    let most = if may_grow { settings.count("maximumSize").max(core) } else { core };
     let interrupts = settings.is("execution.isolation.thread.interruptOnTimeout");
     let until = if interrupts { Until::TheCallerLeaves } else { the_answer(settings) };
-    let keep = Duration::from_secs(60);
-    Rule { room: Room::Threads { core: threads, most: threads, queue, keep, given_up: Task::Leaves }, until }
+    if size > 0 && threshold == 0 {
+        return Rule { until, ..Rule::permits(0) };
+    }
+    let (queue, keep) = (size.min(threshold), settings.length("keepAliveTimeMinutes"));
+    Rule { room: Room::Threads { core, most, queue, keep, given_up: Task::Leaves }, until }
 }
 
 /// Polly
@@ -474,6 +504,39 @@ mod tests {
         assert_eq!(come(&mut Bulkhead::new(queue), 100, ms(0)), [10, 5, 85]);
         let longer = rule("hystrix", r#"{"maxQueueSize": 20, "queueSizeRejectionThreshold": 50}"#);
         assert_eq!(come(&mut Bulkhead::new(longer), 100, ms(0)), [10, 20, 70]);
+    }
+
+    #[test]
+    fn minus_one_is_no_queue_as_hystrix_has_it() {
+        for none in ["-1", "0", "-7"] {
+            let pool = rule("hystrix", &format!(r#"{{"maxQueueSize": {none}}}"#));
+            assert_eq!(pool, rule("hystrix", "{}"), "{none}");
+            assert_eq!(come(&mut Bulkhead::new(pool), 20, ms(0)), [10, 0, 10], "{none}");
+        }
+    }
+
+    #[test]
+    fn a_pool_of_hystrix_grows_past_its_core_when_it_may_and_its_queue_is_full() {
+        let seen = |parameters: &str| come(&mut Bulkhead::new(rule("hystrix", parameters)), 100, ms(0));
+        let grows = |more: &str| seen(&format!(r#"{{"allowMaximumSizeToDivergeFromCoreSize": true, {more}}}"#));
+        assert_eq!(seen(r#"{"maximumSize": 20}"#), [10, 0, 90], "nobody has allowed it");
+        assert_eq!(grows(r#""maximumSize": 20"#), [20, 0, 80]);
+        assert_eq!(grows(r#""maximumSize": 20, "coreSize": 30"#), [30, 0, 70], "never fewer than the core");
+        assert_eq!(grows(r#""maximumSize": 20, "maxQueueSize": 4"#), [20, 4, 76], "the queue is full at 4 of 5");
+        assert_eq!(
+            grows(r#""maximumSize": 20, "maxQueueSize": 5"#),
+            [10, 5, 85],
+            "the sixth is refused before the pool is asked"
+        );
+        assert_eq!(seen(r#"{"maxQueueSize": 5, "queueSizeRejectionThreshold": 0}"#), [0, 0, 100]);
+        // A thread beyond the core stays for a minute.
+        let mut pool = Bulkhead::new(rule(
+            "hystrix",
+            r#"{"allowMaximumSizeToDivergeFromCoreSize": true, "maximumSize": 2, "coreSize": 1}"#,
+        ));
+        assert_eq!(come(&mut pool, 2, ms(0)), [2, 0, 0]);
+        assert_eq!([0; 2].map(|_| pool.leave(ms(10))), [Place::IsFree; 2]);
+        assert_eq!(come(&mut pool, 3, ms(60_011)), [2, 0, 1]);
     }
 
     #[test]

@@ -29,6 +29,38 @@ pub fn grown(first: Duration, factor: u64, times: u32, most: Duration) -> Durati
     Duration::from_nanos(wait as u64)
 }
 
+/// The same as resilience4j's `IntervalFunction` has it, which counts in whole milliseconds: each product of floating-point numbers
+/// is cut to one, and so are the first wait and the longest.
+///
+/// ```
+/// use sim_core::Duration;
+/// use sim_models::policy::grown_in_millis;
+/// let waits = [0, 1, 2, 3].map(|times| grown_in_millis(Duration::from_millis(5), 1_500_000, times, Duration::FOREVER));
+/// assert_eq!(waits, [5, 7, 10, 15].map(Duration::from_millis));
+/// ```
+pub fn grown_in_millis(first: Duration, factor: u64, times: u32, most: Duration) -> Duration {
+    let (mut wait, most) = (millis(first), millis(most));
+    let factor = factor as f64 / ONE as f64;
+    for _ in 0..times {
+        let longer = (wait as f64 * factor) as u64;
+        if longer == wait || wait >= most {
+            break;
+        }
+        wait = longer;
+    }
+    Duration::from_millis(wait.min(most))
+}
+
+/// Whole milliseconds of a length.
+const fn millis(length: Duration) -> u64 {
+    length.nanos() / 1_000_000
+}
+
+/// A length cut to whole milliseconds.
+pub(super) const fn whole_millis(length: Duration) -> Duration {
+    Duration::from_millis(millis(length))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +70,24 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(grown(second, 2 * ONE, 100, Duration::FOREVER), Duration::FOREVER);
         assert_eq!(grown(second, 2 * ONE, 100, Duration::from_secs(60)), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn in_whole_milliseconds_each_product_is_cut() {
+        let waits = |first: u64, factor: u64| -> Vec<u64> {
+            let of = |times| grown_in_millis(Duration::from_millis(first), factor, times, Duration::from_secs(1));
+            (0..6).map(|times| of(times).nanos() / 1_000_000).collect()
+        };
+        assert_eq!(waits(5, 1_500_000), [5, 7, 10, 15, 22, 33]);
+        // One millisecond never grows by a half: 1.5 is 1.
+        assert_eq!(waits(1, 1_500_000), [1; 6]);
+        // 100 · 1.15 is 114.99999999999999 in floating point.
+        assert_eq!(waits(100, 1_150_000), [100, 114, 131, 150, 172, 197]);
+        assert_eq!(waits(300, 2_000_000), [300, 600, 1_000, 1_000, 1_000, 1_000]);
+        let cut = grown_in_millis(Duration::from_nanos(1_999_999), ONE, 9, Duration::FOREVER);
+        assert_eq!(cut, Duration::from_millis(1));
+        let huge = grown_in_millis(Duration::from_secs(1), 2 * ONE, u32::MAX, Duration::FOREVER);
+        assert_eq!(huge, whole_millis(Duration::FOREVER));
     }
 
     #[test]

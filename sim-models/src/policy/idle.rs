@@ -8,7 +8,7 @@ use super::settings::{Mistake, Setting, Settings};
 use crate::json::{Json, JsonValue, Key};
 
 /// By kind and profile: a parameter, and the one that must be on, or off, for it to say anything.
-const NEEDS: [(Kind, &str, &str, &str, bool); 33] = [
+const NEEDS: [(Kind, &str, &str, &str, bool); 44] = [
     (Kind::Retry, "resilience4j", "exponentialBackoffMultiplier", "enableExponentialBackoff", true),
     (Kind::Retry, "resilience4j", "exponentialMaxWaitDuration", "enableExponentialBackoff", true),
     (Kind::Retry, "resilience4j", "randomizedWaitFactor", "enableRandomizedWait", true),
@@ -22,16 +22,27 @@ const NEEDS: [(Kind, &str, &str, &str, bool); 33] = [
     (Kind::Hedge, "grpc", "tokenRatio", "maxTokens", true),
     (Kind::Breaker, "resilience4j", "exponentialBackoffMultiplier", "enableExponentialBackoff", true),
     (Kind::Breaker, "resilience4j", "exponentialMaxWaitDurationInOpenState", "enableExponentialBackoff", true),
+    (Kind::Breaker, "resilience4j", "randomizedWaitFactor", "enableRandomizedWait", true),
     (Kind::Breaker, "resilience4j", "transitionToStateAfterWaitDuration", "maxWaitDurationInHalfOpenState", true),
     (Kind::Breaker, "hystrix", "circuitBreaker.requestVolumeThreshold", "circuitBreaker.enabled", true),
     (Kind::Breaker, "hystrix", "circuitBreaker.errorThresholdPercentage", "circuitBreaker.enabled", true),
     (Kind::Breaker, "hystrix", "circuitBreaker.sleepWindowInMilliseconds", "circuitBreaker.enabled", true),
     (Kind::Breaker, "hystrix", "circuitBreaker.forceOpen", "circuitBreaker.enabled", true),
     (Kind::Breaker, "hystrix", "circuitBreaker.forceClosed", "circuitBreaker.forceOpen", false),
+    (Kind::Breaker, "hystrix", "execution.isolation.thread.timeoutInMilliseconds", "execution.timeout.enabled", true),
+    (Kind::Breaker, "opossum", "timeout", "enabled", true),
+    (Kind::Breaker, "opossum", "errorThresholdPercentage", "enabled", true),
+    (Kind::Breaker, "opossum", "volumeThreshold", "enabled", true),
+    (Kind::Breaker, "opossum", "resetTimeout", "enabled", true),
+    (Kind::Breaker, "opossum", "rollingCountTimeout", "enabled", true),
+    (Kind::Breaker, "opossum", "rollingCountBuckets", "enabled", true),
+    (Kind::Breaker, "opossum", "capacity", "enabled", true),
+    (Kind::Breaker, "opossum", "allowWarmUp", "enabled", true),
     (Kind::Breaker, "failsafe", "failureThreshold", "failureRateThreshold", false),
     (Kind::Breaker, "failsafe", "successThresholdingCapacity", "successThreshold", true),
     (Kind::Bulkhead, "hystrix", "queueSizeRejectionThreshold", "maxQueueSize", true),
-    (Kind::Bulkhead, "hystrix", "maxQueueSize", "queueSizeRejectionThreshold", true),
+    (Kind::Bulkhead, "hystrix", "maximumSize", "allowMaximumSizeToDivergeFromCoreSize", true),
+    (Kind::Bulkhead, "hystrix", "keepAliveTimeMinutes", "allowMaximumSizeToDivergeFromCoreSize", true),
     (Kind::Outlier, "envoy", "consecutive_5xx", "enforcing_consecutive_5xx", true),
     (Kind::Outlier, "envoy", "consecutive_gateway_failure", "enforcing_consecutive_gateway_failure", true),
     (Kind::Outlier, "envoy", "success_rate_minimum_hosts", "enforcing_success_rate", true),
@@ -45,8 +56,9 @@ const NEEDS: [(Kind, &str, &str, &str, bool); 33] = [
 ];
 
 /// By kind and profile: a parameter, and the one that must be this word for it to say anything.
-const NEEDS_WORD: [(Kind, &str, &str, &str, &str); 17] = [
+const NEEDS_WORD: [(Kind, &str, &str, &str, &str); 19] = [
     (Kind::Bulkhead, "hystrix", "coreSize", ISOLATION, "THREAD"),
+    (Kind::Bulkhead, "hystrix", "allowMaximumSizeToDivergeFromCoreSize", ISOLATION, "THREAD"),
     (Kind::Bulkhead, "hystrix", "maxQueueSize", ISOLATION, "THREAD"),
     (Kind::Bulkhead, "hystrix", "queueSizeRejectionThreshold", ISOLATION, "THREAD"),
     (Kind::Bulkhead, "hystrix", "execution.isolation.thread.interruptOnTimeout", ISOLATION, "THREAD"),
@@ -59,11 +71,14 @@ const NEEDS_WORD: [(Kind, &str, &str, &str, &str); 17] = [
     (Kind::Breaker, "resilience4j", "minimumNumberOfCalls", "initialState", "CLOSED"),
     (Kind::Breaker, "resilience4j", "waitDurationInOpenState", "initialState", "CLOSED"),
     (Kind::Breaker, "resilience4j", "enableExponentialBackoff", "initialState", "CLOSED"),
+    (Kind::Breaker, "resilience4j", "enableRandomizedWait", "initialState", "CLOSED"),
     (Kind::Breaker, "resilience4j", "permittedNumberOfCallsInHalfOpenState", "initialState", "CLOSED"),
     (Kind::Breaker, "resilience4j", "maxWaitDurationInHalfOpenState", "initialState", "CLOSED"),
     (Kind::Breaker, "resilience4j", "automaticTransitionFromOpenToHalfOpenEnabled", "initialState", "CLOSED"),
     (Kind::Breaker, "resilience4j", "recordExceptions", "initialState", "CLOSED"),
 ];
+
+const DIVERGES: &str = "allowMaximumSizeToDivergeFromCoreSize";
 
 const ISOLATION: &str = "execution.isolation.strategy";
 
@@ -80,7 +95,92 @@ const USUAL_WHEN_EMPTY: [(Kind, &str, &str); 8] = [
 ];
 
 /// By kind and profile: what the library has and this program has not, and what there is in its place.
-const ABSENT: [(Kind, &str, &str, &str); 12] = [
+const ABSENT: [(Kind, &str, &str, &str); 27] = [
+    (
+        Kind::Breaker,
+        "resilience4j",
+        "recordFailurePredicate",
+        "it is a function of the program; \"recordExceptions\" and \"ignoreExceptions\" name outcomes",
+    ),
+    (
+        Kind::Breaker,
+        "resilience4j",
+        "recordResultPredicate",
+        "it is a function of the program; \"recordExceptions\" and \"ignoreExceptions\" name outcomes",
+    ),
+    (
+        Kind::Breaker,
+        "resilience4j",
+        "ignoreExceptionPredicate",
+        "it is a function of the program; \"recordExceptions\" and \"ignoreExceptions\" name outcomes",
+    ),
+    (
+        Kind::Retry,
+        "resilience4j",
+        "failAfterMaxAttempts",
+        "it makes an exception of a last answer that retryOnResultPredicate still refuses, and that is a function of the program; here a callee fails with a reason, which stands when no try is left",
+    ),
+    (
+        Kind::Retry,
+        "resilience4j",
+        "resultPredicate",
+        "it is a function of the program; let the callee \"fail\" with a reason, and name that",
+    ),
+    (
+        Kind::Retry,
+        "resilience4j",
+        "retryExceptionPredicate",
+        "it is a function of the program; let the callee \"fail\" with a reason, and name that",
+    ),
+    (
+        Kind::Breaker,
+        "hystrix",
+        "metrics.rollingStats.numBuckets",
+        "the breaker does not look at these buckets: its window is cut into pieces of \"metrics.healthSnapshot.intervalInMilliseconds\"",
+    ),
+    (
+        Kind::Breaker,
+        "hystrix",
+        "requestCache.enabled",
+        "answers are shared with \"coalesce\" on the step, while a call is under way",
+    ),
+    (
+        Kind::Bulkhead,
+        "hystrix",
+        "metrics.rollingStats.timeInMilliseconds",
+        "it is for those who watch the pool, and lets no call wait or go",
+    ),
+    (
+        Kind::Bulkhead,
+        "hystrix",
+        "metrics.rollingStats.numBuckets",
+        "it is for those who watch the pool, and lets no call wait or go",
+    ),
+    (
+        Kind::Breaker,
+        "opossum",
+        "cache",
+        "an answer is kept in a \"map\" or \"memory\" that steps read and set; \"coalesce\" on the step shares one call that is under way",
+    ),
+    (
+        Kind::Breaker,
+        "opossum",
+        "cacheTTL",
+        "an answer is kept in a \"map\" or \"memory\" that steps read and set; \"coalesce\" on the step shares one call that is under way",
+    ),
+    (
+        Kind::Breaker,
+        "opossum",
+        "cacheGetKey",
+        "an answer is kept in a \"map\" or \"memory\" that steps read and set; \"coalesce\" on the step shares one call that is under way",
+    ),
+    (
+        Kind::Breaker,
+        "opossum",
+        "coalesce",
+        "it stands on the step, \"coalesce\": with the key of those who share an answer",
+    ),
+    (Kind::Breaker, "opossum", "rollingPercentilesEnabled", "it is for those who watch, and changes no call"),
     (
         Kind::Breaker,
         "hystrix",
@@ -193,13 +293,62 @@ pub fn idle(settings: &Settings, members: &[(Key, Json)]) -> Vec<Mistake> {
     found
 }
 
+/// By kind and profile: the first wait, and the longest.
+const LONGEST: [(Kind, &str, &str, &str); 6] = [
+    (Kind::Retry, "resilience4j", "waitDuration", "exponentialMaxWaitDuration"),
+    (Kind::Retry, "polly", "Delay", "MaxDelay"),
+    (Kind::Retry, "grpc", "initialBackoff", "maxBackoff"),
+    (Kind::Retry, "aws-sdk", "baseDelay", "maxBackoff"),
+    (Kind::Retry, "stripe-node", "initialNetworkRetryDelay", "maxNetworkRetryDelay"),
+    (Kind::Breaker, "resilience4j", "waitDurationInOpenState", "exponentialMaxWaitDurationInOpenState"),
+];
+
+/// Whether the longest wait of this name holds: resilience4j asks for it only where waits grow.
+fn grows(settings: &Settings, longest: &str) -> bool {
+    !longest.starts_with("exponential") || settings.is("enableExponentialBackoff")
+}
+
+/// Whether no wait of that library is shorter than the first.
+fn least_is_first(library: &str) -> bool {
+    library == "stripe-node"
+}
+
 /// Values that are each fine and with which the policy never does what it is there for: the parameter to blame, and
 /// why.
 fn vain(settings: &Settings) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     let mut say = |name, message: String| found.push((name, message));
     let profile = settings.profile();
+    for &(_, _, first, longest) in
+        LONGEST.iter().filter(|(kind, library, ..)| (*kind, *library) == (profile.kind, profile.name))
+    {
+        let (wait, most) = (settings.length(first), settings.length(longest));
+        // Zero stands for another longest wait, or for none.
+        if !most.is_zero() && most < wait && grows(settings, longest) {
+            let is = if least_is_first(profile.name) { wait } else { most };
+            say(
+                longest,
+                format!("the longest wait, {most}, is shorter than the first, {wait}: none is longer than {is}"),
+            );
+        }
+    }
     match (profile.kind, profile.name) {
+        (Kind::Retry | Kind::Hedge, "grpc") => {
+            let (attempts, tokens) = (settings.count("maxAttempts"), settings.count("maxTokens"));
+            if attempts > 5 {
+                say("maxAttempts", format!("more than 5 are 5: there are never {attempts}"));
+            }
+            if profile.kind == Kind::Retry && (1..=2).contains(&tokens) {
+                let left = tokens - 1;
+                let message = format!(
+                    "nothing is ever tried again: the failure itself leaves {left} of {tokens} tokens, and that must be more than half; write 3 or more"
+                );
+                say("maxTokens", message);
+            }
+        }
+        (Kind::Hedge, "finagle") if settings.ratio("maxExtraLoad").is_zero() => {
+            say("maxExtraLoad", "nothing is asked a second time: no further request is allowed".to_owned());
+        }
         (Kind::Budget, "finagle")
             if settings.ratio("percentCanRetry").is_zero() && settings.count("minRetriesPerSec") == 0 =>
         {
@@ -271,8 +420,26 @@ fn vain(settings: &Settings) -> Vec<(&'static str, String)> {
         }
         (Kind::Bulkhead, "hystrix") => {
             let name = "execution.isolation.semaphore.maxConcurrentRequests";
-            if settings.word(ISOLATION) == "SEMAPHORE" && settings.count(name) == 0 {
+            let of_threads = settings.word(ISOLATION) == "THREAD";
+            let (size, threshold) = (settings.count("maxQueueSize"), settings.count("queueSizeRejectionThreshold"));
+            if !of_threads && settings.count(name) == 0 {
                 say(name, "no call ever goes through a semaphore of 0".to_owned());
+            }
+            if of_threads && size > 0 && threshold == 0 {
+                let message = "no call ever goes through: where there is a queue, whoever finds so many waiting is refused before the \
+                    pool is asked";
+                say("queueSizeRejectionThreshold", message.to_owned());
+            } else if of_threads && settings.is(DIVERGES) && size > 0 && threshold <= size {
+                let message = format!(
+                    "there are never more threads than coreSize: more come when {size} wait, and whoever finds {threshold} waiting is refused"
+                );
+                say("maximumSize", message);
+            } else if of_threads && settings.is(DIVERGES) && settings.count("maximumSize") <= settings.count("coreSize")
+            {
+                say(
+                    "maximumSize",
+                    "there are never more threads than coreSize: maximumSize is not above it".to_owned(),
+                );
             }
         }
         (Kind::Outlier, "envoy") => {
@@ -323,6 +490,9 @@ mod tests {
         }
         for (kind, library, name) in USUAL_WHEN_EMPTY {
             assert!(has(kind, library, name), "{library} {name}");
+        }
+        for (kind, library, first, longest) in LONGEST {
+            assert!(has(kind, library, first) && has(kind, library, longest), "{library} {first} {longest}");
         }
         for (kind, library, name, _) in ABSENT {
             assert!(!has(kind, library, name), "{library} {name}");

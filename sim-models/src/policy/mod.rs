@@ -26,7 +26,7 @@ mod settings;
 pub mod slow_start;
 pub mod throttle;
 
-pub use growth::grown;
+pub use growth::{grown, grown_in_millis};
 pub use idle::idle;
 pub use page::{PLAINLY, reference};
 pub use plain::{Plain, plain};

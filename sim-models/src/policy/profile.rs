@@ -56,6 +56,8 @@ pub struct Parameter {
     pub choices: &'static [&'static str],
     /// Whether the library has no default, so that it must be written.
     pub required: bool,
+    /// Whether a count below zero is written for none, as the library has it.
+    pub below_zero: bool,
     /// What it means.
     pub about: &'static str,
 }
@@ -82,7 +84,7 @@ impl Kind {
 impl Parameter {
     /// One without limits.
     pub(crate) const fn new(name: &'static str, default: Setting, about: &'static str) -> Parameter {
-        Parameter { name, default, least: None, most: None, choices: &[], required: false, about }
+        Parameter { name, default, least: None, most: None, choices: &[], required: false, below_zero: false, about }
     }
 
     /// One of several words.
@@ -113,10 +115,17 @@ impl Parameter {
         self
     }
 
+    /// The same, with a count below zero for none.
+    pub(crate) const fn or_below_zero(mut self) -> Parameter {
+        self.below_zero = true;
+        self
+    }
+
     /// The values that are allowed, in words; empty when any of its kind is.
     pub fn range(&self) -> String {
         match (&self.least, &self.most) {
             _ if !self.choices.is_empty() => self.choices.join(", "),
+            (None, None) if self.below_zero => "from -1".to_owned(),
             (Some(least), Some(most)) => format!("{least} to {most}"),
             (Some(least), None) => format!("from {least}"),
             (None, Some(most)) => format!("to {most}"),

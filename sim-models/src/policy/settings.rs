@@ -132,7 +132,7 @@ fn one(parameter: &Parameter, json: &Json) -> Result<Setting, String> {
         Setting::Length(_) => length(parameter, json).map(Setting::Length),
         Setting::Percent(_) => ratio(json, 100.0, "50").map(Setting::Percent),
         Setting::Share(_) => ratio(json, 1.0, "0.1").map(Setting::Share),
-        Setting::Count(_) => count(json).map(Setting::Count),
+        Setting::Count(_) => count(parameter, json).map(Setting::Count),
         Setting::Factor(_) => factor(json).map(Setting::Factor),
         Setting::Switch(_) => switch(json).map(Setting::Switch),
         Setting::Word(_) => word(parameter, json).map(Setting::Word),
@@ -170,8 +170,9 @@ fn ratio(json: &Json, whole: f64, example: &str) -> Result<Ratio, String> {
     Ratio::new(parts, Ratio::ONE.parts()).ok_or_else(|| format!("{json} is not between 0 and {whole}"))
 }
 
-fn count(json: &Json) -> Result<u64, String> {
+fn count(parameter: &Parameter, json: &Json) -> Result<u64, String> {
     match json.value {
+        JsonValue::Int(number) if number < 0 && parameter.below_zero => Ok(0),
         JsonValue::Int(number) => u64::try_from(number).map_err(|_| format!("{number} is negative; a count is not")),
         _ => Err("here should be a whole number".to_owned()),
     }

@@ -80,9 +80,9 @@ impl Reason {
         self.0 as usize >= SYSTEM_REASONS.len() && self.0 < Reason::RARE
     }
 
-    /// Whether the system gives it to outcomes that say nothing of what was done.
+    /// Whether it is one of those that say nothing of what was done, whoever gives it.
     pub const fn is_unknown(self) -> bool {
-        matches!(self, Reason::TIMEOUT | Reason::RESET | Reason::STUCK)
+        matches!(self, Reason::TIMEOUT | Reason::RESET | Reason::STUCK | Reason::MIXED | Reason::HAZARD)
     }
 }
 

@@ -11,8 +11,9 @@ use crate::policy::{self, Kind as Policy, Settings, breaker, budget, bulkhead, h
 use crate::problem::{Problem, did_you_mean};
 use crate::program::{
     BlockRef, BreakerDef, BudgetDef, BulkheadDef, Catch, Clauses, CoalesceDef, Guard, Guards, HedgeDef, Jitter,
-    LimiterDef, RetryDef,
+    LimiterDef, RetryDef, Template,
 };
+use crate::value::Value;
 
 /// Retries that a budget holds when the file does not say.
 const BURST: u64 = 10;
@@ -309,6 +310,14 @@ impl<'a> Lower<'a> {
             Some(key) => Some(self.told(key)?),
             None => None,
         };
+        if let Some(Template::Constant(Value::Text(word))) = &key
+            && self.program.slots.iter().any(|slot| slot.name.as_str() == &**word)
+        {
+            let message = format!(
+                "this is the word \"{word}\" and the same for everybody, so that all share one answer; did you mean \"${word}\"?"
+            );
+            self.problems.push(view.warning(message));
+        }
         // Of a read the map, whatever its key is called: with a key of its own the text of the cell tells flights apart.
         let of = if of_itself { text.split_once('[').map_or(text, |(map, _)| map) } else { text };
         let index = self.place_of(format!("coalesce {verb} {of}"), &whose_budget(verb, value, step));

@@ -86,6 +86,7 @@ impl<'a> Lower<'a> {
         } else if kind == Some("store") {
             let node = self.add_node(&key.name, Role::Store(StoreDef::default()));
             let store = store(view);
+            self.idle_ttl(view, "a value");
             self.set_role(node, store.map(Role::Store));
             self.maps(node, view, "maps", false);
         } else {
@@ -125,6 +126,7 @@ impl<'a> Lower<'a> {
         self.program.nodes[node.0 as usize].count = replicas(view)?;
         let stop = stop(view)?;
         self.idle_stop(view, &stop);
+        self.idle_line(view);
         Ok(ServiceDef {
             endpoints,
             workers: count_of(view, "workers")?,

@@ -1,7 +1,7 @@
 //! Reads the lines of `faults`; whom they name must be there, and what settings turn off is left out.
 
-use sim_core::fault::{Decision, Disk, Nodes, Sides, Target, Verb};
-use sim_core::{Fault, FaultError};
+use sim_core::fault::{Decision, Disk, Nodes, Pace, Sides, Target, Verb, When};
+use sim_core::{Duration, Fault, FaultError, Instant, Ratio};
 
 use super::declare::REPLICAS_MAX;
 use super::{Lower, known};
@@ -17,6 +17,9 @@ impl<'a> Lower<'a> {
             let fault = self.fault_line(line);
             let fault = self.told(fault).filter(|fault| !fault.is_off());
             if let Some((_, message)) = fault.as_ref().and_then(|fault| diskless(fault, &self.program)) {
+                self.problems.push(line.warning(message));
+            }
+            if let Some(message) = fault.as_ref().and_then(idle_share) {
                 self.problems.push(line.warning(message));
             }
             self.program.faults.extend(fault);
@@ -62,6 +65,9 @@ impl<'a> Lower<'a> {
         if let Some((step, message)) = strange_step(fault, &self.program) {
             return Err(line.error_at(word_in(text, &step), message));
         }
+        if let Some((word, message)) = too_often(fault, self.program.until) {
+            return Err(line.error_at(word_in(text, &word), message));
+        }
         Ok(())
     }
 
@@ -91,7 +97,7 @@ pub(crate) fn stranger(fault: &Fault, program: &Program) -> Option<String> {
     }
     let strange =
         strange_role(fault).or_else(|| strange_reason(fault, program)).or_else(|| strange_step(fault, program));
-    let strange = strange.or_else(|| strange_scale(fault, program));
+    let strange = strange.or_else(|| strange_scale(fault, program)).or_else(|| too_often(fault, program.until));
     if let Some((_, message)) = strange {
         return Some(message);
     }
@@ -151,6 +157,39 @@ fn strange_role(fault: &Fault) -> Option<(String, String)> {
         "nobody is \"the {role}\": nodes of a scenario have no roles, actors in Rust take them (Context::role)"
     );
     Some((role.to_string(), message))
+}
+
+/// How often a fault may begin in a run: at a million events a second that is minutes.
+const TURNS_MAX: u64 = 100_000_000;
+
+/// What a fault that comes again so soon that the run would never end says of that, and what is wrong.
+fn too_often(fault: &Fault, until: Option<Instant>) -> Option<(String, String)> {
+    let Fault::Timed(timed) = fault else { return None };
+    let peace = timed.every.filter(|_| !timed.verb.is_paced() && timed.trigger.is_none())?;
+    let turn = peace.mean().saturating_add(timed.length.map_or(Duration::ZERO, Pace::mean));
+    let (from, to) = match timed.when {
+        When::Always => (Instant::ZERO, None),
+        When::At(at) | When::From(at) => (at, None),
+        When::Between(from, to) => (from, Some(to)),
+    };
+    // What nothing ends is over within a day, as far as anybody can tell.
+    let end = to.into_iter().chain(until).min().unwrap_or(from + Duration::from_secs(86_400));
+    let turns = end.since(from).nanos() / turn.nanos().max(1);
+    (turns > TURNS_MAX).then(|| {
+        let message = format!(
+            "every {turn} it begins again, {turns} times, and such a run comes to no end; {TURNS_MAX} times are the most, so write longer lengths"
+        );
+        ("every".to_owned(), message)
+    })
+}
+
+/// A deploy of so many at a time without a pace is one of all at once.
+pub(crate) fn idle_share(fault: &Fault) -> Option<String> {
+    let Fault::Timed(timed) = fault else { return None };
+    let Verb::Deploy { share: Some(share), .. } = &timed.verb else { return None };
+    (timed.every.is_none() && *share != Ratio::ONE).then(|| {
+        format!("\"by {share}\" says nothing without a pace: all groups go at one instant; write \"every 60s\" behind it, or leave it out")
+    })
 }
 
 /// The node that is scaled, and what is wrong with that.

@@ -9,7 +9,7 @@ use crate::language::View;
 use crate::policy::bulkhead::Room;
 use crate::policy::retry::Grows;
 use crate::policy::{Kind as Policy, limiter};
-use crate::program::{BreakerDef, BudgetDef, Catch, Clauses, Guard, Jitter, Reason, RetryDef, StopDef};
+use crate::program::{Balance, BreakerDef, BudgetDef, Catch, Clauses, Guard, Jitter, Reason, RetryDef, Role, StopDef};
 
 impl<'a> Lower<'a> {
     /// Clauses of a step that come to nothing, alone or beside each other.
@@ -82,6 +82,11 @@ impl<'a> Lower<'a> {
             return;
         }
         let (max_wait, wait) = (retry.max_wait, retry.wait);
+        if retry.tries.is_none() && wait.is_zero() && !view.field("wait").is_some_and(View::is_chosen) {
+            let message = "for ever and without a \"wait\": what fails at once is tried again at the same instant, and time may \
+                never go on; write a \"wait\"";
+            self.warn_at(view, "tries", message.to_owned());
+        }
         let is_fixed = retry.grows == Grows::By(1_000_000);
         // A setting turns a part off, and what stands beside it is for when it is on.
         let parts = ["wait", "backoff", "factor", "max_wait", "jitter"];
@@ -225,6 +230,52 @@ impl<'a> Lower<'a> {
             "of {replicas} nobody is ever out: one is more than max_ejection_percent; write {least}, or \"always_eject_one_host\": true"
         );
         self.problems.push(most.warning(message));
+    }
+
+    /// What is to choose among so many, and looks at all of them.
+    pub(super) fn idle_choices(&mut self) {
+        for (key, view) in self.root.members_of("nodes") {
+            let Some(def) = self.node_named(&key.name).map(|node| self.program.node(node)) else { continue };
+            let (Role::Service(service), most) = (&def.role, def.most()) else { continue };
+            let Balance::Choices { count, again: false } = service.balance else { continue };
+            if let Some(field) = view.field("balance").filter(|_| count > most) {
+                let message = format!(
+                    "{count} different ones of {most} are all of them, and there are no more: this is \"least-request\""
+                );
+                self.problems.push(field.field("choices").unwrap_or(field).warning(message));
+            }
+        }
+    }
+
+    /// An order and a way to drop that tell nobody from anybody.
+    pub(super) fn idle_line(&mut self, node: View<'a>) {
+        let priority = node.field("order").and_then(|order| order.field("priority"));
+        if let Some(list) = priority.filter(|list| list.items().next().is_none()) {
+            let message =
+                "no endpoint is named, so that all are as urgent: first come first served; name some, or leave it out";
+            self.problems.push(list.warning(message));
+        }
+        let Some(drop) = node.field("drop").filter(|drop| drop.is_object()) else { return };
+        let zero = |name: &str| drop.field(name).filter(|field| field.duration() == Ok(Duration::ZERO));
+        if let Some(field) = zero("interval") {
+            let message = "an interval of no time sits nothing out: once two in a row have waited for the target, whoever has is dropped, \
+                unless nobody stands behind";
+            self.problems.push(field.warning(message));
+        }
+        if let Some(field) = zero("target") {
+            self.problems
+                .push(field.warning("a target of no time takes every line for one in which all wait too long"));
+        }
+    }
+
+    /// A value that is gone as soon as it is there.
+    pub(super) fn idle_ttl(&mut self, of: View<'a>, what: &str) {
+        if let Some(field) = of.field("ttl").filter(|field| field.duration() == Ok(Duration::ZERO)) {
+            let message = format!(
+                "{what} is gone at the instant at which it is there: nobody ever finds one; write a longer \"ttl\""
+            );
+            self.problems.push(field.warning(message));
+        }
     }
 
     /// What a stop waits for that it does not live to see.

@@ -70,6 +70,7 @@ pub fn lower(configured: &Configured) -> Result<Lowered, Problems> {
     lower.judge();
     lower.expect();
     lower.schedule();
+    lower.idle_choices();
     lower.nemesis();
     lower.finish()
 }

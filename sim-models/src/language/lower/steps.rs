@@ -306,6 +306,7 @@ impl<'a> Lower<'a> {
         };
         let lock = step.or("lock", Duration::from_secs(90), View::duration)?;
         let ttl = step.optional("ttl", View::duration)?;
+        self.idle_ttl(step, "an outcome");
         Ok(Verb::Once(OnceDef { key, map, edge, body, in_flight, lock, ttl, keeps_failures: keeps_failures(step)? }))
     }
 

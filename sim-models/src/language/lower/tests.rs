@@ -1200,6 +1200,75 @@ fn a_guard_that_never_does_what_it_is_for_is_told_where_it_stands() {
 }
 
 #[test]
+fn waits_and_tokens_of_libraries_that_come_to_nothing_are_told_where_they_stand() {
+    let grpc = |more: &str| {
+        format!(
+            r#""retry": {{"profile": "grpc", "initialBackoff": "10ms", "maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": ["unavailable"], {more}}}"#
+        )
+    };
+    for (tokens, left) in [(1, 0), (2, 1)] {
+        let never = format!(
+            "retry.maxTokens: nothing is ever tried again: the failure itself leaves {left} of {tokens} tokens, and that must be more than half; write 3 or more"
+        );
+        check_clauses(&grpc(&format!(r#""maxAttempts": 3, "maxTokens": {tokens}"#)), &[&never]);
+    }
+    check_clauses(&grpc(r#""maxAttempts": 5, "maxTokens": 3"#), &[]);
+    check_clauses(&grpc(r#""maxAttempts": 9"#), &["retry.maxAttempts: more than 5 are 5: there are never 9"]);
+    check_clauses(
+        r#""hedge": {"profile": "grpc", "maxAttempts": 9, "hedgingDelay": "10ms"}"#,
+        &["hedge.maxAttempts: more than 5 are 5: there are never 9"],
+    );
+    check_clauses(
+        r#""hedge": {"profile": "finagle", "maxExtraLoad": 0}"#,
+        &["hedge.maxExtraLoad: nothing is asked a second time: no further request is allowed"],
+    );
+    check_clauses(r#""hedge": {"profile": "finagle", "maxExtraLoad": 0.01}"#, &[]);
+    let shorter = |name: &str, is: &str| {
+        format!("{name}: the longest wait, 1s, is shorter than the first, 2s: none is longer than {is}")
+    };
+    check_clauses(
+        r#""retry": {"profile": "polly", "Delay": "2s", "MaxDelay": "1s"}"#,
+        &[&shorter("retry.MaxDelay", "1s")],
+    );
+    check_clauses(r#""retry": {"profile": "polly", "Delay": "2s", "MaxDelay": "2s"}"#, &[]);
+    let growing = r#""enableExponentialBackoff": true, "waitDuration": "2s", "exponentialMaxWaitDuration": "1s""#;
+    check_clauses(
+        &format!(r#""retry": {{"profile": "resilience4j", {growing}}}"#),
+        &[&shorter("retry.exponentialMaxWaitDuration", "1s")],
+    );
+    check_clauses(
+        r#""retry": {"profile": "stripe-node", "initialNetworkRetryDelay": "2s", "maxNetworkRetryDelay": "1s"}"#,
+        &[&shorter("retry.maxNetworkRetryDelay", "2s")],
+    );
+    let open = r#""enableExponentialBackoff": true, "waitDurationInOpenState": "2s", "exponentialMaxWaitDurationInOpenState": "1s""#;
+    check_clauses(
+        &format!(r#""breaker": {{"profile": "resilience4j", {open}}}"#),
+        &[&shorter("breaker.exponentialMaxWaitDurationInOpenState", "1s")],
+    );
+    let spins = "retry.tries: for ever and without a \"wait\": what fails at once is tried again at the same instant, and time may never go on; \
+        write a \"wait\"";
+    check_clauses(r#""retry": {"tries": "forever"}"#, &[spins]);
+    check_clauses(r#""retry": {"tries": "forever", "wait": "1ms"}"#, &[]);
+    check_clauses(r#""retry": {"tries": 1000}"#, &[]);
+}
+
+#[test]
+fn a_word_that_lacks_its_dollar_sign_and_a_policy_that_nobody_uses_are_told() {
+    let everybody = "coalesce: this is the word \"order\" and the same for everybody, so that all share one answer; did you mean \"$order\"?";
+    check_clauses(r#""coalesce": "order""#, &[everybody]);
+    check_clauses(r#""coalesce": "$order""#, &[]);
+    check_clauses(r#""coalesce": "all""#, &[]);
+    let nobody = "policies.careful: nobody uses the policy \"careful\": a step that is to says \"policy\": \"careful\"";
+    let policy = r#", "policies": {"careful": {"timeout": "1s"}}"#;
+    let found = |clauses: &str| {
+        let found = told(&scenario(&format!(r#"{{"call": "bank.charge"{clauses}}}"#), policy));
+        found.into_iter().filter(|said| said.contains("careful")).collect::<Vec<_>>()
+    };
+    assert_eq!(found(""), [nobody]);
+    assert_eq!(found(r#", "policy": "careful""#), [""; 0]);
+}
+
+#[test]
 fn a_fallback_is_told_how_it_is_written_wherever_somebody_writes_one() {
     let on = "\"fallback\" is no word of its own: what is done instead stands in the step's \"on\", by outcome, such as \"on\": \
         {\"else\": [{\"reply\": 0}]}";
@@ -1256,12 +1325,75 @@ fn a_node_and_a_workload_that_come_to_nothing_are_told_where_they_stand() {
     check(r#""stop": {"pre_stop": "40s", "grace": "60s"},"#, some, &[]);
     let twice = "nodes.shop.order.priority[2]: \"pay\" stands here twice, and the first place counts; keep one";
     check(r#""order": {"priority": ["pay", "look", "pay"]},"#, some, &[twice]);
+    let nobody = "nodes.shop.order.priority: no endpoint is named, so that all are as urgent: first come first served; name some, or leave it out";
+    check(r#""order": {"priority": []},"#, some, &[nobody]);
+    let at_once = "nodes.shop.drop.interval: an interval of no time sits nothing out: once two in a row have waited for the target, whoever has is \
+        dropped, unless nobody stands behind";
+    check(r#""drop": {"target": "5ms", "interval": "0s"},"#, some, &[at_once]);
+    let always = "nodes.shop.drop.target: a target of no time takes every line for one in which all wait too long";
+    check(r#""drop": {"target": "0s"},"#, some, &[always]);
+    check(r#""drop": {"target": "5ms"},"#, some, &[]);
+    let all = |choices: &str| {
+        format!(
+            "nodes.shop.balance.choices: {choices} different ones of 3 are all of them, and there are no more: this is \"least-request\""
+        )
+    };
+    let balance = |choices: &str| format!(r#""replicas": 3, "balance": {{"choices": {choices}}},"#);
+    check(&balance(r#"5, "replacement": false"#), some, &[&all("5")]);
+    check(&balance(r#"3, "replacement": false"#), some, &[]);
+    check(&balance("5"), some, &[]);
     let nothing = |field: &str| format!("workload.w.{field}: nothing is ever asked at a rate of zero");
     check("", r#""rate": "0/s""#, &[&nothing("rate")]);
     let stages =
         |second: &str| format!(r#""stages": [{{"for": "1s", "rate": "0/s"}}, {{"for": "1s", "rate": "{second}"}}]"#);
     check("", &stages("0/s"), &[&nothing("stages[0].rate")]);
     check("", &stages("1/s"), &[]);
+}
+
+#[test]
+fn what_is_gone_at_once_is_told() {
+    let check = |store: &str, once: &str, expected: &[&str]| {
+        let text = format!(
+            r#"{{"faultline": 1, "name": "x", "until": "1m", "nodes": {{"shop": {{"kind": "service", "maps": {{"keys": {{}}}}, "endpoints": {{
+ "pay": [{{"once": "$order", "in": "keys"{once}, "do": [{{"read": "db.rows[$order]"}}]}}]}}}}, "db": {{"kind": "store"{store}, "maps": {{"rows": {{}}}}}}}},
+ "workload": {{"w": {{"rate": "1/s", "each": "order", "do": [{{"call": "shop.pay"}}]}}}}}}"#
+        );
+        assert_eq!(told(&text), expected, "{store} {once}");
+    };
+    let gone = |place: &str, what: &str| {
+        format!(
+            "{place}.ttl: {what} is gone at the instant at which it is there: nobody ever finds one; write a longer \"ttl\""
+        )
+    };
+    check(r#", "ttl": "0s""#, "", &[&gone("nodes.db", "a value")]);
+    check("", r#", "ttl": "0s""#, &[&gone("nodes.shop.endpoints.pay[0]", "an outcome")]);
+    check(r#", "ttl": "1ns""#, r#", "ttl": "1ns""#, &[]);
+}
+
+#[test]
+fn faults_that_say_nothing_or_never_end_are_told() {
+    let check = |until: &str, line: &str, expected: &[&str]| {
+        let text = format!(
+            r#"{{"faultline": 1, "name": "x"{until}, "nodes": {{"shop": {{"kind": "service", "replicas": 4, "endpoints": {{"pay": []}}}}}},
+ "workload": {{"w": {{"rate": "1/s", "limit": 9, "each": "order", "do": [{{"call": "shop.pay"}}]}}}}, "faults": ["{line}"]}}"#
+        );
+        assert_eq!(told(&text), expected, "{line}");
+    };
+    let minute = r#", "until": "1m""#;
+    let at_once = "faults[0]: \"by 50%\" says nothing without a pace: all groups go at one instant; write \"every 60s\" behind it, or leave it out";
+    check(minute, "10s.. deploy shop v2 by 50%", &[at_once]);
+    check(minute, "10s.. deploy shop v2 by 50% every 5s", &[]);
+    check(minute, "10s.. deploy shop v2", &[]);
+    let never = |turn: &str, turns: &str| {
+        format!(
+            "faults[0]: every {turn} it begins again, {turns} times, and such a run comes to no end; 100000000 times are the most, so write longer lengths"
+        )
+    };
+    check(minute, "10s..20s hang shop every 1ns for 1ns", &[&never("2ns", "5000000000")]);
+    check(minute, "0s.. loss *->* 10% every ~50ns for ~50ns", &[&never("100ns", "600000000")]);
+    check("", "0s.. hang shop every 1ns for 1ns", &[&never("2ns", "43200000000000")]);
+    check(minute, "10s..20s hang shop every 50ns for 50ns", &[]);
+    check(minute, "10s.. restart shop every 1ns", &[]);
 }
 
 #[test]

@@ -24,6 +24,17 @@ pub(super) struct Failing<'l, 'p> {
 const DENIED: [Reason; 6] =
     [Reason::REFUSED, Reason::OVERLOADED, Reason::UNAVAILABLE, Reason::LIMITED, Reason::OPEN, Reason::EXPIRED];
 
+/// Whether this is about what fails with that reason.
+fn takes(catch: &Catch, reason: Reason) -> bool {
+    match catch {
+        Catch::Else => true,
+        Catch::Error => !reason.is_unknown(),
+        Catch::Unknown => reason.is_unknown(),
+        Catch::Reason(known) => *known == reason,
+        Catch::Ok => false,
+    }
+}
+
 impl<'l, 'p> Failing<'l, 'p> {
     /// What another try of this step does once more, when it is tried again only where it is known to have failed.
     pub(super) fn of(look: &'l Look<'p>, here: EndpointRef, step: StepRef, retried: &'l [Catch]) -> Effects {
@@ -51,21 +62,13 @@ impl<'l, 'p> Failing<'l, 'p> {
     }
 
     fn is_retried(&self, reason: Reason) -> bool {
-        self.retried.iter().any(|catch| match catch {
-            Catch::Error | Catch::Else => true,
-            Catch::Reason(known) => *known == reason,
-            Catch::Ok | Catch::Unknown => false,
-        })
+        self.retried.iter().any(|catch| takes(catch, reason))
     }
 
     /// Whether the outcome of a step with this reason ends what it stands in.
     fn escapes(&self, step: StepRef, reason: Reason) -> bool {
         let on = &self.look.program.step(step).clauses.on;
-        !on.iter().any(|(catch, _)| match catch {
-            Catch::Error | Catch::Else => true,
-            Catch::Reason(known) => *known == reason,
-            Catch::Ok | Catch::Unknown => false,
-        })
+        !on.iter().any(|(catch, _)| takes(catch, reason))
     }
 
     /// Whether any outcome that is tried again ends what a step stands in.

@@ -149,7 +149,7 @@ struct Timed {
 impl Timed {
     fn new(now: Instant) -> Self {
         let mut pieces = vec![(None, Counts::default()); PIECES as usize];
-        pieces[0].0 = Some(now);
+        pieces[0].0 = Some(whole_millis(now));
         Timed { pieces, at: 0, sum: Counts::default() }
     }
 
@@ -159,7 +159,7 @@ impl Timed {
     }
 
     fn record(&mut self, now: Instant, period: Duration, mark: Mark) {
-        let piece = Timed::piece(period);
+        let (piece, now) = (Timed::piece(period), whole_millis(now));
         let since = self.pieces[self.at].0.unwrap_or(now);
         let moves = now.since(since).nanos() / piece.nanos();
         if moves > PIECES {
@@ -181,14 +181,23 @@ impl Timed {
         let (since, counts) = &mut self.pieces[self.at];
         self.sum.less(*counts);
         *counts = Counts::default();
-        *since = Some(since.map_or(before + piece, |since| since + period));
+        *since = Some(since.map_or(before + piece, |since| since + whole(period)));
     }
 }
 
-/// A part of all in whole percent, half up.
+/// An instant as the library's clock shows it.
+const fn whole_millis(at: Instant) -> Instant {
+    Instant::from_nanos(at.nanos() / 1_000_000 * 1_000_000)
+}
+
+/// A length as the library counts it.
+const fn whole(length: Duration) -> Duration {
+    Duration::from_nanos(length.nanos() / 1_000_000 * 1_000_000)
+}
+
+/// A part of all in whole percent, half up, in the floating-point numbers that the library rounds: 29 of 200 are 14.499999999999998.
 fn percent(part: u32, total: u32) -> u64 {
-    let (part, total) = (u64::from(part), u64::from(total));
-    if total == 0 { 0 } else { (part * 200 + total) / (total * 2) }
+    if total == 0 { 0 } else { (f64::from(part) / f64::from(total) * 100.0 + 0.5).floor() as u64 }
 }
 
 impl Rule {
@@ -342,6 +351,7 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
+    use super::percent;
     use crate::policy::breaker::script;
 
     fn check(parameters: &str, story: &str) {
@@ -407,6 +417,25 @@ mod tests {
             r#"{"failureRateThreshold": 50, "failureExecutionThreshold": 200, "failureThresholdingPeriod": "1m"}"#;
         check(rate, "0s OK*101 BAD*98 =closed BAD =open");
         check(rate, "0s OK*102 BAD*97 =closed BAD =closed");
+    }
+
+    #[test]
+    fn a_rate_is_rounded_as_the_librarys_floating_point_numbers_are() {
+        assert_eq!(
+            [(29, 200), (59, 200), (99, 200), (1, 3), (2, 3), (0, 0)].map(|(part, all)| percent(part, all)),
+            [14, 30, 50, 33, 67, 0]
+        );
+    }
+
+    #[test]
+    fn a_time_is_counted_in_whole_milliseconds() {
+        // Pieces of 100 ms begin with the millisecond of the first call after it closed, not with the call.
+        let timed = r#"{"failureThreshold": 2, "failureThresholdingPeriod": "1s"}"#;
+        check(timed, "0s BAD 999999999ns BAD =open");
+        check(timed, "0s BAD 1s BAD =closed");
+        let again = r#"{"failureThreshold": 2, "failureThresholdingPeriod": "1s", "delay": "0s"}"#;
+        check(again, "0s BAD BAD =open 900us go ok =closed 1ms BAD 999999999ns BAD =open");
+        check(again, "0s BAD BAD =open 900us go ok =closed 1ms BAD 1s BAD =closed");
     }
 
     #[test]

@@ -45,6 +45,11 @@ pub static PROFILE: Profile = Profile {
         )
         .from(Setting::millis(1)),
         Parameter::new(
+            "execution.timeout.enabled",
+            Setting::Switch(true),
+            "Whether a call that takes long fails at all.",
+        ),
+        Parameter::new(
             "execution.isolation.thread.timeoutInMilliseconds",
             Setting::secs(1),
             "A call that takes longer has failed. Used when the step has no timeout.",
@@ -81,7 +86,7 @@ pub struct Rule {
     sleep: Duration,
     pieces: u32,
     piece: Duration,
-    timeout: Duration,
+    timeout: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,12 +134,14 @@ impl Rule {
             sleep: settings.length("circuitBreaker.sleepWindowInMilliseconds"),
             pieces: u32::try_from(window.nanos() / piece.nanos().max(1)).unwrap_or(u32::MAX),
             piece,
-            timeout: settings.length("execution.isolation.thread.timeoutInMilliseconds"),
+            timeout: settings
+                .is("execution.timeout.enabled")
+                .then(|| settings.length("execution.isolation.thread.timeoutInMilliseconds")),
         }
     }
 
     pub(super) fn timeout(&self) -> Option<Duration> {
-        Some(self.timeout)
+        self.timeout
     }
 
     fn too_bad(&self, counts: Counts) -> bool {
@@ -289,6 +296,16 @@ mod tests {
     fn calls_leave_the_window_after_ten_seconds() {
         check("{}", "0s BAD*10 9999ms BAD*10 10s =open");
         check("{}", "0s BAD*10 10s BAD*10 10500ms =closed");
+    }
+
+    #[test]
+    fn it_brings_a_timeout_of_a_second_unless_that_is_switched_off() {
+        let timeout = |parameters: &str| script::rule("hystrix", parameters).timeout();
+        let second = sim_core::Duration::from_secs(1);
+        assert_eq!(timeout("{}"), Some(second));
+        let longer = r#"{"execution.isolation.thread.timeoutInMilliseconds": "3s"}"#;
+        assert_eq!(timeout(longer), Some(second.saturating_mul(3)));
+        assert_eq!(timeout(r#"{"execution.timeout.enabled": false}"#), None);
     }
 
     #[test]

@@ -154,6 +154,18 @@ impl Breaker {
         }
     }
 
+    /// Whether what it does follows from luck that it has not been given yet. It needs to be drawn once.
+    pub fn needs_luck(&self) -> bool {
+        matches!(self, Breaker::Resilience4j(breaker) if breaker.needs_luck())
+    }
+
+    /// Any length that was drawn: what it does from now on follows from that.
+    pub fn has_luck(&mut self, drawn: Duration) {
+        if let Breaker::Resilience4j(breaker) = self {
+            breaker.has_luck(drawn);
+        }
+    }
+
     /// Whether a call may go.
     pub fn admit(&mut self, now: Instant) -> Admission {
         match self {

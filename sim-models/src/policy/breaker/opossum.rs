@@ -23,6 +23,11 @@ pub static PROFILE: Profile = Profile {
                 timeout.",
         )
         .from(Setting::millis(1)),
+        Parameter::new(
+            "enabled",
+            Setting::Switch(true),
+            "Whether it does anything: without it, no timeout, no capacity, and it never opens.",
+        ),
         Parameter::new("errorThresholdPercentage", Setting::percent(50), "Opens above this percentage of failures."),
         Parameter::new(
             "volumeThreshold",
@@ -76,6 +81,7 @@ pub static PROFILE: Profile = Profile {
 /// How it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
+    enabled: bool,
     timeout: Duration,
     percentage: Ratio,
     volume: u32,
@@ -116,6 +122,7 @@ enum Phase {
 impl Rule {
     pub(super) fn of(settings: &Settings) -> Rule {
         Rule {
+            enabled: settings.is("enabled"),
             timeout: settings.length("timeout"),
             percentage: settings.ratio("errorThresholdPercentage"),
             volume: settings.count("volumeThreshold"),
@@ -128,7 +135,7 @@ impl Rule {
     }
 
     pub(super) fn timeout(&self) -> Option<Duration> {
-        Some(self.timeout)
+        self.enabled.then_some(self.timeout)
     }
 
     /// Whole milliseconds, as its timer takes them.
@@ -167,6 +174,10 @@ impl Breaker {
     pub(super) fn admit(&mut self, now: Instant) -> Admission {
         self.settle(now);
         self.buckets.change(|counts| counts.total += 1);
+        if !self.rule.enabled {
+            self.in_flight += 1;
+            return Admission::Go;
+        }
         match &mut self.phase {
             Phase::Open { .. } | Phase::HalfOpen { waits: false } => return Admission::Open,
             Phase::HalfOpen { waits } => *waits = false,
@@ -183,6 +194,9 @@ impl Breaker {
     pub(super) fn report(&mut self, now: Instant, ended: Ended) {
         self.settle(now);
         self.in_flight = self.in_flight.saturating_sub(1);
+        if !self.rule.enabled {
+            return;
+        }
         match ended {
             Ended::Ok | Ended::Overlooked => {
                 if matches!(self.phase, Phase::HalfOpen { .. }) {
@@ -296,6 +310,14 @@ mod tests {
     fn a_call_beyond_the_capacity_is_refused_and_is_a_failure() {
         check(r#"{"capacity": 2}"#, "0s go go full =closed full =closed full =open");
         check(r#"{"capacity": 1, "volumeThreshold": 9}"#, "0s go full ok go");
+    }
+
+    #[test]
+    fn one_that_is_not_enabled_lets_all_go_and_brings_no_timeout() {
+        check(r#"{"enabled": false, "capacity": 1}"#, "0s go*50 bad*50 =closed BAD*50 =closed go");
+        let timeout = |parameters: &str| script::rule("opossum", parameters).timeout();
+        assert_eq!(timeout("{}"), Some(sim_core::Duration::from_secs(10)));
+        assert_eq!(timeout(r#"{"enabled": false, "timeout": "3s"}"#), None);
     }
 
     #[test]

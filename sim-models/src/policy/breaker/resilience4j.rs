@@ -1,11 +1,12 @@
 //! The breaker of resilience4j: six states, a window of calls or of seconds, and no memory of when a call began.
 
 use serde::Serialize;
+use sim_core::seed::mix;
 use sim_core::{Duration, Instant, Ratio};
 
 use super::window::{Buckets, Counts, LastCalls, Mark};
 use super::{Admission, Ended, State, differ, reaches};
-use crate::policy::growth::{ONE, grown};
+use crate::policy::growth::{ONE, grown_in_millis, whole_millis};
 use crate::policy::profile::{Kind, Parameter, Profile};
 use crate::policy::settings::{Setting, Settings};
 
@@ -62,6 +63,8 @@ pub static PROFILE: Profile = Profile {
             "The longest wait it then grows to.",
         )
         .from(Setting::millis(1)),
+        Parameter::new("enableRandomizedWait", Setting::Switch(false), "Whether the wait is spread, each one anew."),
+        Parameter::new("randomizedWaitFactor", Setting::share(1, 2), "How far it is then spread to both sides."),
         Parameter::new(
             "permittedNumberOfCallsInHalfOpenState",
             Setting::Count(10),
@@ -112,8 +115,17 @@ pub static PROFILE: Profile = Profile {
         "The wait is over when the clock is after it, not at it.",
         "A window of N seconds holds between N-1 and N seconds, since it is cut at whole seconds of the clock.",
         "Hung calls are not in the window: with a timeout of 30 s it opens half a minute late.",
+        "Waits are whole milliseconds, cut at each step: from 5 ms by half as much again they are 5, 7, 10, 15.",
+        "A wait either grows or is spread: enableExponentialBackoff and enableRandomizedWait together are refused at the start.",
     ],
-    sound: |_| Ok(()),
+    sound: |settings| {
+        if settings.is("enableExponentialBackoff") && settings.is("enableRandomizedWait") {
+            let message = "a breaker's wait either grows or is spread, and the library does not start with both; leave one of \
+                enableExponentialBackoff and enableRandomizedWait out";
+            return Err(("enableRandomizedWait", message.to_owned()));
+        }
+        Ok(())
+    },
 };
 
 /// The library wants more than 0.
@@ -133,6 +145,8 @@ pub struct Rule {
     wait: Duration,
     wait_factor: u64,
     wait_max: Duration,
+    /// How far a wait is spread to both sides, when it is.
+    spread: Option<Ratio>,
     permitted: u32,
     half_open_max: Duration,
     after_half_open: State,
@@ -163,6 +177,22 @@ pub struct Breaker {
     /// Calls that were let go and have not ended; nothing is decided by it.
     #[serde(skip)]
     under_way: u32,
+    /// What its waits follow from, when they are spread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    luck: Option<Luck>,
+}
+
+/// A number that was drawn once, and how many waits have followed from it: each is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+struct Luck {
+    drawn: Duration,
+    waits: u64,
+}
+
+impl Luck {
+    fn bits(self) -> u64 {
+        mix(self.drawn.nanos(), self.waits)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -254,6 +284,7 @@ impl Rule {
             wait: settings.length("waitDurationInOpenState"),
             wait_factor: if grows { settings.factor("exponentialBackoffMultiplier") } else { ONE },
             wait_max: if grows { settings.length("exponentialMaxWaitDurationInOpenState") } else { Duration::FOREVER },
+            spread: settings.is("enableRandomizedWait").then(|| settings.ratio("randomizedWaitFactor")),
             permitted: settings.count("permittedNumberOfCallsInHalfOpenState"),
             half_open_max: settings.length("maxWaitDurationInHalfOpenState"),
             after_half_open: match settings.word("transitionToStateAfterWaitDuration") {
@@ -270,30 +301,41 @@ impl Rule {
         }
     }
 
-    /// How long it stays open the `attempts`-th time in a row.
-    fn wait(&self, attempts: u32) -> Duration {
-        grown(self.wait, self.wait_factor, attempts.saturating_sub(1), self.wait_max)
+    /// How long it stays open the `attempts`-th time in a row, in whole milliseconds as the library counts.
+    fn wait(&self, attempts: u32, luck: Option<Luck>) -> Duration {
+        let wait = grown_in_millis(self.wait, self.wait_factor, attempts.saturating_sub(1), self.wait_max);
+        match (self.spread, luck) {
+            (Some(spread), Some(luck)) => spread_around(wait, spread, luck.bits()),
+            (Some(_), None) | (None, _) => wait,
+        }
     }
 
     fn closed(&self, now: Instant) -> Phase {
         Phase::Closed(Window::new(self.window, now))
     }
 
-    fn open(&self, attempts: u32, now: Instant) -> Phase {
-        Phase::Open { attempts, until: now + self.wait(attempts) }
+    fn open(&self, attempts: u32, now: Instant, luck: &mut Option<Luck>) -> Phase {
+        let until = now + self.wait(attempts, *luck);
+        luck.iter_mut().for_each(|luck| luck.waits += 1);
+        Phase::Open { attempts, until }
     }
 
     /// Opens at `at` because nothing decided in time. Whole turns of open and half-open that nobody saw up to `now` are
     /// counted and not gone through one by one: a year of them would take for ever.
-    fn open_again(&self, attempts: u32, at: Instant, now: Instant) -> Phase {
-        let (attempts, wait) = (attempts.saturating_add(1), self.wait(attempts.saturating_add(1)));
-        if !self.automatic || wait != self.wait(attempts.saturating_add(1)) {
-            return self.open(attempts, at);
+    fn open_again(&self, attempts: u32, at: Instant, now: Instant, luck: &mut Option<Luck>) -> Phase {
+        let (attempts, wait) = (attempts.saturating_add(1), self.wait(attempts.saturating_add(1), None));
+        if !self.automatic || wait != self.wait(attempts.saturating_add(1), None) {
+            return self.open(attempts, at, luck);
         }
-        let turn = wait.saturating_add(self.half_open_max);
+        let longest = if self.spread.is_some() { wait.saturating_mul(2) } else { wait };
+        let turn = longest.saturating_add(self.half_open_max);
         let turns = now.since(at).nanos() / turn.nanos().max(1);
+        if self.spread.is_some() && turns < MANY {
+            return self.open(attempts, at, luck);
+        }
         let skipped = u32::try_from(turns).unwrap_or(u32::MAX);
-        self.open(attempts.saturating_add(skipped), at + turn.saturating_mul(turns))
+        luck.iter_mut().for_each(|luck| luck.waits += turns);
+        self.open(attempts.saturating_add(skipped), at + turn.saturating_mul(turns), luck)
     }
 
     fn half_open(&self, attempts: u32, now: Instant, before: u32) -> Phase {
@@ -319,7 +361,33 @@ impl Rule {
     }
 }
 
+/// So many turns of waits that are spread are gone through one by one; of more that nobody saw, where in its turn it is by now is as
+/// good as drawn.
+const MANY: u64 = 10_000;
+
+/// Evenly around a wait, up to this share of it to both sides, cut to whole milliseconds (`IntervalFunction.ofRandomized`).
+fn spread_around(wait: Duration, share: Ratio, bits: u64) -> Duration {
+    let share_of = |length: Duration| {
+        let nanos = u128::from(length.nanos()) * u128::from(share.parts()) / u128::from(Ratio::ONE.parts());
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    };
+    let far = share_of(wait);
+    let within = (u128::from(far) * 2 * u128::from(bits)) >> 64;
+    let drawn = u128::from(wait.nanos() - far) + within;
+    whole_millis(Duration::from_nanos(u64::try_from(drawn).unwrap_or(u64::MAX)))
+}
+
 impl Breaker {
+    /// Whether its waits are spread and follow from nothing yet.
+    pub(super) fn needs_luck(&self) -> bool {
+        self.rule.spread.is_some() && self.luck.is_none()
+    }
+
+    /// What its waits follow from.
+    pub(super) fn has_luck(&mut self, drawn: Duration) {
+        self.luck = Some(Luck { drawn, waits: 0 });
+    }
+
     pub(super) fn new(rule: Rule, now: Instant) -> Breaker {
         let phase = match rule.initial {
             Initial::Closed => rule.closed(now),
@@ -327,7 +395,7 @@ impl Breaker {
             Initial::MetricsOnly => Phase::MetricsOnly(Window::new(rule.window, now)),
             Initial::ForcedOpen => Phase::ForcedOpen,
         };
-        Breaker { rule, phase, under_way: 0 }
+        Breaker { rule, phase, under_way: 0, luck: None }
     }
 
     /// When a timer of its own changes it next.
@@ -354,7 +422,7 @@ impl Breaker {
             self.phase = match self.phase {
                 Phase::Open { attempts, .. } => rule.half_open(attempts, at, self.under_way),
                 Phase::HalfOpen { .. } if rule.after_half_open == State::Closed => rule.closed(at),
-                Phase::HalfOpen { attempts, .. } => rule.open_again(attempts, at, now),
+                Phase::HalfOpen { attempts, .. } => rule.open_again(attempts, at, now, &mut self.luck),
                 Phase::Closed(_) | Phase::Disabled | Phase::MetricsOnly(_) | Phase::ForcedOpen => return,
             };
         }
@@ -411,13 +479,13 @@ impl Breaker {
             Phase::Closed(window) => {
                 let minimum = window.minimum(rule.minimum);
                 if rule.too_bad(window.record(now, mark), minimum) == Some(true) {
-                    self.phase = rule.open(1, now);
+                    self.phase = rule.open(1, now, &mut self.luck);
                 }
             }
             Phase::HalfOpen { attempts, calls, .. } => {
                 calls.record(mark);
                 match rule.too_bad(calls.counts(), rule.minimum.min(rule.permitted)) {
-                    Some(true) => self.phase = rule.open(attempts.saturating_add(1), now),
+                    Some(true) => self.phase = rule.open(attempts.saturating_add(1), now, &mut self.luck),
                     Some(false) => self.phase = rule.closed(now),
                     None => {}
                 }
@@ -449,7 +517,9 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::breaker::script;
+    use sim_core::{Duration, Instant};
+
+    use crate::policy::breaker::{Admission, Breaker, Ended, State, script};
 
     fn check(parameters: &str, story: &str) {
         script::check("resilience4j", parameters, story);
@@ -556,6 +626,70 @@ mod tests {
             grows,
             "0s BAD 1s no 1001ms BAD 3001ms no 3002ms BAD 6002ms no 6003ms BAD 9003ms no 9004ms OK =closed BAD 11s go",
         );
+    }
+
+    #[test]
+    fn a_wait_that_grows_is_cut_to_whole_milliseconds_at_each_step() {
+        // 5 ms, 7 of 7.5, 10 of 10.5, 15.
+        let grows = r#"{"slidingWindowSize": 1, "permittedNumberOfCallsInHalfOpenState": 1, "waitDurationInOpenState": "5ms",
+                        "enableExponentialBackoff": true}"#;
+        check(
+            grows,
+            "0s BAD 5ms no 5000001ns BAD 12000001ns no 12000002ns BAD 22000002ns no 22000003ns BAD 37000003ns no 37000004ns go",
+        );
+        let fixed = r#"{"slidingWindowSize": 1, "waitDurationInOpenState": "1999us"}"#;
+        check(fixed, "0s BAD 1ms no 1000001ns go");
+    }
+
+    #[test]
+    fn waits_that_are_spread_lie_around_the_wait_each_anew_in_whole_milliseconds() {
+        let spread = r#"{"slidingWindowSize": 1, "permittedNumberOfCallsInHalfOpenState": 1, "waitDurationInOpenState": "1s",
+                         "enableRandomizedWait": true, "randomizedWaitFactor": 0.2}"#;
+        let rule = script::rule("resilience4j", spread);
+        let waits = |luck: u64| -> Vec<u64> {
+            let mut breaker = Breaker::new(rule, Instant::ZERO);
+            assert!(breaker.needs_luck());
+            breaker.has_luck(Duration::from_nanos(luck));
+            assert!(!breaker.needs_luck());
+            let mut now = Instant::ZERO;
+            let mut waits = Vec::new();
+            for _ in 0..2_000 {
+                assert_eq!(breaker.admit(now), Admission::Go);
+                breaker.report(now, Ended::Failed, Duration::ZERO);
+                let until = breaker.sight().until.expect("it is open");
+                waits.push(until.since(now).nanos());
+                now = until + Duration::from_nanos(1);
+            }
+            waits
+        };
+        let one = waits(1);
+        assert!(one.iter().all(|wait| (800_000_000..1_200_000_000).contains(wait) && wait % 1_000_000 == 0));
+        // Evenly: the mean of 2,000 within four standard errors of 999.5 ms, 115.5 ms / √2000 each; and both ends are reached.
+        let mean = one.iter().sum::<u64>() as f64 / 2e9;
+        assert!((mean - 999.5).abs() < 4.0 * 2.58, "{mean}");
+        assert!(one.iter().min() < Some(&803_000_000) && one.iter().max() > Some(&1_196_000_000));
+        assert_eq!(one, waits(1));
+        assert_ne!(one, waits(2));
+    }
+
+    #[test]
+    fn turns_of_a_year_that_are_spread_and_nobody_saw_are_caught_up_with_at_once() {
+        let spread = r#"{"automaticTransitionFromOpenToHalfOpenEnabled": true, "maxWaitDurationInHalfOpenState": "1ms",
+                         "waitDurationInOpenState": "2ms", "enableRandomizedWait": true}"#;
+        let mut breaker = Breaker::new(script::rule("resilience4j", spread), Instant::ZERO);
+        breaker.has_luck(Duration::from_nanos(7));
+        for _ in 0..100 {
+            assert_eq!(breaker.admit(Instant::ZERO), Admission::Go);
+            breaker.report(Instant::ZERO, Ended::Failed, Duration::ZERO);
+        }
+        let year = Instant::ZERO + Duration::from_secs(365 * 86_400);
+        assert_ne!(breaker.state(year), State::Closed);
+        // It still goes round: within its longest turn, 4 ms, it has been both.
+        let mut seen: Vec<State> =
+            (0..50u64).map(|step| breaker.state(year + Duration::from_nanos(step * 100_000))).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, [State::Open, State::HalfOpen]);
     }
 
     #[test]

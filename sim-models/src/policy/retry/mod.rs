@@ -10,7 +10,7 @@ use serde::Serialize;
 use sim_core::{Dist, Duration, Ratio};
 
 use super::budget;
-use super::growth::{ONE, grown};
+use super::growth::{ONE, grown, grown_in_millis, whole_millis};
 use super::settings::Settings;
 
 /// How something is tried again.
@@ -61,6 +61,17 @@ pub struct Wait {
     pub spread: Spread,
     /// The shortest wait after all that.
     pub least: Duration,
+    /// How finely the library counts.
+    pub grain: Grain,
+}
+
+/// How finely waits are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grain {
+    /// As finely as anything here.
+    Nanos,
+    /// In whole milliseconds: each step of the row, and what comes of luck, is cut to one (resilience4j).
+    Millis,
 }
 
 /// How a wait grows from retry to retry.
@@ -144,6 +155,7 @@ impl Wait {
         capped: Capped::BeforeJitter,
         spread: Spread::None,
         least: Duration::ZERO,
+        grain: Grain::Nanos,
     };
 
     /// The wait before retry `number` (from 1). `memory` is what it has to remember from one retry of a call to the next,
@@ -179,7 +191,10 @@ impl Wait {
             Capped::BeforeJitter => wait,
             Capped::AfterJitter => wait.min(self.most),
         };
-        wait.max(self.least)
+        match self.grain {
+            Grain::Nanos => wait.max(self.least),
+            Grain::Millis => whole_millis(wait).max(self.least),
+        }
     }
 
     /// Without jitter.
@@ -188,7 +203,10 @@ impl Wait {
             Capped::BeforeJitter => self.most,
             Capped::AfterJitter => Duration::FOREVER,
         };
-        self.grows.waited(self.first, number, most)
+        match (self.grain, self.grows) {
+            (Grain::Millis, Grows::By(factor)) => grown_in_millis(self.first, factor, number.saturating_sub(1), most),
+            (_, grows) => grows.waited(self.first, number, most),
+        }
     }
 
     /// The curve 2^t tanh(√(4t)) at t = retries before this one and a random fraction, less what it was at the last place.
@@ -311,6 +329,15 @@ mod tests {
     #[test]
     fn resilience4j_waits_half_a_second_each_time() {
         check("resilience4j", "{}", &[fixed(500.0), fixed(500.0)]);
+    }
+
+    #[test]
+    fn resilience4j_cuts_each_wait_to_whole_milliseconds() {
+        let grows = r#"{"enableExponentialBackoff": true, "waitDuration": "5ms"}"#;
+        check("resilience4j", grows, &[fixed(5.0), fixed(7.0), fixed(10.0), fixed(15.0), fixed(22.0)]);
+        check("resilience4j", r#"{"waitDuration": "1999us"}"#, &[fixed(1.0), fixed(1.0)]);
+        let random = r#"{"enableRandomizedWait": true, "waitDuration": "3ms"}"#;
+        check("resilience4j", random, &[[1.0, 3.0, 4.0]]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use sim_core::{Duration, Ratio};
 
-use super::{Capped, Grows, Heeds, Rule, Spread, Wait};
+use super::{Capped, Grain, Grows, Heeds, Rule, Spread, Wait};
 use crate::policy::budget;
 use crate::policy::growth::ONE;
 use crate::policy::profile::{Kind, Parameter, Profile};
@@ -93,6 +93,7 @@ pub static RESILIENCE4J: Profile = Profile {
     surprises: &[
         "maxAttempts counts the first try: 3 are two retries.",
         "The cap is enforced after jitter.",
+        "Waits are whole milliseconds, cut at each step: from 5 ms by half as much again they are 5, 7, 10, 15.",
         "A call that an open circuit refused is tried again like any other.",
     ],
     sound: |_| Ok(()),
@@ -107,6 +108,7 @@ fn resilience4j(settings: &Settings) -> Rule {
             grows: Grows::By(if grows { settings.factor("exponentialBackoffMultiplier") } else { ONE }),
             most: if grows { settings.length("exponentialMaxWaitDuration") } else { Duration::FOREVER },
             capped: Capped::AfterJitter,
+            grain: Grain::Millis,
             spread: if random { Spread::around(settings.ratio("randomizedWaitFactor")) } else { Spread::None },
             ..Wait::NONE
         },
