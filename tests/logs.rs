@@ -728,6 +728,23 @@ fn a_store_that_cannot_read_its_promise_has_not_voted_against_it() {
     }
 }
 
+/// Nor is it one that says to others that it has promised nothing.
+#[test]
+fn a_store_that_cannot_read_its_promise_says_nothing_of_it() {
+    let unreadable = [
+        "crash shop at tx.decided #1 for 10s",
+        "1100ms..1200ms crash b",
+        "1100ms..8s disk b read-error",
+        "8s..8100ms crash b",
+    ];
+    let presumed =
+        ["nothing", "abort", "commit"].map(|presume| json!({"protocol": "2pc-cooperative", "presume": presume}));
+    for clauses in presumed.into_iter().chain([json!({"protocol": "3pc"})]) {
+        let run = ran(&file(&clauses), &unreadable);
+        assert_eq!(run.outcome.verdict, Verdict::Held, "{clauses}: {:?}", run.metrics);
+    }
+}
+
 /// With three phases a store that fails has not gone: it does not know that all have promised, and the others must not commit without it.
 #[test]
 fn a_store_that_fails_does_not_know_that_all_have_promised() {

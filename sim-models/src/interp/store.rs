@@ -262,6 +262,11 @@ impl Store {
         }
     }
 
+    /// Whether it does not know what its disk says, so that it says nothing of what it has done.
+    fn is_unreadable(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.unreadable)
+    }
+
     /// Whether nothing is done for now: what it has found on its disk may still be lost, or what it has taken back be found there.
     fn is_held_up(&self) -> bool {
         self.journal.as_ref().is_some_and(|journal| journal.recovers() || journal.owes())
@@ -303,7 +308,7 @@ impl Store {
                 cx.send(from, Msg::Answer { id, kind, outcome, extra: Extra::None, open: None });
             }
             // Whoever asks asks again.
-            Msg::Inquire { .. } if self.is_held_up() => {}
+            Msg::Inquire { .. } if self.is_held_up() || self.is_unreadable() => {}
             Msg::Inquire { txn, step, .. } => self.tells(cx, program, from, (txn, step)),
             Msg::Stands { txn, standing, .. } => self.hears(cx, from, txn, standing),
             Msg::Answer { .. }
@@ -466,7 +471,7 @@ impl Store {
         }
         self.free_worker(cx, program, key);
         cx.because(cause);
-        if self.journal.as_ref().is_some_and(|journal| journal.unreadable) {
+        if self.is_unreadable() {
             return self.answer(cx, key, Outcome::Error(Reason::DISK), Extra::Failed);
         }
         // A copy of a commit that is done brings no facts.
