@@ -292,7 +292,8 @@ fn exit_codes_are_a_promise() {
     ] {
         let said = shell.run(words);
         assert_eq!(said.code, code, "{words:?}\n{}{}", said.out, said.err);
-        assert_eq!(said.err.is_empty(), code != 2, "{words:?}: {}", said.err);
+        // What never ends was warned of.
+        assert_eq!(said.err.is_empty(), ![2, 4].contains(&code), "{words:?}: {}", said.err);
     }
 }
 
