@@ -262,14 +262,12 @@ impl Service {
         cx.note(Note::Edge(pending.edge, EdgeCounted::Outcome(tone, Aside(sort))));
         if tone == Tone::Unknown {
             self.leaves_open(program, pending.thread);
-        }
-        if tone == Tone::Unknown
-            && let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn)
-        {
-            match program.store(callee) {
-                None => txn.in_doubt = true,
-                Some(_) if txn.members.is_none() => txn.strays = true,
-                Some(_) => txn.touched(pending.to).into_iter().for_each(|member| member.strays = true),
+            if let Some(txn) = self.threads.get_mut(pending.thread).and_then(Thread::txn) {
+                match program.store(callee) {
+                    None => txn.in_doubt = true,
+                    Some(_) if txn.members.is_none() => txn.strays = true,
+                    Some(_) => txn.touched(pending.to).into_iter().for_each(|member| member.strays = true),
+                }
             }
         }
         Some(pending)

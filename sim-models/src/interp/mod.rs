@@ -8,6 +8,7 @@ mod cache;
 mod cells;
 mod commitment;
 mod consumer;
+mod durable;
 mod exec;
 mod flights;
 mod gate;
