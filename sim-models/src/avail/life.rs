@@ -64,12 +64,16 @@ impl Phases {
         always > 1 || self.missed > 0.0 && self.manual > 0.0
     }
 
+    fn is_missed(&self, bits: u64) -> bool {
+        share(mix(bits, 4)) < self.missed
+    }
+
     fn sample(&self, bits: u64) -> f64 {
         // One number of each phase out of the one that was drawn for the outage.
         let number = |nth: u64| share(mix(bits, nth));
         let length = |mean: f64, nth: u64| -mean * libm::log1p(-number(nth));
         let always: f64 = self.each.iter().zip(1..).map(|(mean, nth)| length(*mean, nth)).sum();
-        if number(4) < self.missed { always + length(self.manual, 5) } else { always }
+        if self.is_missed(bits) { always + length(self.manual, 5) } else { always }
     }
 }
 
@@ -147,6 +151,11 @@ impl Life {
             Shape::Phases(phases) => phases.sample(bits),
         };
         Duration::from_nanos_f64(seconds * 1e9)
+    }
+
+    /// Whether people have to end what these bits say, of an outage in phases.
+    pub(super) fn is_by_hand(&self, bits: u64) -> bool {
+        matches!(&self.shape, Shape::Phases(phases) if phases.is_missed(bits))
     }
 }
 

@@ -18,6 +18,7 @@ mod assembly;
 mod bdd;
 mod block;
 mod budget;
+mod causes;
 mod crashes;
 mod derived;
 mod error;

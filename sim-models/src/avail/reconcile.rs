@@ -4,10 +4,10 @@
 use super::assembly::{Assembly, Component, Law};
 use super::group::Group;
 use super::life::{Life, Phases, Shape};
-use super::simulate::{Plan, Simulated, downs, simulate};
+use super::simulate::{Plan, Simulated, Simulation, simulate};
 use super::system::System;
 use super::up::Availability;
-use crate::stats::{Estimate, replications};
+use crate::stats::Estimate;
 
 /// What makes more of a system than a formula of independent parts, in the order in which it is put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,18 +262,20 @@ pub fn reconcile(system: &System, plan: &Plan) -> Option<Reconciliation> {
     if stages.assemblies[0].components().iter().any(is_never_repaired) {
         return None;
     }
-    told.seen = Some(simulate(&stages.assemblies[0], plan)?.down);
-    if told.steps.is_empty() {
-        return Some(told);
-    }
-    let run = |stage: &Stage| downs(&stages.assemblies[stage.assembly], &stage.components, plan);
-    let mut before = run(&stages.stages[0])?;
+    let run = |stage: &Stage| {
+        let assembly = &stages.assemblies[stage.assembly];
+        let mut simulation = Simulation::of(assembly, &stage.components, plan)?;
+        (0..plan.runs).for_each(|_| simulation.run(assembly));
+        Some(simulation)
+    };
+    let mut before = run(stages.stages.first()?)?;
     for (stage, step) in stages.stages[1..].iter().zip(&mut told.steps) {
         let after = run(stage)?;
-        let added: Vec<f64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
-        step.seen = Some(replications(&added, plan.confidence));
+        step.seen = Some(after.added(&before));
         before = after;
     }
+    let whole = &stages.assemblies[0];
+    told.seen = Some(simulate(whole, plan)?.down);
     Some(told)
 }
 

@@ -54,6 +54,9 @@ pub enum Method {
     Sections,
     /// Events in a length of time or so: Garwood's, exact under Poisson's law.
     Poisson,
+    /// What few events of unequal weight come to, alone or beside what is known from replications: Fay and Feuer's
+    /// gamma intervals and Student's t, joined by MOVER.
+    Compound,
     /// A ratio of two means over independent replications: the jackknife with Student's t.
     Ratio,
     /// The mean of differences between runs of the same seeds: Student's t.
@@ -78,6 +81,7 @@ impl Method {
             Method::BatchQuantiles => "batch-quantiles",
             Method::Sections => "sections",
             Method::Poisson => "poisson",
+            Method::Compound => "compound",
             Method::Ratio => "ratio",
             Method::Paired => "paired",
             Method::Tango => "tango",

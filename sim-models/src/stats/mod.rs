@@ -4,6 +4,7 @@
 //! may lie, by which method, and from how much.
 
 mod batches;
+mod compound;
 mod estimate;
 pub mod laws;
 mod mean;
@@ -18,6 +19,7 @@ mod several;
 mod warmup;
 
 pub use self::batches::{Batched, Batches, Cut, batch_means};
+pub use self::compound::{Weights, sum};
 pub use self::estimate::{Confidence, Estimate, Method};
 pub use self::mean::{Spread, replications};
 pub use self::paired::{Flips, differences, paired, sign_test, unpaired};
