@@ -12,8 +12,12 @@ use std::collections::BTreeMap;
 
 use super::bdd::{DOWN, Diagram, TooEntangled, UP, Way};
 
-/// More cases than this are not followed; it would take minutes and gigabytes.
+/// More cases than this are not followed; it would take minutes.
 const CASES_MAX: usize = 2_000_000;
+
+/// Nor cases of more than so many words together: what lies wide has long cases, and where many of those are, it is refused
+/// sooner, before it takes gigabytes.
+const WORDS_MAX: usize = 26_000_000;
 
 /// Blocks, and how one gets from one to the next.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,6 +158,7 @@ impl Network {
             return Ok(Followed { levels: Vec::new(), first: Next::Down });
         }
         let (mut cases, mut followed) = (vec![vec![0u64; levels.size]], Vec::new());
+        let most = CASES_MAX.min(WORDS_MAX / levels.size);
         let mut all = 0;
         for (at, block) in self.order.iter().enumerate() {
             let mut known: BTreeMap<Vec<u64>, u32> = BTreeMap::new();
@@ -168,7 +173,7 @@ impl Network {
                         Next::Case(*known.entry(case).or_insert(fresh))
                     }
                 }));
-                if all + known.len() > CASES_MAX {
+                if all + known.len() > most {
                     return Err((*block as usize, levels.all[at].wide));
                 }
             }

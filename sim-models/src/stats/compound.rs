@@ -3,7 +3,7 @@
 
 use libm::sqrt;
 
-use super::laws::{gamma_above, gamma_below};
+use super::laws::{gamma_above, gamma_below, normal, student};
 use super::{Confidence, Estimate, Method};
 
 /// What of events with weights is needed for their sum.
@@ -27,7 +27,8 @@ impl Weights {
     ///
     /// Events come one by one, independently and evenly; how many there were is as random as how much each weighs. What
     /// was not seen may be one event that weighs `one_more`, which is all that is known where none was seen, and counts
-    /// for less the more were.
+    /// for less the more were. Weights that spread as lengths of outages do are known from few only by how those spread,
+    /// so the upper end lies as much farther as Student's t does than the normal law, for half as much spread half of it.
     ///
     /// Fay and Feuer, Confidence intervals for directly standardized rates, Statistics in Medicine 16, 1997.
     ///
@@ -51,13 +52,24 @@ impl Weights {
         };
         let known = self.sum + one_more;
         let next = if known > 0.0 { (self.squares + one_more * one_more) / known } else { 0.0 };
+        let (value, hi) = (self.sum / exposure, scaled(self.sum + next, self.squares + next * next, gamma_above));
         Estimate {
-            value: Some(self.sum / exposure),
+            value: Some(value),
             lo: Some(scaled(self.sum, self.squares, gamma_below)),
-            hi: Some(scaled(self.sum + next, self.squares + next * next, gamma_above)),
+            hi: Some(value + (hi - value) * self.farther(confidence)),
             method: Method::Compound,
             n: self.n,
         }
+    }
+}
+
+impl Weights {
+    fn farther(&self, confidence: Confidence) -> f64 {
+        let (n, tail) = (self.n as f64, confidence.tail());
+        // Of memoryless lengths the squares come to twice what they would if all were alike.
+        let spread = if self.squares > 0.0 { 2.0 * (1.0 - self.sum * self.sum / (n * self.squares)) } else { 0.0 };
+        // Rounding aside, what is alike does not spread.
+        if spread < 1e-9 { 1.0 } else { 1.0 + spread.min(1.0) * (student(tail, n.max(3.0)) / normal(tail) - 1.0) }
     }
 }
 
