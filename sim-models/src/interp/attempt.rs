@@ -86,11 +86,11 @@ impl Service {
     /// Lets the try in the top frame pass the guards that it has not passed yet, and begins it.
     pub(super) fn pass(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> Next {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
-        let reference = attempt.step;
+        let (reference, passed) = (attempt.step, attempt.passed);
         let cause = attempt.cause.then(TRY | u64::from(attempt.number));
         let step = program.step(reference);
         if let Some(guards) = &step.clauses.guards {
-            match self.ask_guards(cx, key, step, guards) {
+            match self.ask_guards(cx, key, step, guards, passed) {
                 Asked::Go => {}
                 Asked::Refused(outcome) => return Next::settle(outcome),
                 Asked::Waits => return Next::Wait,

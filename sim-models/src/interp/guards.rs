@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use serde::Serialize;
-use sim_core::{Dist, Duration, Instant, Ratio};
+use sim_core::{Cause, Dist, Duration, Instant, Ratio};
 
 use super::exec::{Next, TRY};
 use super::retry::{catches, is_retried};
@@ -95,6 +95,30 @@ enum Then {
     Expires,
 }
 
+/// The guards that a try leaves, and what they have to know of it.
+#[derive(Clone, Copy)]
+struct Leaving<'p> {
+    /// The outermost first.
+    guards: &'p [Guard],
+    /// How many are around those.
+    down_to: u8,
+    /// When the try began.
+    since: Instant,
+    cause: Cause,
+    number: u32,
+    entered: Option<(Instant, u32)>,
+}
+
+impl<'p> Leaving<'p> {
+    /// Those inside of the first so many that this try has passed and not left.
+    fn of(attempt: &Attempt, guards: &'p Guards, down_to: u8) -> Self {
+        let Passed { guards: inside, entered, .. } = attempt.passed;
+        let down_to = down_to.max(attempt.passed.left());
+        let guards = guards.order.get(usize::from(down_to)..usize::from(inside)).unwrap_or_default();
+        Leaving { guards, down_to, since: attempt.since, cause: attempt.cause, number: attempt.number, entered }
+    }
+}
+
 /// What guards say to a try.
 pub(super) enum Asked {
     Go,
@@ -158,9 +182,15 @@ pub(super) const OWN_PLACE: &str = "each policy has a place of its own";
 impl Service {
     /// Asks the guards that the try in the top frame has not passed yet whether it may begin.
     #[inline(never)]
-    pub(super) fn ask_guards(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, guards: &Guards) -> Asked {
-        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Asked::Go };
-        let mut passed = usize::from(attempt.passed.guards);
+    pub(super) fn ask_guards(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        step: &Step,
+        guards: &Guards,
+        passed: Passed,
+    ) -> Asked {
+        let mut passed = usize::from(passed.guards);
         let answer = loop {
             let answer = match guards.order.get(passed) {
                 None => break Answer::Goes,
@@ -313,9 +343,10 @@ impl Service {
         guards: &Guards,
         outcome: Option<&Outcome>,
     ) {
-        self.leave_guards(cx, key, step, guards, 0, outcome);
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
+        let left = Leaving::of(attempt, guards, 0);
         let passed = std::mem::take(&mut attempt.passed);
+        self.leave_guards(cx, step, left, outcome);
         if passed.is_for_nobody() {
             // Whoever wanted it has said already how it ended.
             return;
@@ -333,28 +364,18 @@ impl Service {
     /// The timeout of the try in the top frame has ended it: to what stands inside of the timeout, its caller went away.
     #[inline(never)]
     pub(super) fn timeout_over(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, guards: &Guards) {
-        self.leave_guards(cx, key, step, guards, guards.around_timeout, None);
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
+        let left = Leaving::of(attempt, guards, guards.around_timeout);
+        attempt.passed.guards = attempt.passed.guards.min(left.down_to);
+        self.leave_guards(cx, step, left, None);
     }
 
-    /// Goes back out through the guards, as far as the one of this number.
-    fn leave_guards(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: Key,
-        step: &Step,
-        guards: &Guards,
-        down_to: u8,
-        outcome: Option<&Outcome>,
-    ) {
-        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
-        let (inside, since) = (attempt.passed.guards, attempt.since);
-        let down_to = down_to.max(attempt.passed.left());
-        attempt.passed.guards = inside.min(down_to);
-        let left = guards.order.get(usize::from(down_to)..usize::from(inside)).unwrap_or_default();
-        for guard in left.iter().rev() {
+    /// Goes back out through guards.
+    fn leave_guards(&mut self, cx: &mut Cx<'_>, step: &Step, left: Leaving<'_>, outcome: Option<&Outcome>) {
+        for guard in left.guards.iter().rev() {
             match guard {
-                Guard::Breaker(def) => self.tell_breaker(cx, step, def, outcome, since),
-                Guard::Bulkhead(def) => self.leave_bulkhead(cx, key, def, outcome),
+                Guard::Breaker(def) => self.tell_breaker(cx, step, def, outcome, left.since),
+                Guard::Bulkhead(def) => self.leave_bulkhead(cx, def, &left, outcome),
                 Guard::Limiter(def) => self.tell_limiter(cx.now(), def, outcome),
             }
         }
@@ -453,8 +474,10 @@ impl Service {
             }
             Entered::Goes => {
                 let entered = (now, bulkhead.running());
-                if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
-                    attempt.passed.entered = Some(entered).filter(|_| def.rule.finds_itself());
+                if def.rule.finds_itself()
+                    && let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt)
+                {
+                    attempt.passed.entered = Some(entered);
                 }
                 Answer::Goes
             }
@@ -465,21 +488,18 @@ impl Service {
         self.held(def.index, || Held::Bulkhead(Box::new(Bulkhead::new(def.rule)), VecDeque::new()))
     }
 
-    /// The try in the top frame gives its place back, unless that comes back with the answer.
-    fn leave_bulkhead(&mut self, cx: &mut Cx<'_>, key: Key, def: &BulkheadDef, outcome: Option<&Outcome>) {
-        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
-        let (cause, number) = (attempt.cause, attempt.number);
-        let entered = attempt.passed.entered.take();
+    /// A try gives its place back, unless that comes back with the answer.
+    fn leave_bulkhead(&mut self, cx: &mut Cx<'_>, def: &BulkheadDef, left: &Leaving<'_>, outcome: Option<&Outcome>) {
         if let (None, Some(read_timeout)) = (outcome, def.rule.keeps())
             && self.keeps_place(cx, def.index, read_timeout)
         {
             return;
         }
-        if let (Some((since, in_flight)), Some(lost)) = (entered, outcome.and_then(is_lost)) {
+        if let (Some((since, in_flight)), Some(lost)) = (left.entered, outcome.and_then(is_lost)) {
             let now = cx.now();
             let sample = Sample { took: now.since(since), in_flight, lost };
             let Held::Bulkhead(bulkhead, _) = self.bulkhead(def) else { unreachable!("{OWN_PLACE}") };
-            let cause = || cause.then(TRY | u64::from(number)).then(PROBE);
+            let cause = || left.cause.then(TRY | u64::from(left.number)).then(PROBE);
             let luck = if bulkhead.needs_luck() { draw_probe(cx, cause()) } else { Duration::ZERO };
             bulkhead.hear(now, sample, luck);
         }
@@ -640,7 +660,7 @@ fn is_accepted(outcome: &Outcome) -> bool {
 }
 
 /// Half to all of a second, by which a limit decides when it probes.
-pub(super) fn draw_probe(cx: &mut Cx<'_>, cause: sim_core::Cause) -> Duration {
+pub(super) fn draw_probe(cx: &mut Cx<'_>, cause: Cause) -> Duration {
     const HALF: Duration = Duration::from_millis(500);
     let before = cx.cause();
     cx.because(cause);
