@@ -468,6 +468,21 @@ fn a_consumer_that_could_not_be_reached_is_asked_again() {
     }
 }
 
+/// A connection of before the power went, or one that was given up behind a cut, resets what is delivered over it: the consumer is
+/// there all the same, and has said what it had to say.
+#[test]
+fn a_consumer_whose_connection_was_reset_is_asked_again() {
+    let streams = json!({"stream": {"retransmit": "200ms", "tries": 2}});
+    let mut file = file(&json!({}), &json!({"replicas": 1}), &json!({}), &json!({"rate": "1/s", "limit": 10}));
+    file["network"]["stream"] = streams["stream"].clone();
+    for fault in
+        ["2200ms..2300ms power-loss worker", "2200ms..5s cut jobs->worker", "2200ms..5s partition jobs | worker"]
+    {
+        let run = ran(&file, &[fault]);
+        assert_eq!(metric(&run, "waiting"), 0.0, "{fault}: {:?}", run.metrics);
+    }
+}
+
 #[test]
 fn a_consumer_hangs_or_fails_by_order_of_a_fault() {
     let file = single(&json!({"visibility": "10s"}), &json!({"heartbeat": "3s"}));

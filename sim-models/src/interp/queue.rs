@@ -232,33 +232,20 @@ impl Queue {
         self.sessions.insert(who, session);
     }
 
-    /// Nobody is there who takes anything, or not any more.
-    fn gone(&mut self, who: Consumer) {
-        self.silent.remove(&who);
-        self.sessions.remove(&who);
-    }
-
-    /// What came back because nobody was there who could take it: others may have it at once.
+    /// What came back because nobody was there who could take it: others may have it at once. Whose process runs says nothing by
+    /// itself, as one does that starts again, and is to be asked.
     fn bounced(&mut self, cx: &mut Cx<'_>, program: &Program, by: NodeId, msg: &Msg) {
-        match msg {
-            Msg::Deliver { endpoint, parcels, .. } => {
-                self.gone((by, *endpoint));
-                for parcel in parcels.iter() {
-                    self.back(cx, program, parcel.receipt, Tone::Error);
-                }
-            }
-            Msg::Rouse { endpoint, .. } => self.gone((by, *endpoint)),
-            _ => {}
+        let (Msg::Deliver { endpoint, .. } | Msg::Rouse { endpoint, .. }) = msg else { return };
+        let who = (by, *endpoint);
+        self.sessions.remove(&who);
+        self.silent.remove(&who);
+        if cx.is_up(by) {
+            self.silent.insert(who);
         }
-    }
-
-    /// The same, and nothing has crashed: whose process runs says nothing by itself, as one does that starts again, and is to be asked.
-    fn refused(&mut self, cx: &mut Cx<'_>, program: &Program, by: NodeId, msg: &Msg) {
-        self.bounced(cx, program, by, msg);
-        if let Msg::Deliver { endpoint, .. } | Msg::Rouse { endpoint, .. } = msg
-            && cx.is_up(by)
-        {
-            self.silent.insert((by, *endpoint));
+        if let Msg::Deliver { parcels, .. } = msg {
+            for parcel in parcels.iter() {
+                self.back(cx, program, parcel.receipt, Tone::Error);
+            }
         }
     }
 
@@ -578,7 +565,7 @@ impl Actor<Msg> for Queue {
                 self.ask(cx, program);
             }
             Event::Timer(_) => self.due = None,
-            Event::Refused { by, msg } => self.refused(cx, program, by, &msg),
+            Event::Refused { by, msg } => self.bounced(cx, program, by, &msg),
             Event::Reset { by, msg } => self.reset(cx, program, by, &msg),
             Event::Stop { .. } => cx.exit(),
             Event::Synced(..) => {}
