@@ -472,9 +472,8 @@ fn a_consumer_that_could_not_be_reached_is_asked_again() {
 /// there all the same, and has said what it had to say.
 #[test]
 fn a_consumer_whose_connection_was_reset_is_asked_again() {
-    let streams = json!({"stream": {"retransmit": "200ms", "tries": 2}});
     let mut file = file(&json!({}), &json!({"replicas": 1}), &json!({}), &json!({"rate": "1/s", "limit": 10}));
-    file["network"]["stream"] = streams["stream"].clone();
+    file["network"]["stream"] = json!({"retransmit": "200ms", "tries": 2});
     for fault in
         ["2200ms..2300ms power-loss worker", "2200ms..5s cut jobs->worker", "2200ms..5s partition jobs | worker"]
     {

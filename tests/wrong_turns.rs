@@ -1039,7 +1039,7 @@ fn every_test_that_the_list_names_is_there() {
         assert!(has_test(&source, name), "{file} has no test {name}");
     }
     assert!(!has_test("#[test]\nfn one() {}\n", "two") && !has_test("fn one() {}\n", "one"));
-    assert!(has_test("#[test]\n#[ignore]\nfn one() {}\n", "one"));
+    assert!(has_test("#[test]\n#[ignore = \"long\"]\nfn one() {}\n", "one"));
 }
 
 #[test]

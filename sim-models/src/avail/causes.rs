@@ -132,35 +132,39 @@ impl Causes {
 
     fn estimate(&self, shares: &[f64], watched: Watched, wanted: impl Fn(Cause) -> bool) -> Estimate {
         let all = replications(shares, watched.confidence);
-        let (few, many): (Vec<_>, Vec<_>) = self
-            .all
-            .iter()
-            .filter(|(cause, _)| wanted(**cause))
-            .partition(|(cause, counted)| is_few(**cause, counted.outages.n));
+        let (few, many) = self.few_and_many(wanted);
         if few.is_empty() || all.half_width().is_none() {
             return all;
         }
-        let of_few = few.iter().map(|(_, of)| of.outages.rate(of.one_more, self.exposure(watched), watched.confidence));
+        let of_few = few.iter().map(|of| of.outages.rate(of.one_more, self.exposure(watched), watched.confidence));
         let of_many = (!many.is_empty()).then(|| {
-            let runs = together(many.iter().map(|(_, of)| of.runs.as_slice()), self.runs, watched.run_seconds);
+            let runs = together(many.iter().map(|of| of.runs.as_slice()), self.runs, watched.run_seconds);
             replications(&runs, watched.confidence)
         });
         joined(all, of_few.chain(of_many))
     }
 
+    /// Those causes of which few outages were seen, and the others.
+    fn few_and_many(&self, wanted: impl Fn(Cause) -> bool) -> (Vec<&Counted>, Vec<&Counted>) {
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        for (cause, of) in self.all.iter().filter(|(cause, _)| wanted(**cause)) {
+            if is_few(*cause, of.outages.n) { &mut few } else { &mut many }.push(of);
+        }
+        (few, many)
+    }
+
     /// How many times as long it takes until half the interval of the share of time down is so wide, if what comes is
     /// like what came, and half an outage more of each cause of which few were seen.
     pub(super) fn times_for(&self, half: f64, shares: &[f64], watched: Watched) -> Option<f64> {
-        let few = self.all.iter().filter(|(cause, of)| is_few(**cause, of.outages.n)).map(|(_, of)| of);
-        let many =
-            self.all.iter().filter(|(cause, of)| !is_few(**cause, of.outages.n)).map(|(_, of)| of.runs.as_slice());
+        let (few, many) = self.few_and_many(|_| true);
         let (exposure, normal) = (self.exposure(watched), crate::stats::laws::normal(watched.confidence.tail()));
         // The square of an exponential length is twice that of its mean.
         let squares: Option<f64> =
-            few.map(|of| of.outages.squares + of.one_more * of.one_more).reduce(|one, two| one + two);
+            few.iter().map(|of| of.outages.squares + of.one_more * of.one_more).reduce(|one, two| one + two);
         let known = match squares {
             None => replications(shares, watched.confidence).half_width()?,
-            Some(_) => Spread::of(&together(many, self.runs, watched.run_seconds))?.half_width(watched.confidence)?,
+            Some(_) => Spread::of(&together(many.iter().map(|of| of.runs.as_slice()), self.runs, watched.run_seconds))?
+                .half_width(watched.confidence)?,
         };
         let rest = normal * normal * squares.unwrap_or(0.0) / (exposure * exposure);
         Some((known * known + rest) / (half * half))

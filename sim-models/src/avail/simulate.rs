@@ -256,9 +256,13 @@ impl Unit {
             Unit::Turns { down: Some(Life { shape: Shape::Phases(phases), .. }), .. } if by_hand => {
                 (Why::Missing, phases.manual)
             }
-            Unit::Still(_) | Unit::Turns { down: None, .. } => (Why::Missing, f64::INFINITY),
-            Unit::Turns { .. } | Unit::Planned { .. } | Unit::Machines { .. } => {
-                self.causes().first().copied().unwrap_or((Why::Missing, f64::INFINITY))
+            Unit::Turns { down: Some(Life { shape: Shape::Phases(phases), .. }), .. } => {
+                (Why::Missing, phases.each.iter().sum())
+            }
+            Unit::Turns { down: Some(down), .. } | Unit::Machines { down: Some(down), .. } => (Why::Missing, down.mean),
+            Unit::Planned { out, .. } => (Why::Planned, *out),
+            Unit::Still(_) | Unit::Turns { down: None, .. } | Unit::Machines { down: None, .. } => {
+                (Why::Missing, f64::INFINITY)
             }
         }
     }
@@ -456,9 +460,6 @@ impl<'a, S: Structure> World<'a, S> {
 
     /// Sees why it is down now, and whether that is new.
     fn look_why(&mut self, tally: &mut Tally) {
-        if self.ups.is_empty() || self.assembly.is_up(&self.ups) {
-            return self.cause_ends(tally);
-        }
         let taking_over = self.assembly.is_up(&self.enough).then(|| self.taking_over_now()).flatten();
         let is_same = self.cause.is_some_and(|(why, ..)| match taking_over {
             Some((now, _)) => now == why,
@@ -531,7 +532,9 @@ impl<'a, S: Structure> World<'a, S> {
             }
             (true, true) | (false, false) => {}
         }
-        if !(self.is_up && is_up) {
+        if is_up {
+            self.cause_ends(tally);
+        } else {
             self.look_why(tally);
         }
         self.is_up = is_up;
@@ -752,16 +755,12 @@ mod tests {
         for seed in 0..seeds {
             let seen = simulate(&drawn, &Plan::of(years * YEAR, Seed(1_000 + seed), Confidence::USUAL)).unwrap();
             let (lo, hi) = (seen.down.lo.unwrap(), seen.down.hi.unwrap());
-            sides[if lo > down {
-                0
-            } else if hi < down {
-                2
-            } else {
-                1
-            }] += 1;
+            let side = if lo > down { 0 } else { 1 + usize::from(hi < down) };
+            sides[side] += 1;
             halves += seen.down.half_width().unwrap() / down / seeds as f64;
             students += u64::from(replications(&seen.better.downs, Confidence::USUAL).covers(down));
         }
+        // The figures of docs/validation.md, for whoever runs this with --nocapture.
         println!("{text}, {years} years: {sides:?} of {seeds}, ±{:.1} %; Student's {students}", halves * 100.0);
         (sides, halves, students)
     }

@@ -61,9 +61,7 @@ impl Weights {
             n: self.n,
         }
     }
-}
 
-impl Weights {
     fn farther(&self, confidence: Confidence) -> f64 {
         let (n, tail) = (self.n as f64, confidence.tail());
         // Of memoryless lengths the squares come to twice what they would if all were alike.

@@ -45,7 +45,7 @@ impl<'a> Lower<'a> {
             self.told(retry)
         });
         let guards = self.guards(verb, value, step);
-        let mut timeout = timeout.or_else(|| self.library_timeout(step, &guards));
+        let mut timeout = timeout.or_else(|| self.profile_timeout(step, &guards));
         if let (Some(view), Some(retry)) = (hedges_retries(step), &mut retry) {
             retry.hedges_after = timeout.take();
             self.check_hedged_retry(view, (verb, value, step), inside, (&guards, deadline, retry.hedges_after));
@@ -146,7 +146,7 @@ impl<'a> Lower<'a> {
             return Ok(RetryDef { tries, max_wait: Duration::FOREVER, ..no_retry() });
         }
         if let Some(settings) = library(Policy::Retry, retry) {
-            return self.library_retry(retry, step, &settings);
+            return self.profile_retry(retry, step, &settings);
         }
         let on = self.outcomes(retry, "on");
         if let Some(field) = retry.field("on").filter(|field| field.items().next().is_none()) {
@@ -390,7 +390,7 @@ impl<'a> Lower<'a> {
         let words: Vec<&str> = order.items().filter_map(|word| word.text().ok()).collect();
         for (at, word) in order.items().enumerate() {
             let Some(name) = words.get(at) else { continue };
-            let has_timeout = || self.library_timeout(step, guards).is_some();
+            let has_timeout = || self.profile_timeout(step, guards).is_some();
             if words[..at].contains(name) {
                 self.problems.push(word.error(format!("\"{name}\" stands here twice")));
             } else if *name == "retry" && at > 0 {
@@ -423,7 +423,7 @@ impl<'a> Lower<'a> {
     /// A breaker inside of the timeout does not see it.
     fn warn_of_blind_breaker(&mut self, step: View<'a>, guards: &Guards, order: View<'a>) {
         let timeout = step.optional("timeout", View::duration).ok().flatten();
-        if timeout.or_else(|| self.library_timeout(step, guards)).is_none() {
+        if timeout.or_else(|| self.profile_timeout(step, guards)).is_none() {
             return;
         }
         let inside = guards.order.iter().skip(usize::from(guards.around_timeout));
@@ -450,8 +450,8 @@ impl<'a> Lower<'a> {
         place as u32
     }
 
-    /// How long a try may take when the step does not say and a library does.
-    fn library_timeout(&self, step: View<'a>, guards: &Guards) -> Option<Duration> {
+    /// How long a try may take when the step does not say and a profile does.
+    fn profile_timeout(&self, step: View<'a>, guards: &Guards) -> Option<Duration> {
         let of_retry = step.field("retry").and_then(|retry| library(Policy::Retry, retry));
         let of_retry = of_retry.and_then(|settings| retry::Rule::of(&settings)?.timeout);
         let of_breaker = guards.order.iter().find_map(|guard| match guard {
@@ -466,7 +466,7 @@ impl<'a> Lower<'a> {
         of_retry.or(of_breaker).or(of_client)
     }
 
-    fn library_retry(&mut self, retry: View<'a>, step: View<'a>, settings: &Settings) -> Result<RetryDef, Problem> {
+    fn profile_retry(&mut self, retry: View<'a>, step: View<'a>, settings: &Settings) -> Result<RetryDef, Problem> {
         let Some(rule) = retry::Rule::of(settings) else { return Err(retry.error("this is no retry")) };
         if rule.tries.is_none() && self.program.until.is_none() && step.optional("deadline", View::duration)?.is_none()
         {
