@@ -105,15 +105,15 @@ pub fn shrink(
     Ok(Shrunk { case, model, failure: trial.failure, from, to, replays, unfinished })
 }
 
-/// What a failure says of operations that are left out.
+/// What a failure says of what may be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum About {
-    /// It breaks for a key, or for a run that holds when nothing is done at all: those that are left break it.
-    Some,
-    /// A sum or a share that breaks when nothing is done: whatever is left must hold without its lines.
-    All,
-    /// The same, of a run that does not even hold without any line; or a share or percentile of all requests. All stay.
-    Every,
+struct About {
+    /// Without any line it holds, so its lines break it: whatever is left must hold without them too. Else it would be broken by the
+    /// loss of a node or an operation that keeps the promise, such as the relay of an outbox.
+    lines: bool,
+    /// Whether operations may go. All stay where it is a share or percentile of all requests, and where no line and no operation
+    /// breaks it.
+    operations: bool,
 }
 
 /// The lines that a run fails by, and what answers all that they do not.
@@ -140,21 +140,17 @@ fn usual(model: &Model, failure: &Failure) -> Rest {
 }
 
 fn about(model: &Model, lines: &[Fault], rest: Rest, seed: Seed, failure: &Failure) -> About {
-    let record = Record::of(&model.with(lines.to_vec(), rest), seed, failure);
-    if record.violation.is_some_and(|violation| violation.key.is_some()) {
-        return About::Some;
-    }
+    let calmly_fails = |only| fails(&model.limited_to(only).with(Vec::new(), rest), seed, failure);
+    let breaks_by_lines = !calmly_fails(model.only().map(<[_]>::to_vec));
     let named = |property: &&PropertyDef| Some(&property.name) == failure.property.as_ref();
     let ask = model.program().properties.iter().find(named).map(|property| &property.ask);
-    if matches!(ask, Some(Ask::Availability { .. } | Ask::Latency { .. })) {
-        return About::Every;
-    }
-    let fails = |only| fails(&model.limited_to(only).with(Vec::new(), rest), seed, failure);
-    match (fails(Some(Vec::new())), fails(model.only().map(<[_]>::to_vec))) {
-        (false, _) => About::Some,
-        (true, false) => About::All,
-        (true, true) => About::Every,
-    }
+    let is_of_all = matches!(ask, Some(Ask::Availability { .. } | Ask::Latency { .. }));
+    let is_of_a_key = || {
+        let record = Record::of(&model.with(lines.to_vec(), rest), seed, failure);
+        record.violation.is_some_and(|violation| violation.key.is_some())
+    };
+    let some_do = || breaks_by_lines || is_of_a_key() || !calmly_fails(Some(Vec::new()));
+    About { lines: breaks_by_lines, operations: !is_of_all && some_do() }
 }
 
 /// How a case fails: as it expects to, or else at its first violation; and the run that shows it.
@@ -267,11 +263,15 @@ impl Candidate {
             });
             self.lines = of_kinds(&self.lines, &kinds);
         }
+        // What nobody does any more needs no line: many go at once then, where each alone would cost a replay of the whole run.
+        if self.lines.len() > MANY {
+            self.drop_operations(trial);
+        }
         self.lines = minimise(self.lines.clone(), |lines| trial.fails(&self.with(lines, self.only.clone())));
     }
 
     fn drop_operations(&mut self, trial: &mut Trial<'_>) {
-        if self.about == About::Every {
+        if !self.about.operations {
             return;
         }
         let begun = match &self.only {
@@ -290,10 +290,10 @@ impl Candidate {
     /// Whether something smaller fails, and does not because of what was left out of it.
     fn fails_by_lines(&self, trial: &mut Trial<'_>, smaller: &Model) -> Option<bool> {
         let fails = trial.fails(smaller)?;
-        match self.about {
-            About::All if fails => trial.fails(&smaller.with(Vec::new(), self.rest)).map(|fails| !fails),
-            About::All | About::Some | About::Every => Some(fails),
+        if fails && self.about.lines {
+            return trial.fails(&smaller.with(Vec::new(), self.rest)).map(|fails| !fails);
         }
+        Some(fails)
     }
 }
 

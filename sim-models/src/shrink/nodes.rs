@@ -7,7 +7,7 @@ use serde_json::Value;
 use sim_core::case::Case;
 use sim_core::{Class, Operation, Seed};
 
-use super::{About, Candidate, Trial};
+use super::{Candidate, Trial};
 use crate::problem::{Problems, Severity};
 use crate::program::{NodeDef, Role};
 use crate::scenario::{CaseError, Model};
@@ -28,7 +28,7 @@ impl Candidate {
             members.map(|members| members.keys().cloned().collect()).unwrap_or_default()
         };
         // Without a workload its operations are gone.
-        let sections: &[&str] = if self.about == About::Every { &["nodes"] } else { &["workload", "nodes"] };
+        let sections: &[&str] = if self.about.operations { &["workload", "nodes"] } else { &["nodes"] };
         let mut dropped = false;
         for (section, name) in sections.iter().flat_map(|s| names(s).into_iter().map(move |n| (s, n))) {
             let smaller = [Cut::Whole, Cut::Replicas].into_iter().find_map(|cut| {
@@ -196,5 +196,52 @@ mod tests {
         assert_eq!(small.case.faults.len(), 1, "{:?}", small.case.faults);
         let again = shrink("two.json", &small.case, 10_000, &mut |_| true).unwrap();
         assert_eq!(again.case, small.case);
+    }
+
+    /// An order is sold and its message stands in the outbox of the same store, from which a relay that nobody calls sends it.
+    const OUTBOX: &str = r#"{
+        "faultline": 1, "name": "outbox", "until": "60s", "network": {"latency": "1ms"},
+        "nodes": {
+            "shop": {"kind": "service", "endpoints": {"buy": [{"set": "db.out[$order]", "to": "NEW"}, {"record": "sold"}]}},
+            "db": {"kind": "store", "maps": {"out": {}}},
+            "relay": {"kind": "service", "endpoints": {"send": {"every": "1s", "do": [
+                {"read": "db.out[*]", "where": "value == 'NEW'", "as": "new", "timeout": "1s"},
+                {"for_each": "sold", "in": "$new", "do": [{"set": "db.out[$sold]", "to": "SENT", "timeout": "1s"}]}]}}},
+            "clock": {"kind": "service", "endpoints": {"tick": {"every": "1s", "do": [{"work": "1ms"}]}}}
+        },
+        "workload": {"buyer": {"rate": "3/s", "for": "15s", "each": "order", "do": [{"call": "shop.buy"}]}},
+        "faults": ["10s..60s fail db.read"],
+        "metrics": {"kept_back": {"count": "sold > 0 && db.out[$order] == 'NEW'"}},
+        "properties": {"all are sent": {"at_end": "kept_back == 0"}}
+    }"#;
+
+    #[test]
+    fn a_node_that_nobody_calls_and_that_keeps_the_promise_stays() {
+        let model = Scenario::parse("outbox.json", OUTBOX).unwrap().model(&Choices::none()).unwrap();
+        let case = model.case(&model.run(Seed(1), Stop::AtViolation));
+        let small = shrink("outbox.json", &case, 10_000, &mut |_| true).unwrap();
+        let nodes: Vec<&String> = small.case.scenario["nodes"].as_object().unwrap().keys().collect();
+        assert_eq!(nodes, ["shop", "db", "relay"]);
+        let faults: Vec<String> = small.case.faults.iter().map(ToString::to_string).collect();
+        assert!(faults.len() == 1 && faults[0].ends_with("fail db.read"), "{faults:?}");
+        assert!(
+            !small.model.with(Vec::new(), small.case.rest).run(case.seed, Stop::AtEnd).outcome.verdict.is_failure()
+        );
+    }
+
+    #[test]
+    fn a_workload_that_keeps_the_promise_stays() {
+        let by_workload = OUTBOX.replace(r#""relay": {"kind": "service", "endpoints": {"send": {"every": "1s", "do": ["#, r#""relay": {"kind": "service", "endpoints": {"send": {"do": ["#)
+            .replace(r#""workload": {"#, r#""workload": {"timer": {"rate": "1/s", "for": "50s", "each": "tick", "do": [{"call": "relay.send"}]}, "#);
+        let model = Scenario::parse("outbox.json", &by_workload).unwrap().model(&Choices::none()).unwrap();
+        let case = model.case(&model.run(Seed(1), Stop::AtViolation));
+        let small = shrink("outbox.json", &case, 10_000, &mut |_| true).unwrap();
+        let faults: Vec<String> = small.case.faults.iter().map(ToString::to_string).collect();
+        assert!(faults.len() == 1 && faults[0].ends_with("fail db.read"), "{faults:?}");
+        let only = small.case.only.unwrap_or_default();
+        assert!(
+            only.iter().any(|one| one.starts_with("tick/")) && only.iter().any(|one| one.starts_with("order/")),
+            "{only:?}"
+        );
     }
 }
