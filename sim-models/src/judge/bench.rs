@@ -2,7 +2,7 @@
 
 use sim_core::{Instant, Ratio};
 
-use super::plan::{Fold, Formula, How, Plan, Term, What};
+use super::plan::{Fold, Formula, How, MetricPlan, Plan, Term, What};
 use super::question::{Knowledge, Question};
 use super::tally::{Quantile, Share, Tally, percentile, rank};
 use crate::expr::{EvalError, Expr, Number};
@@ -204,6 +204,21 @@ impl<'a> Bench<'a> {
             return Ok(self.counts[count].len() as u64);
         }
         self.knowledge(window).count(&plan.question)
+    }
+
+    /// The first key that a name counts, if it counts keys and there are any, with what it is counted by.
+    pub(super) fn first_counted(&self, what: What, window: Option<usize>) -> Option<(&Knowledge, &Question, Value)> {
+        let (count, window) = match what {
+            What::Count(count) => (count, window),
+            What::Metric(metric) => match &self.plan.metrics[metric] {
+                MetricPlan { how: How::Count(count), window } => (*count, *window),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let (knowledge, question) = (self.knowledge(window), &self.plan.counts[count].question);
+        let key = knowledge.keys(question).into_iter().find(|key| knowledge.holds(question, key) == Ok(true))?;
+        Some((knowledge, question, key))
     }
 
     /// A metric; none when it has no value.

@@ -88,6 +88,7 @@ impl Reading {
 
 fn distinct(events: impl IntoIterator<Item = u64>) -> Vec<u64> {
     let mut events: Vec<u64> = events.into_iter().collect();
+    events.sort_unstable();
     events.dedup();
     events
 }
@@ -174,7 +175,8 @@ fn read_terms(bench: &Bench<'_>, formula: &Formula, expr: &Expr<Term>, readings:
                 _ => Source::Run,
             };
             let value = bench.worth(term.what, None, formula.window).unwrap_or_default();
-            push(readings, Reading { name: term.to_string(), source, value, events: Vec::new() });
+            let events = counted_events(bench, term.what, formula.window);
+            push(readings, Reading { name: term.to_string(), source, value, events });
         }
         Kind::Cell(term, index) => {
             inner(index);
@@ -185,6 +187,12 @@ fn read_terms(bench: &Bench<'_>, formula: &Formula, expr: &Expr<Term>, readings:
         Kind::Not(side) | Kind::Negate(side) => inner(side),
         Kind::Binary(_, sides) => sides.iter().for_each(inner),
     }
+}
+
+/// Of a number of keys, the events that made the first of them count.
+fn counted_events(bench: &Bench<'_>, what: What, window: Option<usize>) -> Vec<u64> {
+    let Some((knowledge, question, key)) = bench.first_counted(what, window) else { return Vec::new() };
+    distinct(read_key(bench.program, knowledge, question, &key).into_iter().flat_map(|reading| reading.events))
 }
 
 /// Whether an expression compares one value with a constant, so that the value says it all.

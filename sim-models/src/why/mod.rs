@@ -256,7 +256,12 @@ impl<T: Tape> Clues<'_, T> {
                 format!("{node} recorded {name}{whose}{time}{since}")
             }
             Source::Cell(..) => format!("{node} made it so: {reading}"),
-            Source::Instant(None) | Source::Requests | Source::Run => format!("from here on: {reading}"),
+            Source::Run => {
+                let whose = self.tape.step(event).and_then(|step| self.operation(step.cause.operation));
+                let counts = whose.map(|whose| format!(" {whose} counts")).unwrap_or_default();
+                format!("from here on{counts}: {reading}")
+            }
+            Source::Instant(None) | Source::Requests => format!("from here on: {reading}"),
         };
         Reason::new(Place::Event(event), Link::Value, words)
     }
