@@ -386,7 +386,7 @@ pub static STRIPE_NODE: Profile = Profile {
     ],
     surprises: &[
         "maxNetworkRetries does not count the first try: 2 are three tries.",
-        "The first wait has no jitter: half of half a second is lifted to half a second again.",
+        "The first two waits have no jitter: what is drawn below half a second is lifted to it, so clients that fail together come back together, twice.",
         "A conflict with an execution under way (409) is tried again.",
         "A first try whose connection is closed under it (\"reset\": ECONNRESET, EPIPE) is tried again even with maxNetworkRetries 0.",
         "It waits no less than it is told (\"retry_after\" of whoever fails), unless that is more than a minute; \"never\" ends it.",
@@ -395,14 +395,16 @@ pub static STRIPE_NODE: Profile = Profile {
 };
 
 fn stripe_node(settings: &Settings) -> Rule {
+    let shortest = settings.length("initialNetworkRetryDelay");
     Rule {
         tries: Some(settings.count("maxNetworkRetries").saturating_add(1)),
         wait: Wait {
-            first: settings.length("initialNetworkRetryDelay"),
+            // It counts the retries there have been, so the first wait is doubled once less than none at all.
+            first: Duration::from_nanos(shortest.nanos() / 2),
             grows: Grows::By(2 * ONE),
             most: settings.length("maxNetworkRetryDelay"),
             spread: Spread::EQUAL,
-            least: settings.length("initialNetworkRetryDelay"),
+            least: shortest,
             ..Wait::NONE
         },
         timeout: Some(settings.length("timeout")),
