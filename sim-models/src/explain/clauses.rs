@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sim_core::{Fate, Happening, NodeId, Operation, Step};
+use sim_core::{Duration, Fate, Happening, NodeId, Operation, Step};
 
 use super::rounds::rounds;
 use super::{Belief, Story};
@@ -209,7 +209,12 @@ fn drawn(node: &str, purpose: &str, it: &Decided, story: &Story<'_>) -> String {
         (Said::Length(length), "wait") => format!("{node} waits {length}{}", usual(it.calm)),
         (Said::Length(length), "think") => format!("a user of {node} thinks {length}{}", usual(it.calm)),
         (Said::Length(length), "arrival") => {
-            format!("{node} begins it {length} after the one before{}", usual(it.calm))
+            let gaps = |length: Duration| format!("{:.3}", length.as_secs_f64());
+            let calm = match it.calm {
+                Said::Length(calm) => format!(" instead of {}", gaps(calm)),
+                _ => String::new(),
+            };
+            format!("{node} begins it {} of the mean gap after the one before{calm}", gaps(length))
         }
         (Said::Length(length), "jitter") => format!("{node} waits {length} before it tries again{}", usual(it.calm)),
         (Said::Length(length), purpose) => format!("{node} draws {length} for {purpose}{}", usual(it.calm)),
