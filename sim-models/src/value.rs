@@ -29,6 +29,20 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    /// A word of a file: keys of objects are always text there, and those of cells may be numbers.
+    ///
+    /// ```
+    /// use sim_models::value::Value;
+    /// assert_eq!(Value::of_word("17"), Value::Int(17));
+    /// assert_eq!(Value::of_word("017"), Value::from("017"));
+    /// ```
+    pub fn of_word(word: &str) -> Value {
+        match word.parse::<i64>() {
+            Ok(number) if number.to_string() == word => Value::Int(number),
+            _ => Value::from(word),
+        }
+    }
+
     /// The number, when it is one.
     pub const fn as_int(&self) -> Option<i64> {
         match self {

@@ -5,6 +5,7 @@ use thiserror::Error;
 use super::ast::{COMPARISON, Expr, Kind, Literal, Name, Op, UNARY};
 use super::lexer::{Token, tokens};
 use crate::problem::Span;
+use crate::value::Value;
 
 /// What numbers are at a place of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,6 +334,7 @@ impl Parser {
         }
         if self.accept("[") {
             let key = self.deeper(|parser| parser.binary(1))?;
+            self.refuse_number_as_text(&key)?;
             let end = self.expect("]")?;
             let map = match second {
                 Some(map) => Name::Map { node: Some(first), map },
@@ -345,6 +347,17 @@ impl Parser {
             None => Name::Plain(first),
         };
         self.made(start.to(end), Kind::Name(name))
+    }
+
+    /// A key of the file that reads as a number is one, so the cell of the text would be another that nothing fills.
+    fn refuse_number_as_text(&self, key: &Expr) -> Result<(), ExprError> {
+        let Kind::Literal(Literal::Text(text)) = &key.kind else { return Ok(()) };
+        match Value::of_word(text) {
+            Value::Int(number) => {
+                Err(self.error(key.span, format!("a key that is a whole number is written [{number}]")))
+            }
+            Value::Null | Value::Text(_) => Ok(()),
+        }
     }
 }
 
@@ -434,6 +447,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_key_that_is_a_number_is_not_written_as_text() {
+        let error = Expr::parse("stock.left['1'] > 0", Arithmetic::Integers).unwrap_err();
+        assert_eq!(error.to_string(), "column 12: a key that is a whole number is written [1]");
+        assert!(Expr::parse("stock.left['01'] > 0 && stock.left['a'] > 0", Arithmetic::Integers).is_ok());
+    }
+
     /// The expression without its places, so that two can be compared.
     fn bare(expr: &Expr) -> Expr {
         let kind = match &expr.kind {
@@ -461,7 +481,9 @@ mod tests {
             (0..=i64::MAX as u64).prop_map(|n| Literal::Duration(sim_core::Duration::from_nanos(n))),
             (0..=1000u64).prop_map(|n| Literal::Ratio(sim_core::Ratio::new(n, 1000).unwrap())),
             (0..1_000_000_u32).prop_map(|n| Literal::Decimal(f64::from(n) / 100.0)),
-            ".{0,5}".prop_map(|text| Literal::Text(text.into())),
+            ".{0,5}"
+                .prop_filter("numbers as keys", |text| Value::of_word(text).as_text().is_some())
+                .prop_map(|text| Literal::Text(text.into())),
         ]
     }
 

@@ -259,7 +259,7 @@ impl<'a> Lower<'a> {
                 continue;
             }
             let initial =
-                contents.members().filter_map(|(key, value)| Some((word_value(&key.name), value.literal().ok()?)));
+                contents.members().filter_map(|(key, value)| Some((Value::of_word(&key.name), value.literal().ok()?)));
             let initial = initial.filter(|(_, value)| !value.is_null()).collect();
             let map = MapRef(place(self.program.maps.len()));
             self.program.maps.push(MapDef { name: key.name.clone(), owner, initial, memory, watched: false });
@@ -310,14 +310,6 @@ fn index_of(names: &mut Vec<String>, name: &str) -> u16 {
 /// Why a name cannot be given to a value.
 pub(super) fn reserved(name: &str) -> Option<String> {
     WORDS.contains(&name).then(|| format!("\"${name}\" has a meaning already; choose another name"))
-}
-
-/// A word of the file as a value: keys of objects are always text, those of cells may be numbers.
-pub(super) fn word_value(word: &str) -> Value {
-    match word.parse::<i64>() {
-        Ok(number) if number.to_string() == word => Value::Int(number),
-        _ => Value::from(word),
-    }
 }
 
 /// `backoff` of a service that is probed: what is not restarted by its platform is not put off.

@@ -530,7 +530,7 @@ impl<'a> Lower<'a> {
 fn case_values(name: &str) -> Vec<crate::value::Value> {
     use crate::value::Value;
     let text = Value::from(name);
-    match super::declare::word_value(name) {
+    match Value::of_word(name) {
         number @ Value::Int(_) => vec![number, text],
         _ if name == "null" => vec![Value::Null, text],
         _ => vec![text],
