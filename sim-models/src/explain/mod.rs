@@ -238,8 +238,10 @@ impl<'a> Story<'a> {
         } else {
             let faults = record.trace.steps().iter().filter(|step| step.node().is_none()).map(|step| step.number);
             let wrong = odd().map(|it| it.event).chain(faults).max();
-            let wrong = last_settled(&record).or(wrong);
-            (odd().map(|it| it.question.operation()).collect(), wrong.unwrap_or(violated))
+            let decisive = last_settled(&record).or(wrong).unwrap_or(violated);
+            let unlucky: BTreeSet<Operation> = odd().map(|it| it.question.operation()).collect();
+            let struck = || record.trace.step(decisive).map(|step| step.cause.operation);
+            (if unlucky.is_empty() { struck().into_iter().collect() } else { unlucky }, decisive)
         };
         let operations = told(operations, small.model.only());
         let event = if has_key { violated } else { record.violation.as_ref().map_or(violated, |it| it.event) };

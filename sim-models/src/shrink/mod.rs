@@ -15,7 +15,7 @@ use sim_core::shrink::{Budget, minimise};
 use sim_core::{Fault, Instant, Operation, Rest, Seed, Stop};
 
 use crate::materialise::materialise;
-use crate::program::{Ask, PaceDef, PropertyDef, Role};
+use crate::program::{Ask, PaceDef, Program, PropertyDef, Role};
 use crate::record::{Failure, Record, fails, fails_by, soon_after};
 use crate::scenario::{CaseError, Model, Run};
 
@@ -88,20 +88,21 @@ pub fn shrink(
     let mut trial = Trial { seed, failure, budget: Budget::new(most), events, stopped: false, end: soon, watch };
     let about = about(&model, &lines, rest, seed, &trial.failure);
     let whole = Candidate { only: model.only().map(<[_]>::to_vec), model, lines, rest, about };
-    let mut small = whole.clone().shrunk(&mut trial);
-    if small.lines.len() > FEW && !trial.is_over() {
-        // Which of several reasons is left depends on what is tried to do without first.
-        let other = whole.reversed().shrunk(&mut trial).reversed();
-        small = if other.lines.len() < small.lines.len() { other } else { small };
-    }
-    if trial.end.take().is_some() {
-        small = small.shrunk(&mut trial);
+    let mut small = whole.smallest(&mut trial);
+    let (mut replays, mut unfinished) = (trial.budget.used, trial.is_over());
+    let is_long = small.lines.len() > MANY_TO_READ && !trial.stopped;
+    if let Some(steady) = is_long.then(|| whole.steadier(&trial)).flatten() {
+        trial = Trial { budget: Budget::new(most), events, end: soon, ..trial };
+        let other = steady.smallest(&mut trial);
+        replays += trial.budget.used;
+        if other.lines.len() < small.lines.len() {
+            (small, unfinished) = (other, trial.is_over());
+        }
     }
     let model = small.now();
     let run = model.run(seed, trial.failure.stop());
     let to = size(&small.lines, run.outcome.events);
     let case = Case { note: case.note.clone(), ..model.case_failing(&run, &trial.failure) };
-    let (replays, unfinished) = (trial.budget.used, trial.is_over());
     Ok(Shrunk { case, model, failure: trial.failure, from, to, replays, unfinished })
 }
 
@@ -129,14 +130,18 @@ fn written(model: &Model, seed: Seed, failure: &Failure) -> Option<(Vec<Fault>, 
 fn usual(model: &Model, failure: &Failure) -> Rest {
     let program = model.program();
     let asks = program.properties.iter().find(|it| Some(&it.name) == failure.property.as_ref()).map(|it| &it.ask);
-    let is_open = program.nodes.iter().any(|node| match &node.role {
-        Role::Workload(def) => matches!(def.pace, PaceDef::Open { even: false, .. }),
-        Role::Service(_) | Role::Store(_) | Role::Queue(_) => false,
-    });
     match asks {
-        Some(Ask::Availability { .. } | Ask::Latency { .. } | Ask::AtEnd(_)) if is_open => Rest::Steady,
+        Some(Ask::Availability { .. } | Ask::Latency { .. } | Ask::AtEnd(_)) if is_poisson(program) => Rest::Steady,
         _ => Rest::Calm,
     }
+}
+
+/// Whether requests of a workload come in gaps that are drawn.
+fn is_poisson(program: &Program) -> bool {
+    program.nodes.iter().any(|node| match &node.role {
+        Role::Workload(def) => matches!(def.pace, PaceDef::Open { even: false, .. }),
+        Role::Service(_) | Role::Store(_) | Role::Queue(_) => false,
+    })
 }
 
 fn about(model: &Model, lines: &[Fault], rest: Rest, seed: Seed, failure: &Failure) -> About {
@@ -219,6 +224,9 @@ struct Candidate {
 /// So many lines are read at a glance.
 const FEW: usize = 2;
 
+/// More than so many lines nobody reads.
+const MANY_TO_READ: usize = 16;
+
 /// From so many lines on, all of a kind are tried to do without before each alone.
 const MANY: usize = 256;
 
@@ -227,6 +235,32 @@ const EVENTS: u64 = 20_000_000;
 const EVENTS_A_REPLAY: u64 = 2_000;
 
 impl Candidate {
+    /// As small as the trial allows.
+    fn smallest(&self, trial: &mut Trial<'_>) -> Candidate {
+        let mut small = self.clone().shrunk(trial);
+        if small.lines.len() > FEW && !trial.is_over() {
+            // Which of several reasons is left depends on what is tried to do without first.
+            let other = self.clone().reversed().shrunk(trial).reversed();
+            small = if other.lines.len() < small.lines.len() { other } else { small };
+        }
+        if trial.end.take().is_some() {
+            small = small.shrunk(trial);
+        }
+        small
+    }
+
+    /// The same with requests at the load that there is, where there are more of them in median gaps: what hangs on the moment at
+    /// which one comes, as where a fault strikes at its time, would keep a line for each before it. None where that does not fail,
+    /// or is what it is already.
+    fn steadier(&self, trial: &Trial<'_>) -> Option<Candidate> {
+        if self.rest != Rest::Calm || !is_poisson(self.model.program()) {
+            return None;
+        }
+        let lines = materialise(&self.model, trial.seed, &trial.failure, Rest::Steady)?.faults;
+        let about = about(&self.model, &lines, Rest::Steady, trial.seed, &trial.failure);
+        Some(Candidate { lines, rest: Rest::Steady, about, ..self.clone() })
+    }
+
     /// The same with its lines the other way round.
     fn reversed(mut self) -> Candidate {
         self.lines.reverse();
