@@ -29,7 +29,6 @@ use crate::quiet::quietly;
 use crate::rare;
 use crate::reconciled;
 use crate::report::{Bad, Report, bad};
-use crate::sweep;
 use crate::text::{self, Side};
 
 /// What was asked about, worked out.
@@ -88,8 +87,7 @@ impl Answer {
 /// Works it out, and tells.
 pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
     let asked = asked(args)?;
-    args.pictures.check()?;
-    sweep::check_csv(args.csv.as_deref())?;
+    args.pictures.check(&args.what, args.csv.as_deref())?;
     let question = match question(args, called)? {
         Found::WorkedOut(question) => *question,
         Found::Hard(hard) => return hard.told(args, &asked),

@@ -22,7 +22,7 @@ use crate::text;
 pub(crate) fn command(args: &CompareArgs, called: &str) -> Result<Report, Bad> {
     let base = Base::load(&args.what, called)?;
     let configurations = configurations(args, &base, called)?;
-    args.pictures.check()?;
+    args.pictures.check(&args.what.scenario, None)?;
     let wanted = wanted(args);
     let more: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
     let study = Study::new(&args.evidence, &configurations, &more)?;

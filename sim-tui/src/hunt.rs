@@ -223,7 +223,7 @@ pub(crate) fn command(args: &HuntArgs, called: &str) -> Result<Report, Bad> {
     let what = hunted(args, &loaded, &model)?;
     folder(&args.out)?;
     summary::check(&args.summaries)?;
-    args.pictures.check()?;
+    args.pictures.check(&args.what.scenario, None)?;
     let begin = if args.fresh { Begin::Fresh } else { Begin::Where };
     let (progress, earlier) = Progress::open(&args.out, &what, &state_name(&what)?, begin)?;
     let interrupt = Interrupt::listen();

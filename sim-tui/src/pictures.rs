@@ -10,7 +10,7 @@ use crate::cli::Pictures;
 use crate::explore::glyphs;
 use crate::figure::svg::{Place, drawn as as_svg};
 use crate::figure::terminal::{Paper, drawn};
-use crate::files::write_whole;
+use crate::files::{check_apart, check_file, write_whole};
 use crate::html::html;
 use crate::page::Page;
 use crate::report::{Bad, bad, note};
@@ -25,9 +25,11 @@ impl Pictures {
     ///
     /// # Errors
     /// When the page has no place, or the folder is none.
-    pub(crate) fn check(&self) -> Result<(), Bad> {
-        if let Some(path) = &self.html {
-            check_file(path)?;
+    pub(crate) fn check(&self, input: &str, csv: Option<&Path>) -> Result<(), Bad> {
+        let input = Some(Path::new(input)).filter(|input| input.is_file());
+        check_apart(&[("the file that is read", input), ("--csv", csv), ("--html", self.html.as_deref())])?;
+        for (option, path) in [("--csv", csv), ("--html", self.html.as_deref())] {
+            path.map_or(Ok(()), |path| check_file(option, path))?;
         }
         if let Some(folder) = &self.svg {
             check_folder(folder)?;
@@ -61,19 +63,6 @@ impl Pictures {
         }
         Ok(())
     }
-}
-
-/// Whether a file could be written there.
-fn check_file(path: &Path) -> Result<(), Bad> {
-    if path.is_dir() {
-        return Err(bad!("--html {} is a folder; name a file in it", path.display()));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(bad!("--html {}: there is no folder {}", path.display(), folder.display()));
-    }
-    let made = tempfile::tempfile_in(folder);
-    made.map(drop).map_err(|error| bad!("--html {} cannot be written: {error}", path.display()))
 }
 
 /// Whether there is a folder, or one can be made.

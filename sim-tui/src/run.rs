@@ -36,7 +36,7 @@ pub(crate) fn run(args: &RunArgs, called: &str) -> Result<Report, Bad> {
     let model = load::model(&loaded, &args.what)?;
     loaded.warn(&model);
     let model = &*model.of_seed(args.seed);
-    args.pictures.check()?;
+    args.pictures.check(&args.what.scenario, None)?;
     let interrupt = Interrupt::listen();
     let begun = Clock::now();
     let mut watch = args.pictures.are_wanted().then(Watch::default);

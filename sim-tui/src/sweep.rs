@@ -1,8 +1,6 @@
 //! `sweep`: a scenario with one or two settings over ranges, on the same seeds at every point; a table, pictures, and where a metric comes to a
 //! number or turns.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 use sim_models::scenario::Model;
 use sim_models::study::{
@@ -26,8 +24,7 @@ use crate::text;
 pub(crate) fn command(args: &SweepArgs, called: &str) -> Result<Report, Bad> {
     let base = Base::load(&args.what, called)?;
     let grid = Grid::read(args, &base)?;
-    args.pictures.check()?;
-    check_csv(args.csv.as_deref())?;
+    args.pictures.check(&args.what.scenario, args.csv.as_deref())?;
     let configurations = grid.configurations(&base)?;
     let wanted = Wanted::read(args, &configurations, &grid)?;
     let more: Vec<&str> = wanted.iter().map(|wanted| wanted.metric.as_str()).collect();
@@ -56,17 +53,6 @@ pub(crate) fn command(args: &SweepArgs, called: &str) -> Result<Report, Bad> {
         args.pictures.write(&page, &document)?;
     }
     Ok(Report { text, exit })
-}
-
-/// Whether the table could be written, before an hour is spent on it.
-pub(crate) fn check_csv(path: Option<&Path>) -> Result<(), Bad> {
-    let Some(path) = path else { return Ok(()) };
-    if path.is_dir() {
-        return Err(bad!("--csv {} is a folder; name a file in it", path.display()));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let made = tempfile::tempfile_in(folder).map(drop);
-    made.map_err(|error| bad!("--csv {} cannot be written: {error}", path.display()))
 }
 
 /// The settings that are varied.

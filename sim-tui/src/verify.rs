@@ -22,7 +22,7 @@ use crate::text;
 /// Verifies, and tells.
 pub(crate) fn command(args: &VerifyArgs, called: &str) -> Result<Report, Bad> {
     let loaded = load::scenario(&args.scenario, called)?;
-    args.pictures.check()?;
+    args.pictures.check(&args.scenario, None)?;
     let configurations = configurations(&loaded)?;
     let metrics = metrics(&configurations)?;
     let seeds = observing::range(args.seeds, configurations.len())?;

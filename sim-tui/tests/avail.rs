@@ -554,3 +554,50 @@ fn the_formula_and_what_is_put_back_are_in_the_document() {
     assert!((down(&document["formula"]) - 181.83).abs() < 0.01, "{}", down(&document["formula"]));
     assert_eq!(down(&back[0]), down(&document));
 }
+
+/// Which way a request goes is known where the settings say it.
+#[test]
+fn what_the_settings_leave_out_stands_in_no_diagram() {
+    let shell = Shell::empty();
+    let chain = |length: u32| {
+        format!(
+            r#"{{"faultline": 1, "name": "chain", "settings": {{"length": {length}, "form": "call"}},
+                "nodes": {{
+                    "s1": {{"kind": "service", "endpoints": {{"get": [{{"if": "${{length}} > 1", "then": [
+                        {{"switch": "${{form}}", "cases": {{"call": [{{"call": "s2.get", "timeout": "1s"}}]}},
+                          "else": [{{"call": "s3.get", "timeout": "1s"}}]}}]}}]}}}},
+                    "s2": {{"kind": "service", "endpoints": {{"get": [{{"reply": "ok"}}]}}}},
+                    "s3": {{"kind": "service", "endpoints": {{"get": [{{"reply": "ok"}}]}}}}}},
+                "faults": ["crash each of s1, s2, s3 every ~90s for ~10s"],
+                "workload": {{"user": {{"rate": "1/s", "for": "100s", "each": "visit", "do": [{{"call": "s1.get"}}]}}}}}}"#
+        )
+    };
+    for (length, diagram) in [(1, "s1#1"), (2, "s1#1 * s2#1")] {
+        shell.write("chain.json", &chain(length));
+        let told = shell.run(&["avail", "chain.json"]);
+        assert!(
+            told.out.starts_with(&format!("chain, what its workload asks: {diagram}\n")),
+            "{}{}",
+            told.out,
+            told.err
+        );
+        assert!(!told.out.contains("whichever way"), "{}", told.out);
+    }
+}
+
+/// A table that would be lost, or would take the place of what is read, is refused before anything is written.
+#[test]
+fn no_file_is_written_over_another_one_of_the_same_command() {
+    let shell = Shell::empty();
+    let bridge = r#"{"kind": "diagram", "blocks": {"a": "99%"}, "links": ["in -> a -> out"]}"#;
+    shell.write("a.json", bridge);
+    let refused = |words: &[&str], why: &str| {
+        let told = shell.run(words);
+        assert!(told.code == 2 && told.err.contains(why), "{words:?}: {} {}", told.code, told.err);
+        assert_eq!(shell.read("a.json"), bridge);
+    };
+    refused(&["avail", "a.json", "--csv", "./a.json"], "--csv ./a.json is also the file that is read");
+    refused(&["avail", "a.json", "--html", "a.json"], "--html a.json is also the file that is read");
+    refused(&["avail", "a.json", "--csv", "out", "--html", "./out"], "--html ./out is also --csv");
+    assert!(!shell.path("out").exists());
+}
