@@ -233,12 +233,8 @@ impl Walk<'_> {
                 joined(parts, Kind::Series)
             }
             Verb::Parallel { branches, need } => self.branches(branches, *need),
-            Verb::If { then, otherwise, .. }
-            | Verb::Chance { then, otherwise, .. }
-            | Verb::Buggify { then, otherwise, .. } => self.either(&[*then, *otherwise]),
-            Verb::Switch { cases, otherwise, .. } => {
-                let ways: Vec<BlockRef> = cases.iter().map(|(_, block)| *block).chain([*otherwise]).collect();
-                self.either(&ways)
+            Verb::If { .. } | Verb::Chance { .. } | Verb::Buggify { .. } | Verb::Switch { .. } => {
+                self.either(&verb.ways())
             }
             // Nobody waits for what is done in the background, and the rest needs nobody else.
             Verb::Background(_)
@@ -265,10 +261,10 @@ impl Walk<'_> {
         }
     }
 
-    /// Which way a request goes is not known, so all are needed.
+    /// Where settings leave several, which of them a request goes is not known, so all are needed.
     fn either(&mut self, ways: &[BlockRef]) -> Need {
         let needs: Vec<Block> = ways.iter().filter_map(|way| self.steps(*way)).collect();
-        self.choices += usize::from(!needs.is_empty());
+        self.choices += usize::from(ways.len() > 1 && !needs.is_empty());
         joined(needs, Kind::Series)
     }
 
@@ -317,7 +313,7 @@ impl Walk<'_> {
             all.push("trying again does not help against an outage".to_owned());
         }
         if self.choices > 0 {
-            all.push("whichever way an if goes, all of its ways are needed".to_owned());
+            all.push("whichever way an if goes that settings do not decide, all of its ways are needed".to_owned());
         }
         if self.fallbacks > 0 {
             all.push("what is done when a step fails is as good as the step".to_owned());
@@ -348,10 +344,7 @@ pub(super) fn inside(verb: &Verb) -> Vec<BlockRef> {
         Verb::Once(once) => vec![once.body],
         Verb::Saga(saga) => saga.parts.iter().map(|part| part.body).collect(),
         Verb::Parallel { branches, .. } => branches.clone(),
-        Verb::If { then, otherwise, .. }
-        | Verb::Chance { then, otherwise, .. }
-        | Verb::Buggify { then, otherwise, .. } => vec![*then, *otherwise],
-        Verb::Switch { cases, otherwise, .. } => cases.iter().map(|(_, block)| *block).chain([*otherwise]).collect(),
+        Verb::If { .. } | Verb::Chance { .. } | Verb::Buggify { .. } | Verb::Switch { .. } => verb.ways(),
         Verb::Call { .. }
         | Verb::Read { .. }
         | Verb::List { .. }

@@ -95,6 +95,27 @@ impl Number {
 }
 
 impl<N> Expr<N> {
+    /// Whether it has one of these names in it.
+    pub(crate) fn mentions(&self, wanted: &mut dyn FnMut(&N) -> bool) -> bool {
+        match &self.kind {
+            Kind::Literal(_) => false,
+            Kind::Name(name) => wanted(name),
+            Kind::Cell(map, key) => wanted(map) || key.mentions(wanted),
+            Kind::Not(inner) | Kind::Negate(inner) => inner.mentions(wanted),
+            Kind::Binary(_, sides) => sides.iter().any(|side| side.mentions(wanted)),
+        }
+    }
+
+    /// What it comes to where it has no names: the settings have decided it.
+    pub(crate) fn constant(&self) -> Option<Value> {
+        if self.mentions(&mut |_| true) { None } else { self.eval(&mut |_, _| Value::Null).ok() }
+    }
+
+    /// The same of a condition.
+    pub(crate) fn is_decided(&self) -> Option<bool> {
+        if self.mentions(&mut |_| true) { None } else { self.is_true(&mut |_, _| Value::Null).ok() }
+    }
+
     /// Its value in integers. `env` gives a name's value; for a cell it gets the map's name and the key.
     pub fn eval(&self, env: &mut impl FnMut(&N, Option<&Value>) -> Value) -> Result<Value, EvalError> {
         match &self.kind {

@@ -35,6 +35,31 @@ pub struct Step {
 }
 
 impl Verb {
+    /// The lists of steps of which a choice takes one: where the settings have made it, only that one. None of what is no choice.
+    pub(crate) fn ways(&self) -> Vec<BlockRef> {
+        let either = |holds: Option<bool>, then: BlockRef, otherwise: BlockRef| match holds {
+            Some(true) => vec![then],
+            Some(false) => vec![otherwise],
+            None => vec![then, otherwise],
+        };
+        match self {
+            Verb::If { condition, then, otherwise } => either(condition.is_decided(), *then, *otherwise),
+            Verb::Chance { ratio, then, otherwise } => {
+                let is_sure = *ratio == Ratio::ONE;
+                either((is_sure || *ratio == Ratio::ZERO).then_some(is_sure), *then, *otherwise)
+            }
+            Verb::Buggify { then, otherwise, .. } => vec![*then, *otherwise],
+            Verb::Switch { on, cases, otherwise } => match on.constant() {
+                Some(value) => {
+                    let chosen = cases.iter().find(|(case, _)| *case == value).map(|(_, block)| *block);
+                    vec![chosen.unwrap_or(*otherwise)]
+                }
+                None => cases.iter().map(|(_, block)| *block).chain([*otherwise]).collect(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
     /// The lists of steps inside whose end is waited for.
     pub(super) fn awaited_blocks(&self) -> Vec<BlockRef> {
         match self {

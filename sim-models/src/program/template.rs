@@ -17,6 +17,17 @@ pub enum Template {
     Expr(Expr<Var>),
 }
 
+impl Template {
+    /// Its value where the settings have decided it.
+    pub(crate) fn constant(&self) -> Option<Value> {
+        match self {
+            Template::Constant(value) => Some(value.clone()),
+            Template::Expr(expr) => expr.constant(),
+            Template::Var(_) | Template::Text(_) => None,
+        }
+    }
+}
+
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Piece {

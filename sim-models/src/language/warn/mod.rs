@@ -10,13 +10,11 @@ use std::collections::BTreeSet;
 use self::failing::Failing;
 use self::repeats::{Effect, Effects, Lack, Repeats};
 use super::lower::label;
-use crate::expr::{Expr, Kind};
 use crate::json::Span;
 use crate::problem::Problems;
 use crate::program::{
-    Ack, Ask, BlockRef, Catch, Clauses, EndpointRef, FactRef, MapRef, Program, RetryDef, Role, StepRef, Template, Verb,
+    Ack, Ask, BlockRef, Catch, Clauses, EndpointRef, FactRef, MapRef, Program, RetryDef, Role, StepRef, Verb,
 };
-use crate::value::Value;
 
 /// Where steps and endpoints stand in the file.
 #[derive(Default)]
@@ -299,43 +297,11 @@ impl Look<'_> {
             Verb::Once(once) => vec![once.body],
             Verb::Saga(saga) => saga.parts.iter().flat_map(|part| [Some(part.body), part.undo]).flatten().collect(),
             Verb::Parallel { branches, .. } => branches.clone(),
-            Verb::If { condition, then, otherwise } => match constant(condition) {
-                Some(true) => vec![*then],
-                Some(false) => vec![*otherwise],
-                None => vec![*then, *otherwise],
-            },
-            Verb::Chance { then, otherwise, .. } | Verb::Buggify { then, otherwise, .. } => vec![*then, *otherwise],
-            Verb::Switch { on, cases, otherwise } => live_cases(on, cases, *otherwise),
+            Verb::If { .. } | Verb::Switch { .. } | Verb::Chance { .. } | Verb::Buggify { .. } => step.verb.ways(),
             _ => Vec::new(),
         };
         blocks.extend(step.clauses.on.iter().map(|(_, block)| *block));
         blocks
-    }
-}
-
-fn live_cases(on: &Template, cases: &[(Value, BlockRef)], otherwise: BlockRef) -> Vec<BlockRef> {
-    match on {
-        Template::Constant(value) => {
-            let chosen = cases.iter().find(|(case, _)| case == value).map(|(_, block)| *block);
-            vec![chosen.unwrap_or(otherwise)]
-        }
-        _ => cases.iter().map(|(_, block)| *block).chain([otherwise]).collect(),
-    }
-}
-
-/// What a condition without names comes to.
-fn constant<N>(condition: &Expr<N>) -> Option<bool> {
-    if mentions(condition, &mut |_| true) { None } else { condition.is_true(&mut |_, _| Value::Null).ok() }
-}
-
-/// Whether an expression has one of these names in it.
-fn mentions<N>(expr: &Expr<N>, wanted: &mut dyn FnMut(&N) -> bool) -> bool {
-    match &expr.kind {
-        Kind::Literal(_) => false,
-        Kind::Name(name) => wanted(name),
-        Kind::Cell(map, key) => wanted(map) || mentions(key, wanted),
-        Kind::Not(inner) | Kind::Negate(inner) => mentions(inner, wanted),
-        Kind::Binary(_, sides) => sides.iter().any(|side| mentions(side, wanted)),
     }
 }
 

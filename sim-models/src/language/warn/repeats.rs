@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Look, mentions};
+use super::Look;
 use crate::expr::{Expr, Kind, Op};
 use crate::program::{
     BlockRef, Catch, Clauses, EndpointRef, FactRef, MapRef, NodeRef, Piece, Reason, Slot, StepRef, Template, Var, Verb,
@@ -202,7 +202,7 @@ impl<'l, 'p> Repeats<'l, 'p> {
                 Piece::Literal(_) => false,
                 Piece::Var(var) => is_fresh(var),
             }),
-            Template::Expr(expr) => mentions(expr, &mut is_fresh),
+            Template::Expr(expr) => expr.mentions(&mut is_fresh),
         }
     }
 
@@ -278,9 +278,9 @@ fn keep_early(look: &Look<'_>, here: EndpointRef, body: BlockRef, found: &mut Ef
 fn reckons(expr: &Expr<Var>, held: &impl Fn(&Var) -> bool) -> bool {
     match &expr.kind {
         Kind::Literal(_) | Kind::Name(_) | Kind::Cell(..) => false,
-        Kind::Not(inner) | Kind::Negate(inner) => mentions(inner, &mut |var| held(var)),
+        Kind::Not(inner) | Kind::Negate(inner) => inner.mentions(&mut |var| held(var)),
         Kind::Binary(Op::Min | Op::Max, sides) => sides.iter().any(|side| reckons(side, held)),
-        Kind::Binary(_, sides) => sides.iter().any(|side| mentions(side, &mut |var| held(var))),
+        Kind::Binary(_, sides) => sides.iter().any(|side| side.mentions(&mut |var| held(var))),
     }
 }
 
@@ -291,8 +291,8 @@ fn pins(condition: &Expr<Var>, held: &impl Fn(&Var) -> bool) -> bool {
         Kind::Binary(Op::And, sides) => sides.iter().any(|side| pins(side, held)),
         Kind::Binary(Op::Equal, sides) => {
             let [one, other] = &**sides;
-            of_the_cell(one) && !mentions(other, &mut |var| held(var))
-                || of_the_cell(other) && !mentions(one, &mut |var| held(var))
+            of_the_cell(one) && !other.mentions(&mut |var| held(var))
+                || of_the_cell(other) && !one.mentions(&mut |var| held(var))
         }
         _ => false,
     }
