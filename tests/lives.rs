@@ -455,7 +455,8 @@ fn a_step_that_is_not_there_is_told_those_that_are() {
     assert!(error.contains("no step \"place.secnd\"; did you mean \"place.second\"?"), "{error}");
     let error = said(r#""crash shop at pay.prepared for 1s""#);
     assert!(error.contains("no step \"pay.prepared\"; steps are place.record, place.reply"), "{error}");
-    assert!(said(r#""crash db before place.set for 1s""#).contains("no step \"place.set\""), "db has no steps");
+    let error = said(r#""crash db before place.set for 1s""#);
+    assert!(error.contains("\"place.set\" is a step of shop; a fault that waits there strikes shop"), "{error}");
 }
 
 #[test]

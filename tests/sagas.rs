@@ -406,6 +406,7 @@ fn what_a_saga_must_not_be_is_said() {
         (json!({"saga": [part], "log": "a.keys"}), "a's own map"),
         (json!({"saga": [{"do": [], "undo": [], "pivot": true}]}), "no way back from a pivot"),
         (json!({"saga": [{"do": [], "pivot": true}, {"do": [], "undo": []}]}), "behind the pivot"),
+        (json!({"saga": [{"do": [], "pivot": true}, {"do": [], "pivot": true}]}), "a saga has one pivot"),
         (json!({"transaction": [{"saga": [part]}]}), "a saga inside a transaction"),
         (json!({"saga": [{"do": [{"saga": [part]}]}]}), "a saga inside a part of another"),
         (json!({"saga": [part], "undo_retry": {"tries": 2, "budget": "10%"}}), "budget"),

@@ -727,7 +727,7 @@ pub const VERBS: &[VerbEntry] = &[
             ),
             (
                 "VALUE",
-                "a length for a distribution, yes or no for a chance, a number from 1 on for a number, a name for a choice",
+                "a length for a distribution (before an arrival 1s is once the mean gap), yes or no for a chance, a number from 1 on for a number, a name for a choice",
             ),
             ("count", "1 when its question came up"),
         ],

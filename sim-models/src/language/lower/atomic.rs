@@ -118,6 +118,11 @@ impl<'a> Lower<'a> {
 
     fn saga_part(&mut self, part: View<'a>, behind: bool, inside: Inside) -> Result<SagaPart, Problem> {
         let pivot = part.or("pivot", false, View::bool)?;
+        if let Some(second) = part.field("pivot").filter(|_| pivot && behind) {
+            return Err(
+                second.error("a saga has one pivot: behind it there is no way back already; leave this one out")
+            );
+        }
         // What must come to be ok is tried again.
         let inside = Inside { saga: true, ..inside };
         let body = self.block(part.field("do"), Inside { repeats: inside.repeats || behind || pivot, ..inside });

@@ -238,12 +238,19 @@ fn strange_step(fault: &Fault, program: &Program) -> Option<(String, String)> {
     };
     let is_meant =
         |node: &NodeDef| nodes.is_none_or(|nodes| nodes.covers(&node.name, node.zone(1)) || replica_is(node, nodes));
-    let of_it = program.steps.iter().filter(|it| is_meant(program.node(program.endpoint(it.endpoint).node)));
-    if of_it.into_iter().any(|it| it.is_called(step)) {
+    let owner = |it: &Step| program.node(program.endpoint(it.endpoint).node);
+    let named = || program.steps.iter().filter(|it| it.is_called(step));
+    if named().any(|it| is_meant(owner(it))) {
         return None;
     }
-    let names = program.step_names(is_meant);
-    Some((step.to_owned(), format!("no step \"{step}\"{}", known("steps", step, names.iter().map(String::as_str)))))
+    let message = match named().next() {
+        Some(it) => format!("\"{step}\" is a step of {0}; a fault that waits there strikes {0}", owner(it).name),
+        None => {
+            let names = program.step_names(is_meant);
+            format!("no step \"{step}\"{}", known("steps", step, names.iter().map(String::as_str)))
+        }
+    };
+    Some((step.to_owned(), message))
 }
 
 fn class_of(fault: &Fault) -> Option<&str> {
