@@ -44,10 +44,6 @@ impl<T> Few<T> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.first.iter().chain(&self.rest)
     }
-
-    pub(crate) fn into_iter(self) -> impl Iterator<Item = T> {
-        self.first.into_iter().chain(self.rest)
-    }
 }
 
 impl<T> Default for Few<T> {
@@ -84,7 +80,7 @@ mod tests {
                 prop_assert_eq!((few.len(), few.is_empty()), (list.len(), list.is_empty()));
                 prop_assert_eq!(serde_json::to_string(&few).unwrap(), serde_json::to_string(&list).unwrap());
             }
-            prop_assert_eq!(few.into_iter().collect::<Vec<_>>(), list);
+            prop_assert_eq!(few.iter().copied().collect::<Vec<_>>(), list);
         }
     }
 }

@@ -86,10 +86,12 @@ impl Service {
     /// Lets the try in the top frame pass the guards that it has not passed yet, and begins it.
     pub(super) fn pass(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key) -> Next {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
-        let (reference, passed) = (attempt.step, attempt.passed);
+        let reference = attempt.step;
         let cause = attempt.cause.then(TRY | u64::from(attempt.number));
         let step = program.step(reference);
-        if let Some(guards) = &step.clauses.guards {
+        if let Some(guards) = step.clauses.guards.as_ref().filter(|guards| !guards.order.is_empty()) {
+            let passed = attempt.passed.inside();
+            attempt.passed.passes(guards);
             match self.ask_guards(cx, key, step, guards, passed) {
                 Asked::Go => {}
                 Asked::Refused(outcome) => return Next::settle(outcome),
@@ -98,7 +100,7 @@ impl Service {
         }
         self.set_try_timer(cx, key, step);
         if let Some(def) = &step.clauses.hedge {
-            return self.hedged(cx, program, key, def);
+            return self.hedged(cx, program, key, def, cause);
         }
         if let Some(timeout) = step.clauses.retry.as_ref().and_then(|retry| retry.hedges_after) {
             return self.race(cx, program, key, step, timeout);
@@ -229,11 +231,13 @@ impl Service {
     }
 
     /// Whether nobody waits for what comes of a request that is out.
+    #[inline]
     pub(super) fn is_for_nobody(&self, pending: Key) -> bool {
-        // Only a bulkhead has anything done for nobody.
-        if self.held.is_empty() {
-            return false;
-        }
+        self.does_for_nobody && self.is_waited_for_by_nobody(pending)
+    }
+
+    #[cold]
+    fn is_waited_for_by_nobody(&self, pending: Key) -> bool {
         let thread = self.pending.get(pending).and_then(|pending| self.threads.get(pending.thread));
         thread.and_then(Thread::top).is_some_and(|attempt| attempt.passed.is_for_nobody())
     }
@@ -451,14 +455,15 @@ impl Service {
         let step = program.step(reference);
         let followed = attempt.flight.as_ref().is_some_and(|flight| flight.follows());
         let is_for_nobody = attempt.passed.is_for_nobody();
+        let left = step.clauses.guards.as_ref().map(|guards| (guards, attempt.leaves()));
         self.given_up.clear();
         if step.clauses.coalesce.is_some() {
             self.land(cx, program, key, Some((&outcome, &extra)));
         }
-        if let Some(guards) = &step.clauses.guards {
+        if let Some((guards, left)) = left {
             // Who followed another's request has asked nobody itself.
             let is_seen = !self.is_transparent(key, step, &extra);
-            self.try_over(cx, key, step, guards, Some(&outcome).filter(|_| !followed && is_seen));
+            self.try_over(cx, key, step, (guards, left), Some(&outcome).filter(|_| !followed && is_seen));
         }
         if is_for_nobody {
             if let Some(thread) = self.threads.get_mut(key) {

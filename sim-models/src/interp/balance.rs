@@ -70,6 +70,9 @@ impl Service {
         if def.balance == Balance::RoundRobin && def.slow_start.is_none() {
             let count = self.there(cx, program, callee).count();
             let at = self.turn(callee, count)?;
+            if count == all.len() {
+                return all.get(at).copied();
+            }
             return self.there(cx, program, callee).nth(at);
         }
         let there = self.there(cx, program, callee).collect();
@@ -178,6 +181,7 @@ impl Service {
         best
     }
 
+    #[inline]
     pub(super) fn callee(&mut self, node: NodeRef) -> Option<&mut Callee> {
         self.callees.iter_mut().find(|callee| callee.node == node)
     }
@@ -185,14 +189,11 @@ impl Service {
     /// Tells outlier detection who is listed, and lets it do what its timer has done by now.
     fn look_at(&mut self, cx: &mut Cx<'_>, program: &Program, callee: NodeRef) -> Option<&mut Callee> {
         let replicas = &program.node(callee).replicas;
-        let now = cx.now();
         let known = self.callee(callee)?;
         let outlier = known.outlier.as_mut()?;
-        outlier.lists(|place| replicas.get(place).is_some_and(|node| cx.is_up(*node)));
-        if outlier.is_due(now) {
-            let mut ejected = 0;
-            outlier.look(now, &mut |bound| cx.below(EJECT, bound), &mut |_, _| ejected += 1);
-            (0..ejected).for_each(|_| cx.note(Note::Edge(known.edge, EdgeCounted::Ejected)));
+        outlier.lists(replicas.iter().map(|node| cx.is_up(*node)));
+        if outlier.is_due(cx.now()) {
+            sweep(cx, known.edge, outlier);
         }
         Some(known)
     }
@@ -242,6 +243,15 @@ impl Service {
     pub(super) fn load(&self) -> u32 {
         self.busy + self.line.len() as u32 + self.hung
     }
+}
+
+/// What the timer of outlier detection does when it is due.
+#[cold]
+#[inline(never)]
+fn sweep(cx: &mut Cx<'_>, edge: EdgeRef, outlier: &mut Outlier) {
+    let mut ejected = 0;
+    outlier.look(cx.now(), &mut |bound| cx.below(EJECT, bound), &mut |_, _| ejected += 1);
+    (0..ejected).for_each(|_| cx.note(Note::Edge(edge, EdgeCounted::Ejected)));
 }
 
 /// Keeps a key on the ring apart from what else it is hashed for.

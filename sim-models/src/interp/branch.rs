@@ -277,7 +277,7 @@ impl Service {
             Phase::Queued(queued) => self.leaves_queue(cx, key, program.step(step), *queued),
             Phase::Hedging(hedging) => {
                 let Some(def) = &program.step(step).clauses.hedge else { return };
-                self.hedge_over(cx, program, def, *hedging, tells || def.cancels);
+                self.hedge_over(cx, program, def, &hedging, tells || def.cancels);
             }
             Phase::Racing(race) => self.end_race(cx, program, *race),
             Phase::Calling(pending) | Phase::OnceBegin(pending) | Phase::OnceEnd(pending, _) => {

@@ -95,27 +95,19 @@ enum Then {
     Expires,
 }
 
-/// The guards that a try leaves, and what they have to know of it.
+/// What a try that leaves its guards takes along.
 #[derive(Clone, Copy)]
-struct Leaving<'p> {
-    /// The outermost first.
-    guards: &'p [Guard],
-    /// How many are around those.
-    down_to: u8,
+pub(super) struct Leaving {
     /// When the try began.
     since: Instant,
-    cause: Cause,
-    number: u32,
-    entered: Option<(Instant, u32)>,
+    passed: Passed,
 }
 
-impl<'p> Leaving<'p> {
-    /// Those inside of the first so many that this try has passed and not left.
-    fn of(attempt: &Attempt, guards: &'p Guards, down_to: u8) -> Self {
-        let Passed { guards: inside, entered, .. } = attempt.passed;
-        let down_to = down_to.max(attempt.passed.left());
-        let guards = guards.order.get(usize::from(down_to)..usize::from(inside)).unwrap_or_default();
-        Leaving { guards, down_to, since: attempt.since, cause: attempt.cause, number: attempt.number, entered }
+impl Attempt {
+    /// This try leaves its guards; what is taken along is what they are told next.
+    #[inline]
+    pub(super) fn leaves(&mut self) -> Leaving {
+        Leaving { since: self.since, passed: std::mem::take(&mut self.passed) }
     }
 }
 
@@ -147,6 +139,11 @@ impl Passed {
     /// How many guards it has passed and not left, from the outermost.
     pub(super) fn inside(self) -> u8 {
         self.guards
+    }
+
+    /// It passes all of these, unless one of them says otherwise.
+    pub(super) fn passes(&mut self, guards: &Guards) {
+        self.guards = guards.order.len() as u8;
     }
 
     /// How many of those, from the outermost, it has left although it goes on.
@@ -182,33 +179,42 @@ pub(super) const OWN_PLACE: &str = "each policy has a place of its own";
 impl Service {
     /// Asks the guards that the try in the top frame has not passed yet whether it may begin.
     #[inline(never)]
-    pub(super) fn ask_guards(
+    pub(super) fn ask_guards(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, guards: &Guards, passed: u8) -> Asked {
+        let mut left = guards.order.get(usize::from(passed)..).unwrap_or_default().iter();
+        while let Some(guard) = left.next() {
+            let answer = match guard {
+                Guard::Breaker(def) => self.ask_breaker(cx, step, def),
+                Guard::Bulkhead(def) => self.ask_bulkhead(cx.now(), key, def),
+                Guard::Limiter(def) => self.ask_limiter(cx, key, def),
+            };
+            match answer {
+                Answer::Goes => {}
+                Answer::Waits(..) | Answer::Refuses(_) => {
+                    let passed = guards.order.len() - left.len() - 1;
+                    return self.is_held_up(cx, key, step, (guards, passed as u8), answer);
+                }
+            }
+        }
+        Asked::Go
+    }
+
+    /// A guard, which is the one behind so many, does not let the try in the top frame go now.
+    #[cold]
+    #[inline(never)]
+    fn is_held_up(
         &mut self,
         cx: &mut Cx<'_>,
         key: Key,
         step: &Step,
-        guards: &Guards,
-        passed: Passed,
+        (guards, passed): (&Guards, u8),
+        answer: Answer,
     ) -> Asked {
-        let mut passed = usize::from(passed.guards);
-        let answer = loop {
-            let answer = match guards.order.get(passed) {
-                None => break Answer::Goes,
-                Some(Guard::Breaker(def)) => self.ask_breaker(cx, step, def),
-                Some(Guard::Bulkhead(def)) => self.ask_bulkhead(cx.now(), key, def),
-                Some(Guard::Limiter(def)) => self.ask_limiter(cx, key, def),
-            };
-            match answer {
-                Answer::Goes => passed += 1,
-                Answer::Waits(..) | Answer::Refuses(_) => break answer,
-            }
-        };
-        self.passed_guards(key, passed as u8);
+        self.passed_guards(key, passed);
         match answer {
             Answer::Goes => Asked::Go,
             Answer::Refuses(reason) => Asked::Refused(self.refused(cx, step, reason)),
             Answer::Waits(wait, then) => {
-                self.wait_at_guard(cx, key, step, guards, (passed as u8, wait, then));
+                self.wait_at_guard(cx, key, step, guards, (passed, wait, then));
                 Asked::Waits
             }
         }
@@ -328,36 +334,35 @@ impl Service {
         };
         let block = *block;
         let frame = Frame { block, next: u32::MAX, role: Role::Attempt(Box::new(attempt)) };
+        self.does_for_nobody = true;
         let task = self.spawn(request, Origin::Background, block, Some(env), around);
         self.threads.get_mut(task)?.frames = vec![frame];
         Some(task)
     }
 
-    /// The try in the top frame has ended; none: its caller went away before it did.
+    /// The try in the top frame has ended and left its guards; no outcome: its caller went away before it did.
     #[inline(never)]
     pub(super) fn try_over(
         &mut self,
         cx: &mut Cx<'_>,
         key: Key,
         step: &Step,
-        guards: &Guards,
+        (guards, left): (&Guards, Leaving),
         outcome: Option<&Outcome>,
     ) {
-        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
-        let left = Leaving::of(attempt, guards, 0);
-        let passed = std::mem::take(&mut attempt.passed);
-        self.leave_guards(cx, step, left, outcome);
+        let passed = left.passed;
+        self.leave_guards(cx, key, step, (guards.inside(passed.left(), passed.guards), left), outcome);
         if passed.is_for_nobody() {
             // Whoever wanted it has said already how it ended.
             return;
         }
-        if let (Some((rule, index)), Some(retry)) = (guards.budget, &step.clauses.retry) {
+        if let (Some((rule, index)), Some(retry)) = (&guards.budget, &step.clauses.retry) {
             let ended = match outcome {
                 Some(outcome) if outcome.tone() == Tone::Ok => budget::Ended::Ok,
                 Some(outcome) if is_retried(retry, outcome) => budget::Ended::Failed,
                 Some(_) | None => budget::Ended::Otherwise,
             };
-            self.profile_budget(rule, index).ended(ended, passed.paid);
+            self.profile_budget(rule, *index).ended(ended, passed.paid);
         }
     }
 
@@ -365,48 +370,57 @@ impl Service {
     #[inline(never)]
     pub(super) fn timeout_over(&mut self, cx: &mut Cx<'_>, key: Key, step: &Step, guards: &Guards) {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
-        let left = Leaving::of(attempt, guards, guards.around_timeout);
-        attempt.passed.guards = attempt.passed.guards.min(left.down_to);
-        self.leave_guards(cx, step, left, None);
+        let (passed, left) = (attempt.passed, Leaving { since: attempt.since, passed: attempt.passed });
+        let down_to = passed.left().max(guards.around_timeout);
+        attempt.passed.guards = passed.guards.min(down_to);
+        self.leave_guards(cx, key, step, (guards.inside(down_to, passed.guards), left), None);
     }
 
-    /// Goes back out through guards.
-    fn leave_guards(&mut self, cx: &mut Cx<'_>, step: &Step, left: Leaving<'_>, outcome: Option<&Outcome>) {
-        for guard in left.guards.iter().rev() {
+    /// Goes back out through guards, of which the outermost comes first.
+    #[inline(always)]
+    fn leave_guards(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        step: &Step,
+        (guards, left): (&[Guard], Leaving),
+        outcome: Option<&Outcome>,
+    ) {
+        for guard in guards.iter().rev() {
             match guard {
                 Guard::Breaker(def) => self.tell_breaker(cx, step, def, outcome, left.since),
-                Guard::Bulkhead(def) => self.leave_bulkhead(cx, def, &left, outcome),
-                Guard::Limiter(def) => self.tell_limiter(cx.now(), def, outcome),
+                Guard::Bulkhead(def) => self.leave_bulkhead(cx, key, def, left.passed.entered, outcome),
+                Guard::Limiter(def) => self.tell_limiter(cx, def, outcome),
             }
         }
     }
 
     /// A call begins, with its first try.
-    #[inline(never)]
+    #[inline]
     pub(super) fn call_begun(&mut self, now: Instant, guards: &Guards) {
-        if let Some((rule, index)) = guards.budget {
-            self.profile_budget(rule, index).request(now);
+        if let Some((rule, index)) = &guards.budget {
+            self.profile_budget(rule, *index).request(now);
         }
     }
 
     /// A call is over, with all its tries.
-    #[inline(never)]
+    #[inline]
     pub(super) fn call_over(&mut self, guards: &Guards) {
-        if let Some((rule, index)) = guards.budget {
-            self.profile_budget(rule, index).over();
+        if let Some((rule, index)) = &guards.budget {
+            self.profile_budget(rule, *index).over();
         }
     }
 
     /// The attempt in the top frame is left for good, with this outcome or none.
     pub(super) fn left(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, outcome: Option<&Outcome>) {
-        let frame = self.threads.get(key).and_then(|thread| thread.frames.last());
-        let Some(Role::Attempt(attempt)) = frame.map(|frame| &frame.role) else { return };
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return };
         let (step, is_for_nobody) = (program.step(attempt.step), attempt.passed.is_for_nobody());
+        let left = step.clauses.guards.as_ref().map(|guards| (guards, attempt.leaves()));
         if attempt.flight.is_some() {
             self.land(cx, program, key, None);
         }
-        if let Some(guards) = &step.clauses.guards {
-            self.try_over(cx, key, step, guards, outcome);
+        if let Some((guards, left)) = left {
+            self.try_over(cx, key, step, (guards, left), outcome);
             if !is_for_nobody {
                 self.call_over(guards);
             }
@@ -415,9 +429,9 @@ impl Service {
 
     /// Whether the budget of a library has a retry left; if so, the next try is paid.
     pub(super) fn pay(&mut self, now: Instant, key: Key, guards: &Guards, outcome: &Outcome) -> bool {
-        let Some((rule, index)) = guards.budget else { return true };
+        let Some((rule, index)) = &guards.budget else { return true };
         let timed_out = outcome.reason() == Some(Reason::TIMEOUT);
-        let paid = self.profile_budget(rule, index).retry(now, timed_out);
+        let paid = self.profile_budget(rule, *index).retry(now, timed_out);
         if let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) {
             attempt.passed.paid = paid;
         }
@@ -425,13 +439,14 @@ impl Service {
     }
 
     fn ask_breaker(&mut self, cx: &mut Cx<'_>, step: &Step, def: &BreakerDef) -> Answer {
-        let (now, cause) = (cx.now(), cx.cause());
+        let now = cx.now();
         let (breaker, seen) = self.breaker(now, def);
         if breaker.needs_luck() {
-            breaker.has_luck(draw_probe(cx, cause.then(SPREAD)));
+            let cause = cx.cause().then(SPREAD);
+            breaker.has_luck(draw_probe(cx, cause));
         }
-        let admission = breaker.admit(now);
-        if let Some(is) = news((breaker, seen), now) {
+        let (admission, is) = breaker.ask(now);
+        if std::mem::replace(seen, is) != is {
             self.tells_news(cx, step, def, is);
         }
         match admission {
@@ -451,13 +466,15 @@ impl Service {
     ) {
         let now = cx.now();
         let (breaker, seen) = self.breaker(now, def);
-        breaker.report(now, outcome.map_or(Ended::Cancelled, |outcome| def.sees(outcome)), now.since(since));
-        if let Some(is) = news((breaker, seen), now) {
+        let is = breaker.tell(now, outcome.map_or(Ended::Cancelled, |outcome| def.sees(outcome)), now.since(since));
+        if std::mem::replace(seen, is) != is {
             self.tells_news(cx, step, def, is);
         }
     }
 
     /// Says what a breaker is now: on one of its edges, from which the judge knows the others.
+    #[cold]
+    #[inline(never)]
     fn tells_news(&self, cx: &mut Cx<'_>, step: &Step, def: &BreakerDef, is: State) {
         if let Some(edge) = step.edge().or_else(|| self.program.guarded_edges(step).first().copied()) {
             cx.note(Note::Edge(edge, EdgeCounted::Breaker(def.index, is)));
@@ -489,30 +506,51 @@ impl Service {
     }
 
     /// A try gives its place back, unless that comes back with the answer.
-    fn leave_bulkhead(&mut self, cx: &mut Cx<'_>, def: &BulkheadDef, left: &Leaving<'_>, outcome: Option<&Outcome>) {
+    fn leave_bulkhead(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        def: &BulkheadDef,
+        entered: Option<(Instant, u32)>,
+        outcome: Option<&Outcome>,
+    ) {
         if let (None, Some(read_timeout)) = (outcome, def.rule.keeps())
             && self.keeps_place(cx, def.index, read_timeout)
         {
             return;
         }
-        if let (Some((since, in_flight)), Some(lost)) = (left.entered, outcome.and_then(is_lost)) {
+        if let (Some((since, in_flight)), Some(lost)) = (entered, outcome.and_then(is_lost)) {
             let now = cx.now();
             let sample = Sample { took: now.since(since), in_flight, lost };
             let Held::Bulkhead(bulkhead, _) = self.bulkhead(def) else { unreachable!("{OWN_PLACE}") };
-            let cause = || left.cause.then(TRY | u64::from(left.number)).then(PROBE);
-            let luck = if bulkhead.needs_luck() { draw_probe(cx, cause()) } else { Duration::ZERO };
+            let luck = if bulkhead.needs_luck() { self.draw_probe_of(cx, key) } else { Duration::ZERO };
+            let Held::Bulkhead(bulkhead, _) = self.bulkhead(def) else { unreachable!("{OWN_PLACE}") };
             bulkhead.hear(now, sample, luck);
         }
         self.free_place(cx, def.index);
     }
 
+    /// The luck that a limit has by the try in the top frame.
+    #[cold]
+    fn draw_probe_of(&mut self, cx: &mut Cx<'_>, key: Key) -> Duration {
+        let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Duration::ZERO };
+        draw_probe(cx, attempt.cause.then(TRY | u64::from(attempt.number)).then(PROBE))
+    }
+
     /// A place in a bulkhead is given back: whoever waits longest has it, and goes on when this event has been handled.
     fn free_place(&mut self, cx: &mut Cx<'_>, index: u32) {
         let now = cx.now();
-        let Some(Some(Held::Bulkhead(bulkhead, line))) = self.held.get_mut(index as usize) else { return };
-        if bulkhead.leave(now) == Place::IsFree {
-            return;
+        let Some(Some(Held::Bulkhead(bulkhead, _))) = self.held.get_mut(index as usize) else { return };
+        match bulkhead.leave(now) {
+            Place::IsFree => {}
+            Place::IsTaken => self.gives_place(cx, index),
         }
+    }
+
+    /// Whoever waits longest has a place that has come back.
+    #[inline(never)]
+    fn gives_place(&mut self, cx: &mut Cx<'_>, index: u32) {
+        let Some(Some(Held::Bulkhead(_, line))) = self.held.get_mut(index as usize) else { return };
         let Some(next) = line.pop_front() else { return };
         let Some(attempt) = self.threads.get_mut(next).and_then(Thread::attempt) else { return };
         let Phase::Queued(queued) = std::mem::replace(&mut attempt.phase, Phase::Admitted) else { return };
@@ -596,10 +634,18 @@ impl Service {
     }
 
     /// A limiter that finds itself hears of an answer; the others do not.
-    fn tell_limiter(&mut self, now: Instant, def: &LimiterDef, outcome: Option<&Outcome>) {
-        let (limiter::Rule::Adaptive | limiter::Rule::Throttle { .. }, Some(outcome)) = (def.rule, outcome) else {
-            return;
-        };
+    #[inline]
+    fn tell_limiter(&mut self, cx: &Cx<'_>, def: &LimiterDef, outcome: Option<&Outcome>) {
+        match (&def.rule, outcome) {
+            (limiter::Rule::Adaptive | limiter::Rule::Throttle { .. }, Some(outcome)) => {
+                self.limiter_hears(cx.now(), def, outcome);
+            }
+            _ => {}
+        }
+    }
+
+    #[inline(never)]
+    fn limiter_hears(&mut self, now: Instant, def: &LimiterDef, outcome: &Outcome) {
         match self.limiter(now, def) {
             Limiter::Adaptive(adaptive) => {
                 adaptive.answered(now, matches!(outcome.reason(), Some(Reason::OVERLOADED | Reason::LIMITED)));
@@ -609,6 +655,7 @@ impl Service {
         }
     }
 
+    #[inline]
     fn breaker(&mut self, now: Instant, def: &BreakerDef) -> (&mut Breaker, &mut State) {
         let new = || Held::Breaker(Breaker::new(def.rule, now), State::Closed);
         match self.held(def.index, new) {
@@ -617,26 +664,35 @@ impl Service {
         }
     }
 
-    pub(super) fn profile_budget(&mut self, rule: budget::Rule, index: u32) -> &mut Budget {
-        match self.held(index, || Held::Budget(Budget::new(rule))) {
+    #[inline]
+    pub(super) fn profile_budget(&mut self, rule: &budget::Rule, index: u32) -> &mut Budget {
+        match self.held(index, || Held::Budget(Budget::new(*rule))) {
             Held::Budget(budget) => budget,
             _ => unreachable!("{OWN_PLACE}"),
         }
     }
 
+    #[inline]
     pub(super) fn held(&mut self, index: u32, new: impl FnOnce() -> Held) -> &mut Held {
         let index = index as usize;
+        if !matches!(self.held.get(index), Some(Some(_))) {
+            self.begin_to_hold(index, new);
+        }
+        match &mut self.held[index] {
+            Some(held) => held,
+            None => unreachable!("it has just been made"),
+        }
+    }
+
+    /// A policy is asked for the first time.
+    #[cold]
+    #[inline(never)]
+    fn begin_to_hold(&mut self, index: usize, new: impl FnOnce() -> Held) {
         if self.held.len() <= index {
             self.held.resize(index + 1, None);
         }
-        self.held[index].get_or_insert_with(new)
+        self.held[index] = Some(new());
     }
-}
-
-/// What a breaker is now, when that is news.
-fn news((breaker, seen): (&mut Breaker, &mut State), now: Instant) -> Option<State> {
-    let is = breaker.state(now);
-    (std::mem::replace(seen, is) != is).then_some(is)
 }
 
 /// Whether a limit takes an outcome for a loss; none: it says nothing, as a failure that comes fast does not.
@@ -672,9 +728,23 @@ pub(super) fn draw_probe(cx: &mut Cx<'_>, cause: Cause) -> Duration {
     luck
 }
 
+impl Guards {
+    /// Those inside of the first so many, of the first so many.
+    #[inline]
+    fn inside(&self, of: u8, passed: u8) -> &[Guard] {
+        self.order.get(usize::from(of)..usize::from(passed)).unwrap_or_default()
+    }
+}
+
 impl BreakerDef {
     /// How an outcome looks to the breaker.
+    #[inline]
     fn sees(&self, outcome: &Outcome) -> Ended {
+        if let Outcome::Ok(_) = outcome { Ended::Ok } else { self.sees_failure(outcome) }
+    }
+
+    #[inline(never)]
+    fn sees_failure(&self, outcome: &Outcome) -> Ended {
         let any = |list: &[crate::program::Catch]| list.iter().any(|catch| catches(*catch, outcome));
         if outcome.tone() == Tone::Ok {
             Ended::Ok

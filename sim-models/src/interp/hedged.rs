@@ -9,7 +9,7 @@ use sim_core::{Cause, Instant, NodeId};
 use super::exec::{Next, TRY};
 use super::guards::Held;
 use super::retry::{catches, is_usually_retried};
-use super::service::{Cx, Service};
+use super::service::{Cx, Service, disarm, set_alarm};
 use super::thread::{Alarm, Attempt, Phase, Thread};
 use crate::few::Few;
 use crate::message::{Extra, Outcome, Tone};
@@ -31,7 +31,7 @@ pub(super) struct Hedging {
     /// The timer of the next one.
     pub(super) timer: Option<Key>,
     /// What the try fails with when all have failed.
-    failure: Option<(Outcome, Extra)>,
+    failure: Option<Box<(Outcome, Extra)>>,
 }
 
 /// One of them, while it is out.
@@ -62,7 +62,7 @@ impl Hedging {
             _ => None,
         };
         if self.failure.is_none() || def.rule.blames == Blames::Last {
-            self.failure = Some((outcome, extra));
+            self.failure = Some(Box::new((outcome, extra)));
         }
         self.hedge.failed(now, pushback)
     }
@@ -92,24 +92,48 @@ impl Attempt {
 }
 
 impl Service {
-    /// Begins a hedged try.
+    /// Begins a hedged try with its first request, which follows from what the try does, with or without a hedge.
     #[inline(never)]
-    pub(super) fn hedged(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, def: &HedgeDef) -> Next {
+    pub(super) fn hedged(
+        &mut self,
+        cx: &mut Cx<'_>,
+        program: &Program,
+        key: Key,
+        def: &HedgeDef,
+        cause: Cause,
+    ) -> Next {
         let now = cx.now();
         let delay = match def.follows {
             Some(_) => self.latencies(def).map_or(def.rule.delay, |seen| seen.delay(now)),
             None => def.rule.delay,
         };
-        if let Some((rule, index)) = def.profile_budget {
-            self.profile_budget(rule, index).request(now);
+        if let Some((rule, index)) = &def.profile_budget {
+            self.profile_budget(rule, *index).request(now);
         }
         self.earn_from(def.budget);
-        let hedge = Hedge::new(Rule { delay, ..def.rule }, now);
+        let mut hedge = Hedge::new(Rule { delay, ..def.rule }, now);
+        hedge.start(now);
         let hedging = Hedging { hedge, legs: Few::new(), asked: Few::new(), timer: None, failure: None };
         self.phase(key, Phase::Hedging(Box::new(hedging)));
-        self.send_due(cx, program, key, def)
+        cx.because(cause);
+        let sent = self.send_one(cx, program, key);
+        let Some(hedging) = self.hedging(key) else { return Next::Over };
+        match sent {
+            Ok(pending) => hedging.legs.push(Leg { pending, since: now, paid: None }),
+            Err(outcome) => {
+                if hedging.failed(now, def, outcome, Extra::None) == Failed::Ends {
+                    return self.all_failed(cx, program, key, def);
+                }
+            }
+        }
+        if hedging.hedge.is_due(now) {
+            return self.send_due(cx, program, key, def);
+        }
+        self.set_hedge_timer(cx, key);
+        Next::Wait
     }
 
+    #[inline]
     fn hedging(&mut self, key: Key) -> Option<&mut Hedging> {
         self.threads.get_mut(key)?.attempt()?.hedging()
     }
@@ -132,12 +156,11 @@ impl Service {
         Some(hedging.asks(cx, &program.node(callee).replicas, picked))
     }
 
-    /// Sends the requests whose time has come, and waits.
+    /// Sends the further requests whose time has come, and waits.
     fn send_due(&mut self, cx: &mut Cx<'_>, program: &Program, key: Key, def: &HedgeDef) -> Next {
         let now = cx.now();
-        while let Some(hedging) = self.hedging(key).filter(|hedging| hedging.hedge.is_due(now)) {
-            let is_first = hedging.hedge.started() == 0;
-            let Some(paid) = self.pay_for(now, def, is_first) else {
+        while self.hedging(key).is_some_and(|hedging| hedging.hedge.is_due(now)) {
+            let Some(paid) = self.pay_for(now, def) else {
                 let stopped = self.hedging(key).map(|hedging| hedging.hedge.stop());
                 match stopped {
                     Some(Failed::Ends) => return self.all_failed(cx, program, key, def),
@@ -170,33 +193,27 @@ impl Service {
         Some(cause_of_leg(attempt, number))
     }
 
-    /// What a request is paid with; none: a budget does not allow it. The first needs no pay.
-    fn pay_for(&mut self, now: Instant, def: &HedgeDef, is_first: bool) -> Option<Option<Paid>> {
-        if is_first {
-            return Some(None);
-        }
+    /// What a further request is paid with; none: a budget does not allow it.
+    fn pay_for(&mut self, now: Instant, def: &HedgeDef) -> Option<Option<Paid>> {
         if def.budget.is_some_and(|budget| !self.spend_from(budget)) {
             return None;
         }
-        match def.profile_budget {
+        match &def.profile_budget {
             None => Some(None),
-            Some((rule, index)) => self.profile_budget(rule, index).retry(now, false).map(Some),
+            Some((rule, index)) => self.profile_budget(rule, *index).retry(now, false).map(Some),
         }
     }
 
     fn set_hedge_timer(&mut self, cx: &mut Cx<'_>, key: Key) {
-        let Some(thread) = self.threads.get_mut(key) else { return };
+        let Service { threads, alarms, .. } = self;
+        let Some(thread) = threads.get_mut(key) else { return };
         let depth = thread.frames.len() - 1;
         let Some(hedging) = thread.attempt().and_then(Attempt::hedging) else { return };
-        let (before, next) = (hedging.timer.take(), hedging.hedge.next());
-        if let Some(before) = before {
-            self.disarm(cx, before);
+        if let Some(before) = hedging.timer.take() {
+            disarm(alarms, cx, before);
         }
-        let Some(next) = next.filter(|next| *next != Instant::NEVER) else { return };
-        let timer = self.alarm(cx, next.since(cx.now()), Alarm::Hedge { thread: key, depth });
-        if let Some(hedging) = self.hedging(key) {
-            hedging.timer = Some(timer);
-        }
+        let Some(next) = hedging.hedge.next().filter(|next| *next != Instant::NEVER) else { return };
+        hedging.timer = Some(set_alarm(alarms, cx, next.since(cx.now()), Alarm::Hedge { thread: key, depth }));
     }
 
     /// No answer after the delay: the next one is asked.
@@ -235,8 +252,8 @@ impl Service {
         self.leg_ended(cx.now(), def, leg, &outcome, goes_on);
         if !goes_on {
             // It is well, or fatal: it stands, and the others are given up.
-            let tells = def.cancels || self.tells(program, key);
-            self.hedge_over(cx, program, def, *hedging, tells);
+            let tells = !hedging.legs.is_empty() && (def.cancels || self.tells(program, key));
+            self.hedge_over(cx, program, def, &hedging, tells);
             return Next::Settle(outcome, extra);
         }
         let failed = hedging.failed(cx.now(), def, outcome, extra);
@@ -252,23 +269,37 @@ impl Service {
         let Some(attempt) = self.threads.get_mut(key).and_then(Thread::attempt) else { return Next::Over };
         let Phase::Hedging(mut hedging) = std::mem::replace(&mut attempt.phase, Phase::Idle) else { return Next::Over };
         let failure = hedging.failure.take();
-        self.hedge_over(cx, program, def, *hedging, false);
-        match failure {
+        self.hedge_over(cx, program, def, &hedging, false);
+        match failure.map(|failure| *failure) {
             Some((outcome, extra)) => Next::Settle(outcome, extra),
             None => Next::Over,
         }
     }
 
     /// The hedging of a try is over: nobody waits any longer for what is out.
+    #[inline]
     pub(super) fn hedge_over(
         &mut self,
         cx: &mut Cx<'_>,
         program: &Program,
         def: &HedgeDef,
-        hedging: Hedging,
+        hedging: &Hedging,
         tells: bool,
     ) {
-        for leg in hedging.legs.into_iter() {
+        if !hedging.legs.is_empty() {
+            self.give_legs_up(cx, program, def, &hedging.legs, tells);
+        }
+        if let Some(timer) = hedging.timer {
+            self.disarm(cx, timer);
+        }
+        if let Some((rule, index)) = &def.profile_budget {
+            self.profile_budget(rule, *index).over();
+        }
+    }
+
+    #[inline(never)]
+    fn give_legs_up(&mut self, cx: &mut Cx<'_>, program: &Program, def: &HedgeDef, legs: &Few<Leg>, tells: bool) {
+        for leg in legs.iter() {
             let took = cx.now().since(leg.since);
             if let Some(seen) = self.latencies(def) {
                 // Superseded: what it would have taken is not known.
@@ -276,31 +307,29 @@ impl Service {
             }
             self.give_up(cx, program, leg.pending, tells);
         }
-        if let Some(timer) = hedging.timer {
-            self.disarm(cx, timer);
-        }
-        if let Some((rule, index)) = def.profile_budget {
-            self.profile_budget(rule, index).over();
-        }
     }
 
     /// A request has its outcome: the budget hears of it, and the latencies unless it is a fast failure.
+    #[inline]
     fn leg_ended(&mut self, now: Instant, def: &HedgeDef, leg: Leg, outcome: &Outcome, goes_on: bool) {
-        if let Some((rule, index)) = def.profile_budget {
+        if let Some((rule, index)) = &def.profile_budget {
             let ended = match outcome.tone() {
                 Tone::Ok => Ended::Ok,
                 _ if goes_on => Ended::Failed,
                 _ => Ended::Otherwise,
             };
-            self.profile_budget(rule, index).ended(ended, leg.paid);
+            self.profile_budget(rule, *index).ended(ended, leg.paid);
         }
-        let counts = outcome.tone() == Tone::Ok || outcome.reason() == Some(crate::program::Reason::TIMEOUT);
-        if let Some(seen) = self.latencies(def).filter(|_| counts) {
-            seen.hear(now, now.since(leg.since));
+        if let Some(seen) = self.latencies(def) {
+            let counts = outcome.tone() == Tone::Ok || outcome.reason() == Some(crate::program::Reason::TIMEOUT);
+            if counts {
+                seen.hear(now, now.since(leg.since));
+            }
         }
     }
 
     /// The latencies that the delay follows from, where it does.
+    #[inline]
     fn latencies(&mut self, def: &HedgeDef) -> Option<&mut Latencies> {
         let (share, least, index) = def.follows?;
         match self.held(index, || Held::Latencies(Latencies::new(share, least))) {

@@ -161,10 +161,11 @@ impl Service {
 
     /// What was paid for the newest try is given back: Envoy counts one retry of a call at once, however many are under way.
     fn gives_back_pay(&mut self, key: Key, step: &Step) {
-        let Some((rule, index)) = step.clauses.guards.as_ref().and_then(|guards| guards.budget) else { return };
+        let Some(guards) = &step.clauses.guards else { return };
+        let Some((rule, index)) = &guards.budget else { return };
         let attempt = self.threads.get_mut(key).and_then(Thread::attempt);
         if let Some(paid) = attempt.and_then(|attempt| attempt.passed.take_pay()) {
-            self.profile_budget(rule, index).ended(budget::Ended::Otherwise, Some(paid));
+            self.profile_budget(rule, *index).ended(budget::Ended::Otherwise, Some(paid));
         }
     }
 

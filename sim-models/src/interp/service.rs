@@ -125,6 +125,9 @@ pub struct Service {
     /// Breakers, bulkheads and budgets of libraries, by their place in the program's list for this node.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) held: Vec<Option<Held>>,
+    /// Whether a bulkhead has ever had anything done here for nobody; until then nobody asks.
+    #[serde(skip)]
+    pub(super) does_for_nobody: bool,
     /// For each kernel node as far as this one has asked: requests of this one that are open there.
     pub(super) open: Vec<u32>,
     /// Threads that go on when this event has been handled; empty between events.
@@ -238,6 +241,20 @@ const TURNED: Duration = Duration::from_millis(100);
 /// of ten thousand replicas each would count ten thousand.
 const COUNTED_AT_FIRST: usize = 64;
 
+/// Sets a timer for something, among these of a node.
+pub(super) fn set_alarm(alarms: &mut Slab<Alarm>, cx: &mut Cx<'_>, after: Duration, what: Alarm) -> Key {
+    let key = alarms.insert(what);
+    cx.set(Timer(key.place), after);
+    key
+}
+
+/// Stops one of these timers and frees its place.
+pub(super) fn disarm(alarms: &mut Slab<Alarm>, cx: &mut Cx<'_>, key: Key) {
+    if alarms.remove(key).is_some() {
+        cx.cancel(Timer(key.place));
+    }
+}
+
 impl Congestion {
     /// None where nothing is decided by it.
     fn of(def: &ServiceDef) -> Option<Self> {
@@ -286,6 +303,7 @@ impl Service {
             memory,
             budgets: Vec::new(),
             held: Vec::new(),
+            does_for_nobody: false,
             ready: VecDeque::new(),
             kept: Vec::new(),
             given_up: Vec::new(),
@@ -378,16 +396,12 @@ impl Service {
 
     /// Sets a timer for something.
     pub(super) fn alarm(&mut self, cx: &mut Cx<'_>, after: sim_core::Duration, what: Alarm) -> Key {
-        let key = self.alarms.insert(what);
-        cx.set(Timer(key.place), after);
-        key
+        set_alarm(&mut self.alarms, cx, after, what)
     }
 
     /// Stops a timer and frees its place.
     pub(super) fn disarm(&mut self, cx: &mut Cx<'_>, key: Key) {
-        if self.alarms.remove(key).is_some() {
-            cx.cancel(Timer(key.place));
-        }
+        disarm(&mut self.alarms, cx, key);
     }
 
     pub(super) fn count(&self, cx: &mut Cx<'_>, what: Counted) {

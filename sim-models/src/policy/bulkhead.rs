@@ -148,6 +148,7 @@ impl Bulkhead {
     }
 
     /// One more comes.
+    #[inline]
     pub fn enter(&mut self, now: Instant) -> Entered {
         let entered = match self.room {
             Room::Permits { max, wait, queue } => {
@@ -191,6 +192,7 @@ impl Bulkhead {
     }
 
     /// One that went gives its place back.
+    #[inline]
     pub fn leave(&mut self, now: Instant) -> Place {
         if self.waiting > 0 {
             self.waiting -= 1;
@@ -209,6 +211,7 @@ impl Bulkhead {
     }
 
     /// Whether the limit needs luck to hear of a try: half to all of a second, drawn evenly.
+    #[inline]
     pub fn needs_luck(&self) -> bool {
         self.limit.as_ref().is_some_and(Limit::needs_luck)
     }

@@ -133,9 +133,8 @@ impl Outlier {
     /// Says who is on the list now, by place; to be said before each question. Whoever has left the list and come back is a new host,
     /// of which nothing is known.
     #[inline]
-    pub fn lists(&mut self, member: impl Fn(usize) -> bool) {
-        for (place, host) in self.hosts.iter_mut().enumerate() {
-            let is_there = member(place);
+    pub fn lists(&mut self, members: impl Iterator<Item = bool>) {
+        for (host, is_there) in self.hosts.iter_mut().zip(members) {
             if host.member != is_there {
                 *host = Host { member: is_there, ..Host::default() };
             }
@@ -207,7 +206,26 @@ impl Outlier {
     }
 
     /// What came of a request to the one at this place; why it is taken out of the list because of it, if it is.
+    #[inline]
     pub fn saw(
+        &mut self,
+        place: usize,
+        answer: Answer,
+        now: Instant,
+        draw: &mut dyn FnMut(u64) -> u64,
+    ) -> Option<Found> {
+        let host = self.hosts.get_mut(place)?;
+        host.requests = host.requests.saturating_add(1);
+        if answer == Answer::Below500 {
+            host.successes = host.successes.saturating_add(1);
+            (host.consecutive_5xx, host.consecutive_gateway) = (0, 0);
+            return None;
+        }
+        self.saw_failure(place, answer, now, draw)
+    }
+
+    #[inline(never)]
+    fn saw_failure(
         &mut self,
         place: usize,
         answer: Answer,
@@ -216,12 +234,6 @@ impl Outlier {
     ) -> Option<Found> {
         let rule = &self.rule;
         let host = self.hosts.get_mut(place)?;
-        host.requests = host.requests.saturating_add(1);
-        if answer == Answer::Below500 {
-            host.successes = host.successes.saturating_add(1);
-            (host.consecutive_5xx, host.consecutive_gateway) = (0, 0);
-            return None;
-        }
         host.consecutive_gateway =
             if answer == Answer::GatewayError { host.consecutive_gateway.saturating_add(1) } else { 0 };
         host.consecutive_5xx = host.consecutive_5xx.saturating_add(1);
@@ -271,11 +283,13 @@ impl Outlier {
     }
 
     /// Whether anybody is left out: somebody is out, and not so many that all are asked.
+    #[inline]
     pub fn leaves_out(&self) -> bool {
         self.hosts.iter().any(|host| host.ejected.is_some()) && !self.panics()
     }
 
     /// Whether so many are out that all are asked, those that are out too: fewer than the panic threshold of them are left.
+    #[inline(never)]
     pub fn panics(&self) -> bool {
         let out = self.hosts.iter().filter(|host| host.member && host.ejected.is_some()).count() as u128;
         if out == 0 {
@@ -419,7 +433,7 @@ mod tests {
 
         fn look(&mut self, secs: f64) {
             let (hosts, told) = (self.hosts, &mut self.told);
-            self.outlier.lists(|place| place < hosts);
+            self.outlier.lists((0..).map(|place| place < hosts));
             self.outlier.look(at(secs), &mut no_die, &mut |place, found| told.push((place, found)));
         }
 
@@ -613,7 +627,7 @@ mod tests {
                 answer
             }
         };
-        outlier.lists(|_| true);
+        outlier.lists(std::iter::repeat(true));
         let half = Ratio::HALF.parts();
         let mut unlucky = die([half, 0]);
         asked.extend((0..5).filter_map(|_| outlier.saw(0, ServerError, at(1.0), &mut unlucky)));

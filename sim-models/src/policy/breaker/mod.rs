@@ -168,23 +168,50 @@ impl Breaker {
 
     /// Whether a call may go.
     pub fn admit(&mut self, now: Instant) -> Admission {
-        match self {
-            Breaker::Resilience4j(breaker) => breaker.admit(now),
-            Breaker::Polly(breaker) => breaker.admit(now),
-            Breaker::Opossum(breaker) => breaker.admit(now),
-            Breaker::Hystrix(breaker) => breaker.admit(now),
-            Breaker::Failsafe(breaker) => breaker.admit(now),
-        }
+        self.ask(now).0
     }
 
     /// A call that was let go has ended, after this long.
     pub fn report(&mut self, now: Instant, ended: Ended, took: Duration) {
+        self.tell(now, ended, took);
+    }
+
+    /// Whether a call may go, and what it is after that.
+    #[inline]
+    pub fn ask(&mut self, now: Instant) -> (Admission, State) {
         match self {
-            Breaker::Resilience4j(breaker) => breaker.report(now, ended, took),
-            Breaker::Polly(breaker) => breaker.report(now, ended),
-            Breaker::Opossum(breaker) => breaker.report(now, ended),
-            Breaker::Hystrix(breaker) => breaker.report(now, ended),
-            Breaker::Failsafe(breaker) => breaker.report(now, ended),
+            Breaker::Resilience4j(breaker) => (breaker.admit(now), breaker.state(now)),
+            Breaker::Polly(breaker) => (breaker.admit(now), breaker.state()),
+            Breaker::Opossum(breaker) => (breaker.admit(now), breaker.state(now)),
+            Breaker::Hystrix(breaker) => (breaker.admit(now), breaker.state(now)),
+            Breaker::Failsafe(breaker) => (breaker.admit(now), breaker.state()),
+        }
+    }
+
+    /// A call that was let go has ended, after this long; what it is after that.
+    #[inline]
+    pub fn tell(&mut self, now: Instant, ended: Ended, took: Duration) -> State {
+        match self {
+            Breaker::Resilience4j(breaker) => {
+                breaker.report(now, ended, took);
+                breaker.state(now)
+            }
+            Breaker::Polly(breaker) => {
+                breaker.report(now, ended);
+                breaker.state()
+            }
+            Breaker::Opossum(breaker) => {
+                breaker.report(now, ended);
+                breaker.state(now)
+            }
+            Breaker::Hystrix(breaker) => {
+                breaker.report(now, ended);
+                breaker.state(now)
+            }
+            Breaker::Failsafe(breaker) => {
+                breaker.report(now, ended);
+                breaker.state()
+            }
         }
     }
 
@@ -232,7 +259,11 @@ fn differ(what: &str, counted: u32, there: u32) -> Result<(), String> {
 }
 
 /// Whether `part` of `total` is at least this share; exact, where a library divides two floats.
+#[inline]
 pub(crate) fn reaches(part: u32, total: u32, share: Ratio) -> bool {
+    if part == 0 {
+        return total == 0 || share.is_zero();
+    }
     u128::from(part) * u128::from(Ratio::ONE.parts()) >= u128::from(share.parts()) * u128::from(total)
 }
 

@@ -97,6 +97,7 @@ impl Breaker {
         Breaker { rule, phase: Phase::Closed, windows: VecDeque::new(), sum: Counts::default() }
     }
 
+    #[inline]
     pub(super) fn admit(&mut self, now: Instant) -> Admission {
         match self.phase {
             Phase::Closed => Admission::Go,
@@ -166,6 +167,7 @@ impl Breaker {
         }
     }
 
+    #[inline]
     pub(super) fn state(&self) -> State {
         match self.phase {
             Phase::Closed => State::Closed,

@@ -410,12 +410,13 @@ impl Breaker {
     /// Catches up with its timers, of which it has none while it is closed.
     #[inline]
     fn settle(&mut self, now: Instant) {
-        if self.changes_at() <= now {
+        if !matches!(self.phase, Phase::Closed(_)) {
             self.catch_up(now);
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn catch_up(&mut self, now: Instant) {
         while self.changes_at() <= now && self.changes_at() != Instant::NEVER {
             let (rule, at) = (self.rule, self.changes_at());
@@ -428,7 +429,17 @@ impl Breaker {
         }
     }
 
+    #[inline]
     pub(super) fn admit(&mut self, now: Instant) -> Admission {
+        if let Phase::Closed(_) = self.phase {
+            self.under_way += 1;
+            return Admission::Go;
+        }
+        self.admit_unless_open(now)
+    }
+
+    #[inline(never)]
+    fn admit_unless_open(&mut self, now: Instant) -> Admission {
         self.settle(now);
         if let Phase::Open { attempts, until } = self.phase
             && now > until
@@ -505,6 +516,7 @@ impl Breaker {
         }
     }
 
+    #[inline]
     pub(super) fn state(&mut self, now: Instant) -> State {
         self.settle(now);
         match self.phase {

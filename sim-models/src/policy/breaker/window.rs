@@ -71,6 +71,7 @@ impl LastCalls {
         LastCalls { size, calls: VecDeque::new(), counts: Counts::default() }
     }
 
+    #[inline]
     pub(super) fn record(&mut self, mark: Mark) {
         if self.calls.len() >= self.size as usize
             && let Some(oldest) = self.calls.pop_front()
