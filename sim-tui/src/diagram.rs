@@ -1,20 +1,27 @@
 //! Draws one operation of a run as text: nodes as columns, time going down, an arrow for each envelope that arrived.
 
 use sim_core::NodeId;
+use sim_models::explain::round_by_round;
 use sim_models::narrate::{Moment, Settled, What};
 
 /// Room for the number and the instant of an event.
 const MARGIN: usize = 17;
 
-/// Draws the moments that happen on these nodes, at most `width` characters wide.
+/// Draws the moments that happen on these nodes, at most `width` characters wide; what goes round is drawn twice and counted.
 pub(crate) fn diagram(moments: &[Moment], nodes: &[(NodeId, String)], width: usize) -> Vec<String> {
     let lanes = Lanes::new(nodes, width);
+    let row = |moment: &Moment| {
+        Some((format!("{:>6} {:>9}", format!("#{}", moment.event), seconds(moment)), lanes.row(moment)?))
+    };
+    let rows: Vec<(String, String)> = moments.iter().filter_map(row).collect();
     let mut lines = vec![lanes.heading(nodes)];
-    for moment in moments {
-        let Some(row) = lanes.row(moment) else { continue };
-        lines.push(format!("{:>6} {:>9} {row}", format!("#{}", moment.event), seconds(moment)).trim_end().to_owned());
-    }
+    lines.extend(round_by_round_of(&rows).iter().map(|(when, row)| format!("{when} {row}").trim_end().to_owned()));
     lines
+}
+
+/// Lines with when they happened, of which those are alike that say the same.
+pub(crate) fn round_by_round_of(lines: &[(String, String)]) -> Vec<(String, String)> {
+    round_by_round(lines, |(_, said)| said.clone(), |(when, _), said| (when.clone(), format!(" {said}")))
 }
 
 /// The instant of a moment, to the millisecond.

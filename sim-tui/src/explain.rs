@@ -15,7 +15,7 @@ use sim_models::stats::{Confidence, clopper_pearson};
 
 use crate::cli::{ExplainArgs, Output, Workers};
 use crate::commands;
-use crate::diagram::diagram;
+use crate::diagram::{diagram, round_by_round_of};
 use crate::files::write_whole;
 use crate::hunt::{Orders, hunt};
 use crate::interrupt::Interrupt;
@@ -231,7 +231,8 @@ impl Told<'_> {
         page.lines(diagram(&why.moments, &why.nodes, 80));
         page.paragraph(self.size());
         page.heading("What made the deciding event happen");
-        page.lines(why.chain.iter().map(link).collect());
+        let chain: Vec<(String, String)> = why.chain.iter().map(link).collect();
+        page.lines(round_by_round_of(&chain).iter().map(|(when, what)| format!("{when} {what}")).collect());
         if !why.beliefs.is_empty() {
             page.heading("What was believed, and what was true");
             page.lines(self.beliefs());
@@ -457,10 +458,11 @@ fn sentence(clause: &Clause) -> String {
     format!("{} [{}].", text.unwrap_or_else(|| clause.text.clone()), cited(clause.event, clause.at))
 }
 
-fn link(link: &sim_models::explain::Link) -> String {
+fn link(link: &sim_models::explain::Link) -> (String, String) {
     let operation = link.operation.as_ref().map(|operation| format!(", for {operation}")).unwrap_or_default();
     let node = if link.node.is_empty() { String::new() } else { format!("{} ", link.node) };
-    format!("{:>6} {:>9}  {node}{}{operation}", format!("#{}", link.event), crate::page::seconds(link.at), link.what)
+    let when = format!("{:>6} {:>9}", format!("#{}", link.event), crate::page::seconds(link.at));
+    (when, format!(" {node}{}{operation}", link.what))
 }
 
 /// How much of a line is enough, and how much is not.

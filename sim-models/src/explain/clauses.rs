@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sim_core::{Duration, Fate, Happening, NodeId, Operation, Step};
 
-use super::rounds::rounds;
+use super::rounds::round_by_round;
 use super::{Belief, Story};
 use crate::decided::{Decided, Question, Said};
 use crate::message::Tone;
@@ -51,25 +51,8 @@ pub(super) fn tell(story: &Story<'_>, moments: &[Moment], beliefs: &[Belief], de
     told.sort_by_key(|(rank, clause)| (clause.event, *rank));
     let told: Vec<Clause> = told.into_iter().map(|(_, clause)| clause).collect();
     let mut clauses = vec![opening(story, detail)];
-    clauses.extend(round_by_round(&told));
-    clauses
-}
-
-/// Rounds that are alike but for their number are told twice and then counted.
-fn round_by_round(told: &[Clause]) -> Vec<Clause> {
-    let alike: Vec<(String, String)> = told.iter().map(|it| (it.node.clone(), whichever_time(&it.text))).collect();
-    let mut clauses = Vec::with_capacity(told.len());
-    let mut from = 0;
-    while let Some(rounds) = rounds(&alike, from) {
-        clauses.extend_from_slice(&told[from..rounds.counted_from()]);
-        let last = &told[rounds.end() - 1];
-        let times =
-            if rounds.counted() == 1 { "once more".to_owned() } else { format!("{} times more", rounds.counted()) };
-        let text = format!("so it goes round, {times}");
-        clauses.push(Clause { text, values: BTreeMap::new(), ..last.clone() });
-        from = rounds.end();
-    }
-    clauses.extend_from_slice(&told[from..]);
+    let counted = |last: &Clause, text| Clause { text, values: BTreeMap::new(), ..last.clone() };
+    clauses.extend(round_by_round(&told, |it| (it.node.clone(), whichever_time(&it.text)), counted));
     clauses
 }
 

@@ -19,6 +19,7 @@ use sim_core::{Fate, Instant, NodeId, Operation, Rest, Step, Trace, Verdict};
 pub use self::beliefs::Belief;
 pub use self::clauses::Clause;
 pub use self::cures::{Cure, cures};
+pub use self::rounds::round_by_round;
 use self::subjects::Subjects;
 use crate::decided::{Decided, decided};
 use crate::interp::Service;

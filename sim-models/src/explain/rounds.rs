@@ -8,34 +8,34 @@ const TOLD: usize = 2;
 
 /// Rounds that follow each other in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rounds {
+struct Rounds {
     /// Where the first one begins.
-    pub(super) first: usize,
+    first: usize,
     /// How many things one round is.
-    pub(super) length: usize,
+    length: usize,
     /// How many rounds there are.
-    pub(super) times: usize,
+    times: usize,
 }
 
 impl Rounds {
     /// Where those begin that are only counted.
-    pub(super) fn counted_from(self) -> usize {
+    fn counted_from(self) -> usize {
         self.first + TOLD * self.length
     }
 
     /// Behind the last of them.
-    pub(super) fn end(self) -> usize {
+    fn end(self) -> usize {
         self.first + self.times * self.length
     }
 
     /// How many are only counted.
-    pub(super) fn counted(self) -> usize {
+    fn counted(self) -> usize {
         self.times - TOLD
     }
 }
 
 /// The first rounds in a list of which so many follow each other that counting says it better: at least two of them, of at least two things.
-pub(super) fn rounds<T: PartialEq>(list: &[T], from: usize) -> Option<Rounds> {
+fn rounds<T: PartialEq>(list: &[T], from: usize) -> Option<Rounds> {
     (from..list.len()).find_map(|first| (2..=LONGEST).find_map(|length| rounds_at(list, first, length)))
 }
 
@@ -44,6 +44,26 @@ fn rounds_at<T: PartialEq>(list: &[T], first: usize, length: usize) -> Option<Ro
     let one = rounds.next()?;
     let times = 1 + rounds.take_while(|round| *round == one).count();
     (times >= TOLD + 2).then_some(Rounds { first, length, times })
+}
+
+/// A list with its rounds told twice and then counted. `alike` is what two equal things have in common, `counted` what stands for
+/// the rounds behind, made of the last thing of them and of words that say how often.
+pub fn round_by_round<T: Clone, K: PartialEq>(
+    told: &[T],
+    alike: impl Fn(&T) -> K,
+    counted: impl Fn(&T, String) -> T,
+) -> Vec<T> {
+    let keys: Vec<K> = told.iter().map(alike).collect();
+    let (mut list, mut from) = (Vec::with_capacity(told.len()), 0);
+    while let Some(rounds) = rounds(&keys, from) {
+        list.extend_from_slice(&told[from..rounds.counted_from()]);
+        let times =
+            if rounds.counted() == 1 { "once more".to_owned() } else { format!("{} times more", rounds.counted()) };
+        list.push(counted(&told[rounds.end() - 1], format!("so it goes round, {times}")));
+        from = rounds.end();
+    }
+    list.extend_from_slice(&told[from..]);
+    list
 }
 
 #[cfg(test)]
