@@ -119,6 +119,7 @@ pub(super) enum Asked {
 }
 
 /// What one guard says.
+#[derive(Clone, Copy)]
 enum Answer {
     Goes,
     Waits(Duration, Then),
@@ -636,11 +637,8 @@ impl Service {
     /// A limiter that finds itself hears of an answer; the others do not.
     #[inline]
     fn tell_limiter(&mut self, cx: &Cx<'_>, def: &LimiterDef, outcome: Option<&Outcome>) {
-        match (&def.rule, outcome) {
-            (limiter::Rule::Adaptive | limiter::Rule::Throttle { .. }, Some(outcome)) => {
-                self.limiter_hears(cx.now(), def, outcome);
-            }
-            _ => {}
+        if let (limiter::Rule::Adaptive | limiter::Rule::Throttle { .. }, Some(outcome)) = (&def.rule, outcome) {
+            self.limiter_hears(cx.now(), def, outcome);
         }
     }
 
