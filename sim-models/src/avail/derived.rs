@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sim_core::Fault;
+use sim_core::{Fault, Ratio};
 
 use super::assembly::Names;
 use super::block::{Block, Kind, Part, Quorum, Share};
@@ -16,7 +16,8 @@ use super::error::AvailError;
 use super::reasons::{Reasons, handler, handler_of};
 use super::up::Availability;
 use crate::problem::{Span, did_you_mean};
-use crate::program::{BlockRef, Catch, EndpointRef, NodeDef, NodeRef, Program, Role, Step, Verb};
+use crate::program::{BlockRef, Catch, EndpointRef, NodeDef, NodeRef, Program, Role, Step, Template, Var, Verb};
+use crate::value::Value;
 
 /// What has to be up, and what was left out.
 #[derive(Clone, Debug)]
@@ -233,12 +234,8 @@ impl Walk<'_> {
                 joined(parts, Kind::Series)
             }
             Verb::Parallel { branches, need } => self.branches(branches, *need),
-            Verb::If { then, otherwise, .. }
-            | Verb::Chance { then, otherwise, .. }
-            | Verb::Buggify { then, otherwise, .. } => self.either(&[*then, *otherwise]),
-            Verb::Switch { cases, otherwise, .. } => {
-                let ways: Vec<BlockRef> = cases.iter().map(|(_, block)| *block).chain([*otherwise]).collect();
-                self.either(&ways)
+            Verb::If { .. } | Verb::Chance { .. } | Verb::Buggify { .. } | Verb::Switch { .. } => {
+                self.either(&inside(verb))
             }
             // Nobody waits for what is done in the background, and the rest needs nobody else.
             Verb::Background(_)
@@ -265,10 +262,10 @@ impl Walk<'_> {
         }
     }
 
-    /// Which way a request goes is not known, so all are needed.
+    /// Where several are left, which of them a request goes is not known, so all are needed.
     fn either(&mut self, ways: &[BlockRef]) -> Need {
         let needs: Vec<Block> = ways.iter().filter_map(|way| self.steps(*way)).collect();
-        self.choices += usize::from(!needs.is_empty());
+        self.choices += usize::from(ways.len() > 1 && !needs.is_empty());
         joined(needs, Kind::Series)
     }
 
@@ -317,7 +314,7 @@ impl Walk<'_> {
             all.push("trying again does not help against an outage".to_owned());
         }
         if self.choices > 0 {
-            all.push("whichever way an if goes, all of its ways are needed".to_owned());
+            all.push("whichever way an if goes that settings do not decide, all of its ways are needed".to_owned());
         }
         if self.fallbacks > 0 {
             all.push("what is done when a step fails is as good as the step".to_owned());
@@ -341,6 +338,24 @@ fn fails(program: &Program, block: BlockRef) -> bool {
     })
 }
 
+/// What comes of an expression in which no name had to be asked for.
+fn known<T>(of: impl FnOnce(&mut dyn FnMut(&Var, Option<&Value>) -> Value) -> Option<T>) -> Option<T> {
+    let mut asked = false;
+    let value = of(&mut |_, _| {
+        asked = true;
+        Value::Null
+    });
+    value.filter(|_| !asked)
+}
+
+fn one_of(holds: Option<bool>, then: BlockRef, otherwise: BlockRef) -> Vec<BlockRef> {
+    match holds {
+        Some(true) => vec![then],
+        Some(false) => vec![otherwise],
+        None => vec![then, otherwise],
+    }
+}
+
 /// The lists of steps inside a step, on which the answer may hang.
 pub(super) fn inside(verb: &Verb) -> Vec<BlockRef> {
     match verb {
@@ -348,10 +363,29 @@ pub(super) fn inside(verb: &Verb) -> Vec<BlockRef> {
         Verb::Once(once) => vec![once.body],
         Verb::Saga(saga) => saga.parts.iter().map(|part| part.body).collect(),
         Verb::Parallel { branches, .. } => branches.clone(),
-        Verb::If { then, otherwise, .. }
-        | Verb::Chance { then, otherwise, .. }
-        | Verb::Buggify { then, otherwise, .. } => vec![*then, *otherwise],
-        Verb::Switch { cases, otherwise, .. } => cases.iter().map(|(_, block)| *block).chain([*otherwise]).collect(),
+        // What settings decide goes one way in all of this scenario's runs.
+        Verb::If { condition, then, otherwise } => {
+            one_of(known(|mut ask| condition.is_true(&mut ask).ok()), *then, *otherwise)
+        }
+        Verb::Chance { ratio, then, otherwise } => one_of(
+            [(Ratio::ZERO, false), (Ratio::ONE, true)].into_iter().find(|(of, _)| of == ratio).map(|(_, way)| way),
+            *then,
+            *otherwise,
+        ),
+        Verb::Buggify { then, otherwise, .. } => vec![*then, *otherwise],
+        Verb::Switch { on, cases, otherwise } => {
+            let value = match on {
+                Template::Constant(value) => Some(value.clone()),
+                Template::Expr(expr) => known(|mut ask| expr.eval(&mut ask).ok()),
+                Template::Var(_) | Template::Text(_) => None,
+            };
+            match value {
+                Some(value) => {
+                    vec![cases.iter().find(|(case, _)| *case == value).map_or(*otherwise, |(_, block)| *block)]
+                }
+                None => cases.iter().map(|(_, block)| *block).chain([*otherwise]).collect(),
+            }
+        }
         Verb::Call { .. }
         | Verb::Read { .. }
         | Verb::List { .. }
