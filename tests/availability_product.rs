@@ -3,10 +3,12 @@
 //! narrow; requests that come at any time fail as often.
 
 use faultline_tests::scenarios::{over_seeds, written};
+use faultline_tests::sources::workspace;
 use serde_json::{Value, json};
 use sim_core::Seed;
 use sim_models::avail::{Account, Assembly, Met, derived};
 use sim_models::language::Choices;
+use sim_models::scenario::Scenario;
 use sim_models::stats::Confidence;
 
 const SURE: Confidence = Confidence::new(0.999).unwrap();
@@ -290,6 +292,54 @@ fn what_takes_one_at_a_time_is_exact_or_has_a_line() {
     let told = Account::of(&over_seeds(RUNS, |seed| Met::of(&model, &drawn.block, seed, u64::MAX)), SURE);
     assert_eq!(told.drawn.value, Some(0.0), "none of it is chance");
     assert!(told.left_out.covers(0.1), "{:?}", told.left_out);
+}
+
+/// What a setting decides goes one way in all runs, and what is on the other way is not needed.
+#[test]
+fn a_way_that_settings_close_is_not_needed() {
+    let steps = json!([
+        {"switch": "${form}", "cases": {"one": calls(&["a"]), "two": calls(&["b", "c"])}},
+        {"if": "'${form}' == 'two'", "then": calls(&["b"]), "else": calls(&["d"])},
+        {"chance": "${rarely}", "then": calls(&["e"])},
+    ]);
+    let part = || json!({"kind": "service", "endpoints": {"get": [{"work": "1ms"}]}});
+    let parts: Vec<(&str, Value)> = ["a", "b", "c", "d", "e"].into_iter().map(|name| (name, part())).collect();
+    let mut scenario = system(&steps, &parts, &json!([]), 100);
+    scenario["settings"] = json!({
+        "form": {"default": "one", "choices": ["one", "two"]},
+        "rarely": {"default": "0%", "min": "0%", "max": "100%"},
+    });
+    for (choices, wanted) in [
+        (vec![], "front#1 * a#1 * d#1"),
+        (vec![("form", "two")], "front#1 * b#1 * c#1"),
+        (vec![("rarely", "1%")], "front#1 * a#1 * d#1 * e#1"),
+    ] {
+        let mut chosen = Choices::none();
+        chosen.settings.extend(choices.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let model = written(&scenario).model(&chosen).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let drawn = derived(model.program(), model.faults(), None, &[]).expect("a diagram");
+        assert_eq!(drawn.block.to_string(), wanted);
+    }
+}
+
+/// The example in which ten services are written, and settings say how many of them there are and how they hand over.
+#[test]
+fn a_chain_is_as_long_as_its_setting_says() {
+    let text = std::fs::read_to_string(workspace().join("examples/sync-chain.json")).expect("an example");
+    let scenario = Scenario::parse("sync-chain.json", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
+    for (length, hand_over, wanted) in [
+        ("1", "call", "s1#1"),
+        ("3", "call", "s1#1 * s2#1 * s3#1"),
+        ("4", "call", "s1#1 * s2#1 * s3#1 * s4#1"),
+        ("4", "queue", "s1#1 * s2#1 * accepted#1"),
+    ] {
+        let mut chosen = Choices::none();
+        let said = [("length", length), ("hand_over", hand_over)];
+        chosen.settings.extend(said.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let model = scenario.model(&chosen).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let drawn = derived(model.program(), model.faults(), None, &[]).expect("a diagram");
+        assert_eq!(drawn.block.to_string(), wanted);
+    }
 }
 
 /// The diagram that a scenario draws comes to a closed form.

@@ -2,7 +2,7 @@
 
 mod forms;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -78,8 +78,8 @@ impl Question {
 impl Answer {
     fn of(question: Question, asked: Asked, seen: Option<Simulated>) -> Answer {
         let importance = question.assembly.importance();
-        let more = question.system.one_more();
-        let changes = question.system.changes();
+        let more = question.system.one_more(&question.assembly);
+        let changes = question.system.changes(&question.assembly);
         Answer { question, asked, importance, more, changes, seen, told: None, met: None }
     }
 }
@@ -159,7 +159,8 @@ fn expected(met: &Account, assembly: &Assembly) -> Option<f64> {
 pub(crate) fn line(args: &AvailArgs) -> String {
     let lets = args.bound.iter().map(|text| format!(" --let {text}"));
     let endpoint = args.endpoint.iter().map(|name| format!(" --endpoint {name}"));
-    std::iter::once(args.what.clone()).chain(lets).chain(endpoint).collect()
+    let seed = (args.seed != Seed(0)).then(|| format!(" --seed {}", args.seed));
+    std::iter::once(args.what.clone()).chain(lets).chain(endpoint).chain(seed).collect()
 }
 
 /// Whether a word on the command line is the path of a file; no expression ends so, unless a name does.
@@ -298,18 +299,11 @@ pub(crate) fn derive(model: &Model, endpoint: Option<&str>, bound: &[String]) ->
     })
 }
 
-/// An expression with what its names mean, or a file with an expression or a diagram.
+/// An expression with what its names mean, or a file with an expression or a diagram, with nothing worked out.
 ///
 /// # Errors
 /// Every mistake in it, with its place.
-pub(crate) fn read(what: &str, bound: &[String]) -> Result<(System, Assembly), Bad> {
-    let (system, drawn) = draw(what, bound)?;
-    let assembly = drawn.worked_out().map_err(|why| Bad(system.hard(&why)))?;
-    Ok((system, assembly))
-}
-
-/// The same, with nothing worked out.
-fn draw(what: &str, bound: &[String]) -> Result<(System, Drawn), Bad> {
+pub(crate) fn draw(what: &str, bound: &[String]) -> Result<(System, Drawn), Bad> {
     if is_file(what) {
         if !bound.is_empty() {
             return Err(bad!("--let is for expressions; in a file, names are bound under \"let\""));
@@ -545,15 +539,15 @@ fn simulated_rows(seen: &Simulated, assembly: Option<&Assembly>) -> Vec<Vec<Stri
         let told = exact.map_or(String::new(), |exact| estimates::measured_as(&unit, exact));
         vec![name.to_owned(), estimates::with_interval(&unit, &estimate), told, inside.to_owned()]
     };
+    // As long from everything up where it is never up in the long run.
+    let (down, frequency) = match assembly {
+        Some(all) if seen.is_settled => (Some(all.availability().down), all.frequency()),
+        Some(all) => (all.during(seen.run_seconds).map(|of| of.down), None),
+        None => (None, None),
+    };
     let mut rows = vec![
-        row("down a year", Unit::Millis, year * 1e3, &seen.down, assembly.map(|all| all.availability().down)),
-        row(
-            "outages a year",
-            Unit::Plain(String::new()),
-            year,
-            &seen.frequency,
-            assembly.and_then(Assembly::frequency),
-        ),
+        row("down a year", Unit::Millis, year * 1e3, &seen.down, down),
+        row("outages a year", Unit::Plain(String::new()), year, &seen.frequency, frequency),
     ];
     if seen.taking_over.value.is_some_and(|share| share > 0.0) {
         rows.push(row("of that taking over", Unit::Millis, year * 1e3, &seen.taking_over, None));
@@ -563,7 +557,6 @@ fn simulated_rows(seen: &Simulated, assembly: Option<&Assembly>) -> Vec<Vec<Stri
 
 /// What was seen, beside what the algebra says.
 fn simulated(seen: &Simulated, assembly: Option<&Assembly>) -> String {
-    let year = Period::Year.seconds();
     let mut text = format!("\n{}\n", simulated_in_words(seen));
     let rows = simulated_rows(seen, assembly);
     text.push_str(&match assembly {
@@ -588,11 +581,26 @@ fn simulated(seen: &Simulated, assembly: Option<&Assembly>) -> String {
     if !told.is_empty() {
         text.push_str(&format!("{}\n", text::wrapped(&told)));
     }
-    if let Some(needed) = seen.seconds_for(0.05) {
-        let needed = text::count((needed / year).ceil() as u64);
-        text.push_str(&format!("downtime to 5 % either way takes {needed} years\n"));
+    if !seen.is_settled {
+        let run = self::seconds(seen.run_seconds);
+        text.push_str(&text::wrapped(&format!(
+            "what is never repaired has no long run: each run is of {run} from everything up and new, and so is the algebra"
+        )));
+        text.push('\n');
     }
+    text.push_str(&years_needed(seen).map(|told| text::wrapped(&told) + "\n").unwrap_or_default());
     text
+}
+
+/// How long it takes to know the downtime to a twentieth.
+fn years_needed(seen: &Simulated) -> Option<String> {
+    let needed = text::count((seen.seconds_for(0.05)? / Period::Year.seconds()).ceil() as u64);
+    let guessed = match seen.unseen(0.05) {
+        0 => String::new(),
+        1 => ", by a guess: of one kind of outage none was seen yet".to_owned(),
+        kinds => format!(", by a guess: of {kinds} kinds of outages none was seen yet"),
+    };
+    Some(format!("downtime to 5 % either way takes {needed} years{guessed}"))
 }
 
 fn times(number: f64) -> String {
@@ -990,6 +998,7 @@ fn simulated_document(seen: &Simulated, plan: &Plan) -> Value {
         "outages_per_second": seen.frequency,
         "outage_seconds": {"p50": seconds(50), "p99": seconds(99), "max": seen.lengths.max().map(|nanos| nanos as f64 / 1e9)},
         "years_for_5_percent": seen.seconds_for(0.05).map(|seconds| seconds / year),
+        "kinds_of_outages_not_seen": seen.unseen(0.05),
     })
 }
 

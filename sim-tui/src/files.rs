@@ -51,7 +51,9 @@ pub(crate) fn check_file(option: &str, path: &Path) -> Result<(), Bad> {
 /// Whether files are all different ones, whatever they are called; each comes with what it is in the command.
 pub(crate) fn check_apart(files: &[(&str, Option<&Path>)]) -> Result<(), Bad> {
     let mut seen: Vec<(&str, PathBuf)> = Vec::new();
-    for (what, path) in files.iter().filter_map(|(what, path)| Some((*what, (*path)?))) {
+    let is_file = |path: &Path| !path.exists() || path.is_file();
+    let files = files.iter().filter_map(|(what, path)| Some((*what, path.filter(|path| is_file(path))?)));
+    for (what, path) in files {
         let file = place(path);
         if let Some((other, _)) = seen.iter().find(|(_, known)| *known == file) {
             return Err(bad!("{what} {} is also {other}; it would be lost, so name another file", path.display()));

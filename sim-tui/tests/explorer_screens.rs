@@ -186,6 +186,12 @@ fn the_lab_of_a_diagram_with_what_buys_the_most() {
     check_lab("lab-changes", line, &["s"]);
 }
 
+/// There is no closed form: what is seen is shown, and why the algebra says nothing; knobs turn.
+#[test]
+fn the_lab_of_what_only_a_simulation_tells() {
+    check_lab("lab-simulated", "1of2(mtbf=30d/fixed=1h, crews=1)", &["l"]);
+}
+
 #[test]
 fn the_lab_of_a_scenario_and_its_settings() {
     check("lab-scenario", Some("checkout"), &["r", "RUN", "5", ":turn gateway availability=99.5%"]);

@@ -1,8 +1,9 @@
 //! An expression with all names filled in and every component counted: what it comes to, block by block.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-use super::bdd::{Chances, NODES_MAX, Way};
+use super::bdd::{Chances, Given, NODES_MAX, Way};
 use super::block::{Block, Kind, Part, Quorum, Repaired, Said, Spread, Standby};
 use super::error::AvailError;
 use super::group::Group;
@@ -210,6 +211,8 @@ pub struct Assembly {
     drawn: Drawn,
     solved: Solved,
     chances: Chances,
+    /// By component, what the whole comes to if it is up and if it is not; worked out when somebody asks.
+    given: OnceLock<Vec<Given>>,
 }
 
 /// Components, and when the whole is up.
@@ -257,6 +260,21 @@ impl Drawn {
         &self.components
     }
 
+    /// The whole, block by block, with nothing worked out.
+    pub fn root(&self) -> &Piece {
+        &self.root
+    }
+
+    /// Failures, repairs and takeovers per second that a simulation of it has to follow, at most.
+    pub fn events_per_second(&self) -> f64 {
+        let of = |component: &Component| match component.law {
+            Some(Law::Group(group)) => 4.0 * f64::from(group.of) / group.mtbf,
+            Some(law) => 2.0 * law.frequency().unwrap_or(0.0),
+            None => 0.0,
+        };
+        self.components.iter().map(of).sum()
+    }
+
     /// Works it out.
     ///
     /// # Errors
@@ -274,7 +292,7 @@ impl Drawn {
         let solved = self.wiring.solved(self.root.wire).map_err(|hard| self.told(hard))?;
         let chances = solved.diagram.chances(&availabilities(&self.components));
         settle(&mut self.root, &solved, &chances);
-        Ok(Assembly { drawn: self, solved, chances })
+        Ok(Assembly { drawn: self, solved, chances, given: OnceLock::new() })
     }
 
     fn told(&self, hard: Hard) -> String {
@@ -383,10 +401,22 @@ impl Assembly {
         self.solved.diagram.chances(parts).of(self.way())
     }
 
+    /// How likely the whole is up with another component in the place of one.
+    pub(super) fn with_other(&self, at: usize, other: Availability) -> Availability {
+        let given = self.given.get_or_init(|| self.solved.diagram.given(self.way(), &self.parts(), &self.chances))[at];
+        other.choose(given.up, given.down)
+    }
+
     /// What another whole comes to: at once when it is this one with other figures.
     pub(super) fn beside(&self, other: Drawn) -> Option<Availability> {
         if other.wiring == self.drawn.wiring && other.root.wire == self.drawn.root.wire {
-            return Some(self.with(&availabilities(&other.components)));
+            let (before, after) = (self.parts(), availabilities(&other.components));
+            let mut changed = (0..after.len()).filter(|at| before[*at] != after[*at]);
+            return Some(match (changed.next(), changed.next()) {
+                (None, _) => self.availability(),
+                (Some(at), None) => self.with_other(at, after[at]),
+                (Some(_), Some(_)) => self.with(&after),
+            });
         }
         other.worked_out().ok().map(|assembly| assembly.availability())
     }
@@ -399,9 +429,7 @@ impl Assembly {
         if named.next().is_some() || component.law.is_some_and(|law| law.is_group()) {
             return None;
         }
-        let mut parts = self.parts();
-        parts[at] = component.availability.or(component.availability);
-        Some(self.with(&parts))
+        Some(self.with_other(at, component.availability.or(component.availability)))
     }
 
     /// As [`Drawn::assume_outages`].
@@ -409,14 +437,9 @@ impl Assembly {
         self.drawn.assume_outages(seconds)
     }
 
-    /// Failures, repairs and takeovers per second that a simulation of it has to follow, at most.
+    /// As [`Drawn::events_per_second`].
     pub fn events_per_second(&self) -> f64 {
-        let of = |component: &Component| match component.law {
-            Some(Law::Group(group)) => 4.0 * f64::from(group.of) / group.mtbf,
-            Some(law) => 2.0 * law.frequency().unwrap_or(0.0),
-            None => 0.0,
-        };
-        self.components().iter().map(of).sum()
+        self.drawn.events_per_second()
     }
 
     pub(super) fn parts(&self) -> Vec<Availability> {

@@ -4,15 +4,21 @@
 //! A mean over runs knows nothing of what is rare: a cause that was seen twice, or never, adds hardly anything to the
 //! spread between runs, and yet what it adds to the truth may be as much as all the rest. So each cause is judged by how often it was
 //! seen. Of many outages Student's t over runs is right; of few, what so few allow; and the two are joined.
+//!
+//! Outages do not always come singly: while a part is away for weeks, the one that stands in for it may fail ten times. What is
+//! counted are therefore clusters, outages that share an absence ([`super::simulate`] finds them), each with all that it came to.
 
 use std::collections::BTreeMap;
 
-use super::assembly::Structure;
+use super::assembly::{Component, Structure};
 use super::simulate::Unit;
-use crate::stats::{Confidence, Estimate, Method, Spread, Weights, replications, sum};
+use crate::stats::{Confidence, Estimate, Method, Spread, Weights, rate, replications, sum};
 
-/// Of fewer outages by one cause the mean over runs is too lopsided for Student's t.
+/// Of fewer clusters of outages by one cause the mean over runs is too lopsided for Student's t.
 const MANY: u64 = 200;
+
+/// For so many parts it is looked for each what it may come to; of more, for one of each kind.
+const PARTS_MAX: usize = 50;
 
 /// Why it is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,8 +59,10 @@ fn decade(mean: f64) -> i32 {
 /// What was seen of a cause.
 #[derive(Clone, Debug, Default)]
 struct Counted {
-    outages: Weights,
-    /// How long one that was not seen would be, in seconds.
+    outages: u64,
+    /// Outages that share an absence, by the seconds that they came to.
+    clusters: Weights,
+    /// How many seconds one that was not seen would come to.
     one_more: f64,
     /// Seconds down by run.
     runs: Vec<f64>,
@@ -64,6 +72,10 @@ struct Counted {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Causes {
     all: BTreeMap<Cause, Counted>,
+    /// Outages by any cause that share an absence, by how many they are.
+    starts: Weights,
+    /// How many outages a cluster that was not seen would have.
+    one_more: f64,
     /// How many runs are over.
     runs: usize,
 }
@@ -77,31 +89,47 @@ pub(super) struct Watched {
 
 impl Causes {
     /// Nothing was seen yet of what may bring it down.
-    pub(super) fn of<S: Structure>(assembly: &S, units: &[Unit]) -> Causes {
-        let mut causes = Causes::default();
+    pub(super) fn of<S: Structure>(assembly: &S, components: &[Component], units: &[Unit]) -> Causes {
+        let mut causes = Causes { one_more: 1.0, ..Causes::default() };
         for (part, unit) in units.iter().enumerate() {
             for (why, mean) in unit.causes() {
-                if !causes.all.contains_key(&Cause::of(why, mean)) && is_possible(assembly, units, part, mean) {
-                    causes.may_be(why, mean);
+                if causes.all.contains_key(&Cause::of(why, mean)) && units.len() > PARTS_MAX {
+                    continue;
                 }
+                let Some(beside) = beside(assembly, units, part, mean) else { continue };
+                // While those are away, it comes and goes.
+                let down = beside
+                    .filter(|away| away.is_finite())
+                    .map_or(0.0, |away| away * components[part].availability.down);
+                causes.may_be(why, mean, unit.usual(why, mean).max(down));
+                causes.one_more = causes.one_more.max(down / mean);
             }
         }
         causes
     }
 
-    fn may_be(&mut self, why: Why, mean: f64) -> &mut Counted {
+    fn may_be(&mut self, why: Why, mean: f64, one_more: f64) -> &mut Counted {
         let counted = self.all.entry(Cause::of(why, mean)).or_default();
-        counted.one_more = counted.one_more.max(mean);
+        // Of what is never over nobody knows how long it is.
+        if one_more.is_finite() {
+            counted.one_more = counted.one_more.max(one_more);
+        }
         counted
     }
 
-    /// It was down for so long in the run that is under way.
-    pub(super) fn add(&mut self, why: Why, mean: f64, seconds: f64) {
+    /// It was down for so long in the run that is under way; with an absence in common with what came to so much before.
+    pub(super) fn add(&mut self, why: Why, mean: f64, before: Option<f64>, seconds: f64) {
         let run = self.runs;
-        let counted = self.may_be(why, mean);
-        counted.outages.add(seconds);
+        let counted = self.may_be(why, mean, mean);
+        counted.outages += 1;
+        counted.clusters.put(before, seconds);
         counted.runs.resize(run + 1, 0.0);
         counted.runs[run] += seconds;
+    }
+
+    /// It went down; with an absence in common with so many other times.
+    pub(super) fn goes_down(&mut self, before: Option<f64>) {
+        self.starts.put(before, 1.0);
     }
 
     pub(super) fn run_is_over(&mut self) {
@@ -111,7 +139,8 @@ impl Causes {
 
     /// The share of time down, of which the runs have had such shares.
     pub(super) fn down(&self, shares: &[f64], watched: Watched) -> Estimate {
-        self.estimate(shares, watched, |_| true)
+        let down = self.estimate(shares, watched, |_| true);
+        Estimate { hi: down.hi.map(|hi| hi.min(1.0)), ..down }
     }
 
     /// The share of time down while enough machines were up.
@@ -119,11 +148,32 @@ impl Causes {
         self.estimate(shares, watched, Cause::is_takeover)
     }
 
-    /// Whether outages are few, and come as they like.
-    pub(super) fn are_few(&self) -> bool {
-        let seen = |counted: &Counted| counted.outages.n > 0;
-        let planned = self.all.iter().any(|(cause, counted)| cause.why == Why::Planned && seen(counted));
-        !planned && self.all.values().map(|counted| counted.outages.n).sum::<u64>() < MANY
+    /// How often it goes down, of which the runs have had such rates.
+    pub(super) fn frequency(&self, rates: &[f64], watched: Watched) -> Estimate {
+        let runs = replications(rates, watched.confidence);
+        let outages = self.starts.sum as u64;
+        let is_planned = self.all.iter().any(|(cause, of)| cause.why == Why::Planned && of.outages > 0);
+        if runs.half_width().is_none() || is_planned || !are_few(self.starts.n, outages, rates) {
+            return runs;
+        }
+        let exposure = self.exposure(watched);
+        let of_few = if outages == self.starts.n && self.one_more <= 1.0 {
+            rate(outages, exposure, watched.confidence)
+        } else {
+            self.starts.rate(self.one_more, exposure, watched.confidence)
+        };
+        Estimate { n: runs.n, ..of_few }
+    }
+
+    /// Of how many kinds of outages none was seen that may yet add more than this share of time.
+    pub(super) fn unseen(&self, down: f64, watched: Watched) -> usize {
+        let room = |of: &Counted| self.of_few(of, watched).hi;
+        self.all.values().filter(|of| of.outages == 0 && room(of).is_some_and(|room| room > down)).count()
+    }
+
+    /// What the clusters of a cause come to; none of them is longer than a run.
+    fn of_few(&self, of: &Counted, watched: Watched) -> Estimate {
+        of.clusters.rate(of.one_more.min(watched.run_seconds), self.exposure(watched), watched.confidence)
     }
 
     fn exposure(&self, watched: Watched) -> f64 {
@@ -136,7 +186,7 @@ impl Causes {
         if few.is_empty() || all.half_width().is_none() {
             return all;
         }
-        let of_few = few.iter().map(|of| of.outages.rate(of.one_more, self.exposure(watched), watched.confidence));
+        let of_few = few.iter().map(|of| self.of_few(of, watched));
         let of_many = (!many.is_empty()).then(|| {
             let runs = together(many.iter().map(|of| of.runs.as_slice()), self.runs, watched.run_seconds);
             replications(&runs, watched.confidence)
@@ -148,7 +198,7 @@ impl Causes {
     fn few_and_many(&self, wanted: impl Fn(Cause) -> bool) -> (Vec<&Counted>, Vec<&Counted>) {
         let (mut few, mut many) = (Vec::new(), Vec::new());
         for (cause, of) in self.all.iter().filter(|(cause, _)| wanted(**cause)) {
-            if is_few(*cause, of.outages.n) { &mut few } else { &mut many }.push(of);
+            if is_few(*cause, of) { &mut few } else { &mut many }.push(of);
         }
         (few, many)
     }
@@ -158,9 +208,10 @@ impl Causes {
     pub(super) fn times_for(&self, half: f64, shares: &[f64], watched: Watched) -> Option<f64> {
         let (few, many) = self.few_and_many(|_| true);
         let (exposure, normal) = (self.exposure(watched), crate::stats::laws::normal(watched.confidence.tail()));
+        let longest = |of: &Counted| of.one_more.min(watched.run_seconds);
         // The square of an exponential length is twice that of its mean.
         let squares: Option<f64> =
-            few.iter().map(|of| of.outages.squares + of.one_more * of.one_more).reduce(|one, two| one + two);
+            few.iter().map(|of| of.clusters.squares + longest(of) * longest(of)).reduce(|one, two| one + two);
         let known = match squares {
             None => replications(shares, watched.confidence).half_width()?,
             Some(_) => Spread::of(&together(many.iter().map(|of| of.runs.as_slice()), self.runs, watched.run_seconds))?
@@ -170,21 +221,30 @@ impl Causes {
         Some((known * known + rest) / (half * half))
     }
 
+    /// What was not seen to change may be an outage, on either side, that was not seen.
+    fn unmoved(&self, before: &Causes, all: Estimate, watched: Watched) -> Estimate {
+        let longest = self.all.values().chain(before.all.values()).map(|of| of.one_more).fold(0.0, f64::max);
+        let none = self.of_few(&Counted { one_more: longest, ..Counted::default() }, watched);
+        joined(all, [none, none.negated()])
+    }
+
     /// By how much the share of time down has grown from `before`, run by run on the same dice: what the runs say of causes of
     /// which many were seen, and what is not the same in both of the others.
     pub(super) fn added(&self, before: &Causes, added: &[f64], watched: Watched) -> Estimate {
         let all = replications(added, watched.confidence);
+        if all.half_width().is_some() && added.iter().all(|added| *added == 0.0) {
+            return self.unmoved(before, all, watched);
+        }
         let nothing = Counted { runs: vec![0.0; self.runs], ..Counted::default() };
         let (mut parts, mut many) = (Vec::new(), Vec::new());
         let causes = self.all.keys().chain(before.all.keys().filter(|cause| !self.all.contains_key(cause)));
         for cause in causes {
             let [after, before] = [self, before].map(|side| side.all.get(cause).unwrap_or(&nothing));
-            let most = after.outages.n.max(before.outages.n);
-            if !is_few(*cause, most) {
+            let none = after.outages.max(before.outages) == 0;
+            if !is_few(*cause, after) || !is_few(*cause, before) {
                 many.push((after, before));
-            } else if most == 0 || after.runs != before.runs {
-                let rate = |of: &Counted| of.outages.rate(of.one_more, self.exposure(watched), watched.confidence);
-                parts.extend([rate(after), rate(before).negated()]);
+            } else if none || after.runs != before.runs {
+                parts.extend([self.of_few(after, watched), self.of_few(before, watched).negated()]);
             }
         }
         if parts.is_empty() || all.half_width().is_none() {
@@ -202,8 +262,15 @@ impl Causes {
 }
 
 /// When windows come is known, so that a run tells what all do; one that was never seen says no more than any.
-fn is_few(cause: Cause, seen: u64) -> bool {
-    seen < MANY && (cause.why != Why::Planned || seen == 0)
+fn is_few(cause: Cause, of: &Counted) -> bool {
+    are_few(of.clusters.n, of.outages, &of.runs) && (cause.why != Why::Planned || of.outages == 0)
+}
+
+/// Many outages of which most runs had some are as good as many clusters: what is away for longer than a run makes one
+/// cluster of each, and is known from all of them.
+fn are_few(clusters: u64, outages: u64, runs: &[f64]) -> bool {
+    let most_runs = 2 * runs.iter().filter(|run| **run > 0.0).count() > runs.len();
+    clusters < MANY && !(outages >= MANY && most_runs)
 }
 
 /// The share of time by run of several causes.
@@ -222,28 +289,35 @@ fn joined(all: Estimate, parts: impl IntoIterator<Item = Estimate>) -> Estimate 
 }
 
 /// Whether the whole can be down until this part, or another that takes at least about as long, is back: whether it is
-/// one of those without which nothing of the kind would be down. Looked for among what is down when all of them are,
-/// given back one by one, the slowest first or last; what is found that way is so.
-fn is_possible<S: Structure>(assembly: &S, units: &[Unit], part: usize, mean: f64) -> bool {
+/// one of those without which nothing of the kind would be down; and for how long the others are away that have to be, all of
+/// them, nothing where there are none. Looked for among what is down when all of them are, given back one by one, the slowest
+/// first or last; what is found that way is so.
+fn beside<S: Structure>(assembly: &S, units: &[Unit], part: usize, mean: f64) -> Option<Option<f64>> {
+    let longest = |at: usize| units[at].causes().iter().map(|(_, mean)| *mean).fold(0.0, f64::max);
     let slow = |at: usize| units[at].causes().iter().any(|(_, other)| decade(*other) >= decade(mean));
-    let mut others: Vec<(usize, f64)> = (0..units.len())
-        .filter(|at| *at != part && slow(*at))
-        .map(|at| (at, units[at].causes().iter().map(|(_, mean)| *mean).fold(0.0, f64::max)))
-        .collect();
+    let mut others: Vec<(usize, f64)> =
+        (0..units.len()).filter(|at| *at != part && slow(*at)).map(|at| (at, longest(at))).collect();
     others.sort_by(|one, two| one.1.total_cmp(&two.1));
-    let needs_it = |order: &mut dyn Iterator<Item = usize>| {
+    let away = |order: &mut dyn Iterator<Item = &(usize, f64)>| {
         let mut ups: Vec<bool> = units.iter().map(|unit| !matches!(unit, Unit::Still(false))).collect();
         others.iter().for_each(|(at, _)| ups[*at] = false);
         ups[part] = false;
         if assembly.is_up(&ups) {
-            return false;
+            return None;
         }
-        for at in order {
-            ups[at] = true;
-            ups[at] = !assembly.is_up(&ups);
+        let mut shortest = None;
+        for (at, mean) in order {
+            ups[*at] = true;
+            ups[*at] = !assembly.is_up(&ups);
+            if !ups[*at] {
+                shortest = Some(shortest.map_or(*mean, |shortest: f64| shortest.min(*mean)));
+            }
         }
         ups[part] = true;
-        assembly.is_up(&ups)
+        assembly.is_up(&ups).then_some(shortest)
     };
-    needs_it(&mut others.iter().map(|(at, _)| *at)) || needs_it(&mut others.iter().rev().map(|(at, _)| *at))
+    match (away(&mut others.iter()), away(&mut others.iter().rev())) {
+        (Some(one), Some(other)) => Some(one.into_iter().chain(other).reduce(f64::max)),
+        (one, other) => one.or(other),
+    }
 }

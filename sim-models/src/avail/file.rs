@@ -121,9 +121,8 @@ impl AvailFile {
     /// What one more of each block of a diagram would give, the best first: a second one with the same links,
     /// independent of the first but for what they have in common with others. What would be too large to be worked out
     /// is left out.
-    pub(super) fn one_more(&self) -> Vec<OneMore> {
+    pub(super) fn one_more(&self, known: &Assembly) -> Vec<OneMore> {
         let What::Ways(ways) = &self.what else { return Vec::new() };
-        let Ok(known) = self.assembly() else { return Vec::new() };
         let blocks: Vec<Block> = ways.blocks.iter().flatten().map(|(block, _)| block.clone()).collect();
         let each = (0..).zip(ways.names.iter().zip(&ways.blocks));
         let mut seen: Vec<String> = Vec::new();
@@ -585,7 +584,7 @@ mod tests {
             "links": ["in -> a -> c -> d -> out", "in -> b -> c"],
             "common": [{"blocks": ["a", "b"], "beta": "10%"}]}"#;
         let file = AvailFile::parse("x.json", text).unwrap();
-        let told = file.one_more();
+        let told = file.one_more(&file.assembly().unwrap());
         let names: Vec<String> = told.iter().map(|more| format!("{} → {}", more.before, more.after)).collect();
         assert_eq!(names, ["d → d | d", "c → 2of4(90%)", "a → a | a", "b → b | b"]);
         // Three of which one is enough, and what strikes all of them.

@@ -125,15 +125,13 @@ impl Assembly {
     /// How much one component matters.
     fn alone(&self, at: usize, nth: usize, parts: &[Availability], birnbaum: f64) -> Importance {
         let down = self.availability().down;
-        let mut perfect = parts.to_vec();
-        perfect[at] = Availability::ALWAYS;
         Importance {
             label: self.components()[at].label.clone(),
             places: vec![nth],
             of: 1,
             birnbaum,
             criticality: if down > 0.0 { birnbaum * parts[at].down / down } else { 0.0 },
-            without: self.with(&perfect),
+            without: self.with_other(at, Availability::ALWAYS),
             components: vec![at],
         }
     }

@@ -5,6 +5,7 @@ use sim_core::dist::normal_quantile;
 use sim_core::seed::mix;
 
 use super::up::Availability;
+use crate::stats::laws::gamma_below;
 
 /// Lengths of time in seconds, by their mean and their law.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +89,11 @@ impl Life {
         Life { mean, shape: Shape::Exponential }
     }
 
+    /// Whether how long it has lasted says nothing of how long it still will.
+    pub(super) fn is_memoryless(&self) -> bool {
+        matches!(self.shape, Shape::Exponential | Shape::Weibull(1.0))
+    }
+
     /// How likely it is longer than so many seconds, and how likely it is not.
     ///
     /// ```
@@ -153,6 +159,55 @@ impl Life {
         Duration::from_nanos_f64(seconds * 1e9)
     }
 
+    /// Its mean by size, each length counting as often as it is long, of a law whose lengths are not memoryless.
+    pub(super) fn usual(&self) -> f64 {
+        match &self.shape {
+            Shape::Exponential | Shape::Fixed | Shape::Phases(_) => self.mean,
+            Shape::Weibull(shape) => {
+                let mean = libm::tgamma(1.0 + 1.0 / shape);
+                self.mean * libm::tgamma(1.0 + 2.0 / shape) / (mean * mean)
+            }
+            Shape::LogNormal(sigma) => self.mean * libm::exp(sigma * sigma),
+            Shape::Observed(lengths) => {
+                let (sum, squares) =
+                    (lengths.iter().sum::<f64>(), lengths.iter().map(|length| length * length).sum::<f64>());
+                if sum > 0.0 { squares / sum } else { self.mean }
+            }
+        }
+    }
+
+    /// The longest mean of what it is made of.
+    pub(super) fn longest(&self) -> f64 {
+        match &self.shape {
+            Shape::Phases(phases) => phases.each.iter().copied().fold(phases.manual, f64::max),
+            _ => self.mean,
+        }
+    }
+
+    /// How long it still lasts for whoever comes to it at any moment. A length is met as often as it is long, and at any
+    /// moment of it (Cox, Renewal Theory, 1962). Of phases only the whole is known: take them one after the other.
+    pub(super) fn rest(&self, bits: u64) -> Duration {
+        let (moment, length) = (share(mix(bits, 6)), share(mix(bits, 7)));
+        let met = match &self.shape {
+            Shape::Exponential => return Duration::from_nanos_f64(-self.mean * libm::log1p(-moment) * 1e9),
+            Shape::Fixed | Shape::Phases(_) => self.mean,
+            Shape::Weibull(shape) => {
+                let scale = self.mean / libm::tgamma(1.0 + 1.0 / shape);
+                scale * libm::pow(gamma_below(1.0 + 1.0 / shape, length), 1.0 / shape)
+            }
+            Shape::LogNormal(sigma) => self.mean * libm::exp(sigma * normal_quantile(length) + sigma * sigma / 2.0),
+            Shape::Observed(lengths) => {
+                let mut at = length * lengths.iter().sum::<f64>();
+                let met = lengths.iter().find(|length| {
+                    at -= **length;
+                    at < 0.0
+                });
+                met.copied().unwrap_or(self.mean)
+            }
+        };
+        Duration::from_nanos_f64(moment * met * 1e9)
+    }
+
     /// Whether people have to end what these bits say, of an outage in phases.
     pub(super) fn is_by_hand(&self, bits: u64) -> bool {
         matches!(&self.shape, Shape::Phases(phases) if phases.is_missed(bits))
@@ -180,6 +235,25 @@ mod tests {
             let steps = 1u64 << 16;
             let all: f64 = (0..steps).map(|step| life.sample(step << 48 | 1 << 47).as_secs_f64()).sum();
             assert!((all / steps as f64 / 200.0 - 1.0).abs() < 3e-3, "{life:?}: {}", all / steps as f64);
+        }
+    }
+
+    /// What is left of a length for whoever comes at any moment is half its mean square over its mean.
+    #[test]
+    fn what_is_left_at_any_moment_has_the_mean_of_every_law() {
+        let square = |shape: f64| libm::tgamma(1.0 + 2.0 / shape) / libm::pow(libm::tgamma(1.0 + 1.0 / shape), 2.0);
+        let laws = [
+            (200.0, Shape::Exponential, 200.0),
+            (200.0, Shape::Fixed, 100.0),
+            (200.0, Shape::Weibull(0.7), 100.0 * square(0.7)),
+            (200.0, Shape::Weibull(3.0), 100.0 * square(3.0)),
+            (200.0, Shape::LogNormal(1.0), 100.0 * libm::exp(1.0)),
+            (200.0, Shape::Observed(vec![60.0, 120.0, 420.0]), (60.0 * 60.0 + 120.0 * 120.0 + 420.0 * 420.0) / 1_200.0),
+        ];
+        for (mean, shape, wanted) in laws {
+            let life = Life { mean, shape };
+            let all: f64 = (0..40_000).map(|nth| life.rest(mix(11, nth)).as_secs_f64()).sum();
+            assert!((all / 40_000.0 / wanted - 1.0).abs() < 0.05, "{life:?}: {}, not {wanted}", all / 40_000.0);
         }
     }
 

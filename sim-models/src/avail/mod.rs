@@ -30,6 +30,7 @@ mod life;
 mod markov;
 mod met;
 mod network;
+mod numbering;
 mod parser;
 mod rare;
 mod reasons;

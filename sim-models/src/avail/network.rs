@@ -8,9 +8,10 @@
 //! blocks lie side by side between what is decided and what is not, so the order in which they are decided keeps that
 //! narrow.
 
-use std::collections::BTreeMap;
+use sim_core::seed::mix;
 
 use super::bdd::{DOWN, Diagram, TooEntangled, UP, Way};
+use super::numbering::{Number, Numbering};
 
 /// More cases than this are not followed; it would take minutes.
 const CASES_MAX: usize = 2_000_000;
@@ -157,31 +158,25 @@ impl Network {
         if self.order.is_empty() {
             return Ok(Followed { levels: Vec::new(), first: Next::Down });
         }
-        let (mut cases, mut followed) = (vec![vec![0u64; levels.size]], Vec::new());
+        let (mut cases, mut followed) = (vec![0u64; levels.size], Vec::new());
         let most = CASES_MAX.min(WORDS_MAX / levels.size);
-        let mut all = 0;
+        let (mut all, mut after) = (0, vec![0u64; levels.size]);
         for (at, block) in self.order.iter().enumerate() {
-            let mut known: BTreeMap<Vec<u64>, u32> = BTreeMap::new();
-            let mut decided = Vec::with_capacity(cases.len());
-            for case in &cases {
-                let [up, down] = [levels.all[at].up(&levels, case), levels.all[at].down(&levels, case)];
-                decided.push([up, down].map(|after| match after {
-                    After::Through => Next::Up,
-                    After::Lost => Next::Down,
-                    After::Open(case) => {
-                        let fresh = known.len() as u32;
-                        Next::Case(*known.entry(case).or_insert(fresh))
-                    }
-                }));
-                if all + known.len() > most {
-                    return Err((*block as usize, levels.all[at].wide));
+            let level = &levels.all[at];
+            let mut open = Cases::new(levels.size);
+            let mut decided = Vec::with_capacity(cases.len() / levels.size);
+            for case in cases.chunks_exact(levels.size) {
+                let up = level.up(&levels, case, &mut after);
+                let up = open.next(up, &after);
+                let down = level.down(&levels, case, &mut after);
+                decided.push([up, open.next(down, &after)]);
+                if all + open.count() > most {
+                    return Err((*block as usize, level.wide));
                 }
             }
-            all += known.len();
+            all += open.count();
             followed.push((*block, decided));
-            let mut numbered: Vec<(Vec<u64>, u32)> = known.into_iter().collect();
-            numbered.sort_unstable_by_key(|(_, number)| *number);
-            cases = numbered.into_iter().map(|(case, _)| case).collect();
+            cases = open.cases;
         }
         Ok(Followed { levels: followed, first: Next::Case(0) })
     }
@@ -194,7 +189,41 @@ enum After {
     /// There is none whatever else is up.
     Lost,
     /// It is not decided.
-    Open(Vec<u64>),
+    Open,
+}
+
+/// Cases one after the other, each once.
+struct Cases {
+    cases: Vec<u64>,
+    size: usize,
+    numbers: Numbering,
+}
+
+impl Cases {
+    fn new(size: usize) -> Cases {
+        Cases { cases: Vec::new(), size, numbers: Numbering::new() }
+    }
+
+    fn count(&self) -> usize {
+        self.cases.len() / self.size
+    }
+
+    /// What follows when that became of a case, which is `open` where it is not decided.
+    fn next(&mut self, after: After, open: &[u64]) -> Next {
+        match after {
+            After::Through => Next::Up,
+            After::Lost => Next::Down,
+            After::Open => {
+                let Cases { cases, size, numbers } = self;
+                let hash = open.iter().fold(0, |hash, word| mix(hash, *word));
+                let number = numbers.of(hash, |number| cases[number as usize * *size..][..*size] == *open);
+                if let Number::Fresh(_) = number {
+                    cases.extend_from_slice(open);
+                }
+                Next::Case(number.number())
+            }
+        }
+    }
 }
 
 /// The same, cases by their numbers among those of the next block.
@@ -365,14 +394,14 @@ impl Level {
     }
 
     /// The block is down: nothing that one gets to over it counts.
-    fn down(&self, levels: &Levels, case: &[u64]) -> After {
-        let mut after = case.to_vec();
-        self.forget(levels, &mut after);
+    fn down(&self, levels: &Levels, case: &[u64], after: &mut [u64]) -> After {
+        after.copy_from_slice(case);
+        self.forget(levels, after);
         self.decided(levels, after)
     }
 
     /// The block is up.
-    fn up(&self, levels: &Levels, case: &[u64]) -> After {
+    fn up(&self, levels: &Levels, case: &[u64], after: &mut [u64]) -> After {
         let words = levels.words;
         let (leads, ends) = (&case[..words], &case[words..2 * words]);
         let is_met = self.enters || self.place.is_some_and(|place| has(leads, place));
@@ -380,18 +409,18 @@ impl Level {
         if is_met && gets_out {
             return After::Through;
         }
+        after.copy_from_slice(case);
+        self.forget(levels, after);
         // Where one gets from it, at once or over what is decided.
-        let mut on = self.next.clone();
-        if let Some(place) = self.place {
-            on.iter_mut().zip(&case[levels.row(place)]).for_each(|(on, known)| *on |= known);
-        }
-        let mut after = case.to_vec();
-        self.forget(levels, &mut after);
+        let known = self.place.map(|place| &case[levels.row(place)]);
+        let on = |word: usize| self.next[word] | known.map_or(0, |known| known[word]);
+        let (leads, rest) = after.split_at_mut(words);
+        let (ends, rows) = rest.split_at_mut(words);
+        let row = |place: usize| words * place..words * (place + 1);
         if is_met {
-            after[..words].iter_mut().zip(&on).for_each(|(leads, on)| *leads |= on);
-            let leads = after[..words].to_vec();
+            (0..words).for_each(|word| leads[word] |= on(word));
             for (place, ..) in &self.touch {
-                after[levels.row(*place)].iter_mut().zip(&leads).for_each(|(row, leads)| *row &= !leads);
+                rows[row(*place)].iter_mut().zip(&*leads).for_each(|(row, leads)| *row &= !leads);
             }
             return self.decided(levels, after);
         }
@@ -399,18 +428,17 @@ impl Level {
             let over = |own: usize| has(&case[levels.row(*place)], own);
             // A place that was given to another block just now has no row yet.
             let over = self.place.is_some_and(|own| own != *place && over(own));
-            if *leaves || !(over || self.before.contains(place)) || has(&after[words..2 * words], *place) {
+            if *leaves || !(over || self.before.contains(place)) || has(ends, *place) {
                 continue;
             }
+            let row = &mut rows[row(*place)];
             if gets_out {
-                put(&mut after[words..2 * words], *place);
-                after[levels.row(*place)].fill(0);
+                put(ends, *place);
+                row.fill(0);
                 continue;
             }
-            let leads = after[..words].to_vec();
-            let row = &mut after[levels.row(*place)];
             for word in 0..words {
-                row[word] |= on[word] & !leads[word] & !anyway[word];
+                row[word] |= on(word) & !leads[word] & !anyway[word];
             }
             drop_from(row, *place);
         }
@@ -426,14 +454,10 @@ impl Level {
         case[levels.row(place)].fill(0);
     }
 
-    fn decided(&self, levels: &Levels, case: Vec<u64>) -> After {
+    fn decided(&self, levels: &Levels, case: &[u64]) -> After {
         let any = |row: &[u64]| row.iter().any(|word| *word != 0);
         let (leads, ends) = (&case[..levels.words], &case[levels.words..2 * levels.words]);
-        if (self.still_enters || any(leads)) && (self.still_leaves || any(ends)) {
-            After::Open(case)
-        } else {
-            After::Lost
-        }
+        if (self.still_enters || any(leads)) && (self.still_leaves || any(ends)) { After::Open } else { After::Lost }
     }
 }
 

@@ -264,7 +264,8 @@ pub fn reconcile(system: &System, plan: &Plan) -> Option<Reconciliation> {
     }
     let run = |stage: &Stage| {
         let assembly = &stages.assemblies[stage.assembly];
-        let mut simulation = Simulation::of(assembly, &stage.components, plan)?;
+        let whole = stages.assemblies[0].components();
+        let mut simulation = Simulation::of(assembly, &stage.components, whole, plan)?;
         (0..plan.runs).for_each(|_| simulation.run(assembly));
         Some(simulation)
     };
@@ -334,6 +335,15 @@ mod tests {
         let told = reconcile(&system, &plan).unwrap();
         assert_eq!(effects(&told), [Effect::Sharing, Effect::CommonCause, Effect::Failover, Effect::Coverage]);
         holds(&told, 0.2);
+    }
+
+    /// Four at once hardly ever wait: an effect of which nothing was seen is not known to be nothing.
+    #[test]
+    fn an_effect_that_was_not_seen_has_room_for_an_outage() {
+        let (told, _) = told("3of4(mtbf=24d/mttr=9h, crews=3)", 30.0);
+        let (seen, truth) = (told.steps[0].seen.unwrap(), told.added()[0]);
+        assert_eq!((seen.value, told.steps.len()), (Some(0.0), 1));
+        assert!(seen.covers(truth) && seen.hi.unwrap() > 0.0, "{seen:?}, {truth}");
     }
 
     #[test]

@@ -57,7 +57,11 @@ pub(super) const PLACES_MAX: usize = 100;
 /// assert_eq!((best.before.as_str(), best.after.as_str()), ("99.9%", "99.9% | 99.9%"));
 /// ```
 pub fn one_more(block: &Block, names: &Names) -> Vec<OneMore> {
-    let Ok(known) = Assembly::of(block, names) else { return Vec::new() };
+    Assembly::of(block, names).map(|known| one_more_than(&known, block, names)).unwrap_or_default()
+}
+
+/// The same of a whole that is worked out already.
+pub(super) fn one_more_than(known: &Assembly, block: &Block, names: &Names) -> Vec<OneMore> {
     let everywhere = numbered(block).into_iter().filter_map(|one| doubled_everywhere(block, &one));
     let tried =
         changes(block).into_iter().chain(everywhere).map(|Change { before, after, whole }| (before, after, whole));

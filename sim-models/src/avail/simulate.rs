@@ -1,9 +1,12 @@
 //! The same system as machines that fail and come back, one event after the other, on the kernel's queue and with its
 //! dice: what the algebra says of the long run is seen to happen, and what it cannot say is measured.
 //!
-//! Independent runs of equal length, each from everything up; the interval is Student's t over them, but for causes of
-//! which few outages were seen ([`super::causes`]). The first outage of a run is a little late for that, by about one
-//! repair in the length of the run.
+//! Independent runs of equal length; the interval is Student's t over them, but for causes of which few outages were seen
+//! ([`super::causes`]). Each begins at any moment of the long run and not with everything up, which would hide about one repair
+//! in each: what is up and down by turns is as far as it is at any moment, by its laws, and groups of machines have run
+//! for long enough, each by itself. Where something is never repaired there is no long run, and all begins up and new.
+//!
+//! Outages share an absence when a part is needed for both, and has been away from the one to the other; those are a cluster.
 
 use std::collections::VecDeque;
 
@@ -12,10 +15,10 @@ use sim_core::seed::{mix, name_hash};
 use sim_core::{Duration, Histogram, Instant, Ratio, Seed};
 
 use super::assembly::{Component, Law, Structure};
-use super::causes::{Causes, Watched, Why};
+use super::causes::{Cause, Causes, Watched, Why};
 use super::group::Group;
 use super::life::{Life, Shape, share};
-use crate::stats::{Confidence, Estimate, rate, replications};
+use crate::stats::{Confidence, Estimate};
 
 /// What is simulated, and how much of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,6 +52,8 @@ pub struct Simulated {
     pub events: u64,
     /// How long each run was, in seconds.
     pub run_seconds: f64,
+    /// Whether runs began at any moment of the long run; else, since something is never repaired, with everything up and new.
+    pub is_settled: bool,
     /// What it would take to know it better.
     better: Better,
 }
@@ -88,11 +93,19 @@ impl Plan {
 
 impl Simulated {
     /// How many seconds in all would make half the interval such a share of the value; `None` when nothing was seen.
-    /// Of a cause of which few outages were seen, half an outage more is taken to have been.
+    /// Of a cause of which few outages were seen, half an outage more is taken to have been; of one of which none was
+    /// ([`Simulated::unseen`]) that is a guess, and it may take many times as long.
     pub fn seconds_for(&self, share: f64) -> Option<f64> {
         let Better { causes, downs, watched } = &self.better;
         let value = self.down.value.filter(|value| *value > 0.0)?;
-        Some(self.run_seconds * self.down.n as f64 * causes.times_for(share * value, downs, *watched)?)
+        let times = causes.times_for(share * value, downs, *watched)?;
+        Some(self.run_seconds * self.down.n as f64 * times).filter(|seconds| seconds.is_finite())
+    }
+
+    /// Of how many kinds of outages none was seen, though they may be enough to add such a share to the value.
+    pub fn unseen(&self, share: f64) -> usize {
+        let Better { causes, watched, .. } = &self.better;
+        causes.unseen(share * self.down.value.unwrap_or(0.0), *watched)
     }
 
     /// The length that such a share of outages do not exceed, in seconds.
@@ -125,25 +138,35 @@ pub struct Simulation {
     keys: Vec<u64>,
     run_seconds: f64,
     confidence: Confidence,
+    /// By component, for how long it has run before; none where runs begin with everything up and new.
+    settling: Option<Vec<f64>>,
     down: Vec<f64>,
     taking_over: Vec<f64>,
     starts: Vec<f64>,
-    outages: u64,
     tally: Tally,
 }
 
 impl Simulation {
     /// Nothing was run yet; `None` when it was not said of every component that can fail how it does.
     pub fn new<S: Structure>(assembly: &S, plan: &Plan) -> Option<Simulation> {
-        Simulation::of(assembly, assembly.components(), plan)
+        Simulation::of(assembly, assembly.components(), assembly.components(), plan)
     }
 
-    /// The same with these components in the places of the assembly's own.
-    pub(super) fn of<S: Structure>(assembly: &S, components: &[Component], plan: &Plan) -> Option<Simulation> {
+    /// The same with these components in the places of the assembly's own. Those that stand in the places of `like` run before
+    /// for as long as those would, so that what differs in little goes on alike.
+    pub(super) fn of<S: Structure>(
+        assembly: &S,
+        components: &[Component],
+        like: &[Component],
+        plan: &Plan,
+    ) -> Option<Simulation> {
         let units = units(components)?;
-        let causes = Causes::of(assembly, &units);
+        let settling = if components.len() == like.len() { self::units(like)? } else { self::units(components)? };
+        let settling = settling.iter().map(Unit::settling).collect();
+        let causes = Causes::of(assembly, components, &units);
         let keys = (0..units.len()).map(|unit| plan.seed.key(mix(name_hash("component"), unit as u64))).collect();
         Some(Simulation {
+            settling,
             units,
             keys,
             run_seconds: plan.seconds / f64::from(plan.runs.max(1)),
@@ -151,7 +174,6 @@ impl Simulation {
             down: Vec::new(),
             taking_over: Vec::new(),
             starts: Vec::new(),
-            outages: 0,
             tally: Tally { lengths: Histogram::default(), events: 0, longest: Vec::new(), causes },
         })
     }
@@ -161,12 +183,12 @@ impl Simulation {
         let end = Instant::ZERO + Duration::from_nanos_f64(self.run_seconds * 1e9);
         let mut world = World::new(assembly, &self.units, &self.keys, self.down.len() as u64);
         world.begun = self.down.len() as f64 * self.run_seconds;
+        world.start_all(self.settling.as_deref());
         world.run(end, &mut self.tally);
         let all = end.nanos() as f64;
         self.down.push(world.down as f64 / all);
         self.taking_over.push(world.taking_over as f64 / all);
         self.starts.push(world.outages as f64 / self.run_seconds);
-        self.outages += world.outages;
         self.tally.causes.run_is_over();
     }
 
@@ -181,26 +203,19 @@ impl Simulation {
         Simulated {
             down: causes.down(&self.down, watched),
             taking_over: causes.taking_over(&self.taking_over, watched),
-            frequency: self.frequency(),
+            frequency: causes.frequency(&self.starts, watched),
             episodes: self.tally.lengths.count(),
             lengths: self.tally.lengths.clone(),
             longest: self.tally.longest.clone(),
             events: self.tally.events,
             run_seconds: self.run_seconds,
+            is_settled: self.settling.is_some(),
             better: Better { causes: causes.clone(), downs: self.down.clone(), watched },
         }
     }
 
     fn watched(&self) -> Watched {
         Watched { run_seconds: self.run_seconds, confidence: self.confidence }
-    }
-
-    fn frequency(&self) -> Estimate {
-        let runs = replications(&self.starts, self.confidence);
-        if runs.half_width().is_none() || !self.tally.causes.are_few() {
-            return runs;
-        }
-        Estimate { n: runs.n, ..rate(self.outages, self.run_seconds * self.down.len() as f64, self.confidence) }
     }
 
     /// By how much the share of time down has grown from another simulation of the same plan.
@@ -225,6 +240,24 @@ pub(super) enum Unit {
 }
 
 impl Unit {
+    /// For how many seconds it runs until nothing is left of how it began: ten times what a change takes to be forgotten, at
+    /// most, for each machine; where laws remember, ten turns of each. None where it is never repaired.
+    fn settling(&self) -> Option<f64> {
+        match self {
+            Unit::Still(_) | Unit::Planned { .. } => Some(0.0),
+            Unit::Turns { up, down } => {
+                let down = down.as_ref()?;
+                Some(10.0 * if up.is_memoryless() { down.longest() } else { up.mean + down.longest() })
+            }
+            Unit::Machines { group, up, down } => {
+                let (down, turn) = (down.as_ref()?, up.mean + down.as_ref()?.mean);
+                let is_memoryless = up.is_memoryless() && down.is_memoryless();
+                let each = if is_memoryless { up.mean * (down.mean / turn) } else { turn };
+                Some(10.0 * (each * f64::from(group.of) + group.takeover + group.manual))
+            }
+        }
+    }
+
     /// Why it may be down, and for how many seconds on average.
     pub(super) fn causes(&self) -> Vec<(Why, f64)> {
         match self {
@@ -246,6 +279,16 @@ impl Unit {
                 let is_missed = takes_over && group.coverage.down > 0.0 && group.manual > 0.0;
                 missing.into_iter().chain(taking_over).chain(is_missed.then_some((Why::ByHand, group.manual))).collect()
             }
+        }
+    }
+
+    /// How long an outage of it is that is met at a moment, where that hangs on its law; for the memoryless the mean is enough.
+    pub(super) fn usual(&self, why: Why, mean: f64) -> f64 {
+        match (self, why) {
+            (Unit::Turns { down: Some(down), .. } | Unit::Machines { down: Some(down), .. }, Why::Missing) => {
+                down.usual().max(mean)
+            }
+            _ => mean,
         }
     }
 
@@ -341,8 +384,14 @@ struct World<'a, S> {
     groups: Vec<Option<Crew>>,
     is_up: bool,
     since: Instant,
-    /// Why it has been down, how long the first of what can end that takes on average, and since when.
-    cause: Option<(Why, f64, Instant)>,
+    /// Why it is down.
+    cause: Option<Reason>,
+    /// By component, while it is away, to which clusters that belongs: of outages by a cause, and of all.
+    ties: Vec<Vec<(Option<Cause>, usize)>>,
+    /// What each cluster of this run has come to, in seconds or in outages; nothing yet of one that was not over.
+    clusters: Vec<Option<f64>>,
+    /// Whether it was seen to go down.
+    is_whole: bool,
     /// By component, whether people have to end an outage of it that goes through phases.
     by_hand: Vec<bool>,
     /// What was down when it went down, the last one being what happened then.
@@ -353,6 +402,16 @@ struct World<'a, S> {
     down: u64,
     taking_over: u64,
     outages: u64,
+}
+
+/// Why it has been down.
+#[derive(Clone, Copy, Debug)]
+struct Reason {
+    why: Why,
+    /// How long the first of what can end it takes on average.
+    mean: f64,
+    since: Instant,
+    cluster: usize,
 }
 
 /// A group while it runs.
@@ -403,6 +462,9 @@ impl<'a, S: Structure> World<'a, S> {
             ups,
             since: Instant::ZERO,
             cause: None,
+            ties: vec![Vec::new(); units.len()],
+            clusters: Vec::new(),
+            is_whole: false,
             by_hand: vec![false; units.len()],
             because: Vec::new(),
             begun: 0.0,
@@ -412,17 +474,91 @@ impl<'a, S: Structure> World<'a, S> {
         }
     }
 
-    fn run(&mut self, end: Instant, tally: &mut Tally) {
-        for component in 0..self.units.len() {
-            match &self.units[component] {
-                Unit::Still(_) => {}
-                Unit::Turns { up, .. } => self.plan(component, 0, 0, What::Fails, up),
-                Unit::Planned { every, .. } => {
-                    let die = self.die(component, 0);
-                    self.plan_in(component, What::Fails, every * share(die));
+    /// Everything is as it is at any moment of the long run, of which so much was before; or up and new.
+    fn start_all(&mut self, settling: Option<&[f64]>) {
+        let units = self.units;
+        for component in 0..units.len() {
+            match (&units[component], settling.map(|all| all[component])) {
+                (Unit::Still(_), _) => {}
+                (Unit::Turns { up, down: Some(down) }, Some(before)) => self.start_turn(component, up, down, before),
+                (Unit::Turns { up, .. }, _) => self.plan(component, 0, 0, What::Fails, up),
+                (Unit::Planned { every, out }, _) => self.start_windows(component, *every, *out),
+                (Unit::Machines { group, up, down: Some(down) }, Some(before)) => {
+                    // Where laws remember, up to a turn more, so that it is met at any moment of one.
+                    let later = share(self.die(component, group.of as usize)) * (up.mean + down.mean);
+                    let later = if up.is_memoryless() { 0.0 } else { later };
+                    self.start_machines(component, *group, before + later);
                 }
-                Unit::Machines { group, .. } => self.start(component, *group),
+                (Unit::Machines { group, .. }, _) => self.start(component, *group),
             }
+        }
+        self.is_up = self.assembly.is_up(&self.ups);
+    }
+
+    /// At any moment of a period.
+    fn start_windows(&mut self, component: usize, every: f64, out: f64) {
+        let next = every * share(self.die(component, 0));
+        // The window before may be under way.
+        let left = next - (every - out);
+        if left > 0.0 {
+            (self.ups[component], self.enough[component]) = (false, false);
+            self.plan_in(component, What::Repaired, left);
+        } else {
+            self.plan_in(component, What::Fails, next);
+        }
+    }
+
+    /// At any moment of its turns. An outage in phases takes its turns before the run, so that it is the same one whatever
+    /// phases it has.
+    fn start_turn(&mut self, component: usize, up: &Life, down: &Life, before: f64) {
+        if matches!(down.shape, Shape::Phases(_)) {
+            return self.start_phases(component, up, down, before);
+        }
+        let die = self.die(component, 0);
+        let is_up = share(die) * (up.mean + down.mean) < up.mean;
+        let rest = if is_up { up } else { down }.rest(die);
+        (self.ups[component], self.enough[component]) = (is_up, is_up);
+        self.plan_length(component, 0, 0, if is_up { What::Fails } else { What::Repaired }, rest);
+    }
+
+    fn start_phases(&mut self, component: usize, up: &Life, down: &Life, before: f64) {
+        let begin = Duration::from_nanos_f64(before.min(Plan::RUN_MAX) * 1e9);
+        let (mut gone, mut is_up) = (Duration::ZERO, true);
+        loop {
+            let die = self.die(component, 0);
+            let life = if is_up { up } else { down };
+            gone = gone.saturating_add(life.sample(die));
+            if gone > begin {
+                (self.ups[component], self.enough[component]) = (is_up, is_up);
+                self.by_hand[component] = life.is_by_hand(die);
+                let what = if is_up { What::Fails } else { What::Repaired };
+                return self.plan_length(component, 0, 0, what, Duration::from_nanos(gone.nanos() - begin.nanos()));
+            }
+            is_up = !is_up;
+        }
+    }
+
+    /// A group has run alone for so many seconds, from everything up.
+    fn start_machines(&mut self, component: usize, group: Group, before: f64) {
+        let others = std::mem::replace(&mut self.queue, Queue::new());
+        let end = Instant::ZERO + Duration::from_nanos_f64(1e9 * before.min(Plan::RUN_MAX));
+        self.start(component, group);
+        while let Some((at, happening)) = self.queue.pop_before(end) {
+            if self.is_planned(&happening) {
+                self.now = at;
+                self.change(component, group, happening);
+            }
+        }
+        self.now = Instant::ZERO;
+        let mut left = std::mem::replace(&mut self.queue, others);
+        while let Some((at, happening)) = left.pop_before(Instant::NEVER) {
+            self.queue.push(Instant::ZERO + at.since(end), happening);
+        }
+    }
+
+    fn run(&mut self, end: Instant, tally: &mut Tally) {
+        if !self.is_up {
+            self.look_why(tally);
         }
         while let Some((at, happening)) = self.queue.pop_before(end) {
             let component = happening.component as usize;
@@ -453,22 +589,65 @@ impl<'a, S: Structure> World<'a, S> {
     }
 
     fn cause_ends(&mut self, tally: &mut Tally) {
-        if let Some((why, mean, since)) = self.cause.take() {
-            tally.causes.add(why, mean, self.now.since(since).as_secs_f64());
+        if let Some(Reason { why, mean, since, cluster }) = self.cause.take() {
+            let seconds = self.now.since(since).as_secs_f64();
+            tally.causes.add(why, mean, self.grows(cluster, seconds), seconds);
         }
+    }
+
+    /// A cluster comes to more; what it came to before.
+    fn grows(&mut self, cluster: usize, by: f64) -> Option<f64> {
+        let before = self.clusters[cluster];
+        self.clusters[cluster] = Some(before.unwrap_or(0.0) + by);
+        before
+    }
+
+    /// The cluster of an outage that begins now: that of others, by the same cause, which needed something that has been away
+    /// since; else one of its own.
+    fn cluster(&mut self, cause: Option<Cause>) -> usize {
+        let needed = self.needed();
+        let tied = |at: &usize| self.ties[*at].iter().find(|(of, _)| *of == cause).map(|(_, cluster)| *cluster);
+        let known = needed.iter().find_map(tied);
+        let cluster = known.unwrap_or(self.clusters.len());
+        if known.is_none() {
+            self.clusters.push(None);
+        }
+        for at in needed {
+            if !self.ties[at].contains(&(cause, cluster)) {
+                self.ties[at].push((cause, cluster));
+            }
+        }
+        cluster
+    }
+
+    /// Of what is away as much as keeps the whole down, given back one by one, the fastest first: the slowest that do.
+    fn needed(&self) -> Vec<usize> {
+        let away = (0..self.ups.len()).filter(|at| !self.ups[*at]);
+        let mut away: Vec<(usize, f64)> = away.map(|at| (at, self.units[at].missing(self.by_hand[at]).1)).collect();
+        if away.len() > 1 {
+            away.sort_by(|one, two| one.1.total_cmp(&two.1));
+            let mut ups = self.ups.clone();
+            away.retain(|(at, _)| {
+                ups[*at] = true;
+                ups[*at] = !self.assembly.is_up(&ups);
+                !ups[*at]
+            });
+        }
+        away.into_iter().map(|(at, _)| at).collect()
     }
 
     /// Sees why it is down now, and whether that is new.
     fn look_why(&mut self, tally: &mut Tally) {
         let taking_over = self.assembly.is_up(&self.enough).then(|| self.taking_over_now()).flatten();
-        let is_same = self.cause.is_some_and(|(why, ..)| match taking_over {
+        let is_same = self.cause.is_some_and(|Reason { why, .. }| match taking_over {
             Some((now, _)) => now == why,
             None => matches!(why, Why::Missing | Why::Planned),
         });
         if !is_same {
             self.cause_ends(tally);
             let (why, mean) = taking_over.unwrap_or_else(|| self.missing_now());
-            self.cause = Some((why, mean, self.now));
+            let cluster = self.cluster(Some(Cause::of(why, mean)));
+            self.cause = Some(Reason { why, mean, since: self.now, cluster });
         }
     }
 
@@ -518,19 +697,25 @@ impl<'a, S: Structure> World<'a, S> {
 
     /// Sees whether the whole went down or came back.
     fn look(&mut self, component: usize, tally: &mut Tally) {
+        if self.ups[component] {
+            self.ties[component].clear();
+        }
         let is_up = self.assembly.is_up(&self.ups);
         match (self.is_up, is_up) {
             (true, false) => {
-                (self.since, self.outages) = (self.now, self.outages + 1);
+                (self.since, self.outages, self.is_whole) = (self.now, self.outages + 1, true);
+                let cluster = self.cluster(None);
+                tally.causes.goes_down(self.grows(cluster, 1.0));
                 self.because.clear();
                 self.because.extend((0..self.ups.len()).filter(|at| !self.ups[*at] && *at != component));
                 self.because.push(component);
             }
-            (false, true) => {
+            // Of one that was there before the run nobody knows how long it was.
+            (false, true) if self.is_whole => {
                 let began = self.begun + self.since.since(Instant::ZERO).as_secs_f64();
                 tally.outage(began, self.now.since(self.since), &self.because);
             }
-            (true, true) | (false, false) => {}
+            (true, true) | (false, _) => {}
         }
         if is_up {
             self.cause_ends(tally);
@@ -758,7 +943,7 @@ mod tests {
             let side = if lo > down { 0 } else { 1 + usize::from(hi < down) };
             sides[side] += 1;
             halves += seen.down.half_width().unwrap() / down / seeds as f64;
-            students += u64::from(replications(&seen.better.downs, Confidence::USUAL).covers(down));
+            students += u64::from(crate::stats::replications(&seen.better.downs, Confidence::USUAL).covers(down));
         }
         // The figures of docs/validation.md, for whoever runs this with --nocapture.
         println!("{text}, {years} years: {sides:?} of {seeds}, ±{:.1} %; Student's {students}", halves * 100.0);
@@ -782,6 +967,66 @@ mod tests {
         }
     }
 
+    /// One that comes and goes every day beside one that is away for ten days: all outages of an absence come together.
+    const CLUSTERED: [(&str, f64); 2] =
+        [("mtbf=1d/mttr=1m | mtbf=10y/mttr=10d", 50.0), ("mtbf=1h/mttr=1m | mtbf=2y/mttr=4d", 10.0)];
+
+    #[test]
+    fn outages_that_share_an_absence_are_one_cluster() {
+        for (text, years) in CLUSTERED {
+            let (sides, ..) = coverage(text, years, 40);
+            assert!(sides[1] >= at_least(40), "{text}: {sides:?}");
+        }
+        // Each of its windows has a dozen outages, and there are hundreds of windows; outages of parts that stand alone do
+        // not come together, and count one by one.
+        let seen = seen("mtbf=100h/mttr=1h * mtbf=90h/mttr=1h", 0.5);
+        assert_eq!(seen.frequency.method, crate::stats::Method::Poisson);
+    }
+
+    /// A hundred runs of a day each, of what is down every other hundred days.
+    #[test]
+    fn a_run_begins_at_any_moment_of_the_long_run() {
+        for text in [
+            "mtbf=100d/mttr=100d",
+            "mtbf=100d/fixed=100d/fails=weibull:3",
+            "mtbf=100d/mttr=100d/repairs=lognormal:1",
+            "window=50d/every=100d",
+            "1of2(mtbf=100d/mttr=200d, crews=1)",
+            "1of2(mtbf=100d/mttr=50d, crews=1, standby=cold, failover=10d, coverage=50%, manual=100d)",
+        ] {
+            let block = Block::parse(text).unwrap();
+            let down = crate::avail::Assembly::of(&block, &Names::new()).unwrap().availability().down;
+            let seen = seen(text, 100.0 / 365.0);
+            assert!(seen.down.covers(down) && seen.down.half_width().unwrap() < 0.3, "{text}: {:?}, {down}", seen.down);
+        }
+        // Of what is never repaired there is none, and all begin up.
+        let seen = seen("mtbf=100d", 100.0 / 365.0);
+        assert!(!seen.is_settled && seen.down.value.unwrap() < 0.02, "{:?}", seen.down);
+        assert_eq!(seen.seconds_for(0.05).filter(|seconds| !seconds.is_finite()), None);
+    }
+
+    /// Machines of any law, or parts in turns: the same share whatever the length of a run.
+    #[test]
+    fn short_runs_and_long_ones_are_down_for_the_same_share() {
+        for text in [
+            "1of2(mtbf=30h/fixed=9h, crews=1)",
+            "2of3(mtbf=30h/mttr=9h/fails=weibull:0.7, crews=1, active=2, failover=1h)",
+        ] {
+            let drawn = Drawn::of(&Block::parse(text).unwrap(), &Names::new()).unwrap();
+            let of = |runs| {
+                let plan =
+                    Plan { seconds: 20.0 * YEAR, runs, seed: Seed(4), confidence: Confidence::new(0.999).unwrap() };
+                simulate(&drawn, &plan).unwrap().down
+            };
+            let (short, long) = (of(8_000), of(100));
+            assert!(
+                short.covers(long.value.unwrap()) || long.covers(short.value.unwrap()),
+                "{text}: {short:?} {long:?}"
+            );
+            assert!(short.half_width().unwrap() < 0.1 * short.value.unwrap(), "{text}: {short:?}");
+        }
+    }
+
     #[test]
     #[ignore = "a quarter of an hour of processor time"]
     fn long_intervals_cover_as_often_as_they_say() {
@@ -795,7 +1040,13 @@ mod tests {
             ("mtbf=1000h/mttr=1h * mtbf=500h/mttr=2h * mtbf=2000h/mttr=10h", 100.0),
             ("mtbf=30d/mttr=1m * mtbf=100y/mttr=10d", 10.0),
             ("mtbf=30d/mttr=1m * mtbf=100y/mttr=10d", 300.0),
+            ("mtbf=1d/mttr=1m | mtbf=100d/mttr=10d", 50.0),
             ("mtbf=1d/mttr=1m | mtbf=100d/mttr=10d", 100.0),
+            ("mtbf=1d/mttr=1m | mtbf=10y/mttr=10d", 20.0),
+            ("mtbf=1d/mttr=1m | mtbf=10y/mttr=10d", 200.0),
+            ("mtbf=1h/mttr=1m | mtbf=10y/mttr=10d", 10.0),
+            ("mtbf=1d/mttr=1h | mtbf=2y/mttr=2y", 5.0),
+            ("window=2h/every=100h | mtbf=1h/mttr=1m", 2.0),
             ("1of2(mtbf=100h/mttr=4h, standby=cold)", 3.0),
             ("1of2(mtbf=100h/mttr=4h, standby=cold)", 100.0),
             ("1of2(mtbf=30d/mttr=1h, detect=30s, failover=60s, coverage=98%, manual=2h)", 30.0),

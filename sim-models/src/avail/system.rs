@@ -6,7 +6,7 @@ use super::block::{Block, GroupOption, Kind, Length, Part, Planned, Quorum, Repa
 use super::error::AvailError;
 use super::file::AvailFile;
 use super::reconcile::Effect;
-use super::replica::{OneMore, one_more};
+use super::replica::{OneMore, one_more_than};
 use super::up::Availability;
 use super::words;
 use crate::problem::Span;
@@ -215,10 +215,10 @@ impl System {
         wrong.map_or(Ok(()), Err)
     }
 
-    /// What single changes would give, the best first: one more of something, and each figure twice as good.
-    pub fn changes(&self) -> Vec<Change> {
+    /// What single changes would give, the best first: one more of something, and each figure twice as good. `known` is
+    /// this system worked out.
+    pub fn changes(&self, known: &Assembly) -> Vec<Change> {
         let mut all = Vec::new();
-        let Ok(known) = self.assembly() else { return all };
         for knob in self.knobs().iter().take(CHANGES_MAX) {
             let (mut system, mut after) = (self.clone(), None);
             system.each_dial(&mut |whose, what, dial| {
@@ -230,7 +230,7 @@ impl System {
             let Some((after, availability)) = after.and_then(|after| Some((after, comes_to()?))) else { continue };
             all.push(Change { what: knob.name(), before: knob.value.clone(), after, place: None, availability });
         }
-        all.extend(self.one_more().into_iter().map(|more| Change {
+        all.extend(self.one_more(known).into_iter().map(|more| Change {
             what: "one more".to_owned(),
             place: more.place(),
             before: more.before,
@@ -241,11 +241,11 @@ impl System {
         all
     }
 
-    /// What one more of each block would give, the best first.
-    pub fn one_more(&self) -> Vec<OneMore> {
+    /// What one more of each block would give, the best first. `known` is this system worked out.
+    pub fn one_more(&self, known: &Assembly) -> Vec<OneMore> {
         match &self.what {
-            What::Expression { block, names } => one_more(block, names),
-            What::Diagram(file) => file.one_more(),
+            What::Expression { block, names } => one_more_than(known, block, names),
+            What::Diagram(file) => file.one_more(known),
         }
     }
 
@@ -683,7 +683,7 @@ mod tests {
     fn what_is_twice_as_good_is_never_worse() {
         let system = system("edge * 2of3(db, crews=1, active=1, failover=2s)", &["edge=99.99%", "db=mtbf=90d/mttr=4h"]);
         let down = comes_to(&system).down;
-        let changes = system.changes();
+        let changes = system.changes(&system.assembly().unwrap());
         let named: Vec<String> =
             changes.iter().map(|it| format!("{}: {} → {}", it.what, it.before, it.after)).collect();
         assert_eq!(named[0], "one more: edge → edge | edge", "{named:#?}");

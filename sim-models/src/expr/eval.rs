@@ -106,14 +106,24 @@ impl<N> Expr<N> {
         }
     }
 
-    /// What it comes to where it has no names: the settings have decided it.
+    /// What it comes to where no name has to be asked for: the settings have decided it.
     pub(crate) fn constant(&self) -> Option<Value> {
-        if self.mentions(&mut |_| true) { None } else { self.eval(&mut |_, _| Value::Null).ok() }
+        let mut asked = false;
+        let value = self.eval(&mut |_, _| {
+            asked = true;
+            Value::Null
+        });
+        value.ok().filter(|_| !asked)
     }
 
     /// The same of a condition.
     pub(crate) fn is_decided(&self) -> Option<bool> {
-        if self.mentions(&mut |_| true) { None } else { self.is_true(&mut |_, _| Value::Null).ok() }
+        let mut asked = false;
+        let holds = self.is_true(&mut |_, _| {
+            asked = true;
+            Value::Null
+        });
+        holds.ok().filter(|_| !asked)
     }
 
     /// Its value in integers. `env` gives a name's value; for a cell it gets the map's name and the key.

@@ -23,6 +23,16 @@ impl Weights {
         (self.n, self.sum, self.squares) = (self.n + 1, self.sum + weight, self.squares + weight * weight);
     }
 
+    /// One that weighed so much before weighs more; one more event where it is new.
+    pub fn put(&mut self, before: Option<f64>, more: f64) {
+        match before {
+            None => self.add(more),
+            Some(before) => {
+                (self.sum, self.squares) = (self.sum + more, self.squares + more * (2.0 * before + more));
+            }
+        }
+    }
+
     /// What they come to over an exposure, by Fay and Feuer's gamma interval: Garwood's when all weigh the same.
     ///
     /// Events come one by one, independently and evenly; how many there were is as random as how much each weighs. What

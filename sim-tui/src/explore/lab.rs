@@ -44,7 +44,8 @@ pub(crate) struct Worked {
     /// Block by block.
     pub(crate) root: Piece,
     pub(crate) knobs: Vec<KnobLine>,
-    pub(crate) whole: Availability,
+    /// What all of it comes to; else why the algebra cannot say, and only what was seen is shown.
+    pub(crate) whole: Result<Availability, String>,
     /// Outages a year and their mean length in seconds, as far as that is known.
     pub(crate) rhythm: Option<(f64, f64)>,
     /// When it is down for the first time, in words; none where that was not said of some part.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sim_core::{Duration, Fault, Ratio, Seed};
+use sim_models::avail::Drawn as Diagram;
 use sim_models::avail::{
-    Account, Assembly, Effect, Law, Met, Outage, Period, Plan, Simulation, System, next_fraction, next_length,
-    span_of_time,
+    Account, Assembly, Component, Effect, Law, Met, Outage, Period, Piece, Plan, Simulation, Structure, System,
+    next_fraction, next_length, span_of_time,
 };
 use sim_models::language::{Choices, Setting, SettingKind};
 use sim_models::scenario::Model;
@@ -47,11 +48,73 @@ pub(super) struct Bench {
     system: System,
     /// What is assumed beside what the algebra always assumes.
     assumes: Vec<String>,
-    assembly: Assembly,
+    assembly: Whole,
     plan: Option<Plan>,
     simulation: Option<Simulation>,
     history: Vec<(f64, Estimate)>,
     worked: Arc<Worked>,
+}
+
+/// All of it, as far as it can be told.
+enum Whole {
+    /// By algebra.
+    WorkedOut(Box<Assembly>),
+    /// By simulation alone, for this reason.
+    Hard(Box<Diagram>, String),
+}
+
+impl Whole {
+    fn of(system: &System) -> Result<Whole, String> {
+        let drawn = system.drawn()?;
+        Ok(match drawn.clone().worked_out() {
+            Ok(assembly) => Whole::WorkedOut(Box::new(assembly)),
+            Err(why) => Whole::Hard(Box::new(drawn), why),
+        })
+    }
+
+    fn worked_out(&self) -> Option<&Assembly> {
+        match self {
+            Whole::WorkedOut(assembly) => Some(assembly),
+            Whole::Hard(..) => None,
+        }
+    }
+
+    fn root(&self) -> &Piece {
+        match self {
+            Whole::WorkedOut(assembly) => assembly.root(),
+            Whole::Hard(drawn, _) => drawn.root(),
+        }
+    }
+
+    fn assume_outages(&mut self, seconds: f64) -> Vec<String> {
+        match self {
+            Whole::WorkedOut(assembly) => assembly.assume_outages(seconds),
+            Whole::Hard(drawn, _) => drawn.assume_outages(seconds),
+        }
+    }
+
+    fn events_per_second(&self) -> f64 {
+        match self {
+            Whole::WorkedOut(assembly) => assembly.events_per_second(),
+            Whole::Hard(drawn, _) => drawn.events_per_second(),
+        }
+    }
+}
+
+impl Structure for Whole {
+    fn components(&self) -> &[Component] {
+        match self {
+            Whole::WorkedOut(assembly) => assembly.components(),
+            Whole::Hard(drawn, _) => drawn.components(),
+        }
+    }
+
+    fn is_up(&self, ups: &[bool]) -> bool {
+        match self {
+            Whole::WorkedOut(assembly) => assembly.is_up(ups),
+            Whole::Hard(drawn, _) => drawn.is_up(ups),
+        }
+    }
 }
 
 /// Where a system comes from.
@@ -78,6 +141,7 @@ struct Line {
     what: String,
     bound: Vec<String>,
     endpoint: Option<String>,
+    seed: Option<Seed>,
 }
 
 impl Line {
@@ -90,7 +154,13 @@ impl Line {
             match part.trim().split_once(char::is_whitespace) {
                 Some(("let", meaning)) => line.bound.push(unquoted(meaning)),
                 Some(("endpoint", name)) => line.endpoint = Some(unquoted(name)),
-                _ => return Err(format!("--{}: here stand --let NAME=MEANING and --endpoint NODE.NAME", part.trim())),
+                Some(("seed", seed)) => {
+                    line.seed = Some(seed.trim().parse().map_err(|error| format!("--seed: {error}"))?)
+                }
+                _ => {
+                    let known = "--let NAME=MEANING, --endpoint NODE.NAME and --seed N";
+                    return Err(format!("--{}: here stand {known}", part.trim()));
+                }
             }
         }
         Ok(line)
@@ -244,7 +314,8 @@ impl Bench {
         if avail::is_scenario(&line.what).map_err(|bad| bad.0)? {
             let (base, seed) = Base::of(&line.what, called)?;
             let name = base.document()?.name();
-            let Line { what, bound, endpoint } = line;
+            let Line { what, bound, endpoint, seed: said } = line;
+            let seed = said.unwrap_or(seed);
             let name = if name.is_empty() { what } else { name };
             let drawn = Drawn { base, choices: Choices::none(), hand: Vec::new(), endpoint, bound, run: None };
             return Bench::of(Source::Drawn(Box::new(drawn)), name, seed, BTreeMap::new());
@@ -252,9 +323,9 @@ impl Bench {
         if line.endpoint.is_some() {
             return Err(format!("--endpoint is of a scenario, and {} is none", line.what));
         }
-        let (system, _) = avail::read(&line.what, &line.bound).map_err(|bad| bad.0)?;
+        let (system, _) = avail::draw(&line.what, &line.bound).map_err(|bad| bad.0)?;
         let name = avail::title(&line.what, &system);
-        Bench::of(Source::Written(system), name, Seed(0), BTreeMap::new())
+        Bench::of(Source::Written(system), name, line.seed.unwrap_or(Seed(0)), BTreeMap::new())
     }
 
     fn of(source: Source, name: String, seed: Seed, turned: BTreeMap<String, String>) -> Result<Bench, String> {
@@ -382,9 +453,19 @@ impl Bench {
         commands::line(called, words.iter().map(String::as_str))
     }
 
+    /// The command line that writes what was seen.
+    fn command_to_write(&self) -> String {
+        format!("{} --html seen.html", self.command("faultline"))
+    }
+
     /// Writes what is shown.
     fn export(&self, path: Option<&str>) -> Result<String, String> {
-        let assembly = self.system.assembly()?;
+        let assembly = self.system.assembly().map_err(|_| {
+            format!(
+                "the page has the algebra beside what was seen; of what only a simulation tells write {}",
+                self.command_to_write()
+            )
+        })?;
         let title = if self.worked.expression.is_empty() || self.worked.expression == self.name {
             self.name.clone()
         } else {
@@ -419,7 +500,7 @@ fn round_length(seconds: f64) -> f64 {
 struct Built {
     system: System,
     assumes: Vec<String>,
-    assembly: Assembly,
+    assembly: Whole,
     /// Components of which only a share is known.
     assumed: Vec<String>,
     knobs: Vec<KnobLine>,
@@ -435,7 +516,7 @@ impl Built {
         let known: Vec<String> = system.knobs().iter().map(sim_models::avail::Knob::name).collect();
         let figures = turned.iter().filter(|(knob, _)| known.contains(knob));
         system = system.turned_all(figures.map(|(knob, value)| (knob.as_str(), value.as_str())))?;
-        let mut assembly = system.assembly()?;
+        let mut assembly = Whole::of(&system)?;
         let outage = turned.get(OUTAGE_KNOB).map_or(OUTAGE, String::as_str);
         let seconds = span_of_time(outage).map_err(|error| error.pointed_at(OUTAGE_KNOB, outage).to_string())?;
         if seconds <= 0.0 {
@@ -466,7 +547,7 @@ impl Built {
     }
 
     fn worked(&self, name: &str, seed: Seed, first: &BTreeMap<String, String>, requests: Option<Answered>) -> Worked {
-        let whole = self.assembly.availability();
+        let known = self.assembly.worked_out();
         let knob = |line: &KnobLine| {
             let first = first.get(&line.id).unwrap_or(&line.first).clone();
             KnobLine { first, ..line.clone() }
@@ -481,12 +562,16 @@ impl Built {
             .iter()
             .all(|of| !matches!(of.law, Some(Law::Uneven { .. } | Law::Fixed { .. } | Law::Planned { .. })));
         let said = |holds: bool, words: &str| (holds, words.to_owned());
-        let formula_assumes = vec![
-            said(!has(Effect::Sharing) && !has(Effect::CommonCause), "parts fail independently"),
-            said(!has(Effect::Failover) && !has(Effect::Coverage), "a spare takes over at once"),
-            said(!has(Effect::Crews) && !has(Effect::Standby), "a repair starts at once"),
-            said(constant, "rates are constant"),
-        ];
+        let formula_assumes = match known {
+            // There is no formula.
+            None => Vec::new(),
+            Some(_) => vec![
+                said(!has(Effect::Sharing) && !has(Effect::CommonCause), "parts fail independently"),
+                said(!has(Effect::Failover) && !has(Effect::Coverage), "a spare takes over at once"),
+                said(!has(Effect::Crews) && !has(Effect::Standby), "a repair starts at once"),
+                said(constant, "rates are constant"),
+            ],
+        };
         let nothing_fails = self.assembly.components().iter().all(|of| of.availability.down == 0.0);
         let never = self.assembly.components().iter().any(|of| of.law.is_none() && of.availability.down > 0.0);
         let unsimulated = match (nothing_fails, never) {
@@ -507,12 +592,15 @@ impl Built {
             expression: self.system.block().map(ToString::to_string).unwrap_or_default(),
             root: self.assembly.root().clone(),
             knobs: self.knobs.iter().map(knob).collect(),
-            whole,
-            rhythm: avail::rhythm(&self.assembly),
-            first: avail::first(&self.assembly),
+            whole: match &self.assembly {
+                Whole::WorkedOut(assembly) => Ok(assembly.availability()),
+                Whole::Hard(_, why) => Err(why.clone()),
+            },
+            rhythm: known.and_then(avail::rhythm),
+            first: known.and_then(avail::first),
             reconciled,
-            changes: self.system.changes(),
-            importance: self.assembly.importance(),
+            changes: known.map(|known| self.system.changes(known)).unwrap_or_default(),
+            importance: known.map(Assembly::importance).unwrap_or_default(),
             formula_assumes,
             assumes,
             unsimulated,
@@ -594,10 +682,11 @@ mod tests {
     #[test]
     fn a_line_reads_as_the_command_line_does() {
         let line =
-            Line::read("edge * (app | app) --let edge=99% --let app=mtbf=30d/mttr=1h --endpoint shop.x").unwrap();
+            Line::read("edge * (app | app) --let edge=99% --let app=mtbf=30d/mttr=1h --endpoint shop.x --seed 7")
+                .unwrap();
         assert_eq!(line.what, "edge * (app | app)");
         assert_eq!(line.bound, ["edge=99%", "app=mtbf=30d/mttr=1h"]);
-        assert_eq!(line.endpoint.as_deref(), Some("shop.x"));
+        assert_eq!((line.endpoint.as_deref(), line.seed), (Some("shop.x"), Some(Seed(7))));
         assert_eq!(Line::read("\"a * b\" --let 'a=99%'").unwrap().what, "a * b");
         assert!(Line::read("a --simulate 10y").unwrap_err().contains("--let NAME=MEANING"));
     }

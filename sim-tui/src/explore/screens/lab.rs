@@ -87,9 +87,10 @@ pub(super) fn title(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
     let parts = [
         state,
         Some((Ink::Plain, format!("seed {}", worked.seed))),
-        Some((Ink::Plain, format!("{} nines", nines(worked.whole)))),
+        exact(worked).map(|whole| (Ink::Plain, format!("{} nines", nines(whole)))),
         years,
-        Some((Ink::Plain, format!("down {} a year", seconds(worked.whole.downtime_seconds(Period::Year))))),
+        exact(worked)
+            .map(|whole| (Ink::Plain, format!("down {} a year", seconds(whole.downtime_seconds(Period::Year))))),
     ];
     for (ink, part) in parts.into_iter().flatten() {
         // A part that does not fit is left out whole: half a number is another number.
@@ -97,6 +98,11 @@ pub(super) fn title(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
             x = pen.put(area, x + 2, area.y, ink, &part);
         }
     }
+}
+
+/// What all of it comes to by the algebra.
+fn exact(worked: &Worked) -> Option<Availability> {
+    worked.whole.as_ref().ok().copied()
 }
 
 fn length_in_years(years: f64) -> String {
@@ -228,9 +234,12 @@ fn figures(view: &LabView, pen: &Pen<'_>, room: usize) -> Lines {
     {
         lines.push((Ink::Plain, row("formula", told.formula, "", room)));
     }
-    lines.push((Ink::Strong, row("algebra", worked.whole, "", room)));
-    if let Some(pinned) = &view.pinned {
-        lines.push((Ink::Dim, row("pinned", pinned.worked.whole, "", room)));
+    lines.push(match exact(worked) {
+        Some(whole) => (Ink::Strong, row("algebra", whole, "", room)),
+        None => (Ink::Dim, format!("{:<12}{:>6}  none, see below", "algebra", estimates::NOTHING)),
+    });
+    if let Some(pinned) = view.pinned.as_ref().and_then(|pinned| exact(&pinned.worked)) {
+        lines.push((Ink::Dim, row("pinned", pinned, "", room)));
     }
     match (seen, &worked.unsimulated) {
         (Some(seen), _) => lines.extend(seen_row(seen, room)),
@@ -238,6 +247,10 @@ fn figures(view: &LabView, pen: &Pen<'_>, room: usize) -> Lines {
         (None, None) => {}
     }
     lines.push((Ink::Plain, String::new()));
+    if let Err(why) = &worked.whole {
+        lines.push((Ink::Title, "why the algebra has no figure".to_owned()));
+        lines.extend(paragraph(Ink::Plain, why, room));
+    }
     lines.extend(reconciled(worked, seen.as_ref(), room));
     lines.extend(rhythm(worked, seen.as_ref(), room));
     if let Some(answered) = &worked.requests {
@@ -262,7 +275,9 @@ fn figures(view: &LabView, pen: &Pen<'_>, room: usize) -> Lines {
         }
     }
     lines.push((Ink::Plain, String::new()));
-    lines.push((Ink::Title, "the formula assumes that".to_owned()));
+    if !worked.formula_assumes.is_empty() {
+        lines.push((Ink::Title, "the formula assumes that".to_owned()));
+    }
     for (holds, words) in &worked.formula_assumes {
         let glyph = pen.look.glyph(if *holds { Glyph::Holds } else { Glyph::Broken });
         let ink = if *holds { Ink::Plain } else { Ink::Trouble };
@@ -292,6 +307,8 @@ fn seen_row(seen: &Seen, room: usize) -> Lines {
         (Some(lo), Some(hi), _) if room >= 90 => {
             format!("{} to {}", seconds(a_year(lo.max(0.0))), seconds(a_year(hi)))
         }
+        // Of few outages the ends lie unlike far, and there is room for the farther one.
+        (_, Some(hi), Some(half)) if hi - of.down > 1.2 * half => format!("to {}", seconds(a_year(hi))),
         (_, _, Some(half)) => format!("±{}", seconds(a_year(half))),
         _ => "no interval yet".to_owned(),
     };
@@ -302,7 +319,10 @@ fn seen_row(seen: &Seen, room: usize) -> Lines {
 fn needed(seen: &Seen) -> String {
     match seen.simulated.seconds_for(0.05) {
         Some(wanted) if wanted <= seen.years * Period::Year.seconds() => "enough for ±5 %".to_owned(),
-        Some(wanted) => format!("±5 % takes {}", length_in_years((wanted / Period::Year.seconds()).ceil())),
+        Some(wanted) => {
+            let guessed = if seen.simulated.unseen(0.05) > 0 { " by a guess" } else { "" };
+            format!("±5 % takes {}{guessed}", length_in_years((wanted / Period::Year.seconds()).ceil()))
+        }
         None => "r simulates more".to_owned(),
     }
 }
@@ -313,7 +333,9 @@ fn reconciled(worked: &Worked, seen: Option<&Seen>, room: usize) -> Lines {
     let step = |words: &str, value: String| format!("{words:<rest$}{value:>12}", rest = wide.saturating_sub(12));
     let Some(told) = worked.reconciled.clone() else { return Lines::new() };
     // What was never down says nothing of the rest.
-    let seen = seen.filter(|seen| seen.simulated.down.value.is_some_and(|it| it > 0.0 || worked.whole.down == 0.0));
+    let seen = seen.filter(|seen| {
+        seen.simulated.down.value.is_some_and(|it| it > 0.0 || exact(worked).is_some_and(|whole| whole.down == 0.0))
+    });
     let told = match seen {
         Some(seen) => told.beside(&seen.simulated),
         None if told.steps.is_empty() => return Lines::new(),
@@ -331,11 +353,11 @@ fn reconciled(worked: &Worked, seen: Option<&Seen>, room: usize) -> Lines {
             lines.push((Ink::Dim, format!("    seen {told}")));
         }
         if row.what == account::What::Left
-            && let Some(half) = row.seen.as_ref().and_then(Estimate::half_width)
+            && let Some((lo, hi)) = row.seen.as_ref().and_then(|of| of.lo.zip(of.hi))
         {
             let inside = account::is_explained(&told) != Some(false);
             let (ink, words) = if inside { (Ink::Dim, "inside") } else { (Ink::Trouble, "outside") };
-            lines.push((ink, format!("    {words} the interval of ±{}", seconds(a_year(half)))));
+            lines.push((ink, format!("    {words} chance: {} to {}", signed(a_year(lo)), signed(a_year(hi)))));
         }
     }
     lines
@@ -379,7 +401,9 @@ fn rhythm(worked: &Worked, seen: Option<&Seen>, room: usize) -> Lines {
 /// The diagram, where it can be drawn and fits; else block by block.
 fn blocks(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
     let worked = &view.told.worked;
-    let inner = pen.pane(area, "Blocks, with their nines", "", view.pane == Pane::Blocks);
+    let is_known = worked.whole.is_ok();
+    let title = if is_known { "Blocks, with their nines" } else { "Blocks" };
+    let inner = pen.pane(area, title, "", view.pane == Pane::Blocks);
     let fits = |lines: &Vec<String>| {
         lines.len() <= usize::from(inner.height)
             && lines.iter().all(|line| line.chars().count() + 2 <= usize::from(inner.width))
@@ -387,6 +411,8 @@ fn blocks(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
     // With names as short as there is room for.
     let sketched =
         [28, 18, 12].into_iter().find_map(|name| sketch::sketch(&worked.root, name, pen.look.letters).filter(fits));
+    // The nines in it are not known.
+    let sketched = sketched.filter(|_| is_known);
     if let Some(lines) = sketched {
         let top = inner.y + (inner.height - lines.len() as u16) / 2;
         for (y, line) in (top..inner.bottom()).zip(&lines) {
@@ -395,7 +421,7 @@ fn blocks(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
         return;
     }
     let mut lines = Vec::new();
-    tree(&worked.root, 0, &mut lines);
+    tree(&worked.root, is_known, 0, &mut lines);
     let last = lines.len().saturating_sub(usize::from(inner.height));
     let first = view.scrolled(Pane::Blocks).min(last);
     for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(first)) {
@@ -406,11 +432,15 @@ fn blocks(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
     }
 }
 
-fn tree(piece: &Piece, depth: usize, lines: &mut Vec<String>) {
+fn tree(piece: &Piece, is_known: bool, depth: usize, lines: &mut Vec<String>) {
     let name = avail::called(piece);
-    let down = seconds(a_year(piece.availability.down));
-    lines.push(format!("{:>5} {down:>9}  {:indent$}{name}", nines(piece.availability), "", indent = depth * 2));
-    piece.pieces.iter().for_each(|inside| tree(inside, depth + 1, lines));
+    let figures = if is_known {
+        format!("{:>5} {:>9}  ", nines(piece.availability), seconds(a_year(piece.availability.down)))
+    } else {
+        String::new()
+    };
+    lines.push(format!("{figures}{:indent$}{name}", "", indent = depth * 2));
+    piece.pieces.iter().for_each(|inside| tree(inside, is_known, depth + 1, lines));
 }
 
 fn gained(change: &Change, whole: Availability) -> f64 {
@@ -419,15 +449,20 @@ fn gained(change: &Change, whole: Availability) -> f64 {
 
 fn changes(view: &LabView, pen: &Pen<'_>, room: usize) -> Lines {
     let worked = &view.told.worked;
-    let better: Vec<&Change> = worked.changes.iter().filter(|it| it.availability.down < worked.whole.down).collect();
+    let Some(whole) = exact(worked) else {
+        let words =
+            "what a change would give is worked out by the algebra, which has no figure here; turn a knob and see";
+        return paragraph(Ink::Dim, words, room);
+    };
+    let better: Vec<&Change> = worked.changes.iter().filter(|it| it.availability.down < whole.down).collect();
     if better.is_empty() {
         return paragraph(Ink::Dim, "no single change makes it better", room);
     }
-    let most = better.iter().map(|change| gained(change, worked.whole)).filter(|it| it.is_finite()).fold(0.0, f64::max);
+    let most = better.iter().map(|change| gained(change, whole)).filter(|it| it.is_finite()).fold(0.0, f64::max);
     let bars = if room >= 60 { 14 } else { 0 };
     let mut lines: Lines = vec![(Ink::Dim, format!("{:>6} {:>9}  with one change", "nines", "down/year"))];
     for change in better {
-        let gain = gained(change, worked.whole);
+        let gain = gained(change, whole);
         let number = if gain.is_finite() { format!("+{gain:.2}") } else { "∞".to_owned() };
         let filled = if gain.is_finite() && most > 0.0 { (gain / most * bars as f64).ceil() as usize } else { bars };
         let bar = pen.look.level(1, 1).repeat(filled.min(bars));
@@ -453,11 +488,11 @@ fn scale(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
     const NAMES: u16 = 14;
     let Lab { worked, seen } = &*view.told;
     let mut rows: Vec<(&str, Ink, [Option<f64>; 3])> = Vec::new();
-    let exact = |of: Availability| [None, Some(of.nines()), None];
+    let alone = |of: Availability| [None, Some(of.nines()), None];
     if let Some(told) = worked.reconciled.as_ref().filter(|told| !told.steps.is_empty()) {
-        rows.push(("formula", Ink::Plain, exact(told.formula)));
+        rows.push(("formula", Ink::Plain, alone(told.formula)));
     }
-    rows.push(("algebra", Ink::Strong, exact(worked.whole)));
+    rows.extend(exact(worked).map(|whole| ("algebra", Ink::Strong, alone(whole))));
     let seen_down = seen.as_ref().map(|seen| seen.simulated.down).filter(|down| down.value.is_some_and(|it| it > 0.0));
     if let Some(down) = seen_down {
         let of = |down: Option<f64>| {
@@ -465,11 +500,12 @@ fn scale(view: &LabView, pen: &mut Pen<'_>, area: Rect) {
         };
         rows.push(("seen (95 %)", Ink::Strong, [of(down.hi), of(down.value), of(down.lo)]));
     }
-    if let Some(pinned) = &view.pinned {
-        rows.push(("pinned", Ink::Dim, exact(pinned.worked.whole)));
+    if let Some(pinned) = view.pinned.as_ref().and_then(|pinned| exact(&pinned.worked)) {
+        rows.push(("pinned", Ink::Dim, alone(pinned)));
     }
-    if let Some(best) = worked.changes.first().filter(|it| it.availability.down < worked.whole.down) {
-        rows.push(("best change", Ink::Plain, exact(best.availability)));
+    let better = |it: &&Change| exact(worked).is_some_and(|whole| it.availability.down < whole.down);
+    if let Some(best) = worked.changes.first().filter(better) {
+        rows.push(("best change", Ink::Plain, alone(best.availability)));
     }
     let values = || rows.iter().flat_map(|(.., ends)| ends.iter().flatten().copied()).filter(|it| it.is_finite());
     let (low, high) = values().fold((f64::INFINITY, 0.0f64), |(low, high), it| (low.min(it), high.max(it)));
@@ -561,16 +597,18 @@ fn convergence(worked: &Worked, seen: &Seen, pen: &mut Pen<'_>, area: Rect) {
         let times = |value: Option<f64>| value.map(|value| (value * nanos).max(0.0));
         Interval::new(*years, times(down.value), times(down.lo), times(down.hi))
     };
-    let algebra = worked.whole.down * nanos;
-    let ends = [0.0, seen.years].map(|years| (years, Some(algebra)));
-    let figure = Figure::new(
+    let algebra = exact(worked)
+        .map(|whole| Data::Line([0.0, seen.years].map(|years| (years, Some(whole.down * nanos))).to_vec()));
+    let mut figure = Figure::new(
         "convergence",
         "",
         Axis::linear("simulated years", AxisUnit::Number),
         Axis::linear("down a year", AxisUnit::Nanos),
     )
-    .with("seen, 95 %", Data::Intervals(seen.history.iter().map(interval).collect()))
-    .with("algebra", Data::Line(ends.to_vec()));
+    .with("seen, 95 %", Data::Intervals(seen.history.iter().map(interval).collect()));
+    if let Some(algebra) = algebra {
+        figure = figure.with("algebra", algebra);
+    }
     let glyphs = if pen.look.letters == Letters::Utf8 { Glyphs::Unicode } else { Glyphs::Ascii };
     let paper = Paper { width: usize::from(area.width), height: usize::from(area.height - AROUND), glyphs };
     let text = drawn(&figure, paper);
