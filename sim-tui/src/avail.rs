@@ -2,7 +2,7 @@
 
 mod forms;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
