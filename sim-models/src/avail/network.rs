@@ -183,6 +183,7 @@ impl Network {
 }
 
 /// What becomes of a case when one more block is decided.
+#[derive(Clone, Copy)]
 enum After {
     /// There is a way whatever else is up.
     Through,

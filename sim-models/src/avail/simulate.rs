@@ -540,7 +540,7 @@ impl<'a, S: Structure> World<'a, S> {
 
     /// A group has run alone for so many seconds, from everything up.
     fn start_machines(&mut self, component: usize, group: Group, before: f64) {
-        let others = std::mem::replace(&mut self.queue, Queue::new());
+        let others = std::mem::take(&mut self.queue);
         let end = Instant::ZERO + Duration::from_nanos_f64(1e9 * before.min(Plan::RUN_MAX));
         self.start(component, group);
         while let Some((at, happening)) = self.queue.pop_before(end) {

@@ -155,7 +155,7 @@ impl Line {
                 Some(("let", meaning)) => line.bound.push(unquoted(meaning)),
                 Some(("endpoint", name)) => line.endpoint = Some(unquoted(name)),
                 Some(("seed", seed)) => {
-                    line.seed = Some(seed.trim().parse().map_err(|error| format!("--seed: {error}"))?)
+                    line.seed = Some(seed.trim().parse().map_err(|error| format!("--seed: {error}"))?);
                 }
                 _ => {
                     let known = "--let NAME=MEANING, --endpoint NODE.NAME and --seed N";

@@ -308,7 +308,7 @@ fn seen_row(seen: &Seen, room: usize) -> Lines {
             format!("{} to {}", seconds(a_year(lo.max(0.0))), seconds(a_year(hi)))
         }
         // Of few outages the ends lie unlike far, and there is room for the farther one.
-        (_, Some(hi), Some(half)) if hi - of.down > 1.2 * half => format!("to {}", seconds(a_year(hi))),
+        (_, Some(hi), Some(_)) if is_lopsided(&down) => format!("to {}", seconds(a_year(hi))),
         (_, _, Some(half)) => format!("±{}", seconds(a_year(half))),
         _ => "no interval yet".to_owned(),
     };
@@ -353,14 +353,26 @@ fn reconciled(worked: &Worked, seen: Option<&Seen>, room: usize) -> Lines {
             lines.push((Ink::Dim, format!("    seen {told}")));
         }
         if row.what == account::What::Left
-            && let Some((lo, hi)) = row.seen.as_ref().and_then(|of| of.lo.zip(of.hi))
+            && let Some(of) = &row.seen
+            && let (Some(lo), Some(hi), Some(half)) = (of.lo, of.hi, of.half_width())
         {
             let inside = account::is_explained(&told) != Some(false);
             let (ink, words) = if inside { (Ink::Dim, "inside") } else { (Ink::Trouble, "outside") };
-            lines.push((ink, format!("    {words} chance: {} to {}", signed(a_year(lo)), signed(a_year(hi)))));
+            let interval = if is_lopsided(of) {
+                format!("{} to {}", signed(a_year(lo)), signed(a_year(hi)))
+            } else {
+                format!("of ±{}", seconds(a_year(half)))
+            };
+            lines.push((ink, format!("    {words} the interval {interval}")));
         }
     }
     lines
+}
+
+/// Whether one end lies half as far again as the other: of few outages.
+fn is_lopsided(of: &Estimate) -> bool {
+    let (value, half) = (of.value.unwrap_or_default(), of.half_width().unwrap_or_default());
+    of.hi.is_some_and(|hi| hi - value > 1.2 * half) || of.lo.is_some_and(|lo| value - lo > 1.2 * half)
 }
 
 fn signed(value: f64) -> String {
