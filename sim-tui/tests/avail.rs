@@ -561,7 +561,7 @@ fn what_the_settings_leave_out_stands_in_no_diagram() {
     let shell = Shell::empty();
     let chain = |length: u32| {
         format!(
-            r#"{{"faultline": 1, "name": "chain", "settings": {{"length": {length}, "form": "call"}},
+            r#"{{"faultline": 1, "name": "chain", "settings": {{"length": {{"default": {length}}}, "form": {{"default": "call"}}}},
                 "nodes": {{
                     "s1": {{"kind": "service", "endpoints": {{"get": [{{"if": "${{length}} > 1", "then": [
                         {{"switch": "${{form}}", "cases": {{"call": [{{"call": "s2.get", "timeout": "1s"}}]}},
