@@ -564,11 +564,11 @@ fn what_the_settings_leave_out_stands_in_no_diagram() {
             r#"{{"faultline": 1, "name": "chain", "settings": {{"length": {{"default": {length}}}, "form": {{"default": "call"}}}},
                 "nodes": {{
                     "s1": {{"kind": "service", "endpoints": {{"get": [{{"if": "${{length}} > 1", "then": [
-                        {{"switch": "${{form}}", "cases": {{"call": [{{"call": "s2.get", "timeout": "1s"}}]}},
-                          "else": [{{"call": "s3.get", "timeout": "1s"}}]}}]}}]}}}},
+                        {{"switch": "${{form}}", "cases": {{"call": [{{"call": "s2.get", "timeout": "1s"}}],
+                            "ask": [{{"call": "s3.get", "timeout": "1s"}}]}}}}]}}]}}}},
                     "s2": {{"kind": "service", "endpoints": {{"get": [{{"reply": "ok"}}]}}}},
                     "s3": {{"kind": "service", "endpoints": {{"get": [{{"reply": "ok"}}]}}}}}},
-                "faults": ["crash each of s1, s2, s3 every ~90s for ~10s"],
+                "faults": ["crash s* every ~90s for ~10s"],
                 "workload": {{"user": {{"rate": "1/s", "for": "100s", "each": "visit", "do": [{{"call": "s1.get"}}]}}}}}}"#
         )
     };
