@@ -94,6 +94,16 @@ impl Number {
     }
 }
 
+/// What comes of it if no name is asked for on the way.
+fn unasked<N, T>(value: impl FnOnce(&mut dyn FnMut(&N, Option<&Value>) -> Value) -> Result<T, EvalError>) -> Option<T> {
+    let mut asked = false;
+    let value = value(&mut |_, _| {
+        asked = true;
+        Value::Null
+    });
+    value.ok().filter(|_| !asked)
+}
+
 impl<N> Expr<N> {
     /// Whether it has one of these names in it.
     pub(crate) fn mentions(&self, wanted: &mut dyn FnMut(&N) -> bool) -> bool {
@@ -108,22 +118,12 @@ impl<N> Expr<N> {
 
     /// What it comes to where no name has to be asked for: the settings have decided it.
     pub(crate) fn constant(&self) -> Option<Value> {
-        let mut asked = false;
-        let value = self.eval(&mut |_, _| {
-            asked = true;
-            Value::Null
-        });
-        value.ok().filter(|_| !asked)
+        unasked(|mut env| self.eval(&mut env))
     }
 
     /// The same of a condition.
     pub(crate) fn is_decided(&self) -> Option<bool> {
-        let mut asked = false;
-        let holds = self.is_true(&mut |_, _| {
-            asked = true;
-            Value::Null
-        });
-        holds.ok().filter(|_| !asked)
+        unasked(|mut env| self.is_true(&mut env))
     }
 
     /// Its value in integers. `env` gives a name's value; for a cell it gets the map's name and the key.

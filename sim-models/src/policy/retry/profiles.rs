@@ -399,7 +399,7 @@ fn stripe_node(settings: &Settings) -> Rule {
     Rule {
         tries: Some(settings.count("maxNetworkRetries").saturating_add(1)),
         wait: Wait {
-            // It counts the retries there have been, so the first wait is doubled once less than none at all.
+            // It doubles by the retries that have been, less one: none have before the first wait, which is so halved.
             first: Duration::from_nanos(shortest.nanos() / 2),
             grows: Grows::By(2 * ONE),
             most: settings.length("maxNetworkRetryDelay"),
