@@ -2,9 +2,11 @@
 //!
 //! A lock has one holder. It has never heard of rows or of time: what is locked, who holds and who waits are its owner's words.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeFrom;
 
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::shelf::as_pairs;
@@ -14,12 +16,69 @@ use crate::shelf::as_pairs;
 pub struct Locks<P, H, W>(BTreeMap<P, Lock<H, W>>);
 
 /// Who has a place, and who comes next.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Lock<H, W> {
     /// Who has it.
     pub holder: H,
+    /// Who waits for it, in order of coming, and for whom: none wants it to be free for an instant.
+    waiters: VecDeque<(W, Option<H>)>,
+    /// How many wait for each, so that nobody looks for others where there are none.
+    each: BTreeMap<H, usize>,
+}
+
+impl<H: Serialize, W: Serialize> Serialize for Lock<H, W> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let waiters: Vec<&W> = self.waiters.iter().map(|(who, _)| who).collect();
+        let mut lock = out.serialize_struct("Lock", 2)?;
+        lock.serialize_field("holder", &self.holder)?;
+        lock.serialize_field("waiters", &waiters)?;
+        lock.end()
+    }
+}
+
+impl<H: Copy + Ord, W> Lock<H, W> {
+    fn of(holder: H) -> Self {
+        Lock { holder, waiters: VecDeque::new(), each: BTreeMap::new() }
+    }
+
     /// Who waits for it, in order of coming.
-    pub waiters: VecDeque<W>,
+    pub fn waiters(&self) -> impl ExactSizeIterator<Item = &W> {
+        self.waiters.iter().map(|(who, _)| who)
+    }
+
+    fn comes(&mut self, who: W, of: Option<H>) {
+        self.waiters.push_back((who, of));
+        if let Some(holder) = of {
+            *self.each.entry(holder).or_default() += 1;
+        }
+    }
+
+    fn goes(&mut self, at: usize) {
+        let Some((_, Some(holder))) = self.waiters.remove(at) else { return };
+        if let Entry::Occupied(mut count) = self.each.entry(holder) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+
+    /// Who comes next; the one that has it then is the last of them, or nobody.
+    fn next(&mut self) -> Handed<H, W> {
+        let mut woken = Vec::new();
+        while let Some((who, of)) = self.waiters.pop_front() {
+            woken.push(who);
+            let Some(holder) = of else { continue };
+            self.holder = holder;
+            if self.each.remove(&holder).is_some_and(|alike| alike > 1) {
+                let (alike, rest) = self.waiters.drain(..).partition(|(_, of)| *of == Some(holder));
+                self.waiters = rest;
+                woken.extend(VecDeque::into_iter(alike).map(|(who, _)| who));
+            }
+            return Handed { to: Some(holder), woken };
+        }
+        Handed { to: None, woken }
+    }
 }
 
 /// What follows when a place is given back.
@@ -56,42 +115,34 @@ impl<P: Ord, H: Copy + Ord, W: PartialEq> Locks<P, H, W> {
 
     /// Gives a place that nobody has.
     pub fn take(&mut self, place: P, holder: H) {
-        self.0.insert(place, Lock { holder, waiters: VecDeque::new() });
+        self.0.insert(place, Lock::of(holder));
     }
 
-    /// Has somebody wait for a place, behind all who do.
-    pub fn wait(&mut self, place: &P, who: W) {
+    /// Has somebody wait for a place, behind all who do, to have it for this one; who is nobody's wants it to be free for an
+    /// instant.
+    pub fn wait(&mut self, place: &P, who: W, of: Option<H>) {
         if let Some(lock) = self.0.get_mut(place) {
-            lock.waiters.push_back(who);
+            lock.comes(who, of);
         }
     }
 
     /// Somebody waits for a place no longer. Whether it did.
     pub fn leave(&mut self, place: &P, who: &W) -> bool {
         let Some(lock) = self.0.get_mut(place) else { return false };
-        let before = lock.waiters.len();
-        lock.waiters.retain(|other| other != who);
-        lock.waiters.len() < before
+        let Some(at) = lock.waiters.iter().position(|(other, _)| other == who) else { return false };
+        lock.goes(at);
+        true
     }
 
-    /// Hands a place on: to the first waiter that is somebody's (`whose`), with all of the same one's. Who is nobody's wants it to be
-    /// free for an instant, and those before that first one have their turn at once.
-    pub fn hand_on(&mut self, place: P, whose: impl Fn(&W) -> Option<H>) -> Handed<H, W> {
-        let Some(Lock { waiters, .. }) = self.0.remove(&place) else { return Handed { to: None, woken: Vec::new() } };
-        let (mut to, mut woken, mut rest) = (None, Vec::new(), VecDeque::new());
-        for waiter in waiters {
-            let holder = whose(&waiter);
-            if to.is_some() && to != holder {
-                rest.push_back(waiter);
-            } else {
-                to = to.or(holder);
-                woken.push(waiter);
-            }
+    /// Hands a place on: to the first waiter that is somebody's, with all of the same one's. Those before it, who are nobody's, have
+    /// their turn at once.
+    pub fn hand_on(&mut self, place: &P) -> Handed<H, W> {
+        let Some(lock) = self.0.get_mut(place) else { return Handed { to: None, woken: Vec::new() } };
+        let handed = lock.next();
+        if handed.to.is_none() {
+            self.0.remove(place);
         }
-        if let Some(holder) = to {
-            self.0.insert(place, Lock { holder, waiters: rest });
-        }
-        Handed { to, woken }
+        handed
     }
 
     /// Holders of which each waits for the next, from one to another, both included; none when the first does not wait for the last.
@@ -130,6 +181,8 @@ impl<P: Ord, H: Copy + Ord, W: PartialEq> Locks<P, H, W> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -137,15 +190,52 @@ mod tests {
         let mut locks = Locks::default();
         locks.take("row", 1);
         // Who is 0 is nobody's.
-        for waiter in [(0, 'a'), (2, 'b'), (3, 'c'), (2, 'd'), (0, 'e')] {
-            locks.wait(&"row", waiter);
+        for (who, of) in [('a', 0), ('b', 2), ('c', 3), ('d', 2), ('e', 0), ('f', 3), ('g', 4)] {
+            locks.wait(&"row", who, (of > 0).then_some(of));
         }
-        let whose = |(holder, _): &(u8, char)| (*holder > 0).then_some(*holder);
-        let handed = locks.hand_on("row", whose);
-        assert_eq!(handed, Handed { to: Some(2), woken: vec![(0, 'a'), (2, 'b'), (2, 'd')] });
-        assert_eq!(locks.hand_on("row", whose), Handed { to: Some(3), woken: vec![(3, 'c')] });
-        assert_eq!(locks.hand_on("row", whose), Handed { to: None, woken: vec![(0, 'e')] });
+        assert!(locks.leave(&"row", &'f') && !locks.leave(&"row", &'x'));
+        assert_eq!(locks.hand_on(&"row"), Handed { to: Some(2), woken: vec!['a', 'b', 'd'] });
+        assert_eq!(locks.hand_on(&"row"), Handed { to: Some(3), woken: vec!['c'] });
+        assert_eq!(locks.hand_on(&"row"), Handed { to: Some(4), woken: vec!['e', 'g'] });
+        assert_eq!(locks.hand_on(&"row"), Handed { to: None, woken: Vec::new() });
         assert!(locks.is_empty());
+    }
+
+    proptest! {
+        /// Whoever comes, goes and hands on, it is as if all who wait were looked through.
+        #[test]
+        fn a_place_is_handed_on_as_a_list_would(told in prop::collection::vec((0u8..4, 0u8..5), 1..60)) {
+            let mut locks = Locks::default();
+            locks.take("row", 9);
+            let mut list: Vec<(usize, Option<u8>)> = Vec::new();
+            for (nth, (what, of)) in told.into_iter().enumerate() {
+                match what {
+                    0 | 1 => {
+                        let of = (of > 0).then_some(of);
+                        locks.wait(&"row", nth, of);
+                        list.push((nth, of));
+                    }
+                    2 => {
+                        let gone = list.get(usize::from(of)).map(|(who, _)| *who);
+                        prop_assert_eq!(locks.leave(&"row", &gone.unwrap_or(usize::MAX)), gone.is_some());
+                        list.retain(|(who, _)| Some(*who) != gone);
+                    }
+                    _ => {
+                        let first = list.iter().position(|(_, of)| of.is_some());
+                        let to = first.and_then(|first| list[first].1);
+                        let before = first.unwrap_or(list.len());
+                        let (woken, rest): (Vec<_>, Vec<_>) = list.iter().enumerate()
+                            .partition(|(at, (_, of))| *at < before || of.is_some() && *of == to);
+                        let woken = woken.into_iter().map(|(_, (who, _))| *who).collect();
+                        prop_assert_eq!(locks.hand_on(&"row"), Handed { to, woken });
+                        list = rest.into_iter().map(|(_, waiter)| *waiter).collect();
+                        if to.is_none() {
+                            locks.take("row", 9);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

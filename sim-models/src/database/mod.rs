@@ -342,7 +342,7 @@ impl<K: Clone + Ord, V: Clone> Database<K, V> {
             self.open.insert(victim, Open { writes, held, refused: true, waits_for: None, snapshot: None, ..open });
             self.woken.push(victim);
         }
-        self.locks.wait(&place, txn);
+        self.locks.wait(&place, txn, Some(txn));
         if let Some(open) = self.open.get_mut(&txn) {
             open.waits_for = Some(place);
         }
@@ -358,7 +358,7 @@ impl<K: Clone + Ord, V: Clone> Database<K, V> {
             self.locks.leave(place, &txn);
         }
         for place in open.held.drain(..) {
-            let handed = self.locks.hand_on(place.clone(), |waiter| Some(*waiter));
+            let handed = self.locks.hand_on(&place);
             for woken in handed.woken {
                 if let Some(next) = self.open.get_mut(&woken) {
                     next.waits_for = None;

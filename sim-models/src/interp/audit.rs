@@ -281,7 +281,7 @@ impl Store {
             if !self.txns.contains_key(&lock.holder) {
                 return Err(format!("{place:?} is locked by a transaction that is over"));
             }
-            for waiter in &lock.waiters {
+            for waiter in lock.waiters() {
                 let waits = self.operations.get(*waiter).and_then(|asked| asked.waits_for.as_ref());
                 if waits != Some(place) {
                     return Err(format!("an operation stands in line for {place:?} and waits for {waits:?}"));

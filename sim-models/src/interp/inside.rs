@@ -601,7 +601,7 @@ impl Store {
         let locks = self.locks.iter().map(|((map, key), lock)| {
             let mut shown = Object::new();
             put(&mut shown, "held_by", said::transaction(view.program, lock.holder));
-            put(&mut shown, "waiting", lock.waiters.len());
+            put(&mut shown, "waiting", lock.waiters().len());
             ((*map, key), JsonValue::Object(shown))
         });
         by_map(view, locks, self.locks.len())

@@ -828,8 +828,8 @@ impl Store {
             }
             // Whoever has the cell now may be waiting for this one too.
         }
-        self.locks.wait(place, key);
         if let Some(asked) = self.operations.get_mut(key) {
+            self.locks.wait(place, key, asked.operation.part().map(|part| part.id));
             asked.waits_for = Some(place.clone());
             // A turn at a cell is over with the wait for something else.
             asked.granted = false;
@@ -963,9 +963,7 @@ impl Store {
     /// Gives a cell to the first transaction that waits for it, for all it wants there; those before it outside transactions have
     /// their turn at once.
     fn release(&mut self, cx: &mut Cx<'_>, program: &Program, place: &Place) {
-        let Store { locks, operations, .. } = self;
-        let whose = |key: &Key| operations.get(*key).and_then(|asked| asked.operation.part()).map(|part| part.id);
-        let handed = locks.hand_on(place.clone(), whose);
+        let handed = self.locks.hand_on(place);
         for key in handed.woken {
             let Some(asked) = self.operations.get_mut(key) else { continue };
             asked.waits_for = None;
