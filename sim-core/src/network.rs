@@ -456,6 +456,27 @@ impl Active {
         }
     }
 
+    /// Whether it may have a say in what becomes of an envelope, its disturbance being this one; how much a link carries is
+    /// another question.
+    fn concerns(&self, disturbance: &Disturbance, of: Envelope) -> bool {
+        let Envelope { from, to, kind, .. } = of;
+        let is_touched = match disturbance {
+            Disturbance::Loss { reach, .. }
+            | Disturbance::BurstLoss { reach, .. }
+            | Disturbance::Delay { reach, .. }
+            | Disturbance::Duplicate { reach, .. }
+            | Disturbance::Corrupt { reach, .. }
+            | Disturbance::Refuse { reach, .. } => reach.touches(from, to, kind),
+            Disturbance::Partition { .. }
+            | Disturbance::Split { .. }
+            | Disturbance::Cut { .. }
+            | Disturbance::Swizzle
+            | Disturbance::Clog { .. }
+            | Disturbance::Bandwidth { .. } => false,
+        };
+        is_touched || self.cuts(disturbance, from, to, kind) || self.clogs(disturbance, from, to, kind)
+    }
+
     /// Whether it holds what goes between these two, its disturbance being this one.
     fn clogs(&self, disturbance: &Disturbance, from: NodeId, to: NodeId, kind: Kind) -> bool {
         self.node.is_some_and(|node| node == from || node == to) || disturbance.clogs(from, to, kind)
@@ -533,7 +554,7 @@ impl Weather {
         dice: &Dice,
         ruling: Option<&Ruling>,
     ) -> Passage {
-        if self.active.is_empty() && ruling.is_none() && link.is_plain() {
+        if ruling.is_none() && link.is_plain() && !self.concerns(of, faults) {
             return (peaceful_fate(link, dice.way(of.from, of.to, of.cause)), None).into();
         }
         let asked = Asked { of, link, faults, dice };
@@ -541,6 +562,13 @@ impl Weather {
             Transport::Datagram => self.troubled_fate(asked, ruling),
             Transport::Stream(stream) => self.fate_in_stream(asked, stream, ruling),
         }
+    }
+
+    /// Whether any fault that holds now may have a say in what becomes of an envelope.
+    #[inline]
+    fn concerns(&self, of: Envelope, faults: &[Option<Disturbance>]) -> bool {
+        let concerns = |active: &Active| disturbance(faults, active).is_some_and(|d| active.concerns(d, of));
+        self.active.iter().any(concerns)
     }
 
     fn troubled_fate(&mut self, asked: Asked<'_>, ruling: Option<&Ruling>) -> Passage {
