@@ -139,6 +139,14 @@ impl<N> Expr<N> {
             Kind::Negate(inner) => int(&inner.eval(env)?)?.checked_neg().map(Value::Int).ok_or(EvalError::Overflow),
             Kind::Binary(Op::And, sides) => Ok(Value::from(sides[0].is_true(env)? && sides[1].is_true(env)?)),
             Kind::Binary(Op::Or, sides) => Ok(Value::from(sides[0].is_true(env)? || sides[1].is_true(env)?)),
+            Kind::Binary(op @ (Op::Equal | Op::NotEqual), sides) => {
+                let are_equal = match (&sides[0].kind, &sides[1].kind) {
+                    (Kind::Literal(literal), _) => is_literally(literal, &sides[1].eval(env)?),
+                    (_, Kind::Literal(literal)) => is_literally(literal, &sides[0].eval(env)?),
+                    _ => sides[0].eval(env)? == sides[1].eval(env)?,
+                };
+                Ok(Value::from(are_equal == (*op == Op::Equal)))
+            }
             Kind::Binary(op, sides) => integers(*op, &sides[0].eval(env)?, &sides[1].eval(env)?),
         }
     }
@@ -189,6 +197,15 @@ fn integer_literal(literal: &Literal) -> Value {
     }
 }
 
+/// Whether a value is this one, of which no copy is made.
+fn is_literally(literal: &Literal, value: &Value) -> bool {
+    match (literal, value) {
+        (Literal::Text(text), Value::Text(value)) => text == value,
+        (Literal::Text(_), Value::Null | Value::Int(_)) => false,
+        (literal, value) => integer_literal(literal) == *value,
+    }
+}
+
 fn float_literal(literal: &Literal) -> Number {
     match literal {
         Literal::Null => Number::Null,
@@ -212,8 +229,6 @@ fn int(value: &Value) -> Result<i64, EvalError> {
 
 fn integers(op: Op, left: &Value, right: &Value) -> Result<Value, EvalError> {
     match op {
-        Op::Equal => Ok(Value::from(left == right)),
-        Op::NotEqual => Ok(Value::from(left != right)),
         Op::Less | Op::LessOrEqual | Op::Greater | Op::GreaterOrEqual => match (left, right) {
             (Value::Null, _) | (_, Value::Null) => Ok(Value::from(false)),
             (Value::Int(left), Value::Int(right)) => Ok(Value::from(holds(op, left.cmp(right)))),
