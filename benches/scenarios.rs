@@ -15,6 +15,10 @@ use sim_models::builtin;
 use sim_models::language::Choices;
 use sim_models::scenario::{Changes, Model, Scenario};
 
+// The allocator of the binary, which is what these scenarios run with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TRIES: usize = 3;
 const ENOUGH: u64 = 300_000;
 
