@@ -10,8 +10,8 @@ use serde_json::Value;
 use sim_core::{Ratio, Seed};
 use sim_models::avail::{
     Account, Alert, Assembly, AvailError, AvailFile, Availability, Block, Budget, Change, Derived, DerivedError, Drawn,
-    Importance, Met, Names, Nested, NoFirst, OneMore, Outages, Period, Piece, Plan, Reconciliation, Role, Simulated,
-    System, Urgency, derived, percentage, reconcile, simulate, span_of_time,
+    Importance, Met, Names, Nested, NoAlgebra, NoFirst, OneMore, Outages, Period, Piece, Plan, Reconciliation, Role,
+    Simulated, System, Urgency, derived, percentage, reconcile_while, simulate_while, span_of_time,
 };
 use sim_models::builtin;
 use sim_models::json;
@@ -24,11 +24,12 @@ pub(crate) use self::forms::{export, written};
 use crate::cli::{AvailArgs, What};
 use crate::estimates;
 use crate::files::write_whole;
+use crate::interrupt::Interrupt;
 use crate::load;
 use crate::quiet::quietly;
 use crate::rare;
 use crate::reconciled;
-use crate::report::{Bad, Report, bad};
+use crate::report::{Bad, Exit, Report, bad};
 use crate::text::{self, Side};
 
 /// What was asked about, worked out.
@@ -95,20 +96,31 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
     if let Some(plan) = asked.simulation.filter(|_| args.rare.is_asked) {
         return rare::of_assembly(&question.title, &question.assembly, plan.seconds, args);
     }
+    let interrupt = Interrupt::listen();
+    let goes_on = || !interrupt.is_pressed();
     let seen = match &asked.simulation {
         None => None,
-        Some(plan) => Some(simulate(&question.assembly, plan).ok_or_else(|| bad!("{UNSIMULATED}"))?),
+        Some(plan) => {
+            let seen = simulate_while(&question.assembly, plan, &goes_on);
+            Some(seen.ok_or_else(|| bad!("{UNSIMULATED}"))?)
+        }
     };
     let told = match asked.simulation.filter(|_| args.reconcile) {
         None => None,
         Some(plan) => Some(
-            reconcile(&question.system, &plan)
+            reconcile_while(&question.system, &plan, &goes_on)
                 .ok_or_else(|| bad!("--reconcile: what is never repaired has no long run to be told"))?,
         ),
     };
-    let met = args.requests.map(|runs| requests_met(&question, runs, args)).transpose()?;
+    let met = match args.requests {
+        None => None,
+        Some(runs) => requests_met(&question, runs, args, &interrupt)?,
+    };
     let answer = Answer { told, met, ..Answer::of(question, asked, seen) };
-    let document = document(&answer);
+    let mut document = document(&answer);
+    if answer.seen.is_some() || args.requests.is_some() {
+        document["interrupted"] = interrupt.is_pressed().into();
+    }
     if let Some(path) = &args.csv {
         write_csv(path, &forms::csv(&answer)?)?;
     }
@@ -118,7 +130,7 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
         text += &args.pictures.plots(&page);
         args.pictures.write(&page, &document)?;
     }
-    Ok(Report::fine(text))
+    Ok(Report { text, exit: Exit::Held.unless(interrupt.is_pressed()) })
 }
 
 /// Writes a table for a spreadsheet.
@@ -126,8 +138,14 @@ pub(crate) fn write_csv(path: &Path, text: &str) -> Result<(), Bad> {
     write_whole(path, text.trim_end()).map_err(|error| bad!("--csv {} cannot be written: {error}", path.display()))
 }
 
-/// What requests meet in so many runs, worked out on all cores and put together in the order of seeds.
-fn requests_met(question: &Question, runs: u32, args: &AvailArgs) -> Result<Account, Bad> {
+/// What requests meet in so many runs, worked out on all cores and put together in the order of seeds; none where Ctrl-C came
+/// before any.
+fn requests_met(
+    question: &Question,
+    runs: u32,
+    args: &AvailArgs,
+    interrupt: &Interrupt,
+) -> Result<Option<Account>, Bad> {
     let (Some(model), Some(block)) = (&question.model, question.system.block()) else {
         return Err(bad!("--requests is of a scenario, whose workload sends them, and {} is none", args.what));
     };
@@ -140,13 +158,17 @@ fn requests_met(question: &Question, runs: u32, args: &AvailArgs) -> Result<Acco
     }
     let pool = ThreadPoolBuilder::new().num_threads(args.rare.workers.count()).build();
     let pool = pool.map_err(|error| bad!("no threads can be made: {error}"))?;
-    let one = |nth: u32| quietly(|| Met::of(model, block, Seed(args.seed.0.wrapping_add(u64::from(nth))), u64::MAX));
-    let met: Vec<Met> = pool.install(|| (0..runs).into_par_iter().map(one).collect());
+    let one = |nth: u32| {
+        let run = || Met::of(model, block, Seed(args.seed.0.wrapping_add(u64::from(nth))), u64::MAX);
+        (!interrupt.is_pressed()).then(|| quietly(run))
+    };
+    let met: Vec<Met> = pool.install(|| (0..runs).into_par_iter().filter_map(one).collect());
     let account = Account::of(&met, Confidence::USUAL);
-    if account.requests == 0 {
-        return Err(bad!("--requests: no request of {} has an outcome", args.what));
+    match account.requests {
+        0 if interrupt.is_pressed() => Ok(None),
+        0 => Err(bad!("--requests: no request of {} has an outcome", args.what)),
+        _ => Ok(Some(account)),
     }
-    Ok(account)
 }
 
 /// The share of time down of runs as long as these, which begin with everything up, where that can be worked out.
@@ -192,7 +214,7 @@ struct Hard {
     title: String,
     system: System,
     drawn: Drawn,
-    why: String,
+    none: NoAlgebra,
 }
 
 fn question(args: &AvailArgs, called: &str) -> Result<Found, Bad> {
@@ -206,14 +228,14 @@ fn question(args: &AvailArgs, called: &str) -> Result<Found, Bad> {
     let title = title(&args.what, &system);
     Ok(match drawn.clone().worked_out() {
         Ok(assembly) => Found::WorkedOut(Box::new(Question::new(title, system, assembly, Vec::new()))),
-        Err(why) => Found::Hard(Box::new(Hard { title, system, drawn, why })),
+        Err(none) => Found::Hard(Box::new(Hard { title, system, drawn, none })),
     })
 }
 
 impl Hard {
     /// What a simulation shows, when one was asked for and nothing that the algebra alone can say.
     fn told(&self, args: &AvailArgs, asked: &Asked) -> Result<Report, Bad> {
-        let Some(plan) = &asked.simulation else { return Err(Bad(self.system.hard(&self.why))) };
+        let Some(plan) = &asked.simulation else { return Err(Bad(self.system.hard(&self.none))) };
         let needs = [
             ("--at", !asked.at.is_empty()),
             ("--chain", !asked.chain.is_empty()),
@@ -223,9 +245,11 @@ impl Hard {
             ("--rare", args.rare.is_asked),
         ];
         if let Some((flag, _)) = needs.iter().find(|(_, asked)| *asked) {
-            return Err(bad!("{flag}: the algebra is needed for that, and {}", self.why));
+            return Err(bad!("{flag}: the algebra is needed for that, and {}", self.none.why));
         }
-        let seen = simulate(&self.drawn, plan).ok_or_else(|| bad!("{UNSIMULATED}"))?;
+        let interrupt = Interrupt::listen();
+        let seen = simulate_while(&self.drawn, plan, &|| !interrupt.is_pressed());
+        let seen = seen.ok_or_else(|| bad!("{UNSIMULATED}"))?;
         // As far as it was seen: the objective is held against that.
         let budget = asked.budget.zip(seen.down.value.and_then(Availability::of_down));
         let lets = self.system.names().iter().map(|(name, meaning)| (name.to_owned(), Value::from(meaning)));
@@ -233,8 +257,9 @@ impl Hard {
             "expression": self.system.block().map(Block::to_string),
             "let": lets.collect::<serde_json::Map<_, _>>(),
             "availability": Value::Null,
-            "not_worked_out": self.why,
+            "not_worked_out": self.none.why,
             "simulated": simulated_document(&seen, plan),
+            "interrupted": interrupt.is_pressed(),
         });
         if let Some((budget, whole)) = budget {
             document["budget"] = budget_document(budget, whole);
@@ -244,16 +269,16 @@ impl Hard {
         }
         let mut out = if args.output.json { format!("{document:#}\n") } else { self.plain(&seen, budget) };
         if args.pictures.are_wanted() {
-            let page = forms::hard_page(&self.title, self.system.names(), &self.why, &seen, budget);
+            let page = forms::hard_page(&self.title, self.system.names(), &self.none.why, &seen, budget);
             out += &args.pictures.plots(&page);
             args.pictures.write(&page, &document)?;
         }
-        Ok(Report::fine(out))
+        Ok(Report { text: out, exit: Exit::Held.unless(interrupt.is_pressed()) })
     }
 
     fn plain(&self, seen: &Simulated, budget: Option<(Budget, Availability)>) -> String {
         let names = self.system.names().iter().map(|(name, meaning)| format!("  {name} = {meaning}\n"));
-        let told = text::wrapped(&self.why);
+        let told = text::wrapped(&self.none.why);
         format!(
             "{}\n{}\n{told}\n{}{}",
             text::wrapped(&self.title),
@@ -510,8 +535,16 @@ fn simulated_in_words(seen: &Simulated) -> String {
     let all = seen.run_seconds * seen.down.n as f64;
     let years = all / Period::Year.seconds();
     let length = if years < 0.95 { seconds(all) } else { text::counted(years.round() as u64, "year") };
+    let unended = match seen.unended {
+        0 => String::new(),
+        unended => format!(" that ended, {} that had not", text::count(unended)),
+    };
+    let interrupted = match seen.left_out {
+        0 => String::new(),
+        left => format!(", interrupted before the other {}", text::count(left)),
+    };
     format!(
-        "simulated {length} in {}: {}, {}",
+        "simulated {length} in {}{interrupted}: {}{unended}, {}",
         text::counted(seen.down.n, "run"),
         text::counted(seen.episodes, "outage"),
         text::counted(seen.events, "event"),
@@ -557,7 +590,7 @@ fn simulated_rows(seen: &Simulated, assembly: Option<&Assembly>) -> Vec<Vec<Stri
 
 /// What was seen, beside what the algebra says.
 fn simulated(seen: &Simulated, assembly: Option<&Assembly>) -> String {
-    let mut text = format!("\n{}\n", simulated_in_words(seen));
+    let mut text = format!("\n{}\n", text::wrapped(&simulated_in_words(seen)));
     let rows = simulated_rows(seen, assembly);
     text.push_str(&match assembly {
         Some(_) => headed(&[Side::Left; 4], &["", "seen (95 %)", "algebra", "interval"], rows),
@@ -652,7 +685,7 @@ fn larger(more: &[OneMore], whole: Availability) -> String {
 }
 
 fn spent(budget: Budget, whole: Availability) -> String {
-    let mut text = format!("\n{}\n", budget_in_words(budget, whole));
+    let mut text = format!("\n{}\n", text::wrapped(&budget_in_words(budget, whole)));
     let sides = [Side::Left, Side::Left, Side::Right, Side::Right, Side::Right, Side::Right];
     let rows = alert_rows(budget);
     text.push_str(&if rows.is_empty() { NO_ALERT.to_owned() + "\n" } else { headed(&sides, &ALERT_HEAD, rows) });
@@ -989,9 +1022,10 @@ fn simulated_document(seen: &Simulated, plan: &Plan) -> Value {
     let seconds = |share: u64| Ratio::new(share, 100).and_then(|share| seen.length(share));
     serde_json::json!({
         "seed": plan.seed.to_string(),
-        "years": plan.seconds / year,
-        "runs": plan.runs,
+        "years": plan.seconds / year * (seen.down.n as f64 / f64::from(plan.runs)),
+        "runs": seen.down.n,
         "outages": seen.episodes,
+        "outages_not_ended": seen.unended,
         "events": seen.events,
         "unavailability": seen.down,
         "unavailability_taking_over": seen.taking_over,

@@ -286,8 +286,7 @@ const RUNS: u32 = 500;
 
 fn share_down(all: &[Cycles]) -> Estimate {
     let pairs: Vec<(f64, f64)> = all.iter().map(|found| (found.down, found.length)).collect();
-    let estimate = ratio(&pairs, Confidence::USUAL);
-    Estimate { lo: estimate.lo.map(|lo| lo.max(0.0)), ..estimate }
+    ratio(&pairs, Confidence::USUAL).within(0.0, 1.0)
 }
 
 fn mission_answer(all: &[Missions]) -> Answer {

@@ -52,7 +52,12 @@ pub(crate) fn rate(per_second: f64) -> String {
 pub(crate) fn percent(share: f64) -> String {
     // Never rounded up to all: 99.9996 % is not 100 %.
     let percent = (share * 1e6).floor() / 1e4;
-    format!("{} %", if percent == 100.0 && share < 1.0 { 99.9999 } else { percent })
+    match percent {
+        100.0 if share < 1.0 => "99.9999 %".to_owned(),
+        // And never down to nothing.
+        0.0 if share > 0.0 => format!("{:.2e} %", share * 100.0),
+        _ => format!("{percent} %"),
+    }
 }
 
 /// Nanoseconds in the unit that fits: `850 ns`, `1.5 ms`, `12.3 s`, `16m 40s`.
@@ -198,6 +203,7 @@ mod tests {
         assert_eq!([693.0, -4.0, 0.0693, 12345.678].map(number), ["693", "-4", "0.0693", "12346"]);
         assert_eq!([12.0, 9_999.0, 5_934_000.0].map(rate), ["12", "9999", "5.93 M"]);
         assert_eq!([1.0, 0.9995, 0.999_999_96].map(percent), ["100 %", "99.95 %", "99.9999 %"]);
+        assert_eq!([0.0, 1.2e-6, 1.44e-8].map(percent), ["0 %", "0.0001 %", "1.44e-6 %"]);
     }
 
     #[test]

@@ -161,6 +161,7 @@ const NONSENSE: &[&[&str]] = &[
     &["2of3(mtbf=1d/mttr=1h/fails=weibull:2, crews=1)"],
     &["2of3(mtbf=1d/mttr=1h/fails=weibull:2, crews=1)", "--simulate", "1y", "--at", "1h"],
     &["grid.json"],
+    &["2048of4096(99%)"],
     &["99%", "--slo", "99%", "--window", "0s"],
     &["99%", "--at", "1"],
     &["99%", "--at=-1h"],
@@ -372,6 +373,9 @@ fn alerts_look_back_no_further_than_the_window() {
     let lines = |window: &str| told(window).lines().filter(is_alert).count();
     assert_eq!((lines("30d"), lines("7d")), (3, 2), "{}", told("7d"));
     assert!(told("1h").contains("no alert of the workbook looks back that little"), "{}", told("1h"));
+    // What is hardly ever allowed is not nothing: 14.4 times 10⁻⁹.
+    let strict = shell.run(&["avail", "99%", "--slo", "99.9999999%"]).out;
+    assert!(strict.contains("1.44e-6 %") && !strict.contains(" 0 %"), "{strict}");
 }
 
 #[test]

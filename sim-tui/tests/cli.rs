@@ -559,6 +559,9 @@ fn ctrl_c_prints_what_is_there() {
     assert_eq!(range, format!("10..{}", 10 + done));
     let run = interrupted(&["run", "checkout", "--set", "orders=1000000", "--json"]);
     assert!(run["events"].as_u64().unwrap() > 0);
+    let avail = interrupted(&["avail", "20of30(mtbf=100h/mttr=1h)", "--simulate", "200000y", "--json"]);
+    let (runs, years) = (avail["simulated"]["runs"].as_u64().unwrap(), avail["simulated"]["years"].as_f64().unwrap());
+    assert!(runs < 400 && (years - 500.0 * runs as f64).abs() < 1e-6, "{runs} {years}");
 }
 
 #[test]

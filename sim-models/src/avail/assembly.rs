@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::bdd::{Chances, Given, NODES_MAX, Way};
 use super::block::{Block, Kind, Part, Quorum, Repaired, Said, Spread, Standby};
-use super::error::AvailError;
+use super::error::{AvailError, NoAlgebra};
 use super::group::Group;
 use super::life::{Life, Phases, Shape};
 use super::markov::{After, Chain};
@@ -279,15 +279,16 @@ impl Drawn {
     ///
     /// # Errors
     /// When so much hangs together in it that it cannot be worked out exactly: what that is, and what can be done.
-    pub fn worked_out(mut self) -> Result<Assembly, String> {
+    pub fn worked_out(mut self) -> Result<Assembly, NoAlgebra> {
         let uneven =
             |component: &&Component| component.lives.is_some() && component.law.is_some_and(|law| law.is_group());
         if let Some(component) = self.components.iter().find(uneven) {
-            return Err(format!(
+            let why = format!(
                 "{}: for machines that share crews or wait as spares, and whose times are not exponential, there is no \
-                 closed form; --simulate 1000y shows what they come to",
+                 closed form",
                 component.label
-            ));
+            );
+            return Err(NoAlgebra { why, instead: "--simulate 1000y shows what they come to" });
         }
         let solved = self.wiring.solved(self.root.wire).map_err(|hard| self.told(hard))?;
         let chances = solved.diagram.chances(&availabilities(&self.components));
@@ -295,11 +296,15 @@ impl Drawn {
         Ok(Assembly { drawn: self, solved, chances, given: OnceLock::new() })
     }
 
-    fn told(&self, hard: Hard) -> String {
+    fn told(&self, hard: Hard) -> NoAlgebra {
         let millions = NODES_MAX / 1_000_000;
         let what = match hard {
+            Hard::Sharing(0) => format!("which of its blocks are up comes to more than {millions} million cases"),
             Hard::Sharing(count) => {
                 format!("{count} blocks are needed in several places, together in more than {millions} million cases")
+            }
+            Hard::Counting { need, of } => {
+                format!("which {need} of {of} blocks are up comes to more than {millions} million cases")
             }
             Hard::Network { block, wide } => {
                 let name = self.root.pieces.get(block).map_or("out", |piece| piece.label.as_str());
@@ -308,10 +313,10 @@ impl Drawn {
                 )
             }
         };
-        format!(
-            "this cannot be worked out exactly: {what}; --simulate 1000y estimates it where every block says how often \
-             it fails (mtbf=30d/mttr=1h)"
-        )
+        NoAlgebra {
+            why: format!("this cannot be worked out exactly: {what}"),
+            instead: "--simulate 1000y estimates it where every block says how often it fails (mtbf=30d/mttr=1h)",
+        }
     }
 
     /// Lets every component of which only a share is known fail and come back, with outages of so many seconds on
@@ -357,7 +362,7 @@ impl Assembly {
     /// assert!((of("app * auth | app * auth").up - 0.9998792199).abs() < 1e-12);
     /// ```
     pub fn of(block: &Block, names: &Names) -> Result<Assembly, AvailError> {
-        Drawn::of(block, names)?.worked_out().map_err(|message| AvailError::new(block.span, message))
+        Drawn::of(block, names)?.worked_out().map_err(|none| AvailError::new(block.span, none.to_string()))
     }
 
     /// How likely the whole is up.

@@ -154,8 +154,9 @@ impl Diagram {
         // From the last to the first: what is up when so many more of the rest are.
         let mut rest = vec![DOWN; need + 1];
         rest[0] = UP;
-        for way in ways.iter().rev() {
-            for more in (1..=need).rev() {
+        for (before, way) in ways.iter().enumerate().rev() {
+            // Those before it are no more than that, so that as many as are needed cannot be too few.
+            for more in (need.saturating_sub(before).max(1)..=need).rev() {
                 rest[more] = self.choose(*way, rest[more - 1], rest[more])?;
             }
         }

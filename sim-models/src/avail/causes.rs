@@ -139,13 +139,12 @@ impl Causes {
 
     /// The share of time down, of which the runs have had such shares.
     pub(super) fn down(&self, shares: &[f64], watched: Watched) -> Estimate {
-        let down = self.estimate(shares, watched, |_| true);
-        Estimate { hi: down.hi.map(|hi| hi.min(1.0)), ..down }
+        self.estimate(shares, watched, |_| true).within(0.0, 1.0)
     }
 
     /// The share of time down while enough machines were up.
     pub(super) fn taking_over(&self, shares: &[f64], watched: Watched) -> Estimate {
-        self.estimate(shares, watched, Cause::is_takeover)
+        self.estimate(shares, watched, Cause::is_takeover).within(0.0, 1.0)
     }
 
     /// How often it goes down, of which the runs have had such rates.
@@ -153,8 +152,10 @@ impl Causes {
         let runs = replications(rates, watched.confidence);
         let outages = self.starts.sum as u64;
         let is_planned = self.all.iter().any(|(cause, of)| cause.why == Why::Planned && of.outages > 0);
-        if runs.half_width().is_none() || is_planned || !are_few(self.starts.n, outages, rates) {
-            return runs;
+        // A window that a run began in did not begin in it.
+        let is_known = is_planned && outages > 0;
+        if runs.half_width().is_none() || is_known || !are_few(self.starts.n, outages, rates) {
+            return runs.within(0.0, f64::INFINITY);
         }
         let exposure = self.exposure(watched);
         let of_few = if outages == self.starts.n && self.one_more <= 1.0 {

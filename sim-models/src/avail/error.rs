@@ -6,6 +6,23 @@ use std::sync::Arc;
 use crate::json::{Json, JsonValue};
 use crate::problem::{Problems, Source, Span};
 
+/// That something has no answer by the algebra, which simulation may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAlgebra {
+    /// Why.
+    pub why: String,
+    /// What can be done, where nobody simulates yet.
+    pub instead: &'static str,
+}
+
+impl fmt::Display for NoAlgebra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.why, self.instead)
+    }
+}
+
+impl std::error::Error for NoAlgebra {}
+
 /// A mistake in an expression, in a name bound beside it, or in a diagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AvailError {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::assembly::{Assembly, Builder, Drawn, Names, Piece, Role};
 use super::block::Block;
-use super::error::AvailError;
+use super::error::{AvailError, NoAlgebra};
 use super::network::{End, Network};
 use super::replica::{OneMore, gathered, second_of};
 use super::up::Availability;
@@ -156,7 +156,7 @@ impl AvailFile {
     /// # Errors
     /// As [`Assembly::of`], and when there is no way through a diagram, or a way that goes in circles.
     pub fn assembly(&self) -> Result<Assembly, Problems> {
-        self.drawn()?.worked_out().map_err(|message| self.hard(&message))
+        self.drawn()?.worked_out().map_err(|none| self.hard(&none))
     }
 
     /// Fills in its names and counts its components, without working anything out.
@@ -178,12 +178,12 @@ impl AvailFile {
     }
 
     /// That it cannot be worked out, as a mistake of what it is about as a whole.
-    pub fn hard(&self, message: &str) -> Problems {
+    pub fn hard(&self, none: &NoAlgebra) -> Problems {
         let span = match &self.what {
             What::Expression { span, .. } => *span,
             What::Ways(ways) => ways.whole(),
         };
-        self.problem(span, message.to_owned())
+        self.problem(span, none.to_string())
     }
 
     fn problem(&self, span: Span, message: String) -> Problems {

@@ -142,15 +142,15 @@ impl Account {
         let counted: Vec<&Met> = runs.iter().filter(|met| met.requests > 0).collect();
         let mean =
             |of: &dyn Fn(&Met) -> f64| replications(&counted.iter().map(|met| of(met)).collect::<Vec<_>>(), confidence);
-        let share = |of: fn(&Met) -> u64| mean(&move |met: &Met| of(met) as f64 / met.requests as f64);
+        let share = |of: fn(&Met) -> u64| mean(&move |met: &Met| of(met) as f64 / met.requests as f64).within(0.0, 1.0);
         Account {
             runs: counted.len() as u64,
             requests: counted.iter().map(|met| met.requests).sum(),
             seconds: counted.iter().map(|met| met.seconds).sum::<f64>() / counted.len().max(1) as f64,
             from_start: counted.iter().all(|met| met.from_start),
-            drawn: mean(&|met| met.drawn),
+            drawn: mean(&|met| met.drawn).within(0.0, 1.0),
             left_out: mean(&|met| met.down - met.drawn),
-            down: mean(&|met| met.down),
+            down: mean(&|met| met.down).within(0.0, 1.0),
             timing: mean(&|met| met.came_down as f64 / met.requests as f64 - met.down),
             saved: share(|met| met.saved),
             cut_off: share(|met| met.cut_off),

@@ -47,7 +47,7 @@ pub use assembly::{Assembly, Component, Drawn, Law, Names, Piece, Role, Structur
 pub use block::{Block, GroupOption, Kind, Length, Part, Planned, Quorum, Repaired, Said, Share, Spread, Standby};
 pub use budget::{Alert, Budget, Urgency};
 pub use derived::{Derived, DerivedError, derived};
-pub use error::AvailError;
+pub use error::{AvailError, NoAlgebra};
 pub use file::AvailFile;
 pub use first::{First, NoFirst};
 pub use group::{Group, Settled};
@@ -56,10 +56,10 @@ pub use life::{Life, Phases, Shape};
 pub use markov::{After, Chain};
 pub use met::{Account, Met};
 pub use rare::{Machines, NotMarkov};
-pub use reconcile::{Effect, PutBack, Reconciliation, reconcile};
+pub use reconcile::{Effect, PutBack, Reconciliation, reconcile, reconcile_while};
 pub use replica::{OneMore, one_more};
 pub use requests::{Nested, Outages};
-pub use simulate::{Outage, Plan, Simulated, Simulation, simulate};
+pub use simulate::{Outage, Plan, Simulated, Simulation, simulate, simulate_while};
 pub use system::{Better, Change, Knob, System, Turns, next_fraction, next_length};
 pub use up::{Availability, Period};
 

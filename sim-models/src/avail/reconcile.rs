@@ -4,7 +4,7 @@
 use super::assembly::{Assembly, Component, Law};
 use super::group::Group;
 use super::life::{Life, Phases, Shape};
-use super::simulate::{Plan, Simulated, Simulation, simulate};
+use super::simulate::{Plan, Simulated, Simulation, simulate_while};
 use super::system::System;
 use super::up::Availability;
 use crate::stats::Estimate;
@@ -254,6 +254,11 @@ impl System {
 /// assert!(told.steps[0].seen.unwrap().covers(told.added()[0]), "{told:?}");
 /// ```
 pub fn reconcile(system: &System, plan: &Plan) -> Option<Reconciliation> {
+    reconcile_while(system, plan, &|| true)
+}
+
+/// The same until somebody wants no further run of it: of what was not simulated to its end there is the algebra alone.
+pub fn reconcile_while(system: &System, plan: &Plan, goes_on: &dyn Fn() -> bool) -> Option<Reconciliation> {
     let stages = Stages::of(system)?;
     let mut told = stages.told()?;
     let is_never_repaired = |component: &Component| {
@@ -266,17 +271,18 @@ pub fn reconcile(system: &System, plan: &Plan) -> Option<Reconciliation> {
         let assembly = &stages.assemblies[stage.assembly];
         let whole = stages.assemblies[0].components();
         let mut simulation = Simulation::of(assembly, &stage.components, whole, plan)?;
-        (0..plan.runs).for_each(|_| simulation.run(assembly));
-        Some(simulation)
+        let is_done = simulation.run_while(assembly, plan.runs, goes_on);
+        Some((simulation, is_done))
     };
-    let mut before = run(stages.stages.first()?)?;
+    let (mut before, mut is_done) = run(stages.stages.first()?)?;
     for (stage, step) in stages.stages[1..].iter().zip(&mut told.steps) {
-        let after = run(stage)?;
-        step.seen = Some(after.added(&before));
+        let (after, is_too) = run(stage)?;
+        is_done &= is_too;
+        step.seen = is_done.then(|| after.added(&before));
         before = after;
     }
-    let whole = &stages.assemblies[0];
-    told.seen = Some(simulate(whole, plan)?.down);
+    let seen = simulate_while(&stages.assemblies[0], plan, goes_on)?;
+    told.seen = (seen.left_out == 0).then_some(seen.down);
     Some(told)
 }
 

@@ -42,8 +42,12 @@ pub struct Simulated {
     pub taking_over: Estimate,
     /// Outages per second.
     pub frequency: Estimate,
+    /// Runs of the plan that were not made.
+    pub left_out: u64,
     /// Outages that were seen to the end.
     pub episodes: u64,
+    /// Outages that were seen to begin, and had not ended when their run did.
+    pub unended: u64,
     /// How long they were, in nanoseconds.
     pub lengths: Histogram,
     /// The longest of them, the longest first; at most eight.
@@ -126,8 +130,13 @@ impl Simulated {
 /// assert!(seen.down.covers(assembly.availability().down), "{:?}", seen.down);
 /// ```
 pub fn simulate<S: Structure>(assembly: &S, plan: &Plan) -> Option<Simulated> {
+    simulate_while(assembly, plan, &|| true)
+}
+
+/// The same until somebody wants no further run of it: what those have seen that there were.
+pub fn simulate_while<S: Structure>(assembly: &S, plan: &Plan, goes_on: &dyn Fn() -> bool) -> Option<Simulated> {
     let mut simulation = Simulation::new(assembly, plan)?;
-    (0..plan.runs).for_each(|_| simulation.run(assembly));
+    simulation.run_while(assembly, plan.runs, goes_on);
     Some(simulation.seen())
 }
 
@@ -137,6 +146,8 @@ pub struct Simulation {
     units: Vec<Unit>,
     keys: Vec<u64>,
     run_seconds: f64,
+    /// Runs.
+    planned: u32,
     confidence: Confidence,
     /// By component, for how long it has run before; none where runs begin with everything up and new.
     settling: Option<Vec<f64>>,
@@ -170,11 +181,12 @@ impl Simulation {
             units,
             keys,
             run_seconds: plan.seconds / f64::from(plan.runs.max(1)),
+            planned: plan.runs,
             confidence: plan.confidence,
             down: Vec::new(),
             taking_over: Vec::new(),
             starts: Vec::new(),
-            tally: Tally { lengths: Histogram::default(), events: 0, longest: Vec::new(), causes },
+            tally: Tally { lengths: Histogram::default(), unended: 0, events: 0, longest: Vec::new(), causes },
         })
     }
 
@@ -192,6 +204,14 @@ impl Simulation {
         self.tally.causes.run_is_over();
     }
 
+    /// Runs until there were so many, or somebody wants no further one; whether there were so many.
+    pub(super) fn run_while<S: Structure>(&mut self, assembly: &S, runs: u32, goes_on: &dyn Fn() -> bool) -> bool {
+        while self.runs() < runs && goes_on() {
+            self.run(assembly);
+        }
+        self.runs() == runs
+    }
+
     /// How many runs there were.
     pub fn runs(&self) -> u32 {
         self.down.len() as u32
@@ -204,7 +224,9 @@ impl Simulation {
             down: causes.down(&self.down, watched),
             taking_over: causes.taking_over(&self.taking_over, watched),
             frequency: causes.frequency(&self.starts, watched),
+            left_out: u64::from(self.planned.saturating_sub(self.runs())),
             episodes: self.tally.lengths.count(),
+            unended: self.tally.unended,
             lengths: self.tally.lengths.clone(),
             longest: self.tally.longest.clone(),
             events: self.tally.events,
@@ -333,6 +355,7 @@ fn units(components: &[Component]) -> Option<Vec<Unit>> {
 #[derive(Debug)]
 struct Tally {
     lengths: Histogram,
+    unended: u64,
     events: u64,
     longest: Vec<Outage>,
     causes: Causes,
@@ -586,6 +609,7 @@ impl<'a, S: Structure> World<'a, S> {
         }
         self.advance(end);
         self.cause_ends(tally);
+        tally.unended += u64::from(!self.is_up && self.is_whole);
     }
 
     fn cause_ends(&mut self, tally: &mut Tally) {
@@ -1011,6 +1035,7 @@ mod tests {
         for text in [
             "1of2(mtbf=30h/fixed=9h, crews=1)",
             "2of3(mtbf=30h/mttr=9h/fails=weibull:0.7, crews=1, active=2, failover=1h)",
+            "2of3(mtbf=30h/mttr=3h, beta=10%)",
         ] {
             let drawn = Drawn::of(&Block::parse(text).unwrap(), &Names::new()).unwrap();
             let of = |runs| {
@@ -1025,6 +1050,37 @@ mod tests {
             );
             assert!(short.half_width().unwrap() < 0.1 * short.value.unwrap(), "{text}: {short:?}");
         }
+    }
+
+    /// A hundred runs of five hours, in which two windows of three begin: often none does, though one may be under way.
+    #[test]
+    fn how_often_windows_come_is_known_though_none_began() {
+        let drawn = Drawn::of(&Block::parse("window=2h/every=30d").unwrap(), &Names::new()).unwrap();
+        let holds = |seed: &u64| {
+            let seen = simulate(&drawn, &Plan::of(20.0 * 86_400.0, Seed(*seed), Confidence::USUAL)).unwrap();
+            seen.frequency.covers(1.0 / (30.0 * 86_400.0)) && seen.frequency.lo.is_none_or(|lo| lo >= 0.0)
+        };
+        let held = (0..300).filter(holds).count() as u64;
+        assert!(held >= at_least(300), "{held} of 300");
+    }
+
+    #[test]
+    fn what_had_not_ended_is_told() {
+        let seen = seen("mtbf=100y", 1_000.0);
+        assert!(seen.episodes == 0 && seen.unended > 0 && seen.unended <= 100, "{seen:?}");
+    }
+
+    /// Whoever stops it has what there was until then.
+    #[test]
+    fn a_simulation_goes_on_while_it_is_wanted() {
+        let drawn = Drawn::of(&Block::parse("mtbf=30d/mttr=1h").unwrap(), &Names::new()).unwrap();
+        let plan = Plan::of(100.0 * YEAR, Seed(1), Confidence::USUAL);
+        let left = std::cell::Cell::new(37);
+        let goes_on = || left.replace(left.get() - 1) > 0;
+        let seen = simulate_while(&drawn, &plan, &goes_on).unwrap();
+        assert_eq!((seen.down.n, seen.left_out), (37, 63));
+        let all = simulate(&drawn, &plan).unwrap();
+        assert_eq!((all.down.n, all.left_out), (100, 0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::assembly::{Assembly, Drawn, Names};
 use super::block::{Block, GroupOption, Kind, Length, Part, Planned, Quorum, Repaired, Said, Share, Standby};
-use super::error::AvailError;
+use super::error::{AvailError, NoAlgebra};
 use super::file::AvailFile;
 use super::reconcile::Effect;
 use super::replica::{OneMore, one_more_than};
@@ -155,10 +155,12 @@ impl System {
     }
 
     /// That it is too hard to be worked out, as [`Drawn::worked_out`] says, with the line it stands in.
-    pub fn hard(&self, message: &str) -> String {
+    pub fn hard(&self, none: &NoAlgebra) -> String {
         match &self.what {
-            What::Expression { block, names } => pointed_in(&AvailError::new(block.span, message), block, names),
-            What::Diagram(file) => file.hard(message).to_string(),
+            What::Expression { block, names } => {
+                pointed_in(&AvailError::new(block.span, none.to_string()), block, names)
+            }
+            What::Diagram(file) => file.hard(none).to_string(),
         }
     }
 

@@ -60,6 +60,13 @@ impl Solved {
 pub(super) enum Hard {
     /// So many things are needed in several places each.
     Sharing(usize),
+    /// Nothing is; so many of so many are counted.
+    Counting {
+        /// How many are needed.
+        need: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// Side by side in a network lie so many blocks, this one of them.
     Network {
         /// The place of the block among the inputs of its gate.
@@ -168,7 +175,7 @@ impl Wiring {
         if !shares || self.gates.iter().any(|gate| matches!(gate, Gate::Through(..))) {
             return self.asking(&mentioned, NODES_MAX).or_else(|hard| match hard {
                 Hard::Sharing(_) if shares => self.asking(&self.as_neighbours(root), NODES_MAX),
-                Hard::Sharing(_) | Hard::Network { .. } => Err(hard),
+                Hard::Sharing(_) | Hard::Counting { .. } | Hard::Network { .. } => Err(hard),
             });
         }
         // What is nearest in one way may be far in another, so that at last the order of the text has as much room.
@@ -236,7 +243,10 @@ impl Wiring {
         let mut solved = Solved { diagram: Diagram::new(order, most), ways: Vec::with_capacity(self.gates.len()) };
         for gate in &self.gates {
             let mut ways: Vec<Way> = gate.inputs().iter().map(|wire| solved.way(*wire)).collect();
-            let shared = |_: TooEntangled| Hard::Sharing(self.shared());
+            let shared = |_: TooEntangled| match (self.shared(), gate) {
+                (0, Gate::AtLeast(need, all)) => Hard::Counting { need: *need as usize, of: all.len() },
+                (shared, _) => Hard::Sharing(shared),
+            };
             let diagram = &mut solved.diagram;
             let way = match gate {
                 Gate::Part(part) => diagram.part(*part).map_err(shared)?,

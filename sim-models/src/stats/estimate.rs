@@ -126,6 +126,12 @@ impl Estimate {
         Some((self.hi? - self.lo?) / 2.0)
     }
 
+    /// The same, of what is known to lie between two numbers: no end of the interval is beyond them.
+    pub fn within(self, least: f64, most: f64) -> Estimate {
+        let kept = |end: Option<f64>| end.map(|end| end.clamp(least, most));
+        Estimate { lo: kept(self.lo), hi: kept(self.hi), ..self }
+    }
+
     /// Whether the interval covers a number; an end that is missing excludes nothing.
     pub fn covers(&self, truth: f64) -> bool {
         self.lo.is_none_or(|lo| lo <= truth) && self.hi.is_none_or(|hi| truth <= hi)

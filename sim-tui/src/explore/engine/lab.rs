@@ -68,7 +68,7 @@ impl Whole {
         let drawn = system.drawn()?;
         Ok(match drawn.clone().worked_out() {
             Ok(assembly) => Whole::WorkedOut(Box::new(assembly)),
-            Err(why) => Whole::Hard(Box::new(drawn), why),
+            Err(none) => Whole::Hard(Box::new(drawn), none.why),
         })
     }
 
