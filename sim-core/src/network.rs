@@ -390,6 +390,41 @@ impl Split {
 }
 
 impl Disturbance {
+    /// What it makes likelier; none where it does something else.
+    pub(crate) fn likelier(&self) -> Option<Purpose> {
+        match self {
+            Disturbance::Loss { .. } | Disturbance::BurstLoss { .. } => Some(LOSS),
+            Disturbance::Duplicate { .. } => Some(DUPLICATE),
+            Disturbance::Corrupt { .. } => Some(CORRUPTION),
+            Disturbance::Refuse { .. } => Some(REFUSAL),
+            Disturbance::Partition { .. }
+            | Disturbance::Split { .. }
+            | Disturbance::Cut { .. }
+            | Disturbance::Delay { .. }
+            | Disturbance::Bandwidth { .. }
+            | Disturbance::Swizzle
+            | Disturbance::Clog { .. } => None,
+        }
+    }
+
+    /// What it touches envelope by envelope; none where it stands between nodes or in the way of all.
+    fn reach(&self) -> Option<&Reach> {
+        match self {
+            Disturbance::Loss { reach, .. }
+            | Disturbance::BurstLoss { reach, .. }
+            | Disturbance::Delay { reach, .. }
+            | Disturbance::Duplicate { reach, .. }
+            | Disturbance::Corrupt { reach, .. }
+            | Disturbance::Refuse { reach, .. } => Some(reach),
+            Disturbance::Partition { .. }
+            | Disturbance::Split { .. }
+            | Disturbance::Cut { .. }
+            | Disturbance::Bandwidth { .. }
+            | Disturbance::Swizzle
+            | Disturbance::Clog { .. } => None,
+        }
+    }
+
     /// Whether it keeps apart these two.
     fn cuts(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
         match self {
@@ -445,6 +480,8 @@ pub(crate) struct Active {
     pub(crate) severed: Option<Severed>,
     /// The one node whose links it is about, when it holds once for each of several.
     pub(crate) node: Option<NodeId>,
+    /// What it makes likelier, if that is what it does.
+    pub(crate) likelier: Option<Purpose>,
 }
 
 impl Active {
@@ -460,21 +497,8 @@ impl Active {
     /// another question.
     fn concerns(&self, disturbance: &Disturbance, of: Envelope) -> bool {
         let Envelope { from, to, kind, .. } = of;
-        let is_touched = match disturbance {
-            Disturbance::Loss { reach, .. }
-            | Disturbance::BurstLoss { reach, .. }
-            | Disturbance::Delay { reach, .. }
-            | Disturbance::Duplicate { reach, .. }
-            | Disturbance::Corrupt { reach, .. }
-            | Disturbance::Refuse { reach, .. } => reach.touches(from, to, kind),
-            Disturbance::Partition { .. }
-            | Disturbance::Split { .. }
-            | Disturbance::Cut { .. }
-            | Disturbance::Swizzle
-            | Disturbance::Clog { .. }
-            | Disturbance::Bandwidth { .. } => false,
-        };
-        is_touched || self.cuts(disturbance, from, to, kind) || self.clogs(disturbance, from, to, kind)
+        let is_touched = || disturbance.reach().is_some_and(|reach| reach.touches(from, to, kind));
+        is_touched() || self.cuts(disturbance, from, to, kind) || self.clogs(disturbance, from, to, kind)
     }
 
     /// Whether it holds what goes between these two, its disturbance being this one.
@@ -721,32 +745,27 @@ impl Weather {
         if !chance.is_zero() && chance.hit(bits()) {
             return true;
         }
-        for active in self.active.iter().filter(|active| active.until > of.at) {
-            let (about, reach, ratio) = match disturbance(faults, active) {
-                Some(Disturbance::BurstLoss { reach, .. }) => (LOSS, reach, None),
-                Some(Disturbance::Loss { reach, ratio }) => (LOSS, reach, Some(*ratio)),
-                Some(Disturbance::Duplicate { reach, ratio, .. }) => (DUPLICATE, reach, Some(*ratio)),
-                Some(Disturbance::Corrupt { reach, ratio }) => (CORRUPTION, reach, Some(*ratio)),
-                Some(Disturbance::Refuse { reach, ratio }) => (REFUSAL, reach, Some(*ratio)),
-                Some(
-                    Disturbance::Partition { .. }
-                    | Disturbance::Split { .. }
-                    | Disturbance::Cut { .. }
-                    | Disturbance::Delay { .. }
-                    | Disturbance::Bandwidth { .. }
-                    | Disturbance::Swizzle
-                    | Disturbance::Clog { .. },
-                )
-                | None => continue,
-            };
-            if about != purpose || !reach.touches(of.from, of.to, of.kind) {
+        let makes_likelier = |active: &&Active| active.likelier == Some(purpose) && active.until > of.at;
+        for active in self.active.iter().filter(makes_likelier) {
+            let Some(disturbance) = disturbance(faults, active) else { continue };
+            if !disturbance.reach().is_some_and(|reach| reach.touches(of.from, of.to, of.kind)) {
                 continue;
             }
-            let ratio = match (ratio, disturbance(faults, active)) {
-                (None, Some(Disturbance::BurstLoss { burst, names, .. })) => {
+            let ratio = match disturbance {
+                Disturbance::Loss { ratio, .. }
+                | Disturbance::Duplicate { ratio, .. }
+                | Disturbance::Corrupt { ratio, .. }
+                | Disturbance::Refuse { ratio, .. } => *ratio,
+                Disturbance::BurstLoss { burst, names, .. } => {
                     burst.loss(is_bad(burst, of, active, names, &mut self.spells, dice))
                 }
-                (ratio, _) => ratio.unwrap_or(Ratio::ZERO),
+                Disturbance::Partition { .. }
+                | Disturbance::Split { .. }
+                | Disturbance::Cut { .. }
+                | Disturbance::Delay { .. }
+                | Disturbance::Bandwidth { .. }
+                | Disturbance::Swizzle
+                | Disturbance::Clog { .. } => continue,
             };
             chance = chance.or(ratio);
             if chance.hit(bits()) {

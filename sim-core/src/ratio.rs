@@ -71,6 +71,9 @@ impl Ratio {
 
     /// The chance of at least one of two independent things.
     pub const fn or(self, other: Ratio) -> Ratio {
+        if self.is_zero() {
+            return other;
+        }
         let neither = (WHOLE - self.0) as u128 * (WHOLE - other.0) as u128 / WHOLE as u128;
         Ratio(WHOLE - neither as u64)
     }

@@ -38,8 +38,9 @@ impl<M: Message> Sim<M> {
                     Some(Disturbance::Swizzle) => (None, drawn.first().copied()),
                     _ => (None, None),
                 };
+                let likelier = ground.plan.disturbances[fault as usize].as_ref().and_then(Disturbance::likelier);
                 let at = self.weather.active.partition_point(|other| other.fault <= fault);
-                self.weather.active.insert(at, Active { fault, lineage, until, severed, node });
+                self.weather.active.insert(at, Active { fault, lineage, until, severed, node, likelier });
                 self.take_flight(at);
                 self.hold_flight(fault);
             }
