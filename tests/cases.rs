@@ -262,6 +262,16 @@ const KEPT: &[Kept] = &[
         other: ("presume", "nothing"),
     },
     Kept {
+        file: "stopped-while-frozen",
+        scenario: "unforced.json",
+        settings: &[("decision", "synced"), ("rate", "2/s")],
+        faults: &["10s..12s pause payments", "10500ms restart payments"],
+        property: None,
+        shrunk: false,
+        note: "A store is frozen as it is asked to stop: what came behind that is reset, and its next life looks at what it has promised before anything comes to it.",
+        other: ("presume", "nothing"),
+    },
+    Kept {
         file: "xa-heuristic-mix",
         scenario: "xa-damage.json",
         settings: &[("rate", "5/s")],

@@ -47,6 +47,27 @@ fn who_ignores_it_is_killed_when_its_grace_is_over() {
     check(&[TIDY], &["1s..60s stop a grace 5s", "500ms..20s pause a"], "/2", &["60s a/2: start"]);
 }
 
+/// What comes to a frozen process behind the order to stop is not its next life's: it was received and never looked at.
+#[test]
+fn the_next_life_begins_before_anything_comes_to_it() {
+    const EXITS: Act = |event, cx| {
+        if let Event::Stop { .. } = event {
+            cx.exit();
+        }
+    };
+    for fault in ["4500ms restart b", "4500ms..5900ms stop b"] {
+        let mut system = with(cast(&[EVERY_SECOND, EXITS]), &["1500ms..5700ms pause b", fault]);
+        system.network(Link { answers: true, ..Link::with_latency(sim_core::Dist::Constant(ms(10))) });
+        let ran = run(&system, 1);
+        let of_b: Vec<&String> = ran.lines.iter().filter(|line| line.contains("b/")).collect();
+        // Three pings came before the order, and one behind it; it has answered none, so that all are reset, that of before too.
+        let order = of_b.iter().position(|line| line.contains("asked to stop")).unwrap();
+        assert!(of_b[order + 1].contains("b/2: start"), "{fault}: {of_b:#?}");
+        let waited = of_b[..order].iter().filter(|line| line.starts_with("5.7s b/1")).count();
+        assert_eq!((waited, ran.mentioning("reset by b").len()), (3, 5), "{fault}: {:#?}", ran.lines);
+    }
+}
+
 #[test]
 fn what_it_owes_is_reset_as_it_goes_and_nobody_is_sent_to_it() {
     let mut system = with(cast(&[EVERY_SECOND, TIDY]), &["1500ms..60s stop b"]);
@@ -351,6 +372,27 @@ fn a_fork_at_any_event_goes_on_as_the_original_does() {
 }
 
 // ── In scenarios ──
+
+/// A store that has promised is frozen and asked to stop: what has waited at it comes to nobody, and not to a life that has yet to
+/// find what it has promised.
+#[test]
+fn what_waited_at_a_store_does_not_come_before_what_it_promised() {
+    const TEXT: &str = r#"{"faultline": 1, "name": "promised", "until": "30s", "network": {"latency": "100ms"},
+        "nodes": {
+            "shop": {"kind": "service", "endpoints": {"pay": [
+                {"transaction": [{"set": "stock.taken['k']", "to": 1}, {"set": "payments.paid['k']", "to": 1}],
+                 "protocol": "2pc", "id": "tx", "timeout": "20s"}]}},
+            "other": {"kind": "service", "endpoints": {"put": [
+                {"set": "stock.taken['k']", "to": 7, "timeout": "60s"}, {"record": "put"}]}},
+            "stock": {"kind": "store", "durable": "synced", "sync": "1ms", "maps": {"taken": {"k": 0}}},
+            "payments": {"kind": "store", "durable": "synced", "sync": "1ms", "maps": {"paid": {"k": 0}}}},
+        "workload": {
+            "buyer": {"rate": "1/s", "spacing": "even", "limit": 1, "each": "order", "do": [{"call": "shop.pay"}]},
+            "clerk": {"rate": "20/s", "spacing": "even", "start": "5s", "for": "20s", "each": "change", "do": [{"call": "other.put"}]}},
+        "faults": ["crash shop at tx.prepared for 100s", "10s..12s pause stock", "11900ms restart stock"],
+        "metrics": {"puts": {"value": "total(put)"}, "doubt": {"value": "stock.in_doubt"}}}"#;
+    assert_eq!((metric(TEXT, "puts"), metric(TEXT, "doubt")), (0.0, 1.0));
+}
 
 fn model(text: &str) -> Model {
     let scenario = Scenario::parse("small.json", text).unwrap_or_else(|error| panic!("{error}\n{text}"));

@@ -33,6 +33,9 @@ pub enum DurationError {
     /// Not a number followed by a unit.
     #[error("\"{0}\" is not a duration; write a number and a unit, such as \"250ms\" or \"1.5s\"")]
     NotADuration(String),
+    /// A length with a minus before it.
+    #[error("\"{0}\" is less than no time; a length is not negative")]
+    Negative(String),
     /// More than about 584 years.
     #[error("\"{0}\" is longer than a run can be, 584 years")]
     TooLong(String),
@@ -167,6 +170,9 @@ impl FromStr for Duration {
     type Err = DurationError;
 
     fn from_str(text: &str) -> Result<Self, DurationError> {
+        if text.strip_prefix('-').is_some_and(|length| length.parse::<Duration>().is_ok()) {
+            return Err(DurationError::Negative(text.to_owned()));
+        }
         let unit_at = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
         let (number, unit) = text.split_at(unit_at);
         let not_one = || DurationError::NotADuration(text.to_owned());
@@ -339,6 +345,8 @@ mod tests {
         // So long that its nanoseconds do not fit 128 bits.
         assert!(message("18446744073709551615d").contains("584 years"));
         assert!(message("").contains("is not a duration"));
+        assert!(message("-1s").contains("a length is not negative"));
+        assert!(message("--1s").contains("is not a duration"));
     }
 
     proptest! {

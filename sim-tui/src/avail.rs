@@ -67,6 +67,8 @@ struct Answer {
     told: Option<Reconciliation>,
     /// What the requests of the scenario met.
     met: Option<Account>,
+    /// Whether somebody wanted no further runs.
+    is_interrupted: bool,
 }
 
 impl Question {
@@ -81,7 +83,7 @@ impl Answer {
         let importance = question.assembly.importance();
         let more = question.system.one_more(&question.assembly);
         let changes = question.system.changes(&question.assembly);
-        Answer { question, asked, importance, more, changes, seen, told: None, met: None }
+        Answer { question, asked, importance, more, changes, seen, told: None, met: None, is_interrupted: false }
     }
 }
 
@@ -116,10 +118,12 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
         None => None,
         Some(runs) => requests_met(&question, runs, args, &interrupt)?,
     };
-    let answer = Answer { told, met, ..Answer::of(question, asked, seen) };
+    let runs = seen.is_some() || args.requests.is_some();
+    let is_interrupted = runs && interrupt.is_pressed();
+    let answer = Answer { told, met, is_interrupted, ..Answer::of(question, asked, seen) };
     let mut document = document(&answer);
-    if answer.seen.is_some() || args.requests.is_some() {
-        document["interrupted"] = interrupt.is_pressed().into();
+    if runs {
+        document["interrupted"] = is_interrupted.into();
     }
     if let Some(path) = &args.csv {
         write_csv(path, &forms::csv(&answer)?)?;
@@ -130,8 +134,11 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
         text += &args.pictures.plots(&page);
         args.pictures.write(&page, &document)?;
     }
-    Ok(Report { text, exit: Exit::Held.unless(interrupt.is_pressed()) })
+    Ok(Report { text, exit: Exit::Held.unless(is_interrupted) })
 }
+
+/// What is said of runs that were not all made.
+const INTERRUPTED: &str = "interrupted: what runs say here is of those until then";
 
 /// Writes a table for a spreadsheet.
 pub(crate) fn write_csv(path: &Path, text: &str) -> Result<(), Bad> {
@@ -421,6 +428,9 @@ fn plain(answer: &Answer) -> String {
     text.push_str(&answer.told.as_ref().map(reconciled::table).unwrap_or_default());
     let met = answer.met.as_ref();
     text.push_str(&met.map(|met| reconciled::met_table(met, whole, expected(met, assembly))).unwrap_or_default());
+    if answer.is_interrupted {
+        text.push_str(&format!("\n{INTERRUPTED}\n"));
+    }
     for (at, seconds) in &asked.at {
         text.push_str(&after(assembly, at, *seconds));
     }
@@ -845,7 +855,7 @@ pub(crate) fn figure(value: f64) -> String {
 }
 
 fn document(answer: &Answer) -> Value {
-    let Answer { question, asked, importance, more, changes, seen, told, met } = answer;
+    let Answer { question, asked, importance, more, changes, seen, told, met, .. } = answer;
     let assembly = &question.assembly;
     let whole = assembly.availability();
     let mut all = figures(whole);

@@ -160,14 +160,17 @@ impl<M: Message> Sim<M> {
         self.fold(nodes.len() as u64);
     }
 
-    /// A node that crashes while it is frozen resets what it had received and never looked at.
+    /// A node that goes down resets what it had received and never looked at: while it was frozen, or since, when it goes down by what
+    /// has waited with that.
     pub(super) fn lose_what_waits(&mut self, node: NodeId) {
-        let plight = self.plights.get_mut(node.0 as usize).and_then(Option::as_mut);
-        let waiting = plight.map(|plight| {
+        let comes = |due: &Due| matches!(due, Due::Event(pending) if pending.what.node() == node);
+        let (mut waiting, rest): (Vec<Due>, Vec<Due>) = std::mem::take(&mut self.first).into_iter().partition(comes);
+        self.first = rest.into();
+        if let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
             plight.stalled.clear();
-            std::mem::take(&mut plight.waiting)
-        });
-        for due in waiting.unwrap_or_default() {
+            waiting.append(&mut plight.waiting);
+        }
+        for due in waiting {
             if let Due::Event(Pending { cause, what: What::Letter { from, letter, form, .. }, .. }) = due
                 && let Some(msg) = self.letters.take(letter)
                 && form == Form::Message

@@ -71,7 +71,7 @@ impl Answer {
         let known = spread.filter(|spread| spread.mean > 0.0 && spread.error() > 0.0);
         let effective = known.map_or(0.0, |spread| {
             let relative = spread.mean / spread.error();
-            relative * relative
+            relative * relative * (1.0 - spread.mean)
         });
         let plain = known.and_then(|spread| {
             let half = spread.half_width(confidence)? / spread.mean;

@@ -61,6 +61,9 @@ pub(super) fn page(answer: &Answer) -> Page {
         page.figure(side_by_side(question, seen));
         page.figure(lengths(seen));
     }
+    if answer.is_interrupted {
+        page.paragraph(super::INTERRUPTED.to_owned());
+    }
     if let Some(figure) = over_time(assembly, &asked.at) {
         page.heading("From everything up");
         page.figure(figure);
