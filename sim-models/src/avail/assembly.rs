@@ -300,6 +300,7 @@ impl Drawn {
         let millions = NODES_MAX / 1_000_000;
         let what = match hard {
             Hard::Sharing(0) => format!("which of its blocks are up comes to more than {millions} million cases"),
+            Hard::Sharing(1) => format!("one block is needed in several places, in more than {millions} million cases"),
             Hard::Sharing(count) => {
                 format!("{count} blocks are needed in several places, together in more than {millions} million cases")
             }

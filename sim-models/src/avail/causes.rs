@@ -152,8 +152,7 @@ impl Causes {
         let runs = replications(rates, watched.confidence);
         let outages = self.starts.sum as u64;
         let is_planned = self.all.iter().any(|(cause, of)| cause.why == Why::Planned && of.outages > 0);
-        // A window that a run began in did not begin in it.
-        let is_known = is_planned && outages > 0;
+        let is_known = is_planned && have_most_some(rates);
         if runs.half_width().is_none() || is_known || !are_few(self.starts.n, outages, rates) {
             return runs.within(0.0, f64::INFINITY);
         }
@@ -262,16 +261,20 @@ impl Causes {
     }
 }
 
-/// When windows come is known, so that a run tells what all do; one that was never seen says no more than any.
+/// Of windows that come to most runs each run tells what all do, since when they come is known; where most have none, which
+/// had one was drawn.
 fn is_few(cause: Cause, of: &Counted) -> bool {
-    are_few(of.clusters.n, of.outages, &of.runs) && (cause.why != Why::Planned || of.outages == 0)
+    are_few(of.clusters.n, of.outages, &of.runs) && (cause.why != Why::Planned || !have_most_some(&of.runs))
+}
+
+fn have_most_some(runs: &[f64]) -> bool {
+    2 * runs.iter().filter(|run| **run > 0.0).count() > runs.len()
 }
 
 /// Many outages of which most runs had some are as good as many clusters: what is away for longer than a run makes one
 /// cluster of each, and is known from all of them.
 fn are_few(clusters: u64, outages: u64, runs: &[f64]) -> bool {
-    let most_runs = 2 * runs.iter().filter(|run| **run > 0.0).count() > runs.len();
-    clusters < MANY && !(outages >= MANY && most_runs)
+    clusters < MANY && !(outages >= MANY && have_most_some(runs))
 }
 
 /// The share of time by run of several causes.
