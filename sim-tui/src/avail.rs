@@ -98,7 +98,9 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
     if let Some(plan) = asked.simulation.filter(|_| args.rare.is_asked) {
         return rare::of_assembly(&question.title, &question.assembly, plan.seconds, args);
     }
-    let interrupt = Interrupt::listen();
+    let runs = asked.simulation.is_some() || args.requests.is_some();
+    // Where nothing runs, Ctrl-C ends the program as it always did.
+    let interrupt = if runs { Interrupt::listen() } else { Interrupt::default() };
     let goes_on = || !interrupt.is_pressed();
     let seen = match &asked.simulation {
         None => None,
@@ -118,8 +120,7 @@ pub(crate) fn command(args: &AvailArgs, called: &str) -> Result<Report, Bad> {
         None => None,
         Some(runs) => requests_met(&question, runs, args, &interrupt)?,
     };
-    let runs = seen.is_some() || args.requests.is_some();
-    let is_interrupted = runs && interrupt.is_pressed();
+    let is_interrupted = interrupt.is_pressed();
     let answer = Answer { told, met, is_interrupted, ..Answer::of(question, asked, seen) };
     let mut document = document(&answer);
     if runs {
@@ -566,7 +567,7 @@ fn simulated_rows(seen: &Simulated, assembly: Option<&Assembly>) -> Vec<Vec<Stri
     let year = Period::Year.seconds();
     let scaled = |of: &Estimate, by: f64| Estimate {
         value: of.value.map(|value| value * by),
-        lo: of.lo.map(|lo| (lo * by).max(0.0)),
+        lo: of.lo.map(|lo| lo * by),
         hi: of.hi.map(|hi| hi * by),
         ..*of
     };

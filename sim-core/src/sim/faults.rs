@@ -1,6 +1,6 @@
 //! How faults begin and end in a run: what they take from the air, which nodes they take down or ail.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{ANSWER, Clogged, Due, Entry, FOREVER, Form, Happening, Pending, Place, Scale, Sim, Starting, Step, What};
 use crate::actor::{DiskError, Message};
@@ -164,11 +164,12 @@ impl<M: Message> Sim<M> {
     /// has waited with that.
     pub(super) fn lose_what_waits(&mut self, node: NodeId) {
         let comes = |due: &Due| matches!(due, Due::Event(pending) if pending.what.node() == node);
-        let (mut waiting, rest): (Vec<Due>, Vec<Due>) = std::mem::take(&mut self.first).into_iter().partition(comes);
-        self.first = rest.into();
+        let (mut waiting, rest): (VecDeque<Due>, VecDeque<Due>) =
+            std::mem::take(&mut self.first).into_iter().partition(comes);
+        self.first = rest;
         if let Some(Some(plight)) = self.plights.get_mut(node.0 as usize) {
             plight.stalled.clear();
-            waiting.append(&mut plight.waiting);
+            waiting.extend(plight.waiting.drain(..));
         }
         for due in waiting {
             if let Due::Event(Pending { cause, what: What::Letter { from, letter, form, .. }, .. }) = due

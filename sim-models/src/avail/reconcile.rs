@@ -271,7 +271,7 @@ pub fn reconcile_while(system: &System, plan: &Plan, goes_on: &dyn Fn() -> bool)
         let assembly = &stages.assemblies[stage.assembly];
         let whole = stages.assemblies[0].components();
         let mut simulation = Simulation::of(assembly, &stage.components, whole, plan)?;
-        let is_done = simulation.run_while(assembly, plan.runs, goes_on);
+        let is_done = simulation.run_while(assembly, goes_on);
         Some((simulation, is_done))
     };
     let (mut before, mut is_done) = run(stages.stages.first()?)?;

@@ -136,7 +136,7 @@ pub fn simulate<S: Structure>(assembly: &S, plan: &Plan) -> Option<Simulated> {
 /// The same until somebody wants no further run of it: what those have seen that there were.
 pub fn simulate_while<S: Structure>(assembly: &S, plan: &Plan, goes_on: &dyn Fn() -> bool) -> Option<Simulated> {
     let mut simulation = Simulation::new(assembly, plan)?;
-    simulation.run_while(assembly, plan.runs, goes_on);
+    simulation.run_while(assembly, goes_on);
     Some(simulation.seen())
 }
 
@@ -146,7 +146,7 @@ pub struct Simulation {
     units: Vec<Unit>,
     keys: Vec<u64>,
     run_seconds: f64,
-    /// Runs.
+    /// Runs of the plan.
     planned: u32,
     confidence: Confidence,
     /// By component, for how long it has run before; none where runs begin with everything up and new.
@@ -204,12 +204,12 @@ impl Simulation {
         self.tally.causes.run_is_over();
     }
 
-    /// Runs until there were so many, or somebody wants no further one; whether there were so many.
-    pub(super) fn run_while<S: Structure>(&mut self, assembly: &S, runs: u32, goes_on: &dyn Fn() -> bool) -> bool {
-        while self.runs() < runs && goes_on() {
+    /// Runs until the plan is over, or somebody wants no further run; whether the plan is over.
+    pub(super) fn run_while<S: Structure>(&mut self, assembly: &S, goes_on: &dyn Fn() -> bool) -> bool {
+        while self.runs() < self.planned && goes_on() {
             self.run(assembly);
         }
-        self.runs() == runs
+        self.runs() == self.planned
     }
 
     /// How many runs there were.

@@ -65,8 +65,7 @@ impl Answer {
     pub fn from_values(chances: &[f64], events: u64, run_events: f64, confidence: Confidence) -> Answer {
         let spread = Spread::of(chances);
         let estimate = spread.map_or(Estimate::none(Method::Replications), |spread| {
-            let estimate = spread.estimate(confidence, Method::Replications);
-            Estimate { lo: estimate.lo.map(|lo| lo.max(0.0)), ..estimate }
+            spread.estimate(confidence, Method::Replications).within(0.0, f64::INFINITY)
         });
         let known = spread.filter(|spread| spread.mean > 0.0 && spread.error() > 0.0);
         let effective = known.map_or(0.0, |spread| {

@@ -305,7 +305,7 @@ fn seen_row(seen: &Seen, room: usize) -> Lines {
     }
     let interval = match (down.lo, down.hi, down.half_width()) {
         (Some(lo), Some(hi), _) if room >= 90 => {
-            format!("{} to {}", seconds(a_year(lo.max(0.0))), seconds(a_year(hi)))
+            format!("{} to {}", seconds(a_year(lo)), seconds(a_year(hi)))
         }
         // Of few outages the ends lie unlike far, and there is room for the farther one.
         (_, Some(hi), Some(_)) if is_lopsided(&down) => format!("to {}", seconds(a_year(hi))),
@@ -382,7 +382,7 @@ fn signed(value: f64) -> String {
 
 fn scaled(of: &Estimate, by: f64) -> Estimate {
     let times = |value: Option<f64>| value.map(|value| value * by);
-    Estimate { value: times(of.value), lo: times(of.lo).map(|lo| lo.max(0.0)), hi: times(of.hi), ..*of }
+    Estimate { value: times(of.value), lo: times(of.lo), hi: times(of.hi), ..*of }
 }
 
 /// How often it goes down and for how long, by the algebra and as it was seen.
